@@ -1,0 +1,148 @@
+"""The tree of errors, each with its exit code.
+
+    ProvisionerError            1
+    ├── ManifestInvalid         3
+    ├── Refused                 4
+    │   └── OverLimit
+    ├── StateError              5
+    │   ├── StateInvalid            the document cannot be read as a state
+    │   ├── StateForeign            it belongs to another project, parent or endpoint
+    │   ├── StateRolledBack         it is older than what this machine has seen
+    │   ├── StateMoved              somebody saved it since it was loaded
+    │   ├── StateNotSaved           the disk or the store did not take it
+    │   └── StateConflict           what was asked does not fit the account's record
+    ├── StateLocked             6
+    ├── PlanStale               9
+    ├── SettingsError          10
+    │   ├── SettingInvalid          a setting or placeholder is missing or malformed
+    │   └── IdentityRejected        the identity does not open what is sealed
+    └── CommandInvalid         64
+
+A message says what happened and where; the hint says what to do. Neither ever
+holds a secret: whoever raises one of these masks first. Only ``cli`` turns an
+error into an exit.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from provisioner.model import Problem
+
+
+class ExitCode(IntEnum):
+    """What the process tells its caller."""
+
+    DONE = 0
+    FAILURE = 1
+    CHANGES_PENDING = 2
+    MANIFEST_INVALID = 3
+    REFUSED = 4
+    STATE_UNUSABLE = 5
+    STATE_LOCKED = 6
+    SOME_FAILED = 7
+    OUTCOME_UNKNOWN = 8
+    PLAN_STALE = 9
+    SETTING_INVALID = 10
+    USAGE = 64
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class ProvisionerError(Exception):
+    """Anything that this program reports instead of crashing."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.FAILURE
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ManifestInvalid(ProvisionerError):
+    """At least one manifest has a problem; all of them are in ``problems``."""
+
+    exit_code = ExitCode.MANIFEST_INVALID
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        count = len(problems)
+        super().__init__(
+            f"{count} problem{'' if count == 1 else 's'} in the manifest",
+            hint="Correct each of them; nothing was sent.",
+        )
+        self.problems = problems
+
+
+class Refused(ProvisionerError):
+    """A rule of this program forbids the run."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class OverLimit(Refused):
+    """More accounts are wanted than the parent has slots."""
+
+
+class StateError(ProvisionerError):
+    """The state cannot be used."""
+
+    exit_code = ExitCode.STATE_UNUSABLE
+
+
+class StateInvalid(StateError):
+    """The document cannot be read as a state of a version known here."""
+
+
+class StateForeign(StateError):
+    """The state belongs to another project, parent or endpoint."""
+
+
+class StateRolledBack(StateError):
+    """The state is older than one that this machine has already seen, or gone."""
+
+
+class StateMoved(StateError):
+    """Somebody saved the state since it was loaded."""
+
+
+class StateNotSaved(StateError):
+    """The disk or the store did not take the state."""
+
+
+class StateConflict(StateError):
+    """What was asked does not fit the account's record."""
+
+
+class StateLocked(ProvisionerError):
+    """Another run holds the state."""
+
+    exit_code = ExitCode.STATE_LOCKED
+
+
+class PlanStale(ProvisionerError):
+    """What the saved plan was made from has changed."""
+
+    exit_code = ExitCode.PLAN_STALE
+
+
+class SettingsError(ProvisionerError):
+    """A setting or a credential is missing or not accepted."""
+
+    exit_code = ExitCode.SETTING_INVALID
+
+
+class SettingInvalid(SettingsError):
+    """A setting or a placeholder is missing or malformed."""
+
+
+class IdentityRejected(SettingsError):
+    """The identity does not open what is sealed."""
+
+
+class CommandInvalid(ProvisionerError):
+    """The command line asks for something that does not exist or fit."""
+
+    exit_code = ExitCode.USAGE

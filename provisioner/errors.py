@@ -26,10 +26,7 @@ error into an exit.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar
-
-if TYPE_CHECKING:
-    from provisioner.model import Problem
+from typing import ClassVar
 
 
 class ExitCode(IntEnum):
@@ -63,17 +60,9 @@ class ProvisionerError(Exception):
 
 
 class ManifestInvalid(ProvisionerError):
-    """At least one manifest has a problem; all of them are in ``problems``."""
+    """At least one manifest has a problem; each of them has been told."""
 
     exit_code = ExitCode.MANIFEST_INVALID
-
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        count = len(problems)
-        super().__init__(
-            f"{count} problem{'' if count == 1 else 's'} in the manifest",
-            hint="Correct each of them; nothing was sent.",
-        )
-        self.problems = problems
 
 
 class Refused(ProvisionerError):

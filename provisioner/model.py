@@ -6,7 +6,7 @@ slots. Refuses I/O, clocks, parsing and printing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum, StrEnum
 from types import MappingProxyType
@@ -195,6 +195,11 @@ class Pending:
     sealed: str | None = None
     """The password that the request carries, so that it outlives a lost answer."""
 
+    @property
+    def reason(self) -> str:
+        """Why nobody knows the outcome, when it is another run that finds this record."""
+        return "the run that sent it died before it saved the outcome"
+
 
 @dataclass(frozen=True, slots=True)
 class Active:
@@ -231,6 +236,23 @@ Record = Pending | Active | Unknown | Abandoned
 
 
 @dataclass(frozen=True, slots=True)
+class Slots:
+    """A parent's places."""
+
+    limit: int
+    reserved: int
+    used: int
+    """Every record of the state holds one, whatever its status."""
+    unknown: int
+    planned: int
+
+    @property
+    def left(self) -> int:
+        """Slots still free once the plan is carried out; negative when it does not fit."""
+        return self.limit - self.reserved - self.used - self.planned
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """All that is known about one parent's sub-accounts."""
 
@@ -253,25 +275,46 @@ class State:
             accounts[name] = record
         return replace(self, serial=self.serial + 1, accounts=accounts)
 
-
-# ── What is to be done: the plan ─────────────────────────────────────────────
+    def slots(self, *, limit: int, reserved: int, planned: int) -> Slots:
+        """Return the parent's slots when ``planned`` accounts more are wanted."""
+        unknown = sum(isinstance(record, Pending | Unknown) for record in self.accounts.values())
+        return Slots(limit=limit, reserved=reserved, used=len(self.accounts), unknown=unknown, planned=planned)
 
 
 @dataclass(frozen=True, slots=True)
-class Slots:
-    """A parent's places."""
+class Credentials:
+    """What the API returns once."""
 
-    limit: int
-    reserved: int
-    used: int
-    """Every record of the state holds one, whatever its status."""
-    unknown: int
-    planned: int
+    api_login: str
+    api_key: Secret
 
-    @property
-    def left(self) -> int:
-        """Slots still free once the plan is carried out; negative when it does not fit."""
-        return self.limit - self.reserved - self.used - self.planned
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The body of an answer as it came, for a person to read; it may hold a credential."""
+
+    status: int
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"Answer(status={self.status}, body={MASK})"
+
+
+@dataclass(frozen=True, slots=True)
+class SealedContent:
+    """What is encrypted into a record; lineage, parent and name tell where it belongs."""
+
+    lineage: str
+    parent: str
+    name: str
+    operation: str
+    """The id of the operation that brought it."""
+    password: Secret | None = None
+    credentials: Credentials | None = None
+    answer: Answer | None = None
+
+
+# ── What is to be done: the plan ─────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,7 +378,7 @@ class Undecided:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A manifest names an account that was abandoned; it is not created again."""
+    """The account was abandoned: it keeps its slot and is not created again."""
 
     name: str
     attributes: Attributes
@@ -378,25 +421,6 @@ class CreateRequest:
 
     attributes: Attributes
     password: Secret
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What the API returns once."""
-
-    api_login: str
-    api_key: Secret
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The body of an answer as it came, for a person to read; it may hold a credential."""
-
-    status: int
-    body: bytes
-
-    def __repr__(self) -> str:
-        return f"Answer(status={self.status}, body={MASK})"
 
 
 class Then(Enum):
@@ -478,3 +502,18 @@ class Report:
     parent: str
     outcomes: tuple[Outcome, ...]
     stop: Stop | None = None
+
+
+def exit_code(reports: Iterable[Report]) -> ExitCode:
+    """Return what an apply tells its caller: a doubt is stronger than why the run stopped, and that than a failure."""
+    these = tuple(reports)
+    outcomes = [outcome for report in these for outcome in report.outcomes]
+    if any(outcome.result is Result.UNKNOWN for outcome in outcomes):
+        return ExitCode.OUTCOME_UNKNOWN
+    for report in these:
+        if report.stop is not None:
+            return report.stop.exit_code
+    undone = {Result.FAILED, Result.NOT_ATTEMPTED}
+    if any(outcome.result in undone and outcome.action != "abandoned" for outcome in outcomes):
+        return ExitCode.SOME_FAILED
+    return ExitCode.DONE

@@ -1,0 +1,10 @@
+"""Manifests: files in, the accounts that they ask for out, or everything that is wrong with them.
+
+Owns the two formats, YAML and CSV, the checks beyond the schema, and the merging of
+several files. Refuses to know what exists already.
+"""
+
+from provisioner.manifest.expansion import requests
+from provisioner.manifest.load import Loaded, load
+
+__all__ = ["Loaded", "load", "requests"]

@@ -1,0 +1,64 @@
+# Every target makes the environment that it needs, in .venv, from constraints.txt.
+
+PYTHON   ?= python3
+MANIFEST ?= manifests
+VENV     := .venv
+BIN      := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo validate plan apply test check format bench coverage clean
+
+help:  ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed  ## See it work, against a sandbox on this machine, in ten seconds
+	@$(BIN)/python tests/demo.py
+
+validate: $(VENV)/.installed  ## Check MANIFEST=file-or-folder
+	@$(BIN)/provisioner validate $(MANIFEST)
+
+plan: $(VENV)/.installed  ## Show what an apply of MANIFEST would do
+	@$(BIN)/provisioner plan $(MANIFEST)
+
+apply: $(VENV)/.installed  ## Create what MANIFEST asks for and does not exist; asks first
+	@$(BIN)/provisioner apply $(MANIFEST)
+
+test: $(VENV)/.dev  ## Run every test
+	@$(BIN)/python -m pytest -q -n auto
+
+check: $(VENV)/.dev  ## Check style, types and layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.dev  ## Put the code into its one form
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+coverage: $(VENV)/.dev  ## Run every test and show what none of them reaches
+	@rm -f .coverage .coverage.*
+	@$(BIN)/python -m coverage run -m pytest -q
+	@$(BIN)/coverage combine -q
+	@$(BIN)/coverage report
+
+bench: $(VENV)/.dev  ## Measure speed as ratios, each beside its yardstick
+	@$(BIN)/python tests/bench.py
+
+clean:  ## Remove the environment and all caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; name one with make PYTHON=…")'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "Setting up $(VENV), once …"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

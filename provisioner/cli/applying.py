@@ -1,0 +1,147 @@
+"""``apply``: everything is read, checked and locked before the first request."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import string
+import uuid
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import click
+
+from provisioner import config, executor, manifest
+from provisioner.cli import planning, terminal, wiring
+from provisioner.cli.interrupt import Interrupt
+from provisioner.cli.wiring import Options
+from provisioner.config import Settings
+from provisioner.errors import CommandInvalid
+from provisioner.model import CreateRequest, Credentials, Manifest, Plan, Report, Secret, State, Stop, exit_code
+from provisioner.octopush.client import Client
+from provisioner.octopush.retry import RetryPolicy
+from provisioner.octopush.transport import Transport
+from provisioner.render import documents, text
+from provisioner.state.sealing import AgeSealer
+from provisioner.state.session import Session, check_parent
+
+PASSWORD_LENGTH: Final = 32
+_CLASSES: Final = (string.ascii_lowercase, string.ascii_uppercase, string.digits, "-_.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One parent's part of the run, ready to be carried out."""
+
+    session: Session
+    state: State
+    plan: Plan
+    credentials: Credentials
+    requests: Mapping[str, CreateRequest]
+
+
+def apply(options: Options) -> int:
+    """Create what is missing in every parent that the manifests name."""
+    if not options["yes"] and not terminal.is_interactive():
+        raise CommandInvalid(
+            "There is no terminal to ask on.", hint="Look at `provisioner plan`, then apply with --yes."
+        )
+    manifests = planning.load(options)
+    settings = wiring.settings(options)
+    sealer = AgeSealer(settings.recipients)
+    with ExitStack() as held:
+        jobs = [_prepared(held, each, settings) for each in manifests]
+        creates = sum(len(job.plan.creates) for job in jobs)
+        if creates and not options["yes"]:
+            click.confirm(f"Create {creates} sub-account{'' if creates == 1 else 's'}?", abort=True, err=True)
+        reports = _carried_out(jobs, settings, sealer)
+    if options["output"] == "json":
+        terminal.document(documents.reports(reports))
+    else:
+        for report in reports:
+            terminal.lines(text.report(report))
+    return exit_code(reports)
+
+
+def new_password() -> Secret:
+    """Return a password of 32 characters with one of each class; what Octopush demands of one is not documented.
+
+    It begins with a letter, and needs no quotes in a shell, a URL or a spreadsheet.
+    """
+    alphabet = "".join(_CLASSES)
+    while True:
+        rest = (secrets.choice(alphabet) for _ in range(PASSWORD_LENGTH - 1))
+        password = secrets.choice(string.ascii_letters) + "".join(rest)
+        if all(any(character in kind for character in password) for kind in _CLASSES):
+            return Secret(password)
+
+
+def _prepared(held: ExitStack, wanted: Manifest, settings: Settings) -> _Job:
+    """Hold the parent's state and make ready all that its creates need; nothing is sent."""
+    parent = settings.parent(wanted.parent)
+    credentials = config.credentials(parent, os.environ, settings.base)
+    session = held.enter_context(wiring.held(settings, wanted.parent))
+    state = session.state or State(
+        lineage=str(uuid.uuid4()), parent=wanted.parent, recipients=tuple(sorted(set(settings.recipients)))
+    )
+    state = check_parent(
+        executor.settle(state, session), endpoint=settings.api_url.rstrip("/"), api_login=credentials.api_login
+    )
+    plan = planning.plan_for(wanted, state, settings)
+    terminal.talk(*text.plan(plan))
+    executor.raise_if_over(plan)
+    requests = manifest.requests(plan.creates, os.environ, new_password)
+    return _Job(session, state, plan, credentials, requests)
+
+
+def _carried_out(jobs: list[_Job], settings: Settings, sealer: AgeSealer) -> list[Report]:
+    for job in jobs:
+        if job.plan.creates:
+            job.session.reserve()
+    total = sum(len(job.plan.creates) + len(job.plan.updates) for job in jobs)
+    reports: list[Report] = []
+    stop: Stop | None = None
+    with Interrupt() as interrupt, terminal.progress(total) as progress:
+        for job in jobs:
+            ports = executor.Ports(
+                api=_client(job.credentials, settings, interrupt),
+                journal=job.session,
+                sealer=sealer,
+                progress=progress,
+                now=wiring.now,
+                new_id=_new_id,
+                by=wiring.by(),
+                interrupted=interrupt.code,
+            )
+            report = executor.apply(job.plan, job.state, job.requests, ports, keep_going=settings.keep_going, stop=stop)
+            stop = report.stop
+            reports.append(report)
+    return reports
+
+
+def _client(credentials: Credentials, settings: Settings, interrupt: Interrupt) -> Client:
+    return Client(
+        base_url=settings.api_url.rstrip("/"),
+        parent=credentials,
+        transport=Transport(settings.timeout, settings.proxy, settings.ca_file),
+        retry=RetryPolicy(
+            attempts=settings.attempts,
+            budget=settings.retry_budget,
+            retry_after_cap=settings.retry_after_cap,
+            sleep=interrupt.sleep,
+            interrupted=interrupt.is_set,
+        ),
+        now=_utc_now,
+        retry_on_503=settings.retry_on_503,
+    )
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())

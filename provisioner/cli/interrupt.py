@@ -1,0 +1,58 @@
+"""Turns SIGINT and SIGTERM into a wish that a run hears between two requests.
+
+Owns the signal handlers for the length of an apply. Refuses to cut a request
+short: its answer may be the only copy of a credential.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from types import FrameType
+from typing import Final, Self
+
+from provisioner.errors import ExitCode
+
+_EXITS: Final = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+_SAID: Final = b"\nFinishing the request in flight and saving its answer; then the run ends.\n"
+_STDERR: Final = 2
+
+
+class Interrupt:
+    """Holds the handlers while a ``with`` lasts; a wait in :meth:`sleep` ends when a signal comes."""
+
+    def __init__(self) -> None:
+        self._code: ExitCode | None = None
+        self._before: dict[signal.Signals, object] = {}
+        # A pipe wakes a wait whenever the signal comes; a lock could be held at that very moment.
+        self._woken, self._wake = os.pipe()
+
+    def __enter__(self) -> Self:
+        for number in _EXITS:
+            self._before[number] = signal.signal(number, self._heard)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned
+        os.close(self._woken)
+        os.close(self._wake)
+
+    def code(self) -> ExitCode | None:
+        """Return the exit code of the first signal that came, or None."""
+        return self._code
+
+    def is_set(self) -> bool:
+        """Tell whether a signal has come."""
+        return self._code is not None
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, or return at once when a signal comes or has come."""
+        select.select([self._woken], [], [], seconds)
+
+    def _heard(self, number: int, _: FrameType | None) -> None:
+        if self._code is None:
+            self._code = _EXITS[signal.Signals(number)]
+            os.write(self._wake, b"!")
+            os.write(_STDERR, _SAID)

@@ -1,0 +1,325 @@
+"""The grammar of the command line, and the one place where an error becomes an exit.
+
+Owns commands, options and exit codes. Refuses to work: each command imports what
+it needs when it runs, so that ``--help`` and ``--version`` load no library but click.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar
+
+import click
+
+from provisioner import __version__, schemas
+from provisioner.errors import CommandInvalid, ExitCode, ProvisionerError
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_KINDS: Final = {"integer": int, "number": float, "string": str}
+_FILE: Final = click.Path(path_type=Path)
+
+# Read aloud by --help; the README's table is checked against it.
+_EXITS: Final = """\b
+Exit codes:
+  0    done, or nothing to do
+  1    a failure that nothing below names
+  2    changes are pending (only with --detailed-exitcode)
+  3    a manifest is not valid
+  4    refused: the limit, or a safety threshold
+  5    the state cannot be used
+  6    the state is locked by another run
+  7    some accounts failed
+  8    at least one outcome is unknown
+  9    the saved plan is stale
+  10   a setting or credential is missing or not accepted
+  64   the command line is wrong
+  130, 143  interrupted: the request in flight was finished and saved first
+"""
+
+
+# ── Options that several commands share ──────────────────────────────────────
+
+
+def _settings_options(*tuning: str) -> Callable[[_Command], _Command]:
+    """Add the options of every command that reads settings, and those of the ``tuning`` that it heeds.
+
+    Their kinds and words are those of the settings' schema.
+    """
+    known = schemas.load("config.v1")
+
+    def add(command: _Command) -> _Command:
+        for name in reversed(tuning):
+            schema = known["properties"][name]
+            if "$ref" in schema:
+                schema = known["$defs"][schema["$ref"].rpartition("/")[2]]
+            flag = "--" + name.replace("_", "-")
+            words = schema["description"] + (f" [default: {schema['default']}]" if schema.get("default") else "")
+            if schema["type"] == "boolean":
+                option = click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=words)
+            else:
+                option = click.option(flag, name, type=_KINDS[schema["type"]], metavar="VALUE", help=words)
+            command = option(command)
+        command = click.option(
+            "--parent", metavar="NAME", default="default", help="The parent, where no manifest names one."
+        )(command)
+        command = click.option("--state", metavar="PATH", help="Where the state is; {parent} is replaced.")(command)
+        return click.option("--config", type=_FILE, metavar="FILE", help="Settings [default: provisioner.yaml].")(
+            command
+        )
+
+    return add
+
+
+def _format_option(*formats: str, words: str = "What standard output holds.") -> Callable[[_Command], _Command]:
+    return click.option(
+        "--format", "output", type=click.Choice(formats), default=formats[0], show_default=True, help=words
+    )
+
+
+_manifests = click.argument("manifests", nargs=-1, type=_FILE, metavar="[MANIFEST]...")
+_yes = click.option("--yes", "-y", is_flag=True, help="Do not ask; needed where there is no terminal.")
+
+
+# ── Commands ─────────────────────────────────────────────────────────────────
+
+
+@click.group(epilog=_EXITS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="provisioner")
+def cli() -> None:
+    """Provision Octopush SMS sub-accounts in batch, and never lose a credential.
+
+    A manifest (YAML or CSV) says which sub-accounts should exist, a plan says what
+    is missing, an apply creates it and keeps the credentials, which the API returns
+    once, in an encrypted state. Without MANIFEST, the folder manifests/ is read.
+    """
+
+
+@cli.command()
+@_manifests
+@_settings_options()
+@_format_option("text", "json")
+def validate(**options: Any) -> int:  # noqa: ANN401  # click hands options over by name
+    """Tell every problem of every manifest, with its place and what to do."""
+    from provisioner.cli import planning
+
+    return planning.validate(options)
+
+
+@cli.command()
+@_manifests
+@_settings_options("limit", "reserved")
+@_format_option("text", "json")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when changes are pending.")
+def plan(**options: Any) -> int:  # noqa: ANN401
+    """Show what apply would do, and the slots used, planned and left.
+
+    Needs no secret and no network.
+    """
+    from provisioner.cli import planning
+
+    return planning.plan(options)
+
+
+@cli.command()
+@_manifests
+@_settings_options(
+    "limit", "reserved", "timeout", "attempts", "retry_budget", "retry_after_cap", "retry_on_503", "lock_timeout",
+    "keep_going", "proxy", "ca_file",
+)  # fmt: skip
+@_format_option("text", "json")
+@_yes
+def apply(**options: Any) -> int:  # noqa: ANN401
+    """Create what is missing, one account at a time, and keep the credentials sealed.
+
+    Needs OCTOPUSH_API_LOGIN, OCTOPUSH_API_KEY and the recipients to seal to.
+    """
+    from provisioner.cli import applying
+
+    return applying.apply(options)
+
+
+@cli.command()
+@_settings_options()
+@_format_option("text", "json")
+def status(**options: Any) -> int:  # noqa: ANN401
+    """List the accounts of the state with their statuses; needs no identity."""
+    from provisioner.cli import accounts
+
+    return accounts.status(options)
+
+
+@cli.group()
+def credentials() -> None:
+    """Open what is sealed; needs the identity."""
+
+
+@credentials.command("show")
+@click.argument("name")
+@_settings_options()
+@_format_option("text", "json")
+def credentials_show(**options: Any) -> int:  # noqa: ANN401
+    """Show the login, key and password of one account, in clear."""
+    from provisioner.cli import accounts
+
+    return accounts.show(options)
+
+
+@credentials.command("list")
+@_settings_options()
+def credentials_list(**options: Any) -> int:  # noqa: ANN401
+    """List the logins of all accounts, with keys and passwords masked."""
+    from provisioner.cli import accounts
+
+    return accounts.list_masked(options)
+
+
+@credentials.command("export")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@_settings_options()
+@_format_option("env", "json", "csv")
+@click.option("--out", type=_FILE, metavar="FILE", help="Write to FILE (0600) instead of standard output.")
+def credentials_export(**options: Any) -> int:  # noqa: ANN401
+    """Write the credentials of all active accounts, or of those named, in clear."""
+    from provisioner.cli import accounts
+
+    return accounts.export(options)
+
+
+@cli.command()
+@click.argument("name")
+@_settings_options("lock_timeout")
+@click.option("--not-created", "decision", flag_value="not-created", help="It does not exist: its slot is free again.")
+@click.option("--abandon", "decision", flag_value="abandon", help="It is given up: it keeps its slot.")
+@_yes
+def resolve(**options: Any) -> int:  # noqa: ANN401
+    """End an unknown outcome, once a person has looked in Octopush's dashboard."""
+    from provisioner.cli import accounts
+
+    return accounts.resolve(options)
+
+
+@cli.command()
+@click.argument("log", required=False, type=click.File("r", encoding="utf-8", errors="replace"), metavar="[LOG]")
+@_settings_options("lock_timeout")
+@click.option("--accept-state", is_flag=True, help="Take the state as it stands, though this machine saw another.")
+@_yes
+def recover(**options: Any) -> int:  # noqa: ANN401
+    """Put back what was rescued when the state could not be saved.
+
+    Without LOG, from the .rescue file beside the state; with it, from the log of the
+    run (- is standard input), where the last resort was printed, sealed.
+    """
+    from provisioner.cli import accounts
+
+    return accounts.recover(options)
+
+
+@cli.command()
+@click.option("-o", "--out", type=_FILE, metavar="FILE", help="Where to write it, instead of the usual place.")
+def keygen(**options: Any) -> int:  # noqa: ANN401
+    """Make an age identity (0600) and print its recipient."""
+    from provisioner.cli import projects
+
+    return projects.keygen(options)
+
+
+@cli.command()
+@click.argument("folder", default=".", type=_FILE)
+def init(**options: Any) -> int:  # noqa: ANN401
+    """Write a starter project: settings, a manifest, and an identity outside the repository."""
+    from provisioner.cli import projects
+
+    return projects.init(options)
+
+
+@cli.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Loopback port [default: a free one].")
+@click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="Sub-accounts that fit.")
+@click.option("--latency", type=click.FloatRange(0, 60), default=0.0, metavar="S", help="Seconds before each answer.")
+@click.option("--ledger", type=_FILE, metavar="FILE", help="Keep what was created here, and know it at the next start.")
+@click.option(
+    "--fault", "faults", multiple=True, metavar="SPEC", help="A fault to order; see `provisioner sandbox --fault help`."
+)
+def sandbox(**options: Any) -> int:  # noqa: ANN401
+    """Serve a local Octopush to try things out on, with limits, latency and faults to order."""
+    from provisioner.cli import projects
+
+    return projects.sandbox(options)
+
+
+# ── From an error to an exit ─────────────────────────────────────────────────
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    code = run(given)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+    sys.exit(code)
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line and return the exit code; whatever goes wrong has been said."""
+    try:
+        code = cli.main(arguments, prog_name="provisioner", standalone_mode=False)
+    except click.UsageError as error:
+        command = f"`{error.ctx.command_path} --help`" if error.ctx else "`provisioner --help`"
+        return _failed(CommandInvalid(error.format_message(), hint=f"See {command}."), arguments)
+    except click.ClickException as error:
+        return _failed(CommandInvalid(error.format_message()), arguments)
+    except ProvisionerError as error:
+        return _failed(error, arguments)
+    except (KeyboardInterrupt, click.Abort):
+        return _failed(_InterruptedError("Interrupted; nothing was in flight."), arguments)
+    except BrokenPipeError:
+        _drop_output()
+        return ExitCode.FAILURE
+    except Exception as error:  # noqa: BLE001  # the last line of defence: a traceback's message may hold a secret
+        return _failed(_crash(error), arguments)
+    return int(code or ExitCode.DONE)
+
+
+class _InterruptedError(ProvisionerError):
+    """The person ended the command before anything was sent."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+class InternalError(ProvisionerError):
+    """A fault of this program."""
+
+
+def _failed(error: ProvisionerError, arguments: list[str]) -> int:
+    from provisioner.cli import terminal
+
+    terminal.failure(error)
+    if _wants_json(arguments):
+        terminal.failure_document(error)
+    return error.exit_code
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    """Tell whether JSON was asked for; the command line itself may be what is wrong."""
+    return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
+
+
+def _crash(error: Exception) -> InternalError:
+    """Say where this program failed, without the exception's own words or values."""
+    sys.stderr.write("".join(traceback.format_tb(error.__traceback__)))
+    return InternalError(
+        f"provisioner failed in a way that it should not ({type(error).__name__}).",
+        hint="Please report the lines above. What was saved is safe; an unfinished request shows as unknown.",
+    )
+
+
+def _drop_output() -> None:
+    """Let the interpreter end quietly though nobody reads its output any more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

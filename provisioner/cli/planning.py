@@ -1,0 +1,64 @@
+"""The commands that only read: ``validate`` and ``plan``."""
+
+from __future__ import annotations
+
+from provisioner import manifest
+from provisioner.cli import terminal, wiring
+from provisioner.cli.wiring import Options
+from provisioner.config import Settings
+from provisioner.errors import ExitCode, OverLimit
+from provisioner.executor import raise_if_over
+from provisioner.model import Manifest, Plan, State
+from provisioner.planner import plan as planned
+from provisioner.render import documents, text
+
+
+def validate(options: Options) -> int:
+    """Print every problem; exit 3 where one of them is an error."""
+    loaded = manifest.load(wiring.manifest_paths(options), parent=options["parent"])
+    if options["output"] == "json":
+        terminal.document(documents.problems(loaded.problems))
+    else:
+        for problem in loaded.problems:
+            terminal.lines(text.problem(problem))
+        terminal.lines([text.verdict(loaded.problems, sum(len(each.accounts) for each in loaded.manifests))])
+    return ExitCode.MANIFEST_INVALID if loaded.errors else ExitCode.DONE
+
+
+def plan(options: Options) -> int:
+    """Print what apply would do; exit 4 where it does not fit."""
+    manifests = load(options)
+    settings = wiring.settings(options)
+    plans = [plan_for(each, wiring.stored(settings, each.parent), settings) for each in manifests]
+    if options["output"] == "json":
+        terminal.document(documents.plans(plans))
+    else:
+        for each in plans:
+            terminal.lines(text.plan(each))
+    try:
+        for each in plans:
+            raise_if_over(each)
+    except OverLimit as error:
+        terminal.failure(error)
+        return error.exit_code
+    pending = any(each.creates or each.updates for each in plans)
+    return ExitCode.CHANGES_PENDING if pending and options["detailed_exitcode"] else ExitCode.DONE
+
+
+def load(options: Options) -> tuple[Manifest, ...]:
+    """Return the manifests, having told every problem; raises ManifestInvalid where one is an error."""
+    loaded = manifest.load(wiring.manifest_paths(options), parent=options["parent"])
+    for problem in loaded.problems:
+        terminal.talk(*text.problem(problem))
+    return loaded.require()
+
+
+def plan_for(this: Manifest, state: State | None, settings: Settings) -> Plan:
+    """Return the plan of one parent, having said where the state is sealed to others than the settings say."""
+    parent = settings.parent(this.parent)
+    if state and settings.recipients and set(settings.recipients) != set(state.recipients):
+        terminal.warn(
+            f"the settings seal to other recipients than the state of {this.parent} is sealed to;"
+            " who can open what exists and who can open what is new will differ."
+        )
+    return planned(this, state, limit=parent.limit, reserved=parent.reserved)

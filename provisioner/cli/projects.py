@@ -1,0 +1,175 @@
+"""The commands that begin a project: ``init``, ``keygen`` and ``sandbox``."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from provisioner import schemas
+from provisioner.cli import terminal, wiring
+from provisioner.cli.wiring import Options
+from provisioner.errors import CommandInvalid, ExitCode
+from provisioner.model import MASK, Secret
+
+_SETTINGS: Final = """\
+# Settings of this project. Every key is optional; a variable (PROVISIONER_LIMIT)
+# is stronger than this file, and a flag (--limit) stronger still.
+
+# Where the state is kept. It is sealed: commit it, it is the only map of what exists.
+state: state/{{parent}}.json
+
+# Who can open the credentials: age recipients, the public halves of identities.
+recipients:
+  - {recipient}
+
+# How many sub-accounts Octopush allows you, and how many of them exist that this
+# project does not know.
+limit: 20
+reserved: 0
+
+# The parent's credentials come from OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY. With
+# several parents, name each, and where its credentials are; never write one here.
+# parents:
+#   default: {{api_login: "${{env:OCTOPUSH_API_LOGIN}}", api_key: "${{env:OCTOPUSH_API_KEY}}"}}
+#   acme: {{api_login: "${{env:ACME_LOGIN}}", api_key: "${{env:ACME_KEY}}", limit: 50}}
+"""
+
+_MANIFEST: Final = """\
+# yaml-language-server: $schema=../schemas/manifest.v1.schema.json
+version: 1
+
+# Merged under every account.
+defaults:
+  company_name: Example Ltd
+
+accounts:
+  - name: paris            # our own key: never change it, it is how the account is known
+    first_name: Leonardo
+    last_name: Da Vinci
+    # Without a password, a strong one is made and sealed.
+  - name: rome
+    first_name: Artemisia
+    last_name: Gentileschi
+    callbacks:
+      callback_url_for_deliveries: https://hooks.example.com/octopush/deliveries
+"""
+
+_IGNORED: Final = """\
+# The state itself is committed; these are this machine's alone.
+*.lock
+*.backup
+*.rescue
+.*.tmp
+.env
+*identity*.txt
+"""
+
+_PRIVATE: Final = 0o600
+
+
+def keygen(options: Options) -> int:
+    """Make an identity, and print its recipient on standard output."""
+    path: Path = options["out"] or wiring.default_identity()
+    recipient = _new_identity(path)
+    terminal.talk(f"The identity is in {path}: keep it secret, and keep a copy. Its recipient:")
+    terminal.data(f"{recipient}\n")
+    return ExitCode.DONE
+
+
+def init(options: Options) -> int:
+    """Write what a project needs, never over a file that exists."""
+    folder: Path = options["folder"]
+    identity = wiring.default_identity()
+    recipient = _known_recipient(identity) if identity.exists() else _new_identity(identity)
+    files = {
+        "provisioner.yaml": _SETTINGS.format(recipient=recipient),
+        "manifests/accounts.yaml": _MANIFEST,
+        "schemas/manifest.v1.schema.json": schemas.text("manifest.v1"),
+        ".gitignore": _IGNORED,
+    }
+    for name, content in files.items():
+        path = folder / name
+        terminal.talk(f"{'written' if _written(path, content) else 'kept   '}  {path}")
+    terminal.talk(f"identity {identity}")
+    terminal.talk("Next: edit manifests/accounts.yaml, then run `provisioner plan`.")
+    return ExitCode.DONE
+
+
+def sandbox(options: Options) -> int:
+    """Serve until the process is asked to end."""
+    from provisioner.octopush.sandbox import FAULT_HELP, Sandbox, Settings, parse_fault
+
+    if "help" in options["faults"]:
+        terminal.data(FAULT_HELP.rstrip("\n") + "\n")
+        return ExitCode.DONE
+    usual = Settings()
+    key = os.environ.get("OCTOPUSH_API_KEY")
+    settings = replace(
+        usual,
+        port=options["port"],
+        limit=options["limit"],
+        latency=options["latency"],
+        ledger=options["ledger"],
+        faults=tuple(parse_fault(each) for each in options["faults"]),
+        api_login=os.environ.get("OCTOPUSH_API_LOGIN") or usual.api_login,
+        api_key=Secret(key) if key else usual.api_key,
+    )
+    with Sandbox(settings) as server:
+        terminal.data(f"{server.url}\n")
+        terminal.talk("This is a sandbox: nothing here is real. Stop it with Ctrl-C. To use it:")
+        terminal.talk(f"  export OCTOPUSH_API_URL={server.url} OCTOPUSH_API_LOGIN={settings.api_login}")
+        # The usual key is a word of this program; one from the environment may be a real one.
+        terminal.talk(f"  export OCTOPUSH_API_KEY={MASK if key else usual.api_key.reveal()}")
+        server.serve_forever()
+    return ExitCode.DONE
+
+
+def _new_identity(path: Path) -> str:
+    """Write a new identity to ``path``, which must not exist, and return its recipient."""
+    from provisioner.state.sealing import new_identity
+
+    identity, recipient = new_identity()
+    content = f"# created: {wiring.now()}\n# public key: {recipient}\n{identity.reveal()}\n"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _PRIVATE)
+    except FileExistsError:
+        raise CommandInvalid(
+            f"{path} exists and is left as it is.",
+            hint="Give another place with -o, or use the identity that is there.",
+        ) from None
+    except OSError as error:
+        raise CommandInvalid(
+            f"The identity cannot be written to {path}: {error.strerror}.", hint="Give another place with -o."
+        ) from error
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+    return recipient
+
+
+def _known_recipient(path: Path) -> str:
+    """Return the recipient of the identity that is already there."""
+    from provisioner import placeholders
+    from provisioner.state.sealing import parse_identities, recipient_of
+
+    (first, *_) = parse_identities(Secret(placeholders.read_file(path)), str(path))
+    return recipient_of(first, str(path))
+
+
+def _written(path: Path, content: str) -> bool:
+    """Write ``content`` to ``path`` unless something is there; tell whether it was written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(content)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise CommandInvalid(
+            f"{path} cannot be written: {error.strerror}.", hint="Run it in a folder that is writable."
+        ) from error
+    return True

@@ -1,0 +1,28 @@
+"""Documents: a YAML text becomes plain values with positions, and a schema says what is wrong with them.
+
+Owns reading YAML without changing a text, and turning violations of a JSON Schema
+into sentences. Refuses to know what a document is about: names, formats and
+defaults belong to whoever reads one.
+"""
+
+from provisioner.document.characters import character, decoded, shown, text_fault
+from provisioner.document.violations import Check, Part, Step, Value, Violation, inlined, nearest, spelled, violations
+from provisioner.document.yaml_text import Document, parse_yaml
+
+__all__ = [
+    "Check",
+    "Document",
+    "Part",
+    "Step",
+    "Value",
+    "Violation",
+    "character",
+    "decoded",
+    "inlined",
+    "nearest",
+    "parse_yaml",
+    "shown",
+    "spelled",
+    "text_fault",
+    "violations",
+]

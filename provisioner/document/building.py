@@ -1,0 +1,301 @@
+"""Building: the parser's events become plain values and a compact record of their positions.
+
+Owns which scalar is text, number or boolean, what aliases and merge keys mean, and
+the bounds. Works event by event, so that a bomb is refused while it is read and
+nothing of it is ever spread out in memory.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from provisioner.document.violations import Step, Value, spelled
+from provisioner.model import Origin, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Mark = tuple[int, int]
+"""Line and column, from 0."""
+
+MAX_DEPTH: Final = 16
+MAX_VALUES: Final = 1_000_000
+MAX_REPEATED: Final = 200_000
+"""How many values aliases may repeat in all: enough for 30,000 accounts that share their callbacks."""
+
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NULLS: Final = frozenset(("", "~", "null", "Null", "NULL"))
+_INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}")
+_NUMBER: Final = re.compile(r"[-+]?[0-9]{1,18}(\.[0-9]{1,18})?")
+
+# What the parser says, and what a person can do about it. Its own sentence is never
+# shown: it may repeat a piece of the text.
+_SYNTAX: Final = (
+    ("quoted scalar", "The quote that opens here is not closed.", "Close it with the same kind of quote."),
+    ("flow", "The bracket or brace that opens here is not closed.", "Close it, or put the text in quotes."),
+    ("mapping values are not allowed", "A second colon stands on this line.", "Put the value in quotes."),
+    ("cannot start any token", "A value cannot begin with this character.", "Put the value in quotes; never use tabs."),
+    ("could not find expected ':'", "A field's name has no colon after it.", "Write it as in name: paris."),
+    ("did not find expected", "This line does not fit the ones above it.", "Align it with its neighbours."),
+    ("", "This is not valid YAML.", "Look at the quotes, colons and indentation near here."),
+)
+
+
+class Unreadable(Exception):  # noqa: N818  # it carries a problem to the reader and goes no further
+    """The rest of the file cannot be read."""
+
+    def __init__(self, file: str, mark: Mark, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.problem = Problem(Origin(file, mark[0] + 1, mark[1] + 1), "", message, hint)
+
+
+class _Key(Enum):
+    """What a mapping has in place of a key."""
+
+    AWAITED = auto()
+    DROPPED = auto()
+    """A problem was reported; the value that follows is read and forgotten."""
+    MERGE = auto()
+    """The merge key ``<<``."""
+
+
+class _Frame:
+    """A mapping or list that is still open."""
+
+    __slots__ = ("anchor", "key", "key_mark", "mark", "marks", "merged", "schema", "value", "weight")
+
+    def __init__(
+        self, value: list[Value] | dict[str, Value], mark: Mark, schema: Mapping[str, Any], anchor: str | None
+    ) -> None:
+        self.value = value
+        self.mark = mark
+        self.schema = schema
+        self.anchor = anchor
+        self.marks = array("I")
+        self.weight = 1
+        self.key: str | _Key = _Key.AWAITED
+        self.key_mark: Mark = (0, 0)
+        self.merged: list[dict[str, Value]] = []
+
+    def below(self) -> Mapping[str, Any]:
+        """Return the schema of the value that comes next; an empty one where none is known."""
+        if isinstance(self.value, list):
+            found = self.schema.get("items")
+        else:
+            found = self.schema.get("properties", {}).get(self.key, self.schema.get("additionalProperties"))
+        return found if isinstance(found, dict) else {}
+
+
+class Builder:
+    """Builds the value of one file; :attr:`problems` and :attr:`marks` grow while it does."""
+
+    def __init__(self, file: str, schema: Mapping[str, Any]) -> None:
+        self.problems: list[Problem] = []
+        # By the identity of a mapping or list, line and column of each key and value, or
+        # of each entry. Far smaller than an object for each. An identity that comes again
+        # because a repeated field was dropped is written over by its new owner.
+        self.marks: dict[int, array[int]] = {}
+        self._file = file
+        self._schema = schema
+        self._stack: list[_Frame] = []
+        self._anchors: dict[str, tuple[Value, int] | None] = {}
+        self._root: Value = None
+        self._documents = 0
+        self._values = 0
+        self._repeated = 0
+
+    def build(self, text: str) -> Value:
+        """Return what ``text`` holds.
+
+        :raises Unreadable: it is no YAML, holds nothing, or goes beyond a bound.
+        """
+        try:
+            for event in yaml.parse(text, Loader=_LOADER):
+                self._take(event)
+        except yaml.MarkedYAMLError as error:
+            raise self._syntax(error) from None
+        if self._root is None:
+            raise Unreadable(self._file, (0, 0), "The file is empty.", "Write what it should hold, or delete it.")
+        return self._root
+
+    def _take(self, event: yaml.Event) -> None:
+        start = event.start_mark
+        mark = (start.line, start.column) if start else (0, 0)
+        match event:
+            case yaml.ScalarEvent():
+                self._scalar(event, mark)
+            case yaml.MappingStartEvent():
+                self._open(event, mark, {})
+            case yaml.SequenceStartEvent():
+                self._open(event, mark, [])
+            case yaml.CollectionEndEvent():
+                self._close()
+            case yaml.AliasEvent():
+                self._alias(event, mark)
+            case yaml.DocumentStartEvent():
+                self._documents += 1
+                if self._documents > 1:
+                    raise Unreadable(self._file, mark, "A second document begins here.", "Put it into another file.")
+
+    # ── Events ───────────────────────────────────────────────────────────────
+
+    def _scalar(self, event: yaml.ScalarEvent, mark: Mark) -> None:
+        self._count(mark)
+        self._untagged(event.tag, mark)
+        frame = self._stack[-1] if self._stack else None
+        if frame and frame.key is _Key.AWAITED and isinstance(frame.value, dict):
+            self._begin_field(frame, event.value, mark, plain=not event.style)
+            return
+        below = frame.below() if frame else self._schema
+        value = event.value if event.style else _typed(event.value, below.get("type", ""))
+        if event.anchor:
+            self._anchors[event.anchor] = (value, 1)
+        self._attach(value, mark, 1)
+
+    def _open(self, event: yaml.CollectionStartEvent, mark: Mark, value: list[Value] | dict[str, Value]) -> None:
+        self._count(mark)
+        self._untagged(event.tag, mark)
+        if len(self._stack) == MAX_DEPTH:
+            message = f"Something is nested here more than {MAX_DEPTH} levels deep."
+            raise Unreadable(self._file, mark, message, "Nothing needs that; look for brackets that are never closed.")
+        below = self._stack[-1].below() if self._stack else self._schema
+        if event.anchor:
+            self._anchors[event.anchor] = None
+        self._stack.append(_Frame(value, mark, below, event.anchor))
+
+    def _close(self) -> None:
+        frame = self._stack.pop()
+        value = frame.value
+        for base in frame.merged:
+            marks = self.marks[id(base)]
+            for index, (key, inherited) in enumerate(base.items()):
+                if key not in value and isinstance(value, dict):
+                    value[key] = inherited
+                    frame.marks.extend(marks[4 * index : 4 * index + 4])
+        self.marks[id(value)] = frame.marks
+        if frame.anchor:
+            self._anchors[frame.anchor] = (value, frame.weight)
+        self._attach(value, frame.mark, frame.weight)
+
+    def _alias(self, event: yaml.AliasEvent, mark: Mark) -> None:
+        # Neither message names the alias: it may be a password that begins with a star.
+        if event.anchor not in self._anchors:
+            message, hint = "This refers to something that stands nowhere above", "If it is meant as text, quote it."
+            self._problem(mark, self._path(), f"{message}: a text that begins with * is read so.", hint)
+            self._attach(None, mark, 1)
+            return
+        known = self._anchors[event.anchor]
+        if known is None:
+            raise Unreadable(self._file, mark, "This refers to what it is itself a part of.", "Write it out.")
+        value, weight = known
+        self._repeated += weight
+        if self._repeated > MAX_REPEATED:
+            message = f"By references, this file repeats more than {MAX_REPEATED:,} values."
+            raise Unreadable(self._file, mark, message, "Write out what is meant.")
+        self._attach(value, mark, weight)
+
+    # ── Fields ───────────────────────────────────────────────────────────────
+
+    def _begin_field(self, frame: _Frame, key: str, mark: Mark, *, plain: bool) -> None:
+        frame.key_mark = mark
+        if plain and key == "<<":
+            frame.key = _Key.MERGE
+        elif key in frame.value:
+            first = frame.marks[4 * list(frame.value).index(key)] + 1
+            # Where fields are not known, a key may be anything, a secret too.
+            path = (*self._path()[:-1], key) if frame.schema else self._path()
+            subject = spelled(path) or "A field"
+            message = f"{subject} stands here for the second time; the first is on line {first}."
+            self._problem(mark, path, message, "Keep one of them.")
+            frame.key = _Key.DROPPED
+        else:
+            frame.key = key
+
+    def _attach(self, value: Value, mark: Mark, weight: int) -> None:
+        if not self._stack:
+            self._root = value
+            return
+        frame = self._stack[-1]
+        frame.weight += weight
+        if isinstance(frame.value, list):
+            frame.value.append(value)
+            frame.marks.extend(mark)
+            return
+        key, frame.key = frame.key, _Key.AWAITED
+        match key:
+            case _Key.AWAITED:
+                self._problem(
+                    mark, self._path()[:-1], "A field's name must be plain text.", "Write it as in name: paris."
+                )
+                frame.key = _Key.DROPPED
+            case _Key.MERGE:
+                self._merge(frame, value, mark)
+            case str():
+                frame.value[key] = value
+                frame.marks.extend((*frame.key_mark, *mark))
+
+    def _merge(self, frame: _Frame, value: Value, mark: Mark) -> None:
+        bases = value if isinstance(value, list) else [value]
+        for base in bases:
+            if isinstance(base, dict):
+                frame.merged.append(base)
+            else:
+                self._problem(
+                    mark, self._path()[:-1], "<< can only take over a group of fields.", "Write the fields out."
+                )
+
+    # ── Checks and places ────────────────────────────────────────────────────
+
+    def _count(self, mark: Mark) -> None:
+        self._values += 1
+        if self._values > MAX_VALUES:
+            message = f"The file holds more than {MAX_VALUES:,} values."
+            raise Unreadable(self._file, mark, message, "Divide it into several files.")
+
+    def _untagged(self, tag: str | None, mark: Mark) -> None:
+        # The tag is not named: it may be a password that begins with an exclamation mark.
+        if tag is not None:
+            message = "A value cannot have a YAML tag: a text that begins with ! is read so."
+            self._problem(mark, self._path(), message, "Put the text in quotes, or delete the tag.")
+
+    def _path(self) -> tuple[Step, ...]:
+        """Return the path of the value that comes next, as far as the schema knows it."""
+        path: list[Step] = []
+        for frame in self._stack:
+            if not frame.schema:
+                break
+            if isinstance(frame.value, list):
+                path.append(len(frame.value))
+            else:
+                path.append(frame.key if isinstance(frame.key, str) else "")
+        return tuple(path)
+
+    def _problem(self, mark: Mark, path: tuple[Step, ...], message: str, hint: str) -> None:
+        origin = Origin(self._file, mark[0] + 1, mark[1] + 1)
+        self.problems.append(Problem(origin, spelled(path), message, hint))
+
+    def _syntax(self, error: yaml.MarkedYAMLError) -> Unreadable:
+        said = f"{error.context} {error.problem}"
+        begun = next((each for each in _SYNTAX[:2] if each[0] in said), None)
+        mark = error.context_mark if begun and error.context_mark else error.problem_mark
+        _, message, hint = begun or next(each for each in _SYNTAX if each[0] in said)
+        place = (mark.line, mark.column) if mark else (0, 0)
+        return Unreadable(self._file, place, message, hint)
+
+
+def _typed(text: str, wanted: str | list[str]) -> Value:
+    """Return the unquoted scalar ``text`` as the type that is ``wanted``, or as it is."""
+    if text in _NULLS:
+        return None
+    if "integer" in wanted and _INTEGER.fullmatch(text):
+        return int(text)
+    if "number" in wanted and _NUMBER.fullmatch(text):
+        return float(text) if "." in text else int(text)
+    if "boolean" in wanted and text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    return text

@@ -1,0 +1,215 @@
+"""Violations: what a JSON Schema finds wrong with a value, as sentences for a person.
+
+Owns the words. Refuses to repeat a value: it may be a secret, or a secret in the
+wrong place. The schema itself has the last word through ``errorMessage`` and
+``patternErrorMessage``, which editors show too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import Enum, auto
+from functools import cache
+from typing import Any, Final
+
+from jsonschema import Draft202012Validator, FormatChecker, ValidationError
+from jsonschema.exceptions import best_match
+
+from provisioner import schemas
+from provisioner.document.characters import shown
+
+Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
+"""What JSON can hold."""
+Step = str | int
+Check = Callable[[str], tuple[str, str] | None]
+"""Says what is wrong with a text of one ``format`` and gives a hint, or None."""
+
+MAX_VIOLATIONS: Final = 10_000
+"""Nobody reads more; a file of noise must not fill the memory."""
+
+_WANTED: Final = {
+    "string": ("text", "Write one text; put it in quotes if it holds a colon, a bracket or a brace."),
+    "integer": ("a whole number", "Write it in digits, without quotes."),
+    "number": ("a number", "Write it in digits, without quotes."),
+    "boolean": ("true or false", "Write true or false, without quotes."),
+    "array": ("a list", "Begin each of its entries on a line of its own, with a dash."),
+    "object": ("a group of fields", "Write its fields below it, one on each line and indented."),
+    "null": ("nothing", "Leave it empty."),
+}
+_FOUND: Final = {bool: "true or false", str: "text", int: "a number", float: "a number", list: "a list"}
+_WORDS: Final = {
+    "const": ("must be {wanted}", "Write {wanted}."),
+    "enum": ("must be one of {wanted}", "Choose one of them."),
+    "maxLength": ("is too long: {size:,} characters, where {wanted:,} are possible", "Shorten it."),
+    "minLength": ("is too short: {size:,} characters, where at least {wanted:,} are needed", "Lengthen it."),
+    "minimum": ("must be at least {wanted}", "Write a larger number."),
+    "exclusiveMinimum": ("must be more than {wanted}", "Write a larger number."),
+    "maximum": ("must be at most {wanted}", "Write a smaller number."),
+    "uniqueItems": ("holds the same entry twice", "Delete one of them."),
+}
+
+
+class Part(Enum):
+    """What of a path a violation is about, and so where it is shown."""
+
+    VALUE = auto()
+    KEY = auto()
+    """The last step's own name."""
+    MISSING = auto()
+    """The last step is not there; what should have it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One breach of a schema."""
+
+    path: tuple[Step, ...]
+    part: Part
+    predicate: str
+    """The sentence without its subject, as in ``must be text, not a list``."""
+    hint: str
+
+
+def spelled(path: tuple[Step, ...]) -> str:
+    """Return ``path`` as in ``accounts[2].callbacks.email_for_inbounds``; empty for the whole document."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            name = step if shown(step) else "…"
+            text += f".{name}" if text else name
+    return text
+
+
+def nearest(key: str, known: Sequence[str]) -> str:
+    """Return a hint that names which of ``known`` is nearest to ``key``, or all of them."""
+    near = get_close_matches(key.strip().lower().replace(" ", "_").replace("-", "_"), known, n=1)
+    return f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}."
+
+
+def violations(value: Value, schema: str, checks: Mapping[str, Check]) -> Iterator[Violation]:
+    """Yield what is wrong with ``value``, at most one violation per path, in the schema's order.
+
+    :param schema: the schema's name, as in ``manifest.v1``.
+    :param checks: what each ``format`` of the schema demands.
+    """
+    seen: set[tuple[Step, ...]] = set()
+    for error in _validator(schema, checks).iter_errors(value):
+        for violation in _violations(error):
+            # A text that is too long, say, need not match its pattern as well.
+            if violation.path in seen:
+                continue
+            if len(seen) == MAX_VIOLATIONS:
+                yield Violation((), Part.VALUE, "has more problems than are shown", "Correct these first.")
+                return
+            seen.add(violation.path)
+            yield violation
+
+
+# ── The schema, made ready ───────────────────────────────────────────────────
+
+
+class _UnfitError(ValueError):
+    """A text is not of its format; the arguments are the predicate and the hint."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """A check in the shape that jsonschema calls."""
+
+    check: Check
+
+    def __call__(self, instance: object) -> bool:
+        if isinstance(instance, str) and (fault := self.check(instance)):
+            raise _UnfitError(*fault)
+        return True
+
+
+@cache
+def inlined(schema: str) -> dict[str, Any]:
+    """Return the schema ``schema`` with every local ``$ref`` replaced by what it refers to.
+
+    Following a reference for each of 100,000 accounts costs more than checking them.
+    """
+    whole = schemas.load(schema)
+    return {key: _inlined(each, whole.get("$defs", {})) for key, each in whole.items() if key != "$defs"}
+
+
+def _inlined(part: Any, defs: Mapping[str, Any]) -> Any:  # noqa: ANN401  # JSON has no closer type
+    if isinstance(part, list):
+        return [_inlined(each, defs) for each in part]
+    if not isinstance(part, dict):
+        return part
+    own = {key: _inlined(each, defs) for key, each in part.items() if key != "$ref"}
+    if "$ref" not in part:
+        return own
+    return {**_inlined(defs[part["$ref"].removeprefix("#/$defs/")], defs), **own}
+
+
+def _validator(schema: str, checks: Mapping[str, Check]) -> Draft202012Validator:
+    formats = FormatChecker(formats=())
+    for name, check in checks.items():
+        formats.checks(name, raises=_UnfitError)(_Format(check))
+    return Draft202012Validator(inlined(schema), format_checker=formats)
+
+
+# ── The words ────────────────────────────────────────────────────────────────
+
+
+def _violations(error: ValidationError) -> Iterator[Violation]:
+    """Yield ``error`` in words; where a schema offers alternatives, the nearest one speaks."""
+    if error.context:
+        error = best_match([error]) or error
+    path: tuple[Step, ...] = tuple(error.absolute_path)
+    schema = error.schema if isinstance(error.schema, dict) else {}
+    found: Any = error.instance
+    wanted: Any = error.validator_value
+    match error.validator:
+        case "required":
+            for key in wanted:
+                if key not in found:
+                    yield Violation((*path, key), Part.MISSING, "is missing", f"Add {spelled((key,))}.")
+        case "additionalProperties":
+            known = schema.get("properties", {})
+            for key in found:
+                if key not in known:
+                    hint = nearest(key, [name for name, each in known.items() if "not" not in each])
+                    yield Violation((*path, key), Part.KEY, "is not a known field", hint)
+        case "not":
+            yield Violation(path, Part.KEY, schema.get("errorMessage", "is not possible here"), "Delete it here.")
+        case _ if "propertyNames" in error.schema_path:
+            yield Violation((*path, found), Part.KEY, *_words(error, schema))
+        case _:
+            yield Violation(path, Part.VALUE, *_words(error, schema))
+
+
+def _words(error: ValidationError, schema: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the predicate and the hint for one broken keyword."""
+    found: Any = error.instance
+    wanted: Any = error.validator_value
+    if error.validator == "type":
+        return _type_words([wanted] if isinstance(wanted, str) else wanted, found)
+    if isinstance(error.cause, _UnfitError):
+        predicate, hint = error.cause.args
+        return predicate, hint
+    if found in ("", [], {}):
+        return "is empty", "Give it a value, or delete it where it is optional."
+    if error.validator in _WORDS:
+        predicate, hint = _WORDS[error.validator]
+        size = len(found) if isinstance(found, str | list | dict) else 0
+        return predicate.format(wanted=wanted, size=size), hint.format(wanted=wanted)
+    example = f"For example: {schema['examples'][0]}" if "examples" in schema else ""
+    return schema.get("patternErrorMessage", "does not have the right form"), example
+
+
+def _type_words(wanted: list[str], found: object) -> tuple[str, str]:
+    if found is None:
+        return (
+            "has no value (an empty one, ~ and null all count as none)",
+            'Write a value, put it in quotes if that very text is meant ("null"), or delete the line.',
+        )
+    names = " or ".join(_WANTED[each][0] for each in wanted)
+    return f"must be {names}, not {_FOUND.get(type(found), 'a group of fields')}", _WANTED[wanted[0]][1]

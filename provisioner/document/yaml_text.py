@@ -1,0 +1,126 @@
+"""YAML text: from bytes to plain values, every one of them with its position.
+
+Owns the reading of YAML as people mean it: a scalar keeps its text, and becomes a
+number or a boolean only where the schema asks for one, so that ``no``, ``0123``,
+``1e5`` and a date stay what was typed. Refuses characters that cannot be seen, tags,
+several documents in a file, repeated fields, and whatever is deeper, larger or more
+self-repeating than a person would write.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from provisioner.document.building import Builder, Mark, Unreadable
+from provisioner.document.characters import character, decoded
+from provisioner.document.violations import Check, Part, Step, Value, Violation, inlined, spelled, violations
+from provisioner.model import Origin, Problem
+
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Mapping
+
+# What YAML forbids, and its rarer line breaks, for which a reader would put a space.
+_FORBIDDEN: Final = re.compile(
+    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One YAML file as plain values."""
+
+    file: str
+    value: Value
+    """None if it could not be read; :attr:`problems` then says why."""
+    problems: tuple[Problem, ...]
+    """What reading found; the schema was not asked yet."""
+    _marks: Mapping[int, array[int]] = field(repr=False)
+
+    def origin(self, path: tuple[Step, ...], part: Part = Part.VALUE) -> Origin:
+        """Return where the value at ``path`` stands, or its key, or what should have it."""
+        steps = path[:-1] if part is Part.MISSING else path
+        line, column = 0, 0
+        value = self.value
+        for depth, step in enumerate(steps, 1):
+            marks = self._marks[id(value)]
+            if isinstance(value, dict):
+                at = 2 * list(value).index(str(step))
+                at += 0 if part is Part.KEY and depth == len(steps) else 1
+                value = value[str(step)]
+            elif isinstance(value, list):
+                at = int(step)
+                value = value[at]
+            line, column = marks[2 * at], marks[2 * at + 1]
+        return Origin(self.file, line + 1, column + 1)
+
+    def problem(self, violation: Violation) -> Problem:
+        """Return ``violation`` as a problem at its place."""
+        path = spelled(violation.path)
+        return Problem(
+            origin=self.origin(violation.path, violation.part),
+            path=path,
+            message=f"{path or 'The file'} {violation.predicate}.",
+            hint=violation.hint,
+        )
+
+    def checked(self, schema: str, checks: Mapping[str, Check]) -> tuple[Problem, ...]:
+        """Return :attr:`problems` and every violation of ``schema``, by line.
+
+        What an alias repeats is reported where it was written, once; and of a value that
+        reading found fault with, nothing more is said.
+        """
+        if self.value is None:
+            return self.problems
+        places = {problem.origin for problem in self.problems}
+        found: dict[tuple[object, ...], Problem] = {}
+        for violation in violations(self.value, schema, checks):
+            problem = self.problem(violation)
+            if problem.origin not in places:
+                found.setdefault((problem.origin, violation.predicate, violation.path[-1:]), problem)
+        return tuple(sorted((*self.problems, *found.values()), key=_by_place))
+
+
+def parse_yaml(raw: bytes, file: str, schema: str) -> Document:
+    """Return what ``raw`` holds.
+
+    :param file: how the file is named in problems.
+    :param schema: the schema by which a scalar is text, number or boolean.
+    """
+    builder = Builder(file, inlined(schema))
+    try:
+        value = builder.build(_text(raw, file))
+    except Unreadable as error:
+        return Document(file, None, (*builder.problems, error.problem), {})
+    return Document(file, value, tuple(builder.problems), builder.marks)
+
+
+def _by_place(problem: Problem) -> Mark:
+    return problem.origin.line or 0, problem.origin.column or 0
+
+
+def _text(raw: bytes, file: str) -> str:
+    try:
+        text = decoded(raw)
+    except UnicodeDecodeError as error:
+        raise Unreadable(
+            file,
+            _place(raw[: error.start].decode("utf-8", "replace")),
+            "A character here is not UTF-8: the file is in another encoding.",
+            "Save it as UTF-8 in your editor.",
+        ) from error
+    if bad := _FORBIDDEN.search(text):
+        raise Unreadable(
+            file,
+            _place(text[: bad.start()]),
+            f"The file holds {character(bad.group())}, which cannot be seen.",
+            "Delete it; if there are many, save the file as UTF-8.",
+        )
+    return text
+
+
+def _place(before: str) -> Mark:
+    """Return the place just after the text ``before``."""
+    return before.count("\n"), len(before) - (before.rfind("\n") + 1)

@@ -1,0 +1,30 @@
+"""Advice: what is allowed in a manifest and yet unwise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from provisioner import placeholders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from provisioner.document import Step, Value
+
+LITERAL_PASSWORD: Final = (
+    "is written in clear, for everybody who can read this file",
+    "Delete it, and a strong one is generated; or write ${env:NAME} or ${file:PATH}.",
+)
+NO_TLS: Final = ("is not encrypted: it begins with http://", "Write https:// if the server can; messages are private.")
+
+
+def advice(fields: Mapping[str, Value]) -> Iterator[tuple[tuple[Step, ...], tuple[str, str]]]:
+    """Yield each unwise value among an account's ``fields``: its path, the predicate and the hint."""
+    password = fields.get("password")
+    if isinstance(password, str) and password and not placeholders.names(password):
+        yield ("password",), LITERAL_PASSWORD
+    callbacks = fields.get("callbacks")
+    if isinstance(callbacks, dict):
+        for name, url in callbacks.items():
+            if isinstance(url, str) and url[:7].lower() == "http://":
+                yield ("callbacks", name), NO_TLS

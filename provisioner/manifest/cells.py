@@ -1,0 +1,191 @@
+"""Cells: from the bytes of a table to its rows, each with its line.
+
+Owns encodings, delimiters and quotes. pandas reads the cells; as it pads a short row,
+cuts a long one and drops a broken one without a word, the rows are first counted and
+measured by the csv module under the same rules. Refuses to guess at types: a cell is text.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from array import array
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from provisioner.document import decoded
+from provisioner.model import Origin, Problem, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+MAX_ROWS: Final = 250_000
+
+_DELIMITERS: Final = ",;\t"
+_BLANK: Final = f" {_DELIMITERS}"
+_ABOVE: Final = re.compile(rf"(?:[{_BLANK}]*\n)*")
+_WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How a file of Excel begins, the new format and the old."""
+_SAVE_AS: Final = "Save it again: in Excel, as CSV UTF-8."
+
+
+class Unreadable(Exception):  # noqa: N818  # it carries a problem to the reader and goes no further
+    """The table cannot be read."""
+
+    def __init__(self, origin: Origin, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.problem = Problem(origin, "", message, hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of accounts."""
+
+    origin: Origin
+    width: int
+    """How many cells stand in the file."""
+    cells: tuple[str | None, ...]
+    """As many as the header has; None where the row ends early."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table, opened."""
+
+    header: tuple[str, ...]
+    origin: Origin
+    """The header's."""
+    notes: tuple[Problem, ...]
+    _frame: pd.DataFrame
+    """The header is its first row; its last column is what goes beyond the header."""
+    _lines: array[int]
+    _widths: array[int]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield each row below the header, blank ones left out."""
+        number = 0
+        columns = (self._frame[at].tolist() for at in self._frame.columns)
+        measured = zip(self._lines, self._widths, zip(*columns, strict=True), strict=True)
+        for line, width, cells in islice(measured, 1, None):
+            if width:
+                number += 1
+                yield Row(Origin(self.origin.file, line, row=number), width, cells[:-1])
+
+
+def open_table(raw: bytes, file: str, known: Collection[str]) -> Table:
+    """Return the table that ``raw`` holds.
+
+    :param known: the names of columns, by which the header and its delimiter are recognised.
+    :raises Unreadable: there is no header, or no telling where the cells are.
+    """
+    text, notes = _text(raw, file)
+    text, delimiter = _announced(text, file)
+    above = _ABOVE.match(text)
+    body = text[above.end() :] if above else text
+    head = body.partition("\n")[0]
+    origin = Origin(file, text.count("\n", 0, len(text) - len(body)) + 1)
+    if not head.strip(_BLANK):
+        raise Unreadable(Origin(file), "The file is empty.", "Write a header and below it a row for each account.")
+    delimiter = delimiter or max(_DELIMITERS, key=lambda each: len(_names(head, each) & set(known)))
+    if not _names(head, delimiter) & set(known):
+        hint = f"Begin with a line of column names, from these: {', '.join(known)}."
+        raise Unreadable(origin, "There is no header: no column name is known here.", hint)
+    lines, widths = _measured(body, delimiter, origin)
+    frame = pd.read_csv(
+        io.StringIO(body),
+        sep=delimiter,
+        engine="python",
+        header=None,
+        names=range(widths[0] + 1),
+        dtype=object,
+        na_filter=False,
+        skip_blank_lines=False,
+        on_bad_lines=partial(_cut, widths[0]),
+    )
+    header = tuple(str(cell).strip() for cell in frame.iloc[0, :-1])
+    return Table(header, origin, notes, frame, lines, widths)
+
+
+def _text(raw: bytes, file: str) -> tuple[str, tuple[Problem, ...]]:
+    """Return ``raw`` as text with plain line feeds, and a note if its encoding is a guess."""
+    if raw.startswith(_WORKBOOKS):
+        raise Unreadable(Origin(file), "This is an Excel workbook and not a CSV file.", _SAVE_AS)
+    notes: tuple[Problem, ...] = ()
+    try:
+        text = decoded(raw)
+    except UnicodeDecodeError as error:
+        text = _windows(raw, Origin(file, raw.count(b"\n", 0, error.start) + 1))
+        message = "The file is not UTF-8 and was read as Windows-1252, as Excel saves CSV files."
+        hint = "Look at the accents in the plan, or save the file as UTF-8."
+        notes = (Problem(Origin(file), "", message, hint, Severity.NOTE),)
+    if raw.count(b"\0") > len(raw) // 4 and "\0" in text:
+        raise Unreadable(Origin(file), "The file is UTF-16 without its byte-order mark.", _SAVE_AS)
+    return text.replace("\r\n", "\n").replace("\r", "\n"), notes
+
+
+def _windows(raw: bytes, origin: Origin) -> str:
+    """Return ``raw`` as Windows-1252, unless it is anything else.
+
+    :raises Unreadable: it is broken UTF-16, UTF-8 in other lines, or not text.
+    """
+    # Escaped bytes are surrogates; any other character beyond ASCII is good UTF-8.
+    partly = any("\x7f" < each < "\ud800" or each > "\udfff" for each in raw.decode("utf-8", "surrogateescape"))
+    if partly or raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise Unreadable(origin, "A character here is in another encoding than the rest.", _SAVE_AS)
+    try:
+        return raw.decode("cp1252")
+    except UnicodeDecodeError:
+        raise Unreadable(origin, "The encoding of the file is not known.", _SAVE_AS) from None
+
+
+def _announced(text: str, file: str) -> tuple[str, str]:
+    """Return ``text`` with Excel's line ``sep=;`` made blank, and the delimiter that it announces."""
+    first, _, rest = text.partition("\n")
+    words = first.strip('"')
+    if not words.lower().startswith("sep="):
+        return text, ""
+    delimiter = words[4:]
+    if len(delimiter) != 1 or delimiter not in _DELIMITERS:
+        message = "This line announces a separator that is not known here."
+        raise Unreadable(Origin(file, 1), message, "Delete the line; comma, semicolon and tab are recognised.")
+    return f"\n{rest}", delimiter
+
+
+def _names(head: str, delimiter: str) -> set[str]:
+    return {cell.strip(' "') for cell in head.split(delimiter)}
+
+
+def _measured(body: str, delimiter: str, origin: Origin) -> tuple[array[int], array[int]]:
+    """Return for each row of ``body`` its line and how many cells it has, 0 if all are blank."""
+    lines, widths = array("L"), array("L")
+    reader = csv.reader(io.StringIO(body), delimiter=delimiter, strict=True)
+    above = (origin.line or 1) - 1
+    begins = number = 0
+    try:
+        for cells in reader:
+            lines.append(above + begins + 1)
+            widths.append(len(cells) if any(map(str.strip, cells)) else 0)
+            begins = reader.line_num
+            number += widths[-1] > 0
+            if len(lines) > MAX_ROWS:
+                message = f"The table has more than {MAX_ROWS:,} rows."
+                raise Unreadable(Origin(origin.file, lines[-1]), message, "Divide it into several files.")
+    except csv.Error as error:
+        place = Origin(origin.file, above + begins + 1, row=number or None)
+        if "expected after" in str(error):
+            message, hint = "Something stands after a closing quote here.", 'Double each quote inside: "Le ""Sud""".'
+        else:
+            message, hint = "A quote that opens in this row is never closed.", "Close it, or delete it."
+        raise Unreadable(place, message, hint) from None
+    return lines, widths
+
+
+def _cut(width: int, cells: list[str]) -> list[str]:
+    """Return a row that is too long with all that goes beyond ``width`` in one cell."""
+    return [*cells[:width], "".join(cells[width:])]

@@ -1,0 +1,69 @@
+"""Expansion: from accounts with placeholders to what is sent to the API.
+
+Owns the moment in which secrets come in: all of them, before the first request.
+Refuses to let a value through that the manifest itself could not have held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import cast
+
+from provisioner import placeholders
+from provisioner.document import Value, spelled, text_fault, violations
+from provisioner.errors import SettingInvalid
+from provisioner.manifest.entries import SCHEMA
+from provisioner.manifest.formats import CHECKS
+from provisioner.model import Attributes, Callbacks, Create, CreateRequest, DesiredAccount, Secret
+
+
+def requests(
+    creates: Iterable[Create], environ: Mapping[str, str], new_password: Callable[[], Secret]
+) -> dict[str, CreateRequest]:
+    """Return what to send for each of ``creates``, by name.
+
+    A file that a placeholder names is looked for beside the manifest. An account
+    without a password gets one from ``new_password``.
+
+    :raises SettingInvalid: what a placeholder names is missing, or makes a value that
+        no manifest could hold; the message names the account, never the value.
+    """
+    return {each.name: _request(each.account, environ, new_password) for each in creates}
+
+
+def _request(account: DesiredAccount, environ: Mapping[str, str], new_password: Callable[[], Secret]) -> CreateRequest:
+    base = Path(account.origin.file).parent
+
+    def expanded(text: str) -> str:
+        try:
+            return placeholders.expand(text, environ=environ, read_file=placeholders.read_file, base=base)
+        except SettingInvalid as error:
+            raise SettingInvalid(f"{_place(account)}: {error.message}", hint=error.hint) from None
+
+    attributes = Attributes(
+        first_name=expanded(account.attributes.first_name),
+        last_name=expanded(account.attributes.last_name),
+        company_name=None if account.attributes.company_name is None else expanded(account.attributes.company_name),
+        callbacks=Callbacks(**{name: expanded(text) for name, text in account.attributes.callbacks.given().items()}),
+    )
+    password = new_password() if account.password is None else Secret(expanded(account.password.reveal()))
+    _require(account, attributes, password)
+    return CreateRequest(attributes, password)
+
+
+def _require(account: DesiredAccount, attributes: Attributes, password: Secret) -> None:
+    if attributes != account.attributes:
+        whole = {"version": 1, "accounts": [{"name": account.name, **attributes.document()}]}
+        for found in violations(cast("Value", whole), SCHEMA, CHECKS):
+            raise SettingInvalid(
+                f"{_place(account)}: {spelled(found.path[2:])} {found.predicate}, once its placeholder is filled in.",
+                hint=found.hint,
+            )
+    if fault := text_fault(password.reveal()):
+        raise SettingInvalid(f"{_place(account)}: the password {fault[0]}.", hint=fault[1])
+
+
+def _place(account: DesiredAccount) -> str:
+    line = f":{account.origin.line}" if account.origin.line else ""
+    return f"{account.origin.file}{line}: {account.name}"

@@ -1,0 +1,115 @@
+"""Formats: what the schema's ``format`` words demand of a text, and why one fails.
+
+Owns the rules that a pattern cannot say, or cannot explain. Refuses to repeat the
+text itself: a URL carries tokens, and any text may stand in the wrong place.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from provisioner import placeholders
+from provisioner.document import character, text_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from provisioner.document import Check
+
+Fault = tuple[str, str]
+
+# Letters and dashes of other scripts that most fonts draw as the Latin ones. Those that
+# Unicode itself relates to Latin, as the full-width ones, need no entry.
+_LOOK_ALIKES: Final = {
+    "\u0430": "a", "\u0435": "e", "\u043e": "o", "\u0440": "p", "\u0441": "c", "\u0443": "y",
+    "\u0445": "x", "\u0455": "s", "\u0456": "i", "\u0458": "j", "\u04bb": "h", "\u0501": "d",
+    "\u051b": "q", "\u051d": "w", "\u03bf": "o", "\u03b1": "a", "\u03bd": "v", "\u03c1": "p",
+    "\u03b9": "i", "\u03ba": "k", "\u03c5": "u", "\u0131": "i", "\u0251": "a", "\u0261": "g",
+    "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2014": "-", "\u2212": "-",
+}  # fmt: skip
+_URL_CHARACTERS: Final = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*")
+_LABEL: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?")
+_LOCAL_PART: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_LOCAL_PART_LIMIT: Final = 64
+_LOWEST_PORT: Final = 1
+
+
+def text(value: str) -> Fault | None:
+    """Check a line of plain text with placeholders."""
+    return text_fault(value) or placeholders.fault(value)
+
+
+def key(value: str) -> Fault | None:
+    """Check a key for what cannot be seen by looking at it; the schema's pattern says the rest."""
+    if fault := text_fault(value):
+        return fault
+    for one in value:
+        if not one.isascii():
+            twin = _LOOK_ALIKES.get(one) or unicodedata.normalize("NFKC", one)
+            if twin.isascii():
+                return f"contains {character(one)}, which only looks like {twin}", f"Type {twin} in its place."
+            return f"contains {character(one)}", "Use the letters a to z, digits and hyphens."
+    return None
+
+
+def callback_url(value: str) -> Fault | None:
+    """Check the URL of a callback: http or https, a host, a possible port, no character that a URL cannot hold."""
+    if fault := text(value):
+        return fault
+    # A placeholder at the beginning may bring the scheme with it; what one brings
+    # elsewhere is taken for a figure, which fits a host, a port, a path and a query.
+    if value.startswith("${"):
+        rest = placeholders.filled(value, "\0").removeprefix("\0")
+        value = rest.replace("\0", "1")
+        return None if _URL_CHARACTERS.fullmatch(value) else _URL_CHARACTER_FAULT
+    filled = placeholders.filled(value, "1")
+    if not filled.lower().startswith(("http://", "https://")):
+        return "must begin with https://", "Octopush can only call a web address."
+    if not _URL_CHARACTERS.fullmatch(filled):
+        return _URL_CHARACTER_FAULT
+    try:
+        parts = urlsplit(filled)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return "has a host or a port that is not possible", "Write it as in https://hooks.example.com:8443/path."
+    if not host or not (":" in host or all(map(_LABEL.fullmatch, host.removesuffix(".").split(".")))):
+        return "has no valid host", "Write it as in https://hooks.example.com/path."
+    if port is not None and port < _LOWEST_PORT:
+        return "has a port that is not possible", "Leave the port out, or write one from 1 to 65535."
+    return None
+
+
+_URL_CHARACTER_FAULT: Final = (
+    "contains a character that a web address cannot hold",
+    "Write it with a percent sign and its code: a space is %20, \N{LATIN SMALL LETTER E WITH ACUTE} is %C3%A9.",
+)
+
+
+def email(value: str) -> Fault | None:
+    """Check an e-mail address by its shape."""
+    if fault := text(value):
+        return fault
+    local, at, domain = placeholders.filled(value, "a.a").rpartition("@")
+    labels = domain.split(".")
+    if not at and placeholders.names(value):
+        return None
+    good = _LOCAL_PART.fullmatch(local) and len(local) <= _LOCAL_PART_LIMIT
+    if not good or len(labels) == 1 or not all(map(_LABEL.fullmatch, labels)):
+        return "is not an e-mail address", "Write one address, as in sms@example.com."
+    return None
+
+
+CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
+    {
+        "text": text,
+        "key": key,
+        "uri": callback_url,
+        "uri-with-placeholders": callback_url,
+        "email": email,
+        "email-with-placeholders": email,
+    },
+)

@@ -1,0 +1,93 @@
+"""Sources: from the paths that a person gave to the files that are read.
+
+Owns which files are manifests and how large one may be. Refuses to look into a file,
+to wait on a pipe, and to read one file twice.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+from typing import TYPE_CHECKING, Final
+
+from provisioner.model import Origin, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+MAX_BYTES: Final = 10_000_000
+
+YAML_SUFFIXES: Final = (".yaml", ".yml")
+TABLE_SUFFIXES: Final = (".csv", ".tsv")
+_SUFFIXES: Final = YAML_SUFFIXES + TABLE_SUFFIXES
+_KINDS: Final = f"A manifest's name ends in {', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}."
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The content of one file."""
+
+    path: Path
+    """As it was given or found, for messages."""
+    raw: bytes
+
+
+def sources(paths: Sequence[Path]) -> Iterator[Source | Problem]:
+    """Yield the content of each manifest at ``paths``, folders opened, or what is wrong with it."""
+    seen: set[str] = set()
+    for path in paths:
+        for found in _opened(path):
+            if isinstance(found, Problem):
+                yield found
+                continue
+            real = os.path.realpath(found)
+            if real not in seen:
+                seen.add(real)
+                yield _read(found)
+
+
+def _opened(path: Path) -> Iterator[Path | Problem]:
+    """Yield ``path``, or the manifests inside if it is a folder."""
+    if path.suffix.lower() in _SUFFIXES or not path.is_dir():
+        yield path
+        return
+    try:
+        inside = sorted(path.iterdir())
+    except OSError as error:
+        yield _problem(path, f"The folder cannot be opened: {error.strerror}.", "Ask for the right to read it.")
+        return
+    manifests = [each for each in inside if each.suffix.lower() in _SUFFIXES and not each.name.startswith(".")]
+    if not manifests:
+        yield _problem(path, "The folder holds no manifest.", _KINDS)
+    yield from manifests
+
+
+def _read(path: Path) -> Source | Problem:
+    try:
+        # Asked before opening: to open a named pipe would wait for ever.
+        status = path.stat()
+        if S_ISDIR(status.st_mode):
+            return _problem(path, "This folder has the name of a manifest.", "Rename it, or give the file inside.")
+        if not S_ISREG(status.st_mode):
+            return _problem(path, "This is not a file but a pipe or a device.", "Write the manifest to a file.")
+        if path.suffix.lower() not in _SUFFIXES:
+            return _problem(path, "This is not the name of a manifest.", _KINDS)
+        # One byte more than allowed, as a file may grow after it was asked for its size.
+        raw = b""
+        if status.st_size <= MAX_BYTES:
+            with path.open("rb") as stream:
+                raw = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        return _problem(path, "There is no such file.", "Look for a typing mistake in the path.")
+    except OSError as error:
+        return _problem(path, f"The file cannot be read: {error.strerror}.", "Ask for the right to read it.")
+    if max(status.st_size, len(raw)) > MAX_BYTES:
+        message = f"The file is over {MAX_BYTES // 1_000_000} MB."
+        return _problem(path, message, "Divide it into several files; they may be given at once.")
+    return Source(path, raw)
+
+
+def _problem(path: Path, message: str, hint: str) -> Problem:
+    return Problem(Origin(str(path)), "", message, hint)

@@ -1,0 +1,68 @@
+"""The YAML manifest: a document becomes entries, its defaults merged under each.
+
+Validity is the schema's matter; it is asked about the file as it was written, so that
+a mistake in the defaults is reported once and where it stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from provisioner.document import Part as Of
+from provisioner.document import Violation, parse_yaml
+from provisioner.manifest.advice import advice
+from provisioner.manifest.entries import SCHEMA, Entry, Part
+from provisioner.manifest.formats import CHECKS
+from provisioner.model import Origin, Problem, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from provisioner.document import Document, Step, Value
+
+
+def read(raw: bytes, file: str) -> Part:
+    """Return what the YAML manifest ``raw`` holds."""
+    document = parse_yaml(raw, file, SCHEMA)
+    problems = document.checked(SCHEMA, CHECKS)
+    if not isinstance(document.value, dict):
+        return Part((), problems)
+    warnings: dict[Origin, Problem] = {}
+    # A password has no place here at all, which the schema says.
+    shared = {key: value for key, value in _fields(document.value.get("defaults")).items() if key != "password"}
+    _warn(warnings, document, ("defaults",), shared)
+    entries: list[Entry] = []
+    accounts = document.value.get("accounts")
+    for index, account in enumerate(accounts if isinstance(accounts, list) else ()):
+        if isinstance(account, dict):
+            entries.append(_entry(document, index, account, shared))
+            _warn(warnings, document, ("accounts", index), account)
+    # Of a value that is wrong anyway nothing more is said.
+    for problem in problems:
+        warnings.pop(problem.origin, None)
+    parent = document.value.get("parent")
+    return Part(tuple(entries), (*problems, *warnings.values()), parent if isinstance(parent, str) else None)
+
+
+def _entry(document: Document, index: int, account: Mapping[str, Value], shared: Mapping[str, Value]) -> Entry:
+    merged = {**shared, **account}
+    if "callbacks" in merged:
+        merged["callbacks"] = {**_fields(shared.get("callbacks")), **_fields(account.get("callbacks"))}
+    path: tuple[Step, ...] = ("accounts", index)
+    origin = document.origin(path)
+    named = document.origin((*path, "name")) if "name" in account else origin
+    return Entry(merged, origin, named, f"accounts[{index}].name")
+
+
+def _fields(value: Value) -> Mapping[str, Value]:
+    return value if isinstance(value, dict) else {}
+
+
+def _warn(
+    warnings: dict[Origin, Problem], document: Document, path: tuple[Step, ...], fields: Mapping[str, Value]
+) -> None:
+    """Add what is unwise among ``fields``, each place once however many aliases lead to it."""
+    for steps, (predicate, hint) in advice(fields):
+        problem = document.problem(Violation((*path, *steps), Of.VALUE, predicate, hint))
+        warnings.setdefault(problem.origin, replace(problem, severity=Severity.WARNING))

@@ -1,0 +1,79 @@
+"""When a request is tried again, in tenacity's terms.
+
+Owns the bounds (attempts, time) and the waiting (exponential with jitter, or as
+long as the server asks, capped). Refuses to decide what may be tried again: the
+verdict says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, stop_after_delay, stop_any
+from tenacity import wait_exponential_jitter as exponential
+from tenacity.stop import stop_base
+
+from provisioner.model import NotCreated, Then, Verdict
+
+_FIRST_WAIT: Final = 0.5
+_LONGEST_WAIT: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How long a request is tried; ``sleep`` may return early when the run is interrupted."""
+
+    attempts: int
+    budget: float
+    """Seconds after which no further wait begins; per account."""
+    retry_after_cap: float
+    """The longest wait, in seconds, that a server's ``Retry-After`` may ask for."""
+    sleep: Callable[[float], None]
+    interrupted: Callable[[], bool]
+
+    def until_settled(self, attempt: Callable[[], Verdict]) -> Verdict:
+        """Return the first verdict that is not to be retried, or the last when a bound is reached."""
+        retrying = Retrying(
+            retry=retry_if_result(_may_retry),
+            wait=self._wait,
+            stop=stop_any(stop_after_attempt(self.attempts), stop_after_delay(self.budget), _Interrupted(self)),
+            sleep=self.sleep,
+            retry_error_callback=_last,
+        )
+        verdict: Verdict = retrying(self._unless_interrupted, attempt)
+        return verdict
+
+    def _unless_interrupted(self, attempt: Callable[[], Verdict]) -> Verdict:
+        """Guard the attempt that follows a wait: the wait may have been cut short."""
+        if self.interrupted():
+            return NotCreated("the run was interrupted before it was sent", Then.STOP)
+        return attempt()
+
+    def _wait(self, state: RetryCallState) -> float:
+        verdict = _last(state)
+        if isinstance(verdict, NotCreated) and verdict.retry_after is not None:
+            return min(verdict.retry_after, self.retry_after_cap)
+        return exponential(initial=_FIRST_WAIT, max=_LONGEST_WAIT, jitter=_FIRST_WAIT)(state)
+
+
+class _Interrupted(stop_base):
+    """Stops before another wait once the run was asked to end."""
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._policy = policy
+
+    def __call__(self, _: RetryCallState) -> bool:
+        return self._policy.interrupted()
+
+
+def _may_retry(verdict: Verdict) -> bool:
+    return isinstance(verdict, NotCreated) and verdict.then is Then.RETRY
+
+
+def _last(state: RetryCallState) -> Verdict:
+    if state.outcome is None:
+        raise AssertionError("tenacity asks only after an attempt")
+    verdict: Verdict = state.outcome.result()
+    return verdict

@@ -1,0 +1,257 @@
+"""Carries one HTTP request, and notes how far it came.
+
+Owns the send phase: whether any byte of the request itself was handed to the
+connection. A name look-up, a TLS handshake and a proxy's CONNECT are not the
+request. Refuses retries, redirects, ambient settings (``.netrc``, proxy
+variables), compressed bodies, and to raise: what happened is returned.
+
+Each exchange has a fresh connection, because a reused one can lose or mix up an
+answer, and one deadline for everything from the connect to the last byte.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from http.client import HTTPException
+from typing import Any, Final
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+BODY_CAP: Final = 64 * 1024
+"""Bytes of a body that are read; the documented answers have a few hundred."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request; ``headers`` hold the parent's key, so that it is never shown."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer arrived, wholly or in part."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    cut: str | None = None
+    """Why the body is not whole, where it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """No answer arrived."""
+
+    sent: bool
+    """Whether any byte of the request was handed to the connection."""
+    reason: str
+    certificate: bool = False
+    """The server's certificate or host name is not valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """How requests travel; ``timeout`` is the deadline of one exchange in seconds."""
+
+    timeout: float
+    proxy: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
+
+    def exchange(self, request: Request) -> Reply | Failure:
+        """Send ``request`` over a connection of its own and return what came of it."""
+        phase = _Phase()
+        watchdog = threading.Timer(self.timeout, phase.expire)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            with self._session(phase) as session:
+                return self._send(session, request)
+        except _ERRORS as error:
+            reason = self._late() if phase.expired else _describe(error)
+            return Failure(phase.sent, reason, certificate=_is_certificate(error))
+        finally:
+            watchdog.cancel()
+            phase.close()
+
+    def _session(self, phase: _Phase) -> requests.Session:
+        session = requests.Session()
+        session.trust_env = False
+        session.headers.clear()
+        session.verify = self.ca_file or True
+        if self.proxy:
+            session.proxies = {"http": self.proxy, "https": self.proxy}
+        adapter = _Adapter(phase)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        return session
+
+    def _send(self, session: requests.Session, request: Request) -> Reply:
+        response = session.request(
+            request.method,
+            request.url,
+            headers={"Accept-Encoding": "identity", **request.headers},
+            data=request.body,
+            timeout=self.timeout,
+            allow_redirects=False,
+            stream=True,
+        )
+        body = bytearray()
+        cut = None
+        try:
+            for piece in _pieces(response.raw):
+                body += piece
+                if len(body) > BODY_CAP:
+                    cut = f"it is larger than {BODY_CAP} bytes"
+                    break
+        except _ERRORS as error:
+            cut = _describe(error)
+        length = response.headers.get("Content-Length", "")
+        if cut is None and length.isdecimal() and len(body) < int(length):
+            cut = f"{len(body)} of {length} bytes arrived"
+        return Reply(response.status_code, response.headers, bytes(body[:BODY_CAP]), cut)
+
+    def _late(self) -> str:
+        return f"no answer within {self.timeout:g} s"
+
+
+class _Phase:
+    """What is known about one exchange while it runs, and the hand that ends it at its deadline."""
+
+    def __init__(self) -> None:
+        self.connecting = False
+        self.sent = False
+        self.expired = False
+        self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
+
+    def watch(self, connection: socket.socket) -> None:
+        """Keep a second handle to the connection: TLS takes the first one over."""
+        with self._lock:
+            self._socket = connection.dup()
+            if self.expired:
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def expire(self) -> None:
+        """End the exchange: whatever waits on the connection sees its end."""
+        with self._lock:
+            self.expired = True
+            if self._socket is not None:
+                try:
+                    self._socket.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    # The other side closed it in this very moment: it has ended all the same.
+                    return
+
+    def close(self) -> None:
+        """Give the second handle back."""
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
+
+
+class _NotedConnection(HTTPConnection):
+    """Notes the send phase of the request that it carries."""
+
+    def __init__(self, *args: Any, phase: _Phase, **options: Any) -> None:  # noqa: ANN401  # urllib3's own arguments
+        super().__init__(*args, **options)
+        self._phase = phase
+
+    def _new_conn(self) -> socket.socket:
+        connection = super()._new_conn()
+        self._phase.watch(connection)
+        return connection
+
+    def connect(self) -> None:
+        self._phase.connecting = True
+        try:
+            super().connect()
+        finally:
+            self._phase.connecting = False
+
+    def send(self, data: Any) -> None:  # noqa: ANN401  # http.client's own argument
+        if self.sock is None:
+            self.connect()
+        if not self._phase.connecting:
+            self._phase.sent = True
+        super().send(data)
+
+
+class _NotedTLSConnection(_NotedConnection, HTTPSConnection):
+    """The same over TLS; the order of the bases puts the notes around the handshake."""
+
+
+class _Adapter(HTTPAdapter):
+    """Gives every connection the phase of the one exchange that it serves."""
+
+    def __init__(self, phase: _Phase) -> None:
+        super().__init__(max_retries=0)
+        self._phase = phase
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  # requests' own
+        pool = super().get_connection_with_tls_context(*args, **options)
+        kind = _NotedTLSConnection if pool.scheme == "https" else _NotedConnection
+        pool.ConnectionCls = partial(kind, phase=self._phase)  # type: ignore[attr-defined]  # urllib3's own way in
+        return pool
+
+
+_ERRORS: Final = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError)
+
+
+def _pieces(raw: urllib3.HTTPResponse) -> Iterator[bytes]:
+    while piece := raw.read1(BODY_CAP, decode_content=False):
+        yield piece
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and what caused it, outermost first; requests and urllib3 hide causes in arguments."""
+    pending: list[BaseException] = [error]
+    met: list[BaseException] = []
+    while pending:
+        current = pending.pop(0)
+        if any(current is each for each in met):
+            continue
+        met.append(current)
+        yield current
+        inner = (*current.args, getattr(current, "reason", None), current.__cause__, current.__context__)
+        pending += [each for each in inner if isinstance(each, BaseException)]
+
+
+def _is_certificate(error: BaseException) -> bool:
+    return any(isinstance(each, ssl.SSLCertVerificationError) for each in _chain(error))
+
+
+def _describe(error: BaseException) -> str:
+    """Say what happened in words that hold no address, header or proxy password."""
+    chain = tuple(_chain(error))
+    for kind, words in _WORDS:
+        if any(isinstance(each, kind) for each in chain):
+            return words
+    return f"the connection failed ({type(chain[-1]).__name__})"
+
+
+_WORDS: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (ssl.SSLCertVerificationError, "the server's certificate is not valid for its name"),
+    (urllib3.exceptions.NameResolutionError, "the server's name could not be resolved"),
+    (urllib3.exceptions.ConnectTimeoutError, "no connection within the time-out"),
+    (ConnectionRefusedError, "the connection was refused"),
+    (requests.exceptions.ProxyError, "the proxy refused the connection"),
+    (ConnectionResetError, "the connection was reset"),
+    (BrokenPipeError, "the connection was closed while the request was being sent"),
+    (TimeoutError, "no answer within the time-out"),
+    (urllib3.exceptions.ReadTimeoutError, "no answer within the time-out"),
+    (ssl.SSLError, "the TLS connection failed"),
+    (urllib3.exceptions.IncompleteRead, "the answer was cut"),
+)

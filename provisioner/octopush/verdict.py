@@ -1,0 +1,176 @@
+"""Judges what one create request came to.
+
+Owns the table: which answers prove that an account was created, which that it
+was not, and which leave a doubt. Pure, and total: it never raises, whatever the
+bytes. Facts about the API are marked documented, seen or inferred.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, Final, TypeGuard
+
+from provisioner.errors import ExitCode
+from provisioner.model import (
+    MASK,
+    Answer,
+    Created,
+    Credentials,
+    InDoubt,
+    NotCreated,
+    Secret,
+    Then,
+    Verdict,
+)
+from provisioner.octopush.transport import Failure, Reply
+
+_RETRIED: Final = frozenset({408, 421, 425, 429})
+_ACCEPTED: Final = 300
+_MESSAGE_LENGTH: Final = 300
+
+# How Octopush refuses the 21st sub-account is not documented; a refusal that speaks
+# of a limit and of sub-accounts is taken for it. Taken wrongly, the run only stops early.
+_LIMIT: Final = re.compile(r"(?=.*(?:limit|maximum|quota|too many))(?=.*sub.?accounts?)", re.IGNORECASE | re.DOTALL)
+
+
+def judge(outcome: Reply | Failure, *, retry_on_503: bool, now: datetime, hidden: Sequence[str] = ()) -> Verdict:
+    """Return the verdict on one create request.
+
+    ``now`` is what a ``Retry-After`` date is counted from; ``hidden`` are the texts
+    that the request carried and that no reason may repeat, should the API echo them.
+    """
+    if isinstance(outcome, Failure):
+        return _judge_failure(outcome)
+    said = _said(outcome, hidden)
+    status = outcome.status
+    if HTTPStatus.OK <= status < _ACCEPTED:
+        return _judge_success(outcome, said)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and retry_on_503:
+        return NotCreated(f"the API is not available (HTTP {status})", Then.RETRY, _retry_after(outcome, now))
+    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _judge_refusal(outcome, said, now)
+    what = "sent to another address, which is not followed" if 300 <= status < 400 else "no final answer"  # noqa: PLR2004  # the class of the status
+    return InDoubt(f"the API answered HTTP {status}{said}: {what}", _kept(outcome))
+
+
+def _judge_failure(failure: Failure) -> Verdict:
+    if failure.sent:
+        return InDoubt(f"{failure.reason}, after the request was sent")
+    if failure.certificate:
+        return NotCreated(
+            failure.reason,
+            Then.STOP,
+            hint="Do not go on until you know who answered. For a certificate authority of your own, set ca_file.",
+        )
+    return NotCreated(f"{failure.reason}, before the request was sent", Then.RETRY)
+
+
+def _judge_success(reply: Reply, said: str) -> Verdict:
+    if reply.cut is not None:
+        return InDoubt(f"HTTP {reply.status}, but the answer was cut: {reply.cut}", _kept(reply))
+    try:
+        document = json.loads(reply.body, object_pairs_hook=_unique)
+    except _RepeatedKeyError as error:
+        return InDoubt(f"HTTP {reply.status}, but the answer repeats {error}", _kept(reply))
+    except (ValueError, RecursionError):
+        return InDoubt(f"HTTP {reply.status}, but the answer is not JSON", _kept(reply))
+    if not isinstance(document, dict):
+        return InDoubt(f"HTTP {reply.status}, but the answer is not a JSON object", _kept(reply))
+    # An error may come with a status of success (seen in clients): its code is not zero.
+    if document.get("code") not in (0, "0", None):
+        return InDoubt(f"HTTP {reply.status}, but the answer carries an error{said}", _kept(reply))
+    login, key = document.get("api_login"), document.get("api_key")
+    if not (_is_credential(login) and _is_credential(key)):
+        return InDoubt(f"HTTP {reply.status}, but the answer lacks a credential", _kept(reply))
+    warning = None if reply.status == HTTPStatus.CREATED else f"created, though the API answered HTTP {reply.status}"
+    return Created(Credentials(login, Secret(key)), warning)
+
+
+def _judge_refusal(reply: Reply, said: str, now: datetime) -> Verdict:
+    status = reply.status
+    if status in _RETRIED:
+        return NotCreated(f"the API asked to try later (HTTP {status}{said})", Then.RETRY, _retry_after(reply, now))
+    if _LIMIT.search(said):
+        return NotCreated(
+            f"the API refused one more sub-account (HTTP {status}{said})",
+            Then.STOP,
+            exit_code=ExitCode.REFUSED,
+            hint="Sub-accounts outside this state must exist: count them in the dashboard and set `reserved`.",
+        )
+    match status:
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+            return NotCreated(
+                f"the API did not accept the parent's credentials (HTTP {status}{said})",
+                Then.STOP,
+                exit_code=ExitCode.SETTING_INVALID,
+                hint="Check OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY, and that they may create sub-accounts.",
+            )
+        case HTTPStatus.PAYMENT_REQUIRED:
+            return NotCreated(
+                f"the API asks for payment (HTTP {status}{said})", Then.STOP, hint="Look at the parent's balance."
+            )
+        case _:
+            return NotCreated(f"the API refused it (HTTP {status}{said})", Then.GO_ON)
+
+
+def _said(reply: Reply, hidden: Sequence[str]) -> str:
+    """Return the API's own code and message (seen: ``{"code": 121, "message": "…"}``), for a reason's end.
+
+    Nothing else of a body is repeated: it may hold what was sent.
+    """
+    try:
+        document = json.loads(reply.body)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(document, dict):
+        return ""
+    code, message = document.get("code"), document.get("message")
+    parts = []
+    if isinstance(code, int | str):
+        parts.append(f"code {str(code)[:40]}")
+    if isinstance(message, str):
+        for text in filter(None, hidden):
+            message = message.replace(text, MASK)
+        parts.append("".join(c if c.isprintable() else " " for c in message)[:_MESSAGE_LENGTH])
+    return f", {': '.join(parts)}" if parts else ""
+
+
+def _retry_after(reply: Reply, now: datetime) -> float | None:
+    """Return the seconds that ``Retry-After`` asks for, given as a number or as an HTTP date."""
+    text = reply.headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        return float(text)
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return max(0.0, (date - now).total_seconds())
+
+
+def _kept(reply: Reply) -> Answer | None:
+    return Answer(reply.status, reply.body) if reply.body else None
+
+
+def _is_credential(value: object) -> TypeGuard[str]:
+    """Tell whether ``value`` is a text that can be kept: neither blank nor half of a character."""
+    return isinstance(value, str) and bool(value.strip()) and not any("\ud800" <= c <= "\udfff" for c in value)
+
+
+class _RepeatedKeyError(ValueError):
+    """A key stands twice in one object."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in document:
+            raise _RepeatedKeyError(key if key in {"api_key", "api_login"} else "a key")
+        document[key] = value
+    return document

@@ -1,0 +1,125 @@
+"""Placeholders: ``${env:NAME}`` and ``${file:PATH}`` inside a text.
+
+Owns their syntax and their expansion. Refuses to look at the environment or at
+a file by itself while expanding (both are handed in), to expand what came out of
+an expansion, and to put a value into any message.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from stat import S_ISREG
+from typing import TYPE_CHECKING, Final
+
+from provisioner.errors import SettingInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MAX_FILE_BYTES: Final = 64 * 1024
+"""A secret is short; whatever is longer is the wrong file."""
+
+_PLACEHOLDER: Final = re.compile(r"\$\{(?:env:([A-Za-z_][A-Za-z0-9_]*)|file:([^{}\x00-\x1f\x7f]+))\}")
+_NEARLY: Final = ("${", "$(env:", "$(file:")
+_HINT: Final = "Write ${env:NAME} for an environment variable or ${file:PATH} for a file, without spaces."
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Return what ``text`` refers to, in order, as in ``("env:HOOK_TOKEN", "file:secrets/paris")``."""
+    return tuple(match.group()[2:-1] for match in _PLACEHOLDER.finditer(text))
+
+
+def fault(text: str) -> tuple[str, str] | None:
+    """Return what is wrong with the placeholders of ``text`` and a hint, or None.
+
+    Neither repeats any of the text: it may be a password in which ``${`` stands by chance.
+    """
+    if "$" not in text:
+        return None
+    rest = filled(text, " ")
+    if any(each in rest for each in _NEARLY):
+        return "contains a placeholder that is not well formed", _HINT
+    return None
+
+
+def filled(text: str, stand_in: str) -> str:
+    """Return ``text`` with ``stand_in`` for each placeholder, so that the text around them can be checked."""
+    return stand_in.join(_PLACEHOLDER.split(text)[::3]) if "$" in text else text
+
+
+def expand(
+    text: str,
+    *,
+    environ: Mapping[str, str],
+    read_file: Callable[[Path], str],
+    base: Path,
+) -> str:
+    """Return ``text`` with each placeholder replaced by what it refers to.
+
+    A file's path is relative to ``base``; one newline at its end is dropped. What
+    comes in is never looked at for further placeholders.
+
+    :raises SettingInvalid: a placeholder is malformed, or what it names is missing,
+        empty or holds a NUL; the message names the variable or file, never a value.
+    """
+    if wrong := fault(text):
+        raise SettingInvalid(f"A value {wrong[0]}.", hint=wrong[1])
+    parts: list[str] = []
+    end = 0
+    for match in _PLACEHOLDER.finditer(text):
+        variable, path = match.groups()
+        value = _variable(variable, environ) if variable else _file(base / path, read_file)
+        parts += text[end : match.start()], value
+        end = match.end()
+    return "".join((*parts, text[end:]))
+
+
+def read_file(path: Path) -> str:
+    """Return the text of the file at ``path``.
+
+    :raises SettingInvalid: it cannot be read, is no regular file, is over
+        :data:`MAX_FILE_BYTES` or is not UTF-8.
+    """
+    try:
+        # Asked before opening: to open a named pipe would wait for ever.
+        if not S_ISREG(path.stat().st_mode):
+            raise SettingInvalid(f"{path} is not a file.", hint="Name a file that holds the value and nothing else.")
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise SettingInvalid(
+            f"The file {path} cannot be read: {error.strerror}.",
+            hint="A placeholder's path is relative to the folder of the file that it stands in.",
+        ) from error
+    if len(raw) > MAX_FILE_BYTES:
+        raise SettingInvalid(
+            f"The file {path} is over {MAX_FILE_BYTES:,} bytes.",
+            hint="Name a file that holds the value and nothing else.",
+        )
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        # Without its cause: that would carry the file's bytes into a traceback.
+        raise SettingInvalid(f"The file {path} is not UTF-8 text.", hint="Save it as UTF-8.") from None
+
+
+def _variable(name: str, environ: Mapping[str, str]) -> str:
+    value = environ.get(name)
+    if value is None:
+        raise SettingInvalid(f"The environment variable {name} is not set.", hint=f"Set {name} and run again.")
+    return _usable(value, f"The environment variable {name}")
+
+
+def _file(path: Path, read: Callable[[Path], str]) -> str:
+    value = read(path)
+    value = value.removesuffix("\n").removesuffix("\r") if value.endswith("\n") else value
+    return _usable(value, f"The file {path}")
+
+
+def _usable(value: str, source: str) -> str:
+    if not value:
+        raise SettingInvalid(f"{source} is empty.", hint="Give it a value and run again.")
+    if "\0" in value:
+        raise SettingInvalid(f"{source} holds a NUL character.", hint="It must hold plain text.")
+    return value

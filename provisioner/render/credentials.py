@@ -1,0 +1,89 @@
+"""The faces of opened credentials. Every function here returns secrets in clear, or masked where it says so.
+
+Owns the quoting, so that no value can be taken for something else: by a shell,
+or by a spreadsheet that sees a formula in it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shlex
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from provisioner.model import MASK, SealedContent
+from provisioner.render.text import Line, printable, table
+
+FIELDS: Final = ("api_login", "api_key", "password")
+
+# What makes a spreadsheet read a cell as a formula; the apostrophe before it makes the cell a text.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def as_json(contents: Iterable[SealedContent]) -> str:
+    """Return one JSON document: name to credentials; an absent value is null."""
+    return json.dumps({each.name: _values(each) for each in contents}, indent=2, ensure_ascii=False) + "\n"
+
+
+def as_env(contents: Iterable[SealedContent]) -> str:
+    """Return dotenv lines, ``PARIS_API_LOGIN=…``, quoted as a POSIX shell needs it."""
+    lines = [
+        f"{each.name.upper().replace('-', '_')}_{field.upper()}={shlex.quote(value)}\n"
+        for each in contents
+        for field, value in _values(each).items()
+        if value is not None
+    ]
+    return "".join(lines)
+
+
+def as_csv(contents: Iterable[SealedContent]) -> str:
+    """Return a table that is safe to open in a spreadsheet: a cell that would be a formula gets an apostrophe."""
+    output = io.StringIO()
+    writer = csv.writer(output, lineterminator="\r\n")
+    writer.writerow(("name", *FIELDS))
+    for each in contents:
+        writer.writerow([cell(value or "") for value in (each.name, *_values(each).values())])
+    return output.getvalue()
+
+
+def cell(value: str) -> str:
+    """Return ``value`` as a spreadsheet's cell that is no formula."""
+    return f"'{value}" if value.startswith(_FORMULA) else value
+
+
+def altered_by_csv(contents: Iterable[SealedContent]) -> list[str]:
+    """Return the names of accounts of which a cell had to get an apostrophe."""
+    return [
+        each.name for each in contents if any(cell(value or "") != (value or "") for value in _values(each).values())
+    ]
+
+
+def as_text(content: SealedContent) -> list[Line]:
+    """Return one account's credentials for the person who asked to see them."""
+    lines = [Line(f"{field}: {value}") for field, value in _values(content).items() if value is not None]
+    if content.answer is not None:
+        body = content.answer.body.decode(errors="backslashreplace")
+        lines.append(Line(f"answer: HTTP {content.answer.status}: {printable(body)}"))
+    return lines
+
+
+def masked(contents: Sequence[SealedContent]) -> list[Line]:
+    """Return a table of the logins, with every key and password masked."""
+    rows = [[printable(value or "") for value in _masked(each)] for each in contents]
+    return list(table(("NAME", "API LOGIN", "API KEY", "PASSWORD"), rows))
+
+
+def _masked(content: SealedContent) -> tuple[str, str | None, str, str]:
+    login, key, password = _values(content).values()
+    return content.name, login, MASK if key else "", MASK if password else ""
+
+
+def _values(content: SealedContent) -> dict[str, str | None]:
+    credentials = content.credentials
+    return {
+        "api_login": credentials.api_login if credentials else None,
+        "api_key": credentials.api_key.reveal() if credentials else None,
+        "password": content.password.reveal() if content.password else None,
+    }

@@ -1,0 +1,170 @@
+"""The JSON documents of version 1: plain dictionaries, ready for ``json.dumps``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, assert_never
+
+from provisioner.errors import ProvisionerError
+from provisioner.model import (
+    Active,
+    Change,
+    Closed,
+    Create,
+    FieldChange,
+    Plan,
+    Problem,
+    Report,
+    Severity,
+    State,
+    Unchanged,
+    Undecided,
+    Unmanaged,
+    Update,
+    shown_value,
+)
+
+VERSION: Final = 1
+Document = dict[str, Any]
+
+
+def plans(these: Iterable[Plan]) -> Document:
+    """Return the document of ``plan --format json``; ``schemas/plan.v1.schema.json`` describes it."""
+    return {"version": VERSION, "plans": [_plan(plan) for plan in these]}
+
+
+def reports(these: Iterable[Report]) -> Document:
+    """Return the document of ``apply --format json``."""
+    return {
+        "version": VERSION,
+        "reports": [
+            {
+                "parent": report.parent,
+                "outcomes": [
+                    {"name": each.name, "action": each.action, "status": each.result.value, "reason": each.reason}
+                    for each in report.outcomes
+                ],
+            }
+            for report in these
+        ],
+    }
+
+
+def problems(these: Iterable[Problem]) -> Document:
+    """Return the document of ``validate --format json``; what does not make a manifest invalid is in ``warnings``."""
+    errors: list[Document] = []
+    warnings: list[Document] = []
+    for problem in these:
+        (errors if problem.severity is Severity.ERROR else warnings).append(_problem(problem))
+    return {"version": VERSION, "valid": not errors, "problems": errors, "warnings": warnings}
+
+
+def states(these: Iterable[tuple[str, State | None]]) -> Document:
+    """Return the document of ``status --format json``; each state comes with its parent's name."""
+    return {"version": VERSION, "states": [_state(parent, state) for parent, state in these]}
+
+
+def error(this: ProvisionerError) -> Document:
+    """Return the document of a failure under ``--format json``."""
+    return {
+        "version": VERSION,
+        "error": {
+            "code": int(this.exit_code),
+            "name": type(this).__name__,
+            "message": this.message,
+            "hint": this.hint,
+        },
+    }
+
+
+def action(change: Change) -> str:
+    """Return the word for what is to be done about an account."""
+    match change:
+        case Create():
+            return "create"
+        case Update():
+            return "update"
+        case Unchanged():
+            return "unchanged"
+        case Unmanaged():
+            return "unmanaged"
+        case Undecided():
+            return "unknown"
+        case Closed():
+            return "abandoned"
+        case _:
+            assert_never(change)
+
+
+def _plan(plan: Plan) -> Document:
+    slots = plan.slots
+    actions = [action(change) for change in plan.changes]
+    return {
+        "parent": plan.parent,
+        "lineage": plan.lineage,
+        "serial": plan.serial,
+        "slots": {
+            "limit": slots.limit,
+            "reserved": slots.reserved,
+            "used": slots.used,
+            "unknown": slots.unknown,
+            "planned": slots.planned,
+            "left": slots.left,
+        },
+        "summary": {word: actions.count(word) for word in ("create", "update", "unchanged", "unmanaged", "unknown")},
+        "changes": [_change(change) for change in plan.changes],
+        "over": list(plan.over),
+    }
+
+
+def _change(change: Change) -> Document:
+    attributes = change.account.attributes if isinstance(change, Create | Update) else change.attributes
+    document: Document = {"action": action(change), "name": change.name, "attributes": attributes.shown()}
+    match change:
+        case Update():
+            document["fields"] = [_field(each) for each in change.fields]
+        case Undecided() | Closed():
+            document["reason"] = change.reason
+        case Create() | Unchanged() | Unmanaged():
+            pass
+        case _:
+            assert_never(change)
+    return document
+
+
+def _field(change: FieldChange) -> Document:
+    return {
+        "path": change.path,
+        "before": None if change.before is None else shown_value(change.path, change.before),
+        "after": None if change.after is None else shown_value(change.path, change.after),
+    }
+
+
+def _problem(problem: Problem) -> Document:
+    origin = problem.origin
+    return {
+        "file": origin.file,
+        "line": origin.line,
+        "column": origin.column,
+        "row": origin.row,
+        "path": problem.path,
+        "message": problem.message,
+        "hint": problem.hint,
+    }
+
+
+def _state(parent: str, state: State | None) -> Document:
+    return {
+        "parent": parent,
+        "lineage": state.lineage if state else None,
+        "serial": state.serial if state else 0,
+        "accounts": [
+            {
+                "name": name,
+                "status": type(record).__name__.lower(),
+                "created_at": record.created_at if isinstance(record, Active) else None,
+                "reason": None if isinstance(record, Active) else record.reason,
+            }
+            for name, record in sorted(state.accounts.items() if state else ())
+        ],
+    }

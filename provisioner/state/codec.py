@@ -1,0 +1,168 @@
+"""Turns a state into its JSON document and back.
+
+Owns the format, version 1. Refuses to guess: a document that breaks its schema,
+repeats a key or is of a newer version is not a state.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, assert_never, cast
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+from referencing import Registry
+
+from provisioner import schemas
+from provisioner.errors import StateInvalid
+from provisioner.model import (
+    Abandoned,
+    Active,
+    Attributes,
+    Callbacks,
+    Operation,
+    Pending,
+    Record,
+    State,
+    Unknown,
+)
+
+VERSION: Final = 1
+_RESTORE: Final = "Nothing was sent. Restore the file from version control or from its .backup, then run again."
+
+Document = dict[str, Any]
+
+
+def encode(state: State) -> bytes:
+    """Return the document of ``state``: UTF-8, indented, keys sorted, one line feed at its end."""
+    document = {
+        "version": VERSION,
+        "lineage": state.lineage,
+        "serial": state.serial,
+        "parent": state.parent,
+        "endpoint": state.endpoint,
+        "parent_check": state.parent_check,
+        "recipients": list(state.recipients),
+        "accounts": {name: encode_record(record) for name, record in state.accounts.items()},
+    }
+    return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def encode_record(record: Record) -> Document:
+    """Return the document of one account's record."""
+    operation = record.operation
+    document: Document = {
+        "status": type(record).__name__.lower(),
+        "attributes": record.attributes.document(),
+        "operation": {"id": operation.id, "started_at": operation.started_at, "by": operation.by},
+    }
+    if record.sealed is not None:
+        document["sealed"] = record.sealed
+    match record:
+        case Active():
+            document["created_at"] = record.created_at
+        case Unknown() | Abandoned():
+            document["reason"] = record.reason
+        case Pending():
+            pass
+        case _:
+            assert_never(record)
+    return document
+
+
+def decode(raw: bytes, source: str) -> State:
+    """Return the state that ``raw`` holds; ``source`` names it in messages.
+
+    Raises:
+        StateInvalid: it is not JSON, repeats a key, is of another version or
+            breaks the schema. Nothing of a sealed value is repeated.
+
+    """
+    document = parse(raw, source)
+    version = document.get("version") if isinstance(document, dict) else None
+    if isinstance(version, int) and version > VERSION:
+        raise StateInvalid(
+            f"{source} is a state of version {version}; this provisioner knows version {VERSION}.",
+            hint="Use the provisioner that wrote it, or a newer one. Nothing was changed.",
+        )
+    require(document, "state.v1", source)
+    return State(
+        lineage=document["lineage"],
+        parent=document["parent"],
+        serial=document["serial"],
+        endpoint=document["endpoint"],
+        parent_check=document["parent_check"],
+        recipients=tuple(document["recipients"]),
+        accounts={name: decode_record(record) for name, record in document["accounts"].items()},
+    )
+
+
+def decode_record(document: Document) -> Record:
+    """Return the record of a document that the schema has accepted."""
+    attributes = _attributes(document["attributes"])
+    operation = Operation(**document["operation"])
+    sealed = document.get("sealed")
+    match document["status"]:
+        case "pending":
+            return Pending(attributes, operation, sealed)
+        case "active":
+            return Active(attributes, operation, document["created_at"], document["sealed"])
+        case "unknown":
+            return Unknown(attributes, operation, document["reason"], sealed)
+        case _:
+            return Abandoned(attributes, operation, document["reason"], sealed)
+
+
+def parse(raw: bytes, source: str) -> Document:
+    """Return the JSON that ``raw`` holds.
+
+    Raises:
+        StateInvalid: it is not JSON, or a key stands twice in one object.
+
+    """
+    try:
+        return cast("Document", json.loads(raw.decode(), object_pairs_hook=_unique))
+    except _RepeatedKeyError as error:
+        raise StateInvalid(f'{source} holds the key "{error}" twice.', hint=_RESTORE) from None
+    except UnicodeDecodeError as error:
+        raise StateInvalid(f"{source} is not UTF-8 (byte {error.start}).", hint=_RESTORE) from None
+    except (json.JSONDecodeError, RecursionError) as error:
+        if b"<<<<<<<" in raw:
+            raise StateInvalid(
+                f"{source} holds the marks of an unfinished merge.",
+                hint="Both sides may hold accounts that exist: keep the records of both, and the higher serial.",
+            ) from None
+        where = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "too deep"
+        raise StateInvalid(f"{source} is not a JSON document ({where}).", hint=_RESTORE) from None
+
+
+def require(document: object, schema: str, source: str) -> None:
+    """Check ``document`` against the schema of that name.
+
+    Raises:
+        StateInvalid: names the first place that breaks it, never its value.
+
+    """
+    validator = Draft202012Validator(schemas.load(schema), registry=_REGISTRY)
+    if (problem := best_match(validator.iter_errors(document))) is not None:
+        raise StateInvalid(f"{source} is damaged: {problem.json_path} breaks {schema}.", hint=_RESTORE)
+
+
+# A rescued record is one of the state's: its schema refers to that one by its name.
+_REGISTRY: Final = Registry().with_contents([("urn:octopush-provisioner:state.v1", schemas.load("state.v1"))])
+
+
+class _RepeatedKeyError(ValueError):
+    """A key stands twice in one object."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> Document:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _RepeatedKeyError(next(key for key in keys if keys.count(key) > 1))
+    return document
+
+
+def _attributes(document: Document) -> Attributes:
+    return Attributes(**{**document, "callbacks": Callbacks(**document.get("callbacks", {}))})

@@ -1,0 +1,78 @@
+"""Makes a file durable: temporary file, fsync, replace, fsync of the folder.
+
+Owns the order of those calls. ``Disk`` is the interface to them, so that a test
+can put one in its place that fails or dies at any of them.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+PRIVATE: Final = 0o600
+
+
+class Disk:
+    """The system calls by which bytes become durable; each raises OSError."""
+
+    def write(self, descriptor: int, data: bytes) -> None:
+        """Write all of ``data``."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+
+    def sync(self, descriptor: int) -> None:
+        """Return when what was written is on the disk."""
+        os.fsync(descriptor)
+
+    def replace(self, source: Path, target: Path) -> None:
+        """Put ``source`` in the place of ``target``, all at once."""
+        source.replace(target)
+
+    def sync_folder(self, folder: Path) -> None:
+        """Return when the names in ``folder`` are on the disk."""
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self.sync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read_file(path: Path) -> bytes | None:
+    """Return what is in the file, or None where there is none; a link is not followed (OSError, ELOOP)."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
+
+
+def write_atomically(path: Path, data: bytes, disk: Disk) -> None:
+    """Put ``data`` at ``path``, readable by its owner alone, wholly or not at all.
+
+    A link at ``path`` is replaced, never followed. Raises OSError; the file that
+    was there is then still there, except where only the last step failed.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE)
+    try:
+        try:
+            disk.write(descriptor, data)
+            disk.sync(descriptor)
+        finally:
+            os.close(descriptor)
+        disk.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    disk.sync_folder(path.parent)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove the temporary files that a killed run left beside ``path``; only for the holder of its lock."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        leftover.unlink(missing_ok=True)

@@ -1,0 +1,181 @@
+"""Seals what must not be read to age recipients, and opens it with identities.
+
+Owns the content of a sealed blob and the check that it belongs to its record.
+Refuses cryptography of its own: age (pyrage) does it, and the standard
+``age -d -i identity.txt`` opens every blob.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeAlias
+
+import pyrage
+from pyrage import ssh, x25519
+
+from provisioner.errors import IdentityRejected, SettingInvalid, StateConflict
+from provisioner.model import Answer, Credentials, SealedContent, Secret
+
+_SSH_PREFIX: Final = "ssh-"
+Recipient: TypeAlias = x25519.Recipient | ssh.Recipient
+Identity: TypeAlias = x25519.Identity | ssh.Identity
+
+
+def new_identity() -> tuple[Secret, str]:
+    """Return a new X25519 identity and its recipient."""
+    identity = x25519.Identity.generate()
+    return Secret(str(identity)), str(identity.to_public())
+
+
+class AgeSealer:
+    """Seals to recipients; cannot open what it sealed."""
+
+    def __init__(self, recipients: Sequence[str]) -> None:
+        """Raise SettingInvalid where a recipient is mistyped or there is none."""
+        if not recipients:
+            raise SettingInvalid(
+                "There is no recipient to seal the credentials to.",
+                hint="Run `provisioner keygen` and set `recipients` in provisioner.yaml or PROVISIONER_RECIPIENTS.",
+            )
+        self.recipients = tuple(recipients)
+        self._parsed = [_recipient(text) for text in recipients]
+
+    def seal(self, content: SealedContent) -> str:
+        """Return ``content`` as one ASCII-armoured age file."""
+        armoured: bytes = pyrage.encrypt(_encode(content), self._parsed, armored=True)
+        return armoured.decode("ascii")
+
+
+class AgeOpener:
+    """Opens what was sealed to one of its identities."""
+
+    def __init__(self, identities: Iterable[Identity]) -> None:
+        self._identities = list(identities)
+
+    def open(self, sealed: str, *, lineage: str, parent: str, name: str) -> SealedContent:
+        """Return what ``sealed`` holds.
+
+        Raises:
+            IdentityRejected: none of the identities opens it.
+            StateConflict: it was sealed for another state, parent or account, so
+                somebody moved it between records.
+
+        """
+        try:
+            plain = pyrage.decrypt(sealed.encode("ascii"), self._identities)
+        except (pyrage.DecryptError, UnicodeEncodeError) as error:
+            raise IdentityRejected(
+                f"The identity does not open what is sealed for {name} ({error}).",
+                hint="Use the identity of one of the recipients that the state names.",
+            ) from None
+        content = _decode(plain, name)
+        if (content.lineage, content.parent, content.name) != (lineage, parent, name):
+            raise StateConflict(
+                f"What is sealed in the record of {name} was sealed for {content.parent}/{content.name}"
+                f" of lineage {content.lineage}.",
+                hint="Somebody moved a sealed value between records. Restore the state from version control.",
+            )
+        return content
+
+
+def parse_identities(text: Secret, source: str) -> list[Identity]:
+    """Return the identities that ``text`` holds: lines of an age identity file, or one OpenSSH private key.
+
+    Raises:
+        SettingInvalid: there is none, or one is malformed; ``source`` names the place.
+
+    """
+    hint = "It must hold AGE-SECRET-KEY-1… lines, as `provisioner keygen` writes them, or an unencrypted OpenSSH key."
+    try:
+        if "-----BEGIN OPENSSH PRIVATE KEY-----" in text.reveal():
+            return [ssh.Identity.from_buffer(text.reveal().strip().encode() + b"\n")]
+        lines = (line.strip() for line in text.reveal().splitlines())
+        found: list[Identity] = [x25519.Identity.from_str(line) for line in lines if line and not line.startswith("#")]
+    except pyrage.IdentityError:
+        raise SettingInvalid(f"The identity from {source} is malformed.", hint=hint) from None
+    if not found:
+        raise SettingInvalid(f"There is no identity in {source}.", hint=hint)
+    return found
+
+
+def recipient_of(identity: Identity, source: str) -> str:
+    """Return the recipient of an X25519 identity; raises SettingInvalid for an SSH key, whose public half is a file."""
+    if isinstance(identity, x25519.Identity):
+        return str(identity.to_public())
+    raise SettingInvalid(
+        f"The identity in {source} is an SSH key.",
+        hint="Put its public key, ssh-ed25519 …, into `recipients` yourself.",
+    )
+
+
+def _recipient(text: str) -> Recipient:
+    try:
+        kind = ssh if text.startswith(_SSH_PREFIX) else x25519
+        parsed: Recipient = kind.Recipient.from_str(text)
+    except pyrage.RecipientError:
+        if text.upper().startswith("AGE-SECRET-KEY-"):
+            raise SettingInvalid(
+                "A recipient is an identity: a private key stands where its public half belongs.",
+                hint="Take the key out of there, make a new one, and use the age1… text that belongs to it.",
+            ) from None
+        raise SettingInvalid(
+            f"The recipient {text[:24]}… is malformed.",
+            hint="A recipient is the age1… text that `provisioner keygen` prints, or an ssh-ed25519 public key.",
+        ) from None
+    return parsed
+
+
+def _encode(content: SealedContent) -> bytes:
+    document: dict[str, object] = {
+        "lineage": content.lineage,
+        "parent": content.parent,
+        "name": content.name,
+        "operation": content.operation,
+    }
+    if content.credentials is not None:
+        document["api_login"] = content.credentials.api_login
+        document["api_key"] = content.credentials.api_key.reveal()
+    if content.password is not None:
+        document["password"] = content.password.reveal()
+    if content.answer is not None:
+        document["answer"] = _encode_answer(content.answer)
+    return json.dumps(document, ensure_ascii=False, indent=2).encode()
+
+
+def _encode_answer(answer: Answer) -> dict[str, object]:
+    """Keep text as text, for the person who reads it with ``age -d``."""
+    try:
+        return {"status": answer.status, "body": answer.body.decode()}
+    except UnicodeDecodeError:
+        return {"status": answer.status, "body_base64": base64.b64encode(answer.body).decode("ascii")}
+
+
+def _decode(plain: bytes, name: str) -> SealedContent:
+    try:
+        document = json.loads(plain)
+        credentials = None
+        if "api_login" in document:
+            credentials = Credentials(document["api_login"], Secret(document["api_key"]))
+        return SealedContent(
+            lineage=document["lineage"],
+            parent=document["parent"],
+            name=document["name"],
+            operation=document["operation"],
+            password=Secret(document["password"]) if "password" in document else None,
+            credentials=credentials,
+            answer=_decode_answer(document["answer"]) if "answer" in document else None,
+        )
+    except (ValueError, KeyError, TypeError):
+        # The content is not repeated, and neither is the cause: both may hold the secret.
+        raise StateConflict(
+            f"What is sealed in the record of {name} opens, but was not written by provisioner.",
+            hint="Somebody replaced it. Restore the state from version control.",
+        ) from None
+
+
+def _decode_answer(document: dict[str, str]) -> Answer:
+    if "body_base64" in document:
+        return Answer(int(document["status"]), base64.b64decode(document["body_base64"]))
+    return Answer(int(document["status"]), document["body"].encode())

@@ -1,0 +1,83 @@
+"""Remembers on this machine how far each state had come.
+
+Owns one small file per lineage and per address in the user's state folder. A
+state that is older than what was seen, of another lineage, or gone is noticed
+here: planned from, it would create again what exists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Final
+
+from provisioner.errors import StateForeign, StateRolledBack
+from provisioner.model import State
+from provisioner.state.disk import Disk, write_atomically
+
+_HINT: Final = (
+    "Accounts may exist that this state does not know: restore the newest one. "
+    "If it is right as it stands, say so with `provisioner recover --accept-state`."
+)
+
+
+class Seen:
+    """The marks of one machine, in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def check(self, address: str, state: State | None) -> None:
+        """Compare ``state``, as loaded from ``address``, with what was seen.
+
+        Raises:
+            StateRolledBack: it is older than what was seen, or gone.
+            StateForeign: another lineage was seen at this address.
+
+        """
+        lineage = self._read(self._address_mark(address)).get("lineage")
+        if state is None:
+            if lineage is not None:
+                raise StateRolledBack(f"There is no state at {address}; this machine has seen one there.", hint=_HINT)
+            return
+        if lineage not in {None, state.lineage}:
+            raise StateForeign(
+                f"{address} has lineage {state.lineage}; this machine has seen {lineage} there.", hint=_HINT
+            )
+        serial = self._read(self._lineage_mark(state.lineage)).get("serial")
+        if isinstance(serial, int) and state.serial < serial:
+            raise StateRolledBack(
+                f"{address} has serial {state.serial}; this machine has already seen {serial}.", hint=_HINT
+            )
+
+    def note(self, address: str, state: State) -> None:
+        """Remember ``state``; writes only what changed. Raises OSError."""
+        self._write(self._lineage_mark(state.lineage), {"serial": state.serial})
+        self._write(self._address_mark(address), {"lineage": state.lineage})
+
+    def forget(self, address: str) -> None:
+        """Forget what was seen at ``address``: a person accepts what is there. Raises OSError."""
+        self._address_mark(address).unlink(missing_ok=True)
+
+    def _address_mark(self, address: str) -> Path:
+        return self._folder / f"address-{hashlib.sha256(address.encode()).hexdigest()[:32]}.json"
+
+    def _lineage_mark(self, lineage: str) -> Path:
+        # A lineage is what a file says; only its hash is fit for a file's name.
+        return self._folder / f"lineage-{hashlib.sha256(lineage.encode()).hexdigest()[:32]}.json"
+
+    def _read(self, mark: Path) -> dict[str, object]:
+        try:
+            document = json.loads(mark.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except ValueError:
+            # A mark is written atomically; a damaged one was edited, and proves nothing.
+            return {}
+        return document if isinstance(document, dict) else {}
+
+    def _write(self, mark: Path, document: dict[str, object]) -> None:
+        if self._read(mark) != document:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_atomically(mark, json.dumps(document).encode(), Disk())

@@ -1,0 +1,158 @@
+"""One run's hold on a state: locked, checked, and what was rescued put back.
+
+Owns the order in which that happens. Everything that changes a state goes
+through a session; what only reads it uses :func:`read`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from provisioner.errors import StateError, StateForeign
+from provisioner.model import Record, State
+from provisioner.state import rescue as rescuing
+from provisioner.state.disk import remove_leftovers
+from provisioner.state.lock import Holder, held
+from provisioner.state.rescue import Entry, Rescue
+from provisioner.state.seen import Seen
+from provisioner.state.store import LocalStore, Store
+
+
+class Session:
+    """A state that this run alone may change."""
+
+    def __init__(self, store: Store, rescue: Rescue) -> None:
+        self._store = store
+        self._rescue = rescue
+        self._state, self._version = store.load()
+
+    @property
+    def state(self) -> State | None:
+        """The state as last loaded or saved; None where there is none yet."""
+        return self._state
+
+    def save(self, state: State) -> None:
+        """Make ``state`` durable. Raises StateNotSaved or StateMoved."""
+        self._version = self._store.save(state, self._version)
+        self._state = state
+
+    def reserve(self) -> None:
+        """Take the room that a rescue would need. Raises StateNotSaved."""
+        self._rescue.reserve()
+
+    def rescue(self, state: State, name: str, operation: str, record: Record | None) -> str:
+        """Keep an outcome that ``save`` did not take, and say where it is kept."""
+        return self._rescue.keep(Entry(state.lineage, state.parent, name, operation, record))
+
+    def put_back(self, entries: tuple[Entry, ...]) -> None:
+        """Save the state with ``entries`` where they belong; see :func:`rescue.put_back`."""
+        state = rescuing.put_back(self._state, entries)
+        if state is not None and state != self._state:
+            self.save(replace(state, serial=state.serial + 1))
+
+
+@contextmanager
+def opened(  # noqa: PLR0913  # every part of a hold is given: none of them is looked up here
+    store: LocalStore,
+    *,
+    parent: str,
+    holder: Holder,
+    lock_timeout: float,
+    sleep: Callable[[float], None],
+    rescue: Rescue,
+    seen: Seen,
+    warn: Callable[[str], None],
+    accept: bool = False,
+) -> Iterator[Session]:
+    """Hold the state for the length of a ``with``.
+
+    ``accept`` skips the comparison with what this machine has seen. Raises
+    StateLocked, StateInvalid, StateForeign, StateRolledBack, StateNotSaved.
+    """
+    path = store.path
+    _make_folder(store)
+    with held(path.with_name(f"{path.name}.lock"), holder, timeout=lock_timeout, sleep=sleep):
+        remove_leftovers(path)
+        session = Session(store, rescue)
+        _check(store, session.state, parent, seen, accept=accept)
+        if accept and session.state is None:
+            seen.forget(store.key)
+        if entries := rescue.entries():
+            session.put_back(entries)
+            warn(f"Put back from {rescue.path}: {', '.join(entry.name for entry in entries)}.")
+        _note(store, session, seen, warn)
+        rescue.clear()
+        try:
+            yield session
+        finally:
+            _note(store, session, seen, warn)
+            if not rescue.entries():
+                rescue.clear()
+
+
+def read(store: Store, *, parent: str, seen: Seen) -> State | None:
+    """Return the state without holding it: for a plan or a status, which change nothing."""
+    state, _ = store.load()
+    _check(store, state, parent, seen, accept=False)
+    return state
+
+
+def check_parent(state: State, *, endpoint: str, api_login: str) -> State:
+    """Return ``state`` bound to the parent's account at ``endpoint``, as it is from its first apply on.
+
+    Raises:
+        StateForeign: it is bound to another account or endpoint.
+
+    """
+    if state.endpoint not in {None, endpoint}:
+        raise StateForeign(
+            f"The accounts of this state live at {state.endpoint}; the settings say {endpoint}.",
+            hint="Set OCTOPUSH_API_URL to the state's address, or use another state. Nothing was sent.",
+        )
+    if state.parent_check is None:
+        return replace(state, endpoint=endpoint, parent_check=_hashed(api_login, secrets.token_hex(16)))
+    salt = state.parent_check.partition("$")[0]
+    if not secrets.compare_digest(state.parent_check, _hashed(api_login, salt)):
+        raise StateForeign(
+            "The accounts of this state belong to another Octopush account than the one of OCTOPUSH_API_LOGIN.",
+            hint="Use the login that created them, or another state. Nothing was sent.",
+        )
+    return state
+
+
+def _hashed(api_login: str, salt: str) -> str:
+    """Slow enough that a login, which is an e-mail address, is not guessed from a public state."""
+    digest = hashlib.scrypt(api_login.encode(), salt=salt.encode(), n=2**12, r=8, p=1, dklen=32)
+    return f"{salt}${digest.hex()}"
+
+
+def _check(store: Store, state: State | None, parent: str, seen: Seen, *, accept: bool) -> None:
+    if state is not None and state.parent != parent:
+        raise StateForeign(
+            f"{store.address} is the state of the parent {state.parent}, not of {parent}.",
+            hint="Give each parent its own state: put {parent} into the setting `state`.",
+        )
+    if not accept:
+        seen.check(store.key, state)
+
+
+def _note(store: Store, session: Session, seen: Seen, warn: Callable[[str], None]) -> None:
+    if session.state is not None:
+        try:
+            seen.note(store.key, session.state)
+        except OSError as error:
+            warn(f"This machine cannot remember the state's serial: {error.strerror or error}.")
+
+
+def _make_folder(store: LocalStore) -> None:
+    try:
+        store.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"The folder {store.path.parent} cannot be made: {error.strerror or error}.",
+            hint="Make it, or name another place in the setting `state`. Nothing was sent.",
+        ) from error

@@ -254,11 +254,7 @@ class _Run:
             case InDoubt():
                 sealed = seal(replace(content, answer=verdict.answer))
                 if not self._keep_going:
-                    self.stop = Stop(
-                        ExitCode.OUTCOME_UNKNOWN,
-                        f"the outcome of {account.name} is unknown",
-                        f"See whether {account.name} exists in Octopush's dashboard, then run `provisioner resolve`.",
-                    )
+                    self.stop = Stop(ExitCode.OUTCOME_UNKNOWN, f"the outcome of {account.name} is unknown")
                 record = Unknown(intent.attributes, intent.operation, verdict.reason, sealed)
                 return record, _create_outcome(account, Result.UNKNOWN, verdict.reason)
             case NotCreated():

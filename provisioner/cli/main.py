@@ -18,6 +18,7 @@ import click
 
 from provisioner import __version__, schemas
 from provisioner.errors import CommandInvalid, ExitCode, ProvisionerError
+from provisioner.model import DEFAULT_PARENT
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _KINDS: Final = {"integer": int, "number": float, "string": str}
@@ -62,11 +63,8 @@ def _settings_options(*tuning: str) -> Callable[[_Command], _Command]:
             if schema["type"] == "boolean":
                 option = click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=words)
             else:
-                option = click.option(flag, name, type=_KINDS[schema["type"]], metavar="VALUE", help=words)
+                option = click.option(flag, name, type=_KINDS[schema["type"]], help=words)
             command = option(command)
-        command = click.option(
-            "--parent", metavar="NAME", default="default", help="The parent, where no manifest names one."
-        )(command)
         command = click.option("--state", metavar="PATH", help="Where the state is; {parent} is replaced.")(command)
         return click.option("--config", type=_FILE, metavar="FILE", help="Settings [default: provisioner.yaml].")(
             command
@@ -75,12 +73,18 @@ def _settings_options(*tuning: str) -> Callable[[_Command], _Command]:
     return add
 
 
+def _parent_option(words: str) -> Callable[[_Command], _Command]:
+    return click.option("--parent", metavar="NAME", default=DEFAULT_PARENT, show_default=True, help=words)
+
+
 def _format_option(*formats: str, words: str = "What standard output holds.") -> Callable[[_Command], _Command]:
     return click.option(
         "--format", "output", type=click.Choice(formats), default=formats[0], show_default=True, help=words
     )
 
 
+_parent_of_manifests = _parent_option("The parent of manifests that name none.")
+_parent_of_account = _parent_option("The parent that owns the account.")
 _manifests = click.argument("manifests", nargs=-1, type=_FILE, metavar="[MANIFEST]...")
 _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask; needed where there is no terminal.")
 
@@ -88,7 +92,18 @@ _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask; needed where 
 # ── Commands ─────────────────────────────────────────────────────────────────
 
 
-@click.group(epilog=_EXITS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _InOrder(click.Group):
+    """Lists its commands in the order of a day's work, which is that of this file."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names as they were added."""
+        del ctx
+        return list(self.commands)
+
+
+@click.group(
+    cls=_InOrder, epilog=_EXITS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="provisioner")
 def cli() -> None:
     """Provision Octopush SMS sub-accounts in batch, and never lose a credential.
@@ -99,8 +114,27 @@ def cli() -> None:
     """
 
 
-@cli.command()
+@cli.command(short_help="Write a starter project.")
+@click.argument("folder", default=".", type=_FILE)
+def init(**options: Any) -> int:  # noqa: ANN401
+    """Write a starter project: settings, a manifest, and an identity outside the repository."""
+    from provisioner.cli import projects
+
+    return projects.init(options)
+
+
+@cli.command(short_help="Make an age identity.")
+@click.option("-o", "--out", type=_FILE, metavar="FILE", help="Where to write it, instead of the usual place.")
+def keygen(**options: Any) -> int:  # noqa: ANN401
+    """Make an age identity (0600) and print its recipient."""
+    from provisioner.cli import projects
+
+    return projects.keygen(options)
+
+
+@cli.command(short_help="Tell every problem of every manifest.")
 @_manifests
+@_parent_of_manifests
 @_settings_options()
 @_format_option("text", "json")
 def validate(**options: Any) -> int:  # noqa: ANN401  # click hands options over by name
@@ -110,8 +144,9 @@ def validate(**options: Any) -> int:  # noqa: ANN401  # click hands options over
     return planning.validate(options)
 
 
-@cli.command()
+@cli.command(short_help="Show what apply would do.")
 @_manifests
+@_parent_of_manifests
 @_settings_options("limit", "reserved")
 @_format_option("text", "json")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when changes are pending.")
@@ -125,8 +160,9 @@ def plan(**options: Any) -> int:  # noqa: ANN401
     return planning.plan(options)
 
 
-@cli.command()
+@cli.command(short_help="Create what is missing.")
 @_manifests
+@_parent_of_manifests
 @_settings_options(
     "limit", "reserved", "timeout", "attempts", "retry_budget", "retry_after_cap", "retry_on_503", "lock_timeout",
     "keep_going", "proxy", "ca_file",
@@ -143,7 +179,7 @@ def apply(**options: Any) -> int:  # noqa: ANN401
     return applying.apply(options)
 
 
-@cli.command()
+@cli.command(short_help="List the accounts of the state.")
 @_settings_options()
 @_format_option("text", "json")
 def status(**options: Any) -> int:  # noqa: ANN401
@@ -153,13 +189,14 @@ def status(**options: Any) -> int:  # noqa: ANN401
     return accounts.status(options)
 
 
-@cli.group()
+@cli.group(short_help="Open what is sealed.")
 def credentials() -> None:
     """Open what is sealed; needs the identity."""
 
 
 @credentials.command("show")
 @click.argument("name")
+@_parent_of_account
 @_settings_options()
 @_format_option("text", "json")
 def credentials_show(**options: Any) -> int:  # noqa: ANN401
@@ -170,6 +207,7 @@ def credentials_show(**options: Any) -> int:  # noqa: ANN401
 
 
 @credentials.command("list")
+@_parent_of_account
 @_settings_options()
 def credentials_list(**options: Any) -> int:  # noqa: ANN401
     """List the logins of all accounts, with keys and passwords masked."""
@@ -180,6 +218,7 @@ def credentials_list(**options: Any) -> int:  # noqa: ANN401
 
 @credentials.command("export")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
+@_parent_of_account
 @_settings_options()
 @_format_option("env", "json", "csv")
 @click.option("--out", type=_FILE, metavar="FILE", help="Write to FILE (0600) instead of standard output.")
@@ -190,8 +229,9 @@ def credentials_export(**options: Any) -> int:  # noqa: ANN401
     return accounts.export(options)
 
 
-@cli.command()
+@cli.command(short_help="End an unknown outcome.")
 @click.argument("name")
+@_parent_of_account
 @_settings_options("lock_timeout")
 @click.option("--not-created", "decision", flag_value="not-created", help="It does not exist: its slot is free again.")
 @click.option("--abandon", "decision", flag_value="abandon", help="It is given up: it keeps its slot.")
@@ -203,8 +243,9 @@ def resolve(**options: Any) -> int:  # noqa: ANN401
     return accounts.resolve(options)
 
 
-@cli.command()
+@cli.command(short_help="Put back what was rescued.")
 @click.argument("log", required=False, type=click.File("r", encoding="utf-8", errors="replace"), metavar="[LOG]")
+@_parent_of_account
 @_settings_options("lock_timeout")
 @click.option("--accept-state", is_flag=True, help="Take the state as it stands, though this machine saw another.")
 @_yes
@@ -219,25 +260,7 @@ def recover(**options: Any) -> int:  # noqa: ANN401
     return accounts.recover(options)
 
 
-@cli.command()
-@click.option("-o", "--out", type=_FILE, metavar="FILE", help="Where to write it, instead of the usual place.")
-def keygen(**options: Any) -> int:  # noqa: ANN401
-    """Make an age identity (0600) and print its recipient."""
-    from provisioner.cli import projects
-
-    return projects.keygen(options)
-
-
-@cli.command()
-@click.argument("folder", default=".", type=_FILE)
-def init(**options: Any) -> int:  # noqa: ANN401
-    """Write a starter project: settings, a manifest, and an identity outside the repository."""
-    from provisioner.cli import projects
-
-    return projects.init(options)
-
-
-@cli.command()
+@cli.command(short_help="Serve a local Octopush to try things out.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Loopback port [default: a free one].")
 @click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="Sub-accounts that fit.")
 @click.option("--latency", type=click.FloatRange(0, 60), default=0.0, metavar="S", help="Seconds before each answer.")

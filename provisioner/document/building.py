@@ -25,8 +25,14 @@ Mark = tuple[int, int]
 
 MAX_DEPTH: Final = 16
 MAX_VALUES: Final = 1_000_000
+MAX_FIELDS: Final = 1_000
+"""In one group; far more than there are names for, and few enough to be searched one by one."""
+MAX_PROBLEMS: Final = 10_000
 MAX_REPEATED: Final = 200_000
 """How many values aliases may repeat in all: enough for 30,000 accounts that share their callbacks."""
+
+_WEIGHED: Final = 100
+"""So many characters of a text weigh as much as one more value; aliases repeat text too."""
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS: Final = frozenset(("", "~", "null", "Null", "NULL"))
@@ -35,12 +41,14 @@ _NUMBER: Final = re.compile(r"[-+]?[0-9]{1,18}(\.[0-9]{1,18})?")
 
 # What the parser says, and what a person can do about it. Its own sentence is never
 # shown: it may repeat a piece of the text.
-_SYNTAX: Final = (
+_BEGUN: Final = (
     ("quoted scalar", "The quote that opens here is not closed.", "Close it with the same kind of quote."),
     ("flow", "The bracket or brace that opens here is not closed.", "Close it, or put the text in quotes."),
-    ("mapping values are not allowed", "A second colon stands on this line.", "Put the value in quotes."),
+    ("simple key", "A field's name has no colon after it.", "Write it as in name: paris."),
+)
+_MET: Final = (
+    ("not allowed", "A colon stands here where none can.", "Put the value in quotes, or check the indentation."),
     ("cannot start any token", "A value cannot begin with this character.", "Put the value in quotes; never use tabs."),
-    ("could not find expected ':'", "A field's name has no colon after it.", "Write it as in name: paris."),
     ("did not find expected", "This line does not fit the ones above it.", "Align it with its neighbours."),
     ("", "This is not valid YAML.", "Look at the quotes, colons and indentation near here."),
 )
@@ -147,6 +155,7 @@ class Builder:
     def _scalar(self, event: yaml.ScalarEvent, mark: Mark) -> None:
         self._count(mark)
         self._untagged(event.tag, mark)
+        weight = 1 + len(event.value) // _WEIGHED
         frame = self._stack[-1] if self._stack else None
         if frame and frame.key is _Key.AWAITED and isinstance(frame.value, dict):
             self._begin_field(frame, event.value, mark, plain=not event.style)
@@ -154,8 +163,8 @@ class Builder:
         below = frame.below() if frame else self._schema
         value = event.value if event.style else _typed(event.value, below.get("type", ""))
         if event.anchor:
-            self._anchors[event.anchor] = (value, 1)
-        self._attach(value, mark, 1)
+            self._anchors[event.anchor] = (value, weight)
+        self._attach(value, mark, weight)
 
     def _open(self, event: yaml.CollectionStartEvent, mark: Mark, value: list[Value] | dict[str, Value]) -> None:
         self._count(mark)
@@ -203,12 +212,16 @@ class Builder:
 
     def _begin_field(self, frame: _Frame, key: str, mark: Mark, *, plain: bool) -> None:
         frame.key_mark = mark
+        frame.weight += len(key) // _WEIGHED
+        if len(frame.value) == MAX_FIELDS:
+            message = f"There are more than {MAX_FIELDS:,} fields here."
+            raise Unreadable(self._file, mark, message, "Divide the file into several.")
         if plain and key == "<<":
             frame.key = _Key.MERGE
         elif key in frame.value:
             first = frame.marks[4 * list(frame.value).index(key)] + 1
             # Where fields are not known, a key may be anything, a secret too.
-            path = (*self._path()[:-1], key) if frame.schema else self._path()
+            path = (*self._path(), key) if frame.schema else self._path()
             subject = spelled(path) or "A field"
             message = f"{subject} stands here for the second time; the first is on line {first}."
             self._problem(mark, path, message, "Keep one of them.")
@@ -229,9 +242,7 @@ class Builder:
         key, frame.key = frame.key, _Key.AWAITED
         match key:
             case _Key.AWAITED:
-                self._problem(
-                    mark, self._path()[:-1], "A field's name must be plain text.", "Write it as in name: paris."
-                )
+                self._problem(mark, self._path(), "A field's name must be plain text.", "Write it as in name: paris.")
                 frame.key = _Key.DROPPED
             case _Key.MERGE:
                 self._merge(frame, value, mark)
@@ -244,10 +255,8 @@ class Builder:
         for base in bases:
             if isinstance(base, dict):
                 frame.merged.append(base)
-            else:
-                self._problem(
-                    mark, self._path()[:-1], "<< can only take over a group of fields.", "Write the fields out."
-                )
+            elif base is not None:
+                self._problem(mark, self._path(), "<< can only take over a group of fields.", "Write the fields out.")
 
     # ── Checks and places ────────────────────────────────────────────────────
 
@@ -271,19 +280,23 @@ class Builder:
                 break
             if isinstance(frame.value, list):
                 path.append(len(frame.value))
+            elif isinstance(frame.key, str):
+                path.append(frame.key)
             else:
-                path.append(frame.key if isinstance(frame.key, str) else "")
+                break
         return tuple(path)
 
     def _problem(self, mark: Mark, path: tuple[Step, ...], message: str, hint: str) -> None:
         origin = Origin(self._file, mark[0] + 1, mark[1] + 1)
         self.problems.append(Problem(origin, spelled(path), message, hint))
+        if len(self.problems) == MAX_PROBLEMS:
+            raise Unreadable(self._file, mark, "There are more problems than are shown.", "Correct these first.")
 
     def _syntax(self, error: yaml.MarkedYAMLError) -> Unreadable:
         said = f"{error.context} {error.problem}"
-        begun = next((each for each in _SYNTAX[:2] if each[0] in said), None)
+        begun = next((each for each in _BEGUN if each[0] in said), None)
+        _, message, hint = begun or next(each for each in _MET if each[0] in said)
         mark = error.context_mark if begun and error.context_mark else error.problem_mark
-        _, message, hint = begun or next(each for each in _SYNTAX if each[0] in said)
         place = (mark.line, mark.column) if mark else (0, 0)
         return Unreadable(self._file, place, message, hint)
 

@@ -10,8 +10,8 @@ import codecs
 import unicodedata
 from typing import Final
 
-_BLANK_LETTERS: Final = "\u034f\u115f\u1160\u2800\u3164\uffa0"
-"""Counted as letters or signs by Unicode, and yet they show nothing."""
+_BLANK_LETTERS: Final = "\u034f\u115f\u1160\u2800\u3164\uffa0\ufffd"
+"""Letters and signs for Unicode, and yet they show nothing, or that something was lost."""
 
 _PLAIN_WORDS: Final = {
     "\n": "a line break",
@@ -22,6 +22,9 @@ _PLAIN_WORDS: Final = {
 _BY_CATEGORY: Final = {
     "Cc": "a control character",
     "Cf": "which cannot be seen",
+    "Lo": "which cannot be seen",
+    "Mn": "which cannot be seen",
+    "So": "which cannot be seen",
     "Zl": "which cannot be seen",
     "Zp": "which cannot be seen",
     "Zs": "which only looks like a space",
@@ -61,21 +64,15 @@ def text_fault(text: str) -> tuple[str, str] | None:
     Refused are characters that cannot be seen or would break the line: the API
     deletes what it does not like and reports success.
     """
-    if not (text.isascii() and text.isprintable()):
-        for one in text:
-            if predicate := _oddity(one):
-                return predicate, "Delete it, or type the text again by hand: it often comes from copying."
+    odd = "" if text.isprintable() else next(one for one in text if not one.isprintable())
+    if odd := odd or next((one for one in _BLANK_LETTERS if one in text), ""):
+        return _oddity(odd), "Delete it, or type the text again by hand: it often comes from copying."
     if text != text.strip(" "):
         return "begins or ends with a space", "Delete the space."
     return None
 
 
-def _oddity(one: str) -> str | None:
-    """Return what is wrong with the one character, or None."""
-    if one in _BLANK_LETTERS:
-        return f"contains {character(one)}, which cannot be seen"
-    if one.isprintable() and one != "\ufffd":
-        return None
+def _oddity(one: str) -> str:
     if one in _PLAIN_WORDS:
         return f"contains {_PLAIN_WORDS[one]}"
     why = _BY_CATEGORY.get(unicodedata.category(one), "which is no character of any script")

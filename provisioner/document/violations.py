@@ -7,7 +7,7 @@ wrong place. The schema itself has the last word through ``errorMessage`` and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import Enum, auto
@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from jsonschema.exceptions import best_match
+from jsonschema.validators import extend
 
 from provisioner import schemas
 from provisioner.document.characters import shown
@@ -29,13 +30,16 @@ Check = Callable[[str], tuple[str, str] | None]
 MAX_VIOLATIONS: Final = 10_000
 """Nobody reads more; a file of noise must not fill the memory."""
 
+_LONGEST_KEY: Final = 64
+"""Comparing longer ones takes long and finds nothing."""
+
 _WANTED: Final = {
     "string": ("text", "Write one text; put it in quotes if it holds a colon, a bracket or a brace."),
     "integer": ("a whole number", "Write it in digits, without quotes."),
     "number": ("a number", "Write it in digits, without quotes."),
     "boolean": ("true or false", "Write true or false, without quotes."),
     "array": ("a list", "Begin each of its entries on a line of its own, with a dash."),
-    "object": ("a group of fields", "Write its fields below it, one on each line and indented."),
+    "object": ("a group of fields", "Write it as fields: on each line a name, a colon and a value."),
     "null": ("nothing", "Leave it empty."),
 }
 _FOUND: Final = {bool: "true or false", str: "text", int: "a number", float: "a number", list: "a list"}
@@ -70,6 +74,8 @@ class Violation:
     predicate: str
     """The sentence without its subject, as in ``must be text, not a list``."""
     hint: str
+    meant: str | None = None
+    """Of an unknown key: the known one, not there, for which it was probably written."""
 
 
 def spelled(path: tuple[Step, ...]) -> str:
@@ -84,10 +90,10 @@ def spelled(path: tuple[Step, ...]) -> str:
     return text
 
 
-def nearest(key: str, known: Sequence[str]) -> str:
-    """Return a hint that names which of ``known`` is nearest to ``key``, or all of them."""
-    near = get_close_matches(key.strip().lower().replace(" ", "_").replace("-", "_"), known, n=1)
-    return f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}."
+def nearest(key: str, known: Sequence[str]) -> str | None:
+    """Return which of ``known`` is meant by ``key``, if one is near enough."""
+    near = get_close_matches(key[:_LONGEST_KEY].strip().lower().replace(" ", "_").replace("-", "_"), known, n=1)
+    return near[0] if near else None
 
 
 def violations(value: Value, schema: str, checks: Mapping[str, Check]) -> Iterator[Violation]:
@@ -97,15 +103,20 @@ def violations(value: Value, schema: str, checks: Mapping[str, Check]) -> Iterat
     :param checks: what each ``format`` of the schema demands.
     """
     seen: set[tuple[Step, ...]] = set()
+    told = 0
     for error in _validator(schema, checks).iter_errors(value):
         for violation in _violations(error):
-            # A text that is too long, say, need not match its pattern as well.
+            # A text that is too long, say, need not match its pattern as well, and what is
+            # misspelled is not missing too.
             if violation.path in seen:
                 continue
-            if len(seen) == MAX_VIOLATIONS:
+            if told == MAX_VIOLATIONS:
                 yield Violation((), Part.VALUE, "has more problems than are shown", "Correct these first.")
                 return
+            told += 1
             seen.add(violation.path)
+            if violation.meant:
+                seen.add((*violation.path[:-1], violation.meant))
             yield violation
 
 
@@ -149,11 +160,65 @@ def _inlined(part: Any, defs: Mapping[str, Any]) -> Any:  # noqa: ANN401  # JSON
     return {**_inlined(defs[part["$ref"].removeprefix("#/$defs/")], defs), **own}
 
 
+class _Formats(FormatChecker):
+    """The checks of one run, and the validators of subschemas that it has made ready.
+
+    jsonschema makes a validator for each value that it looks at, which takes longer than
+    looking. A checker of formats is what all of them share, so they are kept here.
+    """
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        super().__init__(formats=())
+        self.ready: dict[int, Draft202012Validator] = {}
+        for name, check in checks.items():
+            self.checks(name, raises=_UnfitError)(_Format(check))
+
+
+def _ready(validator: Any, schema: Mapping[str, Any]) -> Draft202012Validator:  # noqa: ANN401  # made by jsonschema
+    """Return a validator for ``schema``; an inlined one lives as long as the program, so its identity is its own."""
+    known: dict[int, Draft202012Validator] = validator.format_checker.ready
+    found = known.get(id(schema))
+    if found is None:
+        found = known[id(schema)] = validator.evolve(schema=schema)
+    return found
+
+
+def _properties(
+    validator: object, properties: Mapping[str, Mapping[str, Any]], instance: object, _: object
+) -> Iterator[ValidationError]:
+    if isinstance(instance, dict):
+        for key, schema in properties.items():
+            if key in instance:
+                for error in _ready(validator, schema).iter_errors(instance[key]):
+                    error.path.appendleft(key)
+                    yield error
+
+
+def _items(validator: object, schema: Mapping[str, Any], instance: object, _: object) -> Iterator[ValidationError]:
+    if isinstance(instance, list):
+        each = _ready(validator, schema)
+        for index, value in enumerate(instance):
+            for error in each.iter_errors(value):
+                error.path.appendleft(index)
+                yield error
+
+
+def _if(
+    validator: object, condition: Mapping[str, Any], instance: Value, whole: Mapping[str, Any]
+) -> Iterator[ValidationError]:
+    branch = whole.get("then" if _ready(validator, condition).is_valid(instance) else "else")
+    if branch is not None:
+        yield from _ready(validator, branch).iter_errors(instance)
+
+
+_Validator: Final = extend(  # type: ignore[no-untyped-call]  # the stubs give it no types
+    Draft202012Validator, {"properties": _properties, "items": _items, "if": _if}
+)
+
+
 def _validator(schema: str, checks: Mapping[str, Check]) -> Draft202012Validator:
-    formats = FormatChecker(formats=())
-    for name, check in checks.items():
-        formats.checks(name, raises=_UnfitError)(_Format(check))
-    return Draft202012Validator(inlined(schema), format_checker=formats)
+    validator: Draft202012Validator = _Validator(inlined(schema), format_checker=_Formats(checks))
+    return validator
 
 
 # ── The words ────────────────────────────────────────────────────────────────
@@ -173,17 +238,23 @@ def _violations(error: ValidationError) -> Iterator[Violation]:
                 if key not in found:
                     yield Violation((*path, key), Part.MISSING, "is missing", f"Add {spelled((key,))}.")
         case "additionalProperties":
-            known = schema.get("properties", {})
+            fields = schema.get("properties", {})
+            known = [name for name, each in fields.items() if "not" not in each]
             for key in found:
-                if key not in known:
-                    hint = nearest(key, [name for name, each in known.items() if "not" not in each])
-                    yield Violation((*path, key), Part.KEY, "is not a known field", hint)
+                if key not in fields:
+                    yield _unknown((*path, key), known, found)
         case "not":
             yield Violation(path, Part.KEY, schema.get("errorMessage", "is not possible here"), "Delete it here.")
         case _ if "propertyNames" in error.schema_path:
             yield Violation((*path, found), Part.KEY, *_words(error, schema))
         case _:
             yield Violation(path, Part.VALUE, *_words(error, schema))
+
+
+def _unknown(path: tuple[Step, ...], known: Sequence[str], present: Container[str]) -> Violation:
+    near = nearest(str(path[-1]), known)
+    hint = f"Did you mean {near}?" if near else f"Known here: {', '.join(known)}."
+    return Violation(path, Part.KEY, "is not a known field", hint, None if near in present else near)
 
 
 def _words(error: ValidationError, schema: Mapping[str, Any]) -> tuple[str, str]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 MAX_ROWS: Final = 250_000
+MAX_COLUMNS: Final = 50
 
 _DELIMITERS: Final = ",;\t"
 _BLANK: Final = f" {_DELIMITERS}"
@@ -97,6 +98,9 @@ def open_table(raw: bytes, file: str, known: Collection[str]) -> Table:
         hint = f"Begin with a line of column names, from these: {', '.join(known)}."
         raise Unreadable(origin, "There is no header: no column name is known here.", hint)
     lines, widths = _measured(body, delimiter, origin)
+    if widths[0] > MAX_COLUMNS:
+        message = f"The header has more than {MAX_COLUMNS} columns."
+        raise Unreadable(origin, message, "Delete those that are not known here.")
     frame = pd.read_csv(
         io.StringIO(body),
         sep=delimiter,

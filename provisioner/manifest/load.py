@@ -19,7 +19,6 @@ from provisioner.model import (
     Callbacks,
     DesiredAccount,
     Manifest,
-    Origin,
     Problem,
     Secret,
     Severity,
@@ -104,27 +103,27 @@ def _add(known: dict[str, Entry], part: Part) -> list[Problem]:
         name = entry.fields.get("name")
         if not isinstance(name, str) or not name:
             continue
-        first = known.setdefault(name.casefold(), entry)
-        if first is not entry:
+        first = known.get(name) or known.get(name.casefold())
+        if first:
             problems.append(_repeated(name, entry, first))
+        # Under both spellings, which are one in every manifest that is valid.
+        known.setdefault(name, entry)
+        known.setdefault(name.casefold(), entry)
     return problems
 
 
 def _repeated(name: str, entry: Entry, first: Entry) -> Problem:
-    how = (
-        "is used already" if name == first.fields["name"] else "differs only in capitals from one that is used already"
-    )
+    same = name == first.fields["name"]
+    how = "is used already" if same else "differs only in capitals from one that is used already"
+    place = f"line {first.name_origin.line}" + (f", row {first.name_origin.row}" if first.name_origin.row else "")
+    if first.name_origin.file != entry.name_origin.file:
+        place = f"{first.name_origin.file}, {place}"
     return Problem(
         origin=entry.name_origin,
         path=entry.name_path,
-        message=f"The name {shown(name) or 'here'} {how}: {_place(first.name_origin)}.",
+        message=f"The name {shown(name) or 'here'} {how}: {place}.",
         hint="Give each account a name of its own, or delete one of the two.",
     )
-
-
-def _place(origin: Origin) -> str:
-    row = "" if origin.row is None else f", row {origin.row}"
-    return f"{origin.file}, line {origin.line}{row}"
 
 
 def _by_place(problem: Problem) -> tuple[int, int]:

@@ -45,7 +45,7 @@ def read(raw: bytes, file: str) -> Part:
         hint = "Write a row for each account below it."
         problems.append(Problem(table.origin, "", "The table has a header and no account.", hint))
     if entries:
-        problems += _cell_problems(entries, table.header)
+        problems += _cell_problems(entries, table)
     return Part(tuple(entries), tuple(problems))
 
 
@@ -69,19 +69,22 @@ def _required() -> list[str]:
 
 def _header_problems(table: Table, columns: Mapping[str, object]) -> Iterator[Problem]:
     header = table.header
+    misspelled: set[str | None] = set()
     for number, name in enumerate(header, 1):
         place = f"number {number}"
         if not name:
             hint = "Name it, or delete it with all of its cells."
             yield Problem(table.origin, "", f"The column {place} has no name.", hint)
         elif name not in columns:
-            hint = nearest(name, list(columns))
+            near = nearest(name, list(columns))
+            misspelled.add(near)
+            hint = f"Did you mean {near}?" if near else f"Known here: {', '.join(columns)}."
             path = name if shown(name) else ""
             yield Problem(table.origin, path, f"The column {shown(name) or place} is not known.", hint)
         elif name in header[: number - 1]:
             yield Problem(table.origin, name, f"The column {name} stands twice.", "Delete one of the two.")
     for name in _required():
-        if name not in header:
+        if name not in header and name not in misspelled:
             yield Problem(table.origin, name, f"The column {name} is missing.", "Add it; every account needs it.")
 
 
@@ -105,17 +108,22 @@ def _fields(cells: tuple[str | None, ...], paths: list[tuple[int, tuple[str, ...
     return fields
 
 
-def _cell_problems(entries: list[Entry], header: tuple[str, ...]) -> Iterator[Problem]:
+def _cell_problems(entries: list[Entry], table: Table) -> Iterator[Problem]:
     """Yield what the schema says against the cells, and what is unwise about those that are left."""
     # A column that is missing was reported once; in its place every row has a good value.
-    missing: dict[str, Value] = {name: _STAND_IN for name in _required() if name not in header}
+    missing: dict[str, Value] = {name: _STAND_IN for name in _required() if name not in table.header}
     accounts: list[Value] = [{**missing, **entry.fields} for entry in entries]
     wrong: set[tuple[Step, ...]] = set()
     for violation in violations({"version": 1, "accounts": accounts}, SCHEMA, CHECKS):
-        index, column = violation.path[1], str(violation.path[-1])
-        wrong.add((index, column))
-        predicate = "is empty" if violation.part is Of.MISSING else violation.predicate
-        yield _cell(entries[int(index)].origin, column, predicate, violation.hint, Severity.ERROR)
+        match violation.path:
+            case (_, int(index), *_, str(column)) if violation.part is Of.MISSING:
+                yield _cell(entries[index].origin, column, "is empty", "Every account needs it.", Severity.ERROR)
+            case (_, int(index), *_, str(column)):
+                wrong.add((index, column))
+                yield _cell(entries[index].origin, column, violation.predicate, violation.hint, Severity.ERROR)
+            case _:
+                # There are more than are told one by one.
+                yield Problem(table.origin, "", f"The table {violation.predicate}.", violation.hint)
     for index, entry in enumerate(entries):
         for path, (predicate, hint) in advice(entry.fields):
             if (index, path[-1]) not in wrong:

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from http.client import HTTPException
+from http.client import HTTPException, RemoteDisconnected
 from typing import Any, Final
 
 import requests
@@ -248,6 +248,7 @@ _WORDS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (urllib3.exceptions.ConnectTimeoutError, "no connection within the time-out"),
     (ConnectionRefusedError, "the connection was refused"),
     (requests.exceptions.ProxyError, "the proxy refused the connection"),
+    (RemoteDisconnected, "the connection was closed without an answer"),
     (ConnectionResetError, "the connection was reset"),
     (BrokenPipeError, "the connection was closed while the request was being sent"),
     (TimeoutError, "no answer within the time-out"),

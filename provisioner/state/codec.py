@@ -34,7 +34,10 @@ Document = dict[str, Any]
 
 
 def encode(state: State) -> bytes:
-    """Return the document of ``state``: UTF-8, indented, keys sorted, one line feed at its end."""
+    """Return the document of ``state``: UTF-8, indented, keys sorted, one line feed at its end.
+
+    Half of a character, which no encoding takes, is escaped as JSON does it: a save never fails for a text.
+    """
     document = {
         "version": VERSION,
         "lineage": state.lineage,
@@ -45,7 +48,7 @@ def encode(state: State) -> bytes:
         "recipients": list(state.recipients),
         "accounts": {name: encode_record(record) for name, record in state.accounts.items()},
     }
-    return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
 
 
 def encode_record(record: Record) -> Document:
@@ -89,7 +92,7 @@ def decode(raw: bytes, source: str) -> State:
     return State(
         lineage=document["lineage"],
         parent=document["parent"],
-        serial=document["serial"],
+        serial=int(document["serial"]),  # for the schema, 3.0 is an integer too
         endpoint=document["endpoint"],
         parent_check=document["parent_check"],
         recipients=tuple(document["recipients"]),
@@ -123,16 +126,19 @@ def parse(raw: bytes, source: str) -> Document:
     try:
         return cast("Document", json.loads(raw.decode(), object_pairs_hook=_unique))
     except _RepeatedKeyError as error:
-        raise StateInvalid(f'{source} holds the key "{error}" twice.', hint=_RESTORE) from None
+        raise StateInvalid(f"{source} holds the key {json.dumps(str(error))} twice.", hint=_RESTORE) from None
     except UnicodeDecodeError as error:
         raise StateInvalid(f"{source} is not UTF-8 (byte {error.start}).", hint=_RESTORE) from None
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         if b"<<<<<<<" in raw:
             raise StateInvalid(
                 f"{source} holds the marks of an unfinished merge.",
                 hint="Both sides may hold accounts that exist: keep the records of both, and the higher serial.",
             ) from None
-        where = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "too deep"
+        # What is not JSON's own complaint is about a depth, or a number's length, that nobody wrote in earnest.
+        where = "too deep, or a number too long"
+        if isinstance(error, json.JSONDecodeError):
+            where = f"line {error.lineno}, column {error.colno}"
         raise StateInvalid(f"{source} is not a JSON document ({where}).", hint=_RESTORE) from None
 
 
@@ -144,7 +150,11 @@ def require(document: object, schema: str, source: str) -> None:
 
     """
     validator = Draft202012Validator(schemas.load(schema), registry=_REGISTRY)
-    if (problem := best_match(validator.iter_errors(document))) is not None:
+    try:
+        problem = best_match(validator.iter_errors(document))
+    except RecursionError:
+        raise StateInvalid(f"{source} is damaged: it is too deep.", hint=_RESTORE) from None
+    if problem is not None:
         raise StateInvalid(f"{source} is damaged: {problem.json_path} breaks {schema}.", hint=_RESTORE)
 
 

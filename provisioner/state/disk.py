@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -72,7 +73,17 @@ def write_atomically(path: Path, data: bytes, disk: Disk) -> None:
     disk.sync_folder(path.parent)
 
 
+def make_folder(folder: Path, disk: Disk) -> None:
+    """Make ``folder`` and those above it, durably: what is in a folder that is lost is lost with it. Raises OSError."""
+    if not folder.is_dir():
+        make_folder(folder.parent, disk)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        disk.sync_folder(folder.parent)
+
+
 def remove_leftovers(path: Path) -> None:
     """Remove the temporary files that a killed run left beside ``path``; only for the holder of its lock."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        leftover.unlink(missing_ok=True)
+        with suppress(OSError):
+            # It is in nobody's way; whether the folder can be written is found out by those who need it.
+            leftover.unlink()

@@ -91,8 +91,8 @@ def _acquire(descriptor: int, path: Path, timeout: float, sleep: Callable[[float
 def _holder(descriptor: int) -> str:
     try:
         return str(Holder(**json.loads(os.pread(descriptor, 4096, 0))))
-    except (ValueError, TypeError):
-        # The holder has the lock already and has not written its name yet.
+    except (ValueError, TypeError, RecursionError):
+        # The holder has not written its name yet, or what is there is no name.
         return "another run"
 
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TextIO
 
-from provisioner.errors import StateConflict, StateForeign, StateNotSaved
-from provisioner.model import Pending, Record, State, Unknown
+from provisioner.errors import StateConflict, StateError, StateForeign, StateInvalid, StateNotSaved
+from provisioner.model import Abandoned, Active, Pending, Record, State, Unknown
 from provisioner.state import codec
 from provisioner.state.disk import PRIVATE, Disk, read_file
 
@@ -24,7 +24,12 @@ MARK: Final = "provisioner-rescue"
 SPACE: Final = 256 * 1024
 """Bytes reserved: more than a sealed answer of the largest size that is read."""
 
-_LINE: Final = re.compile(rf"{MARK} (\{{.*\}})")
+_LINE: Final = re.compile(rf"{MARK} (\{{.*\}}|\{{)")
+"""A log may add to both ends of a line; one that was cut has no closing brace, and is found to be damaged."""
+_KEEP: Final = (
+    "Keep it: it may be all that is left of an account that exists. Look for the account in Octopush's dashboard and"
+    " for the whole line in the run's log; then move the damaged one away and run again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,8 @@ class Rescue:
         self.path = path
         self._stderr = stderr
         self._disk = disk or Disk()
+        self._kept = 0
+        """Bytes of what this run has kept in the file; what comes next stands behind them."""
 
     def reserve(self) -> None:
         """Take the space on the disk now.
@@ -57,7 +64,7 @@ class Rescue:
         if self.path is None:
             return
         try:
-            self._put(b"\0" * SPACE)
+            self._put(self.path, b"\0" * SPACE)
         except OSError as error:
             raise StateNotSaved(
                 f"No room could be reserved at {self.path}: {error.strerror or error}.",
@@ -66,39 +73,68 @@ class Rescue:
 
     def keep(self, entry: Entry) -> str:
         """Keep ``entry`` and say where: the file, or else standard error."""
-        line = encode(entry)
+        line = f"{encode(entry)}\n"
         if self.path is not None:
             try:
-                self._put(line.encode())
+                self._put(self.path, line.encode())
             except OSError as error:
                 self._stderr.write(f"{self.path} did not take it either: {error.strerror or error}\n")
             else:
+                self._kept += len(line)
                 return str(self.path)
-        self._stderr.write(f"{line}\n")
+        self._stderr.write(line)
         self._stderr.flush()
         return "standard error, in the line that begins with " + MARK
 
     def entries(self) -> tuple[Entry, ...]:
-        """Return what an earlier run had to leave here."""
-        raw = None if self.path is None else read_file(self.path)
-        return () if raw is None else found_in(raw.decode(), str(self.path))
+        """Return what an earlier run had to leave here.
+
+        Raises:
+            StateInvalid: what is there cannot be read, or is no rescued outcome.
+
+        """
+        if self.path is None:
+            return ()
+        try:
+            raw = read_file(self.path) or b""
+        except OSError as error:
+            raise StateInvalid(
+                f"{self.path} cannot be read: {error.strerror or error}.",
+                hint="It may hold an outcome that the state does not: make it a file that you may read.",
+            ) from error
+        kept = raw.rstrip(b"\0").decode(errors="replace")
+        entries = found_in(kept, str(self.path))
+        if kept and not entries:
+            raise StateInvalid(f"{self.path} holds something else than rescued outcomes.", hint=_KEEP)
+        return entries
 
     def clear(self) -> None:
-        """Remove the file: its entries are in the state, or it held none."""
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
-
-    def _put(self, data: bytes) -> None:
-        """Write over the reserved space; without truncation, so that no new space is needed."""
+        """Remove the file: its entries are in the state, or it held none. Raises StateError."""
         if self.path is None:
             return
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, PRIVATE)
         try:
-            self._disk.write(descriptor, data)
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StateError(
+                f"{self.path} cannot be removed: {error.strerror or error}.",
+                hint="Make the folder of the state writable. Nothing that the file holds is missing from the state.",
+            ) from error
+
+    def _put(self, path: Path, data: bytes) -> None:
+        """Write over the reserved space; without truncation, so that no new space is needed."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, PRIVATE)
+        try:
+            os.lseek(descriptor, self._kept, os.SEEK_SET)
+            try:
+                self._disk.write(descriptor, data)
+            except OSError:
+                # Half a line would be taken for damage, and stand in the next run's way.
+                os.ftruncate(descriptor, self._kept)
+                raise
             self._disk.sync(descriptor)
         finally:
             os.close(descriptor)
-        self._disk.sync_folder(self.path.parent)
+        self._disk.sync_folder(path.parent)
 
 
 def encode(entry: Entry) -> str:
@@ -124,8 +160,12 @@ def found_in(text: str, source: str) -> tuple[Entry, ...]:
 
 
 def _decode(line: str, source: str) -> Entry:
-    document = codec.parse(line.encode(), source)
-    codec.require(document, "rescue.v1", source)
+    place = f"A rescued outcome in {source}"
+    try:
+        document = codec.parse(line.encode(errors="replace"), place)
+        codec.require(document, "rescue.v1", place)
+    except StateInvalid as error:
+        raise StateInvalid(error.message, hint=_KEEP) from None
     record = document.pop("record")
     return Entry(**document, record=None if record is None else codec.decode_record(record))
 
@@ -141,6 +181,9 @@ def put_back(state: State | None, entries: Iterable[Entry]) -> State | None:
 
     """
     for entry in entries:
+        if state is None and entry.record is None:
+            # The first save of all failed: there is nothing from which to take the intent away.
+            continue
         if state is None or (entry.lineage, entry.parent) != (state.lineage, state.parent):
             raise StateForeign(
                 f"The rescued outcome of {entry.name} belongs to lineage {entry.lineage} of parent {entry.parent}.",
@@ -153,18 +196,19 @@ def put_back(state: State | None, entries: Iterable[Entry]) -> State | None:
 def _with(accounts: Mapping[str, Record], entry: Entry) -> dict[str, Record]:
     current = accounts.get(entry.name)
     after = dict(accounts)
-    if current is None:
-        if entry.record is not None:
-            after[entry.name] = entry.record
-    elif current.operation.id != entry.operation:
+    if entry.record is None:
+        # Nothing was created: only the intent of that very operation is to be taken away.
+        if isinstance(current, Pending | Unknown) and current.operation.id == entry.operation:
+            del after[entry.name]
+        return after
+    if current is not None and current.operation.id != entry.operation:
         raise StateConflict(
             f"The rescued outcome of {entry.name} is of operation {entry.operation};"
-            f" the state knows a later one, {current.operation.id}.",
+            f" the state knows another one, {current.operation.id}.",
             hint="Both may be accounts that exist. Compare with Octopush's dashboard before you remove either.",
         )
-    elif isinstance(current, Pending | Unknown):
-        if entry.record is None:
-            del after[entry.name]
-        else:
-            after[entry.name] = entry.record
+    # An account that a person gave up exists after all where its credentials have come back.
+    found = isinstance(current, Abandoned) and isinstance(entry.record, Active)
+    if found or current is None or isinstance(current, Pending | Unknown):
+        after[entry.name] = entry.record
     return after

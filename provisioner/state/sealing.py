@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import pyrage
 from pyrage import ssh, x25519
@@ -19,6 +20,7 @@ from provisioner.errors import IdentityRejected, SettingInvalid, StateConflict
 from provisioner.model import Answer, Credentials, SealedContent, Secret
 
 _SSH_PREFIX: Final = "ssh-"
+_PRIVATE: Final = re.compile(r"AGE-SECRET-KEY-|PRIVATE KEY", re.IGNORECASE)
 Recipient: TypeAlias = x25519.Recipient | ssh.Recipient
 Identity: TypeAlias = x25519.Identity | ssh.Identity
 
@@ -93,7 +95,7 @@ def parse_identities(text: Secret, source: str) -> list[Identity]:
             return [ssh.Identity.from_buffer(text.reveal().strip().encode() + b"\n")]
         lines = (line.strip() for line in text.reveal().splitlines())
         found: list[Identity] = [x25519.Identity.from_str(line) for line in lines if line and not line.startswith("#")]
-    except pyrage.IdentityError:
+    except (pyrage.IdentityError, UnicodeEncodeError):
         raise SettingInvalid(f"The identity from {source} is malformed.", hint=hint) from None
     if not found:
         raise SettingInvalid(f"There is no identity in {source}.", hint=hint)
@@ -114,20 +116,23 @@ def _recipient(text: str) -> Recipient:
     try:
         kind = ssh if text.startswith(_SSH_PREFIX) else x25519
         parsed: Recipient = kind.Recipient.from_str(text)
-    except pyrage.RecipientError:
-        if text.upper().startswith("AGE-SECRET-KEY-"):
+    except (pyrage.RecipientError, UnicodeEncodeError):
+        if _PRIVATE.search(text):
             raise SettingInvalid(
                 "A recipient is an identity: a private key stands where its public half belongs.",
                 hint="Take the key out of there, make a new one, and use the age1… text that belongs to it.",
             ) from None
+        # What does not begin as a recipient may be a secret that was put into the wrong place.
+        public = text.startswith(("age1", _SSH_PREFIX))
         raise SettingInvalid(
-            f"The recipient {text[:24]}… is malformed.",
+            f"The recipient {text[:24]}… is malformed." if public else "A recipient is malformed.",
             hint="A recipient is the age1… text that `provisioner keygen` prints, or an ssh-ed25519 public key.",
         ) from None
     return parsed
 
 
 def _encode(content: SealedContent) -> bytes:
+    """Never fail for a text: what is sealed may be the only copy. Half of a character is escaped, as JSON does it."""
     document: dict[str, object] = {
         "lineage": content.lineage,
         "parent": content.parent,
@@ -141,7 +146,7 @@ def _encode(content: SealedContent) -> bytes:
         document["password"] = content.password.reveal()
     if content.answer is not None:
         document["answer"] = _encode_answer(content.answer)
-    return json.dumps(document, ensure_ascii=False, indent=2).encode()
+    return json.dumps(document, ensure_ascii=False, indent=2).encode(errors="backslashreplace")
 
 
 def _encode_answer(answer: Answer) -> dict[str, object]:
@@ -157,17 +162,17 @@ def _decode(plain: bytes, name: str) -> SealedContent:
         document = json.loads(plain)
         credentials = None
         if "api_login" in document:
-            credentials = Credentials(document["api_login"], Secret(document["api_key"]))
+            credentials = Credentials(_text(document["api_login"]), Secret(_text(document["api_key"])))
         return SealedContent(
-            lineage=document["lineage"],
-            parent=document["parent"],
-            name=document["name"],
-            operation=document["operation"],
-            password=Secret(document["password"]) if "password" in document else None,
+            lineage=_text(document["lineage"]),
+            parent=_text(document["parent"]),
+            name=_text(document["name"]),
+            operation=_text(document["operation"]),
+            password=Secret(_text(document["password"])) if "password" in document else None,
             credentials=credentials,
             answer=_decode_answer(document["answer"]) if "answer" in document else None,
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         # The content is not repeated, and neither is the cause: both may hold the secret.
         raise StateConflict(
             f"What is sealed in the record of {name} opens, but was not written by provisioner.",
@@ -175,7 +180,13 @@ def _decode(plain: bytes, name: str) -> SealedContent:
         ) from None
 
 
-def _decode_answer(document: dict[str, str]) -> Answer:
+def _decode_answer(document: dict[str, Any]) -> Answer:
     if "body_base64" in document:
-        return Answer(int(document["status"]), base64.b64decode(document["body_base64"]))
-    return Answer(int(document["status"]), document["body"].encode())
+        return Answer(int(document["status"]), base64.b64decode(_text(document["body_base64"])))
+    return Answer(int(document["status"]), _text(document["body"]).encode())
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value

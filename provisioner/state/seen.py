@@ -70,10 +70,9 @@ class Seen:
     def _read(self, mark: Path) -> dict[str, object]:
         try:
             document = json.loads(mark.read_bytes())
-        except FileNotFoundError:
-            return {}
-        except ValueError:
-            # A mark is written atomically; a damaged one was edited, and proves nothing.
+        except (OSError, ValueError, RecursionError):
+            # There is none; or the folder is another user's, which `note` then says; or it was
+            # edited, for a mark is written atomically, and proves nothing.
             return {}
         return document if isinstance(document, dict) else {}
 

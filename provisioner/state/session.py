@@ -15,7 +15,7 @@ from dataclasses import replace
 from provisioner.errors import StateError, StateForeign
 from provisioner.model import Record, State
 from provisioner.state import rescue as rescuing
-from provisioner.state.disk import remove_leftovers
+from provisioner.state.disk import Disk, make_folder, remove_leftovers
 from provisioner.state.lock import Holder, held
 from provisioner.state.rescue import Entry, Rescue
 from provisioner.state.seen import Seen
@@ -71,7 +71,8 @@ def opened(  # noqa: PLR0913  # every part of a hold is given: none of them is l
     """Hold the state for the length of a ``with``.
 
     ``accept`` skips the comparison with what this machine has seen. Raises
-    StateLocked, StateInvalid, StateForeign, StateRolledBack, StateNotSaved.
+    StateLocked, StateInvalid, StateForeign, StateRolledBack, StateNotSaved; at the
+    end only ``warn`` hears of what fails, so that it does not hide what the run did.
     """
     path = store.path
     _make_folder(store)
@@ -80,7 +81,7 @@ def opened(  # noqa: PLR0913  # every part of a hold is given: none of them is l
         session = Session(store, rescue)
         _check(store, session.state, parent, seen, accept=accept)
         if accept and session.state is None:
-            seen.forget(store.key)
+            _forget(store, seen, warn)
         if entries := rescue.entries():
             session.put_back(entries)
             warn(f"Put back from {rescue.path}: {', '.join(entry.name for entry in entries)}.")
@@ -90,8 +91,7 @@ def opened(  # noqa: PLR0913  # every part of a hold is given: none of them is l
             yield session
         finally:
             _note(store, session, seen, warn)
-            if not rescue.entries():
-                rescue.clear()
+            _tidy(rescue, warn)
 
 
 def read(store: Store, *, parent: str, seen: Seen) -> State | None:
@@ -113,15 +113,14 @@ def check_parent(state: State, *, endpoint: str, api_login: str) -> State:
             f"The accounts of this state live at {state.endpoint}; the settings say {endpoint}.",
             hint="Set OCTOPUSH_API_URL to the state's address, or use another state. Nothing was sent.",
         )
-    if state.parent_check is None:
-        return replace(state, endpoint=endpoint, parent_check=_hashed(api_login, secrets.token_hex(16)))
-    salt = state.parent_check.partition("$")[0]
-    if not secrets.compare_digest(state.parent_check, _hashed(api_login, salt)):
+    check = state.parent_check or _hashed(api_login, secrets.token_hex(16))
+    salt = check.partition("$")[0]
+    if not secrets.compare_digest(check, _hashed(api_login, salt)):
         raise StateForeign(
             "The accounts of this state belong to another Octopush account than the one of OCTOPUSH_API_LOGIN.",
             hint="Use the login that created them, or another state. Nothing was sent.",
         )
-    return state
+    return replace(state, endpoint=endpoint, parent_check=check)
 
 
 def _hashed(api_login: str, salt: str) -> str:
@@ -148,9 +147,24 @@ def _note(store: Store, session: Session, seen: Seen, warn: Callable[[str], None
             warn(f"This machine cannot remember the state's serial: {error.strerror or error}.")
 
 
+def _forget(store: Store, seen: Seen, warn: Callable[[str], None]) -> None:
+    try:
+        seen.forget(store.key)
+    except OSError as error:
+        warn(f"This machine cannot forget the state that it has seen: {error.strerror or error}.")
+
+
+def _tidy(rescue: Rescue, warn: Callable[[str], None]) -> None:
+    try:
+        if not rescue.entries():
+            rescue.clear()
+    except StateError as error:
+        warn(error.message)
+
+
 def _make_folder(store: LocalStore) -> None:
     try:
-        store.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(store.path.parent, Disk())
     except OSError as error:
         raise StateError(
             f"The folder {store.path.parent} cannot be made: {error.strerror or error}.",

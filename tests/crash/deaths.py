@@ -1,0 +1,114 @@
+"""The ways in which a run dies or its disk fails, each at a step that is counted from 1."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+from enum import Enum
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from provisioner.octopush.transport import Failure, Reply, Request, Transport
+from provisioner.state.disk import Disk
+from tests.conftest import PATIENCE
+
+
+def die() -> None:
+    """End this process at once, with nothing cleaned up."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class _CountingDisk(Disk):
+    """Asks ``_before`` ahead of every call, and of each write when it is half done."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def write(self, descriptor: int, data: bytes) -> None:
+        self._step()
+        half = len(data) // 2
+        super().write(descriptor, data[:half])
+        self._step()
+        super().write(descriptor, data[half:])
+
+    def sync(self, descriptor: int) -> None:
+        self._step()
+        super().sync(descriptor)
+
+    def replace(self, source: Path, target: Path) -> None:
+        self._step()
+        super().replace(source, target)
+
+    def _step(self) -> None:
+        self._calls += 1
+        self._before(self._calls)
+
+    def _before(self, call: int) -> None:
+        raise NotImplementedError
+
+
+class MortalDisk(_CountingDisk):
+    """Kills the process at one step."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__()
+        self._last = last
+
+    def _before(self, call: int) -> None:
+        if call == self._last:
+            die()
+
+
+class FailingDisk(_CountingDisk):
+    """Fails at one step and, where it is ``broken``, at all that follow."""
+
+    def __init__(self, first: int, *, broken: bool) -> None:
+        super().__init__()
+        self._first = first
+        self._broken = broken
+
+    def _before(self, call: int) -> None:
+        if call == self._first or (self._broken and call > self._first):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+class Moment(Enum):
+    """Where in one request the process is killed."""
+
+    BEFORE = "before it is sent"
+    ANSWERED = "when its answer is there and not read"
+    AFTER = "when its answer is read"
+
+
+class MortalTransport:
+    """Kills the process at one moment of one request."""
+
+    def __init__(self, last: int, moment: Moment) -> None:
+        self._requests = 0
+        self._last = last
+        self._moment = moment
+        self._real = Transport(timeout=PATIENCE)
+
+    def exchange(self, request: Request) -> Reply | Failure:
+        self._requests += 1
+        if self._requests == self._last:
+            match self._moment:
+                case Moment.BEFORE:
+                    pass
+                case Moment.ANSWERED:
+                    _send_and_wait(request)
+                case Moment.AFTER:
+                    self._real.exchange(request)
+            die()
+        return self._real.exchange(request)
+
+
+def _send_and_wait(request: Request) -> None:
+    parts = urlsplit(request.url)
+    assert parts.hostname is not None
+    connection = HTTPConnection(parts.hostname, parts.port)
+    connection.request(request.method, parts.path, request.body, dict(request.headers))
+    assert select.select([connection.sock], [], [], PATIENCE)[0]

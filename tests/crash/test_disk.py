@@ -1,0 +1,64 @@
+"""A disk that fails, before the create (nothing is sent) and after it (the credential is rescued)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from tests.conftest import (
+    NewProject,
+    Project,
+    SandboxProcess,
+    assert_kept,
+    assert_no_secret,
+    running_sandboxes,
+    server_accounts,
+)
+from tests.crash import composition
+from tests.crash.deaths import FailingDisk
+
+TWO = ("paris", "rome")
+UNUSABLE = 5
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    """One sandbox with room for the accounts of all projects."""
+    with running_sandboxes(tmp_path_factory.mktemp("sandbox")) as start:
+        yield start("--limit", "100000")
+
+
+def assert_all_kept(server: SandboxProcess, mine: Project) -> None:
+    assert dict.fromkeys(mine.names, "active") == mine.statuses()
+    for name in mine.names:
+        assert_kept(server, mine, name)
+    assert_no_secret(server, mine)
+
+
+# ── Every step of every save ─────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["once", "from then on"])
+def test_a_call_that_fails_loses_nothing_and_leaves_no_doubt(
+    server: SandboxProcess, project: NewProject, *, broken: bool
+) -> None:
+    rescued_to = set()
+    for step in count(1):
+        mine = project(server, TWO)
+        if (code := composition.run(mine, disk=FailingDisk(step, broken=broken))) == 0:
+            break
+        assert UNUSABLE == code
+        assert_no_secret(server, mine)
+        log = composition.log_of(mine)
+        created = sum(map(len, server_accounts(server, mine).values()))
+        if "provisioner-rescue {" in log.read_text():
+            rescued_to.add("log")
+            assert 0 == composition.recover(mine, log)
+        elif mine.state_path.with_name("default.json.rescue").exists():
+            rescued_to.add("file")
+        assert 0 == composition.run(mine), f"step {step}, {created} created"
+        assert_all_kept(server, mine)
+    assert step > len(TWO) * 10
+    assert {"log" if broken else "file"} <= rescued_to

@@ -8,6 +8,7 @@ before a secret is needed, so that planning needs none.
 from __future__ import annotations
 
 import ipaddress
+import math
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -269,7 +270,11 @@ def _typed(text: str, kind: str, variable: str) -> object:
 
 
 def _require(settings: Mapping[str, object], where: str) -> None:
-    for found in document.violations(settings, _SCHEMA, {}):
+    for name, value in settings.items():
+        # Every comparison with a NaN is false, so that no bound of the schema stops it.
+        if isinstance(value, float) and not math.isfinite(value):
+            raise SettingInvalid(f"The setting {name} {where} must be a number.", hint="Write it in digits.")
+    for found in document.violations(cast("document.Value", settings), _SCHEMA, {}):
         name = document.spelled(found.path)
         raise SettingInvalid(f"The setting {name} {where} {found.predicate}.", hint=found.hint)
 

@@ -274,7 +274,8 @@ class _Run:
             self._ports.journal.save(after)
         except StateError as error:
             place = self._ports.journal.rescue(self._state, name, operation.id, kept)
-            self.stop = Stop(error.exit_code, error.message, f"{error.hint} The outcome of {name} is kept in {place}.")
+            reason = error.message.removesuffix(".")
+            self.stop = Stop(error.exit_code, reason, f"{error.hint} The outcome of {name} is kept in {place}.")
             return f"the state could not be saved, and the outcome is kept in {place}"
         self._state = after
         return None

@@ -59,7 +59,7 @@ def masked_url(url: str) -> str:
 # ── What is desired ──────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Callbacks:
     """Where Octopush reports to; the names are those of the API."""
 
@@ -73,6 +73,10 @@ class Callbacks:
         """Return the callbacks that are set, by name."""
         values = ((name, getattr(self, name)) for name in CALLBACK_NAMES)
         return {name: value for name, value in values if value is not None}
+
+    def __repr__(self) -> str:
+        given = (f"{name}={shown_value(name, value)!r}" for name, value in self.given().items())
+        return f"Callbacks({', '.join(given)})"
 
 
 CALLBACK_NAMES: Final = tuple(each.name for each in fields(Callbacks))
@@ -322,8 +326,8 @@ class FieldChange:
     """One field of an update; None is an absent value."""
 
     path: str
-    before: str | None
-    after: str | None
+    before: str | None = field(repr=False)
+    after: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
-from typing import Any, Self, TextIO
+from typing import Any, Final, Self, TextIO
 
 from provisioner.errors import ProvisionerError
 from provisioner.model import Outcome, Result
@@ -84,6 +84,10 @@ def _write(stream: TextIO, these: Iterable[Line]) -> None:
         console.print(Text(line.text, style=line.style))
 
 
+# The results of accounts about which something was done; the others are in the report alone.
+_DONE: Final = frozenset({Result.CREATED, Result.UPDATED, Result.FAILED, Result.UNKNOWN})
+
+
 class PlainProgress:
     """One line for each account that something was done about, as it is done."""
 
@@ -102,7 +106,7 @@ class PlainProgress:
 
     def finished(self, outcome: Outcome) -> None:
         """Print the account's line."""
-        if outcome.action in {"create", "update"}:
+        if outcome.result in _DONE:
             self._done += 1
             line = text.outcome(outcome)
             talk(Line(f"[{self._done}/{self._total}] {line.text}", line.style))
@@ -142,7 +146,7 @@ class BarProgress:
         """Move the bar on."""
         from rich.text import Text
 
-        if outcome.action in {"create", "update"}:
+        if outcome.result in _DONE:
             self._bar.advance(self._task)
             if outcome.result is not Result.CREATED or outcome.reason:
                 line = text.outcome(outcome)

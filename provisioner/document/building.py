@@ -37,7 +37,7 @@ _WEIGHED: Final = 100
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS: Final = frozenset(("", "~", "null", "Null", "NULL"))
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}")
-_NUMBER: Final = re.compile(r"[-+]?[0-9]{1,18}(\.[0-9]{1,18})?")
+_DECIMAL: Final = re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{1,18}")
 
 # What the parser says, and what a person can do about it. Its own sentence is never
 # shown: it may repeat a piece of the text.
@@ -89,6 +89,10 @@ class _Frame:
         self.key: str | _Key = _Key.AWAITED
         self.key_mark: Mark = (0, 0)
         self.merged: list[dict[str, Value]] = []
+
+    def is_known(self) -> bool:
+        """Whether the schema has names for what stands here; elsewhere a key may be anything, a secret too."""
+        return bool(self.schema.keys() & {"items", "properties"})
 
     def below(self) -> Mapping[str, Any]:
         """Return the schema of the value that comes next; an empty one where none is known."""
@@ -220,8 +224,7 @@ class Builder:
             frame.key = _Key.MERGE
         elif key in frame.value:
             first = frame.marks[4 * list(frame.value).index(key)] + 1
-            # Where fields are not known, a key may be anything, a secret too.
-            path = (*self._path(), key) if frame.schema else self._path()
+            path = (*self._path(), key) if frame.is_known() else self._path()
             subject = spelled(path) or "A field"
             message = f"{subject} stands here for the second time; the first is on line {first}."
             self._problem(mark, path, message, "Keep one of them.")
@@ -276,7 +279,7 @@ class Builder:
         """Return the path of the value that comes next, as far as the schema knows it."""
         path: list[Step] = []
         for frame in self._stack:
-            if not frame.schema:
+            if not frame.is_known():
                 break
             if isinstance(frame.value, list):
                 path.append(len(frame.value))
@@ -301,14 +304,14 @@ class Builder:
         return Unreadable(self._file, place, message, hint)
 
 
-def _typed(text: str, wanted: str | list[str]) -> Value:
+def _typed(text: str, wanted: str) -> Value:
     """Return the unquoted scalar ``text`` as the type that is ``wanted``, or as it is."""
     if text in _NULLS:
         return None
-    if "integer" in wanted and _INTEGER.fullmatch(text):
+    if wanted in {"integer", "number"} and _INTEGER.fullmatch(text):
         return int(text)
-    if "number" in wanted and _NUMBER.fullmatch(text):
-        return float(text) if "." in text else int(text)
-    if "boolean" in wanted and text.lower() in {"true", "false"}:
+    if wanted == "number" and _DECIMAL.fullmatch(text):
+        return float(text)
+    if wanted == "boolean" and text.lower() in {"true", "false"}:
         return text.lower() == "true"
     return text

@@ -15,7 +15,6 @@ from functools import cache
 from typing import Any, Final
 
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
-from jsonschema.exceptions import best_match
 from jsonschema.validators import extend
 
 from provisioner import schemas
@@ -40,18 +39,14 @@ _WANTED: Final = {
     "boolean": ("true or false", "Write true or false, without quotes."),
     "array": ("a list", "Begin each of its entries on a line of its own, with a dash."),
     "object": ("a group of fields", "Write it as fields: on each line a name, a colon and a value."),
-    "null": ("nothing", "Leave it empty."),
 }
 _FOUND: Final = {bool: "true or false", str: "text", int: "a number", float: "a number", list: "a list"}
 _WORDS: Final = {
     "const": ("must be {wanted}", "Write {wanted}."),
-    "enum": ("must be one of {wanted}", "Choose one of them."),
     "maxLength": ("is too long: {size:,} characters, where {wanted:,} are possible", "Shorten it."),
-    "minLength": ("is too short: {size:,} characters, where at least {wanted:,} are needed", "Lengthen it."),
     "minimum": ("must be at least {wanted}", "Write a larger number."),
     "exclusiveMinimum": ("must be more than {wanted}", "Write a larger number."),
     "maximum": ("must be at most {wanted}", "Write a smaller number."),
-    "uniqueItems": ("holds the same entry twice", "Delete one of them."),
 }
 
 
@@ -225,9 +220,7 @@ def _validator(schema: str, checks: Mapping[str, Check]) -> Draft202012Validator
 
 
 def _violations(error: ValidationError) -> Iterator[Violation]:
-    """Yield ``error`` in words; where a schema offers alternatives, the nearest one speaks."""
-    if error.context:
-        error = best_match([error]) or error
+    """Yield ``error`` in words, one violation for each key that it is about."""
     path: tuple[Step, ...] = tuple(error.absolute_path)
     schema = error.schema if isinstance(error.schema, dict) else {}
     found: Any = error.instance
@@ -238,13 +231,13 @@ def _violations(error: ValidationError) -> Iterator[Violation]:
                 if key not in found:
                     yield Violation((*path, key), Part.MISSING, "is missing", f"Add {spelled((key,))}.")
         case "additionalProperties":
-            fields = schema.get("properties", {})
+            fields = schema["properties"]
             known = [name for name, each in fields.items() if "not" not in each]
             for key in found:
                 if key not in fields:
                     yield _unknown((*path, key), known, found)
         case "not":
-            yield Violation(path, Part.KEY, schema.get("errorMessage", "is not possible here"), "Delete it here.")
+            yield Violation(path, Part.KEY, schema["errorMessage"], "Delete it here.")
         case _ if "propertyNames" in error.schema_path:
             yield Violation((*path, found), Part.KEY, *_words(error, schema))
         case _:
@@ -262,7 +255,7 @@ def _words(error: ValidationError, schema: Mapping[str, Any]) -> tuple[str, str]
     found: Any = error.instance
     wanted: Any = error.validator_value
     if error.validator == "type":
-        return _type_words([wanted] if isinstance(wanted, str) else wanted, found)
+        return _type_words(wanted, found)
     if isinstance(error.cause, _UnfitError):
         predicate, hint = error.cause.args
         return predicate, hint
@@ -276,11 +269,11 @@ def _words(error: ValidationError, schema: Mapping[str, Any]) -> tuple[str, str]
     return schema.get("patternErrorMessage", "does not have the right form"), example
 
 
-def _type_words(wanted: list[str], found: object) -> tuple[str, str]:
+def _type_words(wanted: str, found: object) -> tuple[str, str]:
     if found is None:
         return (
             "has no value (an empty one, ~ and null all count as none)",
             'Write a value, put it in quotes if that very text is meant ("null"), or delete the line.',
         )
-    names = " or ".join(_WANTED[each][0] for each in wanted)
-    return f"must be {names}, not {_FOUND.get(type(found), 'a group of fields')}", _WANTED[wanted[0]][1]
+    name, hint = _WANTED[wanted]
+    return f"must be {name}, not {_FOUND.get(type(found), 'a group of fields')}", hint

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from provisioner.document import Part as Of
-from provisioner.document import inlined, nearest, shown, violations
+from provisioner.document import inlined, nearest, shown, spelled, violations
 from provisioner.manifest.advice import advice
 from provisioner.manifest.cells import Row, Table, Unreadable, open_table
 from provisioner.manifest.entries import SCHEMA, Entry, Part
@@ -32,13 +32,14 @@ def read(raw: bytes, file: str) -> Part:
     except Unreadable as error:
         return Part((), (error.problem,))
     problems = [*table.notes, *_header_problems(table, columns)]
-    paths = [(at, columns[name]) for at, name in enumerate(table.header) if name in columns]
+    header = table.header
+    paths = [(at, columns[name]) for at, name in enumerate(header) if name in columns and name not in header[:at]]
     entries: list[Entry] = []
     rows = 0
     for row in table.rows():
         rows += 1
-        if row.width != len(table.header):
-            problems.append(_uneven(row, table.header))
+        if row.width != len(header):
+            problems.append(_uneven(row, header))
         else:
             entries.append(Entry(_fields(row.cells, paths), row.origin, row.origin, "name"))
     if not rows:
@@ -92,7 +93,7 @@ def _uneven(row: Row, header: tuple[str, ...]) -> Problem:
     message = f"Row {row.origin.row} has {row.width} cells, and the header has {len(header)}."
     if row.width < len(header):
         hint = "Leave a cell empty rather than out: the separators must be as many as in the header."
-        return Problem(row.origin, header[row.width], message, hint)
+        return Problem(row.origin, spelled((header[row.width],)), message, hint)
     return Problem(row.origin, "", message, "Put a text that holds a separator in double quotes.")
 
 

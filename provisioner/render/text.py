@@ -128,7 +128,7 @@ def outcome(this: Outcome) -> Line:
 def report(this: Report) -> list[Line]:
     """Return what an apply did for one parent, and why it ended early where it did."""
     lines = [Line(f"{this.parent}:", HEADING)]
-    lines += [Line(f"  {line.text}", line.style) for line in map(outcome, _telling(this.outcomes))]
+    lines += [Line(f"  {line.text}", line.style) for line in _told(this.outcomes)]
     results = [each.result for each in this.outcomes]
     counts = [f"{results.count(kind)} {kind.value.replace('_', ' ')}" for kind in Result if kind in results]
     lines.append(Line(f"Done: {', '.join(counts) or 'no account is wanted'}."))
@@ -199,8 +199,16 @@ def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[Lin
         yield Line(f"  {text}", QUIET if number == 0 else "")
 
 
-def _telling(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-    return (each for each in outcomes if each.result is not Result.UNCHANGED)
+def _told(outcomes: Sequence[Outcome]) -> Iterator[Line]:
+    """Yield a line for each account that something happened to, and one for all that one reason kept from it."""
+    waiting: dict[str | None, list[str]] = {}
+    for each in outcomes:
+        if each.result is Result.NOT_ATTEMPTED:
+            waiting.setdefault(each.reason, []).append(each.name)
+        elif each.result is not Result.UNCHANGED:
+            yield outcome(each)
+    for reason, names in waiting.items():
+        yield outcome(Outcome(", ".join(names), "create", Result.NOT_ATTEMPTED, reason))
 
 
 def _described(attributes: Attributes) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -54,7 +55,7 @@ class LocalStore:
     def __init__(self, path: Path, disk: Disk | None = None) -> None:
         self.path = path
         self.address = str(path)
-        self.key = str(path.absolute())
+        self.key = str(Path(os.path.realpath(path.parent)) / path.name)
         self._disk = disk or Disk()
         self._found: bytes | None = None
 

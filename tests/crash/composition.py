@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from provisioner import executor, manifest
 from provisioner.cli.applying import new_password
@@ -32,9 +32,6 @@ from provisioner.state.seen import Seen
 from provisioner.state.session import Session, check_parent, opened
 from provisioner.state.store import LocalStore
 from tests.conftest import PARENT, PATIENCE, Project
-
-BROKEN: Final = 99
-"""The exit code of a child that ended with an exception that no error class names."""
 
 
 class Exchange(Protocol):
@@ -91,11 +88,8 @@ def _child(what: Callable[[], int], project: Project) -> None:
     try:
         code = what()
     except executor.StateError as error:
-        print(f"{error.message}\n{error.hint}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"{error.message}\n{error.hint}\n")
         code = error.exit_code
-    except Exception:
-        sys.excepthook(*sys.exc_info())
-        code = BROKEN
     sys.exit(code)
 
 
@@ -109,7 +103,7 @@ def _opened(project: Project, disk: Disk) -> object:
         sleep=time.sleep,
         rescue=Rescue(store.path.with_name(f"{store.path.name}.rescue"), sys.stderr, disk),
         seen=Seen(project.root / "home" / "state" / "seen"),
-        warn=partial(print, file=sys.stderr),
+        warn=_warn,
     )
 
 
@@ -147,6 +141,10 @@ def _recover(project: Project, log: Path) -> int:
 def _client(url: str, transport: Exchange) -> Client:
     retry = RetryPolicy(attempts=1, budget=0, retry_after_cap=0, sleep=time.sleep, interrupted=lambda: False)
     return Client(url, PARENT, transport, retry, now=lambda: datetime.now(UTC))
+
+
+def _warn(message: str) -> None:
+    sys.stderr.write(f"{message}\n")
 
 
 def _now() -> str:

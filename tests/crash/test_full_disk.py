@@ -161,7 +161,6 @@ def test_read_only_after_the_create(server: SandboxProcess, small_disk: Namespac
         done = finished(process)
     assert 5 == done.returncode
     assert [201] == server.statuses()
-    print(done.stderr, done.stdout)
     assert MARK in done.stderr
     assert "Read-only file system" in done.stderr
     assert_no_secret(server, small_disk.project, done.stdout, done.stderr)

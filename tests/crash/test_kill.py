@@ -90,9 +90,7 @@ def test_killed_at_every_request(server: SandboxProcess, project: NewProject, mo
 
 
 def test_killed_at_a_sample_of_the_steps_of_twenty_accounts(server: SandboxProcess, project: NewProject) -> None:
-    seed = random.randrange(10**6)
-    print(f"seed {seed}")
-    drawn = random.Random(seed)
+    drawn = drawing("CRASH_SEED")
     last = RESERVE_STEPS + 2 * SAVE_STEPS * len(TWENTY)
     disks = [partial(composition.run, disk=MortalDisk(step)) for step in drawn.sample(range(1, last + 1), 8)]
     requests = [

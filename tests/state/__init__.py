@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import multiprocessing
 import os
 import resource
@@ -97,8 +96,11 @@ class ScriptedDisk(Disk):
 
 # ── Other processes ──────────────────────────────────────────────────────────
 
+_TOP: Final = Path(__file__).parents[2]
+
 processes: Final = multiprocessing.get_context("forkserver")
 """Forks from a process without threads: cheap, and safe under pytest-xdist."""
+processes.set_forkserver_preload(["tests.state", "provisioner.state.session"])
 
 
 def exit_code_of(target: Callable[..., None], *arguments: object) -> int | None:
@@ -142,15 +144,10 @@ def with_read_only(folder: Path, function: Callable[[Path], None]) -> None:
 
 def _in_namespace(mount: str, folder: Path, function: Callable[[Path], None]) -> None:
     script = f'{mount} && exec "$@"'
-    call = [sys.executable, "-W", "error", "-m", "tests.state", function.__module__, function.__name__, str(folder)]
-    command = ["unshare", "-Urm", "sh", "-c", script, str(folder), *call]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    code = f"from pathlib import Path; import {function.__module__} as m; m.{function.__name__}(Path({str(folder)!r}))"
+    command = ["unshare", "-Urm", "sh", "-c", script, str(folder), sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=_TOP)
     assert (0, "") == (done.returncode, done.stderr)
-
-
-def call(module: str, function: str, folder: str) -> None:
-    """Call a function of a module by its name: what a process in another namespace begins with."""
-    getattr(importlib.import_module(module), function)(Path(folder))
 
 
 def fill(folder: Path) -> Path:

@@ -1,0 +1,175 @@
+"""Violations: each keyword in words, at its path, once."""
+
+import pytest
+
+from provisioner.document import Part, Value, Violation, inlined, spelled, violations
+from provisioner.manifest.formats import CHECKS
+
+ACCOUNT: dict[str, Value] = {"name": "paris", "first_name": "Leonardo", "last_name": "Da Vinci"}
+
+
+def manifest(**account: Value) -> Value:
+    return {"version": 1, "accounts": [{**ACCOUNT, **account}]}
+
+
+def only(value: Value, schema: str = "manifest.v1") -> Violation:
+    (violation,) = violations(value, schema, CHECKS)
+    return violation
+
+
+def test_a_path_is_spelled_as_people_read_it() -> None:
+    assert spelled(("accounts", 2, "callbacks", "email_for_inbounds")) == "accounts[2].callbacks.email_for_inbounds"
+    assert spelled(()) == ""
+    assert spelled(("accounts", 0, "?t=SECRET")) == "accounts[0].…"
+
+
+def test_a_good_value_has_none() -> None:
+    assert list(violations(manifest(), "manifest.v1", CHECKS)) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "predicate", "hint"),
+    [
+        (True, "must be text, not true or false", "Write one text; put it in quotes if it holds a colon, a bracket or a brace."),
+        (1, "must be text, not a number", "Write one text"),
+        (1.5, "must be text, not a number", "Write one text"),
+        ([], "must be text, not a list", "Write one text"),
+        ({}, "must be text, not a group of fields", "Write one text"),
+        (None, "has no value (an empty one, ~ and null all count as none)", "Write a value, put it in quotes"),
+        ("", "is empty", "Give it a value, or delete it where it is optional."),
+        ("x" * 256, "is too long: 256 characters, where 255 are possible", "Shorten it."),
+        (" x", "begins or ends with a space", "Delete the space."),
+    ],
+)  # fmt: skip
+def test_a_wrong_text(value: Value, predicate: str, hint: str) -> None:
+    found = only(manifest(company_name=value))
+    assert found.path == ("accounts", 0, "company_name")
+    assert found.part is Part.VALUE
+    assert found.predicate == predicate
+    assert found.hint.startswith(hint)
+
+
+def test_other_types_than_text() -> None:
+    assert only({"version": "1", "accounts": [ACCOUNT]}).predicate == "must be a whole number, not text"
+    assert only({"version": 1, "accounts": "x"}).predicate == "must be a list, not text"
+    assert only({"version": 1, "accounts": [1]}).predicate == "must be a group of fields, not a number"
+    assert only({"retry_on_503": "yes"}, "config.v1").predicate == "must be true or false, not text"
+    assert only({"timeout": "1s"}, "config.v1").predicate == "must be a number, not text"
+
+
+def test_a_missing_field() -> None:
+    account: Value = {"name": "paris"}
+    first, last = violations({"version": 1, "accounts": [account]}, "manifest.v1", CHECKS)
+    assert first == Violation(("accounts", 0, "first_name"), Part.MISSING, "is missing", "Add first_name.")
+    assert last.path == ("accounts", 0, "last_name")
+
+
+def test_defaults_supply_what_an_account_lacks() -> None:
+    value: Value = {"version": 1, "defaults": {"first_name": "L"}, "accounts": [{"name": "a", "last_name": "V"}]}
+    assert list(violations(value, "manifest.v1", CHECKS)) == []
+
+
+def test_an_unknown_field_suggests_the_nearest() -> None:
+    found = only(manifest(**{"Company Nam": "x"}))
+    assert found.part is Part.KEY
+    assert found.path == ("accounts", 0, "Company Nam")
+    assert found.predicate == "is not a known field"
+    assert found.hint == "Did you mean company_name?"
+    assert found.meant == "company_name"
+
+
+def test_an_unknown_field_that_resembles_nothing_gets_the_list() -> None:
+    found = only({"version": 1, "accounts": [ACCOUNT], "defaults": {"zzz": 1}})
+    assert found.hint == "Known here: first_name, last_name, company_name, callbacks."
+    assert found.meant is None
+
+
+def test_a_misspelled_field_is_not_missing_too() -> None:
+    account: Value = {"name": "paris", "first_nam": "L", "last_name": "V"}
+    assert only({"version": 1, "accounts": [account]}).path == ("accounts", 0, "first_nam")
+
+
+def test_a_field_that_is_there_is_still_checked_beside_a_misspelled_one() -> None:
+    unknown, wrong = violations(manifest(first_nam="L", first_name=""), "manifest.v1", CHECKS)
+    assert (unknown.path[-1], unknown.meant) == ("first_nam", None)
+    assert (wrong.path[-1], wrong.predicate) == ("first_name", "is empty")
+
+
+def test_an_absurdly_long_key_is_compared_quickly() -> None:
+    assert only(manifest(**{"x" * 1_000_000: 1})).part is Part.KEY
+
+
+def test_const_minimum_and_maximum() -> None:
+    assert only({"version": 2, "accounts": [ACCOUNT]}).predicate == "must be 1"
+    assert only({"version": 2, "accounts": [ACCOUNT]}).hint == "Write 1."
+    assert only({"limit": -1}, "config.v1").predicate == "must be at least 0"
+    assert only({"timeout": 0}, "config.v1").predicate == "must be more than 0"
+    assert only({"attempts": 101}, "config.v1").predicate == "must be at most 100"
+
+
+def test_an_empty_list_and_group() -> None:
+    assert only({"version": 1, "accounts": []}).predicate == "is empty"
+    assert only({"parents": {}}, "config.v1").predicate == "is empty"
+
+
+def test_what_the_schema_says_itself() -> None:
+    found = only({"version": 1, "defaults": {"password": "SECRET"}, "accounts": [ACCOUNT]})
+    assert found == Violation(
+        ("defaults", "password"),
+        Part.KEY,
+        "cannot be shared: one leaked password would open every account",
+        "Delete it here.",
+    )
+    named = only(manifest(name="Paris"))
+    assert named.predicate == "must be lower-case letters (a to z), digits and single hyphens between them"
+    assert named.hint == "For example: paris"
+
+
+def test_a_wrong_key_is_named_as_a_key() -> None:
+    (found,) = violations({"parents": {"Acme": {"api_key": "${env:K}"}}}, "config.v1", {})
+    assert (found.path, found.part) == (("parents", "Acme"), Part.KEY)
+    assert found.predicate
+    (inside,) = violations({"parents": {"acme": {"limitt": 1}}}, "config.v1", {})
+    assert (inside.path, inside.hint) == (("parents", "acme", "limitt"), "Did you mean limit?")
+
+
+def test_one_value_has_one_violation() -> None:
+    # Too long, of the wrong pattern, and with a space at its end.
+    found = only(manifest(name="X" * 70 + " "))
+    assert found.predicate == "is too long: 71 characters, where 63 are possible"
+
+
+def test_both_branches_of_a_condition_are_checked() -> None:
+    assert only(manifest(callbacks={"email_for_inbounds": "x"})).predicate == "is not an e-mail address"
+    assert only(manifest(callbacks={"email_for_inbounds": "${env:}"})).predicate.startswith("contains a placeholder")
+    assert list(violations(manifest(callbacks={"email_for_inbounds": "${env:X}"}), "manifest.v1", CHECKS)) == []
+
+
+def test_noise_ends_after_ten_thousand() -> None:
+    value: Value = {"version": 1, "accounts": [1] * 10_001}
+    found = list(violations(value, "manifest.v1", CHECKS))
+    assert len(found) == 10_001
+    assert found[-1] == Violation((), Part.VALUE, "has more problems than are shown", "Correct these first.")
+    exactly: Value = {"version": 1, "accounts": [1] * 10_000}
+    assert all(each.path for each in violations(exactly, "manifest.v1", CHECKS))
+
+
+def test_no_violation_repeats_a_value() -> None:
+    account: Value = {
+        "name": "https://x/?t=SECRET",
+        "first_name": ["SECRET"],
+        "last_name": "SECRET ",
+        "password": {"SECRET": "SECRET"},
+        "?SECRET": "SECRET",
+        "callbacks": {"callback_url_for_visits": "ftp://SECRET", "email_for_inbounds": "SECRET"},
+    }
+    for found in violations({"version": 1, "accounts": [account]}, "manifest.v1", CHECKS):
+        assert "SECRET" not in f"{spelled(found.path)} {found.predicate} {found.hint}"
+
+
+def test_inlined_leaves_no_reference() -> None:
+    assert "$ref" not in str(inlined("manifest.v1"))
+    name = inlined("manifest.v1")["properties"]["accounts"]["items"]["properties"]["name"]
+    assert name["title"] == "Name"
+    assert name["maxLength"] == 63
+    assert inlined("manifest.v1") is inlined("manifest.v1")

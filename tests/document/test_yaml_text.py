@@ -1,0 +1,381 @@
+"""YAML: texts stay as they were typed, everything has its place, and bombs are refused."""
+
+import codecs
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioner.document import Document, Part, Value, parse_yaml
+from provisioner.document.building import MAX_DEPTH, MAX_FIELDS, MAX_PROBLEMS, MAX_REPEATED, MAX_VALUES
+from provisioner.manifest.formats import CHECKS
+
+SCHEMA = "manifest.v1"
+
+
+def parsed(text: str | bytes, schema: str = SCHEMA) -> Document:
+    return parse_yaml(text if isinstance(text, bytes) else text.encode(), "m.yaml", schema)
+
+
+def value(text: str, schema: str = SCHEMA) -> Value:
+    document = parsed(text, schema)
+    assert document.problems == ()
+    return document.value
+
+
+def refused(text: str | bytes) -> tuple[str, int | None, int | None]:
+    """Return the message of the only problem of a text that cannot be read, and its place."""
+    document = parsed(text)
+    assert document.value is None
+    (problem,) = document.problems
+    assert document.checked(SCHEMA, CHECKS) == (problem,)
+    assert problem.hint
+    return problem.message, problem.origin.line, problem.origin.column
+
+
+# ── Values ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["no", "0123", "12:30:00", "1e5", "2020-01-01", "true", "0x1F", "1_000", ".5", "+33", "NaN", "1.0", "=", "Nil", "-1"],
+)
+def test_a_plain_text_stays_what_was_typed(text: str) -> None:
+    assert value(f"parent: {text}") == {"parent": text}
+
+
+def test_numbers_and_booleans_are_made_where_the_schema_asks_for_one() -> None:
+    assert value("version: 1") == {"version": 1}
+    assert value("version: -12") == {"version": -12}
+    settings = "{limit: 3, timeout: 2.5, attempts: 2.5, retry_budget: 10, keep_going: TRUE, retry_on_503: yes, state: 1}"
+    assert value(settings, "config.v1") == {
+        "limit": 3,
+        "timeout": 2.5,
+        "attempts": "2.5",
+        "retry_budget": 10,
+        "keep_going": True,
+        "retry_on_503": "yes",
+        "state": "1",
+    }
+
+
+@pytest.mark.parametrize("text", ["'1'", '"1"', "1e0", "0x1", "1.0", "1_0", "9" * 19, "one"])
+def test_what_is_not_plainly_a_number_is_left_to_the_schema(text: str) -> None:
+    assert isinstance(value(f"version: {text}")["version"], str)  # type: ignore[index, call-overload]
+
+
+@pytest.mark.parametrize("text", ["", "~", "null", "Null", "NULL"])
+def test_nothing_is_nothing_unless_it_is_quoted(text: str) -> None:
+    assert value(f"parent: {text}\nversion: 1") == {"parent": None, "version": 1}
+    assert value(f"parent: '{text}'") == {"parent": text}
+    assert value(f'parent: "{text}"') == {"parent": text}
+
+
+def test_the_schema_is_followed_into_lists_groups_and_open_groups() -> None:
+    assert value("accounts: [{name: 1, other: [2, ~]}]") == {"accounts": [{"name": "1", "other": ["2", None]}]}
+    assert value("parents: {acme: {limit: 7}}", "config.v1") == {"parents": {"acme": {"limit": 7}}}
+    assert value("7") == "7"
+
+
+@given(st.text())
+def test_any_text_in_double_quotes_survives(text: str) -> None:
+    document = parsed(f"parent: {json.dumps(text)}\n")
+    # JSON writes a character beyond the first plane as a surrogate pair, which is no YAML.
+    if all(character < "\U00010000" for character in text):
+        assert document.value == {"parent": text}
+
+
+@given(st.text())
+def test_any_text_in_single_quotes_survives_or_is_refused(text: str) -> None:
+    document = parsed(("parent: '" + text.replace("'", "''") + "'\n").encode("utf-8", "surrogatepass"))
+    # A line break inside a quoted text is folded, as YAML has it: no field here may hold one.
+    if document.value is not None and "\n" not in text and "\r" not in text:
+        assert document.value == {"parent": text}
+
+
+@given(st.text(min_size=1))
+def test_any_plain_text_survives_or_is_refused(text: str) -> None:
+    document = parsed(f"parent: {text}\nversion: 1\n".encode("utf-8", "surrogatepass"))
+    found = document.value
+    plain = not set(text) & set("\n\r#:{}[],&*!|>'\"%@`") and text[0] not in "-?"
+    if plain and isinstance(found, dict) and found.get("parent") is not None:
+        assert found["parent"] == text.strip(" \t")
+
+
+@given(st.binary() | st.text().map(str.encode))
+def test_anything_at_all_is_read_or_refused(raw: bytes) -> None:
+    document = parsed(raw)
+    assert (document.value is None) <= bool(document.problems)
+    for problem in document.checked(SCHEMA, CHECKS):
+        assert problem.origin.line
+
+
+# ── Encodings ────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_encodings_that_are_read(encoding: str) -> None:
+    assert parsed("parent: é".encode(encoding)).value == {"parent": "é"}
+    assert parsed(codecs.BOM_UTF16_BE + "parent: é".encode("utf-16-be")).value == {"parent": "é"}
+
+
+def test_another_encoding_is_refused_where_it_shows() -> None:
+    message, line, column = refused("version: 1\nparent: é".encode("cp1252"))
+    assert message == "A character here is not UTF-8: the file is in another encoding."
+    assert (line, column) == (2, 9)
+
+
+@pytest.mark.parametrize("one", ["\0", "\x07", "\x7f", "\x85", "\u2028", "\u2029", "\ufeff", "\ufffe", "\uffff"])
+def test_a_raw_character_that_cannot_be_seen_is_refused(one: str) -> None:
+    message, line, column = refused(f"version: 1\nparent: 'a{one}b'")
+    assert message.startswith(f"The file holds U+{ord(one):04X}")
+    assert (line, column) == (2, 11)
+
+
+# ── Places ───────────────────────────────────────────────────────────────────
+
+PLACED = """\
+version: 1
+defaults:
+  company_name: Italy
+accounts:
+  - name: paris
+    callbacks: {email_for_inbounds: x, callback_url_for_visits: y}
+  -
+    name: nice
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "part", "place"),
+    [
+        ((), Part.VALUE, (1, 1)),
+        (("version",), Part.VALUE, (1, 10)),
+        (("version",), Part.KEY, (1, 1)),
+        (("defaults",), Part.VALUE, (3, 3)),
+        (("defaults", "company_name"), Part.KEY, (3, 3)),
+        (("accounts", 0), Part.VALUE, (5, 5)),
+        (("accounts", 0, "name"), Part.VALUE, (5, 11)),
+        (("accounts", 0, "callbacks", "callback_url_for_visits"), Part.VALUE, (6, 65)),
+        (("accounts", 0, "callbacks", "callback_url_for_visits"), Part.KEY, (6, 40)),
+        (("accounts", 1), Part.VALUE, (8, 5)),
+        (("accounts", 1, "first_name"), Part.MISSING, (8, 5)),
+        (("parent",), Part.MISSING, (1, 1)),
+    ],
+)
+def test_every_value_and_key_has_its_place(path: tuple[str | int, ...], part: Part, place: tuple[int, int]) -> None:
+    origin = parsed(PLACED).origin(path, part)
+    assert (origin.file, origin.line, origin.column, origin.row) == ("m.yaml", *place, None)
+
+
+def test_a_key_at_several_depths_is_placed_at_the_last() -> None:
+    document = parsed("parents:\n  parents:\n    limit: x\n", "config.v1")
+    assert document.origin(("parents", "parents"), Part.KEY).line == 2
+    assert document.origin(("parents", "parents", "limit")).column == 12
+
+
+def test_problems_stand_in_order_of_lines() -> None:
+    document = parsed("accounts: [1]\nx: 1\nversion: 1\nx: 2\n")
+    assert [each.origin.line for each in document.checked(SCHEMA, CHECKS)] == [1, 2, 4]
+
+
+def test_a_problem_says_where_and_what() -> None:
+    (problem,) = parsed("version: 1\naccounts:\n").checked(SCHEMA, CHECKS)
+    assert (problem.path, problem.origin.line, problem.origin.column) == ("accounts", 2, 10)
+    assert problem.message == "accounts has no value (an empty one, ~ and null all count as none)."
+    (whole,) = parsed("- x").checked(SCHEMA, CHECKS)
+    assert (whole.path, whole.message) == ("", "The file must be a group of fields, not a list.")
+
+
+# ── What a person would not write ────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# nothing\n", "---\n", "--- ~", "null"])
+def test_an_empty_file_is_refused(text: str) -> None:
+    assert refused(text) == ("The file is empty.", 1, 1)
+
+
+def test_a_second_document_is_refused() -> None:
+    assert refused("---\nversion: 1\n---\nversion: 1\n") == ("A second document begins here.", 3, 1)
+    assert value("%YAML 1.1\n---\nversion: 1\n...\n") == {"version": 1}
+
+
+def test_a_repeated_field_names_both_lines() -> None:
+    document = parsed("version: 1\naccounts:\n- name: a\n  first_name: b\n\n  name: {c: d}\n  last_name: e\n")
+    (problem,) = document.problems
+    assert (problem.origin.line, problem.origin.column, problem.path) == (6, 3, "accounts[0].name")
+    assert problem.message == "accounts[0].name stands here for the second time; the first is on line 3."
+    assert document.value == {"version": 1, "accounts": [{"name": "a", "first_name": "b", "last_name": "e"}]}
+    assert document.origin(("accounts", 0, "last_name")).line == 7
+
+
+def test_a_repeated_field_where_none_is_known_is_not_named() -> None:
+    (problem,) = parsed("parent: {SECRET: 1, SECRET: 2}").problems
+    assert (problem.path, problem.message.split(";")[0]) == ("parent", "parent stands here for the second time")
+    (problem,) = parsed("x: {y: [{SECRET: 1, SECRET: 2}]}").problems
+    assert "SECRET" not in str(problem)
+    (problem,) = parsed("{'?t=SECRET': 1, '?t=SECRET': 2}").problems
+    assert "SECRET" not in str(problem)
+    (problem,) = parsed("parent: {SECRET: !x 1}").problems
+    assert (problem.path, "SECRET" in str(problem)) == ("parent", False)
+
+
+@pytest.mark.parametrize("text", ["!!python/object/apply:os.system [x]", "!SECRET", "!!binary aGk=", "! x", "!!str x"])
+def test_a_tag_is_refused_without_its_text(text: str) -> None:
+    (problem,) = parsed(f"version: 1\nparent: {text}\n").problems
+    assert "SECRET" not in f"{problem.message} {problem.hint}"
+    assert problem.message == "A value cannot have a YAML tag: a text that begins with ! is read so."
+    assert (problem.path, problem.origin.line, problem.origin.column) == ("parent", 2, 9)
+
+
+def test_of_a_tagged_value_nothing_more_is_said() -> None:
+    found = parsed("version: 1\naccounts: [{name: !x PARIS, first_name: a, last_name: b}]").checked(SCHEMA, CHECKS)
+    assert [each.path for each in found] == ["accounts[0].name"]
+
+
+def test_a_key_with_a_tag_is_refused_at_its_group() -> None:
+    (problem,) = parsed("version: 1\naccounts: [{!x name: a}]").problems
+    assert (problem.path, problem.origin.column) == ("accounts[0]", 13)
+
+
+@pytest.mark.parametrize("text", ["? [a, b]\n: c\n", "? {a: b}\n: [c]\n"])
+def test_a_key_that_is_no_text_is_refused_once(text: str) -> None:
+    document = parsed(f"version: 1\n{text}parent: x\n")
+    (problem,) = document.problems
+    assert (problem.message, problem.origin.line, problem.path) == ("A field's name must be plain text.", 2, "")
+    assert document.value == {"version": 1, "parent": "x"}
+
+
+def test_an_alias_repeats_what_it_names() -> None:
+    text = "accounts:\n- &a {name: x, callbacks: &c {email_for_inbounds: &e y}}\n- {name: *e, callbacks: *c}\n- *a\n"
+    first = {"name": "x", "callbacks": {"email_for_inbounds": "y"}}
+    assert value(text) == {"accounts": [first, {"name": "y", "callbacks": {"email_for_inbounds": "y"}}, first]}
+
+
+def test_what_an_alias_repeats_is_reported_once_where_it_stands() -> None:
+    text = "version: 1\ndefaults: {first_name: a, last_name: b}\naccounts:\n"
+    text += "- {name: x, callbacks: &c {typo: 1}}\n- {name: y, callbacks: *c}\n"
+    (problem,) = parsed(text).checked(SCHEMA, CHECKS)
+    assert (problem.origin.line, problem.path) == (4, "accounts[0].callbacks.typo")
+
+
+def test_an_alias_of_nothing_is_refused_without_its_name() -> None:
+    (problem,) = parsed("version: 1\naccounts: [{name: x, first_name: y, last_name: z, password: *SECRET}]").checked(
+        SCHEMA, CHECKS
+    )
+    assert (problem.path, problem.origin.line, problem.origin.column) == ("accounts[0].password", 2, 61)
+    assert "SECRET" not in f"{problem.message} {problem.hint}"
+    assert "begins with *" in problem.message
+
+
+def test_an_alias_inside_what_it_names_is_refused() -> None:
+    assert refused("accounts: &a [*a]") == ("This refers to what it is itself a part of.", 1, 15)
+
+
+def test_merged_fields_are_weaker_than_own_ones() -> None:
+    text = "accounts:\n- &a {name: x, first_name: f}\n- &b {first_name: g, last_name: l}\n"
+    text += "- name: y\n  <<: *a\n- <<: [*b, *a]\n  company_name: c\n- <<:\n  name: z\n- '<<': q\n"
+    document = parsed(text)
+    assert document.problems == ()
+    assert document.value["accounts"][2:] == [  # type: ignore[index, call-overload]
+        {"name": "y", "first_name": "f"},
+        {"company_name": "c", "first_name": "g", "last_name": "l", "name": "x"},
+        {"name": "z"},
+        {"<<": "q"},
+    ]
+    assert document.origin(("accounts", 2, "first_name")).line == 2
+    assert document.origin(("accounts", 3, "last_name")).line == 3
+    assert document.origin(("accounts", 3, "last_name"), Part.KEY).column == 22
+    assert document.origin(("accounts", 3, "name")).line == 2
+
+
+def test_only_groups_can_be_merged() -> None:
+    document = parsed("version: 1\naccounts: [{<<: [x], name: y}, {<<: *nothing}]")
+    assert [(each.message, each.path) for each in document.problems] == [
+        ("<< can only take over a group of fields.", "accounts[0]"),
+        ("This refers to something that stands nowhere above: a text that begins with * is read so.", "accounts[1]"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "line", "column"),
+    [
+        ("a: 'b\nc: d\n", "The quote that opens here is not closed.", 1, 4),
+        ('a: b\nc: "d\n', "The quote that opens here is not closed.", 2, 4),
+        ("a: [b\nc: d\n", "The bracket or brace that opens here is not closed.", 1, 4),
+        ("a: {b: c\n", "The bracket or brace that opens here is not closed.", 1, 4),
+        ("a: b: c\n", "A colon stands here where none can.", 1, 5),
+        ("a: b\n  c: d\n", "A colon stands here where none can.", 2, 4),
+        ("a: @b\n", "A value cannot begin with this character.", 1, 4),
+        ("\ta: b\n", "A value cannot begin with this character.", 1, 1),
+        ("a: b\nc\n", "A field's name has no colon after it.", 2, 1),
+        ("a:\n  - b\n c: d\n", "This line does not fit the ones above it.", 3, 2),
+        ("%YAML 3.0\n---\na: b", "This is not valid YAML.", 1, 1),
+    ],
+)
+def test_broken_syntax_is_told_in_words(text: str, message: str, line: int, column: int) -> None:
+    assert refused(text) == (message, line, column)
+
+
+def test_problems_before_broken_syntax_are_told_too() -> None:
+    document = parsed("a: 1\na: 2\nb: 'c")
+    assert [each.origin.line for each in document.problems] == [2, 3]
+    assert document.value is None
+
+
+# ── Bounds ───────────────────────────────────────────────────────────────────
+
+
+def test_depth_is_bounded() -> None:
+    assert parsed("[" * MAX_DEPTH + "]" * MAX_DEPTH).problems == ()
+    message, line, column = refused("[" * (MAX_DEPTH + 1))
+    assert (message, line, column) == ("Something is nested here more than 16 levels deep.", 1, 17)
+
+
+def test_the_number_of_fields_is_bounded() -> None:
+    fields = [f"k{number}: 1\n" for number in range(MAX_FIELDS + 1)]
+    assert parsed("".join(fields[:-1])).problems == ()
+    assert refused("".join(fields)) == ("There are more than 1,000 fields here.", 1001, 1)
+
+
+def test_the_number_of_problems_is_bounded() -> None:
+    problems = parsed("a: 1\n" * (MAX_PROBLEMS + 50)).problems
+    assert len(problems) == MAX_PROBLEMS + 1
+    assert problems[-1].message == "There are more problems than are shown."
+
+
+def test_the_number_of_values_is_bounded() -> None:
+    # The list itself is the first.
+    assert parsed("[" + "x," * (MAX_VALUES - 1) + "]").problems == ()
+    assert refused("[" + "x," * MAX_VALUES + "]")[0] == "The file holds more than 1,000,000 values."
+    assert refused("[" + "[]," * MAX_VALUES + "]")[0] == "The file holds more than 1,000,000 values."
+
+
+def test_what_aliases_repeat_is_bounded() -> None:
+    ten = "&a [1, 2, 3, 4, 5, 6, 7, 8, 9]"
+    assert parsed(f"[{ten}, " + "*a, " * (MAX_REPEATED // 10) + "]").problems == ()
+    message, line, _ = refused(f"[{ten}, " + "*a, " * (MAX_REPEATED // 10 + 1) + "]")
+    assert (message, line) == ("By references, this file repeats more than 200,000 values.", 1)
+
+
+def test_long_texts_weigh_more() -> None:
+    text = "x" * 100 * (MAX_REPEATED // 2)
+    assert refused(f"[&a {text}, *a, *a]")[0].startswith("By references")
+    assert parsed(f"[&a {text}, *a]").problems == ()
+    # In a key, and counted through what holds it.
+    assert refused(f"[&a {{'{'x' * 1000}': y}}, " + "*a, " * (MAX_REPEATED // 12 + 1) + "]")[0].startswith("By")
+
+
+def test_aliases_of_aliases_add_up() -> None:
+    bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n"
+    for level in range(8):
+        bomb += f"a{level + 1}: &a{level + 1} [{','.join([f'*a{level}'] * 9)}]\n"
+    assert refused(bomb)[0].startswith("By references")
+
+
+def test_the_example_is_read(request: pytest.FixtureRequest) -> None:
+    example = Path(request.config.rootpath) / "manifests" / "example.yaml"
+    document = parse_yaml(example.read_bytes(), "example.yaml", SCHEMA)
+    assert document.checked(SCHEMA, CHECKS) == ()

@@ -1,0 +1,357 @@
+"""The document of a state: what it looks like, that nothing is lost in it, and all that is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioner import schemas
+from provisioner.errors import ExitCode, StateInvalid
+from provisioner.model import (
+    CALLBACK_NAMES,
+    Abandoned,
+    Active,
+    Attributes,
+    Callbacks,
+    Operation,
+    Pending,
+    State,
+    Unknown,
+)
+from provisioner.state import codec
+from tests.state import ABANDONED, ACTIVE, LEONARDO, OPERATION, PENDING, SEALED, STATE, UNKNOWN
+
+MARK = "s3cret-value"
+"""What stands where a value must not be repeated."""
+
+Edit = Callable[[dict[str, Any]], object]
+
+# ── Round trip ───────────────────────────────────────────────────────────────
+
+names = st.from_regex(r"[a-z0-9]{1,9}(-[a-z0-9]{1,9}){0,5}", fullmatch=True)
+texts = st.text(max_size=20)
+some = st.text(min_size=1, max_size=20)
+sealed = texts.map(lambda text: f"-----BEGIN AGE ENCRYPTED FILE-----\n{text}")
+callbacks = st.builds(Callbacks, *[st.none() | texts for _ in CALLBACK_NAMES])
+attributes = st.builds(Attributes, texts, texts, st.none() | texts, callbacks)
+operations = st.builds(Operation, some, texts, texts)
+records = st.one_of(
+    st.builds(Pending, attributes, operations, st.none() | sealed),
+    st.builds(Active, attributes, operations, texts, sealed),
+    st.builds(Unknown, attributes, operations, texts, st.none() | sealed),
+    st.builds(Abandoned, attributes, operations, texts, st.none() | sealed),
+)
+states = st.builds(
+    State,
+    lineage=some,
+    parent=some,
+    serial=st.integers(min_value=0),
+    endpoint=st.none() | texts,
+    parent_check=st.none() | st.text(st.characters(min_codepoint=32, max_codepoint=126)),
+    recipients=st.lists(some, max_size=3).map(tuple),
+    accounts=st.dictionaries(names, records, max_size=4),
+)
+
+
+@given(states)
+def test_what_is_written_is_read_back(state: State) -> None:
+    assert state == codec.decode(codec.encode(state), "it")
+
+
+@given(records)
+def test_a_record_alone_is_read_back(record: Pending | Active | Unknown | Abandoned) -> None:
+    assert record == codec.decode_record(codec.encode_record(record))
+
+
+def test_the_smallest_state_is_read_back() -> None:
+    state = State(lineage="l", parent="p")
+    assert state == codec.decode(codec.encode(state), "it")
+
+
+def test_half_a_character_neither_breaks_a_save_nor_is_lost() -> None:
+    state = STATE.with_record("paris", Unknown(LEONARDO, OPERATION, "the API said \udcff"))
+    assert b"the API said \\udcff" in codec.encode(state)
+    assert state == codec.decode(codec.encode(state), "it")
+
+
+def test_the_document_is_made_to_be_read_in_a_diff() -> None:
+    state = State(
+        lineage="l",
+        parent="default",
+        serial=2,
+        recipients=("age1b", "age1a"),
+        accounts={
+            "rome": Unknown(Attributes("É", "B"), Operation("o2", "t2", "u"), "lost"),
+            "paris": Active(LEONARDO, Operation("o1", "t1", "u"), "t3", SEALED),
+        },
+    )
+    expected = """\
+{
+  "accounts": {
+    "paris": {
+      "attributes": {
+        "callbacks": {
+          "callback_url_for_visits": "https://h.example/v?t=${env:T}"
+        },
+        "company_name": "Italy",
+        "first_name": "Léonardo",
+        "last_name": "Da Vinci"
+      },
+      "created_at": "t3",
+      "operation": {
+        "by": "u",
+        "id": "o1",
+        "started_at": "t1"
+      },
+      "sealed": "-----BEGIN AGE ENCRYPTED FILE-----\\nc2VhbGVk\\n-----END AGE ENCRYPTED FILE-----\\n",
+      "status": "active"
+    },
+    "rome": {
+      "attributes": {
+        "first_name": "É",
+        "last_name": "B"
+      },
+      "operation": {
+        "by": "u",
+        "id": "o2",
+        "started_at": "t2"
+      },
+      "reason": "lost",
+      "status": "unknown"
+    }
+  },
+  "endpoint": null,
+  "lineage": "l",
+  "parent": "default",
+  "parent_check": null,
+  "recipients": [
+    "age1b",
+    "age1a"
+  ],
+  "serial": 2,
+  "version": 1
+}
+"""
+    assert expected == codec.encode(state).decode()
+
+
+def test_the_order_of_accounts_means_nothing() -> None:
+    turned = State(lineage="l", parent="p", accounts={"b": ACTIVE, "a": PENDING})
+    straight = State(lineage="l", parent="p", accounts={"a": PENDING, "b": ACTIVE})
+    assert codec.encode(straight) == codec.encode(turned)
+
+
+def test_a_serial_that_somebody_wrote_with_a_point_is_a_whole_number() -> None:
+    serial = codec.decode(edited(lambda each: each.update(serial=3.0)), "it").serial
+    assert (3, int) == (serial, type(serial))
+
+
+# ── What is refused ──────────────────────────────────────────────────────────
+
+
+def edited(edit: Edit) -> bytes:
+    """Return the document of STATE as somebody changed it by hand."""
+    document = json.loads(codec.encode(STATE))
+    edit(document)
+    return json.dumps(document).encode()
+
+
+def refusal(raw: bytes) -> StateInvalid:
+    """Return the error with which ``raw`` is refused, having checked that it repeats no value and names its source."""
+    with pytest.raises(StateInvalid) as caught:
+        codec.decode(raw, "state/acme.json")
+    said = caught.value.message + caught.value.hint + repr(caught.value)
+    assert MARK not in said
+    assert "state/acme.json" in said
+    assert ExitCode.STATE_UNUSABLE == caught.value.exit_code
+    assert caught.value.__cause__ is None
+    return caught.value
+
+
+def paris(document: dict[str, Any]) -> Any:  # noqa: ANN401  # it is JSON
+    return document["accounts"]["paris"]
+
+
+@pytest.mark.parametrize(
+    ("place", "edit"),
+    [
+        ("$", lambda d: d.pop("lineage")),
+        ("$", lambda d: d.pop("serial")),
+        ("$", lambda d: d.pop("version")),
+        ("$", lambda d: d.update(password=MARK)),
+        ("$.version", lambda d: d.update(version=True)),
+        ("$.version", lambda d: d.update(version=0)),
+        ("$.version", lambda d: d.update(version="2")),
+        ("$.lineage", lambda d: d.update(lineage="")),
+        ("$.lineage", lambda d: d.update(lineage={"a": MARK})),
+        ("$.serial", lambda d: d.update(serial=-1)),
+        ("$.serial", lambda d: d.update(serial=1.5)),
+        ("$.serial", lambda d: d.update(serial=True)),
+        ("$.serial", lambda d: d.update(serial=MARK)),
+        ("$.parent", lambda d: d.update(parent="")),
+        ("$.endpoint", lambda d: d.update(endpoint=[MARK])),
+        ("$.parent_check", lambda d: d.update(parent_check="é$00")),
+        ("$.recipients", lambda d: d.update(recipients=MARK)),
+        ("$.recipients[0]", lambda d: d.update(recipients=[""])),
+        ("$.accounts", lambda d: d.update(accounts=[MARK])),
+        ("$.accounts.paris", lambda d: d["accounts"].update(paris=MARK)),
+        ("$.accounts.paris", lambda d: paris(d).update(status=MARK)),
+        ("$.accounts.paris", lambda d: paris(d).update(api_key=MARK)),
+        ("$.accounts.paris", lambda d: paris(d).pop("operation")),
+        ("$.accounts.paris", lambda d: paris(d).pop("sealed")),
+        ("$.accounts.paris", lambda d: paris(d).pop("created_at")),
+        ("$.accounts.paris.sealed", lambda d: paris(d).update(sealed=MARK)),
+        ("$.accounts.paris.attributes", lambda d: paris(d)["attributes"].pop("first_name")),
+        ("$.accounts.paris.attributes", lambda d: paris(d)["attributes"].update(password=MARK)),
+        ("$.accounts.paris.attributes.last_name", lambda d: paris(d)["attributes"].update(last_name=[MARK])),
+        ("$.accounts.paris.attributes.company_name", lambda d: paris(d)["attributes"].update(company_name=None)),
+        ("$.accounts.paris.attributes.callbacks", lambda d: paris(d)["attributes"]["callbacks"].update(other=MARK)),
+        ("$.accounts.paris.operation", lambda d: paris(d)["operation"].update(other=MARK)),
+        ("$.accounts.paris.operation.id", lambda d: paris(d)["operation"].update(id="")),
+        ("$.accounts.rome", lambda d: d["accounts"]["rome"].pop("reason")),
+    ],
+)
+def test_what_breaks_the_schema_is_refused_by_its_place(place: str, edit: Edit) -> None:
+    error = refusal(edited(edit))
+    # Where a record breaks the rule of its status, or more, the record itself may be the place.
+    assert re.search(rf"is damaged: {re.escape(place)}(\.\w+)? breaks state\.v1\.$", error.message)
+    assert ".backup" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "field", "value"),
+    [
+        ("pending", "created_at", "t"),
+        ("pending", "reason", "r"),
+        ("active", "reason", "r"),
+        ("unknown", "created_at", "t"),
+        ("abandoned", "created_at", "t"),
+    ],
+)
+def test_a_record_has_no_field_of_another_status(status: str, field: str, value: str) -> None:
+    record = {"pending": PENDING, "active": ACTIVE, "unknown": UNKNOWN, "abandoned": ABANDONED}[status]
+    document = codec.encode_record(record)
+    assert record == codec.decode(edited(lambda d: d["accounts"].update(paris=document)), "it").accounts["paris"]
+    refusal(edited(lambda d: d["accounts"].update(paris={**document, field: value})))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "Paris", "paris ", "paris\n", "pa\x1b[2Jris", "-paris", "paris-", "pa--ris", "pâris", "a" * 64, "a.b", "a/b"],
+)
+def test_a_name_that_no_manifest_could_have_is_refused_and_not_repeated(name: str) -> None:
+    error = refusal(edited(lambda d: d["accounts"].update({name: paris(d)})))
+    assert "state/acme.json is damaged: $.accounts breaks state.v1." == error.message
+
+
+@pytest.mark.parametrize("name", ["a", "0", "lyon-2", "a" * 63])
+def test_a_name_that_a_manifest_may_have_is_read(name: str) -> None:
+    assert name in codec.decode(edited(lambda d: d["accounts"].update({name: paris(d)})), "it").accounts
+
+
+def test_a_newer_version_is_left_to_a_newer_provisioner() -> None:
+    error = refusal(b'{"version": 2, "anything": {"else": 1}}')
+    assert "state/acme.json is a state of version 2; this provisioner knows version 1." == error.message
+    assert "newer" in error.hint
+
+
+@pytest.mark.parametrize("raw", [b"[]", b"null", b'"text"', b"1", b"NaN", b"{}"])
+def test_json_that_is_no_state_is_refused(raw: bytes) -> None:
+    assert "state/acme.json is damaged: $ breaks state.v1." == refusal(raw).message
+
+
+@pytest.mark.parametrize(
+    ("raw", "place"),
+    [
+        (b"", "line 1, column 1"),
+        (b"\0" * 100, "line 1, column 1"),
+        (codec.encode(STATE)[:100], "line "),
+        (codec.encode(STATE) + b"}", "line "),
+        (b"\xef\xbb\xbf{}", "line 1, column 1"),
+        (b'{\n  "a" 1}', "line 2, column 7"),
+    ],
+)
+def test_what_is_not_json_is_refused_by_its_place(raw: bytes, place: str) -> None:
+    assert f"state/acme.json is not a JSON document ({place}" in refusal(raw).message
+
+
+def test_what_is_not_utf_8_is_refused_by_its_place() -> None:
+    assert "state/acme.json is not UTF-8 (byte 2)." == refusal(b'{"\xe9": 1}').message
+
+
+@pytest.mark.parametrize("raw", [b"[" * 100_000, b'{"version": ' + b"9" * 5000 + b"}"])
+def test_what_nobody_wrote_in_earnest_is_refused(raw: bytes) -> None:
+    assert "state/acme.json is not a JSON document (too deep, or a number too long)." == refusal(raw).message
+
+
+@pytest.mark.parametrize("key", ["recipients", "accounts"])
+def test_no_depth_at_all_is_too_deep_for_a_clear_refusal(key: str) -> None:
+    """Between what the parser takes and what the validator can follow lie a few depths: each of them is tried."""
+    for depth in range(940, 1000):
+        nested = b'{"a":' * depth + b"1" + b"}" * depth
+        refusal(edited(lambda d: d.update({key: MARK})).replace(f'"{MARK}"'.encode(), nested))
+
+
+def test_a_key_that_a_merge_repeated_is_named() -> None:
+    raw = codec.encode(STATE).replace(b'"rome": {', b'"paris": {')
+    assert 'state/acme.json holds the key "paris" twice.' == refusal(raw).message
+
+
+def test_a_repeated_key_cannot_speak_to_the_terminal() -> None:
+    assert (
+        r'holds the key "\u001b[2J" twice.'
+        in refusal(b'{"\x1b[2J": 1, "a": 2, "\x1b[2J": 3}'.replace(b"\x1b", rb"\u001b")).message
+    )
+
+
+def test_the_marks_of_a_merge_are_told_from_other_damage() -> None:
+    raw = codec.encode(STATE).replace(
+        b'  "serial": 3,', b'<<<<<<< ours\n  "serial": 3,\n=======\n  "serial": 4,\n>>>>>>>'
+    )
+    error = refusal(raw)
+    assert "state/acme.json holds the marks of an unfinished merge." == error.message
+    assert "keep the records of both" in error.hint
+
+
+@given(st.binary(max_size=200))
+def test_no_garbage_raises_anything_else(raw: bytes) -> None:
+    with pytest.raises(StateInvalid):
+        codec.decode(raw, "it")
+
+
+@given(st.data())
+def test_no_change_of_one_byte_raises_anything_else(data: st.DataObject) -> None:
+    raw = bytearray(codec.encode(STATE))
+    raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        codec.decode(bytes(raw), "it")
+    except StateInvalid as error:
+        assert "it" in error.message  # noqa: PT017  # it may also still be a state
+
+
+# ── One source of truth ──────────────────────────────────────────────────────
+
+
+def test_the_schema_names_the_fields_of_the_model() -> None:
+    record = schemas.load("state.v1")["properties"]["accounts"]["additionalProperties"]["properties"]
+    attributes = record["attributes"]["properties"]
+    assert {each.name for each in fields(Attributes)} == attributes.keys()
+    assert {each.name for each in fields(Callbacks)} == attributes["callbacks"]["properties"].keys()
+    assert {each.name for each in fields(Operation)} == record["operation"]["properties"].keys()
+
+
+def test_the_schemas_agree_on_what_a_name_is() -> None:
+    manifest = schemas.load("manifest.v1")["$defs"]["key"]
+    state = schemas.load("state.v1")["properties"]["accounts"]["propertyNames"]
+    rescue = schemas.load("rescue.v1")["properties"]["name"]
+    assert state == {key: value for key, value in rescue.items() if key != "type"}
+    assert manifest["maxLength"] == state["maxLength"]
+    # The manifest's `format` refuses a line feed at the end; a pattern's `$` alone does not.
+    assert manifest["pattern"].replace("(-", "(?:-") + r"(?!\n)" == state["pattern"]

@@ -1,0 +1,196 @@
+"""Durable files: the order of the calls, and what is left where one of them fails or the process dies at it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+from pathlib import Path
+
+import pytest
+
+from provisioner.state.disk import Disk, make_folder, read_file, remove_leftovers, write_atomically
+from tests.state import (
+    ScriptedDisk,
+    die,
+    exit_code_of,
+    file_size_limit,
+    fill,
+    full,
+    needs_mounts,
+    with_disk_of,
+    with_read_only,
+)
+
+OLD, NEW = b"old document", b"the new document, which is longer"
+CALLS = ["write", "sync", "replace state.json", "folder", "sync"]
+REPLACED = 4
+"""The call from which on the new document is in place."""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "state.json"
+    path.write_bytes(OLD)
+    return path
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+def test_bytes_become_durable_before_they_get_their_name_and_the_name_after_that(path: Path) -> None:
+    disk = ScriptedDisk()
+    write_atomically(path, NEW, disk)
+    assert CALLS == [call.replace(f"folder {path.parent.name}", "folder") for call in disk.calls]
+    assert NEW == path.read_bytes()
+    assert ["state.json"] == names(path.parent)
+
+
+def test_a_file_is_its_owners_alone_whatever_it_was_before(path: Path) -> None:
+    path.chmod(0o666)
+    before = os.umask(0)
+    try:
+        write_atomically(path, NEW, Disk())
+    finally:
+        os.umask(before)
+    assert 0o600 == stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_link_is_replaced_and_what_it_leads_to_left_alone(path: Path) -> None:
+    link = path.with_name("link.json")
+    link.symlink_to(path)
+    write_atomically(link, NEW, Disk())
+    assert (OLD, NEW) == (path.read_bytes(), link.read_bytes())
+    assert not link.is_symlink()
+
+
+def test_a_file_is_read_whole(path: Path) -> None:
+    assert OLD == read_file(path)
+
+
+def test_where_there_is_no_file_there_is_none(tmp_path: Path) -> None:
+    assert read_file(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize("target", ["state.json", "nowhere"])
+def test_a_link_is_not_read(path: Path, target: str) -> None:
+    link = path.with_name("link.json")
+    link.symlink_to(target)
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        read_file(link)
+
+
+def test_a_folder_is_not_read(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError):
+        read_file(tmp_path)
+
+
+# ── A call fails ─────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("at", range(1, len(CALLS) + 1))
+def test_a_call_that_fails_leaves_one_whole_document_and_nothing_else(path: Path, at: int) -> None:
+    disk = ScriptedDisk(at, full)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(path, NEW, disk)
+    assert at == len(disk.calls)
+    assert (OLD if at < REPLACED else NEW) == path.read_bytes()
+    assert ["state.json"] == names(path.parent)
+
+
+def test_a_write_that_takes_only_a_part_is_not_taken_for_a_whole_one(path: Path) -> None:
+    """The first write is cut at the limit, without an error; only going on shows that there is no more room."""
+    with file_size_limit(len(OLD)), pytest.raises(OSError, match="File too large"):
+        write_atomically(path, NEW, Disk())
+    assert OLD == path.read_bytes()
+    assert ["state.json"] == names(path.parent)
+
+
+def write_on_a_full_disk(folder: Path) -> None:
+    path = folder / "state.json"
+    write_atomically(path, OLD, Disk())
+    ballast = fill(folder)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(path, NEW * 1000, Disk())
+    assert OLD == path.read_bytes()
+    assert ["ballast", "state.json"] == names(folder)
+    ballast.unlink()
+    write_atomically(path, NEW * 1000, Disk())
+    assert NEW * 1000 == path.read_bytes()
+
+
+@needs_mounts
+def test_a_full_disk_keeps_the_old_document(tmp_path: Path) -> None:
+    with_disk_of("64k", tmp_path, write_on_a_full_disk)
+
+
+def write_read_only(folder: Path) -> None:
+    with pytest.raises(OSError, match="Read-only file system"):
+        write_atomically(folder / "state.json", NEW, Disk())
+    remove_leftovers(folder / "state.json")
+
+
+@needs_mounts
+def test_a_read_only_folder_keeps_all_that_is_in_it(path: Path) -> None:
+    path.with_name(".state.json.0.tmp").touch()
+    with_read_only(path.parent, write_read_only)
+    assert OLD == path.read_bytes()
+    assert [".state.json.0.tmp", "state.json"] == names(path.parent)
+
+
+# ── The process dies ─────────────────────────────────────────────────────────
+
+
+def write_and_die(path: Path, at: int) -> None:
+    write_atomically(path, NEW, ScriptedDisk(at, die))
+
+
+@pytest.mark.parametrize("at", range(1, len(CALLS) + 1))
+def test_a_process_that_dies_leaves_one_whole_document(path: Path, at: int) -> None:
+    assert -signal.SIGKILL == exit_code_of(write_and_die, path, at)
+    assert (OLD if at < REPLACED else NEW) == path.read_bytes()
+    assert (2 if at < REPLACED else 1) == len(names(path.parent))
+    remove_leftovers(path)
+    assert ["state.json"] == names(path.parent)
+
+
+@pytest.mark.parametrize("name", ["state.json", "a [b]*?.json", "é\n.json"])
+def test_only_what_a_killed_run_left_beside_the_file_is_removed(tmp_path: Path, name: str) -> None:
+    gone = [f".{name}.0123.tmp", f".{name}.backup.0123.tmp"]
+    kept = [name, f"{name}.backup", f"{name}.rescue", f"{name}.0123.tmp", ".a bb.json.0123.tmp", ".other.json.0123.tmp"]
+    for each in (*gone, *kept):
+        (tmp_path / each).touch()
+    remove_leftovers(tmp_path / name)
+    assert sorted(kept) == names(tmp_path)
+
+
+def test_a_leftover_that_cannot_be_removed_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / ".state.json.0.tmp").mkdir()
+    (tmp_path / ".state.json.1.tmp").touch()
+    remove_leftovers(tmp_path / "state.json")
+    assert [".state.json.0.tmp"] == names(tmp_path)
+
+
+# ── Folders ──────────────────────────────────────────────────────────────────
+
+
+def test_a_folder_is_as_durable_as_what_is_in_it(tmp_path: Path) -> None:
+    disk = ScriptedDisk()
+    make_folder(tmp_path / "a" / "b", disk)
+    assert [f"folder {tmp_path.name}", "sync", "folder a", "sync"] == disk.calls
+    assert [0o700, 0o700] == [stat.S_IMODE((tmp_path / each).stat().st_mode) for each in ("a", "a/b")]
+
+
+def test_a_folder_that_exists_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir(mode=0o755)
+    disk = ScriptedDisk()
+    make_folder(tmp_path / "a", disk)
+    assert [] == disk.calls
+    assert 0o755 == stat.S_IMODE((tmp_path / "a").stat().st_mode)
+
+
+@pytest.mark.parametrize("below", [".", "a", "a/b"])
+def test_a_file_is_no_folder(path: Path, below: str) -> None:
+    with pytest.raises(OSError, match="File exists|Not a directory"):
+        make_folder(path / below, Disk())

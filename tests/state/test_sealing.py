@@ -1,0 +1,321 @@
+"""Sealed content: what opens it, what does not, and that no message repeats a secret."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pyrage
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyrage import x25519
+
+from provisioner.errors import ExitCode, IdentityRejected, ProvisionerError, SettingInvalid, StateConflict
+from provisioner.model import Active, Answer, Credentials, SealedContent, Secret
+from provisioner.state import codec
+from provisioner.state.sealing import AgeOpener, AgeSealer, new_identity, parse_identities, recipient_of
+from tests.state import LEONARDO, OPERATION, STATE
+
+API_KEY = "apikey-6f1d9a"
+PASSWORD = "pässwörd-77c0"
+CONTENT = SealedContent(
+    "lineage-1", "default", "paris", "op-1", Secret(PASSWORD), Credentials("paris@example.com", Secret(API_KEY))
+)
+PLACE = {"lineage": "lineage-1", "parent": "default", "name": "paris"}
+IDENTITY, RECIPIENT = new_identity()
+OTHER_IDENTITY, OTHER_RECIPIENT = new_identity()
+SEALED = AgeSealer([RECIPIENT]).seal(CONTENT)
+
+
+def opener(*identities: Secret) -> AgeOpener:
+    return AgeOpener(parsed for each in identities for parsed in parse_identities(each, "the test"))
+
+
+def assert_silent(error: ProvisionerError, *secrets: str) -> None:
+    """Check that nothing that can be printed of ``error`` holds a secret."""
+    said = "".join(traceback.format_exception(error)) + repr(error) + error.message + error.hint
+    assert [] == [each for each in (API_KEY, PASSWORD, IDENTITY.reveal(), *secrets) if each in said]
+
+
+# ── Round trip ───────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        CONTENT,
+        SealedContent("lineage-1", "default", "paris", "op-1"),
+        SealedContent("lineage-1", "default", "paris", "op-1", password=Secret("")),
+        SealedContent("lineage-1", "default", "paris", "op-1", password=Secret("half \udcff")),
+        SealedContent("lineage-1", "default", "paris", "op-1", answer=Answer(200, b'{"api_key": "cut')),
+        SealedContent("lineage-1", "default", "paris", "op-1", answer=Answer(500, b"\xff\x00garbage")),
+    ],
+)
+def test_what_was_sealed_opens(content: SealedContent) -> None:
+    assert content == opener(IDENTITY).open(AgeSealer([RECIPIENT]).seal(content), **PLACE)
+
+
+@given(st.text(), st.text(), st.text(), st.binary())
+def test_any_text_survives(login: str, key: str, password: str, body: bytes) -> None:
+    content = SealedContent(
+        "lineage-1", "default", "paris", "op", Secret(password), Credentials(login, Secret(key)), Answer(201, body)
+    )
+    assert content == opener(IDENTITY).open(AgeSealer([RECIPIENT]).seal(content), **PLACE)
+
+
+def test_the_same_content_is_never_sealed_to_the_same_text() -> None:
+    assert AgeSealer([RECIPIENT]).seal(CONTENT) != SEALED
+
+
+def test_a_sealed_text_is_plain_ascii_and_shows_nothing() -> None:
+    assert SEALED.startswith("-----BEGIN AGE ENCRYPTED FILE-----\n")
+    assert SEALED.isascii()
+    assert [] == [each for each in (API_KEY, PASSWORD, "paris") if each in SEALED]
+
+
+def test_every_recipient_opens_it() -> None:
+    sealer = AgeSealer([RECIPIENT, OTHER_RECIPIENT])
+    sealed = sealer.seal(CONTENT)
+    assert (RECIPIENT, OTHER_RECIPIENT) == sealer.recipients
+    assert CONTENT == opener(IDENTITY).open(sealed, **PLACE)
+    assert CONTENT == opener(OTHER_IDENTITY).open(sealed, **PLACE)
+
+
+def test_one_of_several_identities_is_enough() -> None:
+    assert CONTENT == opener(OTHER_IDENTITY, IDENTITY).open(SEALED, **PLACE)
+
+
+def test_the_standard_tool_opens_what_stands_in_a_state_file(tmp_path: Path) -> None:
+    age = shutil.which("age")
+    if age is None:
+        pytest.skip("age is not installed")
+    state = STATE.with_record("paris", Active(LEONARDO, OPERATION, "t", SEALED))
+    sealed = json.loads(codec.encode(state))["accounts"]["paris"]["sealed"]
+    identity = tmp_path / "identity.txt"
+    identity.write_text(f"# made by the test\n{IDENTITY.reveal()}\n")
+    done = subprocess.run([age, "-d", "-i", identity], input=sealed.encode(), capture_output=True, check=True)
+    assert {
+        "lineage": "lineage-1",
+        "parent": "default",
+        "name": "paris",
+        "operation": "op-1",
+        "api_login": "paris@example.com",
+        "api_key": API_KEY,
+        "password": PASSWORD,
+    } == json.loads(done.stdout)
+    assert PASSWORD in done.stdout.decode()
+
+
+def test_an_answer_is_kept_as_the_text_that_it_is() -> None:
+    sealed = AgeSealer([RECIPIENT]).seal(SealedContent("l", "p", "n", "o", answer=Answer(200, "é".encode())))
+    plain = pyrage.decrypt(sealed.encode(), parse_identities(IDENTITY, "it"))
+    assert {"status": 200, "body": "é"} == json.loads(plain)["answer"]
+
+
+# ── What does not open ───────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "sealed", [SEALED, SEALED[:200], SEALED.replace("\n", "\n!", 3), "", "é", SEALED.replace("BEGIN", "BEGÏN")]
+)
+def test_what_the_identity_does_not_open_is_refused(sealed: str) -> None:
+    with pytest.raises(IdentityRejected) as caught:
+        opener(OTHER_IDENTITY).open(sealed, **PLACE)
+    assert "The identity does not open what is sealed for paris" in caught.value.message
+    assert ExitCode.SETTING_INVALID == caught.value.exit_code
+    assert_silent(caught.value, OTHER_IDENTITY.reveal())
+
+
+def test_a_changed_seal_is_refused() -> None:
+    lines = SEALED.splitlines(keepends=True)
+    lines[-3] = lines[-3][:10] + ("A" if lines[-3][10] != "A" else "B") + lines[-3][11:]
+    with pytest.raises(IdentityRejected):
+        opener(IDENTITY).open("".join(lines), **PLACE)
+
+
+def test_without_an_identity_nothing_opens() -> None:
+    with pytest.raises(IdentityRejected):
+        AgeOpener([]).open(SEALED, **PLACE)
+
+
+@pytest.mark.parametrize("moved", [{"lineage": "lineage-2"}, {"parent": "acme"}, {"name": "rome"}])
+def test_a_seal_that_was_moved_between_records_is_noticed(moved: dict[str, str]) -> None:
+    with pytest.raises(StateConflict) as caught:
+        opener(IDENTITY).open(SEALED, **(PLACE | moved))
+    assert "was sealed for default/paris of lineage lineage-1." in caught.value.message
+    assert ExitCode.STATE_UNUSABLE == caught.value.exit_code
+    assert_silent(caught.value)
+
+
+WHOLE: dict[str, Any] = {**PLACE, "operation": "op-1", "api_login": "l", "api_key": API_KEY, "password": PASSWORD}
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        b"",
+        PASSWORD.encode(),
+        b"\xff" + PASSWORD.encode(),
+        b"[" * 100_000,
+        json.dumps([PASSWORD]),
+        json.dumps(PASSWORD),
+        "1",
+        "{}",
+        *(
+            json.dumps({key: value for key, value in WHOLE.items() if key != gone})
+            for gone in (*PLACE, "operation", "api_key")
+        ),
+        *(json.dumps(WHOLE | {key: [API_KEY]}) for key in WHOLE),
+        *(
+            json.dumps(WHOLE | {"answer": answer})
+            for answer in (
+                None,
+                PASSWORD,
+                [PASSWORD],
+                {},
+                {"status": PASSWORD, "body": "b"},
+                {"status": float("inf"), "body": "b"},
+                {"status": 200},
+                {"status": 200, "body": 5},
+                {"status": 200, "body_base64": 5},
+                {"status": 200, "body_base64": "A"},
+            )
+        ),
+    ],
+)
+def test_a_seal_that_opens_but_holds_something_else_is_noticed(plain: bytes | str) -> None:
+    raw = plain if isinstance(plain, bytes) else plain.encode()
+    forged = pyrage.encrypt(raw, [x25519.Recipient.from_str(RECIPIENT)], armored=True).decode()
+    with pytest.raises(StateConflict) as caught:
+        opener(IDENTITY).open(forged, **PLACE)
+    assert "What is sealed in the record of paris opens, but was not written by provisioner." == caught.value.message
+    assert_silent(caught.value)
+
+
+# ── Recipients ───────────────────────────────────────────────────────────────
+
+
+def test_without_a_recipient_nothing_is_sealed() -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        AgeSealer([])
+    assert "keygen" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "typed", [RECIPIENT[:-1], RECIPIENT[:-1] + "b" * 2, "age1", f"{RECIPIENT} ", "ssh-ed25519 AAAA"]
+)
+def test_a_mistyped_recipient_is_shown(typed: str) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        AgeSealer([RECIPIENT, typed])
+    assert f"The recipient {typed[:24]}… is malformed." == caught.value.message
+    assert "age1… text" in caught.value.hint
+
+
+@pytest.mark.parametrize("typed", ["", API_KEY, f" {RECIPIENT}", "\udcff", "AGE-PLUGIN-YUBIKEY-1QQQQ"])
+def test_what_is_nothing_like_a_recipient_is_not_repeated(typed: str) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        AgeSealer([typed])
+    assert "A recipient is malformed." == caught.value.message
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        IDENTITY.reveal(),
+        IDENTITY.reveal().lower(),
+        f'  "{IDENTITY.reveal()}"',
+        f"age1 {IDENTITY.reveal()}",
+        "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk=\n",
+    ],
+)
+def test_an_identity_among_the_recipients_is_told_and_not_repeated(typed: str) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        AgeSealer([typed])
+    assert "A recipient is an identity: a private key stands where its public half belongs." == caught.value.message
+    assert_silent(caught.value, IDENTITY.reveal()[16:28], IDENTITY.reveal().lower()[16:28], "b3BlbnNzaC1rZXk")
+
+
+# ── Identities ───────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_an_identity_file_is_read_as_age_reads_it(end: str) -> None:
+    lines = ("# created: today", f"# public key: {RECIPIENT}", IDENTITY.reveal(), "", f"  {OTHER_IDENTITY.reveal()} ")
+    found = parse_identities(Secret(end.join(lines)), "it")
+    assert [RECIPIENT, OTHER_RECIPIENT] == [recipient_of(each, "it") for each in found]
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", f"# {RECIPIENT}\n"])
+def test_a_file_without_an_identity_is_refused_by_its_name(text: str) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        parse_identities(Secret(text), "keys/identity.txt")
+    assert "There is no identity in keys/identity.txt." == caught.value.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        IDENTITY.reveal()[:-1],
+        f"{OTHER_IDENTITY.reveal()}\n{IDENTITY.reveal()[:-2]}\n",
+        RECIPIENT,
+        PASSWORD,
+        f"{IDENTITY.reveal()}\udcff",
+        f"-----BEGIN OPENSSH PRIVATE KEY-----\n{API_KEY}\n-----END OPENSSH PRIVATE KEY-----\n",
+    ],
+)
+def test_a_malformed_identity_is_refused_by_its_place_and_not_repeated(text: str) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        parse_identities(Secret(text), "PROVISIONER_IDENTITY")
+    assert "The identity from PROVISIONER_IDENTITY is malformed." == caught.value.message
+    assert "keygen" in caught.value.hint
+    assert_silent(caught.value, IDENTITY.reveal()[:-2])
+
+
+def test_a_new_identity_is_another_one_each_time() -> None:
+    assert (IDENTITY, RECIPIENT) != new_identity()
+    assert "***" == repr(IDENTITY)
+
+
+# ── SSH keys ─────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def ssh_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make an ed25519 key pair; the public half stands beside it as ``.pub``."""
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("ssh-keygen is not installed")
+    path = tmp_path_factory.mktemp("ssh") / "id_ed25519"
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ada@laptop", "-f", str(path)]
+    subprocess.run(command, check=True, capture_output=True)
+    return path
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_an_ssh_key_opens_what_was_sealed_to_it(ssh_key: Path, end: bytes) -> None:
+    public = ssh_key.with_suffix(".pub").read_text().strip()
+    sealed = AgeSealer([RECIPIENT, public]).seal(CONTENT)
+    private = b"\n" + ssh_key.read_bytes().replace(b"\n", end)
+    assert CONTENT == opener(Secret(private.decode())).open(sealed, **PLACE)
+
+
+def test_the_public_half_of_an_ssh_key_is_not_made_up(ssh_key: Path) -> None:
+    (identity,) = parse_identities(Secret(ssh_key.read_text()), "it")
+    with pytest.raises(SettingInvalid) as caught:
+        recipient_of(identity, "~/.ssh/id_ed25519")
+    assert "The identity in ~/.ssh/id_ed25519 is an SSH key." == caught.value.message
+    assert "ssh-ed25519" in caught.value.hint
+
+
+def test_an_ssh_key_with_a_passphrase_is_refused(ssh_key: Path, tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    shutil.copy(ssh_key, locked)
+    command = ["ssh-keygen", "-q", "-p", "-P", "", "-N", PASSWORD, "-f", str(locked)]
+    subprocess.run(command, check=True, capture_output=True)
+    with pytest.raises(SettingInvalid) as caught:
+        parse_identities(Secret(locked.read_text()), "it")
+    assert "unencrypted" in caught.value.hint

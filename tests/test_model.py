@@ -1,0 +1,300 @@
+"""The domain's own rules: what shows, what does not, the arithmetic of slots, and the strongest exit code."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioner import model
+from provisioner.errors import ExitCode
+from provisioner.model import (
+    Abandoned,
+    Active,
+    Answer,
+    Attributes,
+    Callbacks,
+    Closed,
+    Create,
+    Created,
+    CreateRequest,
+    Credentials,
+    DesiredAccount,
+    FieldChange,
+    InDoubt,
+    Manifest,
+    NotCreated,
+    Operation,
+    Origin,
+    Outcome,
+    Pending,
+    Plan,
+    Problem,
+    Record,
+    Report,
+    Result,
+    SealedContent,
+    Secret,
+    Slots,
+    State,
+    Stop,
+    Then,
+    Unchanged,
+    Undecided,
+    Unknown,
+    Unmanaged,
+    Update,
+    exit_code,
+    masked_url,
+    shown_value,
+)
+
+SECRET = "s3cret"
+URL = f"https://user:{SECRET}@hooks.example.com/dlr?t={SECRET}#{SECRET}"
+MASKED_URL = "https://***@hooks.example.com/dlr?***#***"
+CALLBACKS = Callbacks(callback_url_for_deliveries=URL, email_for_inbounds="sms@example.com")
+ATTRIBUTES = Attributes("Leonardo", "Da Vinci", "Italy", CALLBACKS)
+OPERATION = Operation("1f0c", "2026-01-01T00:00:00Z", "me@here")
+ACCOUNT = DesiredAccount("paris", ATTRIBUTES, Secret(SECRET), Origin("accounts.yaml", 1))
+CREDENTIALS = Credentials("abc_1f2@sub-accounts.com", Secret(SECRET))
+ANSWER = Answer(201, SECRET.encode())
+FIELD = FieldChange("callbacks.callback_url_for_deliveries", URL, f"{URL}2")
+SLOTS = Slots(limit=20, reserved=0, used=0, unknown=0, planned=0)
+OUTCOME = Outcome("paris", "create", Result.CREATED)
+STOP = Stop(ExitCode.REFUSED, "there is no slot left")
+
+EVERY_KIND: tuple[object, ...] = (
+    Secret(SECRET),
+    CALLBACKS,
+    ATTRIBUTES,
+    Origin("accounts.yaml"),
+    ACCOUNT,
+    Manifest("default", (ACCOUNT,)),
+    Problem(Origin("accounts.yaml"), "accounts[0]", "It is wrong.", "Correct it."),
+    OPERATION,
+    Pending(ATTRIBUTES, OPERATION),
+    Active(ATTRIBUTES, OPERATION, "2026-01-01T00:00:00Z", "sealed"),
+    Unknown(ATTRIBUTES, OPERATION, "lost"),
+    Abandoned(ATTRIBUTES, OPERATION, "lost"),
+    SLOTS,
+    State("lineage", "default", accounts={"paris": Pending(ATTRIBUTES, OPERATION)}),
+    CREDENTIALS,
+    ANSWER,
+    SealedContent("lineage", "default", "paris", "1f0c", Secret(SECRET), CREDENTIALS, ANSWER),
+    FIELD,
+    Create(ACCOUNT),
+    Update(ACCOUNT, (FIELD,)),
+    Unchanged("paris", ATTRIBUTES),
+    Unmanaged("paris", ATTRIBUTES),
+    Undecided("paris", ATTRIBUTES, "lost"),
+    Closed("paris", ATTRIBUTES, "lost"),
+    Plan("default", None, 0, SLOTS, (Create(ACCOUNT), Update(ACCOUNT, (FIELD,)))),
+    CreateRequest(ATTRIBUTES, Secret(SECRET)),
+    Created(CREDENTIALS),
+    NotCreated("refused", Then.GO_ON),
+    InDoubt("cut", ANSWER),
+    OUTCOME,
+    STOP,
+    Report("default", (OUTCOME,), STOP),
+)
+
+
+# ── Secrets ──────────────────────────────────────────────────────────────────
+
+
+def test_the_table_of_kinds_is_complete() -> None:
+    kinds = {each for each in vars(model).values() if isinstance(each, type) and dataclasses.is_dataclass(each)}
+    assert kinds == {type(each) for each in EVERY_KIND}
+
+
+@pytest.mark.parametrize("this", EVERY_KIND, ids=lambda this: type(this).__name__)
+def test_no_secret_shows_and_nothing_can_be_changed(this: object) -> None:
+    assert SECRET not in f"{this!r} {this} {this!s:>3}"
+    assert not hasattr(this, "__dict__")
+    name = dataclasses.fields(this)[0].name  # type: ignore[arg-type]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(this, name, None)
+
+
+def test_a_secret_is_masked_and_revealed_on_demand() -> None:
+    assert repr(Secret(SECRET)) == "***"
+    assert f"{Secret(SECRET)}" == "***"
+    assert Secret(SECRET).reveal() == SECRET
+    assert Secret(SECRET) == Secret(SECRET)
+    assert Secret(SECRET) != Secret("another")
+
+
+def test_what_is_shown_of_a_kind_that_holds_a_secret_still_tells_it_from_others() -> None:
+    assert repr(ANSWER) == "Answer(status=201, body=***)"
+    assert repr(FIELD) == "FieldChange(path='callbacks.callback_url_for_deliveries')"
+    shown = f"Callbacks(callback_url_for_deliveries='{MASKED_URL}', email_for_inbounds='sms@example.com')"
+    assert repr(CALLBACKS) == shown
+    assert repr(Callbacks()) == "Callbacks()"
+
+
+@pytest.mark.parametrize(
+    ("url", "masked"),
+    [
+        (URL, MASKED_URL),
+        ("https://hooks.example.com/dlr", "https://hooks.example.com/dlr"),
+        ("https://hooks.example.com:8443/dlr?t=1", "https://hooks.example.com:8443/dlr?***"),
+        ("https://user@hooks.example.com", "https://***@hooks.example.com"),
+        ("https://a@b@hooks.example.com/", "https://***@hooks.example.com/"),
+        ("https://hooks.example.com/#token", "https://hooks.example.com/#***"),
+        ("https://[::1/?t=1", "***"),
+        ("${env:HOOK}", "${env:HOOK}"),
+        ("", ""),
+    ],
+)
+def test_a_url_shows_without_its_secrets(url: str, masked: str) -> None:
+    assert masked_url(url) == masked
+
+
+@given(st.text(), st.text(min_size=8))
+def test_no_query_string_is_ever_shown(path: str, token: str) -> None:
+    url = f"https://hooks.example.com/{path.replace(token, '')}?{token}"
+    assert token not in masked_url(url).removeprefix("https://hooks.example.com/")
+
+
+def test_only_urls_are_masked() -> None:
+    assert shown_value("callbacks.callback_url_for_visits", URL) == MASKED_URL
+    assert shown_value("callback_url_for_visits", URL) == MASKED_URL
+    assert shown_value("callbacks.email_for_inbounds", "a@b?c") == "a@b?c"
+    assert shown_value("first_name", "what?") == "what?"
+
+
+# ── What is desired ──────────────────────────────────────────────────────────
+
+
+def test_the_faces_of_attributes() -> None:
+    given_callbacks = {"callback_url_for_deliveries": URL, "email_for_inbounds": "sms@example.com"}
+    names = {"first_name": "Leonardo", "last_name": "Da Vinci", "company_name": "Italy"}
+    assert CALLBACKS.given() == given_callbacks
+    assert ATTRIBUTES.document() == {**names, "callbacks": given_callbacks}
+    assert ATTRIBUTES.shown() == {
+        **names,
+        "callbacks": {"callback_url_for_deliveries": MASKED_URL, "email_for_inbounds": "sms@example.com"},
+    }
+    assert ATTRIBUTES.flat() == {
+        **names,
+        "callbacks.callback_url_for_deliveries": URL,
+        "callbacks.email_for_inbounds": "sms@example.com",
+    }
+
+
+def test_what_is_absent_stays_absent() -> None:
+    names = {"first_name": "Leonardo", "last_name": "Da Vinci"}
+    plain = Attributes(**names)
+    assert plain.document() == names
+    assert plain.shown() == names
+    assert plain.flat() == names
+    assert Callbacks().given() == {}
+
+
+def test_an_empty_value_is_not_an_absent_one() -> None:
+    assert Attributes("", "", "").document() == {"first_name": "", "last_name": "", "company_name": ""}
+    assert Attributes("", "", "").flat() == {"first_name": "", "last_name": "", "company_name": ""}
+    assert Callbacks(email_for_inbounds="").given() == {"email_for_inbounds": ""}
+
+
+def test_the_callbacks_are_the_five_of_the_api() -> None:
+    assert model.CALLBACK_NAMES == (
+        "callback_url_for_deliveries",
+        "callback_url_for_blacklisted_numbers",
+        "callback_url_for_visits",
+        "callback_url_for_inbounds",
+        "email_for_inbounds",
+    )
+
+
+# ── The state ────────────────────────────────────────────────────────────────
+
+RECORDS: tuple[Record, ...] = (
+    Pending(ATTRIBUTES, OPERATION),
+    Active(ATTRIBUTES, OPERATION, "2026-01-01T00:00:00Z", "sealed"),
+    Unknown(ATTRIBUTES, OPERATION, "lost"),
+    Abandoned(ATTRIBUTES, OPERATION, "lost"),
+)
+PENDING, ACTIVE, UNKNOWN, ABANDONED = RECORDS
+
+
+def test_a_state_is_followed_by_another() -> None:
+    empty = State("lineage", "default", serial=7, endpoint="https://x", parent_check="salt", recipients=("age1",))
+    one = empty.with_record("paris", PENDING)
+    assert one == dataclasses.replace(empty, serial=8, accounts={"paris": PENDING})
+    assert one.with_record("paris", ACTIVE) == dataclasses.replace(empty, serial=9, accounts={"paris": ACTIVE})
+    assert one.with_record("paris", None) == dataclasses.replace(empty, serial=9, accounts={})
+    assert one.with_record("rome", None) == dataclasses.replace(one, serial=9)
+    assert one.accounts == {"paris": PENDING}
+    assert empty.accounts == {}
+
+
+@given(
+    st.dictionaries(st.text(min_size=1), st.sampled_from(RECORDS)),
+    st.integers(0, 50),
+    st.integers(0, 50),
+    st.integers(0, 50),
+)
+def test_every_record_holds_a_slot(accounts: dict[str, Record], limit: int, reserved: int, planned: int) -> None:
+    slots = State("lineage", "default", accounts=accounts).slots(limit=limit, reserved=reserved, planned=planned)
+    in_doubt = sum(record in (PENDING, UNKNOWN) for record in accounts.values())
+    assert slots == Slots(limit=limit, reserved=reserved, used=len(accounts), unknown=in_doubt, planned=planned)
+    assert slots.left + planned + len(accounts) + reserved == limit
+
+
+def test_why_a_record_that_was_left_pending_is_in_doubt() -> None:
+    assert "died" in Pending(ATTRIBUTES, OPERATION).reason
+
+
+# ── The plan ─────────────────────────────────────────────────────────────────
+
+
+def test_a_plan_tells_its_creates_and_updates() -> None:
+    create, update = Create(ACCOUNT), Update(ACCOUNT, (FIELD,))
+    plan = Plan("default", None, 0, SLOTS, (Unchanged("athens", ATTRIBUTES), create, update))
+    assert plan.creates == (create,)
+    assert plan.updates == (update,)
+    assert (create.name, update.name) == ("paris", "paris")
+
+
+# ── The exit code ────────────────────────────────────────────────────────────
+
+DONE = Outcome("a", "create", Result.CREATED)
+SAME = Outcome("b", "unchanged", Result.UNCHANGED)
+FAILED = Outcome("c", "create", Result.FAILED, "refused")
+DOUBT = Outcome("d", "create", Result.UNKNOWN, "lost")
+SKIPPED = Outcome("e", "create", Result.NOT_ATTEMPTED, "stopped")
+LATER = Outcome("f", "update", Result.NOT_ATTEMPTED, "not supported")
+GONE = Outcome("g", "abandoned", Result.NOT_ATTEMPTED, "abandoned")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "stop", "code"),
+    [
+        ((), None, ExitCode.DONE),
+        ((DONE, SAME), None, ExitCode.DONE),
+        ((DONE, GONE), None, ExitCode.DONE),
+        ((DONE, FAILED), None, ExitCode.SOME_FAILED),
+        ((DONE, LATER), None, ExitCode.SOME_FAILED),
+        ((DONE, SKIPPED), None, ExitCode.SOME_FAILED),
+        ((FAILED, DOUBT), None, ExitCode.OUTCOME_UNKNOWN),
+        ((DONE,), Stop(ExitCode.STATE_UNUSABLE, "full"), ExitCode.STATE_UNUSABLE),
+        ((FAILED, SKIPPED), Stop(ExitCode.INTERRUPTED, "asked"), ExitCode.INTERRUPTED),
+        ((FAILED, SKIPPED), Stop(ExitCode.SETTING_INVALID, "401"), ExitCode.SETTING_INVALID),
+        ((DOUBT, SKIPPED), Stop(ExitCode.INTERRUPTED, "asked"), ExitCode.OUTCOME_UNKNOWN),
+        ((DOUBT, FAILED), Stop(ExitCode.STATE_UNUSABLE, "full"), ExitCode.OUTCOME_UNKNOWN),
+    ],
+)
+def test_the_strongest_exit_code_wins(outcomes: tuple[Outcome, ...], stop: Stop | None, code: ExitCode) -> None:
+    assert code is exit_code([Report("default", outcomes, stop)])
+
+
+def test_the_exit_code_is_that_of_all_parents() -> None:
+    stopped = Report("acme", (SKIPPED,), STOP)
+    assert exit_code([]) is ExitCode.DONE
+    assert exit_code([Report("default", (DONE,)), Report("acme", (FAILED,))]) is ExitCode.SOME_FAILED
+    assert exit_code([Report("default", (FAILED,)), stopped]) is ExitCode.REFUSED
+    assert exit_code([stopped, Report("default", (DOUBT,))]) is ExitCode.OUTCOME_UNKNOWN
+    assert exit_code(iter([Report("default", (DONE,)), stopped])) is ExitCode.REFUSED

@@ -1,0 +1,138 @@
+"""Placeholders: their syntax, and their expansion without a value in any message."""
+
+import os
+import traceback
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioner.errors import SettingInvalid
+from provisioner.placeholders import MAX_FILE_BYTES, expand, fault, filled, names, read_file
+
+
+def expanded(text: str, base: Path = Path(), **environ: str) -> str:
+    return expand(text, environ=environ, read_file=read_file, base=base)
+
+
+def test_names_are_given_in_order_as_they_stand() -> None:
+    text = "https://${env:HOST}/x?t=${file:secrets/a b}&u=${env:_T0}"
+    assert names(text) == ("env:HOST", "file:secrets/a b", "env:_T0")
+    assert names("plain $ text {}") == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "${PARIS}",
+        "${env:}",
+        "${env: X}",
+        "${env:X }",
+        "${env:1X}",
+        "${env:X-Y}",
+        "${file:}",
+        "${vault:x}",
+        "${",
+        "x${env:X",
+        "$(env:X)",
+        "$(file:x)",
+        "${env:${env:X}}",
+        "${file:a\nb}",
+    ],
+)
+def test_a_malformed_placeholder_is_refused(text: str) -> None:
+    wrong = fault(f"SECRET{text}")
+    assert wrong is not None
+    assert "SECRET" not in " ".join(wrong)
+    with pytest.raises(SettingInvalid) as caught:
+        expanded(f"SECRET{text}", X="1")
+    assert "SECRET" not in str(caught.value)
+    assert "${env:NAME}" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["", "plain", "5 $", "$HOME", "{env:X}", "$ {env:X}", "${env:X}", "a${file:b}c", "$${env:X}{"])
+def test_everything_else_is_text(text: str) -> None:
+    assert fault(text) is None
+
+
+def test_filled_keeps_the_text_around_placeholders() -> None:
+    assert filled("a${env:X}b${file:y}c", "1") == "a1b1c"
+    assert filled("plain", "1") == "plain"
+
+
+def test_expand_puts_each_value_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("s3cret\n")
+    assert expanded("a${env:X}b${file:token}c", tmp_path, X="1") == "a1bs3cretc"
+    assert expanded(f"${{file:{tmp_path / 'token'}}}", Path("/elsewhere")) == "s3cret"
+    assert expanded("nothing to do") == "nothing to do"
+
+
+def test_what_comes_out_is_not_expanded_again(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("${env:X}")
+    assert expanded("${env:X}|${file:f}", tmp_path, X="${env:Y}", Y="no") == "${env:Y}|${env:X}"
+
+
+@pytest.mark.parametrize(
+    ("content", "value"),
+    [("x\n", "x"), ("x\r\n", "x"), ("x\n\n", "x\n"), ("x\r", "x\r"), (" x ", " x "), ("x\ny", "x\ny")],
+)
+def test_one_newline_at_the_end_of_a_file_is_dropped(tmp_path: Path, content: str, value: str) -> None:
+    (tmp_path / "f").write_bytes(content.encode())
+    assert expanded("${file:f}", tmp_path) == value
+
+
+def test_a_missing_variable_is_named_with_what_to_do() -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        expanded("${env:PARIS_PASSWORD}", OTHER="SECRET")
+    assert caught.value.message == "The environment variable PARIS_PASSWORD is not set."
+    assert caught.value.hint == "Set PARIS_PASSWORD and run again."
+
+
+def test_an_empty_value_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("\n")
+    with pytest.raises(SettingInvalid, match="The environment variable X is empty"):
+        expanded("${env:X}", X="")
+    with pytest.raises(SettingInvalid, match=r"/f is empty"):
+        expanded("${file:f}", tmp_path)
+
+
+def test_a_nul_is_refused_without_the_value(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("SECRET\0")
+    with pytest.raises(SettingInvalid, match=r"/f holds a NUL") as caught:
+        expanded("${file:f}", tmp_path)
+    assert "SECRET" not in caught.value.message
+
+
+@given(st.text(min_size=1).filter(lambda text: "\0" not in text), st.text(alphabet="ab c:/?=&$"))
+def test_any_value_arrives_unchanged(value: str, around: str) -> None:
+    text = f"{around.replace('$', '')}${{env:X}}{around}"
+    assert expanded(text, X=value) == text.replace("${env:X}", value, 1)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingInvalid, match=rf"The file {tmp_path}/none cannot be read: No such file") as caught:
+        expanded("${file:none}", tmp_path)
+    assert "relative to the folder" in caught.value.hint
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SettingInvalid, match="pipe is not a file"):
+        expanded("${file:pipe}", tmp_path)
+
+
+def test_the_size_of_a_file_is_limited(tmp_path: Path) -> None:
+    (tmp_path / "good").write_text("x" * MAX_FILE_BYTES)
+    (tmp_path / "big").write_text("x" * (MAX_FILE_BYTES + 1))
+    assert len(expanded("${file:good}", tmp_path)) == MAX_FILE_BYTES
+    with pytest.raises(SettingInvalid, match=r"big is over 65,536 bytes"):
+        expanded("${file:big}", tmp_path)
+
+
+def test_a_file_that_is_not_text_does_not_reach_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"SECRET\xff")
+    with pytest.raises(SettingInvalid, match="is not UTF-8 text") as caught:
+        expanded("${file:f}", tmp_path)
+    told = "".join(traceback.format_exception(caught.value))
+    assert "SECRET" not in told

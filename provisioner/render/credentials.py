@@ -30,12 +30,18 @@ def as_json(contents: Iterable[SealedContent]) -> str:
 def as_env(contents: Iterable[SealedContent]) -> str:
     """Return dotenv lines, ``PARIS_API_LOGIN=…``, quoted as a POSIX shell needs it."""
     lines = [
-        f"{each.name.upper().replace('-', '_')}_{field.upper()}={shlex.quote(value)}\n"
+        f"{_variable(each.name)}_{field.upper()}={shlex.quote(value)}\n"
         for each in contents
         for field, value in _values(each).items()
         if value is not None
     ]
     return "".join(lines)
+
+
+def _variable(name: str) -> str:
+    """Return the beginning of a variable's name; none may begin with a digit, as an account's may."""
+    upper = name.upper().replace("-", "_")
+    return f"_{upper}" if upper[0].isdigit() else upper
 
 
 def as_csv(contents: Iterable[SealedContent]) -> str:

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+
+from jsonschema import Draft202012Validator
+
+from provisioner import schemas
+from provisioner.errors import StateLocked
+from provisioner.model import (
+    Active,
+    Attributes,
+    Callbacks,
+    Closed,
+    Create,
+    DesiredAccount,
+    FieldChange,
+    Operation,
+    Origin,
+    Outcome,
+    Pending,
+    Plan,
+    Problem,
+    Report,
+    Result,
+    Severity,
+    Slots,
+    State,
+    Unchanged,
+    Undecided,
+    Unmanaged,
+    Update,
+)
+from provisioner.render import documents
+
+URL = "https://u:pw@h.example/x?token=t1"
+MASKED = "https://***@h.example/x?***"
+FULL = Attributes("Ada", "King", "Engines", Callbacks(callback_url_for_visits=URL))
+OPERATION = Operation("op-1", "2026-01-01T00:00:00Z", "ada@host")
+
+
+def test_a_plan_of_every_kind_of_change_conforms_and_hides_what_urls_carry() -> None:
+    account = DesiredAccount("a", FULL, None, Origin("m"))
+    fields = (FieldChange("callbacks.callback_url_for_visits", URL, None), FieldChange("company_name", None, "X"))
+    changes = (
+        Create(account),
+        Update(account, fields),
+        Unchanged("c", FULL),
+        Unmanaged("d", FULL),
+        Undecided("e", FULL, "no answer"),
+        Closed("f", FULL, "given up"),
+    )
+    document = documents.plans([Plan("default", "l", 3, Slots(20, 1, 5, 1, 1), changes, ("a",))])
+    Draft202012Validator(schemas.load("plan.v1")).validate(document)
+    (plan,) = document["plans"]
+    assert ["create", "update", "unchanged", "unmanaged", "unknown", "abandoned"] == [
+        each["action"] for each in plan["changes"]
+    ]
+    assert {"create": 1, "update": 1, "unchanged": 1, "unmanaged": 1, "unknown": 1} == plan["summary"]
+    assert [
+        {"path": "callbacks.callback_url_for_visits", "before": MASKED, "after": None},
+        {"path": "company_name", "before": None, "after": "X"},
+    ] == plan["changes"][1]["fields"]
+    assert "t1" not in json.dumps(document)
+    assert "pw" not in json.dumps(document)
+
+
+def test_the_documents_have_the_shapes_that_others_build_on() -> None:
+    report = Report("default", (Outcome("paris", "create", Result.CREATED),))
+    assert {
+        "version": 1,
+        "reports": [
+            {
+                "parent": "default",
+                "outcomes": [{"name": "paris", "action": "create", "status": "created", "reason": None}],
+            }
+        ],
+    } == documents.reports([report])
+    assert {
+        "version": 1,
+        "error": {"code": 6, "name": "StateLocked", "message": "held", "hint": "wait"},
+    } == documents.error(StateLocked("held", hint="wait"))
+
+
+def test_warnings_stand_apart_from_problems() -> None:
+    error = Problem(Origin("m.yaml", 2, 3), "accounts[0].name", "wrong", "mend")
+    note = Problem(Origin("t.csv", 2, None, 1), "name", "odd", "look", Severity.NOTE)
+    shown = {
+        "file": "m.yaml",
+        "line": 2,
+        "column": 3,
+        "row": None,
+        "path": "accounts[0].name",
+        "message": "wrong",
+        "hint": "mend",
+    }
+    document = documents.problems([error, note])
+    assert (False, [shown]) == (document["valid"], document["problems"])
+    assert (1, "t.csv") == (document["warnings"][0]["row"], document["warnings"][0]["file"])
+    assert documents.problems([note])["valid"] is True
+
+
+def test_a_status_says_when_and_why() -> None:
+    attributes = Attributes("A", "B")
+    state = State(
+        "l", "p", 4, accounts={"b": Pending(attributes, OPERATION), "a": Active(attributes, OPERATION, "T", "s")}
+    )
+    (first, none) = documents.states([("p", state), ("q", None)])["states"]
+    assert [
+        {"name": "a", "status": "active", "created_at": "T", "reason": None},
+        {"name": "b", "status": "pending", "created_at": None, "reason": Pending(attributes, OPERATION).reason},
+    ] == first["accounts"]
+    assert {"parent": "q", "lineage": None, "serial": 0, "accounts": []} == none

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import hypothesis
 import pytest
 import requests
 
@@ -35,6 +36,10 @@ HOOK_TOKEN: Final = "hook-token-8a2d4c6e"
 COMMAND: Final = (sys.executable, "-m", "provisioner")
 PATIENCE: Final = 30
 """Seconds after which something that a test waits for is taken to be stuck."""
+
+# How long one example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def eventually(condition: Callable[[], bool], *, within: float = PATIENCE) -> None:
@@ -163,10 +168,8 @@ class Project:
 
     def start(self, *arguments: str, prefix: tuple[str, ...] = (), **options: Any) -> subprocess.Popen[str]:  # noqa: ANN401  # Popen's own
         """Start the real command in the project's folder."""
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(
-            [*prefix, *COMMAND, *arguments], cwd=self.folder, env=dict(self.environ), text=True, **{**pipes, **options}
-        )
+        usual = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": self.environ}
+        return subprocess.Popen([*prefix, *COMMAND, *arguments], cwd=self.folder, text=True, **(usual | options))
 
     def run(self, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         """Run the real command in the project's folder, to its end."""

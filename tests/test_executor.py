@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import pytest
 from hypothesis import given, settings
@@ -157,10 +157,10 @@ class Run:
         """Load what is durable, as the next run does."""
         return Session(self._store, Rescue(None, self.stderr))
 
-    def apply(self, *, keep_going: bool = False, stop: Stop | None = None) -> Report:
+    def apply(self, **options: Any) -> Report:  # noqa: ANN401  # those of executor.apply
         todo = self.by_plan or plan(manifest(*self.names), self.state, limit=self.limit, reserved=self.reserved)
         requests = {name: CreateRequest(attributes(name), Secret(f"password of {name}")) for name in self.names}
-        return executor.apply(todo, self.state, requests, self.ports(), keep_going=keep_going, stop=stop)
+        return executor.apply(todo, self.state, requests, self.ports(), **options)
 
     def ports(self) -> Ports:
         return Ports(
@@ -224,7 +224,7 @@ def results(report: Report) -> dict[str, str]:
 def test_intent_before_the_request_and_credential_before_the_next() -> None:
     run = Run(names=("berlin", "athens"))
     report = run.apply()
-    assert run.events == [
+    assert [
         ("started", "athens"),
         ("sealed password", "athens"),
         {"athens": Pending},
@@ -239,10 +239,13 @@ def test_intent_before_the_request_and_credential_before_the_next() -> None:
         ("sealed credentials", "berlin"),
         {"athens": Active, "berlin": Active},
         ("created", "berlin"),
-    ]
-    assert report == Report(
-        "default",
-        (Outcome("athens", "create", Result.CREATED), Outcome("berlin", "create", Result.CREATED)),
+    ] == run.events
+    assert (
+        Report(
+            "default",
+            (Outcome("athens", "create", Result.CREATED), Outcome("berlin", "create", Result.CREATED)),
+        )
+        == report
     )
 
 
@@ -252,13 +255,13 @@ def test_what_is_kept_of_an_account_that_was_created() -> None:
     record = run.records["paris"]
     operation = Operation("operation 1", NOW, "me@here")
     assert isinstance(record, Active)
-    assert record == Active(attributes("paris"), operation, NOW, record.sealed)
-    assert opened("paris", record) == SealedContent(
+    assert Active(attributes("paris"), operation, NOW, record.sealed) == record
+    assert SealedContent(
         "lineage", "default", "paris", "operation 1", Secret("password of paris"), credentials("paris")
-    )
-    assert run.sent == [CreateRequest(attributes("paris"), Secret("password of paris"))]
+    ) == opened("paris", record)
+    assert [CreateRequest(attributes("paris"), Secret("password of paris"))] == run.sent
     assert run.session.state is not None
-    assert run.session.state.serial == 2
+    assert 2 == run.session.state.serial
 
 
 def test_placeholders_are_sent_expanded_and_kept_as_they_are() -> None:
@@ -266,13 +269,13 @@ def test_placeholders_are_sent_expanded_and_kept_as_they_are() -> None:
     account = DesiredAccount("paris", Attributes("${env:NAME}", "Crash"), None, Origin("accounts.yaml"))
     run.by_plan = plan(Manifest("default", (account,)), run.state, limit=20, reserved=0)
     run.apply()
-    assert run.sent[0].attributes == attributes("paris")
+    assert attributes("paris") == run.sent[0].attributes
     assert run.records["paris"].attributes == account.attributes
 
 
 def test_a_warning_of_the_api_is_told() -> None:
     run = Run(names=("paris",), verdicts={"paris": Created(credentials("paris"), "HTTP 200")})
-    assert run.apply().outcomes == (Outcome("paris", "create", Result.CREATED, "HTTP 200"),)
+    assert (Outcome("paris", "create", Result.CREATED, "HTTP 200"),) == run.apply().outcomes
 
 
 def test_applying_again_sends_nothing() -> None:
@@ -280,8 +283,8 @@ def test_applying_again_sends_nothing() -> None:
     first.apply()
     assert first.session.state is not None
     again = Run(first.session.state)
-    assert results(again.apply()) == dict.fromkeys(THREE, "unchanged")
-    assert again.sent == []
+    assert dict.fromkeys(THREE, "unchanged") == results(again.apply())
+    assert [] == again.sent
     assert again.records == first.records
 
 
@@ -318,19 +321,19 @@ def test_what_becomes_of_every_verdict(row: Row, *, keep_going: bool) -> None:
         if stop
         else Outcome("paris", "create", Result.CREATED)
     )
-    assert report.outcomes == (
+    assert (
         Outcome("athens", "create", Result.CREATED),
         Outcome("berlin", "create", Result(result), reason),
         last,
-    )
-    assert report.stop == stop
+    ) == report.outcomes
+    assert stop == report.stop
     kinds = {"athens": Active, "berlin": kind, "paris": None if stop else Active}
-    assert {name: type(record) for name, record in run.records.items()} == {
-        name: each for name, each in kinds.items() if each
+    assert {name: each for name, each in kinds.items() if each} == {
+        name: type(record) for name, record in run.records.items()
     }
     assert len(run.sent) == (2 if stop else 3)
     assert ("started", "paris") in run.events or stop is not None
-    assert run.stderr.getvalue() == ""
+    assert "" == run.stderr.getvalue()
 
 
 @pytest.mark.parametrize("verdict", [LOST, CUT], ids=["no answer", "an answer"])
@@ -338,12 +341,12 @@ def test_a_doubt_keeps_the_reason_the_password_and_the_answer_as_it_came(verdict
     run = Run(names=("paris",), verdicts={"paris": verdict})
     run.apply()
     record = run.records["paris"]
-    assert record == Unknown(
-        attributes("paris"), Operation("operation 1", NOW, "me@here"), verdict.reason, record.sealed
+    assert (
+        Unknown(attributes("paris"), Operation("operation 1", NOW, "me@here"), verdict.reason, record.sealed) == record
     )
-    assert opened("paris", record) == SealedContent(
+    assert SealedContent(
         "lineage", "default", "paris", "operation 1", Secret("password of paris"), None, verdict.answer
-    )
+    ) == opened("paris", record)
 
 
 def test_a_verdict_of_no_known_kind_is_a_defect_and_leaves_the_intent() -> None:
@@ -371,21 +374,21 @@ def test_what_is_not_to_be_created_is_told_and_left_alone() -> None:
     )
     run = Run(state, names=("abandoned", "changed", "same", "unknown"))
     report = run.apply()
-    assert report.outcomes == (
+    assert (
         Outcome("abandoned", "abandoned", Result.NOT_ATTEMPTED, "abandoned: lost"),
         Outcome("changed", "update", Result.NOT_ATTEMPTED, UPDATE_REASON),
         Outcome("same", "unchanged", Result.UNCHANGED),
         Outcome("unknown", "unknown", Result.UNKNOWN, "cut"),
-    )
+    ) == report.outcomes
     assert report.stop is None
-    assert run.sent == []
-    assert run.records == state.accounts
+    assert [] == run.sent
+    assert state.accounts == run.records
     assert run.events == [(each.result.value, each.name) for each in report.outcomes]
 
 
 def test_an_unknown_of_an_earlier_run_does_not_stop_this_one() -> None:
     run = Run(State("lineage", "default", accounts={"athens": Unknown(attributes("athens"), OPERATION, "cut")}))
-    assert results(run.apply()) == {"athens": "unknown", "berlin": "created", "paris": "created"}
+    assert {"athens": "unknown", "berlin": "created", "paris": "created"} == results(run.apply())
 
 
 def test_a_change_of_no_known_kind_is_a_defect() -> None:
@@ -404,7 +407,7 @@ def test_over_the_limit_nothing_is_sent() -> None:
     with pytest.raises(OverLimit, match=r"3 accounts .* 2 of 5 slots are free; these do not fit: paris\.") as caught:
         run.apply()
     assert "Nothing was sent" in caught.value.hint
-    assert run.events == []
+    assert [] == run.events
 
 
 def test_no_slot_is_free_where_more_are_taken_than_there_are() -> None:
@@ -422,9 +425,9 @@ def test_the_slots_are_counted_again_before_each_create() -> None:
     todo = plan(manifest(*THREE), run.state, limit=4, reserved=0)
     run.by_plan = replace(todo, slots=replace(todo.slots, limit=3, reserved=1))
     report = run.apply()
-    assert results(report) == {"athens": "created", "berlin": "created", "paris": "not_attempted"}
-    assert report.stop == Stop(ExitCode.REFUSED, "there is no slot left")
-    assert len(run.sent) == 2
+    assert {"athens": "created", "berlin": "created", "paris": "not_attempted"} == results(report)
+    assert Stop(ExitCode.REFUSED, "there is no slot left") == report.stop
+    assert 2 == len(run.sent)
 
 
 def test_a_doubt_keeps_its_slot_and_a_refusal_gives_it_back() -> None:
@@ -442,12 +445,12 @@ def test_a_doubt_keeps_its_slot_and_a_refusal_gives_it_back() -> None:
 def test_a_signal_during_a_request_lets_it_finish_and_be_saved(code: ExitCode) -> None:
     run = Run(interrupt=("athens", code))
     report = run.apply()
-    assert results(report) == {"athens": "created", "berlin": "not_attempted", "paris": "not_attempted"}
-    assert report.stop == Stop(code, "the run was interrupted", "Run it again to go on.")
-    assert report.outcomes[2].reason == "the run was interrupted"
-    assert exit_code([report]) is code
-    assert opened("athens", run.records["athens"]).credentials == credentials("athens")
-    assert len(run.sent) == 1
+    assert {"athens": "created", "berlin": "not_attempted", "paris": "not_attempted"} == results(report)
+    assert Stop(code, "the run was interrupted", "Run it again to go on.") == report.stop
+    assert "the run was interrupted" == report.outcomes[2].reason
+    assert code is exit_code([report])
+    assert credentials("athens") == opened("athens", run.records["athens"]).credentials
+    assert 1 == len(run.sent)
 
 
 @pytest.mark.parametrize("code", [ExitCode.INTERRUPTED, ExitCode.TERMINATED])
@@ -455,25 +458,25 @@ def test_a_signal_during_a_request_lets_it_finish_and_be_saved(code: ExitCode) -
 def test_a_signal_during_a_wait_ends_the_run_with_its_own_code(code: ExitCode, then: Then) -> None:
     run = Run(interrupt=("berlin", code), verdicts={"berlin": NotCreated("asked to try later", then)})
     report = run.apply(keep_going=True)
-    assert results(report) == {"athens": "created", "berlin": "failed", "paris": "not_attempted"}
-    assert exit_code([report]) is code
-    assert run.records.keys() == {"athens"}
+    assert {"athens": "created", "berlin": "failed", "paris": "not_attempted"} == results(report)
+    assert code is exit_code([report])
+    assert {"athens"} == run.records.keys()
 
 
 def test_a_signal_before_the_first_create_sends_nothing() -> None:
     run = Run(heard=ExitCode.TERMINATED)
     report = run.apply()
-    assert results(report) == dict.fromkeys(THREE, "not_attempted")
-    assert exit_code([report]) is ExitCode.TERMINATED
-    assert run.sent == []
+    assert dict.fromkeys(THREE, "not_attempted") == results(report)
+    assert ExitCode.TERMINATED is exit_code([report])
+    assert [] == run.sent
     assert ("started", "athens") not in run.events
 
 
 def test_a_signal_during_the_last_request_changes_nothing() -> None:
     run = Run(interrupt=("paris", ExitCode.INTERRUPTED))
     report = run.apply()
-    assert results(report) == dict.fromkeys(THREE, "created")
-    assert exit_code([report]) is ExitCode.DONE
+    assert dict.fromkeys(THREE, "created") == results(report)
+    assert ExitCode.DONE is exit_code([report])
 
 
 # ── Several parents ──────────────────────────────────────────────────────────
@@ -484,19 +487,19 @@ def test_what_ended_the_run_for_a_parent_ends_it_for_the_next() -> None:
     run = Run(state)
     stop = Stop(ExitCode.SETTING_INVALID, "not accepted (HTTP 401)")
     report = run.apply(stop=stop, keep_going=True)
-    assert report.stop == stop
-    assert report.outcomes == (
+    assert stop == report.stop
+    assert (
         Outcome("athens", "unchanged", Result.UNCHANGED),
         Outcome("berlin", "create", Result.NOT_ATTEMPTED, stop.reason),
         Outcome("paris", "create", Result.NOT_ATTEMPTED, stop.reason),
-    )
-    assert run.sent == []
-    assert run.records == state.accounts
+    ) == report.outcomes
+    assert [] == run.sent
+    assert state.accounts == run.records
 
 
 def test_an_earlier_stop_is_stronger_than_a_signal() -> None:
     stop = Stop(ExitCode.SETTING_INVALID, "not accepted (HTTP 401)")
-    assert Run(heard=ExitCode.INTERRUPTED).apply(stop=stop).stop == stop
+    assert stop == Run(heard=ExitCode.INTERRUPTED).apply(stop=stop).stop
 
 
 # ── Saves that fail ──────────────────────────────────────────────────────────
@@ -511,43 +514,43 @@ def test_where_the_intent_cannot_be_saved_nothing_is_sent(failure: Failure) -> N
     report = run.apply(keep_going=True)
     place = "standard error, in the line that begins with provisioner-rescue"
     reason = f"the state could not be saved, and the outcome is kept in {place}; nothing was sent"
-    assert report.outcomes == (
+    assert (
         Outcome("athens", "create", Result.CREATED),
         Outcome("berlin", "create", Result.FAILED, reason),
         Outcome("paris", "create", Result.NOT_ATTEMPTED, failure.error.message.removesuffix(".")),
-    )
-    assert [request.attributes.first_name for request in run.sent] == ["Athens"]
-    assert run.rescued == (Entry("lineage", "default", "berlin", "operation 2", None),)
+    ) == report.outcomes
+    assert ["Athens"] == [request.attributes.first_name for request in run.sent]
+    assert (Entry("lineage", "default", "berlin", "operation 2", None),) == run.rescued
     assert report.stop is not None
-    assert report.stop.hint == f"{failure.error.hint} The outcome of berlin is kept in {place}."
-    assert exit_code([report]) is ExitCode.STATE_UNUSABLE
+    assert f"{failure.error.hint} The outcome of berlin is kept in {place}." == report.stop.hint
+    assert ExitCode.STATE_UNUSABLE is exit_code([report])
 
     run.opened().put_back(run.rescued)
-    assert run.records.keys() == {"athens"}
+    assert {"athens"} == run.records.keys()
 
 
 @pytest.mark.parametrize("failure", [FULL, MOVED, replace(FULL, durable=True)], ids=["full", "moved", "durable"])
 def test_where_a_credential_cannot_be_saved_it_is_rescued_and_the_run_stops(failure: Failure) -> None:
     run = Run(failures={2: failure}, verdicts={"athens": Created(credentials("athens"), "HTTP 200")})
     report = run.apply(keep_going=True)
-    assert results(report) == {"athens": "created", "berlin": "not_attempted", "paris": "not_attempted"}
+    assert {"athens": "created", "berlin": "not_attempted", "paris": "not_attempted"} == results(report)
     place = "standard error, in the line that begins with provisioner-rescue"
-    assert report.outcomes[0].reason == f"HTTP 200; the state could not be saved, and the outcome is kept in {place}"
-    assert exit_code([report]) is ExitCode.STATE_UNUSABLE
-    assert len(run.sent) == 1
+    assert f"HTTP 200; the state could not be saved, and the outcome is kept in {place}" == report.outcomes[0].reason
+    assert ExitCode.STATE_UNUSABLE is exit_code([report])
+    assert 1 == len(run.sent)
 
     (entry,) = run.rescued
-    assert (entry.lineage, entry.parent, entry.name, entry.operation) == (
+    assert (
         "lineage",
         "default",
         "athens",
         "operation 1",
-    )
-    assert opened("athens", entry.record).credentials == credentials("athens")
+    ) == (entry.lineage, entry.parent, entry.name, entry.operation)
+    assert credentials("athens") == opened("athens", entry.record).credentials
     assert "key of athens" not in run.stderr.getvalue()
 
     run.opened().put_back(run.rescued)
-    assert opened("athens", run.records["athens"]).credentials == credentials("athens")
+    assert credentials("athens") == opened("athens", run.records["athens"]).credentials
 
 
 def test_a_created_account_whose_save_fails_has_that_as_its_only_reason() -> None:
@@ -558,22 +561,22 @@ def test_a_created_account_whose_save_fails_has_that_as_its_only_reason() -> Non
 def test_a_doubt_that_cannot_be_saved_is_rescued_and_stays_the_strongest() -> None:
     run = Run(failures={2: FULL}, verdicts={"athens": CUT})
     report = run.apply(keep_going=True)
-    assert results(report) == {"athens": "unknown", "berlin": "not_attempted", "paris": "not_attempted"}
+    assert {"athens": "unknown", "berlin": "not_attempted", "paris": "not_attempted"} == results(report)
     assert str(report.outcomes[0].reason).startswith(f"{CUT.reason}; the state could not be saved")
     assert report.stop is not None
-    assert report.stop.exit_code is ExitCode.STATE_UNUSABLE
-    assert exit_code([report]) is ExitCode.OUTCOME_UNKNOWN
-    assert opened("athens", run.rescued[0].record).answer == ANSWER
+    assert ExitCode.STATE_UNUSABLE is report.stop.exit_code
+    assert ExitCode.OUTCOME_UNKNOWN is exit_code([report])
+    assert ANSWER == opened("athens", run.rescued[0].record).answer
 
 
 def test_a_refusal_that_cannot_be_saved_is_rescued_so_that_no_doubt_remains() -> None:
     run = Run(failures={2: FULL}, verdicts={"athens": REFUSED})
     report = run.apply()
-    assert results(report) == {"athens": "failed", "berlin": "not_attempted", "paris": "not_attempted"}
-    assert run.rescued == (Entry("lineage", "default", "athens", "operation 1", None),)
+    assert {"athens": "failed", "berlin": "not_attempted", "paris": "not_attempted"} == results(report)
+    assert (Entry("lineage", "default", "athens", "operation 1", None),) == run.rescued
     assert isinstance(run.records["athens"], Pending)
     run.session.put_back(run.rescued)
-    assert run.records == {}
+    assert {} == run.records
 
 
 # ── What a run that died left ────────────────────────────────────────────────
@@ -585,7 +588,7 @@ def test_an_intent_of_a_run_that_died_becomes_unknown_durably() -> None:
     run = Run(state)
     after = executor.settle(state, run.session)
     unknown = Unknown(attributes("paris"), OPERATION, left.reason, SEALED)
-    assert after == replace(state, serial=8, accounts={"athens": active("athens"), "paris": unknown})
+    assert replace(state, serial=8, accounts={"athens": active("athens"), "paris": unknown}) == after
     assert run.session.state == after
     assert run.records == after.accounts
 
@@ -594,13 +597,13 @@ def test_all_intents_are_settled_in_one_save() -> None:
     left = {name: Pending(attributes(name), OPERATION) for name in THREE}
     run = Run(State("lineage", "default", accounts=left))
     executor.settle(run.state, run.session)
-    assert run.events == [dict.fromkeys(THREE, Unknown)]
+    assert [dict.fromkeys(THREE, Unknown)] == run.events
 
 
 def test_where_no_intent_is_left_nothing_is_saved() -> None:
     run = Run(State("lineage", "default", accounts={"athens": active("athens")}))
     assert executor.settle(run.state, run.session) is run.state
-    assert run.events == []
+    assert [] == run.events
 
 
 def test_what_cannot_be_settled_is_an_error() -> None:
@@ -621,8 +624,8 @@ UNDECIDED: Final = (
 @pytest.mark.parametrize("record", UNDECIDED)
 def test_what_was_not_created_gives_its_slot_back(record: Record) -> None:
     state = State("lineage", "default", serial=7, accounts={"athens": active("athens"), "paris": record})
-    assert executor.resolve(state, "paris", abandon=False) == replace(
-        state, serial=8, accounts={"athens": active("athens")}
+    assert replace(state, serial=8, accounts={"athens": active("athens")}) == executor.resolve(
+        state, "paris", abandon=False
     )
 
 
@@ -630,7 +633,7 @@ def test_what_was_not_created_gives_its_slot_back(record: Record) -> None:
 def test_what_is_abandoned_keeps_its_slot_and_what_was_sealed(record: Unknown | Pending) -> None:
     state = State("lineage", "default", serial=7, accounts={"paris": record})
     gone = Abandoned(record.attributes, record.operation, record.reason, record.sealed)
-    assert executor.resolve(state, "paris", abandon=True) == replace(state, serial=8, accounts={"paris": gone})
+    assert replace(state, serial=8, accounts={"paris": gone}) == executor.resolve(state, "paris", abandon=True)
 
 
 @pytest.mark.parametrize("abandon", [False, True])
@@ -670,7 +673,7 @@ def test_applied_to_the_end_every_account_is_where_it_belongs(
         record = run.records.get(outcome.name)
         match outcome.result:
             case Result.CREATED:
-                assert opened(outcome.name, record).credentials == credentials(outcome.name)
+                assert credentials(outcome.name) == opened(outcome.name, record).credentials
             case Result.UNKNOWN:
                 assert isinstance(record, Unknown)
             case _:
@@ -680,4 +683,4 @@ def test_applied_to_the_end_every_account_is_where_it_belongs(
     again = Run(run.session.state or run.state, limit=8, reserved=reserved)
     again.apply()
     assert len(again.sent) == sum(each.result in {Result.FAILED, Result.NOT_ATTEMPTED} for each in report.outcomes)
-    assert plan(manifest(*THREE), again.session.state, limit=8, reserved=reserved).creates == ()
+    assert () == plan(manifest(*THREE), again.session.state, limit=8, reserved=reserved).creates

@@ -106,7 +106,7 @@ EVERY_KIND: tuple[object, ...] = (
 
 def test_the_table_of_kinds_is_complete() -> None:
     kinds = {each for each in vars(model).values() if isinstance(each, type) and dataclasses.is_dataclass(each)}
-    assert kinds == {type(each) for each in EVERY_KIND}
+    assert {type(each) for each in EVERY_KIND} == kinds
 
 
 @pytest.mark.parametrize("this", EVERY_KIND, ids=lambda this: type(this).__name__)
@@ -119,19 +119,19 @@ def test_no_secret_shows_and_nothing_can_be_changed(this: object) -> None:
 
 
 def test_a_secret_is_masked_and_revealed_on_demand() -> None:
-    assert repr(Secret(SECRET)) == "***"
-    assert f"{Secret(SECRET)}" == "***"
-    assert Secret(SECRET).reveal() == SECRET
+    assert "***" == repr(Secret(SECRET))
+    assert "***" == f"{Secret(SECRET)}"
+    assert SECRET == Secret(SECRET).reveal()
     assert Secret(SECRET) == Secret(SECRET)
     assert Secret(SECRET) != Secret("another")
 
 
 def test_what_is_shown_of_a_kind_that_holds_a_secret_still_tells_it_from_others() -> None:
-    assert repr(ANSWER) == "Answer(status=201, body=***)"
-    assert repr(FIELD) == "FieldChange(path='callbacks.callback_url_for_deliveries')"
+    assert "Answer(status=201, body=***)" == repr(ANSWER)
+    assert "FieldChange(path='callbacks.callback_url_for_deliveries')" == repr(FIELD)
     shown = f"Callbacks(callback_url_for_deliveries='{MASKED_URL}', email_for_inbounds='sms@example.com')"
-    assert repr(CALLBACKS) == shown
-    assert repr(Callbacks()) == "Callbacks()"
+    assert shown == repr(CALLBACKS)
+    assert "Callbacks()" == repr(Callbacks())
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_what_is_shown_of_a_kind_that_holds_a_secret_still_tells_it_from_others(
     ],
 )
 def test_a_url_shows_without_its_secrets(url: str, masked: str) -> None:
-    assert masked_url(url) == masked
+    assert masked == masked_url(url)
 
 
 @given(st.text(), st.text(min_size=8))
@@ -159,10 +159,10 @@ def test_no_query_string_is_ever_shown(path: str, token: str) -> None:
 
 
 def test_only_urls_are_masked() -> None:
-    assert shown_value("callbacks.callback_url_for_visits", URL) == MASKED_URL
-    assert shown_value("callback_url_for_visits", URL) == MASKED_URL
-    assert shown_value("callbacks.email_for_inbounds", "a@b?c") == "a@b?c"
-    assert shown_value("first_name", "what?") == "what?"
+    assert MASKED_URL == shown_value("callbacks.callback_url_for_visits", URL)
+    assert MASKED_URL == shown_value("callback_url_for_visits", URL)
+    assert "a@b?c" == shown_value("callbacks.email_for_inbounds", "a@b?c")
+    assert "what?" == shown_value("first_name", "what?")
 
 
 # ── What is desired ──────────────────────────────────────────────────────────
@@ -171,32 +171,32 @@ def test_only_urls_are_masked() -> None:
 def test_the_faces_of_attributes() -> None:
     given_callbacks = {"callback_url_for_deliveries": URL, "email_for_inbounds": "sms@example.com"}
     names = {"first_name": "Leonardo", "last_name": "Da Vinci", "company_name": "Italy"}
-    assert CALLBACKS.given() == given_callbacks
-    assert ATTRIBUTES.document() == {**names, "callbacks": given_callbacks}
-    assert ATTRIBUTES.shown() == {
+    assert given_callbacks == CALLBACKS.given()
+    assert {**names, "callbacks": given_callbacks} == ATTRIBUTES.document()
+    assert {
         **names,
         "callbacks": {"callback_url_for_deliveries": MASKED_URL, "email_for_inbounds": "sms@example.com"},
-    }
-    assert ATTRIBUTES.flat() == {
+    } == ATTRIBUTES.shown()
+    assert {
         **names,
         "callbacks.callback_url_for_deliveries": URL,
         "callbacks.email_for_inbounds": "sms@example.com",
-    }
+    } == ATTRIBUTES.flat()
 
 
 def test_what_is_absent_stays_absent() -> None:
     names = {"first_name": "Leonardo", "last_name": "Da Vinci"}
     plain = Attributes(**names)
-    assert plain.document() == names
-    assert plain.shown() == names
-    assert plain.flat() == names
-    assert Callbacks().given() == {}
+    assert names == plain.document()
+    assert names == plain.shown()
+    assert names == plain.flat()
+    assert {} == Callbacks().given()
 
 
 def test_an_empty_value_is_not_an_absent_one() -> None:
-    assert Attributes("", "", "").document() == {"first_name": "", "last_name": "", "company_name": ""}
-    assert Attributes("", "", "").flat() == {"first_name": "", "last_name": "", "company_name": ""}
-    assert Callbacks(email_for_inbounds="").given() == {"email_for_inbounds": ""}
+    assert {"first_name": "", "last_name": "", "company_name": ""} == Attributes("", "", "").document()
+    assert {"first_name": "", "last_name": "", "company_name": ""} == Attributes("", "", "").flat()
+    assert {"email_for_inbounds": ""} == Callbacks(email_for_inbounds="").given()
 
 
 def test_the_callbacks_are_the_five_of_the_api() -> None:
@@ -223,12 +223,12 @@ PENDING, ACTIVE, UNKNOWN, ABANDONED = RECORDS
 def test_a_state_is_followed_by_another() -> None:
     empty = State("lineage", "default", serial=7, endpoint="https://x", parent_check="salt", recipients=("age1",))
     one = empty.with_record("paris", PENDING)
-    assert one == dataclasses.replace(empty, serial=8, accounts={"paris": PENDING})
-    assert one.with_record("paris", ACTIVE) == dataclasses.replace(empty, serial=9, accounts={"paris": ACTIVE})
-    assert one.with_record("paris", None) == dataclasses.replace(empty, serial=9, accounts={})
-    assert one.with_record("rome", None) == dataclasses.replace(one, serial=9)
-    assert one.accounts == {"paris": PENDING}
-    assert empty.accounts == {}
+    assert dataclasses.replace(empty, serial=8, accounts={"paris": PENDING}) == one
+    assert dataclasses.replace(empty, serial=9, accounts={"paris": ACTIVE}) == one.with_record("paris", ACTIVE)
+    assert dataclasses.replace(empty, serial=9, accounts={}) == one.with_record("paris", None)
+    assert dataclasses.replace(one, serial=9) == one.with_record("rome", None)
+    assert {"paris": PENDING} == one.accounts
+    assert {} == empty.accounts
 
 
 @given(
@@ -240,7 +240,7 @@ def test_a_state_is_followed_by_another() -> None:
 def test_every_record_holds_a_slot(accounts: dict[str, Record], limit: int, reserved: int, planned: int) -> None:
     slots = State("lineage", "default", accounts=accounts).slots(limit=limit, reserved=reserved, planned=planned)
     in_doubt = sum(record in (PENDING, UNKNOWN) for record in accounts.values())
-    assert slots == Slots(limit=limit, reserved=reserved, used=len(accounts), unknown=in_doubt, planned=planned)
+    assert Slots(limit=limit, reserved=reserved, used=len(accounts), unknown=in_doubt, planned=planned) == slots
     assert slots.left + planned + len(accounts) + reserved == limit
 
 
@@ -254,9 +254,9 @@ def test_why_a_record_that_was_left_pending_is_in_doubt() -> None:
 def test_a_plan_tells_its_creates_and_updates() -> None:
     create, update = Create(ACCOUNT), Update(ACCOUNT, (FIELD,))
     plan = Plan("default", None, 0, SLOTS, (Unchanged("athens", ATTRIBUTES), create, update))
-    assert plan.creates == (create,)
-    assert plan.updates == (update,)
-    assert (create.name, update.name) == ("paris", "paris")
+    assert (create,) == plan.creates
+    assert (update,) == plan.updates
+    assert ("paris", "paris") == (create.name, update.name)
 
 
 # ── The exit code ────────────────────────────────────────────────────────────
@@ -293,8 +293,8 @@ def test_the_strongest_exit_code_wins(outcomes: tuple[Outcome, ...], stop: Stop 
 
 def test_the_exit_code_is_that_of_all_parents() -> None:
     stopped = Report("acme", (SKIPPED,), STOP)
-    assert exit_code([]) is ExitCode.DONE
-    assert exit_code([Report("default", (DONE,)), Report("acme", (FAILED,))]) is ExitCode.SOME_FAILED
-    assert exit_code([Report("default", (FAILED,)), stopped]) is ExitCode.REFUSED
-    assert exit_code([stopped, Report("default", (DOUBT,))]) is ExitCode.OUTCOME_UNKNOWN
-    assert exit_code(iter([Report("default", (DONE,)), stopped])) is ExitCode.REFUSED
+    assert ExitCode.DONE is exit_code([])
+    assert ExitCode.SOME_FAILED is exit_code([Report("default", (DONE,)), Report("acme", (FAILED,))])
+    assert ExitCode.REFUSED is exit_code([Report("default", (FAILED,)), stopped])
+    assert ExitCode.OUTCOME_UNKNOWN is exit_code([stopped, Report("default", (DOUBT,))])
+    assert ExitCode.REFUSED is exit_code(iter([Report("default", (DONE,)), stopped]))

@@ -51,7 +51,9 @@ def test_a_malformed_placeholder_is_refused(text: str) -> None:
     assert "${env:NAME}" in caught.value.hint
 
 
-@pytest.mark.parametrize("text", ["", "plain", "5 $", "$HOME", "{env:X}", "$ {env:X}", "${env:X}", "a${file:b}c", "$${env:X}{"])
+@pytest.mark.parametrize(
+    "text", ["", "plain", "5 $", "$HOME", "{env:X}", "$ {env:X}", "${env:X}", "a${file:b}c", "$${env:X}{"]
+)
 def test_everything_else_is_text(text: str) -> None:
     assert fault(text) is None
 

@@ -89,13 +89,13 @@ def abandoned(attributes: Attributes = LEONARDO) -> Abandoned:
     ],
 )
 def test_what_is_known_decides(record: Record, if_wanted: object, if_not: object) -> None:
-    assert plan(wanted("paris"), known(paris=record), limit=20, reserved=0).changes == (if_wanted,)
-    assert plan(wanted(), known(paris=record), limit=20, reserved=0).changes == (if_not,)
+    assert (if_wanted,) == plan(wanted("paris"), known(paris=record), limit=20, reserved=0).changes
+    assert (if_not,) == plan(wanted(), known(paris=record), limit=20, reserved=0).changes
 
 
 def test_what_is_not_known_is_created() -> None:
     account = replace(desired("paris"), password=Secret("Gioconda-1503"))
-    assert plan(wanted(account), known(), limit=20, reserved=0).changes == (Create(account),)
+    assert (Create(account),) == plan(wanted(account), known(), limit=20, reserved=0).changes
 
 
 @pytest.mark.parametrize("record", [pending, unknown, abandoned])
@@ -106,7 +106,7 @@ def test_other_attributes_change_nothing_about_an_account_that_may_not_exist(rec
 
 def test_a_password_alone_is_no_change() -> None:
     account = replace(desired("paris"), password=Secret("another"))
-    assert plan(wanted(account), known(paris=active()), limit=20, reserved=0).changes == (Unchanged("paris", LEONARDO),)
+    assert (Unchanged("paris", LEONARDO),) == plan(wanted(account), known(paris=active()), limit=20, reserved=0).changes
 
 
 def test_an_update_names_every_field_with_its_value_before_and_after() -> None:
@@ -114,22 +114,25 @@ def test_an_update_names_every_field_with_its_value_before_and_after() -> None:
         "paris", replace(SOFONISBA, callbacks=Callbacks("https://x.example/?t=1", email_for_inbounds="b@c"))
     )
     (change,) = plan(wanted(after), known(paris=active()), limit=20, reserved=0).changes
-    assert change == Update(
-        after,
-        (
-            FieldChange("first_name", "Leonardo", "Sofonisba"),
-            FieldChange("last_name", "Da Vinci", "Anguissola"),
-            FieldChange("company_name", "Italy", None),
-            FieldChange("callbacks.email_for_inbounds", "sms@example.com", "b@c"),
-            FieldChange("callbacks.callback_url_for_deliveries", None, "https://x.example/?t=1"),
-        ),
+    assert (
+        Update(
+            after,
+            (
+                FieldChange("first_name", "Leonardo", "Sofonisba"),
+                FieldChange("last_name", "Da Vinci", "Anguissola"),
+                FieldChange("company_name", "Italy", None),
+                FieldChange("callbacks.email_for_inbounds", "sms@example.com", "b@c"),
+                FieldChange("callbacks.callback_url_for_deliveries", None, "https://x.example/?t=1"),
+            ),
+        )
+        == change
     )
 
 
 def test_an_update_leaves_out_what_stays() -> None:
     after = desired("paris", replace(LEONARDO, last_name="de Vinci"))
     (change,) = plan(wanted(after), known(paris=active()), limit=20, reserved=0).changes
-    assert change == Update(after, (FieldChange("last_name", "Da Vinci", "de Vinci"),))
+    assert Update(after, (FieldChange("last_name", "Da Vinci", "de Vinci"),)) == change
 
 
 def test_a_record_of_no_known_kind_is_a_defect_and_never_a_guess() -> None:
@@ -142,15 +145,15 @@ def test_a_record_of_no_known_kind_is_a_defect_and_never_a_guess() -> None:
 
 def test_a_plan_says_what_it_was_made_from() -> None:
     made = plan(Manifest("acme", ()), State("lineage", "acme", serial=7), limit=20, reserved=0)
-    assert (made.parent, made.lineage, made.serial) == ("acme", "lineage", 7)
+    assert ("acme", "lineage", 7) == (made.parent, made.lineage, made.serial)
     fresh = plan(Manifest("acme", ()), None, limit=20, reserved=0)
-    assert (fresh.parent, fresh.lineage, fresh.serial) == ("acme", None, 0)
+    assert ("acme", None, 0) == (fresh.parent, fresh.lineage, fresh.serial)
 
 
 def test_without_a_state_everything_is_created() -> None:
     made = plan(wanted("rome", "paris"), None, limit=20, reserved=3)
-    assert [each.name for each in made.creates] == ["paris", "rome"]
-    assert made.slots == Slots(limit=20, reserved=3, used=0, unknown=0, planned=2)
+    assert ["paris", "rome"] == [each.name for each in made.creates]
+    assert Slots(limit=20, reserved=3, used=0, unknown=0, planned=2) == made.slots
 
 
 @pytest.mark.parametrize(
@@ -168,12 +171,12 @@ def test_without_a_state_everything_is_created() -> None:
 def test_what_does_not_fit_is_what_would_be_created_last(limit: int, reserved: int, over: tuple[str, ...]) -> None:
     state = known(y=active(), z=abandoned())
     made = plan(wanted("c", "a", "b", "y"), state, limit=limit, reserved=reserved)
-    assert made.over == over
-    assert [each.name for each in made.creates] == ["a", "b", "c"]
+    assert over == made.over
+    assert ["a", "b", "c"] == [each.name for each in made.creates]
 
 
 def test_a_full_parent_of_whom_nothing_more_is_wanted_is_fine() -> None:
-    assert plan(wanted("y"), known(y=active(), z=unknown()), limit=1, reserved=0).over == ()
+    assert () == plan(wanted("y"), known(y=active(), z=unknown()), limit=1, reserved=0).over
 
 
 # ── Whatever the manifest and the state ──────────────────────────────────────
@@ -218,10 +221,10 @@ def test_slots_are_never_overdrawn(
     used, free = len(records), max(0, limit - reserved - len(records))
     in_doubt = sum(isinstance(record, Pending | Unknown) for record in records.values())
 
-    assert made.slots == Slots(limit, reserved, used, in_doubt, planned=len(creates))
-    assert made.slots.left == limit - reserved - used - len(creates)
+    assert Slots(limit, reserved, used, in_doubt, planned=len(creates)) == made.slots
+    assert limit - reserved - used - len(creates) == made.slots.left
     fitting = [each.name for each in made.creates if each.name not in made.over]
-    assert len(fitting) == min(free, len(creates))
+    assert min(free, len(creates)) == len(fitting)
     assert sorted(creates) == [*fitting, *made.over]
 
 
@@ -239,5 +242,5 @@ def test_after_a_full_apply_there_is_nothing_to_create(accounts: list[DesiredAcc
     for create in plan(wanted(*accounts), state, limit=50, reserved=0).creates:
         after = after.with_record(create.name, active(create.account.attributes))
     again = plan(wanted(*accounts), after, limit=50, reserved=0)
-    assert again.creates == ()
-    assert again.over == ()
+    assert () == again.creates
+    assert () == again.over

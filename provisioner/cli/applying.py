@@ -87,9 +87,8 @@ def _prepared(held: ExitStack, wanted: Manifest, settings: Settings) -> _Job:
     state = session.state or State(
         lineage=str(uuid.uuid4()), parent=wanted.parent, recipients=tuple(sorted(set(settings.recipients)))
     )
-    state = check_parent(
-        executor.settle(state, session), endpoint=settings.api_url.rstrip("/"), api_login=credentials.api_login
-    )
+    state = check_parent(state, endpoint=settings.api_url.rstrip("/"), api_login=credentials.api_login)
+    state = executor.settle(state, session)
     plan = planning.plan_for(wanted, state, settings)
     terminal.talk(*text.plan(plan))
     executor.raise_if_over(plan)

@@ -1,4 +1,4 @@
-"""Turns SIGINT and SIGTERM into a wish that a run hears between two requests.
+"""Turns SIGINT, SIGTERM and SIGHUP into a wish that a run hears between two requests.
 
 Owns the signal handlers for the length of an apply. Refuses to cut a request
 short: its answer may be the only copy of a credential.
@@ -9,12 +9,17 @@ from __future__ import annotations
 import os
 import select
 import signal
+from contextlib import suppress
 from types import FrameType
 from typing import Final, Self
 
 from provisioner.errors import ExitCode
 
-_EXITS: Final = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+_EXITS: Final = {
+    signal.SIGINT: ExitCode.INTERRUPTED,
+    signal.SIGTERM: ExitCode.TERMINATED,
+    signal.SIGHUP: ExitCode.TERMINATED,  # the terminal was closed
+}
 _SAID: Final = b"\nFinishing the request in flight and saving its answer; then the run ends.\n"
 _STDERR: Final = 2
 
@@ -55,4 +60,6 @@ class Interrupt:
         if self._code is None:
             self._code = _EXITS[signal.Signals(number)]
             os.write(self._wake, b"!")
-            os.write(_STDERR, _SAID)
+            # Whoever reads may be gone; an error raised here would cut the request in flight short.
+            with suppress(OSError):
+                os.write(_STDERR, _SAID)

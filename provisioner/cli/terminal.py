@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Final, Self, TextIO
 
 from provisioner.errors import ProvisionerError
@@ -35,8 +36,12 @@ def lines(these: Iterable[Line]) -> None:
 
 
 def talk(*these: Line | str) -> None:
-    """Write lines to standard error, coloured on a terminal."""
-    _write(sys.stderr, (each if isinstance(each, Line) else Line(each) for each in these))
+    """Write lines to standard error, coloured on a terminal.
+
+    A reader that went away does not end the command: what it does matters more than what it says.
+    """
+    with suppress(OSError):
+        _write(sys.stderr, (each if isinstance(each, Line) else Line(each) for each in these))
 
 
 def warn(message: str) -> None:
@@ -135,18 +140,22 @@ class BarProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.update(self._task, description="")
-        self._bar.stop()
+        with suppress(OSError):
+            self._bar.update(self._task, description="")
+            self._bar.stop()
 
     def started(self, name: str) -> None:
         """Name the account that the run is at."""
-        self._bar.update(self._task, description=text.printable(name))
+        with suppress(OSError):  # the terminal may be gone; the run goes on
+            self._bar.update(self._task, description=text.printable(name))
 
     def finished(self, outcome: Outcome) -> None:
         """Move the bar on."""
         from rich.text import Text
 
-        if outcome.result in _DONE:
+        if outcome.result not in _DONE:
+            return
+        with suppress(OSError):
             self._bar.advance(self._task)
             if outcome.result is not Result.CREATED or outcome.reason:
                 line = text.outcome(outcome)

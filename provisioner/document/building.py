@@ -92,7 +92,8 @@ class _Frame:
 
     def is_known(self) -> bool:
         """Whether the schema has names for what stands here; elsewhere a key may be anything, a secret too."""
-        return bool(self.schema.keys() & {"items", "properties"})
+        known = self.schema.keys() & {"items", "properties"}
+        return bool(known) or isinstance(self.schema.get("additionalProperties"), dict)
 
     def below(self) -> Mapping[str, Any]:
         """Return the schema of the value that comes next; an empty one where none is known."""
@@ -225,7 +226,7 @@ class Builder:
         elif key in frame.value:
             first = frame.marks[4 * list(frame.value).index(key)] + 1
             path = (*self._path(), key) if frame.is_known() else self._path()
-            subject = spelled(path) or "A field"
+            subject = spelled(path) if frame.is_known() else "A field"
             message = f"{subject} stands here for the second time; the first is on line {first}."
             self._problem(mark, path, message, "Keep one of them.")
             frame.key = _Key.DROPPED

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from provisioner.document.building import Builder, Mark, Unreadable
 from provisioner.document.characters import character, decoded
@@ -50,9 +50,9 @@ class Document:
                 at = 2 * list(value).index(str(step))
                 at += 0 if part is Part.KEY and depth == len(steps) else 1
                 value = value[str(step)]
-            elif isinstance(value, list):
+            else:
                 at = int(step)
-                value = value[at]
+                value = cast("list[Value]", value)[at]
             line, column = marks[2 * at], marks[2 * at + 1]
         return Origin(self.file, line + 1, column + 1)
 

@@ -50,13 +50,16 @@ def sources(paths: Sequence[Path]) -> Iterator[Source | Problem]:
 
 def _opened(path: Path) -> Iterator[Path | Problem]:
     """Yield ``path``, or the manifests inside if it is a folder."""
-    if path.suffix.lower() in _SUFFIXES or not path.is_dir():
+    if path.suffix.lower() in _SUFFIXES:
         yield path
         return
     try:
-        inside = sorted(path.iterdir())
+        inside = sorted(path.iterdir()) if path.is_dir() else None
     except OSError as error:
         yield _problem(path, f"The folder cannot be opened: {error.strerror}.", "Ask for the right to read it.")
+        return
+    if inside is None:
+        yield path
         return
     manifests = [each for each in inside if each.suffix.lower() in _SUFFIXES and not each.name.startswith(".")]
     if not manifests:

@@ -7,10 +7,11 @@ Owns addresses, headers and bodies as Octopush documents them. Refuses to judge
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Final
 from urllib.parse import urlsplit
 
 from provisioner import __version__
@@ -18,6 +19,9 @@ from provisioner.model import Attributes, CreateRequest, Credentials, Verdict
 from provisioner.octopush.retry import RetryPolicy
 from provisioner.octopush.transport import Request, Transport
 from provisioner.octopush.verdict import judge
+
+_SHORTEST_TOKEN: Final = 6
+"""A shorter value of a query hides little, and masking it would make holes all over a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,18 @@ class Client:
         }
 
 
-def _tokens(attributes: Attributes) -> tuple[str, ...]:
-    """Return what callback URLs may hide: the query string, and the user-info before the host."""
-    urls = [urlsplit(value) for value in attributes.callbacks.given().values()]
-    return tuple(text for url in urls for text in (url.query, url.netloc.rpartition("@")[0]))
+def _tokens(attributes: Attributes) -> Iterator[str]:
+    """Yield what callback URLs may hide: user-info, query string and its values, fragment."""
+    for value in attributes.callbacks.given().values():
+        try:
+            url = urlsplit(value)
+        except ValueError:
+            yield value  # a placeholder can hold anything
+            continue
+        user_info = url.netloc.rpartition("@")[0]
+        yield from (user_info, url.query, url.fragment)
+        values = (user_info.partition(":")[2], *(each.partition("=")[2] for each in url.query.split("&")))
+        yield from (each for each in values if len(each) >= _SHORTEST_TOKEN)
 
 
 def _json(body: Mapping[str, object]) -> bytes:

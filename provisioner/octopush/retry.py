@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
-from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, stop_after_delay, stop_any
+from tenacity import Future, RetryCallState, Retrying, retry_if_result, stop_after_attempt, stop_after_delay, stop_any
 from tenacity import wait_exponential_jitter as exponential
 from tenacity.stop import stop_base
 
@@ -73,7 +73,6 @@ def _may_retry(verdict: Verdict) -> bool:
 
 
 def _last(state: RetryCallState) -> Verdict:
-    if state.outcome is None:
-        raise AssertionError("tenacity asks only after an attempt")
-    verdict: Verdict = state.outcome.result()
+    outcome = cast("Future", state.outcome)  # tenacity asks only after an attempt
+    verdict: Verdict = outcome.result()
     return verdict

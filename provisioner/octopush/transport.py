@@ -15,9 +15,10 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from http.client import HTTPException, RemoteDisconnected
+from http.client import IncompleteRead, RemoteDisconnected
 from typing import Any, Final
 
 import requests
@@ -67,6 +68,7 @@ class Transport:
 
     timeout: float
     proxy: str | None = field(default=None, repr=False)
+    """For https alone: plain http is for this machine, and through a proxy the key would leave it in clear."""
     ca_file: str | None = None
 
     def exchange(self, request: Request) -> Reply | Failure:
@@ -76,51 +78,35 @@ class Transport:
         watchdog.daemon = True
         watchdog.start()
         try:
-            with self._session(phase) as session:
-                return self._send(session, request)
-        except _ERRORS as error:
+            with closing(_Adapter(phase)) as adapter:
+                return self._send(adapter, phase, request)
+        except Exception as error:  # noqa: BLE001  # how far the request came decides, not what was raised
             reason = self._late() if phase.expired else _describe(error)
             return Failure(phase.sent, reason, certificate=_is_certificate(error))
         finally:
             watchdog.cancel()
             phase.close()
 
-    def _session(self, phase: _Phase) -> requests.Session:
-        session = requests.Session()
-        session.trust_env = False
-        session.headers.clear()
-        session.verify = self.ca_file or True
-        if self.proxy:
-            session.proxies = {"http": self.proxy, "https": self.proxy}
-        adapter = _Adapter(phase)
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
-        return session
-
-    def _send(self, session: requests.Session, request: Request) -> Reply:
-        response = session.request(
-            request.method,
-            request.url,
-            headers={"Accept-Encoding": "identity", **request.headers},
-            data=request.body,
-            timeout=self.timeout,
-            allow_redirects=False,
-            stream=True,
-        )
-        body = bytearray()
-        cut = None
-        try:
-            for piece in _pieces(response.raw):
-                body += piece
-                if len(body) > BODY_CAP:
-                    cut = f"it is larger than {BODY_CAP} bytes"
-                    break
-        except _ERRORS as error:
-            cut = _describe(error)
-        length = response.headers.get("Content-Length", "")
-        if cut is None and length.isdecimal() and len(body) < int(length):
-            cut = f"{len(body)} of {length} bytes arrived"
-        return Reply(response.status_code, response.headers, bytes(body[:BODY_CAP]), cut)
+    def _send(self, adapter: _Adapter, phase: _Phase, request: Request) -> Reply:
+        headers = {"Accept-Encoding": "identity", **request.headers}
+        prepared = requests.Request(request.method, request.url, headers, data=request.body).prepare()
+        proxies = {"https": self.proxy} if self.proxy else None
+        # Without a session nothing knows of .netrc, proxy variables or cookies, and nothing
+        # can follow a redirect: told not to, a session still parses where it points and reads its body.
+        with adapter.send(
+            prepared, stream=True, timeout=self.timeout, verify=self.ca_file or True, proxies=proxies
+        ) as response:
+            body = bytearray()
+            cut = None
+            try:
+                for piece in _pieces(response.raw):
+                    body += piece
+                    if len(body) > BODY_CAP:
+                        cut = f"it is larger than {BODY_CAP} bytes"
+                        break
+            except Exception as error:  # noqa: BLE001  # the status stands, whatever becomes of the body
+                cut = self._late() if phase.expired else _describe(error)
+            return Reply(response.status_code, response.headers, bytes(body[:BODY_CAP]), cut)
 
     def _late(self) -> str:
         return f"no answer within {self.timeout:g} s"
@@ -139,9 +125,10 @@ class _Phase:
     def watch(self, connection: socket.socket) -> None:
         """Keep a second handle to the connection: TLS takes the first one over."""
         with self._lock:
-            self._socket = connection.dup()
             if self.expired:
-                self._socket.shutdown(socket.SHUT_RDWR)
+                connection.close()
+                raise TimeoutError
+            self._socket = connection.dup()
 
     def expire(self) -> None:
         """End the exchange: whatever waits on the connection sees its end."""
@@ -207,9 +194,6 @@ class _Adapter(HTTPAdapter):
         return pool
 
 
-_ERRORS: Final = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError)
-
-
 def _pieces(raw: urllib3.HTTPResponse) -> Iterator[bytes]:
     while piece := raw.read1(BODY_CAP, decode_content=False):
         yield piece
@@ -254,5 +238,5 @@ _WORDS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (TimeoutError, "no answer within the time-out"),
     (urllib3.exceptions.ReadTimeoutError, "no answer within the time-out"),
     (ssl.SSLError, "the TLS connection failed"),
-    (urllib3.exceptions.IncompleteRead, "the answer was cut"),
+    (IncompleteRead, "it ended too early"),
 )

@@ -31,6 +31,7 @@ from provisioner.octopush.transport import Failure, Reply
 
 _RETRIED: Final = frozenset({408, 421, 425, 429})
 _ACCEPTED: Final = 300
+_CODE_LENGTH: Final = 40
 _MESSAGE_LENGTH: Final = 300
 
 # How Octopush refuses the 21st sub-account is not documented; a refusal that speaks
@@ -54,7 +55,13 @@ def judge(outcome: Reply | Failure, *, retry_on_503: bool, now: datetime, hidden
         return NotCreated(f"the API is not available (HTTP {status})", Then.RETRY, _retry_after(outcome, now))
     if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return _judge_refusal(outcome, said, now)
-    what = "sent to another address, which is not followed" if 300 <= status < 400 else "no final answer"  # noqa: PLR2004  # the class of the status
+    match status // 100:
+        case 1:
+            what = "no final answer"
+        case 3:
+            what = "sent to another address, which is not followed"
+        case _:
+            what = "it may have created the account before it failed"
     return InDoubt(f"the API answered HTTP {status}{said}: {what}", _kept(outcome))
 
 
@@ -132,12 +139,17 @@ def _said(reply: Reply, hidden: Sequence[str]) -> str:
     code, message = document.get("code"), document.get("message")
     parts = []
     if isinstance(code, int | str):
-        parts.append(f"code {str(code)[:40]}")
+        parts.append(f"code {_shown(str(code), hidden)[:_CODE_LENGTH]}")
     if isinstance(message, str):
-        for text in filter(None, hidden):
-            message = message.replace(text, MASK)
-        parts.append("".join(c if c.isprintable() else " " for c in message)[:_MESSAGE_LENGTH])
+        parts.append(_shown(message, hidden)[:_MESSAGE_LENGTH])
     return f", {': '.join(parts)}" if parts else ""
+
+
+def _shown(text: str, hidden: Sequence[str]) -> str:
+    """Return ``text`` fit for a terminal and a log; the longest first, as a hidden text may hold another."""
+    for each in sorted(filter(None, hidden), key=len, reverse=True):
+        text = text.replace(each, MASK)
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _retry_after(reply: Reply, now: datetime) -> float | None:
@@ -147,7 +159,7 @@ def _retry_after(reply: Reply, now: datetime) -> float | None:
         return float(text)
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)

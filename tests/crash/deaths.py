@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import select
 import signal
 from enum import Enum
@@ -14,6 +15,13 @@ from urllib.parse import urlsplit
 from provisioner.octopush.transport import Failure, Reply, Request, Transport
 from provisioner.state.disk import Disk
 from tests.conftest import PATIENCE
+
+
+def drawing() -> random.Random:
+    """Return a source of chance whose seed a failed test shows; CRASH_SEED repeats it."""
+    seed = os.environ.get("CRASH_SEED") or str(random.SystemRandom().randrange(10**6))
+    print(f"CRASH_SEED={seed}")  # noqa: T201  # pytest shows it where the test fails
+    return random.Random(seed)  # noqa: S311  # it hides nothing
 
 
 def die() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from functools import partial
 from itertools import count
@@ -19,7 +18,7 @@ from tests.conftest import (
     server_accounts,
 )
 from tests.crash import composition
-from tests.crash.deaths import Moment, MortalDisk, MortalTransport
+from tests.crash.deaths import Moment, MortalDisk, MortalTransport, drawing
 
 KILLED = -9
 RESERVE_STEPS = 4
@@ -55,7 +54,7 @@ def assert_settles(server: SandboxProcess, mine: Project, *, deaths: int = 1) ->
         if name in unknown:
             assert len(created[name]) <= 1
         else:
-            assert settled[name] == "active"
+            assert "active" == settled[name]
             assert_kept(server, mine, name)
 
 
@@ -71,7 +70,7 @@ def test_killed_at_every_step_of_every_save(server: SandboxProcess, project: New
 def test_killed_again_at_every_step_of_the_run_after(server: SandboxProcess, project: NewProject) -> None:
     for step in count(1):
         mine = project(server, FOUR)
-        assert composition.run(mine, transport=MortalTransport(3, Moment.ANSWERED)) == KILLED
+        assert KILLED == composition.run(mine, transport=MortalTransport(3, Moment.ANSWERED))
         if composition.run(mine, disk=MortalDisk(step)) != KILLED:
             break
         assert_settles(server, mine, deaths=2)
@@ -83,14 +82,14 @@ def test_killed_again_at_every_step_of_the_run_after(server: SandboxProcess, pro
 def test_killed_at_every_request(server: SandboxProcess, project: NewProject, moment: Moment) -> None:
     for request, name in enumerate(FOUR, start=1):
         mine = project(server, FOUR)
-        assert composition.run(mine, transport=MortalTransport(request, moment)) == KILLED
+        assert KILLED == composition.run(mine, transport=MortalTransport(request, moment))
         assert_settles(server, mine)
-        assert mine.statuses()[name] == "unknown"
+        assert "unknown" == mine.statuses()[name]
         assert len(server_accounts(server, mine)[name]) == (0 if moment is Moment.BEFORE else 1)
 
 
 def test_killed_at_a_sample_of_the_steps_of_twenty_accounts(server: SandboxProcess, project: NewProject) -> None:
-    drawn = drawing("CRASH_SEED")
+    drawn = drawing()
     last = RESERVE_STEPS + 2 * SAVE_STEPS * len(TWENTY)
     disks = [partial(composition.run, disk=MortalDisk(step)) for step in drawn.sample(range(1, last + 1), 8)]
     requests = [
@@ -99,5 +98,5 @@ def test_killed_at_a_sample_of_the_steps_of_twenty_accounts(server: SandboxProce
     ]
     for run in (*disks, *requests):
         mine = project(server, TWENTY)
-        assert run(mine) == KILLED
+        assert KILLED == run(mine)
         assert_settles(server, mine)

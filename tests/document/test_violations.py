@@ -30,7 +30,7 @@ def test_a_good_value_has_none() -> None:
 @pytest.mark.parametrize(
     ("value", "predicate", "hint"),
     [
-        (True, "must be text, not true or false", "Write one text; put it in quotes if it holds a colon, a bracket or a brace."),
+        (True, "must be text, not true or false", "Write one text; put it in quotes if"),
         (1, "must be text, not a number", "Write one text"),
         (1.5, "must be text, not a number", "Write one text"),
         ([], "must be text, not a list", "Write one text"),
@@ -40,7 +40,7 @@ def test_a_good_value_has_none() -> None:
         ("x" * 256, "is too long: 256 characters, where 255 are possible", "Shorten it."),
         (" x", "begins or ends with a space", "Delete the space."),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_text(value: Value, predicate: str, hint: str) -> None:
     found = only(manifest(company_name=value))
     assert found.path == ("accounts", 0, "company_name")
@@ -62,6 +62,11 @@ def test_a_missing_field() -> None:
     first, last = violations({"version": 1, "accounts": [account]}, "manifest.v1", CHECKS)
     assert first == Violation(("accounts", 0, "first_name"), Part.MISSING, "is missing", "Add first_name.")
     assert last.path == ("accounts", 0, "last_name")
+
+
+def test_only_what_is_missing_is_named() -> None:
+    assert only({"accounts": [ACCOUNT]}).path == ("version",)
+    assert only({"version": 1}).path == ("accounts",)
 
 
 def test_defaults_supply_what_an_account_lacks() -> None:

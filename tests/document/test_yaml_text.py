@@ -40,7 +40,23 @@ def refused(text: str | bytes) -> tuple[str, int | None, int | None]:
 
 @pytest.mark.parametrize(
     "text",
-    ["no", "0123", "12:30:00", "1e5", "2020-01-01", "true", "0x1F", "1_000", ".5", "+33", "NaN", "1.0", "=", "Nil", "-1"],
+    [
+        "no",
+        "0123",
+        "12:30:00",
+        "1e5",
+        "2020-01-01",
+        "true",
+        "0x1F",
+        "1_000",
+        ".5",
+        "+33",
+        "NaN",
+        "1.0",
+        "=",
+        "Nil",
+        "-1",
+    ],
 )
 def test_a_plain_text_stays_what_was_typed(text: str) -> None:
     assert value(f"parent: {text}") == {"parent": text}
@@ -49,7 +65,9 @@ def test_a_plain_text_stays_what_was_typed(text: str) -> None:
 def test_numbers_and_booleans_are_made_where_the_schema_asks_for_one() -> None:
     assert value("version: 1") == {"version": 1}
     assert value("version: -12") == {"version": -12}
-    settings = "{limit: 3, timeout: 2.5, attempts: 2.5, retry_budget: 10, keep_going: TRUE, retry_on_503: yes, state: 1}"
+    settings = (
+        "{limit: 3, timeout: 2.5, attempts: 2.5, retry_budget: 10, keep_going: TRUE, retry_on_503: yes, state: 1}"
+    )
     assert value(settings, "config.v1") == {
         "limit": 3,
         "timeout": 2.5,
@@ -213,11 +231,13 @@ def test_a_repeated_field_names_both_lines() -> None:
 
 def test_a_repeated_field_where_none_is_known_is_not_named() -> None:
     (problem,) = parsed("parent: {SECRET: 1, SECRET: 2}").problems
-    assert (problem.path, problem.message.split(";")[0]) == ("parent", "parent stands here for the second time")
+    assert (problem.path, problem.message.split(";")[0]) == ("parent", "A field stands here for the second time")
     (problem,) = parsed("x: {y: [{SECRET: 1, SECRET: 2}]}").problems
     assert "SECRET" not in str(problem)
     (problem,) = parsed("{'?t=SECRET': 1, '?t=SECRET': 2}").problems
     assert "SECRET" not in str(problem)
+    (problem,) = parsed("parents: {acme: {}, acme: {}}", "config.v1").problems
+    assert problem.message == "parents.acme stands here for the second time; the first is on line 1."
     (problem,) = parsed("parent: {SECRET: !x 1}").problems
     assert (problem.path, "SECRET" in str(problem)) == ("parent", False)
 

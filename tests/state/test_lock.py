@@ -203,9 +203,8 @@ def hold_on_a_full_disk(folder: Path) -> None:
     path = folder / "state.json.lock"
     path.touch()
     fill(folder)
-    with held(path, ADA, timeout=0, sleep=never):
-        with pytest.raises(StateLocked), held(path, BOB, timeout=0, sleep=never):
-            pass
+    with held(path, ADA, timeout=0, sleep=never), pytest.raises(StateLocked), held(path, BOB, timeout=0, sleep=never):
+        pass
 
 
 @needs_mounts

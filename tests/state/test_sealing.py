@@ -121,7 +121,9 @@ def test_an_answer_is_kept_as_the_text_that_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    "sealed", [SEALED, SEALED[:200], SEALED.replace("\n", "\n!", 3), "", "é", SEALED.replace("BEGIN", "BEGÏN")]
+    "sealed",
+    [SEALED, SEALED[:200], SEALED.replace("\n", "\n!", 3), "", "é", SEALED.replace("BEGIN", "BEGÏN")],
+    ids=["whole", "cut", "damaged", "empty", "not ASCII", "no armour"],
 )
 def test_what_the_identity_does_not_open_is_refused(sealed: str) -> None:
     with pytest.raises(IdentityRejected) as caught:
@@ -207,7 +209,9 @@ def test_without_a_recipient_nothing_is_sealed() -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", [RECIPIENT[:-1], RECIPIENT[:-1] + "b" * 2, "age1", f"{RECIPIENT} ", "ssh-ed25519 AAAA"]
+    "typed",
+    [RECIPIENT[:-1], RECIPIENT[:-1] + "b" * 2, "age1", f"{RECIPIENT} ", "ssh-ed25519 AAAA"],
+    ids=["short", "long", "prefix", "space", "ssh"],
 )
 def test_a_mistyped_recipient_is_shown(typed: str) -> None:
     with pytest.raises(SettingInvalid) as caught:
@@ -216,7 +220,11 @@ def test_a_mistyped_recipient_is_shown(typed: str) -> None:
     assert "age1… text" in caught.value.hint
 
 
-@pytest.mark.parametrize("typed", ["", API_KEY, f" {RECIPIENT}", "\udcff", "AGE-PLUGIN-YUBIKEY-1QQQQ"])
+@pytest.mark.parametrize(
+    "typed",
+    ["", API_KEY, f" {RECIPIENT}", "\udcff", "AGE-PLUGIN-YUBIKEY-1QQQQ"],
+    ids=["empty", "another secret", "space before", "half a character", "plugin"],
+)
 def test_what_is_nothing_like_a_recipient_is_not_repeated(typed: str) -> None:
     with pytest.raises(SettingInvalid) as caught:
         AgeSealer([typed])
@@ -232,6 +240,7 @@ def test_what_is_nothing_like_a_recipient_is_not_repeated(typed: str) -> None:
         f"age1 {IDENTITY.reveal()}",
         "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk=\n",
     ],
+    ids=["identity", "lower case", "quoted", "both", "ssh"],
 )
 def test_an_identity_among_the_recipients_is_told_and_not_repeated(typed: str) -> None:
     with pytest.raises(SettingInvalid) as caught:
@@ -250,7 +259,7 @@ def test_an_identity_file_is_read_as_age_reads_it(end: str) -> None:
     assert [RECIPIENT, OTHER_RECIPIENT] == [recipient_of(each, "it") for each in found]
 
 
-@pytest.mark.parametrize("text", ["", "\n\n", f"# {RECIPIENT}\n"])
+@pytest.mark.parametrize("text", ["", "\n\n", f"# {RECIPIENT}\n"], ids=["empty", "blank", "comments"])
 def test_a_file_without_an_identity_is_refused_by_its_name(text: str) -> None:
     with pytest.raises(SettingInvalid) as caught:
         parse_identities(Secret(text), "keys/identity.txt")
@@ -267,6 +276,7 @@ def test_a_file_without_an_identity_is_refused_by_its_name(text: str) -> None:
         f"{IDENTITY.reveal()}\udcff",
         f"-----BEGIN OPENSSH PRIVATE KEY-----\n{API_KEY}\n-----END OPENSSH PRIVATE KEY-----\n",
     ],
+    ids=["short", "second of two", "recipient", "password", "half a character", "ssh"],
 )
 def test_a_malformed_identity_is_refused_by_its_place_and_not_repeated(text: str) -> None:
     with pytest.raises(SettingInvalid) as caught:

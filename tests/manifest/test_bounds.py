@@ -1,0 +1,85 @@
+"""Bounds: what is made to exhaust the loader is refused within hard limits of memory and time."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+# Loads the file in a process that may not have more than a gigabyte of address space or
+# ten seconds, and tells what it took. libyaml and the interpreter need a part of it.
+SCRIPT = """
+import json, resource, sys
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_AS, (2 ** 30, 2 ** 30))
+resource.setrlimit(resource.RLIMIT_CPU, (10, 10))
+from provisioner.manifest import load
+before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+loaded = load([Path(sys.argv[1])])
+seconds = resource.getrusage(resource.RUSAGE_SELF).ru_utime - before
+# Not ru_maxrss, in which a process begins with what its parent had.
+status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+print(json.dumps({
+    "seconds": seconds, "megabytes": int(status["VmHWM"].split()[0]) / 1024,
+    "accounts": sum(len(each.accounts) for each in loaded.manifests),
+    "messages": [each.message for each in loaded.problems[:3]],
+}))
+"""
+
+
+def loaded(path: Path, *, script: str = SCRIPT) -> dict[str, object]:
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, check=True, text=True)
+    return dict(json.loads(done.stdout))
+
+
+def laughs() -> str:
+    text = "version: 1\na0: &a0 [x,x,x,x,x,x,x,x,x]\n"
+    return text + "".join(f"a{n + 1}: &a{n + 1} [{','.join([f'*a{n}'] * 9)}]\n" for n in range(60))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (laughs, "By references, this file repeats"),
+        (lambda: "a: &a [" + "x," * 1000 + "]\nb: [" + "*a," * 3_000_000 + "]", "By references, this file repeats"),
+        (lambda: f"a: &a '{'x' * 4_000_000}'\nb: [" + "*a," * 1_000_000 + "]", "By references, this file repeats"),
+        (lambda: "[" * 5_000_000, "Something is nested here"),
+        (lambda: "{a: " * 2_000_000, "Something is nested here"),
+        (lambda: "- " * 4_000_000, "Something is nested here"),
+        (lambda: "? " * 4_000_000, "Something is nested here"),
+        (lambda: "x" * 10_000_001, "The file is over 10 MB."),
+        (lambda: "".join(f"k{n}: 1\n" for n in range(500_000)), "There are more than 1,000 fields here."),
+    ],
+    ids=["laughs", "quadratic", "long", "brackets", "braces", "dashes", "questions", "large", "fields"],
+)
+def test_a_bomb_is_refused_at_once(tmp_path: Path, make: Callable[[], str], message: str) -> None:
+    path = tmp_path / "bomb.yaml"
+    path.write_text(make())
+    found = loaded(path)
+    assert str(found["messages"]).find(message) > 0
+    assert float(str(found["seconds"])) < 1
+    assert float(str(found["megabytes"])) < 200
+
+
+def test_many_accounts_in_yaml_fit(tmp_path: Path) -> None:
+    path = tmp_path / "many.yaml"
+    accounts = "".join(
+        f"- name: a-{n}\n  first_name: F{n}\n  last_name: L{n}\n  callbacks:\n"
+        f"    callback_url_for_visits: https://example.com/{n}\n    email_for_inbounds: a{n}@example.com\n"
+        for n in range(5_000)
+    )
+    path.write_text(f"version: 1\naccounts:\n{accounts}")
+    found = loaded(path)
+    assert (found["accounts"], found["messages"]) == (5_000, [])
+    assert float(str(found["megabytes"])) < 150
+
+
+def test_many_rows_fit(tmp_path: Path) -> None:
+    path = tmp_path / "many.csv"
+    path.write_text("name,first_name,last_name\n" + "".join(f"a-{n},F{n},L{n}\n" for n in range(20_000)))
+    # pandas and its libraries reserve more address space than they ever use.
+    found = loaded(path, script=SCRIPT.replace("2 ** 30", "2 ** 33").replace("(10, 10)", "(60, 60)"))
+    assert (found["accounts"], found["messages"]) == (20_000, [])
+    assert float(str(found["megabytes"])) < 300

@@ -1,0 +1,208 @@
+"""Loading: several files, several parents, and names that are used once."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioner.errors import ManifestInvalid
+from provisioner.manifest import Loaded, load
+from provisioner.model import Attributes, Callbacks, DesiredAccount, Origin, Secret, Severity
+
+ROOT = Path(__file__).parents[2]
+
+
+def table(path: Path, *names: str) -> Path:
+    path.write_text("name,first_name,last_name\n" + "".join(f"{name},a,b\n" for name in names))
+    return path
+
+
+def manifest(path: Path, *names: str, parent: str | None = None) -> Path:
+    accounts = "".join(f"- {{name: {name}, first_name: a, last_name: b}}\n" for name in names)
+    path.write_text(f"version: 1\n{f'parent: {parent}{chr(10)}' if parent else ''}accounts:\n{accounts}")
+    return path
+
+
+def names(loaded: Loaded) -> dict[str, list[str]]:
+    return {each.parent: [account.name for account in each.accounts] for each in loaded.require()}
+
+
+def test_an_account_arrives_whole(tmp_path: Path) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text(
+        "version: 1\naccounts:\n- name: paris\n"
+        "  first_name: Leonardo\n  last_name: Da Vinci\n  company_name: Italy\n"
+        "  password: ${env:P}\n  callbacks: {email_for_inbounds: a@b.co}\n"
+        "- {name: nice, first_name: no, last_name: 01}\n"
+    )
+    (found,) = load([path]).require()
+    assert found.parent == "default"
+    assert found.accounts == (
+        DesiredAccount("nice", Attributes("no", "01"), None, Origin(str(path), 9, 3)),
+        DesiredAccount(
+            "paris",
+            Attributes("Leonardo", "Da Vinci", "Italy", Callbacks(email_for_inbounds="a@b.co")),
+            Secret("${env:P}"),
+            Origin(str(path), 3, 3),
+        ),
+    )
+
+
+def test_both_formats_say_the_same(tmp_path: Path) -> None:
+    (one,) = load([manifest(tmp_path / "a.yaml", "x", "y")]).require()
+    (two,) = load([table(tmp_path / "a.csv", "y", "x")]).require()
+    assert [(each.name, each.attributes) for each in one.accounts] == [
+        (each.name, each.attributes) for each in two.accounts
+    ]
+    assert two.accounts[0].origin == Origin(str(tmp_path / "a.csv"), 3, row=2)
+
+
+def test_files_are_merged_by_parent(tmp_path: Path) -> None:
+    paths = [
+        manifest(tmp_path / "a.yaml", "x", parent="zeta"),
+        manifest(tmp_path / "b.yaml", "z", "a"),
+        table(tmp_path / "c.csv", "m"),
+        manifest(tmp_path / "d.yml", "y", parent="zeta"),
+        table(tmp_path / "e.tsv", "n"),
+    ]
+    assert names(load(paths)) == {"default": ["a", "m", "n", "z"], "zeta": ["x", "y"]}
+    assert names(load(paths, parent="zeta")) == {"zeta": ["a", "m", "n", "x", "y", "z"]}
+    assert names(load([tmp_path])) == names(load(list(reversed(paths))))
+
+
+@given(st.permutations(["a", "b", "c-1", "d"]), st.integers(0, 4))
+def test_the_order_of_rows_and_files_means_nothing(order: list[str], at: int) -> None:
+    with TemporaryDirectory() as name:
+        split = [table(Path(name, "x.csv"), *order[:at]), table(Path(name, "y.csv"), *order[at:])]
+        full = [path for path, some in zip(split, (order[:at], order[at:]), strict=True) if some]
+        assert names(load(full)) == names(load(full[::-1])) == {"default": ["a", "b", "c-1", "d"]}
+
+
+def test_a_name_is_used_once_in_a_file(tmp_path: Path) -> None:
+    path = manifest(tmp_path / "a.yaml", "x", "y", "x")
+    (problem,) = load([path]).errors
+    assert problem.message == 'The name "x" is used already: line 3.'
+    assert (problem.origin, problem.path) == (Origin(str(path), 5, 10), "accounts[2].name")
+
+
+def test_a_name_is_used_once_across_files(tmp_path: Path) -> None:
+    one, two = table(tmp_path / "a.csv", "w", "x"), manifest(tmp_path / "b.yaml", "x")
+    (problem,) = load([one, two]).errors
+    assert problem.message == f'The name "x" is used already: {one}, line 3, row 2.'
+    assert problem.origin == Origin(str(two), 3, 10)
+    (problem,) = load([two, one]).errors
+    assert problem.message == f'The name "x" is used already: {two}, line 3.'
+    assert (problem.origin, problem.path) == (Origin(str(one), 3, row=2), "name")
+
+
+def test_a_name_may_be_used_by_each_parent(tmp_path: Path) -> None:
+    paths = [manifest(tmp_path / "a.yaml", "x"), manifest(tmp_path / "b.yaml", "x", parent="acme")]
+    assert names(load(paths)) == {"default": ["x"], "acme": ["x"]}
+    (problem,) = load(paths, parent="acme").errors
+    assert "is used already" in problem.message
+
+
+def test_capitals_do_not_make_another_name(tmp_path: Path) -> None:
+    found = load([table(tmp_path / "a.csv", "paris", "Paris", "paris", "PARIS")]).errors
+    assert [(each.message, each.origin.row) for each in found if "capitals" in each.message] == [
+        ('The name "Paris" differs only in capitals from one that is used already: line 2, row 1.', 2),
+        ('The name "PARIS" differs only in capitals from one that is used already: line 2, row 1.', 4),
+    ]
+    assert [each.message for each in found if each.origin.row == 3] == [
+        'The name "paris" is used already: line 2, row 1.'
+    ]
+
+
+def test_a_repeated_name_that_may_be_a_secret_is_not_shown(tmp_path: Path) -> None:
+    found = load([table(tmp_path / "a.csv", "https://x/?t=SECRET", "https://x/?t=SECRET")]).errors
+    assert all("SECRET" not in each.message for each in found)
+    assert found[-1].message == "The name here is used already: line 2, row 1."
+
+
+def test_accounts_without_a_good_name_are_not_compared(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("version: 1\naccounts:\n" + "- {name: [x], first_name: a, last_name: b}\n" * 2)
+    assert [each.path for each in load([path]).errors] == ["accounts[0].name", "accounts[1].name"]
+    path.write_text("version: 1\naccounts:\n" + "- {name: '', first_name: a, last_name: b}\n" * 2)
+    assert [each.message for each in load([path]).errors] == [
+        "accounts[0].name is empty.",
+        "accounts[1].name is empty.",
+    ]
+
+
+def test_every_file_is_told_of_in_the_order_given(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("x: 1\n")
+    good = manifest(tmp_path / "good.yaml", "x")
+    loaded = load([tmp_path / "none.csv", bad, good, table(tmp_path / "b.csv", "Y")])
+    told = [Path(each.origin.file).name for each in loaded.problems]
+    assert told == ["none.csv", "bad.yaml", "bad.yaml", "bad.yaml", "b.csv"]
+    assert loaded.manifests == ()
+    with pytest.raises(ManifestInvalid, match="5 problems in the manifest"):
+        loaded.require()
+
+
+def test_problems_of_a_file_stand_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("name,first_name,last_name,password\nx,a,b,c\nx,a,b,\nshort\n,a,b,\n")
+    loaded = load([path])
+    assert [each.origin.line for each in loaded.problems] == [2, 3, 4, 5]
+    assert [each.origin.line for each in loaded.errors] == [3, 4, 5]
+    assert [each.origin.line for each in loaded.warnings] == [2]
+
+
+def test_warnings_and_notes_do_not_refuse(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("name,first_name,last_name,password\nx,Zoé,b,c\n".encode("cp1252"))
+    loaded = load([path])
+    assert [each.severity for each in loaded.warnings] == [Severity.NOTE, Severity.WARNING]
+    assert loaded.errors == ()
+    assert names(loaded) == {"default": ["x"]}
+    assert loaded.manifests[0].accounts[0].password == Secret("c")
+
+
+def test_one_problem_is_singular(tmp_path: Path) -> None:
+    with pytest.raises(ManifestInvalid, match="1 problem in the manifest"):
+        load([tmp_path / "none.yaml"]).require()
+
+
+def test_no_path_means_nothing_asked() -> None:
+    assert load([]) == Loaded((), ())
+
+
+def test_no_secret_is_in_any_problem_or_its_repr(tmp_path: Path) -> None:
+    header = ["name", "first_name", "last_name", "password", "callback_url_for_visits", "extra?SECRET"]
+    path = tmp_path / "a.csv"
+    with path.open("w", newline="") as stream:
+        csv.writer(stream).writerows([header, ["x", "a", "b", "SECRET\u200b", "http://u:SECRET@h/?SECRET ", "SECRET"]])
+    yaml = tmp_path / "a.yaml"
+    yaml.write_text(
+        "version: 1\naccounts:\n- name: x\n  password: !SECRET {SECRET: SECRET}\n  '?SECRET': SECRET\n"
+        "  callbacks: {callback_url_for_visits: 'http://h?SECRET ', email_for_inbounds: SECRET}\n"
+        "  first_name: *SECRET\n"
+    )
+    assert "SECRET" not in repr(load([path, yaml]))
+
+
+def test_the_examples_are_valid_and_fit_a_parent() -> None:
+    loaded = load([ROOT / "manifests"])
+    assert loaded.problems == ()
+    (found,) = loaded.manifests
+    assert 5 <= len(found.accounts) <= 20
+    assert names(load([ROOT / "manifests" / "example.yaml", ROOT / "manifests" / "example.csv"])) == names(loaded)
+    first = (ROOT / "manifests" / "example.yaml").read_text().splitlines()[0]
+    assert first == "# yaml-language-server: $schema=../schemas/manifest.v1.schema.json"
+
+
+def test_pandas_is_imported_for_a_table_alone() -> None:
+    script = (
+        "import sys; from pathlib import Path; from provisioner.manifest import load\n"
+        "load([Path('manifests/example.yaml')]).require(); assert 'pandas' not in sys.modules\n"
+        "load([Path('manifests/example.csv')]).require(); assert 'pandas' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)

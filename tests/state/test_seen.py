@@ -1,0 +1,141 @@
+"""What this machine remembers of the states that it has seen."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from provisioner.errors import ExitCode, StateForeign, StateRolledBack
+from provisioner.state.seen import Seen
+from tests.state import LATER, STATE
+
+HERE = "/project/state/default.json"
+THERE = "/clone/state/default.json"
+OTHER = replace(STATE, lineage="../lineage/2", serial=0)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "home" / "seen"
+
+
+@pytest.fixture
+def seen(folder: Path) -> Seen:
+    return Seen(folder)
+
+
+@pytest.mark.parametrize("state", [STATE, None])
+def test_what_was_never_seen_is_believed(seen: Seen, folder: Path, state: object) -> None:
+    seen.check(HERE, STATE if state else None)
+    assert not folder.exists()
+
+
+def test_what_was_seen_may_stay_and_may_grow(seen: Seen) -> None:
+    seen.note(HERE, STATE)
+    seen.check(HERE, STATE)
+    seen.check(HERE, LATER)
+
+
+@pytest.mark.parametrize("address", [HERE, THERE])
+def test_an_older_state_is_refused_wherever_it_turns_up(seen: Seen, address: str) -> None:
+    seen.note(HERE, LATER)
+    with pytest.raises(StateRolledBack) as caught:
+        seen.check(address, STATE)
+    assert f"{address} has serial 3; this machine has already seen 4." == caught.value.message
+    assert "--accept-state" in caught.value.hint
+    assert ExitCode.STATE_UNUSABLE == caught.value.exit_code
+
+
+def test_another_lineage_in_the_same_place_is_refused(seen: Seen) -> None:
+    seen.note(HERE, STATE)
+    with pytest.raises(StateForeign) as caught:
+        seen.check(HERE, OTHER)
+    assert f"{HERE} has lineage ../lineage/2; this machine has seen lineage-1 there." == caught.value.message
+    assert "--accept-state" in caught.value.hint
+
+
+def test_another_lineage_in_another_place_is_another_state(seen: Seen) -> None:
+    seen.note(HERE, LATER)
+    seen.note(THERE, OTHER)
+    seen.check(HERE, LATER)
+    seen.check(THERE, OTHER)
+
+
+def test_a_state_that_is_gone_is_noticed_where_it_was(seen: Seen) -> None:
+    seen.note(HERE, STATE)
+    seen.check(THERE, None)
+    with pytest.raises(StateRolledBack) as caught:
+        seen.check(HERE, None)
+    assert f"There is no state at {HERE}; this machine has seen one there." == caught.value.message
+
+
+def test_what_a_person_accepts_is_believed_from_then_on(seen: Seen) -> None:
+    seen.note(HERE, LATER)
+    seen.note(HERE, STATE)
+    seen.check(HERE, STATE)
+    seen.forget(HERE)
+    seen.check(HERE, None)
+    seen.check(HERE, OTHER)
+    seen.forget(HERE)
+
+
+def test_a_mark_names_nothing_and_is_its_owners_alone(seen: Seen, folder: Path) -> None:
+    seen.note(HERE, OTHER)
+    marks = list(folder.iterdir())
+    assert ["address-", "lineage-"] == sorted(each.name[:8] for each in marks)
+    assert [0o600, 0o600] == [stat.S_IMODE(each.stat().st_mode) for each in marks]
+    assert 0o700 == stat.S_IMODE(folder.stat().st_mode)
+
+
+def inodes(folder: Path) -> dict[str, int]:
+    return {each.name[:7]: each.stat().st_ino for each in folder.iterdir()}
+
+
+def test_only_what_changed_is_written(seen: Seen, folder: Path) -> None:
+    seen.note(HERE, STATE)
+    first = inodes(folder)
+    seen.note(HERE, STATE)
+    assert first == inodes(folder)
+    seen.note(HERE, LATER)
+    second = inodes(folder)
+    assert (first["address"], True) == (second["address"], first["lineage"] != second["lineage"])
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"", b"\xff", b"{", b"[]", b"1", b"{}", b'{"serial": "9"}', b'{"serial": null}', b"[" * 100_000]
+)
+def test_a_damaged_mark_proves_nothing_and_is_written_anew(seen: Seen, folder: Path, garbage: bytes) -> None:
+    seen.note(HERE, LATER)
+    for mark in folder.iterdir():
+        mark.write_bytes(garbage)
+    seen.check(HERE, STATE)
+    seen.check(HERE, None)
+    seen.note(HERE, LATER)
+    with pytest.raises(StateRolledBack):
+        seen.check(HERE, STATE)
+
+
+def below_a_file(folder: Path) -> None:
+    folder.parent.write_text("HOME=/dev/null is a habit of containers")
+
+
+def marks_are_folders(folder: Path) -> None:
+    Seen(folder).note(HERE, STATE)
+    for mark in list(folder.iterdir()):
+        mark.unlink()
+        mark.mkdir()
+
+
+@pytest.mark.parametrize("make", [below_a_file, marks_are_folders])
+def test_a_home_that_is_not_there_is_told_by_noting_alone(
+    seen: Seen, folder: Path, make: Callable[[Path], None]
+) -> None:
+    make(folder)
+    seen.check(HERE, STATE)
+    seen.check(HERE, None)
+    with pytest.raises(OSError, match=r"Not a directory|Is a directory|File exists"):
+        seen.note(HERE, STATE)

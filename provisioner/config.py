@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ipaddress
 import math
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,6 +167,8 @@ def identity(settings: Settings, environ: Mapping[str, str], default: Path) -> t
 
 def _identity_from_command(command: str) -> Secret:
     """Run a password manager or key service; what it prints on standard error is for the person."""
+    import subprocess  # noqa: PLC0415  # only who opens what is sealed needs it
+
     try:
         done = subprocess.run(  # noqa: S602  # the person's own command line, from their own environment
             command, shell=True, check=True, stdout=subprocess.PIPE, timeout=_IDENTITY_SECONDS

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, assert_never
 
-from provisioner.errors import ExitCode, OverLimit, StateConflict, StateError
+from provisioner.errors import ExitCode, StateConflict, StateError
 from provisioner.model import (
     Abandoned,
     Active,
@@ -40,6 +40,7 @@ from provisioner.model import (
     Unmanaged,
     Update,
     Verdict,
+    raise_if_over,
 )
 
 
@@ -122,18 +123,6 @@ def apply(  # noqa: PLR0913  # the four that make a run, and the two that bound 
     for change in plan.changes:
         run.carry_out(change)
     return Report(plan.parent, tuple(run.outcomes), run.stop)
-
-
-def raise_if_over(plan: Plan) -> None:
-    """Refuse a plan that does not fit into the parent's slots; raises OverLimit."""
-    if plan.over:
-        slots = plan.slots
-        free = max(0, slots.limit - slots.reserved - slots.used)
-        raise OverLimit(
-            f"{slots.planned} accounts are to be created and {free} of {slots.limit} slots are free;"
-            f" these do not fit: {', '.join(plan.over)}.",
-            hint="Take accounts out of the manifest, or set `limit` if Octopush has raised yours. Nothing was sent.",
-        )
 
 
 def settle(state: State, journal: Journal) -> State:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
-from provisioner.errors import ExitCode
+from provisioner.errors import ExitCode, OverLimit
 
 DEFAULT_PARENT: Final = "default"
 MASK: Final = "***"
@@ -414,6 +414,18 @@ class Plan:
     def updates(self) -> tuple[Update, ...]:
         """The accounts to change."""
         return tuple(each for each in self.changes if isinstance(each, Update))
+
+
+def raise_if_over(plan: Plan) -> None:
+    """Refuse a plan that does not fit into the parent's slots; raises OverLimit."""
+    if plan.over:
+        slots = plan.slots
+        free = max(0, slots.limit - slots.reserved - slots.used)
+        raise OverLimit(
+            f"{slots.planned} accounts are to be created and {free} of {slots.limit} slots are free;"
+            f" these do not fit: {', '.join(plan.over)}.",
+            hint="Take accounts out of the manifest, or set `limit` if Octopush has raised yours. Nothing was sent.",
+        )
 
 
 # ── What the API said: the verdict on one create ─────────────────────────────

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from provisioner import config, executor
-from provisioner.cli import terminal, wiring
+from provisioner.cli import holding, terminal, wiring
 from provisioner.cli.wiring import Options
 from provisioner.errors import CommandInvalid, ExitCode, StateConflict
 from provisioner.model import Active, SealedContent, State
@@ -79,7 +79,7 @@ def resolve(options: Options) -> int:
             hint="Look in Octopush's dashboard first: --not-created frees the slot, and the next apply creates it.",
         )
     settings = wiring.settings(options)
-    with wiring.held(settings, options["parent"]) as session:
+    with holding.held(settings, options["parent"]) as session:
         state = _existing(session.state, options["parent"])
         after = executor.resolve(state, name, abandon=decision == "abandon")
         question = {
@@ -106,7 +106,7 @@ def recover(options: Options) -> int:
                 f"There is no rescued outcome in {options['log'].name}.",
                 hint=f"It is a line that holds {rescue.MARK}, as the run printed it.",
             )
-    with wiring.held(settings, parent, accept=options["accept_state"]) as session:
+    with holding.held(settings, parent, accept=options["accept_state"]) as session:
         session.put_back(entries)
         state = session.state
     for entry in entries:

@@ -14,17 +14,31 @@ from typing import Final
 
 import click
 
-from provisioner import config, executor, manifest
-from provisioner.cli import planning, terminal, wiring
+from provisioner import config, executor
+from provisioner.cli import holding, planning, terminal, wiring
 from provisioner.cli.interrupt import Interrupt
+from provisioner.cli.progress import progress as progressing
 from provisioner.cli.wiring import Options
 from provisioner.config import Settings
 from provisioner.errors import CommandInvalid
-from provisioner.model import CreateRequest, Credentials, Manifest, Plan, Report, Secret, State, Stop, exit_code
+from provisioner.manifest.expansion import requests
+from provisioner.model import (
+    CreateRequest,
+    Credentials,
+    Manifest,
+    Plan,
+    Report,
+    Secret,
+    State,
+    Stop,
+    exit_code,
+    raise_if_over,
+)
 from provisioner.octopush.client import Client
 from provisioner.octopush.retry import RetryPolicy
 from provisioner.octopush.transport import Transport
-from provisioner.render import documents, text
+from provisioner.render import report as faces
+from provisioner.render import text
 from provisioner.state.sealing import AgeSealer
 from provisioner.state.session import Session, check_parent
 
@@ -59,10 +73,10 @@ def apply(options: Options) -> int:
             click.confirm(f"Create {creates} sub-account{'' if creates == 1 else 's'}?", abort=True, err=True)
         reports = _carried_out(jobs, settings, sealer)
     if options["output"] == "json":
-        terminal.document(documents.reports(reports))
+        terminal.document(faces.document(reports))
     else:
         for report in reports:
-            terminal.lines(text.report(report))
+            terminal.lines(faces.text(report))
     return exit_code(reports)
 
 
@@ -83,7 +97,7 @@ def _prepared(held: ExitStack, wanted: Manifest, settings: Settings) -> _Job:
     """Hold the parent's state and make ready all that its creates need; nothing is sent."""
     parent = settings.parent(wanted.parent)
     credentials = config.credentials(parent, os.environ, settings.base)
-    session = held.enter_context(wiring.held(settings, wanted.parent))
+    session = held.enter_context(holding.held(settings, wanted.parent))
     state = session.state or State(
         lineage=str(uuid.uuid4()), parent=wanted.parent, recipients=tuple(sorted(set(settings.recipients)))
     )
@@ -91,9 +105,9 @@ def _prepared(held: ExitStack, wanted: Manifest, settings: Settings) -> _Job:
     state = executor.settle(state, session)
     plan = planning.plan_for(wanted, state, settings)
     terminal.talk(*text.plan(plan))
-    executor.raise_if_over(plan)
-    requests = manifest.requests(plan.creates, os.environ, new_password)
-    return _Job(session, state, plan, credentials, requests)
+    raise_if_over(plan)
+    to_send = requests(plan.creates, os.environ, new_password)
+    return _Job(session, state, plan, credentials, to_send)
 
 
 def _carried_out(jobs: list[_Job], settings: Settings, sealer: AgeSealer) -> list[Report]:
@@ -103,16 +117,16 @@ def _carried_out(jobs: list[_Job], settings: Settings, sealer: AgeSealer) -> lis
     total = sum(len(job.plan.creates) + len(job.plan.updates) for job in jobs)
     reports: list[Report] = []
     stop: Stop | None = None
-    with Interrupt() as interrupt, terminal.progress(total) as progress:
+    with Interrupt() as interrupt, progressing(total) as progress:
         for job in jobs:
             ports = executor.Ports(
                 api=_client(job.credentials, settings, interrupt),
                 journal=job.session,
                 sealer=sealer,
                 progress=progress,
-                now=wiring.now,
+                now=holding.now,
                 new_id=_new_id,
-                by=wiring.by(),
+                by=holding.by(),
                 interrupted=interrupt.code,
             )
             report = executor.apply(job.plan, job.state, job.requests, ports, keep_going=settings.keep_going, stop=stop)

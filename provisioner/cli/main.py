@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -336,6 +335,8 @@ def _wants_json(arguments: list[str]) -> bool:
 
 def _crash(error: Exception) -> InternalError:
     """Say where this program failed, without the exception's own words or values."""
+    import traceback
+
     sys.stderr.write("".join(traceback.format_tb(error.__traceback__)))
     return InternalError(
         f"provisioner failed in a way that it should not ({type(error).__name__}).",

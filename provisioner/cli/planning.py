@@ -7,8 +7,7 @@ from provisioner.cli import terminal, wiring
 from provisioner.cli.wiring import Options
 from provisioner.config import Settings
 from provisioner.errors import ExitCode, OverLimit
-from provisioner.executor import raise_if_over
-from provisioner.model import Manifest, Plan, State
+from provisioner.model import Manifest, Plan, State, raise_if_over
 from provisioner.planner import plan as planned
 from provisioner.render import documents, text
 

@@ -128,10 +128,11 @@ def sandbox(options: Options) -> int:
 
 def _new_identity(path: Path) -> str:
     """Write a new identity to ``path``, which must not exist, and return its recipient."""
+    from provisioner.cli import holding
     from provisioner.state.sealing import new_identity
 
     identity, recipient = new_identity()
-    content = f"# created: {wiring.now()}\n# public key: {recipient}\n{identity.reveal()}\n"
+    content = f"# created: {holding.now()}\n# public key: {recipient}\n{identity.reveal()}\n"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _PRIVATE)

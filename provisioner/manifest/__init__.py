@@ -4,7 +4,6 @@ Owns the two formats, YAML and CSV, the checks beyond the schema, and the mergin
 several files. Refuses to know what exists already.
 """
 
-from provisioner.manifest.expansion import requests
 from provisioner.manifest.load import Loaded, load
 
-__all__ = ["Loaded", "load", "requests"]
+__all__ = ["Loaded", "load"]

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from provisioner.model import MASK, SealedContent
-from provisioner.render.text import Line, printable, table
+from provisioner.render.lines import Line, printable, table
 
 FIELDS: Final = ("api_login", "api_key", "password")
 

@@ -14,7 +14,6 @@ from provisioner.model import (
     FieldChange,
     Plan,
     Problem,
-    Report,
     Severity,
     State,
     Unchanged,
@@ -31,23 +30,6 @@ Document = dict[str, Any]
 def plans(these: Iterable[Plan]) -> Document:
     """Return the document of ``plan --format json``; ``schemas/plan.v1.schema.json`` describes it."""
     return {"version": VERSION, "plans": [_plan(plan) for plan in these]}
-
-
-def reports(these: Iterable[Report]) -> Document:
-    """Return the document of ``apply --format json``."""
-    return {
-        "version": VERSION,
-        "reports": [
-            {
-                "parent": report.parent,
-                "outcomes": [
-                    {"name": each.name, "action": each.action, "status": each.result.value, "reason": each.reason}
-                    for each in report.outcomes
-                ],
-            }
-            for report in these
-        ],
-    }
 
 
 def problems(these: Iterable[Problem]) -> Document:

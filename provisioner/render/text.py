@@ -1,14 +1,8 @@
-"""The text that people read, in a terminal and in a pull request.
-
-Each face is a list of lines, a line a style and a text: whoever prints them may
-colour them, and no style is needed to understand one.
-"""
+"""Plans, problems and states as the text that people read, in a terminal and in a pull request."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
 
 from provisioner.model import (
     Active,
@@ -16,11 +10,8 @@ from provisioner.model import (
     Closed,
     Create,
     FieldChange,
-    Outcome,
     Plan,
     Problem,
-    Report,
-    Result,
     Severity,
     Slots,
     State,
@@ -30,35 +21,7 @@ from provisioner.model import (
     Update,
     shown_value,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line; ``style`` is a name of rich's, or empty."""
-
-    text: str
-    style: str = ""
-
-
-HEADING: Final = "bold"
-GOOD: Final = "green"
-CHANGED: Final = "yellow"
-BAD: Final = "red"
-QUIET: Final = "dim"
-
-_RESULT_STYLES: Final = {
-    Result.CREATED: GOOD,
-    Result.UPDATED: GOOD,
-    Result.UNCHANGED: QUIET,
-    Result.FAILED: BAD,
-    Result.UNKNOWN: BAD,
-    Result.NOT_ATTEMPTED: CHANGED,
-}
-
-
-def printable(text: str) -> str:
-    """Return ``text`` with everything that a terminal would obey written out."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, counted, printable, table
 
 
 def plan(this: Plan) -> list[Line]:
@@ -75,7 +38,7 @@ def plan(this: Plan) -> list[Line]:
             case Create():
                 lines.append(Line(f"  + create     {name}  {_described(change.account.attributes)}", GOOD))
             case Update():
-                lines.append(Line(f"  ~ update     {name}  {_counted(len(change.fields), 'field')}", CHANGED))
+                lines.append(Line(f"  ~ update     {name}  {counted(len(change.fields), 'field')}", CHANGED))
                 lines += [Line(f"      {_field(each)}", CHANGED) for each in change.fields]
             case Undecided():
                 lines.append(Line(f"  ? unknown    {name}  {printable(change.reason)}", BAD))
@@ -118,35 +81,6 @@ def slots(these: Slots) -> str:
     return ", ".join(parts)
 
 
-def outcome(this: Outcome) -> Line:
-    """Return one account's outcome."""
-    words = this.result.value.replace("_", " ")
-    reason = f"  {printable(this.reason)}" if this.reason else ""
-    return Line(f"{words:<13}  {printable(this.name)}{reason}", _RESULT_STYLES[this.result])
-
-
-def report(this: Report) -> list[Line]:
-    """Return what an apply did for one parent, and why it ended early where it did."""
-    lines = [Line(f"{this.parent}:", HEADING)]
-    lines += [Line(f"  {line.text}", line.style) for line in _told(this.outcomes)]
-    results = [each.result for each in this.outcomes]
-    counts = [f"{results.count(kind)} {kind.value.replace('_', ' ')}" for kind in Result if kind in results]
-    lines.append(Line(f"Done: {', '.join(counts) or 'no account is wanted'}."))
-    if this.stop is not None:
-        lines.append(Line(f"Stopped: {printable(this.stop.reason)}.", BAD))
-        if this.stop.hint:
-            lines.append(Line(f"  {printable(this.stop.hint)}"))
-    unknown = [printable(each.name) for each in this.outcomes if each.result is Result.UNKNOWN]
-    if unknown:
-        lines.append(
-            Line(f"Unknown: {', '.join(unknown)}. It may or may not exist, and is never retried by itself.", BAD)
-        )
-        lines.append(Line("  Look for it in Octopush's dashboard; then, for each:"))
-        lines.append(Line("    provisioner resolve NAME --not-created   it is not there: its slot is free again"))
-        lines.append(Line("    provisioner resolve NAME --abandon       it is there, or may be: it keeps its slot"))
-    return lines
-
-
 def problem(this: Problem) -> list[Line]:
     """Return one problem as compilers print them: place, severity, message, and a hint below."""
     origin = this.origin
@@ -167,10 +101,10 @@ def verdict(these: Sequence[Problem], accounts: int) -> Line:
     """Return the sentence that ends a validation."""
     errors = sum(each.severity is Severity.ERROR for each in these)
     if errors:
-        return Line(f"Not valid: {_counted(errors, 'problem')}.", BAD)
+        return Line(f"Not valid: {counted(errors, 'problem')}.", BAD)
     warnings = sum(each.severity is Severity.WARNING for each in these)
-    more = f", {_counted(warnings, 'warning')}" if warnings else ""
-    return Line(f"Valid: {_counted(accounts, 'account')}{more}.", GOOD)
+    more = f", {counted(warnings, 'warning')}" if warnings else ""
+    return Line(f"Valid: {counted(accounts, 'account')}{more}.", GOOD)
 
 
 def status(parent: str, state: State | None) -> list[Line]:
@@ -186,29 +120,8 @@ def status(parent: str, state: State | None) -> list[Line]:
         )
         for name, record in sorted(state.accounts.items())
     ]
-    title = Line(f"{parent}: {_counted(len(rows), 'account')}, serial {state.serial}", HEADING)
+    title = Line(f"{parent}: {counted(len(rows), 'account')}, serial {state.serial}", HEADING)
     return [title, *table(("NAME", "STATUS", "CREATED", "REASON"), rows)]
-
-
-def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[Line]:
-    """Yield aligned columns, two spaces apart, with no line at the right edge."""
-    all_rows = [heading, *rows]
-    widths = [max(len(row[column]) for row in all_rows) for column in range(len(heading))]
-    for number, row in enumerate(all_rows):
-        text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        yield Line(f"  {text}", QUIET if number == 0 else "")
-
-
-def _told(outcomes: Sequence[Outcome]) -> Iterator[Line]:
-    """Yield a line for each account that something happened to, and one for all that one reason kept from it."""
-    waiting: dict[str | None, list[str]] = {}
-    for each in outcomes:
-        if each.result is Result.NOT_ATTEMPTED:
-            waiting.setdefault(each.reason, []).append(each.name)
-        elif each.result is not Result.UNCHANGED:
-            yield outcome(each)
-    for reason, names in waiting.items():
-        yield outcome(Outcome(", ".join(names), "create", Result.NOT_ATTEMPTED, reason))
 
 
 def _described(attributes: Attributes) -> str:
@@ -216,7 +129,7 @@ def _described(attributes: Attributes) -> str:
     if attributes.company_name:
         parts.append(attributes.company_name)
     if count := len(attributes.callbacks.given()):
-        parts.append(_counted(count, "callback"))
+        parts.append(counted(count, "callback"))
     return printable(", ".join(parts))
 
 
@@ -228,7 +141,3 @@ def _field(change: FieldChange) -> str:
 
 def _value(path: str, value: str | None) -> str:
     return "(none)" if value is None else f'"{printable(shown_value(path, value))}"'
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -367,10 +367,11 @@ def test_the_number_of_problems_is_bounded() -> None:
 
 
 def test_the_number_of_values_is_bounded() -> None:
-    # The list itself is the first.
-    assert parsed("[" + "x," * (MAX_VALUES - 1) + "]").problems == ()
-    assert refused("[" + "x," * MAX_VALUES + "]")[0] == "The file holds more than 1,000,000 values."
-    assert refused("[" + "[]," * MAX_VALUES + "]")[0] == "The file holds more than 1,000,000 values."
+    # Texts and lists in turn, each counted: the outer list is the first, so the last pair
+    # begins with the last value that is taken.
+    message, line, column = refused("[" + "x,[]," * (MAX_VALUES // 2) + "]")
+    assert (message, line) == ("The file holds more than 1,000,000 values.", 1)
+    assert column == len("[" + "x,[]," * (MAX_VALUES // 2 - 1) + "x,") + 1
 
 
 def test_what_aliases_repeat_is_bounded() -> None:

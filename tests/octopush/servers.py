@@ -64,6 +64,10 @@ class Wire:
         while self.connection.recv(65536):
             pass
 
+    def hold(self) -> None:
+        """Neither read nor say anything until the test is over."""
+        self._server.stopping.wait(PATIENCE)
+
     def reset(self) -> None:
         """End the connection by an RST."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -30,7 +30,7 @@ from provisioner.model import (
     Unmanaged,
     Update,
 )
-from provisioner.render import documents
+from provisioner.render import documents, report
 
 URL = "https://u:pw@h.example/x?token=t1"
 MASKED = "https://***@h.example/x?***"
@@ -65,7 +65,7 @@ def test_a_plan_of_every_kind_of_change_conforms_and_hides_what_urls_carry() -> 
 
 
 def test_the_documents_have_the_shapes_that_others_build_on() -> None:
-    report = Report("default", (Outcome("paris", "create", Result.CREATED),))
+    this = Report("default", (Outcome("paris", "create", Result.CREATED),))
     assert {
         "version": 1,
         "reports": [
@@ -74,7 +74,7 @@ def test_the_documents_have_the_shapes_that_others_build_on() -> None:
                 "outcomes": [{"name": "paris", "action": "create", "status": "created", "reason": None}],
             }
         ],
-    } == documents.reports([report])
+    } == report.document([this])
     assert {
         "version": 1,
         "error": {"code": 6, "name": "StateLocked", "message": "held", "hint": "wait"},

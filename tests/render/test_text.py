@@ -30,7 +30,8 @@ from provisioner.model import (
     Unmanaged,
     Update,
 )
-from provisioner.render import text
+from provisioner.render import report, text
+from provisioner.render.lines import Line, printable
 
 LEO = Attributes("Leonardo", "Da Vinci")
 FULL = Attributes(
@@ -43,7 +44,7 @@ def desired(name: str, attributes: Attributes = LEO) -> DesiredAccount:
     return DesiredAccount(name, attributes, None, Origin("m.yaml"))
 
 
-def rendered(lines: list[text.Line]) -> str:
+def rendered(lines: list[Line]) -> str:
     return "\n".join(line.text for line in lines)
 
 
@@ -99,14 +100,14 @@ def test_a_url_is_masked_and_a_difference_in_the_masked_part_is_told() -> None:
 
 
 def test_nothing_that_a_terminal_obeys_comes_through() -> None:
-    assert "a\\x1b[31mb\\u202ec" == text.printable("a\x1b[31mb\u202ec")
+    assert "a\\x1b[31mb\\u202ec" == printable("a\x1b[31mb\u202ec")
     evil = Plan("p", "l", 1, slots(), (Undecided("a\x1b]0;x", LEO, "b\nc"),))
     assert "\x1b" not in rendered(text.plan(evil))
     assert 3 == len(rendered(text.plan(evil)).splitlines())
 
 
 def test_a_report_tells_what_happened_and_groups_what_did_not() -> None:
-    report = Report(
+    this = Report(
         "default",
         (
             Outcome("a", "create", Result.CREATED),
@@ -130,13 +131,11 @@ Stopped: the outcome of d is unknown.
 Unknown: d. It may or may not exist, and is never retried by itself.
   Look for it in Octopush's dashboard; then, for each:
     provisioner resolve NAME --not-created   it is not there: its slot is free again
-    provisioner resolve NAME --abandon       it is there, or may be: it keeps its slot""" == rendered(
-        text.report(report)
-    )
+    provisioner resolve NAME --abandon       it is there, or may be: it keeps its slot""" == rendered(report.text(this))
 
 
 def test_a_report_of_nothing() -> None:
-    assert "p:\nDone: no account is wanted." == rendered(text.report(Report("p", ())))
+    assert "p:\nDone: no account is wanted." == rendered(report.text(Report("p", ())))
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,12 @@ def test_where_there_is_no_folder_standard_error_is_the_place(stderr: io.StringI
     assert f"{encode(ENTRY)}\n" == stderr.getvalue()
 
 
+def test_standard_error_has_it_before_anything_else_happens() -> None:
+    raw = io.BytesIO()
+    Rescue(None, io.TextIOWrapper(raw)).keep(ENTRY)
+    assert f"{encode(ENTRY)}\n" == raw.getvalue().decode()
+
+
 def test_a_link_is_not_written_through(path: Path, stderr: io.StringIO) -> None:
     precious = path.with_name("precious")
     precious.write_text("mine")

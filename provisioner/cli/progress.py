@@ -1,0 +1,92 @@
+"""Shows how far a run has come: a bar on a terminal, one plain line for each account elsewhere.
+
+Refuses to end a run because nobody looks on: what it does matters more than what it says.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from typing import Final, Self
+
+from provisioner.cli import terminal
+from provisioner.model import Outcome, Result
+from provisioner.render import report
+from provisioner.render.lines import Line, printable
+
+# The results of accounts about which something was done; the others are in the report alone.
+_DONE: Final = frozenset({Result.CREATED, Result.UPDATED, Result.FAILED, Result.UNKNOWN})
+
+
+class PlainProgress:
+    """One line for each account that something was done about, as it is done."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def started(self, name: str) -> None:
+        """Say nothing: the line comes with the outcome."""
+
+    def finished(self, outcome: Outcome) -> None:
+        """Print the account's line."""
+        if outcome.result in _DONE:
+            self._done += 1
+            line = report.outcome(outcome)
+            terminal.talk(Line(f"[{self._done}/{self._total}] {line.text}", line.style))
+
+
+class BarProgress:
+    """A bar for the whole run, and above it a line for each account that went wrong."""
+
+    def __init__(self, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        console = Console(stderr=True, highlight=False, no_color=not terminal.coloured(sys.stderr))
+        self._bar = Progress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=console,
+            redirect_stdout=False,
+        )
+        self._task = self._bar.add_task("", total=total)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self._bar.update(self._task, description="")
+            self._bar.stop()
+
+    def started(self, name: str) -> None:
+        """Name the account that the run is at."""
+        with suppress(OSError):  # the terminal may be gone; the run goes on
+            self._bar.update(self._task, description=printable(name))
+
+    def finished(self, outcome: Outcome) -> None:
+        """Move the bar on."""
+        from rich.text import Text
+
+        if outcome.result not in _DONE:
+            return
+        with suppress(OSError):
+            self._bar.advance(self._task)
+            if outcome.result is not Result.CREATED or outcome.reason:
+                line = report.outcome(outcome)
+                self._bar.console.print(Text(line.text, style=line.style))
+
+
+def progress(total: int) -> PlainProgress | BarProgress:
+    """Return the progress fit for standard error: a bar on a terminal, lines elsewhere."""
+    return BarProgress(total) if sys.stderr.isatty() else PlainProgress(total)

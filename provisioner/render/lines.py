@@ -1,0 +1,44 @@
+"""Lines of text for people: a style and a text each.
+
+Whoever prints them may colour them, and no style is needed to understand one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line; ``style`` is a name of rich's, or empty."""
+
+    text: str
+    style: str = ""
+
+
+HEADING: Final = "bold"
+GOOD: Final = "green"
+CHANGED: Final = "yellow"
+BAD: Final = "red"
+QUIET: Final = "dim"
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with everything that a terminal would obey written out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[Line]:
+    """Yield aligned columns, two spaces apart, with no line at the right edge."""
+    all_rows = [heading, *rows]
+    widths = [max(len(row[column]) for row in all_rows) for column in range(len(heading))]
+    for number, row in enumerate(all_rows):
+        text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        yield Line(f"  {text}", QUIET if number == 0 else "")
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number of things in words."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

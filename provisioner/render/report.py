@@ -1,0 +1,77 @@
+"""What an apply did: as text for people, and as the JSON document of version 1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from provisioner.model import Outcome, Report, Result
+from provisioner.render.documents import VERSION
+from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, printable
+
+_RESULT_STYLES: Final = {
+    Result.CREATED: GOOD,
+    Result.UPDATED: GOOD,
+    Result.UNCHANGED: QUIET,
+    Result.FAILED: BAD,
+    Result.UNKNOWN: BAD,
+    Result.NOT_ATTEMPTED: CHANGED,
+}
+
+
+def document(these: Iterable[Report]) -> dict[str, Any]:
+    """Return the document of ``apply --format json``; ``schemas/report.v1.schema.json`` describes it."""
+    return {
+        "version": VERSION,
+        "reports": [
+            {
+                "parent": report.parent,
+                "outcomes": [
+                    {"name": each.name, "action": each.action, "status": each.result.value, "reason": each.reason}
+                    for each in report.outcomes
+                ],
+            }
+            for report in these
+        ],
+    }
+
+
+def outcome(this: Outcome) -> Line:
+    """Return one account's outcome."""
+    words = this.result.value.replace("_", " ")
+    reason = f"  {printable(this.reason)}" if this.reason else ""
+    return Line(f"{words:<13}  {printable(this.name)}{reason}", _RESULT_STYLES[this.result])
+
+
+def text(this: Report) -> list[Line]:
+    """Return what an apply did for one parent, and why it ended early where it did."""
+    lines = [Line(f"{this.parent}:", HEADING)]
+    lines += [Line(f"  {line.text}", line.style) for line in _told(this.outcomes)]
+    results = [each.result for each in this.outcomes]
+    counts = [f"{results.count(kind)} {kind.value.replace('_', ' ')}" for kind in Result if kind in results]
+    lines.append(Line(f"Done: {', '.join(counts) or 'no account is wanted'}."))
+    if this.stop is not None:
+        lines.append(Line(f"Stopped: {printable(this.stop.reason)}.", BAD))
+        if this.stop.hint:
+            lines.append(Line(f"  {printable(this.stop.hint)}"))
+    unknown = [printable(each.name) for each in this.outcomes if each.result is Result.UNKNOWN]
+    if unknown:
+        lines.append(
+            Line(f"Unknown: {', '.join(unknown)}. It may or may not exist, and is never retried by itself.", BAD)
+        )
+        lines.append(Line("  Look for it in Octopush's dashboard; then, for each:"))
+        lines.append(Line("    provisioner resolve NAME --not-created   it is not there: its slot is free again"))
+        lines.append(Line("    provisioner resolve NAME --abandon       it is there, or may be: it keeps its slot"))
+    return lines
+
+
+def _told(outcomes: Sequence[Outcome]) -> Iterator[Line]:
+    """Yield a line for each account that something happened to, and one for all that one reason kept from it."""
+    waiting: dict[str | None, list[str]] = {}
+    for each in outcomes:
+        if each.result is Result.NOT_ATTEMPTED:
+            waiting.setdefault(each.reason, []).append(each.name)
+        elif each.result is not Result.UNCHANGED:
+            yield outcome(each)
+    for reason, names in waiting.items():
+        yield outcome(Outcome(", ".join(names), "create", Result.NOT_ATTEMPTED, reason))

@@ -1,0 +1,89 @@
+"""Expansion: placeholders become what is sent, and what comes out must be fit for a manifest."""
+
+from pathlib import Path
+
+import pytest
+
+from provisioner.errors import SettingInvalid
+from provisioner.manifest import load, requests
+from provisioner.model import Attributes, Callbacks, Create, CreateRequest, Secret
+
+TEXT = """\
+version: 1
+accounts:
+  - name: paris
+    first_name: ${env:FIRST}
+    last_name: Da Vinci
+    company_name: The ${env:FIRST} Company
+    password: ${file:secrets/paris}
+    callbacks:
+      callback_url_for_visits: https://example.com/?t=${env:TOKEN}
+  - name: nice
+    first_name: Caterina
+    last_name: Medici
+"""
+
+
+def made(folder: Path, text: str = TEXT, file: str = "s3cret\n", **environ: str) -> dict[str, CreateRequest]:
+    (folder / "secrets").mkdir(exist_ok=True)
+    (folder / "secrets" / "paris").write_text(file)
+    path = folder / "m.yaml"
+    path.write_text(text)
+    (manifest,) = load([path]).require()
+    creates = [Create(account) for account in manifest.accounts]
+    return requests(creates, {"FIRST": "Leonardo", "TOKEN": "T0"} | environ, lambda: Secret("generated"))
+
+
+# The file stands beside the manifest, which is not where the tests run.
+def test_every_placeholder_is_filled_in_and_a_password_made_where_there_is_none(tmp_path: Path) -> None:
+    assert made(tmp_path) == {
+        "nice": CreateRequest(Attributes("Caterina", "Medici"), Secret("generated")),
+        "paris": CreateRequest(
+            Attributes(
+                "Leonardo",
+                "Da Vinci",
+                "The Leonardo Company",
+                Callbacks(callback_url_for_visits="https://example.com/?t=T0"),
+            ),
+            Secret("s3cret"),
+        ),
+    }
+
+
+def test_what_is_missing_is_named_with_its_account(tmp_path: Path) -> None:
+    text = TEXT.replace("${env:FIRST}", "${env:NOWHERE}", 1)
+    with pytest.raises(SettingInvalid) as caught:
+        made(tmp_path, text)
+    assert caught.value.message == f"{tmp_path}/m.yaml:3: paris: The environment variable NOWHERE is not set."
+    assert caught.value.hint == "Set NOWHERE and run again."
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"FIRST": "SECRET\n"}, "first_name contains a line break, once its placeholder is filled in"),
+        ({"TOKEN": "SECRET SECRET"}, "callbacks.callback_url_for_visits contains a character that a web address"),
+        ({"FIRST": "SECRET" * 42}, "company_name is too long"),
+    ],
+)
+def test_a_value_that_no_manifest_could_hold_is_refused(tmp_path: Path, environ: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        made(tmp_path, **environ)
+    assert message in caught.value.message
+    assert caught.value.message.startswith(f"{tmp_path}/m.yaml:3: paris: ")
+    assert "SECRET" not in f"{caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("secret", [" SECRET", "SEC\nRET", "SECRET\u200b"])
+def test_a_password_is_one_line_that_can_be_seen(tmp_path: Path, secret: str) -> None:
+    with pytest.raises(SettingInvalid, match="paris: the password ") as caught:
+        made(tmp_path, file=secret)
+    assert secret not in caught.value.message
+
+
+def test_a_row_of_a_table_is_placed_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("name,first_name,last_name\n\nparis,${env:NOWHERE},b\n")
+    (manifest,) = load([path]).require()
+    with pytest.raises(SettingInvalid, match=r"m\.csv:3: paris: The environment variable NOWHERE"):
+        requests([Create(each) for each in manifest.accounts], {}, lambda: Secret("x"))

@@ -43,6 +43,7 @@ from provisioner.model import (
     Unknown,
     Verdict,
     exit_code,
+    raise_if_over,
 )
 from provisioner.planner import plan
 from provisioner.state.rescue import Entry, Rescue, found_in
@@ -417,7 +418,7 @@ def test_no_slot_is_free_where_more_are_taken_than_there_are() -> None:
 
 
 def test_a_plan_that_fits_is_let_through() -> None:
-    executor.raise_if_over(plan(manifest(*THREE), None, limit=3, reserved=0))
+    raise_if_over(plan(manifest(*THREE), None, limit=3, reserved=0))
 
 
 def test_the_slots_are_counted_again_before_each_create() -> None:

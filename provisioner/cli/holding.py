@@ -58,7 +58,8 @@ def _holder() -> Holder:
 
 def _user() -> str:
     try:
-        return getpass.getuser()
+        # The environment may say anything; the state holds text.
+        return getpass.getuser().encode(errors="replace").decode()
     except (KeyError, OSError):
         # A container may run under a number that has no name.
         return str(os.getuid())

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from provisioner import config
 from provisioner.config import Settings
-from provisioner.errors import CommandInvalid
+from provisioner.errors import CommandInvalid, SettingInvalid
 from provisioner.model import State
 from provisioner.state.seen import Seen
 from provisioner.state.session import read
@@ -55,5 +55,12 @@ def seen() -> Seen:
 
 
 def _user_folder(variable: str, default: str) -> Path:
-    base = os.environ.get(variable)
-    return (Path(base) if base else Path.home() / default) / PROGRAM
+    if base := os.environ.get(variable):
+        return Path(base) / PROGRAM
+    try:
+        return Path.home() / default / PROGRAM
+    except RuntimeError:
+        raise SettingInvalid(
+            "There is no home folder, in which this machine remembers the states that it has seen.",
+            hint=f"Set HOME or {variable}.",
+        ) from None

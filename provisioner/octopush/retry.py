@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from tenacity import Future, RetryCallState, Retrying, retry_if_result, stop_after_attempt, stop_after_delay, stop_any
-from tenacity import wait_exponential_jitter as exponential
+from tenacity import wait_exponential as exponential
+from tenacity import wait_random as jitter
 from tenacity.stop import stop_base
 
 from provisioner.model import NotCreated, Then, Verdict
@@ -55,7 +56,7 @@ class RetryPolicy:
         verdict = _last(state)
         if isinstance(verdict, NotCreated) and verdict.retry_after is not None:
             return min(verdict.retry_after, self.retry_after_cap)
-        return exponential(initial=_FIRST_WAIT, max=_LONGEST_WAIT, jitter=_FIRST_WAIT)(state)
+        return exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)(state) + jitter(0, _FIRST_WAIT)(state)
 
 
 class _Interrupted(stop_base):

@@ -230,11 +230,11 @@ _WORDS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (ssl.SSLCertVerificationError, "the server's certificate is not valid for its name"),
     (urllib3.exceptions.NameResolutionError, "the server's name could not be resolved"),
     (ConnectionRefusedError, "the connection was refused"),
-    (urllib3.exceptions.NewConnectionError, "no connection could be made"),  # a kind of the next one
-    (urllib3.exceptions.ConnectTimeoutError, "no connection within the time-out"),
     (RemoteDisconnected, "the connection was closed without an answer"),
     (ConnectionResetError, "the connection was reset"),
     (BrokenPipeError, "the connection was closed while the request was being sent"),
+    (urllib3.exceptions.NewConnectionError, "no connection could be made"),  # a kind of the next one
+    (urllib3.exceptions.ConnectTimeoutError, "no connection within the time-out"),
     (TimeoutError, "no answer within the time-out"),
     (urllib3.exceptions.ReadTimeoutError, "no answer within the time-out"),
     (ssl.SSLError, "the TLS connection failed"),

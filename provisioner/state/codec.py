@@ -7,6 +7,7 @@ repeats a key or is of a newer version is not a state.
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any, Final, assert_never, cast
 
 from jsonschema import Draft202012Validator
@@ -46,9 +47,26 @@ def encode(state: State) -> bytes:
         "endpoint": state.endpoint,
         "parent_check": state.parent_check,
         "recipients": list(state.recipients),
-        "accounts": {name: encode_record(record) for name, record in state.accounts.items()},
+        "accounts": {},
     }
-    return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
+    text = _dumped(document)
+    if state.accounts:
+        # A run saves twice for each account, and all records but one are those of the save before.
+        records = ",\n".join(
+            f"    {_dumped(name)}: {_record_text(record)}" for name, record in sorted(state.accounts.items())
+        )
+        text = text.replace('"accounts": {}', f'"accounts": {{\n{records}\n  }}', 1)
+    return f"{text}\n".encode(errors="backslashreplace")
+
+
+@lru_cache(maxsize=4096)
+def _record_text(record: Record) -> str:
+    """Return a record's document as it stands in the state's, two levels deep."""
+    return _dumped(encode_record(record)).replace("\n", "\n    ")
+
+
+def _dumped(document: object) -> str:
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)
 
 
 def encode_record(record: Record) -> Document:

@@ -22,6 +22,9 @@ _HINT: Final = (
 )
 
 
+_KINDS: Final = {"lineage": str, "serial": int}
+
+
 class Seen:
     """The marks of one machine, in ``folder``."""
 
@@ -36,7 +39,7 @@ class Seen:
             StateForeign: another lineage was seen at this address.
 
         """
-        lineage = self._read(self._address_mark(address)).get("lineage")
+        lineage = self._read(self._address_mark(address), "lineage")
         if state is None:
             if lineage is not None:
                 raise StateRolledBack(f"There is no state at {address}; this machine has seen one there.", hint=_HINT)
@@ -45,7 +48,7 @@ class Seen:
             raise StateForeign(
                 f"{address} has lineage {state.lineage}; this machine has seen {lineage} there.", hint=_HINT
             )
-        serial = self._read(self._lineage_mark(state.lineage)).get("serial")
+        serial = self._read(self._lineage_mark(state.lineage), "serial")
         if isinstance(serial, int) and state.serial < serial:
             raise StateRolledBack(
                 f"{address} has serial {state.serial}; this machine has already seen {serial}.", hint=_HINT
@@ -67,16 +70,21 @@ class Seen:
         # A lineage is what a file says; only its hash is fit for a file's name.
         return self._folder / f"lineage-{hashlib.sha256(lineage.encode()).hexdigest()[:32]}.json"
 
-    def _read(self, mark: Path) -> dict[str, object]:
+    def _read(self, mark: Path, key: str) -> object:
         try:
             document = json.loads(mark.read_bytes())
-        except (OSError, ValueError, RecursionError):
-            # There is none; or the folder is another user's, which `note` then says; or it was
-            # edited, for a mark is written atomically, and proves nothing.
-            return {}
-        return document if isinstance(document, dict) else {}
+        except OSError:
+            # There is none, or the folder is another user's: `note` says so where it matters.
+            return None
+        except (ValueError, RecursionError):
+            document = None
+        value = document.get(key) if isinstance(document, dict) else None
+        if type(value) is not _KINDS[key]:
+            raise StateRolledBack(f"What this machine has seen of the state is damaged: {mark}.", hint=_HINT)
+        return value
 
     def _write(self, mark: Path, document: dict[str, object]) -> None:
-        if self._read(mark) != document:
+        data = json.dumps(document).encode()
+        if not mark.is_file() or mark.read_bytes() != data:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_atomically(mark, json.dumps(document).encode(), Disk())
+            write_atomically(mark, data, Disk())

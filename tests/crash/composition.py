@@ -19,7 +19,8 @@ from typing import Protocol
 
 from provisioner import executor, manifest
 from provisioner.cli.applying import new_password
-from provisioner.model import Outcome, State, exit_code
+from provisioner.manifest.expansion import requests
+from provisioner.model import Outcome, State, exit_code, raise_if_over
 from provisioner.octopush.client import Client
 from provisioner.octopush.retry import RetryPolicy
 from provisioner.octopush.transport import Failure, Reply, Request, Transport
@@ -112,10 +113,11 @@ def _apply(project: Project, disk: Disk, transport: Exchange) -> int:
     url, recipient = project.environ["OCTOPUSH_API_URL"], project.environ["PROVISIONER_RECIPIENTS"]
     with _opened(project, disk) as session:
         state = session.state or State(lineage=_new_id(), parent="default", recipients=(recipient,))
-        state = check_parent(executor.settle(state, session), endpoint=url, api_login=PARENT.api_login)
+        state = check_parent(state, endpoint=url, api_login=PARENT.api_login)
+        state = executor.settle(state, session)
         todo = plan(wanted, state, limit=20, reserved=0)
-        executor.raise_if_over(todo)
-        requests = manifest.requests(todo.creates, os.environ, new_password)
+        raise_if_over(todo)
+        to_send = requests(todo.creates, os.environ, new_password)
         if todo.creates:
             session.reserve()
         ports = executor.Ports(
@@ -128,7 +130,7 @@ def _apply(project: Project, disk: Disk, transport: Exchange) -> int:
             by="tester@here",
             interrupted=lambda: None,
         )
-        return exit_code([executor.apply(todo, state, requests, ports)])
+        return exit_code([executor.apply(todo, state, to_send, ports)])
 
 
 def _recover(project: Project, log: Path) -> int:

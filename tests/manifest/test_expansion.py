@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import SettingInvalid
-from provisioner.manifest import load, requests
+from provisioner.manifest import load
+from provisioner.manifest.expansion import requests
 from provisioner.model import Attributes, Callbacks, Create, CreateRequest, Secret
 
 TEXT = """\

@@ -150,8 +150,10 @@ def test_where_there_is_no_folder_standard_error_is_the_place(stderr: io.StringI
 
 def test_standard_error_has_it_before_anything_else_happens() -> None:
     raw = io.BytesIO()
-    Rescue(None, io.TextIOWrapper(raw)).keep(ENTRY)
+    stderr = io.TextIOWrapper(raw)
+    Rescue(None, stderr).keep(ENTRY)
     assert f"{encode(ENTRY)}\n" == raw.getvalue().decode()
+    stderr.close()
 
 
 def test_a_link_is_not_written_through(path: Path, stderr: io.StringIO) -> None:

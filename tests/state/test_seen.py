@@ -108,15 +108,17 @@ def test_only_what_changed_is_written(seen: Seen, folder: Path) -> None:
 @pytest.mark.parametrize(
     "garbage", [b"", b"\xff", b"{", b"[]", b"1", b"{}", b'{"serial": "9"}', b'{"serial": null}', b"[" * 100_000]
 )
-def test_a_damaged_mark_proves_nothing_and_is_written_anew(seen: Seen, folder: Path, garbage: bytes) -> None:
-    seen.note(HERE, LATER)
-    for mark in folder.iterdir():
-        mark.write_bytes(garbage)
+def test_a_damaged_mark_is_no_reason_to_trust_a_state(seen: Seen, folder: Path, garbage: bytes) -> None:
+    for state in (STATE, None):
+        seen.note(HERE, LATER)
+        for mark in folder.iterdir():
+            mark.write_bytes(garbage)
+        with pytest.raises(StateRolledBack, match="damaged"):
+            seen.check(HERE, state)
+    # A person who accepts what is there has it written anew.
+    seen.forget(HERE)
+    seen.note(HERE, STATE)
     seen.check(HERE, STATE)
-    seen.check(HERE, None)
-    seen.note(HERE, LATER)
-    with pytest.raises(StateRolledBack):
-        seen.check(HERE, STATE)
 
 
 def below_a_file(folder: Path) -> None:

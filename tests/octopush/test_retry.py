@@ -1,0 +1,128 @@
+"""When a request is tried again: bounds, waits, and an interruption."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise, repeat
+from typing import Final
+
+import pytest
+
+from provisioner.model import Created, Credentials, InDoubt, NotCreated, Secret, Then, Verdict
+from provisioner.octopush.retry import RetryPolicy
+
+AGAIN: Final = NotCreated("the connection was refused", Then.RETRY)
+CREATED: Final = Created(Credentials("abc", Secret("key")))
+
+
+@dataclass(slots=True)
+class Run:
+    """Attempts that come out as ordered, and waits that are noted instead of waited."""
+
+    verdicts: Iterator[Verdict]
+    attempts: int = 0
+    waits: list[float] = field(default_factory=list)
+    interrupted: bool = False
+    interrupt_while_waiting: bool = False
+    on_attempt: Callable[[], None] = lambda: None
+
+    def attempt(self) -> Verdict:
+        self.attempts += 1
+        self.on_attempt()
+        return next(self.verdicts)
+
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.interrupted |= self.interrupt_while_waiting
+
+    def settle(self, *, attempts: int = 5, budget: float = 60, cap: float = 120) -> Verdict:
+        policy = RetryPolicy(attempts, budget, cap, self.sleep, lambda: self.interrupted)
+        return policy.until_settled(self.attempt)
+
+
+@pytest.mark.parametrize(
+    "verdict", [CREATED, InDoubt("?"), NotCreated("refused", Then.GO_ON), NotCreated("stopped", Then.STOP)]
+)
+def test_only_what_is_proven_and_transient_is_tried_again(verdict: Verdict) -> None:
+    run = Run(iter([AGAIN, verdict]))
+    assert verdict is run.settle()
+    assert (2, 1) == (run.attempts, len(run.waits))
+
+
+def test_the_first_attempt_waits_for_nothing() -> None:
+    run = Run(iter([CREATED]))
+    assert CREATED is run.settle()
+    assert (1, []) == (run.attempts, run.waits)
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 7])
+def test_the_last_verdict_is_returned_when_attempts_run_out(attempts: int) -> None:
+    verdicts = [NotCreated(f"attempt {number}", Then.RETRY) for number in range(1, 9)]
+    run = Run(iter(verdicts))
+    assert verdicts[attempts - 1] is run.settle(attempts=attempts)
+    assert (attempts, attempts - 1) == (run.attempts, len(run.waits))
+
+
+def test_no_wait_begins_once_the_budget_is_spent() -> None:
+    run = Run(repeat(AGAIN), on_attempt=lambda: time.sleep(0.02))
+    assert AGAIN is run.settle(attempts=1000, budget=0.1)
+    assert 2 <= run.attempts <= 6
+    assert run.attempts - 1 == len(run.waits)
+
+
+def test_waits_double_with_jitter_up_to_a_bound() -> None:
+    run = Run(repeat(AGAIN))
+    run.settle(attempts=10)
+    for number, wait in enumerate(run.waits):
+        least = min(20.0, 0.5 * 2**number)
+        assert least <= wait <= least + 0.5
+    assert all(before < after for before, after in pairwise(run.waits[1:6]))
+
+
+def test_no_two_runs_wait_alike() -> None:
+    runs = [Run(repeat(AGAIN)) for _ in range(8)]
+    for each in runs:
+        each.settle(attempts=2)
+    assert 1 < len({each.waits[0] for each in runs})
+
+
+def test_the_server_says_how_long_to_wait_up_to_a_cap() -> None:
+    asked = [NotCreated("later", Then.RETRY, seconds) for seconds in (0.0, 3.0, 120.0, 121.0, 1e9)]
+    run = Run(iter([*asked, CREATED]))
+    assert CREATED is run.settle(attempts=6, cap=120)
+    assert [0.0, 3.0, 120.0, 120.0, 120.0] == run.waits
+
+
+def test_nothing_is_sent_after_an_interruption() -> None:
+    run = Run(iter([CREATED]), interrupted=True)
+    assert NotCreated("the run was interrupted before it was sent", Then.STOP) == run.settle()
+    assert 0 == run.attempts
+
+
+def test_nothing_is_sent_after_an_interruption_while_waiting() -> None:
+    run = Run(iter([AGAIN, CREATED]), interrupt_while_waiting=True)
+    assert NotCreated("the run was interrupted before it was sent", Then.STOP) == run.settle()
+    assert (1, 1) == (run.attempts, len(run.waits))
+
+
+def test_no_wait_begins_after_an_interruption_while_sending() -> None:
+    run = Run(iter([AGAIN, CREATED]))
+
+    def interrupt() -> None:
+        run.interrupted = True
+
+    run.on_attempt = interrupt
+    assert AGAIN is run.settle()
+    assert (1, []) == (run.attempts, run.waits)
+
+
+def test_an_answer_that_arrives_after_an_interruption_counts() -> None:
+    run = Run(iter([CREATED]))
+
+    def interrupt() -> None:
+        run.interrupted = True
+
+    run.on_attempt = interrupt
+    assert CREATED is run.settle()

@@ -1,0 +1,342 @@
+"""The table of verdicts: what proves an account, what proves that there is none, and what leaves a doubt."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioner.errors import ExitCode
+from provisioner.model import Answer, Created, Credentials, InDoubt, NotCreated, Secret, Then, Verdict
+from provisioner.octopush.transport import Failure, Reply
+from provisioner.octopush.verdict import judge
+
+NOW: Final = datetime(2025, 6, 1, 12, 0, 0, tzinfo=UTC)
+LOGIN: Final = "abc_1f2@sub-accounts.com"
+BOTH: Final = {"api_key": "sub-key-77", "api_login": LOGIN}
+
+
+def judged(
+    status: int, body: object = b"", *hidden: str, retry_after: str | None = None, cut: str | None = None
+) -> Verdict:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = {} if retry_after is None else {"Retry-After": retry_after}
+    return judge(Reply(status, headers, raw, cut), retry_on_503=False, now=NOW, hidden=hidden)
+
+
+def refused(status: int, body: object = b"", *hidden: str) -> NotCreated:
+    verdict = judged(status, body, *hidden)
+    assert isinstance(verdict, NotCreated)
+    return verdict
+
+
+def in_doubt(status: int, body: object = b"", cut: str | None = None) -> InDoubt:
+    verdict = judged(status, body, cut=cut)
+    assert isinstance(verdict, InDoubt)
+    return verdict
+
+
+# ── No answer ────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (
+            Failure(sent=False, reason="the connection was refused"),
+            NotCreated("the connection was refused, before the request was sent", Then.RETRY),
+        ),
+        (
+            Failure(sent=True, reason="the connection was reset"),
+            InDoubt("the connection was reset, after the request was sent"),
+        ),
+        (
+            Failure(sent=True, reason="what?", certificate=True),
+            InDoubt("what?, after the request was sent"),
+        ),
+    ],
+)
+def test_how_far_the_request_came_decides(failure: Failure, expected: Verdict) -> None:
+    assert expected == judge(failure, retry_on_503=True, now=NOW)
+
+
+def test_a_certificate_that_is_not_valid_stops_the_run() -> None:
+    verdict = judge(Failure(sent=False, reason="not valid", certificate=True), retry_on_503=True, now=NOW)
+    assert isinstance(verdict, NotCreated)
+    assert ("not valid", Then.STOP) == (verdict.reason, verdict.then)
+    assert "ca_file" in verdict.hint
+
+
+# ── 2xx ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("more", [{}, {"code": 0}, {"code": "0"}, {"code": None}, {"message": "Welcome"}])
+def test_a_201_with_both_credentials_is_created(more: dict[str, object]) -> None:
+    assert Created(Credentials(LOGIN, Secret("sub-key-77"))) == judged(201, BOTH | more)
+
+
+@pytest.mark.parametrize("status", [200, 202, 203, 206, 299])
+def test_another_2xx_with_both_credentials_is_created_with_a_warning(status: int) -> None:
+    warning = f"created, though the API answered HTTP {status}"
+    assert Created(Credentials(LOGIN, Secret("sub-key-77")), warning) == judged(status, BOTH)
+
+
+KEY_TWICE: Final = b'{"api_key": "one", "api_key": "two", "api_login": "abc"}'
+SOMETHING_TWICE: Final = b'{"api_key": "one", "api_login": "abc", "secret": 1, "secret": 2}'
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "is not JSON"),
+        (b"<html>It works!</html>", "is not JSON"),
+        (b"\xff\xfe\xff", "is not JSON"),
+        (b"[" * 60_000, "is not JSON"),
+        (b"1" * 5000, "is not JSON"),
+        (json.dumps(BOTH).encode()[:-1], "is not JSON"),
+        ([BOTH], "is not a JSON object"),
+        (None, "is not a JSON object"),
+        ({}, "lacks a credential"),
+        ({"api_login": LOGIN}, "lacks a credential"),
+        ({"api_key": "sub-key-77"}, "lacks a credential"),
+        (BOTH | {"api_key": ""}, "lacks a credential"),
+        (BOTH | {"api_key": " \t\n"}, "lacks a credential"),
+        (BOTH | {"api_login": " "}, "lacks a credential"),
+        (BOTH | {"api_key": None}, "lacks a credential"),
+        (BOTH | {"api_key": 77}, "lacks a credential"),
+        (BOTH | {"api_login": [LOGIN]}, "lacks a credential"),
+        (BOTH | {"api_key": "half \ud800"}, "lacks a credential"),
+        (BOTH | {"api_login": "\udfff half"}, "lacks a credential"),
+        ({"account": BOTH}, "lacks a credential"),
+        (KEY_TWICE, "repeats api_key"),
+        (KEY_TWICE.replace(b"key", b"login"), "repeats api_login"),
+        (SOMETHING_TWICE, "repeats a key"),
+        (BOTH | {"code": 121}, "carries an error, code 121"),
+        (BOTH | {"code": "E1", "message": "No."}, "carries an error, code E1: No."),
+        (BOTH | {"code": ""}, "carries an error, code "),
+        (BOTH | {"code": [0]}, "carries an error"),
+        (BOTH | {"code": True}, "carries an error, code True"),
+    ],
+)
+def test_a_2xx_that_does_not_prove_an_account_is_in_doubt_and_kept(body: object, reason: str) -> None:
+    verdict = in_doubt(201, body)
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    assert f"HTTP 201, but the answer {reason}" == verdict.reason
+    assert (Answer(201, raw) if raw else None) == verdict.answer
+
+
+def test_a_cut_2xx_is_in_doubt_even_where_it_can_be_read() -> None:
+    verdict = in_doubt(201, BOTH, cut="it ended too early")
+    assert "HTTP 201, but the answer was cut: it ended too early" == verdict.reason
+    assert Answer(201, json.dumps(BOTH).encode()) == verdict.answer
+
+
+# ── Everything else ──────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        *((status, "no final answer") for status in (100, 101, 103, 199)),
+        *((status, "sent to another address, which is not followed") for status in (300, 302, 307, 399)),
+        *((status, "it may have created the account before it failed") for status in (500, 502, 503, 504, 599, 600)),
+    ],
+)
+def test_what_proves_nothing_is_in_doubt_and_kept(status: int, why: str) -> None:
+    body = {"code": 7, "message": "Hm."}
+    expected = InDoubt(f"the API answered HTTP {status}, code 7: Hm.: {why}", Answer(status, json.dumps(body).encode()))
+    assert expected == judged(status, body)
+    assert InDoubt(f"the API answered HTTP {status}: {why}") == judged(status)
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 406, 409, 410, 413, 415, 418, 422, 451, 499])
+def test_a_refusal_goes_on(status: int) -> None:
+    assert NotCreated(f"the API refused it (HTTP {status})", Then.GO_ON) == refused(status)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_credentials_that_are_not_accepted_stop_the_run(status: int) -> None:
+    verdict = refused(status)
+    assert f"the API did not accept the parent's credentials (HTTP {status})" == verdict.reason
+    assert (Then.STOP, ExitCode.SETTING_INVALID) == (verdict.then, verdict.exit_code)
+    assert "OCTOPUSH_API_KEY" in verdict.hint
+
+
+def test_payment_required_stops_the_run() -> None:
+    verdict = refused(402)
+    assert ("the API asks for payment (HTTP 402)", Then.STOP) == (verdict.reason, verdict.then)
+    assert "balance" in verdict.hint
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "The limit of sub-accounts of this user is reached.",
+        "Maximum number of subaccounts reached",
+        "SUB ACCOUNT QUOTA EXCEEDED",
+        "too many\nsub_accounts",
+    ],
+)
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 409, 422])
+def test_a_refusal_that_speaks_of_the_limit_stops_the_run(status: int, message: str) -> None:
+    verdict = refused(status, {"code": 150, "message": message})
+    assert verdict.reason.startswith(f"the API refused one more sub-account (HTTP {status}, code 150: ")
+    assert (Then.STOP, ExitCode.REFUSED) == (verdict.then, verdict.exit_code)
+    assert "reserved" in verdict.hint
+
+
+@pytest.mark.parametrize("message", ["The first name is over the limit.", "This sub-account exists."])
+def test_half_of_what_speaks_of_the_limit_does_not(message: str) -> None:
+    assert Then.GO_ON == refused(400, {"message": message}).then
+
+
+@pytest.mark.parametrize("status", [408, 421, 425, 429])
+def test_what_was_not_processed_is_tried_again_even_where_it_speaks_of_a_limit(status: int) -> None:
+    body = {"message": "The limit of sub-accounts per minute is reached."}
+    reason = f"the API asked to try later (HTTP {status}, The limit of sub-accounts per minute is reached.)"
+    assert NotCreated(reason, Then.RETRY) == refused(status, body)
+
+
+def test_a_503_is_tried_again_only_where_a_gateway_guarantees_it() -> None:
+    reply = Reply(503, {"Retry-After": "3"}, b"")
+    expected = NotCreated("the API is not available (HTTP 503)", Then.RETRY, 3.0)
+    assert expected == judge(reply, retry_on_503=True, now=NOW)
+    assert isinstance(judge(reply, retry_on_503=False, now=NOW), InDoubt)
+    assert isinstance(judge(Reply(502, {}, b""), retry_on_503=True, now=NOW), InDoubt)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("0", 0.0),
+        (" 7 ", 7.0),
+        ("999999999", 999999999.0),
+        ("9999999999", None),
+        ("-1", None),
+        ("1.5", None),
+        ("٣", None),
+        ("soon", None),
+        ("1, 2", None),
+        ("Sun, 01 Jun 2025 12:00:30 GMT", 30.0),
+        ("Sun, 01 Jun 2025 14:00:30 +0200", 30.0),
+        ("Sun, 01 Jun 2025 12:00:30 -0000", 30.0),
+        ("Sun, 01 Jun 2025 11:00:00 GMT", 0.0),
+        ("Sun, 01 Jun 99999999999 12:00:30 GMT", None),
+        ("Sun, 01 Jun 2025 12:00:30 +99999999999999999", None),
+        ("Sun, 99 Jun 2025 12:00:30 GMT", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(text: str | None, seconds: float | None) -> None:
+    verdict = judged(429, retry_after=text)
+    assert isinstance(verdict, NotCreated)
+    assert seconds == verdict.retry_after
+
+
+# ── What is repeated of an answer ────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"code": 121, "message": "Wrong."}, ", code 121: Wrong."),
+        ({"code": 121}, ", code 121"),
+        ({"message": "Wrong."}, ", Wrong."),
+        ({"code": None, "message": ["Wrong."]}, ""),
+        ({"error": "Wrong."}, ""),
+        (["Wrong."], ""),
+        (b"Wrong.", ""),
+        (b"[" * 60_000, ""),
+        ({"code": "\x1b[2J" + "c" * 99}, f", code  [2J{'c' * 36}"),
+        ({"message": "m\n\x1b]0;" + "m" * 999}, f", m  ]0;{'m' * 294}"),
+    ],
+)
+def test_a_reason_repeats_code_and_message_alone_and_fit_for_a_terminal(body: object, said: str) -> None:
+    assert f"the API refused it (HTTP 400{said})" == refused(400, body).reason
+
+
+@pytest.mark.parametrize("what", ["code", "message"])
+def test_what_the_request_carried_is_masked(what: str) -> None:
+    hidden = ("Gioconda", "", "Gioconda-1503", "t=token")
+    verdict = refused(400, {what: "Gioconda-1503, Gioconda and t=token"}, *hidden)
+    assert "***, *** and ***)" == verdict.reason[-17:]
+
+
+def test_a_text_is_masked_before_it_is_shortened() -> None:
+    verdict = refused(400, {"message": "x" * 295 + "Gioconda-1503"}, "Gioconda-1503")
+    assert verdict.reason.endswith("x***)")
+
+
+def test_the_body_that_is_kept_is_not_shown() -> None:
+    assert "sub-key-77" not in repr(in_doubt(500, BOTH))
+    assert "sub-key-77" not in repr(judged(201, BOTH))
+
+
+# ── Totality ─────────────────────────────────────────────────────────────────
+
+TEXTS: Final = st.text(st.characters(codec=None), max_size=8)
+VALUES: Final = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), TEXTS, st.lists(TEXTS, max_size=2))
+NAMES: Final = st.sampled_from(["api_key", "api_login", "code", "message", "other"])
+PAIRS: Final = st.lists(st.tuples(NAMES, VALUES | st.just("plain")), max_size=5)
+
+
+def document(pairs: list[tuple[str, object]]) -> bytes:
+    return f"{{{', '.join(f'{json.dumps(name)}: {json.dumps(value)}' for name, value in pairs)}}}".encode()
+
+
+BODIES: Final = st.one_of(
+    st.binary(max_size=60),
+    PAIRS.map(document),
+    PAIRS.map(lambda pairs: document([*pairs, ("api_key", "key"), ("api_login", "login")])),
+    VALUES.map(lambda value: json.dumps(value).encode()),
+)
+DATES: Final = st.from_regex(
+    r"(Sun, )?[0-9]{1,20} Jun [0-9]{1,20} [0-9]{1,9}:[0-9]{1,3}:[0-9]{1,3} ([+-][0-9]{1,20}|GMT)"
+)
+REPLIES: Final = st.builds(
+    Reply,
+    st.integers(100, 999),
+    st.fixed_dictionaries({}, optional={"Retry-After": TEXTS | DATES}),
+    BODIES,
+    st.none() | st.just("it ended too early"),
+)
+
+
+def is_text(value: object) -> bool:
+    return isinstance(value, str) and value.strip() != "" and value.encode(errors="replace").decode() == value
+
+
+@given(REPLIES, st.booleans(), st.lists(TEXTS, max_size=3))
+def test_every_answer_has_a_verdict_and_none_is_taken_for_more_than_it_proves(
+    reply: Reply,
+    retry_on_503: bool,  # noqa: FBT001  # hypothesis gives it
+    hidden: list[str],
+) -> None:
+    verdict = judge(reply, retry_on_503=retry_on_503, now=NOW, hidden=hidden)
+    if isinstance(verdict, Created):
+        content = json.loads(reply.body)
+        assert 200 <= reply.status < 300
+        assert reply.cut is None
+        assert verdict.credentials == Credentials(content["api_login"], Secret(content["api_key"]))
+        assert is_text(content["api_login"])
+        assert is_text(content["api_key"])
+        assert not content.get("code") or content["code"] == "0"
+    elif isinstance(verdict, NotCreated):
+        assert 400 <= reply.status < 500 or (reply.status == 503 and retry_on_503)
+        assert verdict.retry_after is None or verdict.retry_after >= 0
+        assert verdict.reason.isprintable()
+    else:
+        assert not 400 <= reply.status < 500
+        assert verdict.answer == (Answer(reply.status, reply.body) if reply.body else None)
+        assert verdict.reason.isprintable()
+
+
+@given(st.booleans(), st.text(), st.booleans(), st.booleans())
+def test_every_failure_has_a_verdict(sent: bool, reason: str, certificate: bool, retry_on_503: bool) -> None:  # noqa: FBT001  # hypothesis gives them
+    verdict = judge(Failure(sent, reason, certificate), retry_on_503=retry_on_503, now=NOW)
+    assert isinstance(verdict, InDoubt if sent else NotCreated)

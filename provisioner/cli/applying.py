@@ -42,8 +42,8 @@ from provisioner.render import text
 from provisioner.state.sealing import AgeSealer
 from provisioner.state.session import Session, check_parent
 
-PASSWORD_LENGTH: Final = 32
-_CLASSES: Final = (string.ascii_lowercase, string.ascii_uppercase, string.digits, "-_.")
+_PASSWORD_BYTES: Final = 24
+_CLASSES: Final = (string.ascii_lowercase, string.ascii_uppercase, string.digits, "-_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +81,15 @@ def apply(options: Options) -> int:
 
 
 def new_password() -> Secret:
-    """Return a password of 32 characters with one of each class; what Octopush demands of one is not documented.
+    """Return a password of 32 characters, of 190 bits; what Octopush demands of one is not documented.
 
-    It begins with a letter, and needs no quotes in a shell, a URL or a spreadsheet.
+    It begins with a letter, holds a capital, a digit and a sign, and needs no quotes in
+    a shell, a URL or a spreadsheet.
     """
-    alphabet = "".join(_CLASSES)
     while True:
-        rest = (secrets.choice(alphabet) for _ in range(PASSWORD_LENGTH - 1))
-        password = secrets.choice(string.ascii_letters) + "".join(rest)
-        if all(any(character in kind for character in password) for kind in _CLASSES):
-            return Secret(password)
+        text = secrets.token_urlsafe(_PASSWORD_BYTES)
+        if text[0].isalpha() and all(any(each in kind for each in text) for kind in _CLASSES):
+            return Secret(text)
 
 
 def _prepared(held: ExitStack, wanted: Manifest, settings: Settings) -> _Job:

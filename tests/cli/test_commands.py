@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import pty
+import re
 import stat
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from provisioner import schemas
+from provisioner.cli.applying import new_password
 from provisioner.errors import ExitCode
 from tests.conftest import COMMAND, NewProject, Project, SandboxProcess, StartSandbox, assert_no_secret, environment
 
@@ -461,3 +463,11 @@ def test_a_terminal_is_not_coloured_where_nobody_wants_it(tmp_path: Path) -> Non
     assert "\x1b[" in said[""]
     assert "\x1b[" not in said["1"]
     assert "+ create     a  b c" in said["1"]
+
+
+def test_a_new_password_is_strong_and_needs_no_quotes() -> None:
+    passwords = {new_password().reveal() for _ in range(500)}
+    assert 500 == len(passwords)
+    for password in passwords:
+        assert re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{31}", password)
+        assert all(re.search(kind, password) for kind in ("[a-z]", "[A-Z]", "[0-9]", "[-_]"))

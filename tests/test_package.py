@@ -1,0 +1,70 @@
+"""What a stranger gets: the wheel, the demonstration, the list of targets."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from provisioner import __version__, schemas
+from tests.conftest import environment
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_the_wheel_holds_the_schemas_and_runs(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    (wheel,) = tmp_path.glob(f"octopush_provisioner-{__version__}-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "installed")
+    code = "from provisioner import schemas; print(schemas.__file__, schemas.load('manifest.v1')['title'])"
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**environment(tmp_path), "PYTHONPATH": str(tmp_path / "installed")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert f"{tmp_path}/installed/provisioner/schemas.py {schemas.load('manifest.v1')['title']}\n" == said
+    shipped = {path.name for path in (tmp_path / "installed" / "provisioner" / "_schemas").iterdir()}
+    assert {path.name for path in (ROOT / "schemas").iterdir()} == shipped
+
+
+def test_the_demonstration_works_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "tests/demo.py"],
+        cwd=ROOT,
+        env={**environment(tmp_path), "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert (0, []) == (done.returncode, list(tmp_path.iterdir())), done.stdout
+    for words in ("4 planned", "Done: 4 created.", "Nothing to do: 7 unchanged.", "paris", "***", "(exit code 8)"):
+        assert words in done.stdout
+
+
+def test_make_alone_lists_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    (phony,) = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
+    assert phony.split() == [line.split()[1] for line in listed.splitlines()]
+
+
+def test_every_dependency_is_pinned() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    pinned = re.findall(r"^([A-Za-z0-9_.-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    known = {name.lower().replace("_", "-") for name in pinned}
+    wanted = {name.lower() for name in re.findall(r'^  "([A-Za-z0-9-]+)>=', project, re.MULTILINE)}
+    assert wanted - known == set()
+    assert len(wanted) > 15

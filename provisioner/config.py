@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 from provisioner import document, placeholders, schemas
 from provisioner.errors import SettingInvalid
-from provisioner.model import DEFAULT_PARENT, Credentials, Problem, Secret
+from provisioner.model.account import DEFAULT_PARENT, Problem, Secret
+from provisioner.model.verdict import Credentials
 
 FILE: Final = "provisioner.yaml"
 _SCHEMA: Final = "config.v1"

@@ -12,36 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol, assert_never
 
 from provisioner.errors import ExitCode, StateConflict, StateError
-from provisioner.model import (
-    Abandoned,
-    Active,
-    Change,
-    Closed,
-    Create,
-    Created,
-    CreateRequest,
-    DesiredAccount,
-    InDoubt,
-    NotCreated,
-    Operation,
-    Outcome,
-    Pending,
-    Plan,
-    Record,
-    Report,
-    Result,
-    SealedContent,
-    State,
-    Stop,
-    Then,
-    Unchanged,
-    Undecided,
-    Unknown,
-    Unmanaged,
-    Update,
-    Verdict,
-    raise_if_over,
-)
+from provisioner.model.account import DesiredAccount
+from provisioner.model.plan import Change, Closed, Create, Plan, Unchanged, Undecided, Unmanaged, Update, raise_if_over
+from provisioner.model.report import Outcome, Report, Result, Stop
+from provisioner.model.state import Abandoned, Active, Operation, Pending, Record, State, Unknown
+from provisioner.model.verdict import Created, CreateRequest, InDoubt, NotCreated, SealedContent, Then, Verdict
 
 
 class Api(Protocol):

@@ -8,26 +8,9 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from provisioner.model import (
-    Abandoned,
-    Active,
-    Attributes,
-    Change,
-    Closed,
-    Create,
-    DesiredAccount,
-    FieldChange,
-    Manifest,
-    Pending,
-    Plan,
-    Record,
-    State,
-    Unchanged,
-    Undecided,
-    Unknown,
-    Unmanaged,
-    Update,
-)
+from provisioner.model.account import Attributes, DesiredAccount, Manifest
+from provisioner.model.plan import Change, Closed, Create, FieldChange, Plan, Unchanged, Undecided, Unmanaged, Update
+from provisioner.model.state import Abandoned, Active, Pending, Record, State, Unknown
 
 
 def plan(manifest: Manifest, state: State | None, *, limit: int, reserved: int) -> Plan:

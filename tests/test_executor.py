@@ -14,36 +14,20 @@ from hypothesis import strategies as st
 from provisioner import executor
 from provisioner.errors import ExitCode, OverLimit, StateConflict, StateError, StateMoved, StateNotSaved
 from provisioner.executor import UPDATE_REASON, Ports
-from provisioner.model import (
-    Abandoned,
-    Active,
+from provisioner.model.account import Attributes, DesiredAccount, Manifest, Origin, Secret
+from provisioner.model.plan import Change, Plan, raise_if_over
+from provisioner.model.report import Outcome, Report, Result, Stop, exit_code
+from provisioner.model.state import Abandoned, Active, Operation, Pending, Record, State, Unknown
+from provisioner.model.verdict import (
     Answer,
-    Attributes,
-    Change,
     Created,
     CreateRequest,
     Credentials,
-    DesiredAccount,
     InDoubt,
-    Manifest,
     NotCreated,
-    Operation,
-    Origin,
-    Outcome,
-    Pending,
-    Plan,
-    Record,
-    Report,
-    Result,
     SealedContent,
-    Secret,
-    State,
-    Stop,
     Then,
-    Unknown,
     Verdict,
-    exit_code,
-    raise_if_over,
 )
 from provisioner.planner import plan
 from provisioner.state.rescue import Entry, Rescue, found_in

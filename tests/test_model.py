@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import pkgutil
 
 import pytest
 from hypothesis import given
@@ -10,45 +12,30 @@ from hypothesis import strategies as st
 
 from provisioner import model
 from provisioner.errors import ExitCode
-from provisioner.model import (
-    Abandoned,
-    Active,
-    Answer,
+from provisioner.model.account import (
+    CALLBACK_NAMES,
     Attributes,
     Callbacks,
-    Closed,
-    Create,
+    DesiredAccount,
+    Manifest,
+    Origin,
+    Problem,
+    Secret,
+    masked_url,
+    shown_value,
+)
+from provisioner.model.plan import Closed, Create, FieldChange, Plan, Unchanged, Undecided, Unmanaged, Update
+from provisioner.model.report import Outcome, Report, Result, Stop, exit_code
+from provisioner.model.state import Abandoned, Active, Operation, Pending, Record, Slots, State, Unknown
+from provisioner.model.verdict import (
+    Answer,
     Created,
     CreateRequest,
     Credentials,
-    DesiredAccount,
-    FieldChange,
     InDoubt,
-    Manifest,
     NotCreated,
-    Operation,
-    Origin,
-    Outcome,
-    Pending,
-    Plan,
-    Problem,
-    Record,
-    Report,
-    Result,
     SealedContent,
-    Secret,
-    Slots,
-    State,
-    Stop,
     Then,
-    Unchanged,
-    Undecided,
-    Unknown,
-    Unmanaged,
-    Update,
-    exit_code,
-    masked_url,
-    shown_value,
 )
 
 SECRET = "s3cret"
@@ -105,7 +92,11 @@ EVERY_KIND: tuple[object, ...] = (
 
 
 def test_the_table_of_kinds_is_complete() -> None:
-    kinds = {each for each in vars(model).values() if isinstance(each, type) and dataclasses.is_dataclass(each)}
+    modules = [
+        importlib.import_module(each.name) for each in pkgutil.iter_modules(model.__path__, f"{model.__name__}.")
+    ]
+    members = [member for module in modules for member in vars(module).values()]
+    kinds = {each for each in members if isinstance(each, type) and dataclasses.is_dataclass(each)}
     assert {type(each) for each in EVERY_KIND} == kinds
 
 
@@ -200,7 +191,7 @@ def test_an_empty_value_is_not_an_absent_one() -> None:
 
 
 def test_the_callbacks_are_the_five_of_the_api() -> None:
-    assert model.CALLBACK_NAMES == (
+    assert CALLBACK_NAMES == (
         "callback_url_for_deliveries",
         "callback_url_for_blacklisted_numbers",
         "callback_url_for_visits",

@@ -9,29 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.model import (
-    Abandoned,
-    Active,
-    Attributes,
-    Callbacks,
-    Closed,
-    Create,
-    DesiredAccount,
-    FieldChange,
-    Manifest,
-    Operation,
-    Origin,
-    Pending,
-    Record,
-    Secret,
-    Slots,
-    State,
-    Unchanged,
-    Undecided,
-    Unknown,
-    Unmanaged,
-    Update,
-)
+from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Manifest, Origin, Secret
+from provisioner.model.plan import Closed, Create, FieldChange, Unchanged, Undecided, Unmanaged, Update
+from provisioner.model.state import Abandoned, Active, Operation, Pending, Record, Slots, State, Unknown
 from provisioner.planner import plan
 
 LEONARDO = Attributes("Leonardo", "Da Vinci", "Italy", Callbacks(email_for_inbounds="sms@example.com"))

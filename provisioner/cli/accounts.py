@@ -12,7 +12,8 @@ from provisioner import config, executor
 from provisioner.cli import holding, terminal, wiring
 from provisioner.cli.wiring import Options
 from provisioner.errors import CommandInvalid, ExitCode, StateConflict
-from provisioner.model import Active, SealedContent, State
+from provisioner.model.state import Active, State
+from provisioner.model.verdict import SealedContent
 from provisioner.render import credentials as faces
 from provisioner.render import documents, text
 from provisioner.state import rescue

@@ -17,7 +17,7 @@ import click
 
 from provisioner import __version__, schemas
 from provisioner.errors import CommandInvalid, ExitCode, ProvisionerError
-from provisioner.model import DEFAULT_PARENT
+from provisioner.model.account import DEFAULT_PARENT
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _KINDS: Final = {"integer": int, "number": float, "string": str}

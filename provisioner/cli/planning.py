@@ -7,7 +7,9 @@ from provisioner.cli import terminal, wiring
 from provisioner.cli.wiring import Options
 from provisioner.config import Settings
 from provisioner.errors import ExitCode, OverLimit
-from provisioner.model import Manifest, Plan, State, raise_if_over
+from provisioner.model.account import Manifest
+from provisioner.model.plan import Plan, raise_if_over
+from provisioner.model.state import State
 from provisioner.planner import plan as planned
 from provisioner.render import documents, text
 

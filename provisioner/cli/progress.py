@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Final, Self
 
 from provisioner.cli import terminal
-from provisioner.model import Outcome, Result
+from provisioner.model.report import Outcome, Result
 from provisioner.render import report
 from provisioner.render.lines import Line, printable
 

@@ -11,7 +11,7 @@ from provisioner import schemas
 from provisioner.cli import terminal, wiring
 from provisioner.cli.wiring import Options
 from provisioner.errors import CommandInvalid, ExitCode
-from provisioner.model import MASK, Secret
+from provisioner.model.account import MASK, Secret
 
 _SETTINGS: Final = """\
 # Settings of this project. Every key is optional; a variable (PROVISIONER_LIMIT)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from provisioner import config
 from provisioner.config import Settings
 from provisioner.errors import CommandInvalid, SettingInvalid
-from provisioner.model import State
+from provisioner.model.state import State
 from provisioner.state.seen import Seen
 from provisioner.state.session import read
 from provisioner.state.store import LocalStore

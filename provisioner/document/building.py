@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from provisioner.document.violations import Step, Value, spelled
-from provisioner.model import Origin, Problem
+from provisioner.model.account import Origin, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

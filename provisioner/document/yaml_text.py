@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING, Final, cast
 from provisioner.document.building import Builder, Mark, Unreadable
 from provisioner.document.characters import character, decoded
 from provisioner.document.violations import Check, Part, Step, Value, Violation, inlined, spelled, violations
-from provisioner.model import Origin, Problem
+from provisioner.model.account import Origin, Problem
 
 if TYPE_CHECKING:
     from array import array
     from collections.abc import Mapping
 
-# What YAML forbids, and its rarer line breaks, for which a reader would put a space.
-_FORBIDDEN: Final = re.compile(
-    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]",
-)
+# What YAML forbids, and its rarer line breaks, for which a reader would put a space. The
+# characters themselves: the complement of those allowed takes ten times as long to compile.
+_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)

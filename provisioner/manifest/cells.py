@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from provisioner.document import decoded
-from provisioner.model import Origin, Problem, Severity
+from provisioner.model.account import Origin, Problem, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from provisioner.document import Value
-    from provisioner.model import Origin, Problem
+    from provisioner.model.account import Origin, Problem
 
 SCHEMA: Final = "manifest.v1"
 

@@ -15,7 +15,9 @@ from provisioner.document import Value, spelled, text_fault, violations
 from provisioner.errors import SettingInvalid
 from provisioner.manifest.entries import SCHEMA
 from provisioner.manifest.formats import CHECKS
-from provisioner.model import Attributes, Callbacks, Create, CreateRequest, DesiredAccount, Secret
+from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Secret
+from provisioner.model.plan import Create
+from provisioner.model.verdict import CreateRequest
 
 
 def requests(

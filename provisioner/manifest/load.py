@@ -13,7 +13,7 @@ from provisioner.document import shown
 from provisioner.errors import ManifestInvalid
 from provisioner.manifest import yaml_manifest
 from provisioner.manifest.sources import YAML_SUFFIXES, Source, sources
-from provisioner.model import (
+from provisioner.model.account import (
     DEFAULT_PARENT,
     Attributes,
     Callbacks,

@@ -12,7 +12,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Final
 
-from provisioner.model import Origin, Problem
+from provisioner.model.account import Origin, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,7 +14,7 @@ from provisioner.manifest.advice import advice
 from provisioner.manifest.cells import Row, Table, Unreadable, open_table
 from provisioner.manifest.entries import SCHEMA, Entry, Part
 from provisioner.manifest.formats import CHECKS
-from provisioner.model import Origin, Problem, Severity
+from provisioner.model.account import Origin, Problem, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

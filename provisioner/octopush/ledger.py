@@ -18,7 +18,7 @@ from io import FileIO
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from provisioner.errors import SettingInvalid
-from provisioner.model import CALLBACK_NAMES, Callbacks, Secret
+from provisioner.model.account import CALLBACK_NAMES, Callbacks, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

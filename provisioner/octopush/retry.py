@@ -16,7 +16,7 @@ from tenacity import wait_exponential as exponential
 from tenacity import wait_random as jitter
 from tenacity.stop import stop_base
 
-from provisioner.model import NotCreated, Then, Verdict
+from provisioner.model.verdict import NotCreated, Then, Verdict
 
 _FIRST_WAIT: Final = 0.5
 _LONGEST_WAIT: Final = 20.0

@@ -51,7 +51,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, Self
 from urllib.parse import parse_qs, unquote
 
 from provisioner.errors import SettingInvalid
-from provisioner.model import Secret
+from provisioner.model.account import Secret
 from provisioner.octopush.faults import (
     FAULT_HELP,
     LIMIT_REACHED,

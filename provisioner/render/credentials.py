@@ -13,7 +13,8 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from provisioner.model import MASK, SealedContent
+from provisioner.model.account import MASK
+from provisioner.model.verdict import SealedContent
 from provisioner.render.lines import Line, printable, table
 
 FIELDS: Final = ("api_login", "api_key", "password")

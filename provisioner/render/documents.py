@@ -6,22 +6,9 @@ from collections.abc import Iterable
 from typing import Any, Final, assert_never
 
 from provisioner.errors import ProvisionerError
-from provisioner.model import (
-    Active,
-    Change,
-    Closed,
-    Create,
-    FieldChange,
-    Plan,
-    Problem,
-    Severity,
-    State,
-    Unchanged,
-    Undecided,
-    Unmanaged,
-    Update,
-    shown_value,
-)
+from provisioner.model.account import Problem, Severity, shown_value
+from provisioner.model.plan import Change, Closed, Create, FieldChange, Plan, Unchanged, Undecided, Unmanaged, Update
+from provisioner.model.state import Active, State
 
 VERSION: Final = 1
 Document = dict[str, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from provisioner.model import Outcome, Report, Result
+from provisioner.model.report import Outcome, Report, Result
 from provisioner.render.documents import VERSION
 from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, printable
 

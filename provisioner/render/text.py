@@ -4,23 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from provisioner.model import (
-    Active,
-    Attributes,
-    Closed,
-    Create,
-    FieldChange,
-    Plan,
-    Problem,
-    Severity,
-    Slots,
-    State,
-    Unchanged,
-    Undecided,
-    Unmanaged,
-    Update,
-    shown_value,
-)
+from provisioner.model.account import Attributes, Problem, Severity, shown_value
+from provisioner.model.plan import Closed, Create, FieldChange, Plan, Unchanged, Undecided, Unmanaged, Update
+from provisioner.model.state import Active, Slots, State
 from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, counted, printable, table
 
 

@@ -16,17 +16,8 @@ from referencing import Registry
 
 from provisioner import schemas
 from provisioner.errors import StateInvalid
-from provisioner.model import (
-    Abandoned,
-    Active,
-    Attributes,
-    Callbacks,
-    Operation,
-    Pending,
-    Record,
-    State,
-    Unknown,
-)
+from provisioner.model.account import Attributes, Callbacks
+from provisioner.model.state import Abandoned, Active, Operation, Pending, Record, State, Unknown
 
 VERSION: Final = 1
 _RESTORE: Final = "Nothing was sent. Restore the file from version control or from its .backup, then run again."

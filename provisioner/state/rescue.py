@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from provisioner.errors import StateConflict, StateError, StateForeign, StateInvalid, StateNotSaved
-from provisioner.model import Abandoned, Active, Pending, Record, State, Unknown
+from provisioner.model.state import Abandoned, Active, Pending, Record, State, Unknown
 from provisioner.state import codec
 from provisioner.state.disk import PRIVATE, Disk, read_file
 

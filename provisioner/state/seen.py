@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from provisioner.errors import StateForeign, StateRolledBack
-from provisioner.model import State
+from provisioner.model.state import State
 from provisioner.state.disk import Disk, write_atomically
 
 _HINT: Final = (

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from provisioner.errors import StateError, StateForeign
-from provisioner.model import Record, State
+from provisioner.model.state import Record, State
 from provisioner.state import rescue as rescuing
 from provisioner.state.disk import Disk, make_folder, remove_leftovers
 from provisioner.state.lock import Holder, held

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from provisioner.errors import StateInvalid, StateMoved, StateNotSaved
-from provisioner.model import State
+from provisioner.model.state import State
 from provisioner.state import codec
 from provisioner.state.disk import Disk, read_file, write_atomically
 

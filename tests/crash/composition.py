@@ -20,7 +20,9 @@ from typing import Protocol
 from provisioner import executor, manifest
 from provisioner.cli.applying import new_password
 from provisioner.manifest.expansion import requests
-from provisioner.model import Outcome, State, exit_code, raise_if_over
+from provisioner.model.plan import raise_if_over
+from provisioner.model.report import Outcome, exit_code
+from provisioner.model.state import State
 from provisioner.octopush.client import Client
 from provisioner.octopush.retry import RetryPolicy
 from provisioner.octopush.transport import Failure, Reply, Request, Transport

@@ -228,6 +228,11 @@ def test_a_repeated_field_names_both_lines() -> None:
     assert document.origin(("accounts", 0, "last_name")).line == 7
 
 
+def test_a_repeated_field_that_was_not_the_first() -> None:
+    (problem,) = parsed("version: 1\n\naccounts: []\nversion: 1\naccounts: [1]\n").problems[1:]
+    assert problem.message == "accounts stands here for the second time; the first is on line 3."
+
+
 def test_a_repeated_field_where_none_is_known_is_not_named() -> None:
     (problem,) = parsed("parent: {SECRET: 1, SECRET: 2}").problems
     assert (problem.path, problem.message.split(";")[0]) == ("parent", "A field stands here for the second time")

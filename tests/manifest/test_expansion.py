@@ -7,7 +7,9 @@ import pytest
 from provisioner.errors import SettingInvalid
 from provisioner.manifest import load
 from provisioner.manifest.expansion import requests
-from provisioner.model import Attributes, Callbacks, Create, CreateRequest, Secret
+from provisioner.model.account import Attributes, Callbacks, Secret
+from provisioner.model.plan import Create
+from provisioner.model.verdict import CreateRequest
 
 TEXT = """\
 version: 1

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from provisioner.errors import ManifestInvalid
 from provisioner.manifest import Loaded, load
-from provisioner.model import Attributes, Callbacks, DesiredAccount, Origin, Secret, Severity
+from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Origin, Secret, Severity
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 
 from provisioner import schemas
 from provisioner.document import inlined
-from provisioner.model import CALLBACK_NAMES, Attributes
+from provisioner.model.account import CALLBACK_NAMES, Attributes
 
 SCHEMA = schemas.load("manifest.v1")
 ACCOUNT: dict[str, Any] = inlined("manifest.v1")["properties"]["accounts"]["items"]

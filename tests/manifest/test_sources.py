@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from provisioner.manifest.sources import MAX_BYTES, Source, sources
-from provisioner.model import Problem
+from provisioner.model.account import Problem
 
 
 def problem(path: Path) -> Problem:

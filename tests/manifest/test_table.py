@@ -13,7 +13,7 @@ from provisioner.document import Value
 from provisioner.manifest.cells import MAX_COLUMNS, MAX_ROWS
 from provisioner.manifest.entries import Part
 from provisioner.manifest.table import read
-from provisioner.model import CALLBACK_NAMES, Attributes, Problem, Severity
+from provisioner.model.account import CALLBACK_NAMES, Attributes, Problem, Severity
 
 HEADER = "name,first_name,last_name"
 GOOD = f"{HEADER}\nparis,Leonardo,Da Vinci\n"
@@ -288,6 +288,7 @@ def test_a_quote_that_is_never_closed_is_found_where_it_opens() -> None:
     text = f'{HEADER}\nparis,a,b\n\nnice,"SECRET,c\nlyon,d,e\n'
     assert only(text) == ("A quote that opens in this row is never closed.", "", 4, 2)
     assert only(f'{HEADER},"x\nparis,a,b\n') == ("A quote that opens in this row is never closed.", "", 1, None)
+    assert problems(f'{HEADER}\nshort\nnice,"SECRET\n')[0].origin.row == 2
     long = f'{HEADER}\nparis,"a,b\n' + "nice,c,d\n" * 20_000
     assert only(long) == ("A quote that opens in this row is never closed.", "", 2, 1)
 

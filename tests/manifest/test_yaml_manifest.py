@@ -4,7 +4,7 @@ import pytest
 
 from provisioner.manifest.entries import Part
 from provisioner.manifest.yaml_manifest import read
-from provisioner.model import Problem, Severity
+from provisioner.model.account import Problem, Severity
 
 
 def part(text: str) -> Part:

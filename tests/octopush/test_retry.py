@@ -10,7 +10,8 @@ from typing import Final
 
 import pytest
 
-from provisioner.model import Created, Credentials, InDoubt, NotCreated, Secret, Then, Verdict
+from provisioner.model.account import Secret
+from provisioner.model.verdict import Created, Credentials, InDoubt, NotCreated, Then, Verdict
 from provisioner.octopush.retry import RetryPolicy
 
 AGAIN: Final = NotCreated("the connection was refused", Then.RETRY)

@@ -23,7 +23,7 @@ import pytest
 import requests
 
 from provisioner.errors import CommandInvalid, SettingInvalid
-from provisioner.model import Callbacks
+from provisioner.model.account import Callbacks
 from provisioner.octopush.faults import FAULT_HELP, PROCESSED, UNPROCESSED, Endpoint, parse_fault
 from provisioner.octopush.sandbox import Sandbox, Settings
 

@@ -452,7 +452,7 @@ def test_a_body_that_stops_coming_is_cut() -> None:
 )
 def test_a_body_is_read_up_to_a_cap(size: int, cut: str | None) -> None:
     reply = replied(answering(answer(body=b"x" * size)))
-    assert (min(size, BODY_CAP), cut) == (len(reply.body), cut and reply.cut)
+    assert (min(size, BODY_CAP), cut) == (len(reply.body), reply.cut)
 
 
 @pytest.mark.parametrize("status", ["201 Created", "302 Found"])

@@ -6,30 +6,10 @@ from jsonschema import Draft202012Validator
 
 from provisioner import schemas
 from provisioner.errors import StateLocked
-from provisioner.model import (
-    Active,
-    Attributes,
-    Callbacks,
-    Closed,
-    Create,
-    DesiredAccount,
-    FieldChange,
-    Operation,
-    Origin,
-    Outcome,
-    Pending,
-    Plan,
-    Problem,
-    Report,
-    Result,
-    Severity,
-    Slots,
-    State,
-    Unchanged,
-    Undecided,
-    Unmanaged,
-    Update,
-)
+from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Origin, Problem, Severity
+from provisioner.model.plan import Closed, Create, FieldChange, Plan, Unchanged, Undecided, Unmanaged, Update
+from provisioner.model.report import Outcome, Report, Result
+from provisioner.model.state import Active, Operation, Pending, Slots, State
 from provisioner.render import documents, report
 
 URL = "https://u:pw@h.example/x?token=t1"

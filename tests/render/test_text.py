@@ -3,33 +3,10 @@ from __future__ import annotations
 import pytest
 
 from provisioner.errors import ExitCode
-from provisioner.model import (
-    Abandoned,
-    Active,
-    Attributes,
-    Callbacks,
-    Closed,
-    Create,
-    DesiredAccount,
-    FieldChange,
-    Operation,
-    Origin,
-    Outcome,
-    Pending,
-    Plan,
-    Problem,
-    Report,
-    Result,
-    Severity,
-    Slots,
-    State,
-    Stop,
-    Unchanged,
-    Undecided,
-    Unknown,
-    Unmanaged,
-    Update,
-)
+from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Origin, Problem, Severity
+from provisioner.model.plan import Closed, Create, FieldChange, Plan, Unchanged, Undecided, Unmanaged, Update
+from provisioner.model.report import Outcome, Report, Result, Stop
+from provisioner.model.state import Abandoned, Active, Operation, Pending, Slots, State, Unknown
 from provisioner.render import report, text
 from provisioner.render.lines import Line, printable
 

@@ -18,7 +18,8 @@ from typing import Final
 
 import pytest
 
-from provisioner.model import Abandoned, Active, Attributes, Callbacks, Operation, Pending, State, Unknown
+from provisioner.model.account import Attributes, Callbacks
+from provisioner.model.state import Abandoned, Active, Operation, Pending, State, Unknown
 from provisioner.state.disk import Disk
 
 # ── Examples ─────────────────────────────────────────────────────────────────

@@ -15,17 +15,8 @@ from hypothesis import strategies as st
 
 from provisioner import schemas
 from provisioner.errors import ExitCode, StateInvalid
-from provisioner.model import (
-    CALLBACK_NAMES,
-    Abandoned,
-    Active,
-    Attributes,
-    Callbacks,
-    Operation,
-    Pending,
-    State,
-    Unknown,
-)
+from provisioner.model.account import CALLBACK_NAMES, Attributes, Callbacks
+from provisioner.model.state import Abandoned, Active, Operation, Pending, State, Unknown
 from provisioner.state import codec
 from tests.state import ABANDONED, ACTIVE, LEONARDO, OPERATION, PENDING, SEALED, STATE, UNKNOWN
 

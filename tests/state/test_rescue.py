@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.errors import ExitCode, StateConflict, StateError, StateForeign, StateInvalid, StateNotSaved
-from provisioner.model import Record, Unknown
+from provisioner.model.state import Record, Unknown
 from provisioner.state.rescue import MARK, SPACE, Entry, Rescue, encode, found_in, put_back
 from tests.state import (
     ABANDONED,

@@ -23,7 +23,7 @@ from provisioner.errors import (
     StateNotSaved,
     StateRolledBack,
 )
-from provisioner.model import State
+from provisioner.model.state import State
 from provisioner.state import codec
 from provisioner.state.disk import Disk
 from provisioner.state.lock import Holder, held

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import ExitCode, StateError, StateInvalid, StateMoved, StateNotSaved
-from provisioner.model import State
+from provisioner.model.state import State
 from provisioner.state import codec
 from provisioner.state.disk import remove_leftovers
 from provisioner.state.store import ABSENT, LocalStore, MemoryStore, Store

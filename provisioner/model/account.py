@@ -1,0 +1,164 @@
+"""What is desired: accounts as a manifest has them, and how a secret is kept from being shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+DEFAULT_PARENT: Final = "default"
+
+
+MASK: Final = "***"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """A text that must not be printed by accident.
+
+    ``str()``, ``repr()`` and f-strings give ``***``; only :meth:`reveal` gives the
+    text, so that every place where a secret is used can be found by name.
+    """
+
+    _text: str
+
+    def reveal(self) -> str:
+        """Return the text itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return MASK
+
+
+def masked_url(url: str) -> str:
+    """Return ``url`` with user-info and query string masked, fit to be shown.
+
+    Callbacks carry no signature, so people put a token into the URL.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return MASK
+    host = parts.netloc.rpartition("@")[2]
+    netloc = f"{MASK}@{host}" if "@" in parts.netloc else host
+    query = MASK if parts.query else ""
+    fragment = MASK if parts.fragment else ""
+    return urlunsplit((parts.scheme, netloc, parts.path, query, fragment))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Callbacks:
+    """Where Octopush reports to; the names are those of the API."""
+
+    callback_url_for_deliveries: str | None = None
+    callback_url_for_blacklisted_numbers: str | None = None
+    callback_url_for_visits: str | None = None
+    callback_url_for_inbounds: str | None = None
+    email_for_inbounds: str | None = None
+
+    def given(self) -> dict[str, str]:
+        """Return the callbacks that are set, by name."""
+        values = ((name, getattr(self, name)) for name in CALLBACK_NAMES)
+        return {name: value for name, value in values if value is not None}
+
+    def __repr__(self) -> str:
+        given = (f"{name}={shown_value(name, value)!r}" for name, value in self.given().items())
+        return f"Callbacks({', '.join(given)})"
+
+
+CALLBACK_NAMES: Final = tuple(each.name for each in fields(Callbacks))
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What an account is made of, but for its password; placeholders unexpanded."""
+
+    first_name: str
+    last_name: str
+    company_name: str | None = None
+    callbacks: Callbacks = Callbacks()
+
+    def document(self) -> dict[str, str | dict[str, str]]:
+        """Return the JSON shape used by manifest, state and plan; absent stays absent."""
+        document: dict[str, str | dict[str, str]] = {
+            "first_name": self.first_name,
+            "last_name": self.last_name,
+        }
+        if self.company_name is not None:
+            document["company_name"] = self.company_name
+        if callbacks := self.callbacks.given():
+            document["callbacks"] = dict(callbacks)
+        return document
+
+    def shown(self) -> dict[str, str | dict[str, str]]:
+        """Return :meth:`document` with every callback URL masked."""
+        document = self.document()
+        if callbacks := self.callbacks.given():
+            document["callbacks"] = {name: shown_value(name, value) for name, value in callbacks.items()}
+        return document
+
+    def flat(self) -> dict[str, str]:
+        """Return every given field by its dotted path, as in ``callbacks.email_for_inbounds``."""
+        flat = {"first_name": self.first_name, "last_name": self.last_name}
+        if self.company_name is not None:
+            flat["company_name"] = self.company_name
+        for name, value in self.callbacks.given().items():
+            flat[f"callbacks.{name}"] = value
+        return flat
+
+
+def shown_value(path: str, value: str) -> str:
+    """Return the value of the field at ``path`` as it may be shown."""
+    return masked_url(value) if path.rpartition(".")[2].startswith("callback_url_") else value
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where in a manifest something stands; numbers count from 1."""
+
+    file: str
+    line: int | None = None
+    column: int | None = None
+    row: int | None = None
+    """The data row of a table, its header not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredAccount:
+    """One sub-account that a manifest asks for."""
+
+    name: str
+    """Our own stable key; never sent to the API."""
+    attributes: Attributes
+    password: Secret | None
+    """As the manifest has it: a placeholder or a literal; None: generate one."""
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything that the manifests ask of one parent."""
+
+    parent: str
+    accounts: tuple[DesiredAccount, ...]
+
+
+class Severity(StrEnum):
+    """How bad a problem is; only an ERROR makes a manifest invalid."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a manifest, told to the person who wrote it."""
+
+    origin: Origin
+    path: str
+    """The value's path as in ``accounts[2].callbacks.email_for_inbounds``; a column name in a table."""
+    message: str
+    hint: str
+    severity: Severity = Severity.ERROR

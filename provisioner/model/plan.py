@@ -1,0 +1,116 @@
+"""What is to be done: one change for each account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from provisioner.errors import OverLimit
+from provisioner.model.account import Attributes, DesiredAccount
+from provisioner.model.state import Slots
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field of an update; None is an absent value."""
+
+    path: str
+    before: str | None = field(repr=False)
+    after: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """The account is missing."""
+
+    account: DesiredAccount
+
+    @property
+    def name(self) -> str:
+        """The account's name."""
+        return self.account.name
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """The account exists with other attributes."""
+
+    account: DesiredAccount
+    fields: tuple[FieldChange, ...]
+
+    @property
+    def name(self) -> str:
+        """The account's name."""
+        return self.account.name
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The account exists as it should."""
+
+    name: str
+    attributes: Attributes
+
+
+@dataclass(frozen=True, slots=True)
+class Unmanaged:
+    """The account exists and no manifest names it; it is never touched."""
+
+    name: str
+    attributes: Attributes
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """Nobody knows whether the account exists; a person must resolve it."""
+
+    name: str
+    attributes: Attributes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The account was abandoned: it keeps its slot and is not created again."""
+
+    name: str
+    attributes: Attributes
+    reason: str
+
+
+Change = Create | Update | Unchanged | Unmanaged | Undecided | Closed
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an apply would do for one parent, sorted by name."""
+
+    parent: str
+    lineage: str | None
+    """None while there is no state."""
+    serial: int
+    slots: Slots
+    changes: tuple[Change, ...]
+    over: tuple[str, ...] = ()
+    """Names of the creates for which there is no slot."""
+
+    @property
+    def creates(self) -> tuple[Create, ...]:
+        """The accounts to create, in the order in which they will be."""
+        return tuple(each for each in self.changes if isinstance(each, Create))
+
+    @property
+    def updates(self) -> tuple[Update, ...]:
+        """The accounts to change."""
+        return tuple(each for each in self.changes if isinstance(each, Update))
+
+
+def raise_if_over(plan: Plan) -> None:
+    """Refuse a plan that does not fit into the parent's slots; raises OverLimit."""
+    if plan.over:
+        slots = plan.slots
+        free = max(0, slots.limit - slots.reserved - slots.used)
+        raise OverLimit(
+            f"{slots.planned} accounts are to be created and {free} of {slots.limit} slots are free;"
+            f" these do not fit: {', '.join(plan.over)}.",
+            hint="Take accounts out of the manifest, or set `limit` if Octopush has raised yours. Nothing was sent.",
+        )

@@ -1,0 +1,115 @@
+"""What is known to exist: the records of a parent's state, and the arithmetic of its slots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from provisioner.model.account import Attributes
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One attempt to create or change an account."""
+
+    id: str
+    started_at: str
+    """UTC, ISO 8601 with a Z."""
+    by: str
+    """``user@host``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The intent is durable; whether the request was sent is not known from here."""
+
+    attributes: Attributes
+    operation: Operation
+    sealed: str | None = None
+    """The password that the request carries, so that it outlives a lost answer."""
+
+    @property
+    def reason(self) -> str:
+        """Why nobody knows the outcome, when it is another run that finds this record."""
+        return "the run that sent it died before it saved the outcome"
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """The account exists and its credentials are kept."""
+
+    attributes: Attributes
+    operation: Operation
+    created_at: str
+    sealed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nobody can know whether the account exists; it keeps its slot."""
+
+    attributes: Attributes
+    operation: Operation
+    reason: str
+    sealed: str | None = None
+    """The password that was sent and, where there was one, the answer as it came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """A person gave an unknown up; it keeps its slot for ever."""
+
+    attributes: Attributes
+    operation: Operation
+    reason: str
+    sealed: str | None = None
+
+
+Record = Pending | Active | Unknown | Abandoned
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """A parent's places."""
+
+    limit: int
+    reserved: int
+    used: int
+    """Every record of the state holds one, whatever its status."""
+    unknown: int
+    planned: int
+
+    @property
+    def left(self) -> int:
+        """Slots still free once the plan is carried out; negative when it does not fit."""
+        return self.limit - self.reserved - self.used - self.planned
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that is known about one parent's sub-accounts."""
+
+    lineage: str
+    """A UUID given once, so that two states are never taken for one another."""
+    parent: str
+    serial: int = 0
+    """Goes up by one with every save."""
+    endpoint: str | None = None
+    parent_check: str | None = None
+    recipients: tuple[str, ...] = ()
+    accounts: Mapping[str, Record] = field(default_factory=lambda: MappingProxyType({}))
+
+    def with_record(self, name: str, record: Record | None) -> State:
+        """Return the next state, in which ``name`` has ``record``, or none."""
+        accounts = dict(self.accounts)
+        if record is None:
+            accounts.pop(name, None)
+        else:
+            accounts[name] = record
+        return replace(self, serial=self.serial + 1, accounts=accounts)
+
+    def slots(self, *, limit: int, reserved: int, planned: int) -> Slots:
+        """Return the parent's slots when ``planned`` accounts more are wanted."""
+        unknown = sum(isinstance(record, Pending | Unknown) for record in self.accounts.values())
+        return Slots(limit=limit, reserved=reserved, used=len(self.accounts), unknown=unknown, planned=planned)

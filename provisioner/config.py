@@ -17,8 +17,7 @@ from urllib.parse import urlsplit
 
 from provisioner import document, placeholders, schemas
 from provisioner.errors import SettingInvalid
-from provisioner.model.account import DEFAULT_PARENT, Problem, Secret
-from provisioner.model.verdict import Credentials
+from provisioner.model.account import DEFAULT_PARENT, Credentials, Problem, Secret
 
 FILE: Final = "provisioner.yaml"
 _SCHEMA: Final = "config.v1"

@@ -27,9 +27,9 @@ import hypothesis
 import pytest
 import requests
 
-from provisioner.model.account import Secret
+from provisioner.model.account import Credentials, Secret
 from provisioner.model.state import State
-from provisioner.model.verdict import Credentials, SealedContent
+from provisioner.model.verdict import SealedContent
 from provisioner.state import codec
 from provisioner.state.sealing import AgeOpener, new_identity, parse_identities
 

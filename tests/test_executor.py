@@ -14,21 +14,11 @@ from hypothesis import strategies as st
 from provisioner import executor
 from provisioner.errors import ExitCode, OverLimit, StateConflict, StateError, StateMoved, StateNotSaved
 from provisioner.executor import UPDATE_REASON, Ports
-from provisioner.model.account import Attributes, DesiredAccount, Manifest, Origin, Secret
+from provisioner.model.account import Attributes, Credentials, DesiredAccount, Manifest, Origin, Secret
 from provisioner.model.plan import Change, Plan, raise_if_over
 from provisioner.model.report import Outcome, Report, Result, Stop, exit_code
 from provisioner.model.state import Abandoned, Active, Operation, Pending, Record, State, Unknown
-from provisioner.model.verdict import (
-    Answer,
-    Created,
-    CreateRequest,
-    Credentials,
-    InDoubt,
-    NotCreated,
-    SealedContent,
-    Then,
-    Verdict,
-)
+from provisioner.model.verdict import Answer, Created, CreateRequest, InDoubt, NotCreated, SealedContent, Then, Verdict
 from provisioner.planner import plan
 from provisioner.state.rescue import Entry, Rescue, found_in
 from provisioner.state.sealing import AgeOpener, AgeSealer, new_identity, parse_identities

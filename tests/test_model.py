@@ -16,6 +16,7 @@ from provisioner.model.account import (
     CALLBACK_NAMES,
     Attributes,
     Callbacks,
+    Credentials,
     DesiredAccount,
     Manifest,
     Origin,
@@ -27,16 +28,7 @@ from provisioner.model.account import (
 from provisioner.model.plan import Closed, Create, FieldChange, Plan, Unchanged, Undecided, Unmanaged, Update
 from provisioner.model.report import Outcome, Report, Result, Stop, exit_code
 from provisioner.model.state import Abandoned, Active, Operation, Pending, Record, Slots, State, Unknown
-from provisioner.model.verdict import (
-    Answer,
-    Created,
-    CreateRequest,
-    Credentials,
-    InDoubt,
-    NotCreated,
-    SealedContent,
-    Then,
-)
+from provisioner.model.verdict import Answer, Created, CreateRequest, InDoubt, NotCreated, SealedContent, Then
 
 SECRET = "s3cret"
 URL = f"https://user:{SECRET}@hooks.example.com/dlr?t={SECRET}#{SECRET}"

@@ -22,11 +22,11 @@ from provisioner.cli.wiring import Options
 from provisioner.config import Settings
 from provisioner.errors import CommandInvalid
 from provisioner.manifest.expansion import requests
-from provisioner.model.account import Manifest, Secret
+from provisioner.model.account import Credentials, Manifest, Secret
 from provisioner.model.plan import Plan, raise_if_over
 from provisioner.model.report import Report, Stop, exit_code
 from provisioner.model.state import State
-from provisioner.model.verdict import CreateRequest, Credentials
+from provisioner.model.verdict import CreateRequest
 from provisioner.octopush.client import Client
 from provisioner.octopush.retry import RetryPolicy
 from provisioner.octopush.transport import Transport

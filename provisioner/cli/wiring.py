@@ -14,8 +14,8 @@ from provisioner import config
 from provisioner.config import Settings
 from provisioner.errors import CommandInvalid, SettingInvalid
 from provisioner.model.state import State
+from provisioner.state.reading import read
 from provisioner.state.seen import Seen
-from provisioner.state.session import read
 from provisioner.state.store import LocalStore
 
 PROGRAM: Final = "octopush-provisioner"

@@ -31,6 +31,14 @@ class Secret:
         return MASK
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the API returns once."""
+
+    api_login: str
+    api_key: Secret
+
+
 def masked_url(url: str) -> str:
     """Return ``url`` with user-info and query string masked, fit to be shown.
 

@@ -6,15 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from provisioner.errors import ExitCode
-from provisioner.model.account import MASK, Attributes, Secret
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What the API returns once."""
-
-    api_login: str
-    api_key: Secret
+from provisioner.model.account import MASK, Attributes, Credentials, Secret
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from provisioner import __version__
-from provisioner.model.account import Attributes
-from provisioner.model.verdict import CreateRequest, Credentials, Verdict
+from provisioner.model.account import Attributes, Credentials
+from provisioner.model.verdict import CreateRequest, Verdict
 from provisioner.octopush.retry import RetryPolicy
 from provisioner.octopush.transport import Request, Transport
 from provisioner.octopush.verdict import judge

@@ -16,8 +16,8 @@ from http import HTTPStatus
 from typing import Any, Final, TypeGuard
 
 from provisioner.errors import ExitCode
-from provisioner.model.account import MASK, Secret
-from provisioner.model.verdict import Answer, Created, Credentials, InDoubt, NotCreated, Then, Verdict
+from provisioner.model.account import MASK, Credentials, Secret
+from provisioner.model.verdict import Answer, Created, InDoubt, NotCreated, Then, Verdict
 from provisioner.octopush.transport import Failure, Reply
 
 _RETRIED: Final = frozenset({408, 421, 425, 429})

@@ -17,8 +17,8 @@ import pyrage
 from pyrage import ssh, x25519
 
 from provisioner.errors import IdentityRejected, SettingInvalid, StateConflict
-from provisioner.model.account import Secret
-from provisioner.model.verdict import Answer, Credentials, SealedContent
+from provisioner.model.account import Credentials, Secret
+from provisioner.model.verdict import Answer, SealedContent
 
 _SSH_PREFIX: Final = "ssh-"
 _PRIVATE: Final = re.compile(r"AGE-SECRET-KEY-|PRIVATE KEY", re.IGNORECASE)

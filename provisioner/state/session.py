@@ -1,7 +1,7 @@
 """One run's hold on a state: locked, checked, and what was rescued put back.
 
 Owns the order in which that happens. Everything that changes a state goes
-through a session; what only reads it uses :func:`read`.
+through a session; what only reads it uses ``reading``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from provisioner.model.state import Record, State
 from provisioner.state import rescue as rescuing
 from provisioner.state.disk import Disk, make_folder, remove_leftovers
 from provisioner.state.lock import Holder, held
+from provisioner.state.reading import check
 from provisioner.state.rescue import Entry, Rescue
 from provisioner.state.seen import Seen
 from provisioner.state.store import LocalStore, Store
@@ -79,7 +80,7 @@ def opened(  # noqa: PLR0913  # every part of a hold is given: none of them is l
     with held(path.with_name(f"{path.name}.lock"), holder, timeout=lock_timeout, sleep=sleep):
         remove_leftovers(path)
         session = Session(store, rescue)
-        _check(store, session.state, parent, seen, accept=accept)
+        check(store, session.state, parent, seen, accept=accept)
         if accept and session.state is None:
             _forget(store, seen, warn)
         if entries := rescue.entries():
@@ -92,13 +93,6 @@ def opened(  # noqa: PLR0913  # every part of a hold is given: none of them is l
         finally:
             _note(store, session, seen, warn)
             _tidy(rescue, warn)
-
-
-def read(store: Store, *, parent: str, seen: Seen) -> State | None:
-    """Return the state without holding it: for a plan or a status, which change nothing."""
-    state, _ = store.load()
-    _check(store, state, parent, seen, accept=False)
-    return state
 
 
 def check_parent(state: State, *, endpoint: str, api_login: str) -> State:
@@ -128,16 +122,6 @@ def _hashed(api_login: str, salt: str) -> str:
     """Slow enough that a login, which is an e-mail address, is not guessed from a public state."""
     digest = hashlib.scrypt(api_login.encode(), salt=salt.encode(), n=2**11, r=8, p=1, dklen=32)
     return f"{salt}${digest.hex()}"
-
-
-def _check(store: Store, state: State | None, parent: str, seen: Seen, *, accept: bool) -> None:
-    if state is not None and state.parent != parent:
-        raise StateForeign(
-            f"{store.address} is the state of the parent {state.parent}, not of {parent}.",
-            hint="Give each parent its own state: put {parent} into the setting `state`.",
-        )
-    if not accept:
-        seen.check(store.key, state)
 
 
 def _note(store: Store, session: Session, seen: Seen, warn: Callable[[str], None]) -> None:

@@ -15,8 +15,8 @@ import pytest
 
 from provisioner import __version__
 from provisioner.errors import ExitCode
-from provisioner.model.account import Attributes, Callbacks, Secret
-from provisioner.model.verdict import Answer, Created, CreateRequest, Credentials, InDoubt, NotCreated, Then, Verdict
+from provisioner.model.account import Attributes, Callbacks, Credentials, Secret
+from provisioner.model.verdict import Answer, Created, CreateRequest, InDoubt, NotCreated, Then, Verdict
 from provisioner.octopush.client import Client
 from provisioner.octopush.retry import RetryPolicy
 from provisioner.octopush.sandbox import Sandbox, Settings, parse_fault

@@ -10,8 +10,8 @@ from typing import Final
 
 import pytest
 
-from provisioner.model.account import Secret
-from provisioner.model.verdict import Created, Credentials, InDoubt, NotCreated, Then, Verdict
+from provisioner.model.account import Credentials, Secret
+from provisioner.model.verdict import Created, InDoubt, NotCreated, Then, Verdict
 from provisioner.octopush.retry import RetryPolicy
 
 AGAIN: Final = NotCreated("the connection was refused", Then.RETRY)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.errors import ExitCode
-from provisioner.model.account import Secret
-from provisioner.model.verdict import Answer, Created, Credentials, InDoubt, NotCreated, Then, Verdict
+from provisioner.model.account import Credentials, Secret
+from provisioner.model.verdict import Answer, Created, InDoubt, NotCreated, Then, Verdict
 from provisioner.octopush.transport import Failure, Reply
 from provisioner.octopush.verdict import judge
 

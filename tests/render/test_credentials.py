@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.model.account import Secret
-from provisioner.model.verdict import Answer, Credentials, SealedContent
+from provisioner.model.account import Credentials, Secret
+from provisioner.model.verdict import Answer, SealedContent
 from provisioner.render import credentials as faces
 
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from pyrage import x25519
 
 from provisioner.errors import ExitCode, IdentityRejected, ProvisionerError, SettingInvalid, StateConflict
-from provisioner.model.account import Secret
+from provisioner.model.account import Credentials, Secret
 from provisioner.model.state import Active
-from provisioner.model.verdict import Answer, Credentials, SealedContent
+from provisioner.model.verdict import Answer, SealedContent
 from provisioner.state import codec
 from provisioner.state.sealing import AgeOpener, AgeSealer, new_identity, parse_identities, recipient_of
 from tests.state import LEONARDO, OPERATION, STATE

@@ -27,9 +27,10 @@ from provisioner.model.state import State
 from provisioner.state import codec
 from provisioner.state.disk import Disk
 from provisioner.state.lock import Holder, held
+from provisioner.state.reading import read
 from provisioner.state.rescue import Entry, Rescue, found_in
 from provisioner.state.seen import Seen
-from provisioner.state.session import Session, check_parent, opened, read
+from provisioner.state.session import Session, check_parent, opened
 from provisioner.state.store import LocalStore, MemoryStore
 from tests.state import (
     ACTIVE,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,15 +128,22 @@ def credentials(parent: Parent, environ: Mapping[str, str], base: Path) -> Crede
         SettingInvalid: one of them is missing, or cannot be an HTTP header.
 
     """
-    values = []
+    values: list[str] = []
+    missing: list[SettingInvalid] = []
     for what, text in (("login", parent.api_login), ("key", parent.api_key)):
-        value = placeholders.expand(text, environ=environ, read_file=placeholders.read_file, base=base).strip()
+        try:
+            value = placeholders.expand(text, environ=environ, read_file=placeholders.read_file, base=base).strip()
+        except SettingInvalid as error:
+            missing.append(error)
+            continue
         if not (value.isascii() and value.isprintable()):
             raise SettingInvalid(
                 f"The API {what} of the parent {parent.name} holds a character that no HTTP header may hold.",
                 hint=f"Check what {' and '.join(placeholders.names(text))} holds.",
             )
         values.append(value)
+    if missing:
+        raise placeholders.together(missing)
     return Credentials(values[0], Secret(values[1]))
 
 
@@ -152,17 +160,48 @@ def identity(settings: Settings, environ: Mapping[str, str], default: Path) -> t
     if text := environ.get("PROVISIONER_IDENTITY"):
         return Secret(text), "PROVISIONER_IDENTITY"
     if name := environ.get("PROVISIONER_IDENTITY_FILE"):
-        return Secret(placeholders.read_file(Path(name))), name
+        return _identity_from_file(Path(name))
     if command := environ.get("PROVISIONER_IDENTITY_COMMAND"):
         return _identity_from_command(command), "PROVISIONER_IDENTITY_COMMAND"
     if settings.identity_file is not None:
-        return Secret(placeholders.read_file(Path(settings.identity_file))), settings.identity_file
+        return _identity_from_file(Path(settings.identity_file))
     if default.exists():
-        return Secret(placeholders.read_file(default)), str(default)
+        return _identity_from_file(default)
     raise SettingInvalid(
         "There is no identity to open what is sealed.",
         hint="Set PROVISIONER_IDENTITY_FILE, PROVISIONER_IDENTITY_COMMAND or PROVISIONER_IDENTITY.",
     )
+
+
+def require_connection(settings: Settings) -> None:
+    """Check what a connection will need, before anything is held or sent; raises SettingInvalid."""
+    if settings.ca_file is not None:
+        try:
+            ssl.create_default_context(cafile=settings.ca_file)
+        except (OSError, ValueError) as error:
+            raise SettingInvalid(
+                f"The setting ca_file, {settings.ca_file}, holds no certificate authorities.",
+                hint="It must be a readable file of certificates in PEM form.",
+            ) from error
+    if settings.proxy is not None:
+        try:
+            parts = urlsplit(settings.proxy)
+            valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except ValueError:
+            valid = False
+        if not valid:
+            raise SettingInvalid(
+                "The setting proxy is not the address of a proxy.", hint="Write it as in http://proxy.example.com:3128."
+            )
+
+
+def _identity_from_file(path: Path) -> tuple[Secret, str]:
+    try:
+        return Secret(placeholders.read_file(path)), str(path)
+    except SettingInvalid as error:
+        raise SettingInvalid(
+            f"The identity cannot be read. {error.message}", hint="Check PROVISIONER_IDENTITY_FILE or identity_file."
+        ) from None
 
 
 def _identity_from_command(command: str) -> Secret:

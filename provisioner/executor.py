@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, assert_never
 
-from provisioner.errors import ExitCode, StateConflict, StateError
+from provisioner.errors import CommandInvalid, ExitCode, StateError
 from provisioner.model.account import DesiredAccount
 from provisioner.model.plan import Change, Closed, Create, Plan, Unchanged, Undecided, Unmanaged, Update, raise_if_over
 from provisioner.model.report import Outcome, Report, Result, Stop
@@ -70,6 +70,7 @@ class Ports:
     """The exit code of the signal that asked the run to end, once one has."""
 
 
+RUN_DIED: Final = "the run that sent it died before it saved the outcome"
 UPDATE_REASON: Final = "changing an account that exists is not supported by this version"
 
 
@@ -105,7 +106,7 @@ def settle(state: State, journal: Journal) -> State:
     died = {name: record for name, record in state.accounts.items() if isinstance(record, Pending)}
     if not died:
         return state
-    unknown = {name: Unknown(each.attributes, each.operation, each.reason, each.sealed) for name, each in died.items()}
+    unknown = {name: Unknown(each.attributes, each.operation, RUN_DIED, each.sealed) for name, each in died.items()}
     after = replace(state, serial=state.serial + 1, accounts={**state.accounts, **unknown})
     journal.save(after)
     return after
@@ -118,14 +119,14 @@ def resolve(state: State, name: str, *, abandon: bool) -> State:
     person made sure that it does not exist, and its slot is free again.
 
     Raises:
-        StateConflict: there is no such account, or its outcome is not unknown.
+        CommandInvalid: there is no such account, or its outcome is not unknown.
 
     """
     record = state.accounts.get(name)
     if record is None:
-        raise StateConflict(f"The state has no account {name}.", hint="`provisioner status` lists those that it has.")
+        raise CommandInvalid(f"The state has no account {name}.", hint="`provisioner status` lists those that it has.")
     if not isinstance(record, Unknown | Pending):
-        raise StateConflict(
+        raise CommandInvalid(
             f"The outcome of {name} is not unknown: it is {type(record).__name__.lower()}.",
             hint="Only an unknown outcome can be resolved. Nothing was changed.",
         )

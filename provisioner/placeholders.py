@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from provisioner.errors import SettingInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 MAX_FILE_BYTES: Final = 64 * 1024
 """A secret is short; whatever is longer is the wrong file."""
@@ -104,6 +104,12 @@ def read_file(path: Path) -> str:
         raise SettingInvalid(f"The file {path} is not UTF-8 text.", hint="Save it as UTF-8.") from None
 
 
+def together(errors: Sequence[SettingInvalid]) -> SettingInvalid:
+    """Return one error that says what all of ``errors`` say, each once."""
+    messages, hints = (list(dict.fromkeys(texts)) for texts in zip(*((e.message, e.hint) for e in errors), strict=True))
+    return SettingInvalid("\n".join(messages), hint="\n".join(hints))
+
+
 def _variable(name: str, environ: Mapping[str, str]) -> str:
     value = environ.get(name)
     if value is None:
@@ -120,6 +126,7 @@ def _file(path: Path, read: Callable[[Path], str]) -> str:
 def _usable(value: str, source: str) -> str:
     if not value:
         raise SettingInvalid(f"{source} is empty.", hint="Give it a value and run again.")
-    if "\0" in value:
-        raise SettingInvalid(f"{source} holds a NUL character.", hint="It must hold plain text.")
+    # Bytes of the environment that are no text come as halves of characters, which nothing can send.
+    if "\0" in value or any("\ud800" <= one <= "\udfff" for one in value):
+        raise SettingInvalid(f"{source} holds a character that is no text.", hint="It must hold plain UTF-8 text.")
     return value

@@ -29,7 +29,7 @@ def status(options: Options) -> int:
         terminal.document(documents.states(found))
     else:
         for parent, state in found:
-            terminal.lines(text.status(parent, state))
+            terminal.lines(text.status(parent, state, str(settings.state_path(parent))))
     return ExitCode.DONE
 
 
@@ -39,7 +39,8 @@ def show(options: Options) -> int:
     if options["output"] == "json":
         terminal.data(faces.as_json([content]))
     else:
-        terminal.lines(faces.as_text(content))
+        # Never wrapped at a terminal's edge: these are there to be copied.
+        terminal.data("".join(f"{line.text}\n" for line in faces.as_text(content)))
     if content.credentials is None:
         terminal.warn(
             f"the outcome of {options['name']} is unknown: this is what was kept of it, not credentials that are known"
@@ -60,7 +61,7 @@ def export(options: Options) -> int:
     doubtful = [each.name for each in opened if each.credentials is None]
     if doubtful:
         raise StateConflict(
-            f"There are no credentials of {', '.join(doubtful)}: the outcome is unknown.",
+            f"There are no credentials of {', '.join(doubtful)}: nobody knows how its creation ended.",
             hint="`provisioner credentials show NAME` shows what was kept. Nothing was exported.",
         )
     face = {"env": faces.as_env, "json": faces.as_json, "csv": faces.as_csv}[options["output"]]
@@ -73,23 +74,25 @@ def export(options: Options) -> int:
 
 def resolve(options: Options) -> int:
     """End one unknown outcome as a person decides."""
-    name, decision = options["name"], options["decision"]
-    if decision is None:
+    name, abandon = options["name"], options["abandon"]
+    if abandon == options["not_created"]:
         raise CommandInvalid(
-            "Say how it ended: --not-created or --abandon.",
+            "Say how it ended with one of --not-created and --abandon.",
             hint="Look in Octopush's dashboard first: --not-created frees the slot, and the next apply creates it.",
         )
     settings = wiring.settings(options)
     with holding.held(settings, options["parent"]) as session:
         state = _existing(session.state, options["parent"])
-        after = executor.resolve(state, name, abandon=decision == "abandon")
-        question = {
-            "not-created": f"You have made sure that {name} does not exist, and its slot is to be free again?",
-            "abandon": f"{name} is to be given up, and to keep its slot?",
-        }[decision]
-        _confirm(question, yes=options["yes"])
+        after = executor.resolve(state, name, abandon=abandon)
+        if abandon:
+            _confirm(f"Give {name} up for good? It keeps its slot.", yes=options["yes"])
+        else:
+            _confirm(f"Are you sure that {name} does not exist? Its slot will be free again.", yes=options["yes"])
         session.save(after)
-    terminal.talk(f"{name} is resolved: {decision.replace('-', ' ')}.")
+    if abandon:
+        terminal.talk(f"{name} is given up; it keeps its slot.")
+    else:
+        terminal.talk(f"{name} does not exist; its slot is free, and the next apply creates it.")
     return ExitCode.DONE
 
 
@@ -112,7 +115,7 @@ def recover(options: Options) -> int:
         state = session.state
     for entry in entries:
         terminal.talk(f"{entry.name} is back in the state.")
-    terminal.lines(text.status(parent, state))
+    terminal.lines(text.status(parent, state, str(settings.state_path(parent))))
     return ExitCode.DONE
 
 
@@ -122,7 +125,7 @@ def _opened(options: Options, names: Sequence[str]) -> list[SealedContent]:
     state = _existing(wiring.stored(settings, options["parent"]), options["parent"])
     missing = [name for name in names if name not in state.accounts]
     if missing:
-        raise StateConflict(
+        raise CommandInvalid(
             f"The state has no account {', '.join(missing)}.", hint="`provisioner status` lists those that it has."
         )
     wanted = names or [name for name, record in sorted(state.accounts.items()) if isinstance(record, Active)]

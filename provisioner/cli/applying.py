@@ -6,7 +6,7 @@ import os
 import secrets
 import string
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -58,6 +58,7 @@ def apply(options: Options) -> int:
         )
     manifests = planning.load(options)
     settings = wiring.settings(options)
+    config.require_connection(settings)
     sealer = AgeSealer(settings.recipients)
     with ExitStack() as held:
         jobs = [_prepared(held, each, settings) for each in manifests]
@@ -112,7 +113,7 @@ def _carried_out(jobs: list[_Job], settings: Settings, sealer: AgeSealer) -> lis
     with Interrupt() as interrupt, progressing(total) as progress:
         for job in jobs:
             ports = executor.Ports(
-                api=_client(job.credentials, settings, interrupt),
+                api=_client(job.credentials, settings, interrupt, progress.waiting),
                 journal=job.session,
                 sealer=sealer,
                 progress=progress,
@@ -127,7 +128,9 @@ def _carried_out(jobs: list[_Job], settings: Settings, sealer: AgeSealer) -> lis
     return reports
 
 
-def _client(credentials: Credentials, settings: Settings, interrupt: Interrupt) -> Client:
+def _client(
+    credentials: Credentials, settings: Settings, interrupt: Interrupt, waiting: Callable[[str], None]
+) -> Client:
     return Client(
         base_url=settings.api_url.rstrip("/"),
         parent=credentials,
@@ -138,6 +141,7 @@ def _client(credentials: Credentials, settings: Settings, interrupt: Interrupt) 
             retry_after_cap=settings.retry_after_cap,
             sleep=interrupt.sleep,
             interrupted=interrupt.is_set,
+            waiting=waiting,
         ),
         now=_utc_now,
         retry_on_503=settings.retry_on_503,

@@ -27,6 +27,7 @@ def held(
     accept: bool = False,
 ) -> Iterator[Session]:
     """Hold a parent's state for the length of a ``with``."""
+    from_settings.parent(parent)
     store = LocalStore(from_settings.state_path(parent))
     with opened(
         store,
@@ -34,7 +35,7 @@ def held(
         holder=_holder(),
         lock_timeout=from_settings.lock_timeout,
         sleep=sleep,
-        rescue=Rescue(store.path.with_name(f"{store.path.name}.rescue"), terminal.stderr()),
+        rescue=Rescue(wiring.beside(store, "rescue"), terminal.stderr()),
         seen=wiring.seen(),
         warn=terminal.warn,
         accept=accept,

@@ -232,8 +232,8 @@ def credentials_export(**options: Any) -> int:  # noqa: ANN401
 @click.argument("name")
 @_parent_of_account
 @_settings_options("lock_timeout")
-@click.option("--not-created", "decision", flag_value="not-created", help="It does not exist: its slot is free again.")
-@click.option("--abandon", "decision", flag_value="abandon", help="It is given up: it keeps its slot.")
+@click.option("--not-created", is_flag=True, help="It does not exist: its slot is free again.")
+@click.option("--abandon", is_flag=True, help="It is given up: it keeps its slot.")
 @_yes
 def resolve(**options: Any) -> int:  # noqa: ANN401
     """End an unknown outcome, once a person has looked in Octopush's dashboard."""
@@ -292,6 +292,9 @@ def run(arguments: list[str]) -> int:
     """Run the command line and return the exit code; whatever goes wrong has been said."""
     try:
         code = cli.main(arguments, prog_name="provisioner", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        sys.stderr.write(f"{error.format_message()}\n")
+        return ExitCode.USAGE
     except click.UsageError as error:
         command = f"`{error.ctx.command_path} --help`" if error.ctx else "`provisioner --help`"
         return _failed(CommandInvalid(error.format_message(), hint=f"See {command}."), arguments)
@@ -300,6 +303,7 @@ def run(arguments: list[str]) -> int:
     except ProvisionerError as error:
         return _failed(error, arguments)
     except (KeyboardInterrupt, click.Abort):
+        sys.stderr.write("\n" if sys.stderr.isatty() else "")
         return _failed(_InterruptedError("Interrupted; nothing was in flight."), arguments)
     except BrokenPipeError:
         _drop_output()

@@ -34,9 +34,13 @@ class PlainProgress:
     def started(self, name: str) -> None:
         """Say nothing: the line comes with the outcome."""
 
+    def waiting(self, words: str) -> None:
+        """Say why nothing happens for a while."""
+        terminal.talk(f"waiting: {printable(words)}")
+
     def finished(self, outcome: Outcome) -> None:
         """Print the account's line."""
-        if outcome.result in _DONE:
+        if _is_done(outcome):
             self._done += 1
             line = report.outcome(outcome)
             terminal.talk(Line(f"[{self._done}/{self._total}] {line.text}", line.style))
@@ -74,11 +78,18 @@ class BarProgress:
         with suppress(OSError):  # the terminal may be gone; the run goes on
             self._bar.update(self._task, description=printable(name))
 
+    def waiting(self, words: str) -> None:
+        """Say above the bar why it stands still."""
+        from rich.text import Text
+
+        with suppress(OSError):
+            self._bar.console.print(Text(f"waiting: {printable(words)}"))
+
     def finished(self, outcome: Outcome) -> None:
         """Move the bar on."""
         from rich.text import Text
 
-        if outcome.result not in _DONE:
+        if not _is_done(outcome):
             return
         with suppress(OSError):
             self._bar.advance(self._task)
@@ -89,4 +100,9 @@ class BarProgress:
 
 def progress(total: int) -> PlainProgress | BarProgress:
     """Return the progress fit for standard error: a bar on a terminal, lines elsewhere."""
-    return BarProgress(total) if sys.stderr.isatty() else PlainProgress(total)
+    return BarProgress(total) if total and sys.stderr.isatty() else PlainProgress(total)
+
+
+def _is_done(outcome: Outcome) -> bool:
+    """Tell whether this run did something about the account; an old unknown is none of its work."""
+    return outcome.action in {"create", "update"} and outcome.result in _DONE

@@ -62,7 +62,10 @@ _IGNORED: Final = """\
 *.backup
 *.rescue
 .*.tmp
+# Credentials in clear, as `provisioner credentials export --out` writes them.
 .env
+*.env
+credentials*
 *identity*.txt
 """
 
@@ -89,11 +92,17 @@ def init(options: Options) -> int:
         "schemas/manifest.v1.schema.json": schemas.text("manifest.v1"),
         ".gitignore": _IGNORED,
     }
+    if any((folder / "manifests").glob("*")):
+        # A project that has manifests wants no example among them: it would be created.
+        del files["manifests/accounts.yaml"]
     for name, content in files.items():
         path = folder / name
         terminal.talk(f"{'written' if _written(path, content) else 'kept   '}  {path}")
     terminal.talk(f"identity {identity}")
-    terminal.talk("Next: edit manifests/accounts.yaml, then run `provisioner plan`.")
+    if recipient not in (folder / "provisioner.yaml").read_text(encoding="utf-8", errors="replace"):
+        terminal.warn(f"provisioner.yaml does not name the recipient of this identity, {recipient}.")
+    step = "" if folder == Path() else f"cd {folder}, "
+    terminal.talk(f"Next: {step}edit the manifests in manifests/, then run `provisioner plan`.")
     return ExitCode.DONE
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 from provisioner.errors import ProvisionerError
@@ -18,9 +18,10 @@ from provisioner.render.lines import BAD, CHANGED, Line, printable
 
 
 def data(content: str) -> None:
-    """Write ``content`` to standard output as it is."""
-    sys.stdout.write(content)
-    sys.stdout.flush()
+    """Write ``content`` to standard output as it is; raises OutputError."""
+    with _writing():
+        sys.stdout.write(content)
+        sys.stdout.flush()
 
 
 def document(content: dict[str, Any]) -> None:
@@ -29,8 +30,9 @@ def document(content: dict[str, Any]) -> None:
 
 
 def lines(these: Iterable[Line]) -> None:
-    """Write lines to standard output, coloured on a terminal."""
-    _write(sys.stdout, these)
+    """Write lines to standard output, coloured on a terminal; raises OutputError."""
+    with _writing():
+        _write(sys.stdout, these)
 
 
 def talk(*these: Line | str) -> None:
@@ -49,9 +51,9 @@ def warn(message: str) -> None:
 
 def failure(error: ProvisionerError) -> None:
     """Say on standard error what ended the command, and what to do."""
-    talk(Line(f"error: {printable(error.message)}", BAD))
-    if error.hint:
-        talk(f"  {printable(error.hint)}")
+    first, *more = error.message.splitlines() or [""]
+    talk(Line(f"error: {printable(first)}", BAD), *(Line(f"  {printable(line)}", BAD) for line in more))
+    talk(*(f"  {printable(line)}" for line in error.hint.splitlines()))
 
 
 def failure_document(error: ProvisionerError) -> None:
@@ -74,6 +76,25 @@ def coloured(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+class OutputError(ProvisionerError):
+    """Standard output did not take what was written."""
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What did not fit must not be tried again when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OutputError(
+            f"Standard output cannot be written: {error.strerror}.",
+            hint="What the command did is done all the same; `provisioner status` shows it.",
+        ) from error
+
+
 def _write(stream: TextIO, these: Iterable[Line]) -> None:
     if not coloured(stream):
         stream.write("".join(f"{line.text}\n" for line in these))
@@ -82,6 +103,6 @@ def _write(stream: TextIO, these: Iterable[Line]) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(file=stream, highlight=False, soft_wrap=True)
+    console = Console(file=stream, highlight=False)
     for line in these:
         console.print(Text(line.text, style=line.style))

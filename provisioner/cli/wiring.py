@@ -1,19 +1,21 @@
 """Joins settings, manifests and states for the commands that only read.
 
-Owns where the user's own files are. Refuses to change anything, and to print.
+Owns where the user's own files are. Refuses to change anything, and to print, but for warnings.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from provisioner import config
+from provisioner.cli import terminal
 from provisioner.config import Settings
 from provisioner.errors import CommandInvalid, SettingInvalid
-from provisioner.model.state import State
+from provisioner.model.state import Pending, State
 from provisioner.state.reading import read
 from provisioner.state.seen import Seen
 from provisioner.state.store import LocalStore
@@ -40,8 +42,29 @@ def manifest_paths(options: Options) -> tuple[Path, ...]:
 
 def stored(from_settings: Settings, parent: str) -> State | None:
     """Return a parent's state without holding it."""
+    from_settings.parent(parent)
     store = LocalStore(from_settings.state_path(parent))
-    return read(store, parent=parent, seen=seen())
+    state = read(store, parent=parent, seen=seen())
+    if state is not None and any(isinstance(record, Pending) for record in state.accounts.values()):
+        _warn_of_pending(store)
+    return state
+
+
+def _warn_of_pending(store: LocalStore) -> None:
+    """Say why an account is pending: its run is still at it, or has left the outcome beside the state."""
+    from provisioner.state.lock import holder  # noqa: PLC0415  # only a plan of a pending account needs them
+    from provisioner.state.rescue import Rescue  # noqa: PLC0415
+
+    rescue = Rescue(beside(store, "rescue"), sys.stderr)
+    if running := holder(beside(store, "lock")):
+        terminal.warn(f"the state is held by {running}: what it is at shows as unknown until it ends.")
+    elif rescue.entries():
+        terminal.warn(f"an outcome is kept in {rescue.path}: the next apply, or `provisioner recover`, puts it back.")
+
+
+def beside(store: LocalStore, kind: str) -> Path:
+    """Return the file of that kind beside a state, as in ``state/default.json.lock``."""
+    return store.path.with_name(f"{store.path.name}.{kind}")
 
 
 def default_identity() -> Path:

@@ -31,7 +31,16 @@ def requests(
     :raises SettingInvalid: what a placeholder names is missing, or makes a value that
         no manifest could hold; the message names the account, never the value.
     """
-    return {each.name: _request(each.account, environ, new_password) for each in creates}
+    found: dict[str, CreateRequest] = {}
+    missing: list[SettingInvalid] = []
+    for each in creates:
+        try:
+            found[each.name] = _request(each.account, environ, new_password)
+        except SettingInvalid as error:
+            missing.append(error)
+    if missing:
+        raise placeholders.together(missing)
+    return found
 
 
 def _request(account: DesiredAccount, environ: Mapping[str, str], new_password: Callable[[], Secret]) -> CreateRequest:

@@ -61,10 +61,15 @@ def _opened(path: Path) -> Iterator[Path | Problem]:
     if inside is None:
         yield path
         return
-    manifests = [each for each in inside if each.suffix.lower() in _SUFFIXES and not each.name.startswith(".")]
+    manifests = [each for each in inside if each.suffix.lower() in _SUFFIXES and not _is_other(each)]
     if not manifests:
         yield _problem(path, "The folder holds no manifest.", _KINDS)
     yield from manifests
+
+
+def _is_other(path: Path) -> bool:
+    """Tell whether a file of a folder is none of its manifests: a hidden one, or the project's settings."""
+    return path.name.startswith(".") or path.name == "provisioner.yaml"
 
 
 def _read(path: Path) -> Source | Problem:

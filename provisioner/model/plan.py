@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from provisioner.errors import OverLimit
 from provisioner.model.account import Attributes, DesiredAccount
 from provisioner.model.state import Slots
+
+_NAMED: Final = 20
+"""Names that fit into one message; the plan marks all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +113,9 @@ def raise_if_over(plan: Plan) -> None:
     if plan.over:
         slots = plan.slots
         free = max(0, slots.limit - slots.reserved - slots.used)
+        named = ", ".join(plan.over[:_NAMED]) + (f" and {len(plan.over) - _NAMED} more" if plan.over[_NAMED:] else "")
         raise OverLimit(
-            f"{slots.planned} accounts are to be created and {free} of {slots.limit} slots are free;"
-            f" these do not fit: {', '.join(plan.over)}.",
+            f"Parent {plan.parent}: {slots.planned} to create, and {free} of {slots.limit} slots free;"
+            f" these do not fit: {named}.",
             hint="Take accounts out of the manifest, or set `limit` if Octopush has raised yours. Nothing was sent.",
         )

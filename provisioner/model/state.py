@@ -31,8 +31,8 @@ class Pending:
 
     @property
     def reason(self) -> str:
-        """Why nobody knows the outcome, when it is another run that finds this record."""
-        return "the run that sent it died before it saved the outcome"
+        """Why its outcome is not known to whoever only looks on."""
+        return "its run has not saved the outcome: it is still at it, or it died"
 
 
 @dataclass(frozen=True, slots=True)

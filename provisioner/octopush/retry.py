@@ -22,6 +22,10 @@ _FIRST_WAIT: Final = 0.5
 _LONGEST_WAIT: Final = 20.0
 
 
+def _silent(_: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How long a request is tried; ``sleep`` may return early when the run is interrupted."""
@@ -33,6 +37,8 @@ class RetryPolicy:
     """The longest wait, in seconds, that a server's ``Retry-After`` may ask for."""
     sleep: Callable[[float], None]
     interrupted: Callable[[], bool]
+    waiting: Callable[[str], None] = _silent
+    """Hears why, how long, and before which attempt each wait is."""
 
     def until_settled(self, attempt: Callable[[], Verdict]) -> Verdict:
         """Return the first verdict that is not to be retried, or the last when a bound is reached."""
@@ -41,6 +47,7 @@ class RetryPolicy:
             wait=self._wait,
             stop=stop_any(stop_after_attempt(self.attempts), stop_after_delay(self.budget), _Interrupted(self)),
             sleep=self.sleep,
+            before_sleep=self._tell,
             retry_error_callback=_last,
         )
         verdict: Verdict = retrying(self._unless_interrupted, attempt)
@@ -51,6 +58,12 @@ class RetryPolicy:
         if self.interrupted():
             return NotCreated("the run was interrupted before it was sent", Then.STOP)
         return attempt()
+
+    def _tell(self, state: RetryCallState) -> None:
+        verdict = _last(state)
+        if isinstance(verdict, NotCreated):
+            attempt = f"attempt {state.attempt_number + 1} of {self.attempts}"
+            self.waiting(f"{verdict.reason}; {attempt} in {state.upcoming_sleep:.1f} s")
 
     def _wait(self, state: RetryCallState) -> float:
         verdict = _last(state)

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from http.client import IncompleteRead, RemoteDisconnected
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from typing import Any, Final
 
 import requests
@@ -105,7 +105,10 @@ class Transport:
                         cut = f"it is larger than {BODY_CAP} bytes"
                         break
             except Exception as error:  # noqa: BLE001  # the status stands, whatever becomes of the body
-                cut = self._late() if phase.expired else _describe(error)
+                cut = _describe(error)
+            if phase.expired and (cut or "Content-Length" not in response.headers):
+                # Where no length was announced, the deadline's cut looks like an end.
+                cut = self._late()
             return Reply(response.status_code, response.headers, bytes(body[:BODY_CAP]), cut)
 
     def _late(self) -> str:
@@ -239,5 +242,6 @@ _WORDS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (urllib3.exceptions.ReadTimeoutError, "no answer within the time-out"),
     (ssl.SSLError, "the TLS connection failed"),
     (IncompleteRead, "it ended too early"),
+    (HTTPException, "what came is not HTTP"),
     (requests.exceptions.ProxyError, "the proxy refused the connection"),
 )

@@ -65,7 +65,11 @@ def _judge_failure(failure: Failure) -> Verdict:
             Then.STOP,
             hint="Do not go on until you know who answered. For a certificate authority of your own, set ca_file.",
         )
-    return NotCreated(f"{failure.reason}, before the request was sent", Then.RETRY)
+    return NotCreated(
+        f"{failure.reason}, before the request was sent",
+        Then.RETRY,
+        hint="Check that OCTOPUSH_API_URL and the proxy, if there is one, are right and can be reached from here.",
+    )
 
 
 def _judge_success(reply: Reply, said: str) -> Verdict:
@@ -132,7 +136,8 @@ def _said(reply: Reply, hidden: Sequence[str]) -> str:
     if isinstance(code, int | str):
         parts.append(f"code {_shown(str(code), hidden)[:_CODE_LENGTH]}")
     if isinstance(message, str):
-        parts.append(_shown(message, hidden)[:_MESSAGE_LENGTH])
+        # The message ends inside a sentence of ours.
+        parts.append(_shown(message, hidden)[:_MESSAGE_LENGTH].rstrip(" .!"))
     return f", {': '.join(parts)}" if parts else ""
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from provisioner.model.account import Attributes, Problem, Severity, shown_value
 from provisioner.model.plan import Closed, Create, FieldChange, Plan, Unchanged, Undecided, Unmanaged, Update
 from provisioner.model.state import Active, Slots, State
 from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, counted, printable, table
 
+_NAME_WIDTH: Final = 24
+"""A longer name pushes its own line to the right and no other."""
+
 
 def plan(this: Plan) -> list[Line]:
     """Return what an apply would do for one parent; accounts that stay as they are only count."""
     shown = [change for change in this.changes if not isinstance(change, Unchanged)]
-    width = max((len(printable(change.name)) for change in shown), default=0)
+    width = min(_NAME_WIDTH, max((len(printable(change.name)) for change in shown), default=0))
     lines = [Line(f"{this.parent}: {slots(this.slots)}", HEADING)]
     over = set(this.over)
     for change in shown:
@@ -93,21 +97,23 @@ def verdict(these: Sequence[Problem], accounts: int) -> Line:
     return Line(f"Valid: {counted(accounts, 'account')}{more}.", GOOD)
 
 
-def status(parent: str, state: State | None) -> list[Line]:
-    """Return the accounts of one state."""
-    if state is None or not state.accounts:
+def status(parent: str, state: State | None, address: str) -> list[Line]:
+    """Return the accounts of one state, each with the time when it was created or tried."""
+    if state is None:
+        return [Line(f"{parent}: there is no state at {printable(address)} yet", HEADING)]
+    if not state.accounts:
         return [Line(f"{parent}: no accounts yet", HEADING)]
     rows = [
         (
             printable(name),
             type(record).__name__.lower(),
-            record.created_at if isinstance(record, Active) else "",
+            record.created_at if isinstance(record, Active) else record.operation.started_at,
             "" if isinstance(record, Active) else printable(record.reason),
         )
         for name, record in sorted(state.accounts.items())
     ]
     title = Line(f"{parent}: {counted(len(rows), 'account')}, serial {state.serial}", HEADING)
-    return [title, *table(("NAME", "STATUS", "CREATED", "REASON"), rows)]
+    return [title, *table(("NAME", "STATUS", "SINCE", "REASON"), rows)]
 
 
 def _described(attributes: Attributes) -> str:

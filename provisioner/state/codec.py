@@ -164,7 +164,7 @@ def require(document: object, schema: str, source: str) -> None:
     except RecursionError:
         raise StateInvalid(f"{source} is damaged: it is too deep.", hint=_RESTORE) from None
     if problem is not None:
-        raise StateInvalid(f"{source} is damaged: {problem.json_path} breaks {schema}.", hint=_RESTORE)
+        raise StateInvalid(f"{source} is damaged: {problem.json_path} has not the form of {schema}.", hint=_RESTORE)
 
 
 # A rescued record is one of the state's: its schema refers to that one by its name.

@@ -65,6 +65,23 @@ def held(path: Path, holder: Holder, *, timeout: float, sleep: Callable[[float],
         os.close(descriptor)
 
 
+def holder(path: Path) -> str | None:
+    """Return who holds the lock at ``path`` just now, or None; nothing is made or waited for."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        # No run has been here, or its lock is another user's: nothing can be said of it.
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return _holder(descriptor)
+    else:
+        return None
+    finally:
+        os.close(descriptor)
+
+
 def _acquire(descriptor: int, path: Path, timeout: float, sleep: Callable[[float], None]) -> None:
     waited = 0.0
     while True:

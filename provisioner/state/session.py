@@ -96,12 +96,16 @@ def opened(  # noqa: PLR0913  # every part of a hold is given: none of them is l
 
 
 def check_parent(state: State, *, endpoint: str, api_login: str) -> State:
-    """Return ``state`` bound to the parent's account at ``endpoint``, as it is from its first apply on.
+    """Return ``state`` bound to the parent's account at ``endpoint``, as it is from its first record on.
+
+    A state without a record is bound anew: a mistyped login or address must not stick.
 
     Raises:
         StateForeign: it is bound to another account or endpoint.
 
     """
+    if not state.accounts:
+        return replace(state, endpoint=endpoint, parent_check=_hashed(api_login, secrets.token_hex(16)))
     if state.endpoint not in {None, endpoint}:
         raise StateForeign(
             f"The accounts of this state live at {state.endpoint}; the settings say {endpoint}.",

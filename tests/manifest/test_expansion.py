@@ -82,6 +82,7 @@ def test_a_password_is_one_line_that_can_be_seen(tmp_path: Path, secret: str) ->
     with pytest.raises(SettingInvalid, match="paris: the password ") as caught:
         made(tmp_path, file=secret)
     assert secret not in caught.value.message
+    assert caught.value.hint.startswith("Delete")
 
 
 def test_a_row_of_a_table_is_placed_by_its_line(tmp_path: Path) -> None:

@@ -132,7 +132,9 @@ def resolve(state: State, name: str, *, abandon: bool) -> State:
         )
     if not abandon:
         return state.with_record(name, None)
-    return state.with_record(name, Abandoned(record.attributes, record.operation, record.reason, record.sealed))
+    # Whoever resolves holds the state: a run that is still at it there is not.
+    reason = record.reason if isinstance(record, Unknown) else RUN_DIED
+    return state.with_record(name, Abandoned(record.attributes, record.operation, reason, record.sealed))
 
 
 class _Run:

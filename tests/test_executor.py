@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner import executor
-from provisioner.errors import ExitCode, OverLimit, StateConflict, StateError, StateMoved, StateNotSaved
+from provisioner.errors import CommandInvalid, ExitCode, OverLimit, StateError, StateMoved, StateNotSaved
 from provisioner.executor import UPDATE_REASON, Ports
 from provisioner.model.account import Attributes, Credentials, DesiredAccount, Manifest, Origin, Secret
 from provisioner.model.plan import Change, Plan, raise_if_over
@@ -379,7 +379,7 @@ def test_a_change_of_no_known_kind_is_a_defect() -> None:
 
 def test_over_the_limit_nothing_is_sent() -> None:
     run = Run(State("lineage", "default", accounts={"rome": active("rome")}), limit=5, reserved=2)
-    with pytest.raises(OverLimit, match=r"3 accounts .* 2 of 5 slots are free; these do not fit: paris\.") as caught:
+    with pytest.raises(OverLimit, match=r"3 to create, and 2 of 5 slots free; these do not fit: paris\.") as caught:
         run.apply()
     assert "Nothing was sent" in caught.value.hint
     assert [] == run.events
@@ -387,7 +387,7 @@ def test_over_the_limit_nothing_is_sent() -> None:
 
 def test_no_slot_is_free_where_more_are_taken_than_there_are() -> None:
     run = Run(State("lineage", "default", accounts={"rome": active("rome")}), limit=0)
-    with pytest.raises(OverLimit, match=r"0 of 0 slots are free"):
+    with pytest.raises(OverLimit, match=r"0 of 0 slots free"):
         run.apply()
 
 
@@ -562,7 +562,7 @@ def test_an_intent_of_a_run_that_died_becomes_unknown_durably() -> None:
     state = State("lineage", "default", serial=7, accounts={"athens": active("athens"), "paris": left})
     run = Run(state)
     after = executor.settle(state, run.session)
-    unknown = Unknown(attributes("paris"), OPERATION, left.reason, SEALED)
+    unknown = Unknown(attributes("paris"), OPERATION, executor.RUN_DIED, SEALED)
     assert replace(state, serial=8, accounts={"athens": active("athens"), "paris": unknown}) == after
     assert run.session.state == after
     assert run.records == after.accounts
@@ -607,7 +607,8 @@ def test_what_was_not_created_gives_its_slot_back(record: Record) -> None:
 @pytest.mark.parametrize("record", UNDECIDED)
 def test_what_is_abandoned_keeps_its_slot_and_what_was_sealed(record: Unknown | Pending) -> None:
     state = State("lineage", "default", serial=7, accounts={"paris": record})
-    gone = Abandoned(record.attributes, record.operation, record.reason, record.sealed)
+    reason = executor.RUN_DIED if isinstance(record, Pending) else record.reason
+    gone = Abandoned(record.attributes, record.operation, reason, record.sealed)
     assert replace(state, serial=8, accounts={"paris": gone}) == executor.resolve(state, "paris", abandon=True)
 
 
@@ -617,14 +618,14 @@ def test_what_is_abandoned_keeps_its_slot_and_what_was_sealed(record: Unknown | 
     [(active("paris"), "active"), (Abandoned(attributes("paris"), OPERATION, "lost"), "abandoned")],
 )
 def test_what_is_not_in_doubt_cannot_be_resolved(record: Record, status: str, *, abandon: bool) -> None:
-    with pytest.raises(StateConflict, match=f"paris is not unknown: it is {status}") as caught:
+    with pytest.raises(CommandInvalid, match=f"paris is not unknown: it is {status}") as caught:
         executor.resolve(State("lineage", "default", accounts={"paris": record}), "paris", abandon=abandon)
     assert caught.value.hint
 
 
 @pytest.mark.parametrize("abandon", [False, True])
 def test_what_is_not_there_cannot_be_resolved(*, abandon: bool) -> None:
-    with pytest.raises(StateConflict, match="no account paris") as caught:
+    with pytest.raises(CommandInvalid, match="no account paris") as caught:
         executor.resolve(State("lineage", "default"), "paris", abandon=abandon)
     assert "status" in caught.value.hint
 

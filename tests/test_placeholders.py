@@ -101,7 +101,7 @@ def test_an_empty_value_is_refused(tmp_path: Path) -> None:
 
 def test_a_nul_is_refused_without_the_value(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("SECRET\0")
-    with pytest.raises(SettingInvalid, match=r"/f holds a NUL") as caught:
+    with pytest.raises(SettingInvalid, match=r"/f holds a character that is no text") as caught:
         expanded("${file:f}", tmp_path)
     assert "SECRET" not in caught.value.message
 

@@ -243,5 +243,6 @@ _WORDS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (ssl.SSLError, "the TLS connection failed"),
     (IncompleteRead, "it ended too early"),
     (HTTPException, "what came is not HTTP"),
+    (urllib3.exceptions.InvalidHeader, "what came is not HTTP"),
     (requests.exceptions.ProxyError, "the proxy refused the connection"),
 )

@@ -164,7 +164,8 @@ def require(document: object, schema: str, source: str) -> None:
     except RecursionError:
         raise StateInvalid(f"{source} is damaged: it is too deep.", hint=_RESTORE) from None
     if problem is not None:
-        raise StateInvalid(f"{source} is damaged: {problem.json_path} has not the form of {schema}.", hint=_RESTORE)
+        place = problem.json_path
+        raise StateInvalid(f"{source} is damaged: {place} does not fit its schema, {schema}.", hint=_RESTORE)
 
 
 # A rescued record is one of the state's: its schema refers to that one by its name.

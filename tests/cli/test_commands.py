@@ -280,7 +280,7 @@ def test_without_the_right_identity_nothing_opens(applied: Project, tmp_path: Pa
 
 def test_an_account_or_state_that_is_not_there(applied: Project, tmp_path: Path) -> None:
     done = applied.run("credentials", "show", "oslo")
-    assert (5, True) == (done.returncode, "no account oslo" in done.stderr)
+    assert (64, True) == (done.returncode, "no account oslo" in done.stderr)
     done = run(tmp_path, "credentials", "export")
     assert (5, True) == (done.returncode, "no state of the parent default" in done.stderr)
 
@@ -304,8 +304,9 @@ def test_an_unknown_keeps_its_exit_code_until_it_is_resolved(doubtful: Project) 
     assert "not JSON" in state["accounts"][0]["reason"]
     assert 64 == doubtful.run("resolve", "paris").returncode
     assert 64 == doubtful.run("resolve", "paris", "--not-created").returncode
-    assert 5 == doubtful.run("resolve", "rome", "--not-created", "--yes").returncode
-    assert 5 == doubtful.run("resolve", "oslo", "--abandon", "--yes").returncode
+    assert 64 == doubtful.run("resolve", "paris", "--not-created", "--abandon", "--yes").returncode
+    assert 64 == doubtful.run("resolve", "rome", "--not-created", "--yes").returncode
+    assert 64 == doubtful.run("resolve", "oslo", "--abandon", "--yes").returncode
     assert 0 == doubtful.run("resolve", "paris", "--not-created", "--yes").returncode
     assert 0 == doubtful.run("apply", "--yes").returncode
     assert {"paris": "active", "rome": "active"} == doubtful.statuses()

@@ -41,6 +41,9 @@ def in_doubt(status: int, body: object = b"", cut: str | None = None) -> InDoubt
     return verdict
 
 
+UNREACHED = "Check that OCTOPUSH_API_URL and the proxy, if there is one, are right and can be reached from here."
+
+
 # ── No answer ────────────────────────────────────────────────────────────────
 
 
@@ -49,7 +52,7 @@ def in_doubt(status: int, body: object = b"", cut: str | None = None) -> InDoubt
     [
         (
             Failure(sent=False, reason="the connection was refused"),
-            NotCreated("the connection was refused, before the request was sent", Then.RETRY),
+            NotCreated("the connection was refused, before the request was sent", Then.RETRY, hint=UNREACHED),
         ),
         (
             Failure(sent=True, reason="the connection was reset"),
@@ -117,7 +120,7 @@ SOMETHING_TWICE: Final = b'{"api_key": "one", "api_login": "abc", "secret": 1, "
         (KEY_TWICE.replace(b"key", b"login"), "repeats api_login"),
         (SOMETHING_TWICE, "repeats a key"),
         (BOTH | {"code": 121}, "carries an error, code 121"),
-        (BOTH | {"code": "E1", "message": "No."}, "carries an error, code E1: No."),
+        (BOTH | {"code": "E1", "message": "No."}, "carries an error, code E1: No"),
         (BOTH | {"code": ""}, "carries an error, code "),
         (BOTH | {"code": [0]}, "carries an error"),
         (BOTH | {"code": True}, "carries an error, code True"),
@@ -149,7 +152,7 @@ def test_a_cut_2xx_is_in_doubt_even_where_it_can_be_read() -> None:
 )
 def test_what_proves_nothing_is_in_doubt_and_kept(status: int, why: str) -> None:
     body = {"code": 7, "message": "Hm."}
-    expected = InDoubt(f"the API answered HTTP {status}, code 7: Hm.: {why}", Answer(status, json.dumps(body).encode()))
+    expected = InDoubt(f"the API answered HTTP {status}, code 7: Hm: {why}", Answer(status, json.dumps(body).encode()))
     assert expected == judged(status, body)
     assert InDoubt(f"the API answered HTTP {status}: {why}") == judged(status)
 
@@ -198,7 +201,7 @@ def test_half_of_what_speaks_of_the_limit_does_not(message: str) -> None:
 @pytest.mark.parametrize("status", [408, 421, 425, 429])
 def test_what_was_not_processed_is_tried_again_even_where_it_speaks_of_a_limit(status: int) -> None:
     body = {"message": "The limit of sub-accounts per minute is reached."}
-    reason = f"the API asked to try later (HTTP {status}, The limit of sub-accounts per minute is reached.)"
+    reason = f"the API asked to try later (HTTP {status}, The limit of sub-accounts per minute is reached)"
     assert NotCreated(reason, Then.RETRY) == refused(status, body)
 
 
@@ -245,9 +248,9 @@ def test_retry_after_is_seconds_or_a_date(text: str | None, seconds: float | Non
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"code": 121, "message": "Wrong."}, ", code 121: Wrong."),
+        ({"code": 121, "message": "Wrong."}, ", code 121: Wrong"),
         ({"code": 121}, ", code 121"),
-        ({"message": "Wrong."}, ", Wrong."),
+        ({"message": "Wrong."}, ", Wrong"),
         ({"code": None, "message": ["Wrong."]}, ""),
         ({"error": "Wrong."}, ""),
         (["Wrong."], ""),

@@ -155,13 +155,13 @@ def test_a_status_lists_every_kind_of_record() -> None:
     )
     assert """\
 default: 4 accounts, serial 7
-  NAME  STATUS     CREATED               REASON
+  NAME  STATUS     SINCE                 REASON
   a     active     2026-01-02T00:00:00Z
-  b     unknown                          no answer
-  c     pending                          the run that sent it died before it saved the outcome
-  d     abandoned                        given up""" == rendered(text.status("default", state))
+  b     unknown    2026-01-01T00:00:00Z  no answer
+  c     pending    2026-01-01T00:00:00Z  its run has not saved the outcome: it is still at it, or it died
+  d     abandoned  2026-01-01T00:00:00Z  given up""" == rendered(text.status("default", state, "s.json"))
 
 
 def test_a_status_of_nothing() -> None:
-    assert "p: no accounts yet" == rendered(text.status("p", None))
-    assert "p: no accounts yet" == rendered(text.status("p", State("l", "p")))
+    assert "p: there is no state at s.json yet" == rendered(text.status("p", None, "s.json"))
+    assert "p: no accounts yet" == rendered(text.status("p", State("l", "p"), "s.json"))

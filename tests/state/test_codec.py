@@ -224,7 +224,7 @@ def paris(document: dict[str, Any]) -> Any:  # noqa: ANN401  # it is JSON
 def test_what_breaks_the_schema_is_refused_by_its_place(place: str, edit: Edit) -> None:
     error = refusal(edited(edit))
     # Where a record breaks the rule of its status, or more, the record itself may be the place.
-    assert re.search(rf"is damaged: {re.escape(place)}(\.\w+)? breaks state\.v1\.$", error.message)
+    assert re.search(rf"is damaged: {re.escape(place)}(\.\w+)? does not fit its schema, state\.v1\.$", error.message)
     assert ".backup" in error.hint
 
 
@@ -251,7 +251,7 @@ def test_a_record_has_no_field_of_another_status(status: str, field: str, value:
 )
 def test_a_name_that_no_manifest_could_have_is_refused_and_not_repeated(name: str) -> None:
     error = refusal(edited(lambda d: d["accounts"].update({name: paris(d)})))
-    assert "state/acme.json is damaged: $.accounts breaks state.v1." == error.message
+    assert "state/acme.json is damaged: $.accounts does not fit its schema, state.v1." == error.message
 
 
 @pytest.mark.parametrize("name", ["a", "0", "lyon-2", "a" * 63])
@@ -267,7 +267,7 @@ def test_a_newer_version_is_left_to_a_newer_provisioner() -> None:
 
 @pytest.mark.parametrize("raw", [b"[]", b"null", b'"text"', b"1", b"NaN", b"{}"])
 def test_json_that_is_no_state_is_refused(raw: bytes) -> None:
-    assert "state/acme.json is damaged: $ breaks state.v1." == refusal(raw).message
+    assert "state/acme.json is damaged: $ does not fit its schema, state.v1." == refusal(raw).message
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_no_depth_at_all_is_too_deep_for_a_clear_refusal() -> None:
 
     deepest = next(depth for depth in range(sys.getrecursionlimit() * 2, 0, -1) if parses(nested(depth)))
     said = {refusal(nested(depth)).message for depth in range(deepest - 30, deepest + 1)}
-    assert "state/acme.json is damaged: $.recipients[0] breaks state.v1." in said
+    assert "state/acme.json is damaged: $.recipients[0] does not fit its schema, state.v1." in said
 
 
 def test_a_key_that_a_merge_repeated_is_named() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ipaddress
 import math
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,6 +175,8 @@ def identity(settings: Settings, environ: Mapping[str, str], default: Path) -> t
 def require_connection(settings: Settings) -> None:
     """Check what a connection will need, before anything is held or sent; raises SettingInvalid."""
     if settings.ca_file is not None:
+        import ssl  # noqa: PLC0415  # a plan has no use for it
+
         try:
             ssl.create_default_context(cafile=settings.ca_file)
         except (OSError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -125,6 +126,7 @@ def sandbox(options: Options) -> int:
         api_login=os.environ.get("OCTOPUSH_API_LOGIN") or usual.api_login,
         api_key=Secret(key) if key else usual.api_key,
     )
+    gc.enable()
     with Sandbox(settings) as server:
         terminal.data(f"{server.url}\n")
         terminal.talk("This is a sandbox: nothing here is real. Stop it with Ctrl-C. To use it:")

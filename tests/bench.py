@@ -1,6 +1,6 @@
 """The measurements behind ``make bench``: ratios, each beside a yardstick measured in the same run.
 
-Machines are noisy and shared. So every figure is the best of several runs, the
+Machines are noisy and shared. So every figure is the median of several runs, the
 command's and the yardstick's taken in turn, and what is printed is how they
 compare. Nothing here fails because something was slow.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from pathlib import Path
 
 COMMAND = (sys.executable, "-m", "provisioner")
 ACCOUNTS = 20
-ROUNDS = 7
+ROUNDS = 11
 
 # What a person would write without this tool: it saves nothing, and loses what is lost.
 PLAIN_LOOP = """
@@ -113,9 +114,9 @@ def lazy(environment: dict[str, str]) -> None:
 
 
 def alternately(first: Callable[[], float], second: Callable[[], float]) -> tuple[float, float]:
-    """Return the best of several runs of each, taken in turn, so that both see the same machine."""
+    """Return the median of several runs of each, taken in turn, so that both see the same machine."""
     pairs = [(first(), second()) for _ in range(ROUNDS)]
-    return min(one for one, _ in pairs), min(other for _, other in pairs)
+    return statistics.median(one for one, _ in pairs), statistics.median(other for _, other in pairs)
 
 
 def timed(command: list[str] | tuple[str, ...], environment: dict[str, str]) -> float:

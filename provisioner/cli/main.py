@@ -6,7 +6,6 @@ it needs when it runs, so that ``--help`` and ``--version`` load no library but 
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -280,9 +279,6 @@ def sandbox(**options: Any) -> int:  # noqa: ANN401
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
-    # A command ends before a cycle of garbage matters, and looking for some while the
-    # libraries load takes a tenth of its time. The sandbox, which stays, turns it on again.
-    gc.disable()
     given = list(sys.argv[1:] if arguments is None else arguments)
     code = run(given)
     try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import Enum, auto
 from functools import cache
 from typing import Any, Final
@@ -87,6 +86,8 @@ def spelled(path: tuple[Step, ...]) -> str:
 
 def nearest(key: str, known: Sequence[str]) -> str | None:
     """Return which of ``known`` is meant by ``key``, if one is near enough."""
+    from difflib import get_close_matches  # noqa: PLC0415  # only a mistake needs it
+
     near = get_close_matches(key[:_LONGEST_KEY].strip().lower().replace(" ", "_").replace("-", "_"), known, n=1)
     return near[0] if near else None
 

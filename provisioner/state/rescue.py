@@ -84,7 +84,7 @@ class Rescue:
                 return str(self.path)
         self._stderr.write(line)
         self._stderr.flush()
-        return "standard error, in the line that begins with " + MARK
+        return f"standard error, in the line that begins with {MARK} (`provisioner recover LOG` puts it back)"
 
     def entries(self) -> tuple[Entry, ...]:
         """Return what an earlier run had to leave here.

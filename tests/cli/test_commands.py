@@ -19,7 +19,16 @@ from jsonschema import Draft202012Validator
 from provisioner import schemas
 from provisioner.cli.applying import new_password
 from provisioner.errors import ExitCode
-from tests.conftest import COMMAND, NewProject, Project, SandboxProcess, StartSandbox, assert_no_secret, environment
+from tests.conftest import (
+    COMMAND,
+    NewProject,
+    Project,
+    SandboxProcess,
+    StartSandbox,
+    assert_no_secret,
+    environment,
+    eventually,
+)
 
 TWO = ("paris", "rome")
 
@@ -472,3 +481,67 @@ def test_a_new_password_is_strong_and_needs_no_quotes() -> None:
     for password in passwords:
         assert re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{31}", password)
         assert all(re.search(kind, password) for kind in ("[a-z]", "[A-Z]", "[0-9]", "[-_]"))
+
+
+def test_a_mistyped_login_does_not_stick_to_a_state_without_accounts(
+    server: SandboxProcess, project: NewProject
+) -> None:
+    mine = project(server, TWO)
+    mistaken = Project(mine.root, mine.names, {**mine.environ, "OCTOPUSH_API_LOGIN": "mistyped@example.com"})
+    assert ExitCode.SETTING_INVALID == mistaken.run("apply", "--yes").returncode
+    assert 0 == mine.run("apply", "--yes").returncode
+
+
+def test_a_live_run_is_not_called_dead(sandbox: StartSandbox, project: NewProject) -> None:
+    mine = project(sandbox("--latency", "2"), TWO)
+    with mine.start("apply", "--yes") as running:
+        eventually(lambda: "pending" in mine.statuses().values())
+        done = mine.run("status")
+        assert f"the state is held by process {running.pid} of" in done.stderr
+        assert "it is still at it, or it died" in done.stdout
+        running.communicate()
+    assert "held by" not in mine.run("status").stderr
+
+
+def test_a_full_standard_output_is_no_crash(applied: Project) -> None:
+    with Path("/dev/full").open("w") as full, applied.start("plan", stdout=full) as process:
+        _, said = process.communicate()
+    assert (1, True) == (process.returncode, "Standard output cannot be written: No space left on device." in said)
+
+
+@pytest.mark.parametrize("arguments", [[], ["credentials"]])
+def test_without_a_command_the_help_is_shown_as_it_is(tmp_path: Path, arguments: list[str]) -> None:
+    done = run(tmp_path, *arguments)
+    assert (64, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith("Usage: provisioner")
+    assert "\\n" not in done.stderr
+
+
+def test_a_wait_says_why_and_how_long(sandbox: StartSandbox, project: NewProject) -> None:
+    done = project(sandbox("--fault", "429=1@1"), TWO).run("apply", "--yes")
+    assert re.search(r"^waiting: the API asked to try later .*; attempt 2 of 5 in 1\.0 s$", done.stderr, re.MULTILINE)
+    assert 0 == done.returncode
+
+
+def test_everything_that_is_missing_is_said_at_once(server: SandboxProcess, project: NewProject) -> None:
+    mine = project(server, TWO)
+    environ = {name: value for name, value in mine.environ.items() if not name.startswith("OCTOPUSH_API_L")}
+    del environ["OCTOPUSH_API_KEY"]
+    said = Project(mine.root, mine.names, environ).run("apply", "--yes").stderr
+    assert "OCTOPUSH_API_LOGIN is not set" in said
+    assert "OCTOPUSH_API_KEY is not set" in said
+    environ = {name: value for name, value in mine.environ.items() if name != "HOOK_TOKEN"}
+    said = Project(mine.root, mine.names, environ).run("apply", "--yes").stderr
+    assert ["paris", "rome"] == re.findall(r": (\w+): The environment variable HOOK_TOKEN is not set", said)
+    assert [] == server.requests()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("PROVISIONER_CA_FILE", "missing.pem"), ("PROVISIONER_PROXY", "not a proxy")]
+)
+def test_a_connection_that_cannot_work_is_refused_before_anything(
+    server: SandboxProcess, project: NewProject, variable: str, value: str
+) -> None:
+    mine = project(server, TWO)
+    done = Project(mine.root, mine.names, {**mine.environ, variable: value}).run("apply", "--yes")
+    assert (10, []) == (done.returncode, server.requests())

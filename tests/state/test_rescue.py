@@ -122,7 +122,7 @@ def test_no_room_to_reserve_is_said_before_anything_is_sent(path: Path, stderr: 
 @pytest.mark.parametrize("at", range(1, 5))
 def test_what_the_file_does_not_take_goes_to_standard_error(path: Path, stderr: io.StringIO, at: int) -> None:
     place = Rescue(path, stderr, ScriptedDisk(at, full)).keep(ENTRY)
-    assert f"standard error, in the line that begins with {MARK}" == place
+    assert f"standard error, in the line that begins with {MARK} (`provisioner recover LOG` puts it back)" == place
     said = stderr.getvalue()
     assert said.startswith(f"{path} did not take it either: No space left on device\n")
     assert said.endswith(f"\n{encode(ENTRY)}\n")

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 
 from provisioner import config, schemas
@@ -289,3 +290,32 @@ def test_the_schema_is_a_schema_and_says_what_every_key_is() -> None:
     known = schemas.load("config.v1")
     assert json.loads(schemas.text("config.v1")) == known
     assert all("description" in each or "$ref" in each for each in known["properties"].values())
+
+
+def test_an_identity_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(SettingInvalid, match=r"The identity cannot be read\. The file .*nowhere") as caught:
+        config.identity(load(tmp_path), {"PROVISIONER_IDENTITY_FILE": str(tmp_path / "nowhere")}, tmp_path / "default")
+    assert "PROVISIONER_IDENTITY_FILE" in caught.value.hint
+
+
+# ── The connection ───────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("proxy", ["http://proxy.example.com:3128", "https://u:p@proxy.example.com"])
+def test_a_proxy_that_is_accepted(tmp_path: Path, proxy: str) -> None:
+    config.require_connection(load(tmp_path, proxy=proxy))
+
+
+@pytest.mark.parametrize("proxy", ["proxy:3128", "socks5://u:secret@h:1", "http://", "http://h:0", "http://[half"])
+def test_a_proxy_that_is_refused_and_not_repeated(tmp_path: Path, proxy: str) -> None:
+    with pytest.raises(SettingInvalid, match="not the address of a proxy") as caught:
+        config.require_connection(load(tmp_path, proxy=proxy))
+    assert "secret" not in caught.value.message + caught.value.hint
+
+
+def test_a_file_that_holds_no_certificate_authorities(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("not a certificate")
+    for name in ("ca.pem", "missing.pem"):
+        with pytest.raises(SettingInvalid, match=f"{name}, holds no certificate authorities"):
+            config.require_connection(load(tmp_path, ca_file=str(tmp_path / name)))
+    config.require_connection(load(tmp_path, ca_file=certifi.where()))

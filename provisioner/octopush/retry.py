@@ -60,10 +60,9 @@ class RetryPolicy:
         return attempt()
 
     def _tell(self, state: RetryCallState) -> None:
-        verdict = _last(state)
-        if isinstance(verdict, NotCreated):
-            attempt = f"attempt {state.attempt_number + 1} of {self.attempts}"
-            self.waiting(f"{verdict.reason}; {attempt} in {state.upcoming_sleep:.1f} s")
+        verdict = cast("NotCreated", _last(state))  # nothing else is tried again
+        attempt = f"attempt {state.attempt_number + 1} of {self.attempts}"
+        self.waiting(f"{verdict.reason}; {attempt} in {state.upcoming_sleep:.1f} s")
 
     def _wait(self, state: RetryCallState) -> float:
         verdict = _last(state)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from provisioner.errors import ExitCode, StateError, StateLocked
-from provisioner.state.lock import Holder, held
+from provisioner.state.lock import Holder, held, holder
 from tests.state import file_size_limit, fill, needs_mounts, processes, with_disk_of
 
 ADA = Holder(4711, "laptop", "ada", "2026-01-02T03:04:05Z", "https://ci.example/run/7")
@@ -237,3 +237,14 @@ def test_of_four_at_once_exactly_one_wins(path: Path) -> None:
         run.join(30)
         pipe.close()
     assert ["lost", "lost", "lost", "won"] == sorted(results)
+
+
+def test_who_holds_it_can_be_asked_without_holding_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert holder(path) is None
+    assert not path.exists()
+    with held(path, ADA, timeout=0, sleep=never):
+        assert str(ADA) == holder(path)
+    assert holder(path) is None
+    with held(path, BOB, timeout=0, sleep=never):
+        assert str(BOB) == holder(path)

@@ -499,3 +499,11 @@ def test_half_a_binding_is_completed() -> None:
         assert whole == check_parent(whole, endpoint=ENDPOINT, api_login=LOGIN)
     with pytest.raises(StateForeign):
         check_parent(replace(bound, endpoint=None), endpoint=ENDPOINT, api_login="other@example.com")
+
+
+def test_a_state_without_a_record_is_bound_anew() -> None:
+    empty = replace(NEW, accounts={})
+    mistaken = check_parent(empty, endpoint="http://127.0.0.1:1", api_login="mistyped@example.com")
+    bound = check_parent(mistaken, endpoint=ENDPOINT, api_login=LOGIN)
+    assert ENDPOINT == bound.endpoint
+    assert mistaken.parent_check != bound.parent_check

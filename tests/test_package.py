@@ -56,7 +56,9 @@ def test_the_demonstration_works_and_leaves_nothing_behind(tmp_path: Path) -> No
 
 def test_make_alone_lists_every_target() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     (phony,) = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
     assert phony.split() == [line.split()[1] for line in listed.splitlines()]
 

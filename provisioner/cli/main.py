@@ -115,7 +115,7 @@ def cli() -> None:
 
 @cli.command(short_help="Write a starter project.")
 @click.argument("folder", default=".", type=_FILE)
-def init(**options: Any) -> int:  # noqa: ANN401
+def init(**options: Any) -> int:
     """Write a starter project: settings, a manifest, and an identity outside the repository."""
     from provisioner.cli import projects
 
@@ -124,7 +124,7 @@ def init(**options: Any) -> int:  # noqa: ANN401
 
 @cli.command(short_help="Make an age identity.")
 @click.option("-o", "--out", type=_FILE, metavar="FILE", help="Where to write it, instead of the usual place.")
-def keygen(**options: Any) -> int:  # noqa: ANN401
+def keygen(**options: Any) -> int:
     """Make an age identity (0600) and print its recipient."""
     from provisioner.cli import projects
 
@@ -136,7 +136,7 @@ def keygen(**options: Any) -> int:  # noqa: ANN401
 @_parent_of_manifests
 @_settings_options()
 @_format_option("text", "json")
-def validate(**options: Any) -> int:  # noqa: ANN401  # click hands options over by name
+def validate(**options: Any) -> int:
     """Tell every problem of every manifest, with its place and what to do."""
     from provisioner.cli import planning
 
@@ -149,7 +149,7 @@ def validate(**options: Any) -> int:  # noqa: ANN401  # click hands options over
 @_settings_options("limit", "reserved")
 @_format_option("text", "json")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when changes are pending.")
-def plan(**options: Any) -> int:  # noqa: ANN401
+def plan(**options: Any) -> int:
     """Show what apply would do, and the slots used, planned and left.
 
     Needs no secret and no network.
@@ -168,7 +168,7 @@ def plan(**options: Any) -> int:  # noqa: ANN401
 )  # fmt: skip
 @_format_option("text", "json")
 @_yes
-def apply(**options: Any) -> int:  # noqa: ANN401
+def apply(**options: Any) -> int:
     """Create what is missing, one account at a time, and keep the credentials sealed.
 
     Needs OCTOPUSH_API_LOGIN, OCTOPUSH_API_KEY and the recipients to seal to.
@@ -181,7 +181,7 @@ def apply(**options: Any) -> int:  # noqa: ANN401
 @cli.command(short_help="List the accounts of the state.")
 @_settings_options()
 @_format_option("text", "json")
-def status(**options: Any) -> int:  # noqa: ANN401
+def status(**options: Any) -> int:
     """List the accounts of the state with their statuses; needs no identity."""
     from provisioner.cli import accounts
 
@@ -198,7 +198,7 @@ def credentials() -> None:
 @_parent_of_account
 @_settings_options()
 @_format_option("text", "json")
-def credentials_show(**options: Any) -> int:  # noqa: ANN401
+def credentials_show(**options: Any) -> int:
     """Show the login, key and password of one account, in clear."""
     from provisioner.cli import accounts
 
@@ -208,7 +208,7 @@ def credentials_show(**options: Any) -> int:  # noqa: ANN401
 @credentials.command("list")
 @_parent_of_account
 @_settings_options()
-def credentials_list(**options: Any) -> int:  # noqa: ANN401
+def credentials_list(**options: Any) -> int:
     """List the logins of all accounts, with keys and passwords masked."""
     from provisioner.cli import accounts
 
@@ -221,7 +221,7 @@ def credentials_list(**options: Any) -> int:  # noqa: ANN401
 @_settings_options()
 @_format_option("env", "json", "csv")
 @click.option("--out", type=_FILE, metavar="FILE", help="Write to FILE (0600) instead of standard output.")
-def credentials_export(**options: Any) -> int:  # noqa: ANN401
+def credentials_export(**options: Any) -> int:
     """Write the credentials of all active accounts, or of those named, in clear."""
     from provisioner.cli import accounts
 
@@ -235,7 +235,7 @@ def credentials_export(**options: Any) -> int:  # noqa: ANN401
 @click.option("--not-created", is_flag=True, help="It does not exist: its slot is free again.")
 @click.option("--abandon", is_flag=True, help="It is given up: it keeps its slot.")
 @_yes
-def resolve(**options: Any) -> int:  # noqa: ANN401
+def resolve(**options: Any) -> int:
     """End an unknown outcome, once a person has looked in Octopush's dashboard."""
     from provisioner.cli import accounts
 
@@ -248,7 +248,7 @@ def resolve(**options: Any) -> int:  # noqa: ANN401
 @_settings_options("lock_timeout")
 @click.option("--accept-state", is_flag=True, help="Take the state as it stands, though this machine saw another.")
 @_yes
-def recover(**options: Any) -> int:  # noqa: ANN401
+def recover(**options: Any) -> int:
     """Put back what was rescued when the state could not be saved.
 
     Without LOG, from the .rescue file beside the state; with it, from the log of the
@@ -267,7 +267,7 @@ def recover(**options: Any) -> int:  # noqa: ANN401
 @click.option(
     "--fault", "faults", multiple=True, metavar="SPEC", help="A fault to order; see `provisioner sandbox --fault help`."
 )
-def sandbox(**options: Any) -> int:  # noqa: ANN401
+def sandbox(**options: Any) -> int:
     """Serve a local Octopush to try things out on, with limits, latency and faults to order."""
     from provisioner.cli import projects
 

@@ -6,9 +6,7 @@ can put one in its place that fails or dies at any of them.
 
 from __future__ import annotations
 
-import glob
 import os
-import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -58,7 +56,7 @@ def write_atomically(path: Path, data: bytes, disk: Disk) -> None:
     A link at ``path`` is replaced, never followed. Raises OSError; the file that
     was there is then still there, except where only the last step failed.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE)
     try:
         try:
@@ -83,7 +81,9 @@ def make_folder(folder: Path, disk: Disk) -> None:
 
 def remove_leftovers(path: Path) -> None:
     """Remove the temporary files that a killed run left beside ``path``; only for the holder of its lock."""
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+    for leftover in path.parent.iterdir():
+        if not (leftover.name.startswith(f".{path.name}.") and leftover.suffix == ".tmp"):
+            continue
         with suppress(OSError):
             # It is in nobody's way; whether the folder can be written is found out by those who need it.
             leftover.unlink()

@@ -172,6 +172,12 @@ def identity(settings: Settings, environ: Mapping[str, str], default: Path) -> t
     )
 
 
+def has_identity(settings: Settings, environ: Mapping[str, str], default: Path) -> bool:
+    """Tell whether an identity was given anywhere; whether it is right is another matter."""
+    variables = ("PROVISIONER_IDENTITY", "PROVISIONER_IDENTITY_FILE", "PROVISIONER_IDENTITY_COMMAND")
+    return any(environ.get(each) for each in variables) or settings.identity_file is not None or default.exists()
+
+
 def require_connection(settings: Settings) -> None:
     """Check what a connection will need, before anything is held or sent; raises SettingInvalid."""
     if settings.ca_file is not None:

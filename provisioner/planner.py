@@ -6,26 +6,48 @@ manifest and state give the same plan, whatever the order of rows.
 
 from __future__ import annotations
 
-from typing import assert_never
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final, assert_never
 
+from provisioner.errors import StateConflict
 from provisioner.model.account import Attributes, DesiredAccount, Manifest
-from provisioner.model.plan import Change, Closed, Create, FieldChange, Plan, Unchanged, Undecided, Unmanaged, Update
+from provisioner.model.plan import (
+    Change,
+    Closed,
+    Create,
+    FieldChange,
+    Gone,
+    Plan,
+    Unchanged,
+    Undecided,
+    Unmanaged,
+    Update,
+)
 from provisioner.model.state import Abandoned, Active, Pending, Record, State, Unknown
 
+Found = Mapping[str, Mapping[str, str | None]]
+"""By account and dotted path, what a refresh has just found at Octopush."""
+_NOTHING: Final[Found] = MappingProxyType({})
 
-def plan(manifest: Manifest, state: State | None, *, limit: int, reserved: int) -> Plan:
+
+def plan(manifest: Manifest, state: State | None, *, limit: int, reserved: int, found: Found = _NOTHING) -> Plan:
     """Return what an apply of ``manifest`` would do, sorted by name.
 
     ``state`` is None where nothing was ever applied. A plan that needs more slots
     than there are is returned all the same, with the names that do not fit in
     ``over``: those that would be created last.
+
+    Raises:
+        StateConflict: an account was to have the record of another name, and has one of its own.
+
     """
     records = state.accounts if state else {}
-    desired = {account.name: account for account in manifest.accounts}
-    changes = tuple(
-        _wanted(desired[name], records.get(name)) if name in desired else _unwanted(name, records[name])
-        for name in sorted({*desired, *records})
-    )
+    moved = {_record_name(account, records): account for account in manifest.accounts}
+    unwanted = [name for name in records if name not in moved]
+    changes = [_wanted(account, name, records.get(name), found) for name, account in moved.items()]
+    changes += [_unwanted(name, records[name]) for name in unwanted]
+    changes = sorted(_resembling(changes), key=lambda change: change.name)
     creates = [change.name for change in changes if isinstance(change, Create)]
     known = state or State(lineage="", parent=manifest.parent)
     slots = known.slots(limit=limit, reserved=reserved, planned=len(creates))
@@ -35,24 +57,43 @@ def plan(manifest: Manifest, state: State | None, *, limit: int, reserved: int) 
         lineage=state.lineage if state else None,
         serial=state.serial if state else 0,
         slots=slots,
-        changes=changes,
+        changes=tuple(changes),
         over=tuple(creates[fit:]),
     )
 
 
-def _wanted(account: DesiredAccount, record: Record | None) -> Change:
+def _record_name(account: DesiredAccount, records: Mapping[str, Record]) -> str:
+    """Return the name of the record that is the account's: its own, or the one that it had before."""
+    previous = account.previously
+    if previous is None or previous not in records:
+        return account.name
+    if account.name in records:
+        raise StateConflict(
+            f"{account.name} was previously {previous}, says the manifest, but the state has both.",
+            hint=f"If they are two accounts, delete `previously: {previous}` from the manifest. Nothing was changed.",
+        )
+    return previous
+
+
+def _wanted(account: DesiredAccount, name: str, record: Record | None, found: Found) -> Change:
+    """Return the change of a desired account whose record, if there is one, has ``name``."""
     match record:
         case None:
             return Create(account)
+        case Active() if record.drift.gone:
+            return Gone(name, record.attributes)
         case Active():
-            fields = _differences(record.attributes, account.attributes)
-            return Update(account, fields) if fields else Unchanged(account.name, record.attributes)
+            fields = tuple(_differences(account, name, record, found.get(name, {})))
+            unfinished = record.edit is not None
+            if fields or unfinished:
+                return Update(account, fields, name if name != account.name else None, unfinished)
+            return Unchanged(name, record.attributes, record.drift)
         case _:
-            return _held(account.name, record)
+            return _held(name, record)
 
 
 def _unwanted(name: str, record: Record) -> Change:
-    return Unmanaged(name, record.attributes) if isinstance(record, Active) else _held(name, record)
+    return Unmanaged(name, record.attributes, record.drift) if isinstance(record, Active) else _held(name, record)
 
 
 def _held(name: str, record: Pending | Unknown | Abandoned) -> Change:
@@ -65,7 +106,35 @@ def _held(name: str, record: Pending | Unknown | Abandoned) -> Change:
             assert_never(record)
 
 
-def _differences(before: Attributes, after: Attributes) -> tuple[FieldChange, ...]:
-    old, new = before.flat(), after.flat()
-    paths = (path for path in dict.fromkeys((*old, *new)) if old.get(path) != new.get(path))
-    return tuple(FieldChange(path, old.get(path), new.get(path)) for path in paths)
+def _differences(
+    account: DesiredAccount, name: str, record: Active, found: Mapping[str, str | None]
+) -> Iterator[FieldChange]:
+    """Yield what of ``record`` is not as it is desired; of an unfinished edit, either side may be the present one."""
+    if name != account.name:
+        yield FieldChange("name", name, account.name)
+    new = account.attributes.flat()
+    olds = [each.flat() for each in _possible(record)]
+    changed = record.drift.changed
+    for path in dict.fromkeys((*(path for old in olds for path in old), *new, *changed)):
+        if path in changed:
+            yield FieldChange(path, found.get(path), new.get(path), drifted=True)
+        else:
+            befores = [old.get(path) for old in olds if old.get(path) != new.get(path)]
+            if befores:
+                yield FieldChange(path, befores[0], new.get(path))
+    if account.password_version != record.password_version:
+        yield FieldChange("password_version", str(record.password_version), str(account.password_version))
+
+
+def _possible(record: Active) -> tuple[Attributes, ...]:
+    return (record.attributes,) if record.edit is None else (record.attributes, record.edit.attributes)
+
+
+def _resembling(changes: list[Change]) -> Iterator[Change]:
+    """Yield the changes, each create with the unmanaged account of which it may be the new name."""
+    twins = {change.attributes: change.name for change in reversed(changes) if isinstance(change, Unmanaged)}
+    for change in changes:
+        if isinstance(change, Create) and change.account.attributes in twins:
+            yield Create(change.account, twins[change.account.attributes])
+        else:
+            yield change

@@ -6,33 +6,29 @@ import os
 import secrets
 import string
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 import click
 
 from provisioner import config, executor
-from provisioner.cli import holding, planning, terminal, wiring
+from provisioner.cli import connection, holding, opening, planning, terminal, wiring
 from provisioner.cli.interrupt import Interrupt
 from provisioner.cli.progress import progress as progressing
 from provisioner.cli.wiring import Options
 from provisioner.config import Settings
 from provisioner.errors import CommandInvalid
-from provisioner.manifest.expansion import requests
+from provisioner.executor import Work
+from provisioner.manifest.expansion import edits, requests
 from provisioner.model.account import Credentials, Manifest, Secret
-from provisioner.model.plan import Plan, raise_if_over
+from provisioner.model.plan import Plan, Update, raise_if_over
 from provisioner.model.report import Report, Stop, exit_code
-from provisioner.model.state import State
-from provisioner.model.verdict import CreateRequest
-from provisioner.octopush.client import Client
-from provisioner.octopush.retry import RetryPolicy
-from provisioner.octopush.transport import Transport
+from provisioner.model.state import Active, State
 from provisioner.render import report as faces
 from provisioner.render import text
-from provisioner.state.sealing import AgeSealer
+from provisioner.state.sealing import AgeOpener, AgeSealer
 from provisioner.state.session import Session, check_parent
 
 _PASSWORD_BYTES: Final = 24
@@ -40,18 +36,18 @@ _CLASSES: Final = (string.ascii_lowercase, string.ascii_uppercase, string.digits
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class Job:
     """One parent's part of the run, ready to be carried out."""
 
     session: Session
     state: State
     plan: Plan
     credentials: Credentials
-    requests: Mapping[str, CreateRequest]
+    work: Work
 
 
 def apply(options: Options) -> int:
-    """Create what is missing in every parent that the manifests name."""
+    """Create and change what the plan says, in every parent that the manifests name."""
     if not options["yes"] and not terminal.is_interactive():
         raise CommandInvalid(
             "There is no terminal to ask on.", hint="Look at `provisioner plan`, then apply with --yes."
@@ -62,10 +58,14 @@ def apply(options: Options) -> int:
     sealer = AgeSealer(settings.recipients)
     with ExitStack() as held:
         jobs = [_prepared(held, each, settings) for each in manifests]
-        creates = sum(len(job.plan.creates) for job in jobs)
-        if creates and not options["yes"]:
-            click.confirm(f"Create {creates} sub-account{'' if creates == 1 else 's'}?", abort=True, err=True)
-        reports = _carried_out(jobs, settings, sealer)
+        if not options["yes"]:
+            _confirm(jobs)
+        reports = carried_out(jobs, settings, sealer)
+    return told(reports, options)
+
+
+def told(reports: list[Report], options: Options) -> int:
+    """Print what was done, and return the exit code that follows."""
     if options["output"] == "json":
         terminal.document(faces.document(reports))
     else:
@@ -86,24 +86,58 @@ def new_password() -> Secret:
             return Secret(text)
 
 
-def _prepared(held: ExitStack, wanted: Manifest, settings: Settings) -> _Job:
-    """Hold the parent's state and make ready all that its creates need; nothing is sent."""
+def bound(state: State | None, parent: str, credentials: Credentials, settings: Settings) -> State:
+    """Return the state, a new one where there is none, bound to the parent's account at the settings' address."""
+    state = state or State(lineage=str(uuid.uuid4()), parent=parent, recipients=tuple(sorted(set(settings.recipients))))
+    return check_parent(state, endpoint=settings.api_url.rstrip("/"), api_login=credentials.api_login)
+
+
+def _prepared(held: ExitStack, wanted: Manifest, settings: Settings) -> Job:
+    """Hold the parent's state and make ready all that its changes need; nothing is sent."""
     parent = settings.parent(wanted.parent)
     credentials = config.credentials(parent, os.environ, settings.base)
     session = held.enter_context(holding.held(settings, wanted.parent))
-    state = session.state or State(
-        lineage=str(uuid.uuid4()), parent=wanted.parent, recipients=tuple(sorted(set(settings.recipients)))
-    )
-    state = check_parent(state, endpoint=settings.api_url.rstrip("/"), api_login=credentials.api_login)
+    state = bound(session.state, wanted.parent, credentials, settings)
     state = executor.settle(state, session)
     plan = planning.plan_for(wanted, state, settings)
     terminal.talk(*text.plan(plan))
     raise_if_over(plan)
-    to_send = requests(plan.creates, os.environ, new_password)
-    return _Job(session, state, plan, credentials, to_send)
+    opener = opening.opener_if_any(settings) if plan.updates else None
+    return Job(session, state, plan, credentials, work(plan, state, opener))
 
 
-def _carried_out(jobs: list[_Job], settings: Settings, sealer: AgeSealer) -> list[Report]:
+def work(plan: Plan, state: State, opener: AgeOpener | None) -> Work:
+    """Read every placeholder and open every seal that ``plan`` needs; without an identity, none for its updates."""
+    creates = requests(plan.creates, os.environ, new_password)
+    if opener is None:
+        return Work(creates)
+    opened, begun = {}, {}
+    for each in plan.updates:
+        record = state.accounts[each.record_name]
+        assert isinstance(record, Active)  # noqa: S101  # what the plan updates exists
+        opened[each.record_name] = opening.content(opener, state, each.record_name, record.sealed)
+        if record.edit is not None and record.edit.sealed is not None:
+            begun[each.record_name] = opening.content(opener, state, each.record_name, record.edit.sealed)
+    passwords = {name: content.password for name, content in begun.items() if content.password is not None}
+    return Work(creates, edits(_sent(plan.updates), os.environ, new_password, passwords), opened, begun)
+
+
+def _sent(updates: Iterable[Update]) -> Iterable[Update]:
+    """Return those of ``updates`` that need a request, and so their placeholders."""
+    return (each for each in updates if each.sends)
+
+
+def _confirm(jobs: list[Job]) -> None:
+    creates = sum(len(job.plan.creates) for job in jobs)
+    updates = sum(len(job.plan.updates) for job in jobs)
+    parts = [f"{verb} {count}" for verb, count in (("create", creates), ("change", updates)) if count]
+    if parts:
+        noun = "sub-account" if creates + updates == 1 else "sub-accounts"
+        click.confirm(f"{' and '.join(parts).capitalize()} {noun}?", abort=True, err=True)
+
+
+def carried_out(jobs: list[Job], settings: Settings, sealer: AgeSealer) -> list[Report]:
+    """Carry out every job, one after the other; what stops one stops those that follow."""
     for job in jobs:
         if job.plan.creates:
             job.session.reserve()
@@ -113,44 +147,16 @@ def _carried_out(jobs: list[_Job], settings: Settings, sealer: AgeSealer) -> lis
     with Interrupt() as interrupt, progressing(total) as progress:
         for job in jobs:
             ports = executor.Ports(
-                api=_client(job.credentials, settings, interrupt, progress.waiting),
+                api=connection.client(job.credentials, settings, progress.waiting, interrupt),
                 journal=job.session,
                 sealer=sealer,
                 progress=progress,
                 now=holding.now,
-                new_id=_new_id,
+                new_id=connection.new_id,
                 by=holding.by(),
                 interrupted=interrupt.code,
             )
-            report = executor.apply(job.plan, job.state, job.requests, ports, keep_going=settings.keep_going, stop=stop)
+            report = executor.apply(job.plan, job.state, job.work, ports, keep_going=settings.keep_going, stop=stop)
             stop = report.stop
             reports.append(report)
     return reports
-
-
-def _client(
-    credentials: Credentials, settings: Settings, interrupt: Interrupt, waiting: Callable[[str], None]
-) -> Client:
-    return Client(
-        base_url=settings.api_url.rstrip("/"),
-        parent=credentials,
-        transport=Transport(settings.timeout, settings.proxy, settings.ca_file),
-        retry=RetryPolicy(
-            attempts=settings.attempts,
-            budget=settings.retry_budget,
-            retry_after_cap=settings.retry_after_cap,
-            sleep=interrupt.sleep,
-            interrupted=interrupt.is_set,
-            waiting=waiting,
-        ),
-        now=_utc_now,
-        retry_on_503=settings.retry_on_503,
-    )
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _new_id() -> str:
-    return str(uuid.uuid4())

@@ -16,7 +16,8 @@ from provisioner.errors import SettingInvalid
 from provisioner.manifest.entries import SCHEMA
 from provisioner.manifest.formats import CHECKS
 from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Secret
-from provisioner.model.plan import Create
+from provisioner.model.exchange import EditRequest
+from provisioner.model.plan import Create, Update
 from provisioner.model.verdict import CreateRequest
 
 
@@ -35,15 +36,47 @@ def requests(
     missing: list[SettingInvalid] = []
     for each in creates:
         try:
-            found[each.name] = _request(each.account, environ, new_password)
+            attributes, password = _expanded(each.account, environ)
         except SettingInvalid as error:
             missing.append(error)
+        else:
+            found[each.name] = CreateRequest(attributes, password or new_password())
     if missing:
         raise placeholders.together(missing)
     return found
 
 
-def _request(account: DesiredAccount, environ: Mapping[str, str], new_password: Callable[[], Secret]) -> CreateRequest:
+def edits(
+    updates: Iterable[Update],
+    environ: Mapping[str, str],
+    new_password: Callable[[], Secret],
+    begun: Mapping[str, Secret],
+) -> dict[str, EditRequest]:
+    """Return what to send for each of ``updates``, by name.
+
+    :param begun: by the record's name, the new password of an edit that an earlier run
+        began: Octopush may have it already, so that it is the one to go on with.
+    :raises SettingInvalid: as :func:`requests` does.
+    """
+    found: dict[str, EditRequest] = {}
+    missing: list[SettingInvalid] = []
+    for each in updates:
+        try:
+            attributes, given = _expanded(each.account, environ)
+        except SettingInvalid as error:
+            missing.append(error)
+            continue
+        password = begun.get(each.record_name)
+        if each.renews_password:
+            password = given or password or new_password()
+        found[each.name] = EditRequest(attributes, password)
+    if missing:
+        raise placeholders.together(missing)
+    return found
+
+
+def _expanded(account: DesiredAccount, environ: Mapping[str, str]) -> tuple[Attributes, Secret | None]:
+    """Return the attributes and the password with their placeholders filled in."""
     base = Path(account.origin.file).parent
 
     def expanded(text: str) -> str:
@@ -58,12 +91,12 @@ def _request(account: DesiredAccount, environ: Mapping[str, str], new_password: 
         company_name=None if account.attributes.company_name is None else expanded(account.attributes.company_name),
         callbacks=Callbacks(**{name: expanded(text) for name, text in account.attributes.callbacks.given().items()}),
     )
-    password = new_password() if account.password is None else Secret(expanded(account.password.reveal()))
+    password = None if account.password is None else Secret(expanded(account.password.reveal()))
     _require(account, attributes, password)
-    return CreateRequest(attributes, password)
+    return attributes, password
 
 
-def _require(account: DesiredAccount, attributes: Attributes, password: Secret) -> None:
+def _require(account: DesiredAccount, attributes: Attributes, password: Secret | None) -> None:
     if attributes != account.attributes:
         whole = {"version": 1, "accounts": [{"name": account.name, **attributes.document()}]}
         for found in violations(cast("Value", whole), SCHEMA, CHECKS):
@@ -71,7 +104,7 @@ def _require(account: DesiredAccount, attributes: Attributes, password: Secret) 
                 f"{_place(account)}: {spelled(found.path[2:])} {found.predicate}, once its placeholder is filled in.",
                 hint=found.hint,
             )
-    if fault := text_fault(password.reveal()):
+    if password is not None and (fault := text_fault(password.reveal())):
         raise SettingInvalid(f"{_place(account)}: the password {fault[0]}.", hint=fault[1])
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 DEFAULT_PARENT: Final = "default"
@@ -76,6 +77,8 @@ class Callbacks:
 
 
 CALLBACK_NAMES: Final = tuple(each.name for each in fields(Callbacks))
+FIELDS: Final = ("first_name", "last_name", "company_name", *(f"callbacks.{name}" for name in CALLBACK_NAMES))
+"""The dotted path of every field that can be read back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,22 @@ class Attributes:
     last_name: str
     company_name: str | None = None
     callbacks: Callbacks = Callbacks()
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Attributes:
+        """Return the attributes of which ``document``, checked by its schema, is the JSON shape."""
+        return cls(**{**document, "callbacks": Callbacks(**document.get("callbacks", {}))})
+
+    @classmethod
+    def of_fields(cls, fields: Mapping[str, str | None]) -> Attributes:
+        """Return the attributes of which ``fields`` has the values by dotted path; an empty text is an absent value."""
+        callbacks = {name: fields.get(f"callbacks.{name}") or None for name in CALLBACK_NAMES}
+        return cls(
+            fields.get("first_name") or "",
+            fields.get("last_name") or "",
+            fields.get("company_name") or None,
+            Callbacks(**callbacks),
+        )
 
     def document(self) -> dict[str, str | dict[str, str]]:
         """Return the JSON shape used by manifest, state and plan; absent stays absent."""
@@ -142,6 +161,10 @@ class DesiredAccount:
     password: Secret | None
     """As the manifest has it: a placeholder or a literal; None: generate one."""
     origin: Origin
+    previously: str | None = None
+    """The name under which it was known before."""
+    password_version: int = 1
+    """Another number than the one that was carried out asks for a new password."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Final
 
 from provisioner.errors import OverLimit
 from provisioner.model.account import Attributes, DesiredAccount
-from provisioner.model.state import Slots
+from provisioner.model.state import NO_DRIFT, Drift, Slots
 
 _NAMED: Final = 20
 """Names that fit into one message; the plan marks all of them."""
@@ -18,8 +18,11 @@ class FieldChange:
     """One field of an update; None is an absent value."""
 
     path: str
+    """Dotted, as in ``callbacks.email_for_inbounds``; or ``name``, ``password`` or ``password_version``."""
     before: str | None = field(repr=False)
     after: str | None = field(repr=False)
+    drifted: bool = False
+    """Somebody changed it at Octopush; what stands there is known, and in ``before``, only after a refresh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Create:
     """The account is missing."""
 
     account: DesiredAccount
+    resembles: str | None = None
+    """An unmanaged account with the same attributes: this may be that one under a new name."""
 
     @property
     def name(self) -> str:
@@ -36,10 +41,30 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """The account exists with other attributes."""
+    """The account exists and is to be changed."""
 
     account: DesiredAccount
     fields: tuple[FieldChange, ...]
+    """Empty where an edit that an earlier run began is to be finished and nothing else is known to differ."""
+    previous: str | None = None
+    """The name of its record, where that is another one: nothing is sent for that."""
+    unfinished: bool = False
+    """An earlier run began an edit of it, and its outcome is not known."""
+
+    @property
+    def sends(self) -> bool:
+        """Whether a request is needed: a new name is our own affair."""
+        return self.unfinished or any(each.path != "name" for each in self.fields)
+
+    @property
+    def renews_password(self) -> bool:
+        """Whether a new password is asked for."""
+        return any(each.path in {"password", "password_version"} for each in self.fields)
+
+    @property
+    def record_name(self) -> str:
+        """The name that its record has now."""
+        return self.previous or self.account.name
 
     @property
     def name(self) -> str:
@@ -49,10 +74,11 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """The account exists as it should."""
+    """The account exists as it should, or as near to it as Octopush makes it."""
 
     name: str
     attributes: Attributes
+    drift: Drift = NO_DRIFT
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +87,20 @@ class Unmanaged:
 
     name: str
     attributes: Attributes
+    drift: Drift = NO_DRIFT
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The account was there, and Octopush no longer knows it; a person must decide."""
+
+    name: str
+    attributes: Attributes
+
+    @property
+    def reason(self) -> str:
+        """What it means."""
+        return "Octopush no longer knows its login"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +121,7 @@ class Closed:
     reason: str
 
 
-Change = Create | Update | Unchanged | Unmanaged | Undecided | Closed
+Change = Create | Update | Unchanged | Unmanaged | Gone | Undecided | Closed
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from provisioner.errors import ExitCode
+from provisioner.model.plan import FieldChange
 
 
 class Result(StrEnum):
-    """How one account came out of an apply."""
+    """How one account came out of a command."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -18,16 +20,39 @@ class Result(StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"
     NOT_ATTEMPTED = "not_attempted"
+    ADOPTED = "adopted"
+    FORGOTTEN = "forgotten"
+    VERIFIED = "verified"
+    DRIFTED = "drifted"
+    GONE = "gone"
+    UNCHECKED = "unchecked"
+
+
+_EXITS: Final = {
+    Result.UNKNOWN: ExitCode.OUTCOME_UNKNOWN,
+    Result.FAILED: ExitCode.SOME_FAILED,
+    Result.NOT_ATTEMPTED: ExitCode.SOME_FAILED,
+    Result.UNCHECKED: ExitCode.SOME_FAILED,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an apply did about one account."""
+    """What a command did about one account."""
 
     name: str
     action: str
     result: Result
     reason: str | None = None
+    fields: tuple[FieldChange, ...] = ()
+    """Where Octopush holds something else than it should: ``before`` as sent, ``after`` as found."""
+    weight: ExitCode | None = None
+    """What it means for the exit, where that is not what its result means."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What it would tell the caller if it were the only one."""
+        return self.weight if self.weight is not None else _EXITS.get(self.result, ExitCode.DONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +66,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an apply did for one parent."""
+    """What a command did for one parent."""
 
     parent: str
     outcomes: tuple[Outcome, ...]
@@ -49,15 +74,17 @@ class Report:
 
 
 def exit_code(reports: Iterable[Report]) -> ExitCode:
-    """Return what an apply tells its caller: a doubt is stronger than why the run stopped, and that than a failure."""
+    """Return what a command tells its caller.
+
+    A doubt is stronger than why the run stopped, that than a failure, and that than what could not be tried.
+    """
     these = tuple(reports)
-    outcomes = [outcome for report in these for outcome in report.outcomes]
-    if any(outcome.result is Result.UNKNOWN for outcome in outcomes):
+    codes = {outcome.exit_code for report in these for outcome in report.outcomes}
+    if ExitCode.OUTCOME_UNKNOWN in codes:
         return ExitCode.OUTCOME_UNKNOWN
     for report in these:
         if report.stop is not None:
             return report.stop.exit_code
-    undone = {Result.FAILED, Result.NOT_ATTEMPTED}
-    if any(outcome.result in undone and outcome.action != "abandoned" for outcome in outcomes):
+    if ExitCode.SOME_FAILED in codes:
         return ExitCode.SOME_FAILED
-    return ExitCode.DONE
+    return max(codes, default=ExitCode.DONE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Final
 
 from provisioner.model.account import Attributes
 
@@ -36,13 +37,45 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class Drift:
+    """In what Octopush holds something else than was sent; fields by their dotted paths."""
+
+    altered: tuple[str, ...] = ()
+    """Octopush itself made something else of them: sending them again would change nothing."""
+    changed: tuple[str, ...] = ()
+    """Somebody changed them since; an apply of the manifest changes them back."""
+    gone: bool = False
+    """Octopush no longer knows the login."""
+
+
+NO_DRIFT: Final = Drift()
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A change whose request may have been carried out, or not; an edit is idempotent, so a later run finishes it."""
+
+    attributes: Attributes
+    operation: Operation
+    password_version: int
+    sealed: str | None = None
+    """The new password, where it sets one; the old one stays with the record until the answer is certain."""
+
+
+@dataclass(frozen=True, slots=True)
 class Active:
     """The account exists and its credentials are kept."""
 
     attributes: Attributes
     operation: Operation
+    """The one that brought what is sealed."""
     created_at: str
     sealed: str
+    password_version: int = 1
+    drift: Drift = NO_DRIFT
+    """As of the last time that the account was read."""
+    edit: Edit | None = None
+    """What is not known to be finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +133,11 @@ class State:
     recipients: tuple[str, ...] = ()
     accounts: Mapping[str, Record] = field(default_factory=lambda: MappingProxyType({}))
 
-    def with_record(self, name: str, record: Record | None) -> State:
-        """Return the next state, in which ``name`` has ``record``, or none."""
+    def with_record(self, name: str, record: Record | None, *, previous: str | None = None) -> State:
+        """Return the next state, in which ``name`` has ``record``, or none; and ``previous``, if given, none."""
         accounts = dict(self.accounts)
+        if previous is not None:
+            accounts.pop(previous, None)
         if record is None:
             accounts.pop(name, None)
         else:

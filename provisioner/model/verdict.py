@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 from provisioner.errors import ExitCode
@@ -32,6 +33,10 @@ class SealedContent:
     password: Secret | None = None
     credentials: Credentials | None = None
     answer: Answer | None = None
+    sent: Attributes | None = None
+    """The attributes as they were sent, placeholders filled in; of an adopted account, as they were found."""
+    altered: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    """By dotted path, what Octopush itself made of those; a field that is not here was kept as it was sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,21 +8,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Final
-from urllib.parse import urlsplit
+from typing import Final, Protocol, TypeVar
+from urllib.parse import quote, urlsplit
 
 from provisioner import __version__
-from provisioner.model.account import Attributes, Credentials
-from provisioner.model.verdict import CreateRequest, Verdict
+from provisioner.model.account import CALLBACK_NAMES, Attributes, Credentials
+from provisioner.model.exchange import Balance, EditRequest, EditVerdict, Failed, Reading
+from provisioner.model.verdict import CreateRequest, NotCreated, Then, Verdict
+from provisioner.octopush.idempotent import judge_balance, judge_edit, judge_read
 from provisioner.octopush.retry import RetryPolicy
-from provisioner.octopush.transport import Request, Transport
+from provisioner.octopush.transport import Failure, Reply, Request
 from provisioner.octopush.verdict import judge
 
 _SHORTEST_TOKEN: Final = 6
 """A shorter value of a query hides little, and masking it would make holes all over a message."""
+
+_INTERRUPTED: Final = "the run was interrupted before it was sent"
+_UNSENT: Final = Failed(_INTERRUPTED, Then.STOP)
+_Outcome = TypeVar("_Outcome")
+
+
+class Exchange(Protocol):
+    """What carries a request."""
+
+    def exchange(self, request: Request) -> Reply | Failure:
+        """Send ``request`` and return what came of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +45,7 @@ class Client:
     base_url: str
     """As documented: ``https://api.octopush.com/v1/public``."""
     parent: Credentials
-    transport: Transport
+    transport: Exchange
     retry: RetryPolicy
     now: Callable[[], datetime]
     retry_on_503: bool = False
@@ -44,23 +57,79 @@ class Client:
         proven not to have been processed.
         """
         body = {**request.attributes.document(), "password": request.password.reveal()}
-        message = Request("POST", f"{self.base_url}/subaccount/create", self._headers(), _json(body))
+        message = Request("POST", f"{self.base_url}/subaccount/create", self._headers(self.parent), _json(body))
         hidden = (self.parent.api_key.reveal(), request.password.reveal(), *_tokens(request.attributes))
-        return self.retry.until_settled(partial(self._create_once, message, hidden))
+        return self.retry.until_settled(
+            partial(self._create_once, message, hidden), unsent=NotCreated(_INTERRUPTED, Then.STOP)
+        )
+
+    def edit(self, api_login: str, request: EditRequest) -> EditVerdict:
+        """Change a sub-account: ``PATCH /subaccount/{api_login}/edit`` (documented), any 2xx.
+
+        Whether it merges or replaces ``callbacks`` is not documented, so that the whole
+        account is sent, with null for what it is not to have. It is idempotent.
+        """
+        attributes = request.attributes
+        body: dict[str, object] = {
+            "company_name": None,
+            **attributes.document(),
+            "callbacks": {name: getattr(attributes.callbacks, name) for name in CALLBACK_NAMES},
+        }
+        if request.password is not None:
+            body["password"] = request.password.reveal()
+        message = Request("PATCH", f"{self._account(api_login)}/edit", self._headers(self.parent), _json(body))
+        password = request.password.reveal() if request.password else ""
+        hidden = (self.parent.api_key.reveal(), password, *_tokens(attributes))
+        attempts = _EditAttempts(partial(self._exchange, message, judge_edit, hidden))
+        verdict = self.retry.until_settled(attempts, unsent=_UNSENT)
+        if isinstance(verdict, Failed) and attempts.possible:
+            return replace(verdict, possible=True)
+        return verdict
+
+    def read(self, api_login: str) -> Reading:
+        """Return a sub-account as it is, but for its password: ``GET /subaccount/{api_login}`` (documented), 200."""
+        message = Request("GET", self._account(api_login), self._headers(self.parent))
+        attempt = partial(self._exchange, message, judge_read, (self.parent.api_key.reveal(),))
+        return self.retry.until_settled(attempt, unsent=_UNSENT)
+
+    def balance(self, account: Credentials) -> Balance | Failed:
+        """Return what the owner of ``account`` has left: ``GET /wallet/check-balance`` (documented), 200 or 201."""
+        message = Request("GET", f"{self.base_url}/wallet/check-balance", self._headers(account))
+        attempt = partial(self._exchange, message, judge_balance, (account.api_key.reveal(),))
+        return self.retry.until_settled(attempt, unsent=_UNSENT)
 
     def _create_once(self, message: Request, hidden: tuple[str, ...]) -> Verdict:
         outcome = self.transport.exchange(message)
         return judge(outcome, retry_on_503=self.retry_on_503, now=self.now(), hidden=hidden)
 
-    def _headers(self) -> dict[str, str]:
+    def _exchange(self, message: Request, judge: Callable[..., _Outcome], hidden: tuple[str, ...]) -> _Outcome:
+        return judge(self.transport.exchange(message), now=self.now(), hidden=hidden)
+
+    def _account(self, api_login: str) -> str:
+        return f"{self.base_url}/subaccount/{quote(api_login, safe='@')}"
+
+    def _headers(self, credentials: Credentials) -> dict[str, str]:
         return {
-            "api-login": self.parent.api_login,
-            "api-key": self.parent.api_key.reveal(),
+            "api-login": credentials.api_login,
+            "api-key": credentials.api_key.reveal(),
             "cache-control": "no-cache",
             "Content-Type": "application/json; charset=utf-8",
             "Accept": "application/json",
             "User-Agent": f"octopush-provisioner/{__version__}",
         }
+
+
+class _EditAttempts:
+    """One edit, tried again; remembers whether any attempt may have been carried out."""
+
+    def __init__(self, attempt: Callable[[], EditVerdict]) -> None:
+        self._attempt = attempt
+        self.possible = False
+
+    def __call__(self) -> EditVerdict:
+        verdict = self._attempt()
+        self.possible |= isinstance(verdict, Failed) and verdict.possible
+        return verdict
 
 
 def _tokens(attributes: Attributes) -> Iterator[str]:

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final, TypeVar, cast
 
 from tenacity import Future, RetryCallState, Retrying, retry_if_result, stop_after_attempt, stop_after_delay, stop_any
 from tenacity import wait_exponential as exponential
 from tenacity import wait_random as jitter
 from tenacity.stop import stop_base
 
-from provisioner.model.verdict import NotCreated, Then, Verdict
+from provisioner.model.exchange import Failed
+from provisioner.model.verdict import NotCreated, Then
 
 _FIRST_WAIT: Final = 0.5
 _LONGEST_WAIT: Final = 20.0
+_Verdict = TypeVar("_Verdict")
+_Unsent = TypeVar("_Unsent")
 
 
 def _silent(_: str) -> None:
@@ -40,8 +43,11 @@ class RetryPolicy:
     waiting: Callable[[str], None] = _silent
     """Hears why, how long, and before which attempt each wait is."""
 
-    def until_settled(self, attempt: Callable[[], Verdict]) -> Verdict:
-        """Return the first verdict that is not to be retried, or the last when a bound is reached."""
+    def until_settled(self, attempt: Callable[[], _Verdict], *, unsent: _Unsent) -> _Verdict | _Unsent:
+        """Return the first verdict that is not to be retried, or the last when a bound is reached.
+
+        ``unsent`` is the verdict where the run was interrupted before an attempt.
+        """
         retrying = Retrying(
             retry=retry_if_result(_may_retry),
             wait=self._wait,
@@ -50,23 +56,21 @@ class RetryPolicy:
             before_sleep=self._tell,
             retry_error_callback=_last,
         )
-        verdict: Verdict = retrying(self._unless_interrupted, attempt)
+        verdict: _Verdict | _Unsent = retrying(self._unless_interrupted, attempt, unsent)
         return verdict
 
-    def _unless_interrupted(self, attempt: Callable[[], Verdict]) -> Verdict:
+    def _unless_interrupted(self, attempt: Callable[[], _Verdict], unsent: _Unsent) -> _Verdict | _Unsent:
         """Guard the attempt that follows a wait: the wait may have been cut short."""
-        if self.interrupted():
-            return NotCreated("the run was interrupted before it was sent", Then.STOP)
-        return attempt()
+        return unsent if self.interrupted() else attempt()
 
     def _tell(self, state: RetryCallState) -> None:
-        verdict = cast("NotCreated", _last(state))  # nothing else is tried again
+        verdict = cast("NotCreated | Failed", _last(state))  # nothing else is tried again
         attempt = f"attempt {state.attempt_number + 1} of {self.attempts}"
         self.waiting(f"{verdict.reason}; {attempt} in {state.upcoming_sleep:.1f} s")
 
     def _wait(self, state: RetryCallState) -> float:
         verdict = _last(state)
-        if isinstance(verdict, NotCreated) and verdict.retry_after is not None:
+        if isinstance(verdict, NotCreated | Failed) and verdict.retry_after is not None:
             return min(verdict.retry_after, self.retry_after_cap)
         return exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)(state) + jitter(0, _FIRST_WAIT)(state)
 
@@ -81,11 +85,9 @@ class _Interrupted(stop_base):
         return self._policy.interrupted()
 
 
-def _may_retry(verdict: Verdict) -> bool:
-    return isinstance(verdict, NotCreated) and verdict.then is Then.RETRY
+def _may_retry(verdict: object) -> bool:
+    return isinstance(verdict, NotCreated | Failed) and verdict.then is Then.RETRY
 
 
-def _last(state: RetryCallState) -> Verdict:
-    outcome = cast("Future", state.outcome)  # tenacity asks only after an attempt
-    verdict: Verdict = outcome.result()
-    return verdict
+def _last(state: RetryCallState) -> Any:  # noqa: ANN401  # the verdict of whichever call it is
+    return cast("Future", state.outcome).result()  # tenacity asks only after an attempt

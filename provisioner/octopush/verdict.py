@@ -10,20 +10,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final, TypeGuard
+from typing import Final, TypeGuard
 
 from provisioner.errors import ExitCode
-from provisioner.model.account import MASK, Credentials, Secret
+from provisioner.model.account import Credentials, Secret
 from provisioner.model.verdict import Answer, Created, InDoubt, NotCreated, Then, Verdict
+from provisioner.octopush import answers
 from provisioner.octopush.transport import Failure, Reply
-
-_RETRIED: Final = frozenset({408, 421, 425, 429})
-_ACCEPTED: Final = 300
-_CODE_LENGTH: Final = 40
-_MESSAGE_LENGTH: Final = 300
 
 # How Octopush refuses the 21st sub-account is not documented; a refusal that speaks
 # of a limit and of sub-accounts is taken for it. Taken wrongly, the run only stops early.
@@ -38,12 +33,12 @@ def judge(outcome: Reply | Failure, *, retry_on_503: bool, now: datetime, hidden
     """
     if isinstance(outcome, Failure):
         return _judge_failure(outcome)
-    said = _said(outcome, hidden)
+    said = answers.words(outcome, hidden)
     status = outcome.status
-    if HTTPStatus.OK <= status < _ACCEPTED:
+    if HTTPStatus.OK <= status < answers.ACCEPTED:
         return _judge_success(outcome, said)
     if status == HTTPStatus.SERVICE_UNAVAILABLE and retry_on_503:
-        return NotCreated(f"the API is not available (HTTP {status})", Then.RETRY, _retry_after(outcome, now))
+        return NotCreated(f"the API is not available (HTTP {status})", Then.RETRY, answers.retry_after(outcome, now))
     if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return _judge_refusal(outcome, said, now)
     match status // 100:
@@ -63,12 +58,12 @@ def _judge_failure(failure: Failure) -> Verdict:
         return NotCreated(
             failure.reason,
             Then.STOP,
-            hint="Do not go on until you know who answered. For a certificate authority of your own, set ca_file.",
+            hint=answers.DISTRUSTED,
         )
     return NotCreated(
         f"{failure.reason}, before the request was sent",
         Then.RETRY,
-        hint="Check that OCTOPUSH_API_URL and the proxy, if there is one, are right and can be reached from here.",
+        hint=answers.UNREACHED,
     )
 
 
@@ -76,8 +71,8 @@ def _judge_success(reply: Reply, said: str) -> Verdict:
     if reply.cut is not None:
         return InDoubt(f"HTTP {reply.status}, but the answer was cut: {reply.cut}", _kept(reply))
     try:
-        document = json.loads(reply.body, object_pairs_hook=_unique)
-    except _RepeatedKeyError as error:
+        document = json.loads(reply.body, object_pairs_hook=answers.unique)
+    except answers.RepeatedKeyError as error:
         return InDoubt(f"HTTP {reply.status}, but the answer repeats {error}", _kept(reply))
     except (ValueError, RecursionError):
         return InDoubt(f"HTTP {reply.status}, but the answer is not JSON", _kept(reply))
@@ -95,8 +90,10 @@ def _judge_success(reply: Reply, said: str) -> Verdict:
 
 def _judge_refusal(reply: Reply, said: str, now: datetime) -> Verdict:
     status = reply.status
-    if status in _RETRIED:
-        return NotCreated(f"the API asked to try later (HTTP {status}{said})", Then.RETRY, _retry_after(reply, now))
+    if status in answers.RETRIED:
+        return NotCreated(
+            f"the API asked to try later (HTTP {status}{said})", Then.RETRY, answers.retry_after(reply, now)
+        )
     if _LIMIT.search(said):
         return NotCreated(
             f"the API refused one more sub-account (HTTP {status}{said})",
@@ -120,48 +117,6 @@ def _judge_refusal(reply: Reply, said: str, now: datetime) -> Verdict:
             return NotCreated(f"the API refused it (HTTP {status}{said})", Then.GO_ON)
 
 
-def _said(reply: Reply, hidden: Sequence[str]) -> str:
-    """Return the API's own code and message (seen: ``{"code": 121, "message": "…"}``), for a reason's end.
-
-    Nothing else of a body is repeated: it may hold what was sent.
-    """
-    try:
-        document = json.loads(reply.body)
-    except (ValueError, RecursionError):
-        return ""
-    if not isinstance(document, dict):
-        return ""
-    code, message = document.get("code"), document.get("message")
-    parts = []
-    if isinstance(code, int | str):
-        parts.append(f"code {_shown(str(code), hidden)[:_CODE_LENGTH]}")
-    if isinstance(message, str):
-        # The message ends inside a sentence of ours.
-        parts.append(_shown(message, hidden)[:_MESSAGE_LENGTH].rstrip(" .!"))
-    return f", {': '.join(parts)}" if parts else ""
-
-
-def _shown(text: str, hidden: Sequence[str]) -> str:
-    """Return ``text`` fit for a terminal and a log; the longest first, as a hidden text may hold another."""
-    for each in sorted(filter(None, hidden), key=len, reverse=True):
-        text = text.replace(each, MASK)
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
-def _retry_after(reply: Reply, now: datetime) -> float | None:
-    """Return the seconds that ``Retry-After`` asks for, given as a number or as an HTTP date."""
-    text = reply.headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"[0-9]{1,9}", text):
-        return float(text)
-    try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - now).total_seconds())
-
-
 def _kept(reply: Reply) -> Answer | None:
     return Answer(reply.status, reply.body) if reply.body else None
 
@@ -169,16 +124,3 @@ def _kept(reply: Reply) -> Answer | None:
 def _is_credential(value: object) -> TypeGuard[str]:
     """Tell whether ``value`` is a text that can be kept: neither blank nor half of a character."""
     return isinstance(value, str) and bool(value.strip()) and not any("\ud800" <= c <= "\udfff" for c in value)
-
-
-class _RepeatedKeyError(ValueError):
-    """A key stands twice in one object."""
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in document:
-            raise _RepeatedKeyError(key if key in {"api_key", "api_login"} else "a key")
-        document[key] = value
-    return document

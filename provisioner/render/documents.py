@@ -7,8 +7,19 @@ from typing import Any, Final, assert_never
 
 from provisioner.errors import ProvisionerError
 from provisioner.model.account import Problem, Severity, shown_value
-from provisioner.model.plan import Change, Closed, Create, FieldChange, Plan, Unchanged, Undecided, Unmanaged, Update
-from provisioner.model.state import Active, State
+from provisioner.model.plan import (
+    Change,
+    Closed,
+    Create,
+    FieldChange,
+    Gone,
+    Plan,
+    Unchanged,
+    Undecided,
+    Unmanaged,
+    Update,
+)
+from provisioner.model.state import NO_DRIFT, Active, Record, State
 
 VERSION: Final = 1
 Document = dict[str, Any]
@@ -57,12 +68,30 @@ def action(change: Change) -> str:
             return "unchanged"
         case Unmanaged():
             return "unmanaged"
+        case Gone():
+            return "gone"
         case Undecided():
             return "unknown"
         case Closed():
             return "abandoned"
         case _:
             assert_never(change)
+
+
+def reason(record: Record) -> str | None:
+    """Return why an account is not simply active, or None where it is."""
+    if not isinstance(record, Active):
+        return record.reason
+    parts = []
+    if record.edit is not None:
+        parts.append(f"an edit was begun at {record.edit.operation.started_at} and is not known to be finished")
+    if record.drift.gone:
+        parts.append("Octopush no longer knows its login")
+    if record.drift.altered:
+        parts.append(f"Octopush altered {', '.join(record.drift.altered)}")
+    if record.drift.changed:
+        parts.append(f"somebody changed {', '.join(record.drift.changed)}")
+    return "; ".join(parts) or None
 
 
 def _plan(plan: Plan) -> Document:
@@ -90,23 +119,38 @@ def _change(change: Change) -> Document:
     attributes = change.account.attributes if isinstance(change, Create | Update) else change.attributes
     document: Document = {"action": action(change), "name": change.name, "attributes": attributes.shown()}
     match change:
+        case Create():
+            if change.resembles is not None:
+                document["resembles"] = change.resembles
         case Update():
-            document["fields"] = [_field(each) for each in change.fields]
-        case Undecided() | Closed():
+            document["fields"] = [field(each) for each in change.fields]
+            if change.unfinished:
+                document["unfinished"] = True
+        case Undecided() | Closed() | Gone():
             document["reason"] = change.reason
-        case Create() | Unchanged() | Unmanaged():
-            pass
+        case Unchanged() | Unmanaged():
+            if change.drift != NO_DRIFT:
+                drift = change.drift
+                document["drift"] = {
+                    "altered": list(drift.altered),
+                    "changed": list(drift.changed),
+                    "gone": drift.gone,
+                }
         case _:
             assert_never(change)
     return document
 
 
-def _field(change: FieldChange) -> Document:
-    return {
+def field(change: FieldChange) -> Document:
+    """Return one field of a change, what its values may hide masked."""
+    document: Document = {
         "path": change.path,
         "before": None if change.before is None else shown_value(change.path, change.before),
         "after": None if change.after is None else shown_value(change.path, change.after),
     }
+    if change.drifted:
+        document["drifted"] = True
+    return document
 
 
 def _problem(problem: Problem) -> Document:
@@ -132,7 +176,7 @@ def _state(parent: str, state: State | None) -> Document:
                 "name": name,
                 "status": type(record).__name__.lower(),
                 "created_at": record.created_at if isinstance(record, Active) else None,
-                "reason": None if isinstance(record, Active) else record.reason,
+                "reason": reason(record),
             }
             for name, record in sorted(state.accounts.items() if state else ())
         ],

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
+from provisioner.model.plan import FieldChange
 from provisioner.model.report import Outcome, Report, Result
-from provisioner.render.documents import VERSION
+from provisioner.render.documents import VERSION, field
 from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, printable
+from provisioner.render.text import value
 
 _RESULT_STYLES: Final = {
     Result.CREATED: GOOD,
@@ -16,6 +18,12 @@ _RESULT_STYLES: Final = {
     Result.FAILED: BAD,
     Result.UNKNOWN: BAD,
     Result.NOT_ATTEMPTED: CHANGED,
+    Result.ADOPTED: GOOD,
+    Result.FORGOTTEN: GOOD,
+    Result.VERIFIED: GOOD,
+    Result.DRIFTED: CHANGED,
+    Result.GONE: BAD,
+    Result.UNCHECKED: CHANGED,
 }
 
 
@@ -26,14 +34,16 @@ def document(these: Iterable[Report]) -> dict[str, Any]:
         "reports": [
             {
                 "parent": report.parent,
-                "outcomes": [
-                    {"name": each.name, "action": each.action, "status": each.result.value, "reason": each.reason}
-                    for each in report.outcomes
-                ],
+                "outcomes": [_outcome(each) for each in report.outcomes],
             }
             for report in these
         ],
     }
+
+
+def _outcome(this: Outcome) -> dict[str, Any]:
+    told = {"name": this.name, "action": this.action, "status": this.result.value, "reason": this.reason}
+    return told | {"fields": [field(each) for each in this.fields]} if this.fields else told
 
 
 def outcome(this: Outcome) -> Line:
@@ -71,7 +81,16 @@ def _told(outcomes: Sequence[Outcome]) -> Iterator[Line]:
     for each in outcomes:
         if each.result is Result.NOT_ATTEMPTED:
             waiting.setdefault(each.reason, []).append(each.name)
-        elif each.result is not Result.UNCHANGED:
+        elif each.result not in {Result.UNCHANGED, Result.VERIFIED}:
             yield outcome(each)
+            for change in each.fields:
+                yield Line(f"    {_found(change)}", CHANGED)
     for reason, names in waiting.items():
         yield outcome(Outcome(", ".join(names), "create", Result.NOT_ATTEMPTED, reason))
+
+
+def _found(change: FieldChange) -> str:
+    """Return a field that is not as it was sent: what was sent, and what is there."""
+    sent, found = value(change.path, change.before), value(change.path, change.after)
+    same = " (the masked part differs)" if sent == found else ""
+    return f"{change.path}: sent {sent}, found {found}{same}"

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, assert_never
 
 from provisioner.model.account import Attributes, Problem, Severity, shown_value
-from provisioner.model.plan import Closed, Create, FieldChange, Plan, Unchanged, Undecided, Unmanaged, Update
-from provisioner.model.state import Active, Slots, State
+from provisioner.model.plan import (
+    Change,
+    Closed,
+    Create,
+    FieldChange,
+    Gone,
+    Plan,
+    Unchanged,
+    Undecided,
+    Unmanaged,
+    Update,
+)
+from provisioner.model.state import NO_DRIFT, Active, Drift, Slots, State
+from provisioner.render import documents
 from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, counted, printable, table
 
 _NAME_WIDTH: Final = 24
@@ -16,29 +28,53 @@ _NAME_WIDTH: Final = 24
 
 def plan(this: Plan) -> list[Line]:
     """Return what an apply would do for one parent; accounts that stay as they are only count."""
-    shown = [change for change in this.changes if not isinstance(change, Unchanged)]
+    shown = [each for each in this.changes if not isinstance(each, Unchanged) or each.drift != NO_DRIFT]
     width = min(_NAME_WIDTH, max((len(printable(change.name)) for change in shown), default=0))
     lines = [Line(f"{this.parent}: {slots(this.slots)}", HEADING)]
     over = set(this.over)
     for change in shown:
-        name = printable(change.name).ljust(width)
-        match change:
-            case Create() if change.name in over:
-                lines.append(Line(f"  x no slot    {name}  {_described(change.account.attributes)}", BAD))
-            case Create():
-                lines.append(Line(f"  + create     {name}  {_described(change.account.attributes)}", GOOD))
-            case Update():
-                lines.append(Line(f"  ~ update     {name}  {counted(len(change.fields), 'field')}", CHANGED))
-                lines += [Line(f"      {_field(each)}", CHANGED) for each in change.fields]
-            case Undecided():
-                lines.append(Line(f"  ? unknown    {name}  {printable(change.reason)}", BAD))
-            case Closed():
-                lines.append(
-                    Line(f"  - abandoned  {name}  keeps its slot; to create it anew, give it another name", QUIET)
-                )
-            case Unmanaged():
-                lines.append(Line(f"  ! unmanaged  {name}  exists and is in no manifest; it is left alone", CHANGED))
+        lines += _told(change, printable(change.name).ljust(width), fits=change.name not in over)
     lines.append(Line(summary(this)))
+    return lines
+
+
+def _told(change: Change, name: str, *, fits: bool) -> list[Line]:
+    """Return the lines of one change; ``name`` is printable and has the column's width."""
+    match change:
+        case Create():
+            return _create(change, name, fits=fits)
+        case Update():
+            begun = " (an earlier run began it)" if change.unfinished else ""
+            heading = f"  ~ update     {name}  {counted(len(change.fields), 'field')}{begun}"
+            return [Line(heading, CHANGED), *(Line(f"      {field(each)}", CHANGED) for each in change.fields)]
+        case Unchanged():
+            return [Line(f"  = drift      {name}  {_drifted(change.drift)}", QUIET)]
+        case Gone():
+            todo = f"`provisioner forget {name.rstrip()}` frees its slot"
+            return [Line(f"  - gone       {name}  {change.reason}; {todo}", BAD)]
+        case Undecided():
+            return [Line(f"  ? unknown    {name}  {printable(change.reason)}", BAD)]
+        case Closed():
+            return [Line(f"  - abandoned  {name}  keeps its slot; to create it anew, give it another name", QUIET)]
+        case Unmanaged():
+            left = "exists and is in no manifest; it is left alone"
+            words = f"is in no manifest; {_drifted(change.drift)}" if change.drift != NO_DRIFT else left
+            return [Line(f"  ! unmanaged  {name}  {words}", CHANGED)]
+        case _:
+            assert_never(change)
+
+
+def _create(change: Create, name: str, *, fits: bool) -> list[Line]:
+    described = _described(change.account.attributes)
+    if not fits:
+        return [Line(f"  x no slot    {name}  {described}", BAD)]
+    lines = [Line(f"  + create     {name}  {described}", GOOD)]
+    if change.resembles is not None:
+        twin, own = printable(change.resembles), name.rstrip()
+        lines += [
+            Line(f"      {twin} is in no manifest and has the same attributes. If {own} is its new name,", CHANGED),
+            Line(f"      write `previously: {twin}` under {own}: else this is a second account.", CHANGED),
+        ]
     return lines
 
 
@@ -50,6 +86,7 @@ def summary(this: Plan) -> str:
         (kinds.count(Update), "to update"),
         (kinds.count(Unchanged), "unchanged"),
         (kinds.count(Unmanaged), "unmanaged"),
+        (kinds.count(Gone), "gone"),
         (kinds.count(Undecided), "unknown"),
         (kinds.count(Closed), "abandoned"),
     )
@@ -108,7 +145,7 @@ def status(parent: str, state: State | None, address: str) -> list[Line]:
             printable(name),
             type(record).__name__.lower(),
             record.created_at if isinstance(record, Active) else record.operation.started_at,
-            "" if isinstance(record, Active) else printable(record.reason),
+            printable(documents.reason(record) or ""),
         )
         for name, record in sorted(state.accounts.items())
     ]
@@ -125,11 +162,32 @@ def _described(attributes: Attributes) -> str:
     return printable(", ".join(parts))
 
 
-def _field(change: FieldChange) -> str:
-    before, after = _value(change.path, change.before), _value(change.path, change.after)
+def field(change: FieldChange) -> str:
+    """Return one field of a change in one line."""
+    if change.path == "password":
+        return "password: a new one"
+    if change.path == "password_version":
+        return f"password: a new one, for version {change.after} ({change.before} before)"
+    after = value(change.path, change.after)
+    if change.drifted:
+        found = "" if change.before is None else f" to {value(change.path, change.before)}"
+        return f"{change.path}: somebody changed it at Octopush{found} -> {after}"
+    before = value(change.path, change.before)
     # Two URLs may differ in nothing but the part that is masked.
     return f"{change.path}: {before} -> {after}{' (the masked part differs)' if before == after else ''}"
 
 
-def _value(path: str, value: str | None) -> str:
-    return "(none)" if value is None else f'"{printable(shown_value(path, value))}"'
+def _drifted(drift: Drift) -> str:
+    parts = []
+    if drift.altered:
+        parts.append(f"Octopush made something else of {', '.join(drift.altered)}")
+    if drift.changed:
+        parts.append(f"somebody changed {', '.join(drift.changed)}")
+    if drift.gone:
+        parts.append("Octopush no longer knows its login")
+    return printable("; ".join(parts))
+
+
+def value(path: str, text: str | None) -> str:
+    """Return a field's value in quotation marks, what it may hide masked."""
+    return "(none)" if text is None else f'"{printable(shown_value(path, text))}"'

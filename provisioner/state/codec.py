@@ -16,8 +16,19 @@ from referencing import Registry
 
 from provisioner import schemas
 from provisioner.errors import StateInvalid
-from provisioner.model.account import Attributes, Callbacks
-from provisioner.model.state import Abandoned, Active, Operation, Pending, Record, State, Unknown
+from provisioner.model.account import Attributes
+from provisioner.model.state import (
+    NO_DRIFT,
+    Abandoned,
+    Active,
+    Drift,
+    Edit,
+    Operation,
+    Pending,
+    Record,
+    State,
+    Unknown,
+)
 
 VERSION: Final = 1
 _RESTORE: Final = "Nothing was sent. Restore the file from version control or from its .backup, then run again."
@@ -62,17 +73,17 @@ def _dumped(document: object) -> str:
 
 def encode_record(record: Record) -> Document:
     """Return the document of one account's record."""
-    operation = record.operation
     document: Document = {
         "status": type(record).__name__.lower(),
         "attributes": record.attributes.document(),
-        "operation": {"id": operation.id, "started_at": operation.started_at, "by": operation.by},
+        "operation": _operation_document(record.operation),
     }
     if record.sealed is not None:
         document["sealed"] = record.sealed
     match record:
         case Active():
             document["created_at"] = record.created_at
+            document |= _life_document(record)
         case Unknown() | Abandoned():
             document["reason"] = record.reason
         case Pending():
@@ -80,6 +91,30 @@ def encode_record(record: Record) -> Document:
         case _:
             assert_never(record)
     return document
+
+
+def _life_document(record: Active) -> Document:
+    """Return what an account's later life has added to its record; what is usual is left out."""
+    document: Document = {}
+    if record.password_version != 1:
+        document["password_version"] = record.password_version
+    if record.drift != NO_DRIFT:
+        drift = record.drift
+        told = {"altered": list(drift.altered), "changed": list(drift.changed), "gone": drift.gone}
+        document["drift"] = {key: value for key, value in told.items() if value}
+    if (edit := record.edit) is not None:
+        document["edit"] = {
+            "attributes": edit.attributes.document(),
+            "operation": _operation_document(edit.operation),
+            "password_version": edit.password_version,
+        }
+        if edit.sealed is not None:
+            document["edit"]["sealed"] = edit.sealed
+    return document
+
+
+def _operation_document(operation: Operation) -> Document:
+    return {"id": operation.id, "started_at": operation.started_at, "by": operation.by}
 
 
 def decode(raw: bytes, source: str) -> State:
@@ -111,14 +146,22 @@ def decode(raw: bytes, source: str) -> State:
 
 def decode_record(document: Document) -> Record:
     """Return the record of a document that the schema has accepted."""
-    attributes = _attributes(document["attributes"])
+    attributes = Attributes.of(document["attributes"])
     operation = Operation(**document["operation"])
     sealed = document.get("sealed")
     match document["status"]:
         case "pending":
             return Pending(attributes, operation, sealed)
         case "active":
-            return Active(attributes, operation, document["created_at"], document["sealed"])
+            return Active(
+                attributes,
+                operation,
+                document["created_at"],
+                document["sealed"],
+                password_version=int(document.get("password_version", 1)),
+                drift=_drift(document.get("drift", {})),
+                edit=_edit(document["edit"]) if "edit" in document else None,
+            )
         case "unknown":
             return Unknown(attributes, operation, document["reason"], sealed)
         case _:
@@ -184,5 +227,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> Document:
     return document
 
 
-def _attributes(document: Document) -> Attributes:
-    return Attributes(**{**document, "callbacks": Callbacks(**document.get("callbacks", {}))})
+def _drift(document: Document) -> Drift:
+    return Drift(tuple(document.get("altered", ())), tuple(document.get("changed", ())), document.get("gone", False))
+
+
+def _edit(document: Document) -> Edit:
+    return Edit(
+        Attributes.of(document["attributes"]),
+        Operation(**document["operation"]),
+        int(document["password_version"]),
+        document.get("sealed"),
+    )

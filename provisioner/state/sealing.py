@@ -17,7 +17,7 @@ import pyrage
 from pyrage import ssh, x25519
 
 from provisioner.errors import IdentityRejected, SettingInvalid, StateConflict
-from provisioner.model.account import Credentials, Secret
+from provisioner.model.account import Attributes, Credentials, Secret
 from provisioner.model.verdict import Answer, SealedContent
 
 _SSH_PREFIX: Final = "ssh-"
@@ -147,6 +147,10 @@ def _encode(content: SealedContent) -> bytes:
         document["password"] = content.password.reveal()
     if content.answer is not None:
         document["answer"] = _encode_answer(content.answer)
+    if content.sent is not None:
+        document["sent"] = content.sent.document()
+    if content.altered:
+        document["altered"] = dict(content.altered)
     return json.dumps(document, ensure_ascii=False, indent=2).encode(errors="backslashreplace")
 
 
@@ -172,8 +176,10 @@ def _decode(plain: bytes, name: str) -> SealedContent:
             password=Secret(_text(document["password"])) if "password" in document else None,
             credentials=credentials,
             answer=_decode_answer(document["answer"]) if "answer" in document else None,
+            sent=_decode_sent(document["sent"]) if "sent" in document else None,
+            altered={path: _optional(value) for path, value in document.get("altered", {}).items()},
         )
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         # The content is not repeated, and neither is the cause: both may hold the secret.
         raise StateConflict(
             f"What is sealed in the record of {name} opens, but was not written by provisioner.",
@@ -185,6 +191,17 @@ def _decode_answer(document: dict[str, Any]) -> Answer:
     if "body_base64" in document:
         return Answer(int(document["status"]), base64.b64decode(_text(document["body_base64"])))
     return Answer(int(document["status"]), _text(document["body"]).encode())
+
+
+def _decode_sent(document: dict[str, Any]) -> Attributes:
+    attributes = Attributes.of(document)
+    for value in attributes.flat().values():
+        _text(value)
+    return attributes
+
+
+def _optional(value: object) -> str | None:
+    return None if value is None else _text(value)
 
 
 def _text(value: object) -> str:

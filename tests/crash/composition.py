@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from provisioner import executor, manifest
+from provisioner.executor import Work
 from provisioner.cli.applying import new_password
 from provisioner.manifest.expansion import requests
 from provisioner.model.plan import raise_if_over
@@ -132,7 +133,7 @@ def _apply(project: Project, disk: Disk, transport: Exchange) -> int:
             by="tester@here",
             interrupted=lambda: None,
         )
-        return exit_code([executor.apply(todo, state, to_send, ports)])
+        return exit_code([executor.apply(todo, state, Work(to_send), ports)])
 
 
 def _recover(project: Project, log: Path) -> int:

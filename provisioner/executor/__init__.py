@@ -1,0 +1,36 @@
+"""Carries out what was planned or decided, so that nothing that exists is ever lost.
+
+Owns the protocol of an operation: the intent is durable before the request, and
+what the request brought is sealed and durable before anything else happens.
+Refuses I/O but through the interfaces of ``ports``; whoever calls it gives the clock.
+"""
+
+from provisioner.executor.adoption import adopted, may_adopt
+from provisioner.executor.apply import NO_IDENTITY, Work, apply
+from provisioner.executor.decisions import RUN_DIED, forget, resolve, settle
+from provisioner.executor.inspection import Refreshed, balances, refresh, verify
+from provisioner.executor.ports import Api, Journal, Opener, Ports, Progress, Sealer
+from provisioner.executor.rekeying import rekey
+
+__all__ = [
+    "NO_IDENTITY",
+    "RUN_DIED",
+    "Api",
+    "Journal",
+    "Opener",
+    "Ports",
+    "Progress",
+    "Refreshed",
+    "Sealer",
+    "Work",
+    "adopted",
+    "apply",
+    "balances",
+    "forget",
+    "may_adopt",
+    "refresh",
+    "rekey",
+    "resolve",
+    "settle",
+    "verify",
+]

@@ -1,0 +1,85 @@
+"""The interfaces of everything outside that an operation touches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from provisioner.errors import ExitCode
+from provisioner.model.account import Credentials
+from provisioner.model.exchange import Balance, EditRequest, EditVerdict, Failed, Reading
+from provisioner.model.report import Outcome
+from provisioner.model.state import Record, State
+from provisioner.model.verdict import CreateRequest, SealedContent, Verdict
+
+
+class Api(Protocol):
+    """The parent's account at Octopush; retries are included, and only where they are safe."""
+
+    def create(self, request: CreateRequest) -> Verdict:
+        """Create one sub-account."""
+
+    def edit(self, api_login: str, request: EditRequest) -> EditVerdict:
+        """Make one sub-account what ``request`` says."""
+
+    def read(self, api_login: str) -> Reading:
+        """Return one sub-account as it is."""
+
+    def balance(self, account: Credentials) -> Balance | Failed:
+        """Return what a sub-account has left; it asks with its own credentials."""
+
+
+class Journal(Protocol):
+    """Where the state is kept, held by this run alone."""
+
+    def save(self, state: State) -> None:
+        """Make ``state`` durable, or raise StateError."""
+
+    def rescue(self, state: State, name: str, operation: str, record: Record | None) -> str:
+        """Keep what ``save`` did not take, and say where."""
+
+
+class Sealer(Protocol):
+    """Encrypts to the recipients."""
+
+    def seal(self, content: SealedContent) -> str:
+        """Return ``content`` sealed."""
+
+
+class Opener(Protocol):
+    """Decrypts with an identity."""
+
+    def open(self, sealed: str, *, lineage: str, parent: str, name: str) -> SealedContent:
+        """Return what ``sealed`` holds.
+
+        Raises IdentityRejected where the identity does not open it, and StateConflict
+        where it was sealed for another record.
+        """
+
+
+class Progress(Protocol):
+    """Whoever watches the run."""
+
+    def started(self, name: str) -> None:
+        """Hear that the request for ``name`` is about to be prepared."""
+
+    def finished(self, outcome: Outcome) -> None:
+        """Hear of an ``outcome`` that is final."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything outside that a run touches."""
+
+    api: Api
+    journal: Journal
+    sealer: Sealer
+    progress: Progress
+    now: Callable[[], str]
+    """UTC, ISO 8601 with a Z."""
+    new_id: Callable[[], str]
+    by: str
+    """``user@host``."""
+    interrupted: Callable[[], ExitCode | None]
+    """The exit code of the signal that asked the run to end, once one has."""

@@ -1,0 +1,87 @@
+"""What passes between this program and the API about an account that exists.
+
+Reading, editing and asking for a balance are idempotent, so that a failure of one
+leaves no doubt that trying again would not end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from provisioner.errors import ExitCode
+from provisioner.model.account import Attributes, Secret
+from provisioner.model.verdict import Then
+
+
+@dataclass(frozen=True, slots=True)
+class EditRequest:
+    """What an account is to be, whole, placeholders filled in."""
+
+    attributes: Attributes
+    password: Secret | None = None
+    """None: it stays as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """An account as Octopush holds it."""
+
+    fields: Mapping[str, str | None] = field(repr=False)
+    """By dotted path, as in ``callbacks.email_for_inbounds``; None is an absent value.
+
+    A path that is not here is one that the answer did not tell.
+    """
+    api_key: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """The edit was accepted; whether it was carried out to the letter is seen by reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Octopush does not know the login."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """No answer that tells anything, or a refusal."""
+
+    reason: str
+    then: Then
+    retry_after: float | None = None
+    """Seconds that the server asked to wait."""
+    exit_code: ExitCode = ExitCode.SOME_FAILED
+    hint: str = ""
+    possible: bool = False
+    """Of an edit: it may have been carried out all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What a sub-account has left."""
+
+    amount: float
+    unit: str
+    """As the API names it: ``euros``."""
+
+
+Reading = Observed | Missing | Failed
+EditVerdict = Edited | Missing | Failed
+
+
+def differing(expected: Mapping[str, str | None], observed: Mapping[str, str | None]) -> tuple[str, ...]:
+    """Return the paths at which what was ``observed`` is not what was ``expected``, where it tells.
+
+    A path that ``expected`` lacks is expected to have no value; an empty text is none.
+    """
+    return tuple(path for path, value in observed.items() if (value or None) != (expected.get(path) or None))
+
+
+def untold(expected: Iterable[str], observed: Mapping[str, str | None]) -> tuple[str, ...]:
+    """Return which of the ``expected`` paths an answer did not tell, so that nothing is known of them."""
+    return tuple(path for path in expected if path not in observed)

@@ -1,0 +1,147 @@
+"""Judges what one read, edit or balance request came to.
+
+These may be sent again: whatever does not tell the outcome is a reason to retry.
+Pure, and total: no function here raises, whatever the bytes. Facts about the API
+are marked documented, seen or inferred.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from provisioner.errors import ExitCode
+from provisioner.model.account import CALLBACK_NAMES, Secret
+from provisioner.model.exchange import Balance, Edited, EditVerdict, Failed, Missing, Observed, Reading
+from provisioner.model.verdict import Then
+from provisioner.octopush import answers
+from provisioner.octopush.transport import Failure, Reply
+
+_EMAIL: Final = "email_for_inbounds"
+
+
+def judge_edit(outcome: Reply | Failure, *, now: datetime, hidden: Sequence[str] = ()) -> EditVerdict:
+    """Return what one edit came to.
+
+    The body of a success is not documented (seen: 201), so that none is asked for;
+    one that carries an error is believed.
+    """
+    if (unsuccessful := _unsuccessful(outcome, now, hidden)) is not None:
+        return unsuccessful
+    assert isinstance(outcome, Reply)  # noqa: S101  # what is no reply is no success
+    if _carries_an_error(_document(outcome)):
+        said = answers.words(outcome, hidden)
+        return Failed(f"HTTP {outcome.status}, but the answer carries an error{said}", Then.GO_ON, possible=True)
+    return Edited()
+
+
+def judge_read(outcome: Reply | Failure, *, now: datetime, hidden: Sequence[str] = ()) -> Reading:
+    """Return what one read came to.
+
+    Reading differs from writing (documented): ``callbacks`` is read as ``callback``,
+    ``email_for_inbounds`` as ``email``, and a URL that is not set as null.
+    """
+    document = _read_document(outcome, now, hidden)
+    if not isinstance(document, dict):
+        return document
+    fields: dict[str, str | None] = {}
+    for name in ("first_name", "last_name", "company_name"):
+        _tell(fields, name, document, name)
+    callbacks = document.get("callback")
+    if "callback" in document and not callbacks:
+        callbacks = dict.fromkeys((*CALLBACK_NAMES, "email"))  # null, or an empty list: none of them is set
+    if isinstance(callbacks, dict):
+        for name in CALLBACK_NAMES:
+            _tell(fields, f"callbacks.{name}", callbacks, "email" if name == _EMAIL else name)
+    key = document.get("api_key")
+    return Observed(fields, Secret(key) if isinstance(key, str) and key.strip() else None)
+
+
+def judge_balance(outcome: Reply | Failure, *, now: datetime, hidden: Sequence[str] = ()) -> Balance | Failed:
+    """Return what asking for a balance came to (documented: ``{"amount": 12.54, "unit": "euros"}``)."""
+    document = _read_document(outcome, now, hidden)
+    if isinstance(document, Missing):
+        return Failed(document.reason, Then.GO_ON)
+    if isinstance(document, Failed):
+        return document
+    amount, unit = document.get("amount"), document.get("unit")
+    if isinstance(amount, bool) or not isinstance(amount, int | float) or not isinstance(unit, str):
+        return Failed("the answer tells no balance", Then.GO_ON)
+    return Balance(amount, unit)
+
+
+def _unsuccessful(outcome: Reply | Failure, now: datetime, hidden: Sequence[str]) -> Missing | Failed | None:
+    """Return what is wrong with an answer whose status is no success, or None for one whose status is."""
+    if isinstance(outcome, Failure):
+        if outcome.certificate:
+            return Failed(outcome.reason, Then.STOP, hint=answers.DISTRUSTED)
+        return Failed(outcome.reason, Then.RETRY, hint=answers.UNREACHED, possible=outcome.sent)
+    status, said = outcome.status, answers.words(outcome, hidden)
+    if HTTPStatus.OK <= status < answers.ACCEPTED:
+        return None
+    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _refused(outcome, said, now)
+    if status // 100 == 3:  # noqa: PLR2004  # the class of redirects
+        return Failed(f"the API sent it to another address (HTTP {status}), which is not followed", Then.STOP)
+    wait = answers.retry_after(outcome, now)
+    return Failed(f"the API answered HTTP {status}{said}", Then.RETRY, wait, possible=True)
+
+
+def _refused(reply: Reply, said: str, now: datetime) -> Missing | Failed:
+    status = reply.status
+    match status:
+        case _ if status in answers.RETRIED:
+            wait = answers.retry_after(reply, now)
+            return Failed(f"the API asked to try later (HTTP {status}{said})", Then.RETRY, wait)
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+            return Failed(
+                f"the API did not accept the credentials (HTTP {status}{said})",
+                Then.STOP,
+                exit_code=ExitCode.SETTING_INVALID,
+                hint="Check OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY, and that they are those of the parent.",
+            )
+        case HTTPStatus.PAYMENT_REQUIRED:
+            return Failed(f"the API asks for payment (HTTP {status}{said})", Then.STOP)
+        case HTTPStatus.NOT_FOUND:
+            return Missing(f"Octopush does not know its login (HTTP {status}{said})")
+        case _:
+            return Failed(f"the API refused it (HTTP {status}{said})", Then.GO_ON)
+
+
+def _read_document(outcome: Reply | Failure, now: datetime, hidden: Sequence[str]) -> dict[str, Any] | Missing | Failed:
+    """Return the object that a successful answer holds."""
+    if (unsuccessful := _unsuccessful(outcome, now, hidden)) is not None:
+        return unsuccessful
+    assert isinstance(outcome, Reply)  # noqa: S101  # what is no reply is no success
+    if outcome.cut is not None:
+        return Failed(f"HTTP {outcome.status}, but the answer was cut: {outcome.cut}", Then.RETRY)
+    document = _document(outcome)
+    if document is None:
+        return Failed(f"HTTP {outcome.status}, but the answer is not a JSON object", Then.RETRY)
+    if _carries_an_error(document):
+        said = answers.words(outcome, hidden)
+        return Failed(f"HTTP {outcome.status}, but the answer carries an error{said}", Then.GO_ON)
+    return document
+
+
+def _document(reply: Reply) -> dict[str, Any] | None:
+    try:
+        document = json.loads(reply.body, object_pairs_hook=answers.unique)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _carries_an_error(document: Mapping[str, Any] | None) -> bool:
+    """Tell whether a success is none (seen in clients): its code is not zero."""
+    return document is not None and document.get("code") not in (0, "0", None)
+
+
+def _tell(fields: dict[str, str | None], path: str, document: Mapping[str, Any], key: str) -> None:
+    """Note the value of ``key`` if it is one that a field can have; another tells nothing."""
+    value = document.get(key, ...)
+    if value is None or isinstance(value, str):
+        fields[path] = value

@@ -28,14 +28,16 @@ _NAME_WIDTH: Final = 24
 
 def plan(this: Plan) -> list[Line]:
     """Return what an apply would do for one parent; accounts that stay as they are only count."""
+    told = [line for _, lines in changes(this) for line in lines]
+    return [Line(f"{this.parent}: {slots(this.slots)}", HEADING), *told, Line(summary(this))]
+
+
+def changes(this: Plan) -> list[tuple[Change, list[Line]]]:
+    """Return each change that is worth a look, and its lines."""
     shown = [each for each in this.changes if not isinstance(each, Unchanged) or each.drift != NO_DRIFT]
     width = min(_NAME_WIDTH, max((len(printable(change.name)) for change in shown), default=0))
-    lines = [Line(f"{this.parent}: {slots(this.slots)}", HEADING)]
     over = set(this.over)
-    for change in shown:
-        lines += _told(change, printable(change.name).ljust(width), fits=change.name not in over)
-    lines.append(Line(summary(this)))
-    return lines
+    return [(each, _told(each, printable(each.name).ljust(width), fits=each.name not in over)) for each in shown]
 
 
 def _told(change: Change, name: str, *, fits: bool) -> list[Line]:

@@ -25,8 +25,10 @@ error into an exit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
-from typing import ClassVar
+from types import MappingProxyType
+from typing import ClassVar, Final
 
 
 class ExitCode(IntEnum):
@@ -46,6 +48,54 @@ class ExitCode(IntEnum):
     USAGE = 64
     INTERRUPTED = 130
     TERMINATED = 143
+
+
+MEANINGS: Final[Mapping[ExitCode, tuple[str, str]]] = MappingProxyType(
+    {
+        ExitCode.DONE: ("done, or nothing to do", ""),
+        ExitCode.FAILURE: (
+            "a failure that nothing below names",
+            "Read the message; report it if it is a fault of this program.",
+        ),
+        ExitCode.CHANGES_PENDING: (
+            "changes are pending (only with --detailed-exitcode)",
+            "Review the plan, then apply.",
+        ),
+        ExitCode.MANIFEST_INVALID: ("a manifest is not valid", "Correct what is listed; nothing was sent."),
+        ExitCode.REFUSED: (
+            "refused: the limit, or a safety threshold",
+            "Free a slot, or set `limit` or `reserved`; nothing was sent.",
+        ),
+        ExitCode.STATE_UNUSABLE: (
+            "the state cannot be used",
+            "Read the message; restore the state, make room, or run `provisioner recover`.",
+        ),
+        ExitCode.STATE_LOCKED: (
+            "the state is locked by another run",
+            "Wait for the run that the message names, or give --lock-timeout SECONDS.",
+        ),
+        ExitCode.SOME_FAILED: ("some accounts failed", "Read their reasons, correct them, and apply again."),
+        ExitCode.OUTCOME_UNKNOWN: (
+            "at least one outcome is unknown",
+            "Look for the account in Octopush's dashboard, then `provisioner resolve` or `provisioner adopt` it.",
+        ),
+        ExitCode.PLAN_STALE: ("the saved plan is stale", "Plan again, and have the new plan reviewed."),
+        ExitCode.SETTING_INVALID: (
+            "a setting or credential is missing or not accepted",
+            "Set or correct what the message names.",
+        ),
+        ExitCode.USAGE: ("the command line is wrong", "See `provisioner COMMAND --help`."),
+        ExitCode.INTERRUPTED: (
+            "interrupted: the request in flight was finished and saved first",
+            "Run it again: it goes on where it was.",
+        ),
+        ExitCode.TERMINATED: (
+            "interrupted: the request in flight was finished and saved first",
+            "Run it again: it goes on where it was.",
+        ),
+    }
+)
+"""Of every exit code, what it means and what to do."""
 
 
 class ProvisionerError(Exception):

@@ -16,30 +16,20 @@ from typing import Any, Final, NoReturn, TypeVar
 import click
 
 from provisioner import __version__, schemas
-from provisioner.errors import CommandInvalid, ExitCode, ProvisionerError
+from provisioner.errors import MEANINGS, CommandInvalid, ExitCode, ProvisionerError
 from provisioner.model.account import DEFAULT_PARENT
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _KINDS: Final = {"integer": int, "number": float, "string": str}
 _FILE: Final = click.Path(path_type=Path)
 
+_CODE_WIDTH: Final = 4
 # Read aloud by --help; the README's table is checked against it.
-_EXITS: Final = """\b
-Exit codes:
-  0    done, or nothing to do
-  1    a failure that nothing below names
-  2    changes are pending (only with --detailed-exitcode)
-  3    a manifest is not valid
-  4    refused: the limit, or a safety threshold
-  5    the state cannot be used
-  6    the state is locked by another run
-  7    some accounts failed
-  8    at least one outcome is unknown
-  9    the saved plan is stale
-  10   a setting or credential is missing or not accepted
-  64   the command line is wrong
-  130, 143  interrupted: the request in flight was finished and saved first
-"""
+_EXITS: Final = "\b\nExit codes:\n" + "\n".join(
+    f"  {'130, 143' if code is ExitCode.INTERRUPTED else str(int(code)).ljust(_CODE_WIDTH)} {meaning}"
+    for code, (meaning, _) in MEANINGS.items()
+    if code is not ExitCode.TERMINATED
+)
 
 
 # ── Options that several commands share ──────────────────────────────────────
@@ -257,6 +247,39 @@ def recover(**options: Any) -> int:
     from provisioner.cli import accounts
 
     return accounts.recover(options)
+
+
+@cli.command(short_help="Tell what an exit code or an error means.")
+@click.argument("what", metavar="CODE|ERROR")
+def explain(**options: Any) -> int:
+    """Tell what an exit code, or an error's name, means and what to do about it."""
+    from provisioner.cli import reference
+
+    return reference.explain(options)
+
+
+@cli.command(short_help="Print a JSON Schema.")
+@click.argument("name", type=click.Choice(["manifest", "config", "plan", "report", "state"]), default="manifest")
+def schema(**options: Any) -> int:
+    """Print the JSON Schema of manifests, settings, plans, reports or states."""
+    from provisioner.cli import reference
+
+    return reference.schema(options)
+
+
+@cli.command(short_help="Print a shell's completion script.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(**options: Any) -> int:
+    r"""Print the script that lets a shell complete commands and options.
+
+    \b
+    bash:  eval "$(provisioner completion bash)"      in ~/.bashrc
+    zsh:   eval "$(provisioner completion zsh)"       in ~/.zshrc
+    fish:  provisioner completion fish | source       in ~/.config/fish/config.fish
+    """
+    from provisioner.cli import reference
+
+    return reference.completion(cli, options)
 
 
 @cli.command(short_help="Serve a local Octopush to try things out.")

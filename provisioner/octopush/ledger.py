@@ -21,7 +21,7 @@ from provisioner.errors import SettingInvalid
 from provisioner.model.account import CALLBACK_NAMES, Callbacks, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
 NO_CALLBACKS: Final = Callbacks()
@@ -53,8 +53,12 @@ class Account:
             "callback": {"email" if name == "email_for_inbounds" else name: value for name, value in given.items()},
         }
 
-    def corrected(self, document: Mapping[str, object]) -> Account:
-        """Return the account with what can be read of a create's or an edit's ``document``."""
+    def corrected(self, document: Mapping[str, object], ignored: Collection[str] = ()) -> Account:
+        """Return the account with what can be read of a create's or an edit's ``document``.
+
+        What is ``ignored``, a field or one of the callbacks, stays as it is.
+        """
+        document = {name: value for name, value in document.items() if name not in ignored}
         company, callbacks = document.get("company_name", self.company_name), document.get("callbacks")
         return replace(
             self,
@@ -62,8 +66,12 @@ class Account:
             first_name=_name(document.get("first_name"), self.first_name),
             last_name=_name(document.get("last_name"), self.last_name),
             company_name=None if company is None else _name(company, self.company_name) or None,
-            callbacks=_callbacks(callbacks) if isinstance(callbacks, dict) else self.callbacks,
+            callbacks=self._callbacks(callbacks, ignored) if isinstance(callbacks, dict) else self.callbacks,
         )
+
+    def _callbacks(self, given: Mapping[str, object], ignored: Collection[str]) -> Callbacks:
+        addresses = {name: _address(name, given.get(name)) for name in CALLBACK_NAMES if name not in ignored}
+        return replace(self.callbacks, **addresses)
 
 
 def _text(value: object, kept: Kept) -> str | Kept:
@@ -80,8 +88,12 @@ def _name(value: object, kept: Kept) -> str | Kept:
     return text if text is None else text.translate(PROHIBITED)
 
 
-def _callbacks(given: Mapping[str, object]) -> Callbacks:
-    return Callbacks(**{name: _address(name, given.get(name)) for name in CALLBACK_NAMES})
+def _merged(callbacks: Callbacks, given: Mapping[str, object]) -> Callbacks:
+    """Return ``callbacks`` with exactly those ``given``, where None clears one; raises ValueError."""
+    known = {name: value for name, value in given.items() if name in CALLBACK_NAMES and isinstance(value, str | None)}
+    if wrong := sorted(given.keys() - known.keys()):
+        raise ValueError(f"callbacks cannot be given {', '.join(wrong)}")
+    return replace(callbacks, **known)
 
 
 def _address(name: str, value: object) -> str | None:
@@ -199,6 +211,6 @@ def _event(line: bytes) -> tuple[bool, Account]:
             "company_name": str() | None as company,
             "callbacks": dict(callbacks),
         }:
-            account = Account(login, Secret(key), Secret(password), first, last, company, _callbacks(callbacks))
-            return event == "edited", account
+            kept = _merged(NO_CALLBACKS, callbacks)
+            return event == "edited", Account(login, Secret(key), Secret(password), first, last, company, kept)
     raise ValueError("it is not an account event")

@@ -66,6 +66,7 @@ from provisioner.octopush.faults import (
 from provisioner.octopush.ledger import Account, Ledger
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
     from types import TracebackType
 
@@ -180,19 +181,19 @@ class Api:
             if self._ledger:
                 self._ledger.close()
 
-    def answer(self, endpoint: Endpoint, login: str, request: Request) -> Reply:
-        """Return the honest answer; raises RefusalError."""
+    def answer(self, endpoint: Endpoint, login: str, request: Request, ignored: Collection[str] = ()) -> Reply:
+        """Return the honest answer, with some of the request's fields ``ignored``; raises RefusalError."""
         parent = self._authenticated(request)
         if endpoint is Endpoint.BALANCE:
             return self._balance(request, PARENT_EUROS if parent else 0.0)
         if not parent:
             _refuse(HTTPStatus.FORBIDDEN, 103, "Only the parent account may do this.")
         if endpoint is Endpoint.CREATE:
-            return self._create(request.document())
+            return self._create(request.document(), ignored)
         if login not in self.accounts:
             _refuse(HTTPStatus.NOT_FOUND, 106, "This sub-account is not known.")
         if endpoint is Endpoint.EDIT:
-            return self._edit(login, request.document())
+            return self._edit(login, request.document(), ignored)
         return answered(HTTPStatus.OK, self.accounts[login].read())
 
     def _authenticated(self, request: Request) -> bool:
@@ -210,20 +211,20 @@ class Api:
             balance["wallet_packs"] = [{"id": 1, "residual_credit": euros}]
         return answered(HTTPStatus.OK, balance)
 
-    def _create(self, document: dict[str, object]) -> Reply:
+    def _create(self, document: dict[str, object], ignored: Collection[str]) -> Reply:
         if missing := [name for name in REQUIRED if name not in document]:
             _refuse(HTTPStatus.BAD_REQUEST, 121, f"Missing: {', '.join(missing)}.")
         with self._lock:
             if len(self.accounts) >= self._settings.limit:
                 raise RefusalError(LIMIT_REACHED)
             key = secrets.token_hex(16)
-            account = Account(self._unused_login(), Secret(key), Secret("")).corrected(document)
+            account = Account(self._unused_login(), Secret(key), Secret("")).corrected(document, ignored)
             self._store("created", account)
         return answered(HTTPStatus.CREATED, {"api_key": key, "api_login": account.api_login})
 
-    def _edit(self, login: str, document: dict[str, object]) -> Reply:
+    def _edit(self, login: str, document: dict[str, object], ignored: Collection[str]) -> Reply:
         with self._lock:
-            self._store("edited", self.accounts[login].corrected(document))
+            self._store("edited", self.accounts[login].corrected(document, ignored))
         return answered(HTTPStatus.CREATED, {})
 
     def _store(self, event: str, account: Account) -> None:
@@ -297,7 +298,7 @@ class _Server(ThreadingTCPServer):
         fault = next((each for each in self.settings.faults if each.strikes(endpoint, number)), None)
         if fault is None:
             return self.api.answer(endpoint, login, request), None
-        honest = self.api.answer(endpoint, login, request) if fault.processed else Reply(None)
+        honest = self.api.answer(endpoint, login, request, fault.ignored) if fault.processed else Reply(None)
         return fault.distorted(honest), fault
 
     def settle(self, seen: Seen) -> None:

@@ -24,7 +24,7 @@ import requests
 
 from provisioner.errors import CommandInvalid, SettingInvalid
 from provisioner.model.account import Callbacks
-from provisioner.octopush.faults import FAULT_HELP, PROCESSED, UNPROCESSED, Endpoint, parse_fault
+from provisioner.octopush.faults import FAULT_HELP, FIELDS, KINDS, Endpoint, parse_fault
 from provisioner.octopush.sandbox import Sandbox, Settings
 
 if TYPE_CHECKING:
@@ -37,6 +37,18 @@ URLS = {
     "callback_url_for_blacklisted_numbers": "https://hooks.example.com/stop",
     "callback_url_for_visits": "https://hooks.example.com/visit",
     "callback_url_for_inbounds": "https://hooks.example.com/mo",
+}
+OLD: dict[str, Any] = {
+    **LEONARDO,
+    "company_name": "Italy",
+    "callbacks": {**URLS, "email_for_inbounds": "a@example.com"},
+}
+NEW: dict[str, Any] = {
+    "first_name": "Lisa",
+    "last_name": "Gherardini",
+    "company_name": "France",
+    "password": "Louvre-1797",
+    "callbacks": {name: f"new-{value}" if "@" in value else f"{value}/new" for name, value in OLD["callbacks"].items()},
 }
 TIMEOUT = 5
 
@@ -99,6 +111,26 @@ def raw_create(sandbox: Addressed) -> bytes:
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
+def stored(sandbox: Sandbox) -> dict[str, Any]:
+    """The only account, as it would be asked for."""
+    (account,) = sandbox.accounts
+    return {
+        "first_name": account.first_name,
+        "last_name": account.last_name,
+        "company_name": account.company_name,
+        "password": account.password.reveal(),
+        "callbacks": account.callbacks.given(),
+    }
+
+
+def mixed(field: str, kept: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """What is given, but for one field or callback."""
+    if field in given:
+        return {**given, field: kept[field]}
+    callbacks = {**given["callbacks"], field: kept["callbacks"].get(field)}
+    return {**given, "callbacks": {name: value for name, value in callbacks.items() if value is not None}}
+
+
 def eventually(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + TIMEOUT
     while not condition():
@@ -139,7 +171,11 @@ def test_what_is_not_set_reads_back_as_null(sandbox: Sandbox) -> None:
 
 def test_a_login_may_be_percent_encoded(sandbox: Sandbox) -> None:
     login = create(sandbox).json()["api_login"]
-    assert read(sandbox, login.replace("@", "%40")).status_code == 200
+    quoted = login.replace("@", "%40")
+    assert quoted != login
+    assert 201 == edit(sandbox, quoted, first_name="Lisa").status_code
+    answer = read(sandbox, quoted)
+    assert (200, "Lisa") == (answer.status_code, answer.json()["first_name"])
 
 
 def test_logins_and_keys_are_unique(sandbox: Sandbox) -> None:
@@ -164,6 +200,21 @@ def test_edit_forgets_a_company_that_is_null_or_empty(sandbox: Sandbox, company:
     login = create(sandbox, company_name="Italy").json()["api_login"]
     edit(sandbox, login, company_name=company)
     assert sandbox.accounts[0].company_name is None
+
+
+@pytest.mark.parametrize("name", OLD["callbacks"])
+def test_edit_clears_a_callback_that_is_null(sandbox: Sandbox, name: str) -> None:
+    login = create(sandbox, **OLD).json()["api_login"]
+    assert 201 == edit(sandbox, login, callbacks={**OLD["callbacks"], name: None}).status_code
+    assert mixed(name, {"callbacks": {}}, OLD) == stored(sandbox)
+    answer = read(sandbox, login).json()["callback"]
+    assert answer["email" if name == "email_for_inbounds" else name] is None
+
+
+def test_edit_clears_every_callback_that_is_null(sandbox: Sandbox) -> None:
+    login = create(sandbox, **OLD).json()["api_login"]
+    edit(sandbox, login, callbacks=dict.fromkeys(OLD["callbacks"]))
+    assert {**OLD, "callbacks": {}} == stored(sandbox)
 
 
 def test_balance_is_for_the_parent_and_for_each_sub_account(sandbox: Sandbox) -> None:
@@ -614,6 +665,58 @@ def test_a_fault_after_processing_leaves_a_refusal_as_it_is() -> None:
         assert sandbox.requests[0].fault is None
 
 
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_dropped_field_is_not_created_and_the_answer_is_as_always(field: str) -> None:
+    blank = {"first_name": "", "last_name": "", "company_name": None, "password": "", "callbacks": {}}
+    with running(f"drop={field}@1") as sandbox:
+        answer = create(sandbox, **NEW)
+        assert 201 == answer.status_code
+        assert {"api_key", "api_login"} == answer.json().keys()
+        assert mixed(field, blank, NEW) == stored(sandbox)
+        assert f"drop={field}@1" == sandbox.requests[0].fault
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_dropped_field_keeps_its_value_in_an_edit(field: str) -> None:
+    with running(f"drop={field}@1:edit") as sandbox:
+        login = create(sandbox, **OLD).json()["api_login"]
+        answer = edit(sandbox, login, **NEW)
+        assert (201, {}) == (answer.status_code, answer.json())
+        assert mixed(field, OLD, NEW) == stored(sandbox)
+        edit(sandbox, login, **NEW)
+        assert NEW == stored(sandbox)
+
+
+def test_a_dropped_null_forgets_nothing() -> None:
+    with running("drop=company_name@1:edit", "drop=callback_url_for_visits@2:edit") as sandbox:
+        login = create(sandbox, **OLD).json()["api_login"]
+        edit(sandbox, login, company_name=None)
+        edit(sandbox, login, callbacks={"callback_url_for_visits": None})
+        visits = {"callback_url_for_visits": URLS["callback_url_for_visits"]}
+        assert {**OLD, "callbacks": visits} == stored(sandbox)
+
+
+def test_a_request_that_lacks_a_field_is_refused_though_the_field_would_be_dropped() -> None:
+    with running("drop=password@1") as sandbox:
+        answer = requests.post(f"{sandbox.url}/subaccount/create", json={}, headers=PARENT, timeout=TIMEOUT)
+        assert (400, None) == (answer.status_code, sandbox.requests[0].fault)
+
+
+def test_an_ignored_edit_succeeds_and_changes_nothing(ledger: Path) -> None:
+    with running("ignored@1:edit", ledger=ledger) as sandbox:
+        login = create(sandbox, **OLD).json()["api_login"]
+        answer = edit(sandbox, login, **NEW)
+        assert (201, {}) == (answer.status_code, answer.json())
+        assert OLD == stored(sandbox)
+    with running(ledger=ledger) as again:
+        assert OLD == stored(again)
+
+
+def test_an_ignored_edit_is_refused_like_any_other() -> None:
+    with running("ignored@*:edit") as sandbox:
+        assert 404 == edit(sandbox, "abc_1f2@sub-accounts.com", **NEW).status_code
+
+
 def test_each_endpoint_has_its_faults() -> None:
     with running("500@1:read", "502@2:edit", "503@1:balance") as sandbox:
         login = create(sandbox).json()["api_login"]
@@ -682,6 +785,16 @@ def test_a_share_with_a_seed_strikes_the_same_requests_every_time() -> None:
         "399@1",
         "204@1",
         "٤٠٠@1",
+        "drop@1",
+        "drop=@1",
+        "drop=api_key@1",
+        "drop=callback@1",
+        "drop=first_name@1:read",
+        "drop=first_name@1:balance",
+        "ignored@1",
+        "ignored@1:create",
+        "ignored@1:read",
+        "ignored=first_name@1:edit",
     ],
 )
 def test_a_fault_that_cannot_be_understood_is_explained(spec: str) -> None:
@@ -692,4 +805,5 @@ def test_a_fault_that_cannot_be_understood_is_explained(spec: str) -> None:
 
 
 def test_the_help_names_every_kind() -> None:
-    assert all(kind.shown in FAULT_HELP and kind.text in FAULT_HELP for kind in (*PROCESSED, *UNPROCESSED))
+    assert all(kind.shown in FAULT_HELP and kind.text in FAULT_HELP for kind in KINDS)
+    assert all(name in FAULT_HELP for name in FIELDS)

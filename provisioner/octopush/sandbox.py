@@ -20,7 +20,6 @@ What stands behind its behaviour:
   edit keeps what it does not name, replaces ``callbacks`` as a whole and forgets a
   company that is ``null`` or empty; the names of the URLs in ``callback``, the body
   of an edit (``{}``), and the shape of ``wallet_packs``.
-
 - by hand: what the API has no call for, and a person is taken to do in Octopush's
   dashboard. These calls are the sandbox's own: they need no credentials, no fault
   strikes them, and they are not among the requests that are told and counted:

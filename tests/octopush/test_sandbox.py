@@ -902,7 +902,7 @@ def test_a_fault_after_processing_leaves_a_refusal_as_it_is() -> None:
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_dropped_field_is_not_created_and_the_answer_is_as_always(field: str) -> None:
-    blank = {"first_name": "", "last_name": "", "company_name": None, "password": "", "callbacks": {}}
+    blank: dict[str, Any] = {"first_name": "", "last_name": "", "company_name": None, "password": "", "callbacks": {}}
     with running(f"drop={field}@1") as sandbox:
         answer = create(sandbox, **NEW)
         assert 201 == answer.status_code

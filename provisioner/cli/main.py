@@ -200,9 +200,9 @@ def credentials() -> None:
 @_format_option("text", "json")
 def credentials_show(**options: Any) -> int:
     """Show the login, key and password of one account, in clear."""
-    from provisioner.cli import accounts
+    from provisioner.cli import delivery
 
-    return accounts.show(options)
+    return delivery.show(options)
 
 
 @credentials.command("list")
@@ -210,9 +210,9 @@ def credentials_show(**options: Any) -> int:
 @_settings_options()
 def credentials_list(**options: Any) -> int:
     """List the logins of all accounts, with keys and passwords masked."""
-    from provisioner.cli import accounts
+    from provisioner.cli import delivery
 
-    return accounts.list_masked(options)
+    return delivery.list_masked(options)
 
 
 @credentials.command("export")
@@ -223,9 +223,9 @@ def credentials_list(**options: Any) -> int:
 @click.option("--out", type=_FILE, metavar="FILE", help="Write to FILE (0600) instead of standard output.")
 def credentials_export(**options: Any) -> int:
     """Write the credentials of all active accounts, or of those named, in clear."""
-    from provisioner.cli import accounts
+    from provisioner.cli import delivery
 
-    return accounts.export(options)
+    return delivery.export(options)
 
 
 @cli.command(short_help="End an unknown outcome.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from provisioner import config
 from provisioner.cli import terminal, wiring
@@ -19,6 +20,13 @@ from provisioner.model.verdict import SealedContent
 from provisioner.render import credentials as faces
 from provisioner.state.disk import Disk, write_atomically
 from provisioner.state.sealing import AgeOpener, parse_identities
+
+_FACES: Final = {
+    "env": faces.as_env,
+    "json": faces.as_json,
+    "csv": faces.as_csv,
+    "kubernetes": faces.as_kubernetes,
+}
 
 
 def show(options: Options) -> int:
@@ -52,8 +60,7 @@ def export(options: Options) -> int:
             f"There are no credentials of {', '.join(doubtful)}: nobody knows how its creation ended.",
             hint="`provisioner credentials show NAME` shows what was kept. Nothing was exported.",
         )
-    face = {"env": faces.as_env, "json": faces.as_json, "csv": faces.as_csv}[options["output"]]
-    content = face(opened)
+    content = _FACES[options["output"]](opened)
     if options["output"] == "csv" and (altered := faces.altered_by_csv(opened)):
         terminal.warn(f"an apostrophe stands before a value of {', '.join(altered)}, so that it is no formula.")
     _deliver(content, options["out"])

@@ -219,7 +219,7 @@ def credentials_list(**options: Any) -> int:
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @_parent_of_account
 @_settings_options()
-@_format_option("env", "json", "csv")
+@_format_option("env", "json", "csv", "kubernetes")
 @click.option("--out", type=_FILE, metavar="FILE", help="Write to FILE (0600) instead of standard output.")
 def credentials_export(**options: Any) -> int:
     """Write the credentials of all active accounts, or of those named, in clear."""

@@ -220,6 +220,9 @@ def credentials_list(**options: Any) -> int:
 @_parent_of_account
 @_settings_options()
 @_format_option("env", "json", "csv", "kubernetes")
+@click.option(
+    "--since", metavar="WHEN", help="Only those created since a date or time (UTC), or since 30m, 12h, 7d ago."
+)
 @click.option("--out", type=_FILE, metavar="FILE", help="Write to FILE (0600) instead of standard output.")
 def credentials_export(**options: Any) -> int:
     """Write the credentials of all active accounts, or of those named, in clear."""

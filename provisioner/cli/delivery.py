@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -142,9 +143,21 @@ def _deliver(content: str, out: Path | None) -> None:
         terminal.data(content)
         return
     try:
+        _require_replaceable(out)
         write_atomically(out, content.encode(), Disk())
     except OSError as error:
         raise CommandInvalid(
             f"{out} cannot be written: {error.strerror or error}.", hint="Name a file in a folder that is writable."
         ) from error
     terminal.talk(f"Written to {out}, readable by you alone.")
+
+
+def _require_replaceable(out: Path) -> None:
+    """Refuse what a file must not take the place of: a folder, a device, a pipe. Raises OSError as well."""
+    try:
+        mode = out.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+        kind = "a folder" if stat.S_ISDIR(mode) else "no file but a pipe or a device"
+        raise CommandInvalid(f"{out} is {kind}.", hint="Name a file that may be written or replaced.")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
+import shutil
+import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -142,3 +146,83 @@ def test_a_time_of_the_state_that_is_none_is_no_crash(applied: Project) -> None:
         date(applied, paris=wrong)
         done = applied.run("credentials", "export", "--since", "7d")
         assert (5, True) == (done.returncode, "When paris was created cannot be read" in done.stderr)
+
+
+# ── Files ────────────────────────────────────────────────────────────────────
+
+
+def in_the_file(output: str, text: str) -> dict[str, dict[str, str]]:
+    """Return the accounts of an exported file by their names; of the dotenv lines, only the keys."""
+    match output:
+        case "env":
+            lines = dict(line.split("=", 1) for line in text.splitlines())
+            return {name: {"api_key": lines[f"{name.upper()}_API_KEY"]} for name in TWO}
+        case "json":
+            return dict(json.loads(text))
+        case "csv":
+            return {row.pop("name"): row for row in csv.DictReader(text.splitlines())}
+    return {each["metadata"]["name"].removeprefix("octopush-"): each["stringData"] for each in yaml.safe_load_all(text)}
+
+
+@pytest.mark.parametrize("output", FORMATS)
+def test_a_file_is_private_whatever_was_in_its_place(applied: Project, server: SandboxProcess, output: str) -> None:
+    before = {each.name for each in applied.folder.iterdir()}
+    keys = {name: values["api_key"] for name, values in made_by(server).items()}
+    new, wide, link, target = (applied.folder / name for name in ("new", "wide", "link", "target"))
+    wide.write_text("world-readable")
+    wide.chmod(0o666)
+    target.write_text("kept")
+    target.chmod(0o644)
+    link.symlink_to(target)
+    with wide.open() as reader:
+        for out in (new, wide, link):
+            done = applied.run("credentials", "export", "--format", output, "--out", out.name)
+            assert (0, "") == (done.returncode, done.stdout)
+            assert f"Written to {out.name}, readable by you alone." in done.stderr
+            found = out.lstat()
+            assert (0o600, True) == (stat.S_IMODE(found.st_mode), stat.S_ISREG(found.st_mode))
+            accounts = in_the_file(output, out.read_text())
+            assert keys == {name: values["api_key"] for name, values in accounts.items()}
+        # Whoever had the old file open sees nothing of the new one.
+        assert "world-readable" == reader.read()
+    assert ("kept", 0o644) == (target.read_text(), stat.S_IMODE(target.stat().st_mode))
+    assert {*before, "new", "wide", "link", "target"} == {each.name for each in applied.folder.iterdir()}
+
+
+def assert_not_written(project: Project, out: str, *words: str, prefix: tuple[str, ...] = ()) -> None:
+    before = {path: path.lstat().st_mtime_ns for path in project.folder.rglob("*")}
+    done = project.run("credentials", "export", "--out", out, prefix=prefix)
+    assert (64, "") == (done.returncode, done.stdout)
+    assert all(word in done.stderr for word in words), done.stderr
+    assert before == {path: path.lstat().st_mtime_ns for path in project.folder.rglob("*")}
+
+
+def test_where_no_file_can_be_nothing_is_left_behind(applied: Project) -> None:
+    (applied.folder / "empty").mkdir()
+    (applied.folder / "file").write_text("kept")
+    for folder in ("empty", "empty/", "manifests", ".", "..", "/", ""):
+        assert_not_written(applied, folder, " is a folder.", "Name a file")
+    assert_not_written(applied, "missing/out.env", "cannot be written: No such file or directory", "Name a file")
+    assert_not_written(applied, "file/out.env", "cannot be written: Not a directory", "Name a file")
+    assert_not_written(applied, "n" * 300, "cannot be written: File name too long", "Name a file")
+
+
+def test_a_pipe_is_not_replaced(applied: Project) -> None:
+    os.mkfifo(applied.folder / "pipe")
+    assert_not_written(applied, "pipe", "pipe is no file", "Name a file")
+
+
+def test_in_a_read_only_folder_nothing_is_left_behind(applied: Project) -> None:
+    # Root writes everywhere, but for the right to do so.
+    bound = ("setpriv", "--inh-caps=-dac_override", "--bounding-set=-dac_override") if os.getuid() == 0 else ()
+    if bound and shutil.which("setpriv") is None:
+        pytest.skip("the superuser writes everywhere")
+    folder = applied.folder / "closed"
+    folder.mkdir()
+    (folder / "old.env").write_text("kept")
+    folder.chmod(0o500)
+    try:
+        for name in ("new.env", "old.env"):
+            assert_not_written(applied, f"closed/{name}", "cannot be written: Permission denied", prefix=bound)
+    finally:
+        folder.chmod(0o700)

@@ -1,23 +1,26 @@
-"""The commands that open what is sealed and hand it over: to a person, or to a file.
+"""The commands that open what is sealed and hand it over: to a person, to a file, or to a command.
 
-Owns who gets a secret in clear, and how the file is made that holds one. Refuses to
-hand over what is not known to be credentials, and to change any state.
+Owns who gets a secret in clear, how the file is made that holds one, and what a
+command inherits. Refuses to hand over for credentials what is not known to be some,
+to pass on this program's own secrets, and to change any state.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
-from provisioner import config
+from provisioner import config, placeholders
 from provisioner.cli import terminal, wiring
 from provisioner.cli.wiring import Options
+from provisioner.config import Settings
 from provisioner.errors import CommandInvalid, ExitCode, StateConflict, StateInvalid
 from provisioner.model.state import Active, Record
 from provisioner.model.verdict import SealedContent
@@ -31,6 +34,12 @@ _FACES: Final = {
     "csv": faces.as_csv,
     "kubernetes": faces.as_kubernetes,
 }
+# What a command has no use for: the keys to every account. A proxy's address may hold a password.
+_OWN_SECRETS: Final = frozenset(
+    {"PROVISIONER_IDENTITY", "PROVISIONER_IDENTITY_FILE", "PROVISIONER_IDENTITY_COMMAND", "PROVISIONER_PROXY"}
+)
+# Python ignores these signals, and what is ignored would stay so in the command.
+_IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 _DURATION: Final = re.compile(r"([0-9]+)([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 # Narrower than datetime's own reading, which takes any character for the T and a week for a date.
@@ -42,7 +51,7 @@ _MOMENT: Final = re.compile(
 
 def show(options: Options) -> int:
     """Print one account's credentials, or what little is kept of one whose outcome is unknown."""
-    (content,) = _opened(options, [options["name"]])
+    (content,) = _opened(wiring.settings(options), options["parent"], [options["name"]])
     if options["output"] == "json":
         terminal.data(faces.as_json([content]))
     else:
@@ -58,7 +67,7 @@ def show(options: Options) -> int:
 
 def list_masked(options: Options) -> int:
     """Print the logins of all active accounts."""
-    terminal.lines(faces.masked(_opened(options, ())))
+    terminal.lines(faces.masked(_opened(wiring.settings(options), options["parent"], ())))
     return ExitCode.DONE
 
 
@@ -69,13 +78,8 @@ def export(options: Options) -> int:
         raise CommandInvalid(
             "Accounts were named, and --since chooses them too.", hint="Give names or --since, and not both."
         )
-    opened = _opened(options, options["names"], since)
-    doubtful = [each.name for each in opened if each.credentials is None]
-    if doubtful:
-        raise StateConflict(
-            f"There are no credentials of {', '.join(doubtful)}: nobody knows how its creation ended.",
-            hint="`provisioner credentials show NAME` shows what was kept. Nothing was exported.",
-        )
+    opened = _opened(wiring.settings(options), options["parent"], options["names"], since)
+    _require_credentials(opened, "Nothing was exported.")
     if since is not None and not opened:
         terminal.talk(f"No account was created since {since:%Y-%m-%d %H:%M:%S} UTC.")
     content = _FACES[options["output"]](opened)
@@ -85,10 +89,60 @@ def export(options: Options) -> int:
     return ExitCode.DONE
 
 
-def _opened(options: Options, names: Sequence[str], since: datetime | None = None) -> list[SealedContent]:
-    """Open the records of ``names``, or where none is named, of all active accounts, or those created ``since``."""
+def execute(options: Options) -> NoReturn:
+    """Become the command that was given, with one account's credentials in its environment."""
+    name, command = options["name"], _command(options["command"])
     settings = wiring.settings(options)
-    state = wiring.existing(wiring.stored(settings, options["parent"]), options["parent"])
+    opened = _opened(settings, options["parent"], [name])
+    _require_credentials(opened, "Nothing was run.")
+    environ = _inherited(settings) | faces.as_environment(opened[0])
+    before = {each: signal.signal(each, signal.SIG_DFL) for each in _IGNORED}
+    try:
+        os.execvpe(command[0], command, environ)  # noqa: S606  # there is nothing for a shell to do
+    except OSError as error:
+        raise CommandInvalid(
+            f"{command[0]} cannot be run: {error.strerror or error}.",
+            hint="Check its name and PATH. Options of exec stand before the account's name.",
+        ) from None
+    except ValueError:
+        # Without its cause, which may hold the value.
+        raise StateConflict(
+            f"The credentials of {name} hold a character that no environment may hold.",
+            hint="`provisioner credentials export` delivers them all the same. Nothing was run.",
+        ) from None
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _command(words: Sequence[str]) -> tuple[str, ...]:
+    """Return the command itself, of all words that follow the account's name."""
+    marked = words[:1] == ("--",)
+    command = tuple(words[1:] if marked else words)
+    if not command or not command[0]:
+        raise CommandInvalid(
+            "No command was given.", hint="Write it after the account's name, as in `provisioner exec paris -- env`."
+        )
+    if command[0].startswith("-") and not marked:
+        raise CommandInvalid(
+            f"There is an option, {command[0]}, where a command should be.",
+            hint="Options of exec stand before the account's name: `provisioner exec --parent acme paris -- env`.",
+        )
+    return command
+
+
+def _inherited(settings: Settings) -> dict[str, str]:
+    """Return what a command may know of our environment: nothing that opens another account."""
+    keys = (name for parent in settings.parents.values() for name in placeholders.names(parent.api_key))
+    ours = _OWN_SECRETS | faces.VARIABLES | {name.removeprefix("env:") for name in keys}
+    return {name: value for name, value in os.environ.items() if name not in ours}
+
+
+def _opened(
+    settings: Settings, parent: str, names: Sequence[str], since: datetime | None = None
+) -> list[SealedContent]:
+    """Open the records of ``names``, or where none is named, of all active accounts, or those created ``since``."""
+    state = wiring.existing(wiring.stored(settings, parent), parent)
     missing = [name for name in names if name not in state.accounts]
     if missing:
         raise CommandInvalid(
@@ -104,6 +158,15 @@ def _opened(options: Options, names: Sequence[str], since: datetime | None = Non
             raise StateConflict(f"Nothing is kept of {name}.", hint="Its outcome is unknown: see `provisioner status`.")
         opened.append(opener.open(sealed, lineage=state.lineage, parent=state.parent, name=name))
     return opened
+
+
+def _require_credentials(opened: Sequence[SealedContent], consequence: str) -> None:
+    doubtful = [each.name for each in opened if each.credentials is None]
+    if doubtful:
+        raise StateConflict(
+            f"There are no credentials of {', '.join(doubtful)}: nobody knows how its creation ended.",
+            hint=f"`provisioner credentials show NAME` shows what was kept. {consequence}",
+        )
 
 
 def _is_chosen(name: str, record: Record, since: datetime | None) -> bool:

@@ -231,6 +231,22 @@ def credentials_export(**options: Any) -> int:
     return delivery.export(options)
 
 
+@cli.command("exec", short_help="Run a command as one account.", context_settings={"allow_interspersed_args": False})
+@_parent_of_account
+@_settings_options()
+@click.argument("name")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND [ARG]...")
+def execute(**options: Any) -> int:
+    """Run a command with the credentials of one account in its environment, and nowhere else.
+
+    It finds OCTOPUSH_API_LOGIN, OCTOPUSH_API_KEY and, where one is kept, OCTOPUSH_PASSWORD,
+    and neither the identity nor the parent's key. The exit code is the command's own.
+    """
+    from provisioner.cli import delivery
+
+    delivery.execute(options)
+
+
 @cli.command(short_help="End an unknown outcome.")
 @click.argument("name")
 @_parent_of_account
@@ -337,6 +353,9 @@ def _failed(error: ProvisionerError, arguments: list[str]) -> int:
 
 def _wants_json(arguments: list[str]) -> bool:
     """Tell whether JSON was asked for; the command line itself may be what is wrong."""
+    if arguments[:1] == ["exec"]:
+        # What stands there is for another command.
+        return False
     return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
 
 

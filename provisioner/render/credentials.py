@@ -21,6 +21,8 @@ from provisioner.model.verdict import SealedContent
 from provisioner.render.lines import Line, printable, table
 
 FIELDS: Final = ("api_login", "api_key", "password")
+VARIABLES: Final = frozenset(f"OCTOPUSH_{field.upper()}" for field in FIELDS)
+"""Those that :func:`as_environment` may set."""
 
 # What makes a spreadsheet read a cell as a formula; the apostrophe before it makes the cell a text.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -50,6 +52,11 @@ def _variable(name: str) -> str:
     """Return the beginning of a variable's name; none may begin with a digit, as an account's may."""
     upper = name.upper().replace("-", "_")
     return f"_{upper}" if upper[0].isdigit() else upper
+
+
+def as_environment(content: SealedContent) -> dict[str, str]:
+    """Return the variables of a command that works as one account, with the names that a parent's have."""
+    return {f"OCTOPUSH_{field.upper()}": value for field, value in _values(content).items() if value is not None}
 
 
 def as_csv(contents: Iterable[SealedContent]) -> str:

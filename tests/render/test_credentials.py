@@ -146,6 +146,13 @@ def test_of_no_account_every_face_is_empty_and_valid() -> None:
     )
 
 
+def test_an_environment_has_no_variable_for_what_is_absent() -> None:
+    whole = {"OCTOPUSH_API_LOGIN": "l@x", "OCTOPUSH_API_KEY": "k1", "OCTOPUSH_PASSWORD": "p1"}
+    assert whole == faces.as_environment(content())
+    assert whole.keys() == faces.VARIABLES
+    assert {"OCTOPUSH_PASSWORD": "p1"} == faces.as_environment(UNKNOWN)
+
+
 def test_json_has_null_for_what_is_absent() -> None:
     assert {
         "oslo": {"api_login": None, "api_key": None, "password": "p1"},

@@ -142,6 +142,10 @@ class DesiredAccount:
     password: Secret | None
     """As the manifest has it: a placeholder or a literal; None: generate one."""
     origin: Origin
+    previously: str | None = None
+    """The name under which the account was known: its record moves, nothing is sent."""
+    password_version: int = 1
+    """A number other than the one that was carried out sets a new password."""
 
 
 @dataclass(frozen=True, slots=True)

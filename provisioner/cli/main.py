@@ -125,7 +125,7 @@ def keygen(**options: Any) -> int:
 @_manifests
 @_parent_of_manifests
 @_settings_options()
-@_format_option("text", "json")
+@_format_option("text", "json", "github", "gitlab")
 def validate(**options: Any) -> int:
     """Tell every problem of every manifest, with its place and what to do."""
     from provisioner.cli import planning

@@ -19,6 +19,11 @@ def validate(options: Options) -> int:
     loaded = manifest.load(wiring.manifest_paths(options), parent=options["parent"])
     if options["output"] == "json":
         terminal.document(documents.problems(loaded.problems))
+    elif options["output"] in {"github", "gitlab"}:
+        from provisioner.render import annotations  # noqa: PLC0415  # only CI asks for them
+
+        face = annotations.github if options["output"] == "github" else annotations.gitlab
+        terminal.data(face(loaded.problems))
     else:
         for problem in loaded.problems:
             terminal.lines(text.problem(problem))

@@ -1,0 +1,72 @@
+"""A manifest's problems for the two places that show them beside the line: GitHub and GitLab.
+
+Owns their two formats. A problem's words never hold a secret; here they are only
+kept from being taken for anything but words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import PurePath
+from typing import Any, Final
+
+from provisioner.model.account import Problem, Severity
+from provisioner.render.lines import printable
+
+_GITHUB: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
+_GITLAB: Final = {Severity.ERROR: "major", Severity.WARNING: "minor", Severity.NOTE: "info"}
+_TITLE: Final = "provisioner validate"
+
+
+def github(these: Iterable[Problem]) -> str:
+    """Return one workflow command for each problem, which GitHub turns into an annotation of its line."""
+    return "".join(f"{_command(each)}\n" for each in these)
+
+
+def gitlab(these: Iterable[Problem]) -> str:
+    """Return GitLab's Code Quality report: a JSON list of issues, each with a fingerprint of its own."""
+    met: dict[str, int] = {}
+    issues = []
+    for each in these:
+        # The line is left out: a problem that only moved is the same problem.
+        told = f"{each.origin.file}\n{each.path}\n{each.message}"
+        met[told] = met.get(told, 0) + 1
+        issues.append(_issue(each, f"{told}\n{met[told]}"))
+    return json.dumps(issues, indent=2, ensure_ascii=False) + "\n"
+
+
+def _command(problem: Problem) -> str:
+    origin = problem.origin
+    places = {"file": _path(origin.file), "line": origin.line, "col": origin.column, "title": _TITLE}
+    told = ",".join(f"{key}={_escaped(str(value), ':,')}" for key, value in places.items() if value is not None)
+    return f"::{_GITHUB[problem.severity]} {told}::{_escaped(words(problem))}"
+
+
+def _issue(problem: Problem, identity: str) -> dict[str, Any]:
+    return {
+        "description": words(problem),
+        "check_name": _TITLE,
+        "fingerprint": hashlib.sha256(identity.encode(errors="backslashreplace")).hexdigest(),
+        "severity": _GITLAB[problem.severity],
+        "location": {"path": _path(problem.origin.file), "lines": {"begin": problem.origin.line or 1}},
+    }
+
+
+def words(problem: Problem) -> str:
+    """Return a problem in one line: its row, what is wrong, and what to do."""
+    row = f"Row {problem.origin.row}: " if problem.origin.row is not None else ""
+    return f"{row}{printable(problem.message)} {printable(problem.hint)}".strip()
+
+
+def _path(file: str) -> str:
+    """Return the file as it is named from the top of the repository, where the command is run."""
+    return printable(PurePath(file).as_posix().removeprefix("./"))
+
+
+def _escaped(text: str, more: str = "") -> str:
+    """Return ``text`` as a workflow command's data, or with ``more`` as one of its properties."""
+    for each in f"%\r\n{more}":
+        text = text.replace(each, f"%{ord(each):02X}")
+    return text

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from html import escape
 from importlib import resources
 from typing import Final, assert_never
@@ -58,7 +60,13 @@ def _inert(value: str) -> str:
     """Return ``value`` as it may stand in an element or in a quoted attribute: markup as it is, all else as text."""
     if isinstance(value, _Markup):
         return value
-    return escape(value if value.isprintable() else printable(value))
+    if not value.isprintable():
+        value = printable(value)
+    return escape(value) if _SPECIAL.search(value) else value
+
+
+# What ``escape`` writes otherwise. Most texts have none of it, and one search is less work than five replacements.
+_SPECIAL: Final = re.compile("""[&<>"']""")
 
 
 class _Template:
@@ -168,8 +176,15 @@ _CHANGE_ROWS: Final = {
         ("drift", "="),
     )
 }
-_ATTRIBUTES: Final = _Template("<dl>%s</dl>")
-_ATTRIBUTE: Final = _Template("<div><dt>%s</dt> <dd>%s</dd></div>\n")
+
+
+@cache
+def _attribute_list(paths: tuple[str, ...]) -> _Template:
+    """Return the list of attributes with these names, which are ours; most accounts have the same few of them."""
+    pairs = "\n".join(f"<div><dt>{path}</dt> <dd>%s</dd></div>" for path in paths)
+    return _Template(f"<dl>{pairs}</dl>")
+
+
 _SAID: Final = _Template("<p>%s</p>")
 _NOTE: Final = _Template('<p class="note">%s</p>')
 _FIELDS: Final = _Template('<ul class="fields">%s</ul>')
@@ -414,8 +429,8 @@ def _held(words: str, attributes: Attributes) -> _Markup:
 
 
 def _attributes(attributes: Attributes) -> _Markup:
-    pairs = (_ATTRIBUTE(path, shown_value(path, value)) for path, value in attributes.flat().items())
-    return _ATTRIBUTES(_row(pairs))
+    flat = attributes.flat()
+    return _attribute_list(tuple(flat))(*(shown_value(path, value) for path, value in flat.items()))
 
 
 def _proposal(change: Create) -> _Markup:

@@ -120,9 +120,9 @@ _NAV_ITEM: Final = _Template('<li><a href="#parent-%s">%s</a> <span>%s</span></l
 _FILTER: Final = _Template("""\
 <form id="filter" role="search" aria-label="Filter the changes" hidden>
 <label>Filter <input type="search" autocomplete="off" spellcheck="false" placeholder="name, field or value"></label>
-%s<button type="reset">Show all</button>
+<button type="reset">Show all</button>
 <p id="found" role="status" aria-live="polite"></p>
-</form>""")
+%s</form>""")
 _ONLY: Final = _Template("<fieldset><legend>Only</legend>\n%s</fieldset>\n")
 _BOX: Final = _Template('<label><input type="checkbox" value="%s">%s (%s)</label>\n')
 _SECTION: Final = _Template("""\

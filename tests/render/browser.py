@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,16 @@ MISSING: Final = (
     "no Chromium was found: `apt-get install chromium`, or name one in the variable BROWSER; "
     "until then nothing here is shown in a real browser"
 )
+# The protocol's pipes are descriptors 3 and 4; ours may have any numbers, those included.
+PIPES: Final = """
+import fcntl, os, sys
+ours = [int(each) for each in sys.argv[1:3]]
+for target, high in zip((3, 4), [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, 10) for each in ours]):
+    os.dup2(high, target)
+for each in set(ours) - {3, 4}:
+    os.close(each)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 PATIENCE: Final = 60
 """Seconds after which a browser that says nothing is ended."""
 
@@ -159,13 +170,9 @@ def running(path: str) -> Iterator[Browser]:
     to_browser, our_write = os.pipe()
     our_read, from_browser = os.pipe()
     with tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as profile:
-        # The protocol's pipes are descriptors 3 and 4; the shell puts ours there.
         process = subprocess.Popen(
             [
-                "sh",
-                "-c",
-                f'exec "$@" 3<&{to_browser} 4>&{from_browser}',
-                "sh",
+                *(sys.executable, "-c", PIPES, str(to_browser), str(from_browser)),
                 path,
                 "--headless",
                 "--remote-debugging-pipe",

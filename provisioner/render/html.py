@@ -300,7 +300,7 @@ def _navigation(plans: Sequence[Plan]) -> _Markup:
 
 def _filter(told: Sequence[_Told]) -> _Markup:
     words = sum((each.words for each in told), Counter[str]())
-    boxes = [_BOX(_key(word), word, f"{words[word]:,}") for word in _CHANGE_ROWS if words[word]]
+    boxes = [_BOX(_key(word), word, str(words[word])) for word in _CHANGE_ROWS if words[word]]
     return _FILTER(_ONLY(_row(boxes)) if boxes else _EMPTY)
 
 
@@ -322,7 +322,7 @@ def _section(number: int, told: _Told) -> _Markup:
 
 def _names(names: Sequence[str]) -> _Markup:
     told = [(_MORE if position else _CODE)(name) for position, name in enumerate(names[:_NAMED])]
-    return _row((*told, *([_OTHERS(f"{len(names) - _NAMED:,}")] if len(names) > _NAMED else ())))
+    return _row((*told, *([_OTHERS(str(len(names) - _NAMED))] if len(names) > _NAMED else ())))
 
 
 # ── The gauge ────────────────────────────────────────────────────────────────
@@ -348,8 +348,8 @@ def _gauge(slots: Slots) -> _Markup:
         if count:
             segments.append(_SEGMENT(kind, _share(begin, whole), _share(count, whole)))
             if count / whole >= _NUMBERED:
-                numbers.append(_NUMBER(_share(begin + count / 2, whole), f"{count:,}"))
-            legend.append(_LEGEND(kind, f"{count:,} {words}"))
+                numbers.append(_NUMBER(_share(begin + count / 2, whole), str(count)))
+            legend.append(_LEGEND(kind, f"{count} {words}"))
         begin += count
     if whole <= _MARKED_SLOTS:
         taken = whole - max(0, slots.left)
@@ -360,7 +360,7 @@ def _gauge(slots: Slots) -> _Markup:
     if slots.left < 0:
         place = _share(slots.limit, whole)
         segments.append(_LIMIT(place, place))
-        legend.append(_LEGEND("mark-limit", f"the limit of {slots.limit:,}: {-slots.left:,} too many"))
+        legend.append(_LEGEND("mark-limit", f"the limit of {slots.limit}: {-slots.left} too many"))
     elif not slots.left:
         legend.append(_LEGEND("left", "0 left"))
     return _GAUGE(_row((*segments, *numbers)), _row(legend))
@@ -381,7 +381,7 @@ def _tables(rows: Sequence[_Markup]) -> Iterator[_Markup]:
         return
     for begin in range(0, len(rows), _ROWS):
         some = rows[begin : begin + _ROWS]
-        yield _TABLE(_LONG, _EMPTY, f"Changes {begin + 1:,} to {begin + len(some):,} of {len(rows):,}", _row(some))
+        yield _TABLE(_LONG, _EMPTY, f"Changes {begin + 1} to {begin + len(some)} of {len(rows)}", _row(some))
 
 
 def _unchanged(these: Sequence[Unchanged]) -> _Markup:

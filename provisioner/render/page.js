@@ -14,7 +14,7 @@
   let opened = null; // which folds were open before the filter opened some
 
   const plain = (text) => text.normalize("NFC").toLowerCase();
-  const number = (count) => count.toLocaleString("en");
+  const shows = (place) => place.querySelector("tr[data-action]:not([hidden]), .same > li:not([hidden])") !== null;
 
   function text(item) {
     if (!texts.has(item)) {
@@ -43,11 +43,11 @@
     const changes = show(rows, (row) => (actions.size === 0 || actions.has(row.dataset.action)) && told(row));
     const unchanged = show(same, (item) => actions.size === 0 && told(item));
     for (const part of document.querySelectorAll(".part, .same")) {
-      part.hidden = active && !part.querySelector("tr[data-action]:not([hidden]), li:not([hidden])");
+      part.hidden = active && !shows(part);
     }
     opened ??= active ? folds.map((fold) => fold.open) : null;
     folds.forEach((fold, position) => {
-      const any = !active || fold.querySelector("li:not([hidden])") !== null;
+      const any = !active || shows(fold);
       fold.hidden = !any;
       fold.open = active ? any : (opened?.[position] ?? fold.open);
     });
@@ -55,11 +55,10 @@
       opened = null;
     }
     for (const section of sections) {
-      section.querySelector(".no-match").hidden =
-        !active || section.querySelector("tr[data-action]:not([hidden]), .same > li:not([hidden])") !== null;
+      section.querySelector(".no-match").hidden = !active || shows(section);
     }
-    const also = same.length ? `, ${number(unchanged)} of ${number(same.length)} unchanged` : "";
-    found.textContent = `${number(changes)} of ${number(rows.length)} changes${also}`;
+    const also = same.length ? `, ${unchanged} of ${same.length} unchanged` : "";
+    found.textContent = `${changes} of ${rows.length} changes${also}`;
   }
 
   let waiting;

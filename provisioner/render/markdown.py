@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from provisioner.model.plan import Change, Closed, Create, Gone, Plan, Unchanged, Undecided, Unmanaged, Update
 from provisioner.model.state import NO_DRIFT
 from provisioner.render import text
-from provisioner.render.lines import Line, counted, printable
+from provisioner.render.lines import BAD, Line, counted, printable
 
 LONGEST: Final = 65_000
 """Characters; GitHub takes 65,536 in a comment, and whoever posts it may add a line."""
@@ -22,8 +23,14 @@ _MARKED: Final = 4
 """Characters before the word of a line of the text plan: its own mark stands there, or nothing."""
 _NAMED: Final = 12
 """Names that one row of the table tells; the details tell all that fit."""
-_ROOM: Final = 400
-"""Characters kept for what says that something was left out."""
+_LONGEST_NAME: Final = 80
+"""Characters of one name; a manifest's has 63 at the most, and a state that somebody wrote by hand may have any."""
+_LEFT_OUT: Final = 100
+"""Characters of the sentence that says how many accounts of a parent did not fit."""
+_REST: Final = 500
+"""Characters of the sentence that stands for the parents that did not fit."""
+_AROUND: Final = 100
+"""Characters around the details: what folds them, and what says that they are a diff."""
 
 # Mark, heading, and the sign with which a diff colours a line; in the order in which they matter to a reviewer.
 _KINDS: Final[tuple[tuple[type[Change], str, str, str], ...]] = (
@@ -37,31 +44,59 @@ _KINDS: Final[tuple[tuple[type[Change], str, str, str], ...]] = (
 
 
 def plans(these: Sequence[Plan], digest: str) -> str:
-    """Return the whole document; ``digest`` is that of the plans, as their footer tells it."""
-    heads = [_head(plan) for plan in these]
-    footer = f"<sub>Plan `{digest}`</sub>\n"
-    left = LONGEST - sum(map(len, heads)) - len(footer) - _ROOM * len(these)
+    """Return the whole document; ``digest`` is that of the plans, as their footer tells it.
+
+    What matters most gets its room first: what sums up each parent, then the tables, then the details.
+    """
+    footer = f"<sub>Plan {_name(digest)}</sub>\n"
+    left = LONGEST - len(footer) - _REST
+    heads: list[str] = []
+    for plan in these:
+        head = _head(plan)
+        left -= len(head) + _LEFT_OUT + 1
+        if left < 0:
+            break
+        heads.append(head)
+    left = max(0, left)
+    told, rest = these[: len(heads)], these[len(heads) :]
+    for position, plan in enumerate(told):
+        table = _table(plan)
+        if len(table) <= left:
+            heads[position] += table
+            left -= len(table)
     parts = []
-    for position, (plan, head) in enumerate(zip(these, heads, strict=True)):
+    for position, (plan, head) in enumerate(zip(told, heads, strict=True)):
         # Parents share what room there is; one that needs less leaves it to those after it.
-        details = _details(plan, max(0, left) // (len(these) - position))
-        left -= len(details)
+        share = left // (len(told) - position)
+        details = _details(plan, share + _LEFT_OUT)
+        left -= max(0, len(details) - _LEFT_OUT)
         parts.append(head + details)
-    return "\n".join((*parts, footer))
+    return "\n".join((*parts, *([_left_out(rest)] if rest else ()), footer))
+
+
+def _left_out(rest: Sequence[Plan]) -> str:
+    """Return what stands for the parents that did not fit: one sentence that counts what all of them hold."""
+    together = replace(rest[0], changes=tuple(change for plan in rest for change in plan.changes))
+    refused = sum(bool(plan.over) for plan in rest)
+    also = f" **Refused** for want of slots: {counted(refused, 'parent')}." if refused else ""
+    said = f"{counted(len(rest), 'parent')} more did not fit here: see `provisioner plan`."
+    return f"**{said}** {text.summary(together)}{also}\n\n"
 
 
 def _head(plan: Plan) -> str:
-    """Return the heading with the slots, the sentence that sums up, and the table of what is to be done."""
+    """Return the heading with the slots, and the sentence that sums up."""
     lines = [f"## {_name(plan.parent)}: {text.slots(plan.slots)}", ""]
     if plan.over:
         lines += [f"> **Refused**: there is no slot for {_names(plan.over)}. Nothing would be sent.", ""]
-    lines += [f"**{text.summary(plan)}**", ""]
+    return "\n".join((*lines, f"**{text.summary(plan)}**", "", ""))
+
+
+def _table(plan: Plan) -> str:
+    """Return the table of what is to be done, or nothing where nothing is."""
     rows = [row for kind in _KINDS if (row := _row(plan, *kind))]
     if drifted := [each.name for each in plan.changes if isinstance(each, Unchanged) and each.drift != NO_DRIFT]:
         rows.append(f"| 〰️ | **drift** | {len(drifted)} | {_names(drifted)} |")
-    if rows:
-        lines += ["| | action | | accounts |", "|---|---|--:|---|", *rows, ""]
-    return "\n".join((*lines, ""))
+    return "\n".join(("| | action | | accounts |", "|---|---|--:|---|", *rows, "", "")) if rows else ""
 
 
 def _row(plan: Plan, kind: type[Change], mark: str, word: str, _: str) -> str | None:
@@ -70,29 +105,40 @@ def _row(plan: Plan, kind: type[Change], mark: str, word: str, _: str) -> str | 
 
 
 def _details(plan: Plan, room: int) -> str:
-    """Return what is to be done to the letter, folded, in at most about ``room`` characters."""
+    """Return what is to be done to the letter, folded, in at most ``room`` characters; or how much is missing."""
     blocks = text.changes(plan)
     if not blocks:
         return ""
+    room -= _AROUND + _LEFT_OUT
     taken: list[str] = []
+    fence = 3
     for change, lines in blocks:
         block = "\n".join(_signed(change, line) for line in lines)
-        room -= len(block) + 1
+        # The fence is longer than any of its kind inside; it stands twice.
+        longer = max(fence, 1 + max((len(run) for run in re.findall("`+", block)), default=0))
+        room -= len(block) + 1 + 2 * (longer - fence)
         if room < 0:
             break
         taken.append(block)
+        fence = longer
     missing = len(blocks) - len(taken)
+    said = f"{counted(missing, 'account')} {'more ' if taken else ''}did not fit here: see `provisioner plan`.\n"
+    if not taken:
+        return f"{said}\n"
+    marks = "`" * fence
     body = "\n".join(taken)
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", body)), default=0))
-    said = f"\n{counted(missing, 'account')} more did not fit here: see `provisioner plan`.\n" if missing else ""
-    block = f"{fence}diff\n{body}\n{fence}\n" if taken else ""
-    return f"<details><summary>Details</summary>\n\n{block}{said}\n</details>\n\n"
+    after = f"\n{said}" if missing else ""
+    return f"<details><summary>Details</summary>\n\n{marks}diff\n{body}\n{marks}\n{after}\n</details>\n\n"
 
 
 def _signed(change: Change, line: Line) -> str:
     """Return a line of the text plan as a diff's: the sign at its edge is what gives it its colour."""
     sign = next((sign for kind, _, _, sign in _KINDS if isinstance(change, kind)), " ")
-    return f"{sign} {line.text[_MARKED:]}" if line.text[:_MARKED].strip() else f"{sign} {line.text[2:]}"
+    if line.style == BAD:
+        sign = "-"
+    # The text plan's lines are printable already; a line end in one would leave the fence.
+    told = line.text if line.text.isprintable() else printable(line.text)
+    return f"{sign} {told[_MARKED:]}" if told[:_MARKED].strip() else f"{sign} {told[2:]}"
 
 
 def _names(names: Sequence[str]) -> str:
@@ -102,4 +148,5 @@ def _names(names: Sequence[str]) -> str:
 
 def _name(name: str) -> str:
     """Return a name as code; a state or a setting that somebody wrote by hand could hold anything."""
-    return f"`{re.sub('[^A-Za-z0-9._-]', '�', printable(name))}`"
+    short = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
+    return f"`{re.sub('[^A-Za-z0-9._-]', '�', short) or '�'}`"

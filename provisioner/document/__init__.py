@@ -6,10 +6,22 @@ defaults belong to whoever reads one.
 """
 
 from provisioner.document.characters import character, decoded, shown, text_fault
-from provisioner.document.violations import Check, Part, Step, Value, Violation, inlined, nearest, spelled, violations
+from provisioner.document.violations import (
+    MAX_TOLD,
+    Check,
+    Part,
+    Step,
+    Value,
+    Violation,
+    inlined,
+    nearest,
+    spelled,
+    violations,
+)
 from provisioner.document.yaml_text import Document, parse_yaml
 
 __all__ = [
+    "MAX_TOLD",
     "Check",
     "Document",
     "Part",

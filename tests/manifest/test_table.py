@@ -381,7 +381,7 @@ def test_of_a_wrong_cell_nothing_more_is_said() -> None:
     assert problem.severity is Severity.ERROR
 
 
-def test_noise_ends_after_ten_thousand() -> None:
-    found = part(f"{HEADER}\n" + "P,a,b\n" * 10_001).problems
-    assert len(found) == 10_001
+def test_noise_ends_after_a_thousand() -> None:
+    found = part(f"{HEADER}\n" + "P,a,b\n" * 1_001).problems
+    assert len(found) == 1_000
     assert found[-1].message == "The table has more problems than are shown."

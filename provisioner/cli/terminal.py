@@ -7,26 +7,37 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from provisioner.errors import ProvisionerError
 from provisioner.render import documents
 from provisioner.render.lines import BAD, CHANGED, Line, printable
 
+# What Python makes of a byte in a file's name that is not UTF-8; no JSON may hold it.
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_BYTES: Final = 0xDC00
+
 
 def data(content: str) -> None:
-    """Write ``content`` to standard output as it is; raises OutputError."""
+    """Write ``content`` to standard output as it is, in UTF-8 whatever the locale; raises OutputError."""
     with _writing():
-        sys.stdout.write(content)
+        sys.stdout.buffer.write(content.encode(errors="backslashreplace"))
         sys.stdout.flush()
 
 
 def document(content: dict[str, Any]) -> None:
     """Write one JSON document to standard output."""
-    data(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    data(_SURROGATE.sub(_escaped, json.dumps(content, indent=2, ensure_ascii=False)) + "\n")
+
+
+def _escaped(surrogate: re.Match[str]) -> str:
+    r"""Return what stands for a byte in a file's name that is not UTF-8 as four characters, ``\xff``."""
+    code = ord(surrogate.group())
+    return rf"\\x{code - _BYTES:02x}" if code - _BYTES in range(0x80, 0x100) else rf"\\u{code:04x}"
 
 
 def lines(these: Iterable[Line]) -> None:

@@ -225,6 +225,49 @@ def test_validate_tells_everything_and_exits_with_3(tmp_path: Path) -> None:
         assert "bad.yaml:3:12: error:" in failed.stderr
 
 
+def test_json_is_utf8_whatever_a_file_is_called(tmp_path: Path) -> None:
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    (folder / os.fsdecode(b"\xff.csv")).write_text("name,first_name,last_name\nParis,a,b\n")
+    for environ in ({"LC_ALL": "C.UTF-8"}, {"LC_ALL": "C"}, {"PYTHONIOENCODING": "ascii"}):
+        command = [*COMMAND, "validate", "--format", "json", "manifests"]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment(tmp_path) | environ, capture_output=True, check=False
+        )
+        (problem,) = json.loads(done.stdout.decode())["problems"]
+        assert (3, "manifests/\\xff.csv") == (done.returncode, problem["file"])
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "C"},
+        {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+    ],
+)
+def test_a_plan_is_shown_where_its_letters_are_not_known(tmp_path: Path, environ: dict[str, str]) -> None:
+    (tmp_path / "a.yaml").write_text("version: 1\naccounts: [{name: berlin, first_name: Käthe, last_name: Kollwitz}]\n")
+    done = subprocess.run(
+        [*COMMAND, "plan", "a.yaml"],
+        cwd=tmp_path,
+        env=environment(tmp_path) | environ,
+        capture_output=True,
+        check=False,
+    )
+    assert (0, b"") == (done.returncode, done.stderr)
+    assert re.search(rb"K(\xc3\xa4|\\xe4)the Kollwitz", done.stdout)
+    done = subprocess.run(
+        [*COMMAND, "plan", "--format", "json", "a.yaml"],
+        cwd=tmp_path,
+        env=environment(tmp_path) | environ,
+        capture_output=True,
+        check=False,
+    )
+    (change,) = json.loads(done.stdout.decode())["plans"][0]["changes"]
+    assert "Käthe" == change["attributes"]["first_name"]
+
+
 def test_warnings_do_not_make_a_manifest_invalid(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text(
         "version: 1\naccounts:\n  - {name: a, first_name: b, last_name: c, password: s3cretpw}\n"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 PRIVATE: Final = 0o600
+_PRIVATE_FOLDER: Final = 0o700
 
 
 class Disk:
@@ -50,6 +51,18 @@ def read_file(path: Path) -> bytes | None:
         return file.read()
 
 
+def open_private(path: Path, flags: int) -> int:
+    """Open or make the file at ``path``, never through a link; raises OSError.
+
+    It is its owner's alone to read and to write, whatever the umask: so far as its
+    file system knows such a thing, and where it is no other user's.
+    """
+    descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW, PRIVATE)
+    with suppress(OSError):
+        os.fchmod(descriptor, PRIVATE)
+    return descriptor
+
+
 def write_atomically(path: Path, data: bytes, disk: Disk) -> None:
     """Put ``data`` at ``path``, readable by its owner alone, wholly or not at all.
 
@@ -57,7 +70,7 @@ def write_atomically(path: Path, data: bytes, disk: Disk) -> None:
     was there is then still there, except where only the last step failed.
     """
     temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE)
+    descriptor = open_private(temporary, os.O_WRONLY | os.O_EXCL)
     try:
         try:
             disk.write(descriptor, data)
@@ -72,10 +85,19 @@ def write_atomically(path: Path, data: bytes, disk: Disk) -> None:
 
 
 def make_folder(folder: Path, disk: Disk) -> None:
-    """Make ``folder`` and those above it, durably: what is in a folder that is lost is lost with it. Raises OSError."""
+    """Make ``folder`` and those above it, durably: what is in a folder that is lost is lost with it. Raises OSError.
+
+    Those that are made are their owner's alone, whatever the umask.
+    """
     if not folder.is_dir():
         make_folder(folder.parent, disk)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        try:
+            folder.mkdir(mode=_PRIVATE_FOLDER)
+        except FileExistsError:
+            if not folder.is_dir():
+                raise
+        else:
+            folder.chmod(_PRIVATE_FOLDER)
         disk.sync_folder(folder.parent)
 
 

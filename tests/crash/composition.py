@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Protocol
 
 from provisioner import executor, manifest
-from provisioner.executor import Work
 from provisioner.cli.applying import new_password
+from provisioner.errors import StateError
+from provisioner.executor import Work
 from provisioner.manifest.expansion import requests
 from provisioner.model.plan import raise_if_over
 from provisioner.model.report import Outcome, exit_code
@@ -91,7 +92,7 @@ def _child(what: Callable[[], int], project: Project) -> None:
     os.chdir(project.folder)
     try:
         code = what()
-    except executor.StateError as error:
+    except StateError as error:
         sys.stderr.write(f"{error.message}\n{error.hint}\n")
         code = error.exit_code
     sys.exit(code)

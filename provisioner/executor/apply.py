@@ -9,7 +9,7 @@ from typing import Final, assert_never
 from provisioner.errors import ExitCode, StateError
 from provisioner.executor.inspection import ReadBack, read_back
 from provisioner.executor.ports import Ports
-from provisioner.model.account import DesiredAccount
+from provisioner.model.account import Attributes, DesiredAccount
 from provisioner.model.exchange import Edited, EditRequest, Failed, Missing
 from provisioner.model.plan import (
     Change,
@@ -170,7 +170,7 @@ class _Run:
 
     def _read_back(self, name: str, record: Active, content: SealedContent, outcome: Outcome) -> Outcome:
         """Compare what was created with what was sent; whatever comes of it, the account was created."""
-        back = self._seen(content)
+        back = self._seen(content, record.attributes)
         if back.altered:
             sealed = self._ports.sealer.seal(replace(content, altered=back.altered))
             after = replace(record, sealed=sealed, drift=Drift(altered=tuple(back.altered)))
@@ -178,10 +178,10 @@ class _Run:
                 return replace(_warned(outcome, back.warning, unsaved), fields=back.fields)
         return replace(_warned(outcome, back.warning), fields=back.fields)
 
-    def _seen(self, content: SealedContent) -> ReadBack:
+    def _seen(self, content: SealedContent, written: Attributes) -> ReadBack:
         if self._ports.interrupted() is not None:
             return ReadBack({}, warning=f"not read back: {_INTERRUPTED}")
-        return read_back(content, self._ports.api)
+        return read_back(content, written, self._ports.api)
 
     # ── Update ───────────────────────────────────────────────────────────────
 
@@ -261,7 +261,7 @@ class _Run:
         """Read back what was changed, and save it as finished; the state holds the new password already."""
         edit = begun.edit
         assert edit is not None  # noqa: S101  # it was begun a moment ago
-        back = self._seen(content)
+        back = self._seen(content, edit.attributes)
         after = Active(
             edit.attributes,
             edit.operation,

@@ -8,10 +8,11 @@ are marked documented, seen or inferred.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from provisioner.errors import ExitCode
 from provisioner.model.account import CALLBACK_NAMES, Secret
@@ -68,9 +69,17 @@ def judge_balance(outcome: Reply | Failure, *, now: datetime, hidden: Sequence[s
     if isinstance(document, Failed):
         return document
     amount, unit = document.get("amount"), document.get("unit")
-    if isinstance(amount, bool) or not isinstance(amount, int | float) or not isinstance(unit, str):
+    if not _is_number(amount) or not isinstance(unit, str):
         return Failed("the answer tells no balance", Then.GO_ON)
     return Balance(amount, unit)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    """Tell whether ``value`` is a number that a double holds: Python reads ``NaN`` and 400 digits, too."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _unsuccessful(outcome: Reply | Failure, now: datetime, hidden: Sequence[str]) -> Missing | Failed | None:

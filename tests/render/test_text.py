@@ -112,7 +112,7 @@ Unknown: d. It may or may not exist, and is never retried by itself.
 
 
 def test_a_report_of_nothing() -> None:
-    assert "p:\nDone: no account is wanted." == rendered(report.text(Report("p", ())))
+    assert "p:\nDone: no account." == rendered(report.text(Report("p", ())))
 
 
 @pytest.mark.parametrize(

@@ -7,18 +7,22 @@ Refuses to let a value through that the manifest itself could not have held.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from provisioner import placeholders
 from provisioner.document import Value, spelled, text_fault, violations
 from provisioner.errors import SettingInvalid
 from provisioner.manifest.entries import SCHEMA
 from provisioner.manifest.formats import CHECKS
-from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Secret
+from provisioner.model.account import Attributes, DesiredAccount, Secret
 from provisioner.model.exchange import EditRequest
 from provisioner.model.plan import Create, Update
 from provisioner.model.verdict import CreateRequest
+
+_SHORTEST_HIDDEN: Final = 3
+"""A shorter value hides nothing, and masking it would make holes all over a message."""
 
 
 def requests(
@@ -36,11 +40,12 @@ def requests(
     missing: list[SettingInvalid] = []
     for each in creates:
         try:
-            attributes, password = _expanded(each.account, environ)
+            account = _expanded(each.account, environ)
         except SettingInvalid as error:
             missing.append(error)
         else:
-            found[each.name] = CreateRequest(attributes, password or new_password())
+            password = account.password or new_password()
+            found[each.name] = CreateRequest(account.attributes, password, account.hidden)
     if missing:
         raise placeholders.together(missing)
     return found
@@ -62,38 +67,46 @@ def edits(
     missing: list[SettingInvalid] = []
     for each in updates:
         try:
-            attributes, given = _expanded(each.account, environ)
+            account = _expanded(each.account, environ)
         except SettingInvalid as error:
             missing.append(error)
             continue
         password = begun.get(each.record_name)
         if each.renews_password:
-            password = given or password or new_password()
-        found[each.name] = EditRequest(attributes, password)
+            password = account.password or password or new_password()
+        found[each.name] = EditRequest(account.attributes, password, account.hidden)
     if missing:
         raise placeholders.together(missing)
     return found
 
 
-def _expanded(account: DesiredAccount, environ: Mapping[str, str]) -> tuple[Attributes, Secret | None]:
-    """Return the attributes and the password with their placeholders filled in."""
-    base = Path(account.origin.file).parent
+@dataclass(frozen=True, slots=True)
+class _Expanded:
+    """An account with its placeholders filled in."""
 
-    def expanded(text: str) -> str:
+    attributes: Attributes
+    password: Secret | None
+    hidden: tuple[str, ...]
+    """What the placeholders brought in."""
+
+
+def _expanded(account: DesiredAccount, environ: Mapping[str, str]) -> _Expanded:
+    texts = account.attributes.flat()
+    if account.password is not None:
+        texts["password"] = account.password.reveal()
+    base = Path(account.origin.file).parent
+    hidden: list[str] = []
+    for path, text in texts.items():
         try:
-            return placeholders.expand(text, environ=environ, read_file=placeholders.read_file, base=base)
+            values = placeholders.values(text, environ=environ, read_file=placeholders.read_file, base=base)
         except SettingInvalid as error:
             raise SettingInvalid(f"{_place(account)}: {error.message}", hint=error.hint) from None
-
-    attributes = Attributes(
-        first_name=expanded(account.attributes.first_name),
-        last_name=expanded(account.attributes.last_name),
-        company_name=None if account.attributes.company_name is None else expanded(account.attributes.company_name),
-        callbacks=Callbacks(**{name: expanded(text) for name, text in account.attributes.callbacks.given().items()}),
-    )
-    password = None if account.password is None else Secret(expanded(account.password.reveal()))
+        texts[path] = placeholders.fill(text, values)
+        hidden += values
+    password = Secret(texts.pop("password")) if account.password is not None else None
+    attributes = Attributes.of_fields(texts)
     _require(account, attributes, password)
-    return attributes, password
+    return _Expanded(attributes, password, tuple(each for each in hidden if len(each) >= _SHORTEST_HIDDEN))
 
 
 def _require(account: DesiredAccount, attributes: Attributes, password: Secret | None) -> None:

@@ -191,7 +191,7 @@ def verify(state: State, names: Sequence[str], opener: Opener, api: Api, progres
         IdentityRejected: the identity opens none of them.
 
     """
-    opened, faults = _opened(state, names, opener)
+    opened, faults = _opened(state, opener)
     faults |= {name: fault for name, fault in _shared(opened).items() if name not in faults}
     outcomes: list[Outcome] = []
     stop: Stop | None = None
@@ -211,10 +211,11 @@ def verify(state: State, names: Sequence[str], opener: Opener, api: Api, progres
     return Report(state.parent, tuple(outcomes), stop)
 
 
-def _opened(state: State, names: Sequence[str], opener: Opener) -> tuple[dict[str, SealedContent], dict[str, str]]:
+def _opened(state: State, opener: Opener) -> tuple[dict[str, SealedContent], dict[str, str]]:
     """Return what is sealed of every active account, and what is wrong with it; raises IdentityRejected.
 
-    Of all, and not of ``names`` alone: a login that is another's too is found out whichever of the two is asked for.
+    Of all, and not of those alone that are asked for: only so is a login noticed that is another's
+    too, and told whether the identity is wrong or one record is.
     """
     opened: dict[str, SealedContent] = {}
     faults: dict[str, str] = {}
@@ -226,14 +227,14 @@ def _opened(state: State, names: Sequence[str], opener: Opener) -> tuple[dict[st
             content = opener.open(record.sealed, lineage=state.lineage, parent=state.parent, name=name)
         except IdentityRejected as error:
             faults[name] = error.message.removesuffix(".")
-            rejected = error if name in names else rejected
+            rejected = error
         except StateConflict as error:
             faults[name] = error.message.removesuffix(".")
         else:
             opened[name] = content
             if fault := _misplaced(content, record):
                 faults[name] = fault
-    if rejected is not None and opened.keys().isdisjoint(names):
+    if rejected is not None and not opened:
         raise rejected
     return opened, faults
 

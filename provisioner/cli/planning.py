@@ -10,6 +10,7 @@ from provisioner.errors import ExitCode, OverLimit
 from provisioner.model.account import Manifest
 from provisioner.model.plan import Plan, raise_if_over
 from provisioner.model.state import State
+from provisioner.planner import NOTHING_FOUND, Found
 from provisioner.planner import plan as planned
 from provisioner.render import documents, text
 
@@ -27,10 +28,16 @@ def validate(options: Options) -> int:
 
 
 def plan(options: Options) -> int:
-    """Print what apply would do; exit 4 where it does not fit."""
+    """Print what apply would do; exit 4 where it does not fit, and 7 where what it refreshes could not be checked."""
     manifests = load(options)
     settings = wiring.settings(options)
-    plans = [plan_for(each, wiring.stored(settings, each.parent), settings) for each in manifests]
+    if options["refresh"]:
+        from provisioner.cli import inspecting  # noqa: PLC0415  # a plain plan loads nothing that sends or opens
+
+        plans, unchecked = inspecting.plans(manifests, settings)
+    else:
+        plans = [plan_for(each, wiring.stored(settings, each.parent), settings) for each in manifests]
+        unchecked = ExitCode.DONE
     if options["output"] == "json":
         terminal.document(documents.plans(plans))
     else:
@@ -41,7 +48,9 @@ def plan(options: Options) -> int:
             raise_if_over(each)
     except OverLimit as error:
         terminal.failure(error)
-        return error.exit_code
+        return unchecked or error.exit_code
+    if unchecked:
+        return unchecked
     pending = any(each.creates or each.updates for each in plans)
     return ExitCode.CHANGES_PENDING if pending and options["detailed_exitcode"] else ExitCode.DONE
 
@@ -54,7 +63,7 @@ def load(options: Options) -> tuple[Manifest, ...]:
     return loaded.require()
 
 
-def plan_for(this: Manifest, state: State | None, settings: Settings) -> Plan:
+def plan_for(this: Manifest, state: State | None, settings: Settings, found: Found = NOTHING_FOUND) -> Plan:
     """Return the plan of one parent, having said where the state is sealed to others than the settings say."""
     parent = settings.parent(this.parent)
     if state and settings.recipients and set(settings.recipients) != set(state.recipients):
@@ -62,4 +71,4 @@ def plan_for(this: Manifest, state: State | None, settings: Settings) -> Plan:
             f"the settings seal to other recipients than the state of {this.parent} is sealed to;"
             " who can open what exists and who can open what is new will differ."
         )
-    return planned(this, state, limit=parent.limit, reserved=parent.reserved)
+    return planned(this, state, limit=parent.limit, reserved=parent.reserved, found=found)

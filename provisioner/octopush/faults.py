@@ -2,8 +2,8 @@
 
 Owns the shape of one answer (:class:`Reply`), the grammar of a fault and the
 table of its kinds. Refuses sockets, threads and accounts: a fault only says which
-requests it strikes, whether the request is processed first, and how it distorts
-the honest answer.
+requests it strikes, whether the request is processed first, what of it is then
+ignored, and how the honest answer is distorted.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from http import HTTPStatus
 from typing import Final
 
 from provisioner.errors import CommandInvalid
+from provisioner.model.account import CALLBACK_NAMES
 
 
 class Endpoint(StrEnum):
@@ -98,20 +99,36 @@ LIMIT_REACHED: Final = refused(HTTPStatus.BAD_REQUEST, 150, "The limit of sub-ac
 # ── A fault ──────────────────────────────────────────────────────────────────
 
 
+FIELDS: Final = ("first_name", "last_name", "company_name", "password", "callbacks", *CALLBACK_NAMES)
+"""What a create and an edit can give, and a fault can ignore; a callback on its own as well as all of them."""
+
+
+def _as_it_is(reply: Reply, _: Fault) -> Reply:
+    return reply
+
+
+def _nothing(_: Fault) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One way in which an answer can go wrong."""
+    """One way in which a request or its answer can go wrong."""
 
     shown: str
     """The name, then the parameter: ``=P`` where one must be given, ``[=P]`` where there is a default."""
     text: str
-    distort: Callable[[Reply, Fault], Reply]
+    distort: Callable[[Reply, Fault], Reply] = _as_it_is
     param: str | None = None
     """A pattern that the whole parameter matches; None: there is no parameter."""
     default: str | None = ""
     """The parameter where none is given; None: one must be given."""
     names: str | None = None
     """A pattern that the whole name matches, for a family of names; None: the one shown."""
+    ignore: Callable[[Fault], tuple[str, ...]] = _nothing
+    """Tells which of FIELDS are taken out of the request, unseen, before it is processed."""
+    endpoints: tuple[Endpoint, ...] = tuple(Endpoint)
+    """Where it can be ordered."""
 
     def called(self, name: str) -> bool:
         """Return whether ``name`` names this kind."""
@@ -144,7 +161,12 @@ class Fault:
     @property
     def processed(self) -> bool:
         """Whether the request is processed before the fault strikes."""
-        return self.kind in PROCESSED
+        return self.kind not in UNPROCESSED
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Which of FIELDS the request gives in vain."""
+        return self.kind.ignore(self)
 
     def distorted(self, honest: Reply) -> Reply:
         """Return what is sent instead of ``honest``."""
@@ -225,11 +247,21 @@ def _success(reply: Reply, fault: Fault) -> Reply:
     return replace(reply, status=int(fault.name))
 
 
+def _the_one(fault: Fault) -> tuple[str, ...]:
+    return (fault.param,)
+
+
+def _everything(_: Fault) -> tuple[str, ...]:
+    return FIELDS
+
+
 _SECONDS: Final = r"\d{1,6}(\.\d{1,6})?"
 _PRINTABLE: Final = r"[ -~]+"
 _URL: Final = r"https?://[!-~]+"
 _ELSEWHERE: Final = "https://elsewhere.invalid/v1/public/subaccount/create"
 _REDIRECTS: Final = r"redirect|30[12378]"
+_FIELD: Final = "|".join(FIELDS)
+_WRITING: Final = (Endpoint.CREATE, Endpoint.EDIT)
 
 PROCESSED: Final = (
     Kind("lost", "the connection is closed with no byte sent", _silence),
@@ -249,6 +281,12 @@ PROCESSED: Final = (
 )
 """The request is processed first, so that the account is made. A refusal is left as it is: nothing is then in doubt."""
 
+INATTENTIVE: Final = (
+    Kind("drop=FIELD", "as if FIELD were not given", param=_FIELD, default=None, ignore=_the_one, endpoints=_WRITING),
+    Kind("ignored", "as if nothing were given", ignore=_everything, endpoints=(Endpoint.EDIT,)),
+)
+"""The request is processed but for a part of it, and answered as if for the whole. A refusal is left as it is."""
+
 UNPROCESSED: Final = (
     Kind("reset-before", "a TCP reset", _reset),
     Kind("limit", "refused as if the limit were reached", _limit),
@@ -256,6 +294,8 @@ UNPROCESSED: Final = (
     Kind("redirect[=URL]", "307 to another host; also 301, 302, 303, 308", _redirect, _URL, _ELSEWHERE, _REDIRECTS),
 )
 """Nothing is looked at, not even the credentials."""
+
+KINDS: Final = (*PROCESSED, *INATTENTIVE, *UNPROCESSED)
 
 # ── Its grammar ──────────────────────────────────────────────────────────────
 
@@ -270,7 +310,11 @@ _WHEN: Final = re.compile(
 
 
 def _described(kinds: tuple[Kind, ...]) -> tuple[str, ...]:
-    return tuple(f"  {kind.shown:<23}  {kind.text}" for kind in kinds)
+    return tuple(f"  {kind.shown:<23}  {kind.text}{_only(kind)}" for kind in kinds)
+
+
+def _only(kind: Kind) -> str:
+    return "" if kind.endpoints == tuple(Endpoint) else f"; only for {' and '.join(kind.endpoints)}"
 
 
 FAULT_HELP: Final = "\n".join(
@@ -284,6 +328,10 @@ FAULT_HELP: Final = "\n".join(
         "  10%/42   one in ten, the same ones with every start; 42 is any word",
         "KIND once the request was processed and the account made:",
         *_described(PROCESSED),
+        "KIND while the request is processed; it is answered with success, and what was there stays:",
+        *_described(INATTENTIVE),
+        "  FIELD is first_name, last_name, company_name, password, callbacks or one of these:",
+        *(f"    {name}" for name in CALLBACK_NAMES),
         "KIND before anything was processed:",
         *_described(UNPROCESSED),
     )
@@ -297,7 +345,7 @@ def parse_fault(spec: str) -> Fault:
     """
     ordered, at, when = spec.rpartition("@")
     name, equals, given = ordered.partition("=")
-    kind = next((each for each in (*PROCESSED, *UNPROCESSED) if each.called(name)), None)
+    kind = next((each for each in KINDS if each.called(name)), None)
     if not at or kind is None:
         raise _invalid(spec, f"{name!r} is no kind of fault" if at else "it does not say when, as in @3")
     return _placed(spec, when, name, kind, _param(spec, kind, given if equals else None))
@@ -324,12 +372,15 @@ def _placed(spec: str, when: str, name: str, kind: Kind, param: str) -> Fault:
     share = float(found["share"]) / 100 if found["share"] else 1.0
     if (last is not None and last < first) or not 0 < share <= 1:
         raise _invalid(spec, f"{when!r} is never, or more than always")
+    endpoint = Endpoint(found["endpoint"] or Endpoint.CREATE)
+    if endpoint not in kind.endpoints:
+        raise _invalid(spec, f"{kind.shown} cannot strike {endpoint}{_only(kind)}")
     return Fault(
         spec=spec,
         name=name,
         param=param,
         kind=kind,
-        endpoint=Endpoint(found["endpoint"] or Endpoint.CREATE),
+        endpoint=endpoint,
         first=first,
         last=last,
         share=share,

@@ -1,9 +1,10 @@
 """The sandbox's accounts, and the file that outlives it.
 
-Owns what one made-up account holds, how the API corrects what it is given, and the
-ledger: JSON lines, one per account created or edited, only ever appended to and
-durable before :meth:`Ledger.append` returns. It holds the made-up passwords and
-keys **in clear**. Refuses HTTP, limits, logins and printing.
+Owns what one made-up account holds, how the API corrects what it is given, what can
+be set by hand, and the ledger: JSON lines, one per account created, edited or
+deleted, only ever appended to and durable before :meth:`Ledger.append` returns. It
+holds the made-up passwords and keys **in clear**. Refuses HTTP, limits, logins and
+printing.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ import re
 import stat
 from dataclasses import dataclass, replace
 from io import FileIO
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from provisioner.errors import SettingInvalid
 from provisioner.model.account import CALLBACK_NAMES, Callbacks, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
 NO_CALLBACKS: Final = Callbacks()
@@ -53,8 +54,22 @@ class Account:
             "callback": {"email" if name == "email_for_inbounds" else name: value for name, value in given.items()},
         }
 
-    def corrected(self, document: Mapping[str, object]) -> Account:
-        """Return the account with what can be read of a create's or an edit's ``document``."""
+    def listed(self) -> dict[str, object]:
+        """Return what may be shown of it without credentials: neither key nor password."""
+        return {
+            "api_login": self.api_login,
+            "first_name": self.first_name,
+            "last_name": self.last_name,
+            "company_name": self.company_name,
+            "callbacks": self.callbacks.given(),
+        }
+
+    def corrected(self, document: Mapping[str, object], ignored: Collection[str] = ()) -> Account:
+        """Return the account with what can be read of a create's or an edit's ``document``.
+
+        What is ``ignored``, a field or one of the callbacks, stays as it is.
+        """
+        document = {name: value for name, value in document.items() if name not in ignored}
         company, callbacks = document.get("company_name", self.company_name), document.get("callbacks")
         return replace(
             self,
@@ -62,8 +77,29 @@ class Account:
             first_name=_name(document.get("first_name"), self.first_name),
             last_name=_name(document.get("last_name"), self.last_name),
             company_name=None if company is None else _name(company, self.company_name) or None,
-            callbacks=_callbacks(callbacks) if isinstance(callbacks, dict) else self.callbacks,
+            callbacks=self._callbacks(callbacks, ignored) if isinstance(callbacks, dict) else self.callbacks,
         )
+
+    def _callbacks(self, given: Mapping[str, object], ignored: Collection[str]) -> Callbacks:
+        addresses = {name: _address(name, given.get(name)) for name in CALLBACK_NAMES if name not in ignored}
+        return replace(self.callbacks, **addresses)
+
+    def set_by_hand(self, document: Mapping[str, object]) -> Account:
+        """Return the account with exactly what ``document`` gives; raises ValueError for what cannot be set."""
+        changes: dict[str, Any] = {name: self._exactly(name, value) for name, value in document.items()}
+        return replace(self, **changes)
+
+    def _exactly(self, name: str, value: object) -> str | Secret | Callbacks | None:
+        match name, value:
+            case ("first_name" | "last_name" | "company_name", str() as text):
+                return text
+            case ("company_name", None):
+                return None
+            case ("api_key", str() as key):
+                return Secret(key)
+            case ("callbacks", dict(given)):
+                return _merged(self.callbacks, given)
+        raise ValueError(f"{name} cannot be set to this")
 
 
 def _text(value: object, kept: Kept) -> str | Kept:
@@ -80,8 +116,12 @@ def _name(value: object, kept: Kept) -> str | Kept:
     return text if text is None else text.translate(PROHIBITED)
 
 
-def _callbacks(given: Mapping[str, object]) -> Callbacks:
-    return Callbacks(**{name: _address(name, given.get(name)) for name in CALLBACK_NAMES})
+def _merged(callbacks: Callbacks, given: Mapping[str, object]) -> Callbacks:
+    """Return ``callbacks`` with exactly those ``given``, where None clears one; raises ValueError."""
+    known = {name: value for name, value in given.items() if name in CALLBACK_NAMES and isinstance(value, str | None)}
+    if wrong := sorted(given.keys() - known.keys()):
+        raise ValueError(f"in callbacks, {', '.join(wrong)} cannot be set to this")
+    return replace(callbacks, **known)
 
 
 def _address(name: str, value: object) -> str | None:
@@ -141,14 +181,14 @@ class Ledger:
         *lines, rest = content.split(b"\n")
         for number, line in enumerate(lines, 1):
             try:
-                known, account = _event(line)
+                event, account = _event(line)
             except (ValueError, RecursionError) as error:
                 if number < len(lines) or rest:
                     raise self._damaged(number, str(error)) from error
                 break
-            if known != (account.api_login in accounts):
+            if (event == "created") == (account.api_login in accounts):
                 raise self._damaged(number, "it does not follow from the lines before it")
-            accounts[account.api_login] = account
+            follow(accounts, event, account)
             sound += len(line) + 1
         self._file.truncate(sound)
         return accounts, sound < len(content)
@@ -160,7 +200,7 @@ class Ledger:
         )
 
     def append(self, event: str, account: Account) -> None:
-        """Make one event, ``created`` or ``edited``, durable; on OSError the file is as it was."""
+        """Make one event, ``created``, ``edited`` or ``deleted``, durable; on OSError the file is as it was."""
         entry = {
             "event": event,
             "api_login": account.api_login,
@@ -186,11 +226,19 @@ class Ledger:
         self._file.close()
 
 
-def _event(line: bytes) -> tuple[bool, Account]:
-    """Return whether the line edits an account that exists, and the account; raises ValueError."""
+def follow(accounts: dict[str, Account], event: str, account: Account) -> None:
+    """Let ``event`` happen to ``accounts``, by their logins."""
+    if event == "deleted":
+        del accounts[account.api_login]
+    else:
+        accounts[account.api_login] = account
+
+
+def _event(line: bytes) -> tuple[str, Account]:
+    """Return what happened, and the account as it then was; raises ValueError."""
     match json.loads(line):
         case {
-            "event": "created" | "edited" as event,
+            "event": "created" | "edited" | "deleted" as event,
             "api_login": str(login),
             "api_key": str(key),
             "password": str(password),
@@ -199,6 +247,6 @@ def _event(line: bytes) -> tuple[bool, Account]:
             "company_name": str() | None as company,
             "callbacks": dict(callbacks),
         }:
-            account = Account(login, Secret(key), Secret(password), first, last, company, _callbacks(callbacks))
-            return event == "edited", account
+            kept = _merged(NO_CALLBACKS, callbacks)
+            return event, Account(login, Secret(key), Secret(password), first, last, company, kept)
     raise ValueError("it is not an account event")

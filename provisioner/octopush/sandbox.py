@@ -1,4 +1,4 @@
-"""A local server that behaves like Octopush's sub-account API, with faults to order.
+"""A local server that behaves like Octopush's sub-account API, with a dashboard and faults to order.
 
 Owns made-up accounts, their ledger and a count of the requests. Refuses to listen
 anywhere but on loopback, to start a client, and to import anything that does not
@@ -20,12 +20,23 @@ What stands behind its behaviour:
   edit keeps what it does not name, replaces ``callbacks`` as a whole and forgets a
   company that is ``null`` or empty; the names of the URLs in ``callback``, the body
   of an edit (``{}``), and the shape of ``wallet_packs``.
+- by hand: what the API has no call for, and a person is taken to do in Octopush's
+  dashboard. These calls are the sandbox's own: they need no credentials, no fault
+  strikes them, and they are not among the requests that are told and counted:
+
+  - ``GET /sandbox/accounts``: the accounts, the oldest first, ``[{"api_login",
+    "first_name", "last_name", "company_name", "callbacks"}]``.
+  - ``PATCH /sandbox/accounts/{login}``: sets those given of ``first_name``,
+    ``last_name``, ``company_name``, ``callbacks`` and ``api_key`` to exactly what is
+    given; of ``callbacks`` those that are named, where null clears one. Answers the
+    account as it is listed, or 400 for what cannot be set, and then sets nothing.
+  - ``DELETE /sandbox/accounts/{login}``: the account is gone, its place free.
+  - ``GET /sandbox/requests``: what the API received, ``[{"n", "method", "path",
+    "status", "fault"}]``, the latest 10,000, with null for a status that was not, or
+    not yet, sent.
 
 With a ledger, a sandbox that is stopped, or killed, and started again still knows
 its accounts; the file holds their made-up passwords and keys **in clear**.
-``GET /sandbox/requests``, outside the API and without credentials, tells what was
-received: ``[{"n", "method", "path", "status", "fault"}]``, the latest 10,000, with
-null for a status that was not, or not yet, sent.
 """
 
 from __future__ import annotations
@@ -44,10 +55,11 @@ import sys
 import threading
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
+from enum import Enum
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
-from typing import TYPE_CHECKING, Final, NoReturn, Self
+from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar
 from urllib.parse import parse_qs, unquote
 
 from provisioner.errors import SettingInvalid
@@ -63,9 +75,10 @@ from provisioner.octopush.faults import (
     parse_fault,
     refused,
 )
-from provisioner.octopush.ledger import Account, Ledger
+from provisioner.octopush.ledger import Account, Ledger, follow
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -73,7 +86,7 @@ __all__ = ["FAULT_HELP", "Account", "Fault", "Sandbox", "Seen", "Settings", "par
 
 HOST: Final = "127.0.0.1"
 PREFIX: Final = "/v1/public"
-REQUESTS_PATH: Final = "/sandbox/requests"
+BY_HAND: Final = "/sandbox/"
 REQUESTS_KEPT: Final = 10_000
 BODY_CAP: Final = 64 * 2**10
 DRAIN_CAP: Final = 16 * 2**20
@@ -134,31 +147,46 @@ class Request:
         return document
 
 
+class ByHand(Enum):
+    """What can be done in the dashboard."""
+
+    REQUESTS = "requests"
+    ACCOUNTS = "accounts"
+    CHANGE = "change"
+    DELETE = "delete"
+
+
 ROUTES: Final = (
-    ("POST", re.compile(r"/subaccount/create"), Endpoint.CREATE),
-    ("GET", re.compile(r"/subaccount/([^/]+)"), Endpoint.READ),
-    ("PATCH", re.compile(r"/subaccount/([^/]+)/edit"), Endpoint.EDIT),
-    ("GET", re.compile(r"/wallet/check-balance"), Endpoint.BALANCE),
+    (re.compile(f"{PREFIX}/subaccount/create"), {"POST": Endpoint.CREATE}),
+    (re.compile(f"{PREFIX}/subaccount/([^/]+)"), {"GET": Endpoint.READ}),
+    (re.compile(f"{PREFIX}/subaccount/([^/]+)/edit"), {"PATCH": Endpoint.EDIT}),
+    (re.compile(f"{PREFIX}/wallet/check-balance"), {"GET": Endpoint.BALANCE}),
+)
+ROUTES_BY_HAND: Final = (
+    (re.compile(f"{BY_HAND}requests"), {"GET": ByHand.REQUESTS}),
+    (re.compile(f"{BY_HAND}accounts"), {"GET": ByHand.ACCOUNTS}),
+    (re.compile(f"{BY_HAND}accounts/([^/]+)"), {"PATCH": ByHand.CHANGE, "DELETE": ByHand.DELETE}),
 )
 REQUIRED: Final = ("first_name", "last_name", "password")
+Call = TypeVar("Call", Endpoint, ByHand)
 
 
-def _routed(request: Request) -> tuple[Endpoint, str]:
-    """Return the endpoint and the login in its path, empty where there is none."""
+def _routed(request: Request, routes: Iterable[tuple[re.Pattern[str], Mapping[str, Call]]]) -> tuple[Call, str]:
+    """Return what is called and the login in its path, empty where there is none."""
     path = request.target.partition("?")[0]
-    for method, pattern, endpoint in ROUTES:
-        if path.startswith(PREFIX) and (found := pattern.fullmatch(path, len(PREFIX))):
-            if method != request.method:
-                allow = (("Allow", method),)
+    for pattern, calls in routes:
+        if found := pattern.fullmatch(path):
+            if request.method not in calls:
+                allow = (("Allow", ", ".join(calls)),)
                 raise RefusalError(
                     refused(HTTPStatus.METHOD_NOT_ALLOWED, 105, "This method is not allowed here.", headers=allow)
                 )
-            return endpoint, unquote("".join(found.groups()))
+            return calls[request.method], unquote("".join(found.groups()))
     return _refuse(HTTPStatus.NOT_FOUND, 104, "There is nothing at this path.")
 
 
 class Api:
-    """One parent's sub-accounts behind the four calls; safe to share between threads."""
+    """One parent's sub-accounts behind the four calls and the dashboard; safe to share between threads."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -180,20 +208,45 @@ class Api:
             if self._ledger:
                 self._ledger.close()
 
-    def answer(self, endpoint: Endpoint, login: str, request: Request) -> Reply:
-        """Return the honest answer; raises RefusalError."""
+    def answer(self, endpoint: Endpoint, login: str, request: Request, ignored: Collection[str] = ()) -> Reply:
+        """Return the honest answer, with some of the request's fields ``ignored``; raises RefusalError."""
         parent = self._authenticated(request)
         if endpoint is Endpoint.BALANCE:
             return self._balance(request, PARENT_EUROS if parent else 0.0)
         if not parent:
             _refuse(HTTPStatus.FORBIDDEN, 103, "Only the parent account may do this.")
         if endpoint is Endpoint.CREATE:
-            return self._create(request.document())
-        if login not in self.accounts:
-            _refuse(HTTPStatus.NOT_FOUND, 106, "This sub-account is not known.")
+            return self._create(request.document(), ignored)
+        account = self._known(login)
         if endpoint is Endpoint.EDIT:
-            return self._edit(login, request.document())
-        return answered(HTTPStatus.OK, self.accounts[login].read())
+            return self._edit(login, request.document(), ignored)
+        return answered(HTTPStatus.OK, account.read())
+
+    def listed(self) -> list[dict[str, object]]:
+        """Return every account as the dashboard lists it, the oldest first."""
+        with self._lock:
+            return [account.listed() for account in self.accounts.values()]
+
+    def change(self, login: str, document: dict[str, object]) -> dict[str, object]:
+        """Set by hand what ``document`` gives, and return the account as it is listed; raises RefusalError."""
+        with self._lock:
+            try:
+                account = self._known(login).set_by_hand(document)
+            except ValueError as error:
+                _refuse(HTTPStatus.BAD_REQUEST, 109, f"Nothing is changed: {error}.")
+            self._store("edited", account)
+        return account.listed()
+
+    def delete(self, login: str) -> None:
+        """Forget an account; raises RefusalError."""
+        with self._lock:
+            self._store("deleted", self._known(login))
+
+    def _known(self, login: str) -> Account:
+        account = self.accounts.get(login)
+        if account is None:
+            _refuse(HTTPStatus.NOT_FOUND, 106, "This sub-account is not known.")
+        return account
 
     def _authenticated(self, request: Request) -> bool:
         """Return whether the parent asks, and not one of its sub-accounts."""
@@ -210,20 +263,20 @@ class Api:
             balance["wallet_packs"] = [{"id": 1, "residual_credit": euros}]
         return answered(HTTPStatus.OK, balance)
 
-    def _create(self, document: dict[str, object]) -> Reply:
+    def _create(self, document: dict[str, object], ignored: Collection[str]) -> Reply:
         if missing := [name for name in REQUIRED if name not in document]:
             _refuse(HTTPStatus.BAD_REQUEST, 121, f"Missing: {', '.join(missing)}.")
         with self._lock:
             if len(self.accounts) >= self._settings.limit:
                 raise RefusalError(LIMIT_REACHED)
             key = secrets.token_hex(16)
-            account = Account(self._unused_login(), Secret(key), Secret("")).corrected(document)
+            account = Account(self._unused_login(), Secret(key), Secret("")).corrected(document, ignored)
             self._store("created", account)
         return answered(HTTPStatus.CREATED, {"api_key": key, "api_login": account.api_login})
 
-    def _edit(self, login: str, document: dict[str, object]) -> Reply:
+    def _edit(self, login: str, document: dict[str, object], ignored: Collection[str]) -> Reply:
         with self._lock:
-            self._store("edited", self.accounts[login].corrected(document))
+            self._store("edited", self._known(login).corrected(document, ignored))
         return answered(HTTPStatus.CREATED, {})
 
     def _store(self, event: str, account: Account) -> None:
@@ -233,7 +286,7 @@ class Api:
         except OSError as error:
             print(f"sandbox: {self._settings.ledger} could not be written: {error}", file=sys.stderr)
             _refuse(HTTPStatus.INTERNAL_SERVER_ERROR, 500, "The sandbox could not write its ledger.")
-        self.accounts[account.api_login] = account
+        follow(self.accounts, event, account)
 
     def _unused_login(self) -> str:
         while True:
@@ -244,7 +297,8 @@ class Api:
 
 
 def _same(given: str, expected: str) -> bool:
-    return hmac.compare_digest(given.encode(), expected.encode())
+    """Compare any texts: a key that was set by hand may not fit into UTF-8."""
+    return hmac.compare_digest(given.encode(errors="surrogatepass"), expected.encode(errors="surrogatepass"))
 
 
 # ── HTTP ─────────────────────────────────────────────────────────────────────
@@ -290,15 +344,29 @@ class _Server(ThreadingTCPServer):
 
     def reply(self, request: Request) -> tuple[Reply, Fault | None]:
         """Return the answer to one request, and the fault that distorted it; raises RefusalError."""
-        endpoint, login = _routed(request)
+        endpoint, login = _routed(request, ROUTES)
         with self._lock:
             self._counts[endpoint] += 1
             number = self._counts[endpoint]
         fault = next((each for each in self.settings.faults if each.strikes(endpoint, number)), None)
         if fault is None:
             return self.api.answer(endpoint, login, request), None
-        honest = self.api.answer(endpoint, login, request) if fault.processed else Reply(None)
+        honest = self.api.answer(endpoint, login, request, fault.ignored) if fault.processed else Reply(None)
         return fault.distorted(honest), fault
+
+    def reply_by_hand(self, request: Request) -> Reply:
+        """Return the dashboard's answer; raises RefusalError."""
+        call, login = _routed(request, ROUTES_BY_HAND)
+        match call:
+            case ByHand.REQUESTS:
+                return answered(HTTPStatus.OK, [asdict(each) for each in tuple(self.seen.values())])
+            case ByHand.ACCOUNTS:
+                return answered(HTTPStatus.OK, self.api.listed())
+            case ByHand.CHANGE:
+                return answered(HTTPStatus.OK, self.api.change(login, request.document()))
+            case ByHand.DELETE:
+                self.api.delete(login)
+                return answered(HTTPStatus.OK, {})
 
     def settle(self, seen: Seen) -> None:
         """Note how a request was answered, unless it is forgotten already."""
@@ -342,14 +410,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer a request of any method."""
-        if self.command == "GET" and self.path == REQUESTS_PATH:
-            self._send(answered(HTTPStatus.OK, [asdict(each) for each in tuple(self.server.seen.values())]))
+        if self.path.startswith(BY_HAND):
+            self._send(self._reply_by_hand())
             return
         seen = self.server.note(self.command, self.path)
         fault = None
         try:
-            login, key = self.headers.get("api-login", ""), self.headers.get("api-key", "")
-            reply, fault = self.server.reply(Request(self.command, self.path, login, key, self._body()))
+            reply, fault = self.server.reply(self._request())
         except RefusalError as refusal:
             reply = refusal.reply
         if self.server.stopping.wait(self.server.settings.latency + reply.wait):
@@ -359,6 +426,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(reply)
 
     do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = do_OPTIONS = do_GET
+
+    def _reply_by_hand(self) -> Reply:
+        try:
+            return self.server.reply_by_hand(self._request())
+        except RefusalError as refusal:
+            return refusal.reply
+
+    def _request(self) -> Request:
+        login, key = self.headers.get("api-login", ""), self.headers.get("api-key", "")
+        return Request(self.command, self.path, login, key, self._body())
 
     def _body(self) -> bytes:
         declared = self.headers.get("Content-Length", "0")

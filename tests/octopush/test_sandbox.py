@@ -24,7 +24,7 @@ import requests
 
 from provisioner.errors import CommandInvalid, SettingInvalid
 from provisioner.model.account import Callbacks
-from provisioner.octopush.faults import FAULT_HELP, PROCESSED, UNPROCESSED, Endpoint, parse_fault
+from provisioner.octopush.faults import FAULT_HELP, FIELDS, KINDS, Endpoint, parse_fault
 from provisioner.octopush.sandbox import Sandbox, Settings
 
 if TYPE_CHECKING:
@@ -37,6 +37,18 @@ URLS = {
     "callback_url_for_blacklisted_numbers": "https://hooks.example.com/stop",
     "callback_url_for_visits": "https://hooks.example.com/visit",
     "callback_url_for_inbounds": "https://hooks.example.com/mo",
+}
+OLD: dict[str, Any] = {
+    **LEONARDO,
+    "company_name": "Italy",
+    "callbacks": {**URLS, "email_for_inbounds": "a@example.com"},
+}
+NEW: dict[str, Any] = {
+    "first_name": "Lisa",
+    "last_name": "Gherardini",
+    "company_name": "France",
+    "password": "Louvre-1797",
+    "callbacks": {name: f"new-{value}" if "@" in value else f"{value}/new" for name, value in OLD["callbacks"].items()},
 }
 TIMEOUT = 5
 
@@ -82,6 +94,12 @@ def balance(sandbox: Addressed, headers: dict[str, str], query: str = "") -> req
     return requests.get(f"{sandbox.url}/wallet/check-balance{query}", headers=headers, timeout=TIMEOUT)
 
 
+def by_hand(sandbox: Addressed, method: str, path: str, document: object = None) -> requests.Response:
+    """Do what the API has no call for, without credentials."""
+    url = sandbox.url.replace("/v1/public", f"/sandbox/{path}")
+    return requests.request(method, url, json=document, timeout=TIMEOUT)
+
+
 def connected(sandbox: Addressed) -> socket.socket:
     parts = urlsplit(sandbox.url)
     return socket.create_connection((parts.hostname, parts.port), timeout=TIMEOUT)
@@ -97,6 +115,26 @@ def raw_create(sandbox: Addressed) -> bytes:
     with connected(sandbox) as connection:
         connection.sendall(create_bytes())
         return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def stored(sandbox: Sandbox) -> dict[str, Any]:
+    """The only account, as it would be asked for."""
+    (account,) = sandbox.accounts
+    return {
+        "first_name": account.first_name,
+        "last_name": account.last_name,
+        "company_name": account.company_name,
+        "password": account.password.reveal(),
+        "callbacks": account.callbacks.given(),
+    }
+
+
+def mixed(field: str, kept: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """What is given, but for one field or callback."""
+    if field in given:
+        return {**given, field: kept[field]}
+    callbacks = {**given["callbacks"], field: kept["callbacks"].get(field)}
+    return {**given, "callbacks": {name: value for name, value in callbacks.items() if value is not None}}
 
 
 def eventually(condition: Callable[[], bool]) -> None:
@@ -139,7 +177,11 @@ def test_what_is_not_set_reads_back_as_null(sandbox: Sandbox) -> None:
 
 def test_a_login_may_be_percent_encoded(sandbox: Sandbox) -> None:
     login = create(sandbox).json()["api_login"]
-    assert read(sandbox, login.replace("@", "%40")).status_code == 200
+    quoted = login.replace("@", "%40")
+    assert quoted != login
+    assert 201 == edit(sandbox, quoted, first_name="Lisa").status_code
+    answer = read(sandbox, quoted)
+    assert (200, "Lisa") == (answer.status_code, answer.json()["first_name"])
 
 
 def test_logins_and_keys_are_unique(sandbox: Sandbox) -> None:
@@ -164,6 +206,21 @@ def test_edit_forgets_a_company_that_is_null_or_empty(sandbox: Sandbox, company:
     login = create(sandbox, company_name="Italy").json()["api_login"]
     edit(sandbox, login, company_name=company)
     assert sandbox.accounts[0].company_name is None
+
+
+@pytest.mark.parametrize("name", OLD["callbacks"])
+def test_edit_clears_a_callback_that_is_null(sandbox: Sandbox, name: str) -> None:
+    login = create(sandbox, **OLD).json()["api_login"]
+    assert 201 == edit(sandbox, login, callbacks={**OLD["callbacks"], name: None}).status_code
+    assert mixed(name, {"callbacks": {}}, OLD) == stored(sandbox)
+    answer = read(sandbox, login).json()["callback"]
+    assert answer["email" if name == "email_for_inbounds" else name] is None
+
+
+def test_edit_clears_every_callback_that_is_null(sandbox: Sandbox) -> None:
+    login = create(sandbox, **OLD).json()["api_login"]
+    edit(sandbox, login, callbacks=dict.fromkeys(OLD["callbacks"]))
+    assert {**OLD, "callbacks": {}} == stored(sandbox)
 
 
 def test_balance_is_for_the_parent_and_for_each_sub_account(sandbox: Sandbox) -> None:
@@ -333,15 +390,14 @@ def test_a_sandbox_that_was_never_entered_can_be_shut_down_twice() -> None:
 
 def test_requests_tells_what_was_received() -> None:
     with running("503@2", "lost@3") as sandbox:
-        url = sandbox.url.replace("/v1/public", "/sandbox/requests")
-        assert requests.get(url, timeout=TIMEOUT).json() == []
+        assert by_hand(sandbox, "GET", "requests").json() == []
         create(sandbox)
         create(sandbox)
         with pytest.raises(requests.ConnectionError):
             create(sandbox)
         balance(sandbox, {}, "?with_details=true")
         path = "/v1/public/subaccount/create"
-        assert requests.get(url, timeout=TIMEOUT).json() == [
+        assert by_hand(sandbox, "GET", "requests").json() == [
             {"n": 1, "method": "POST", "path": path, "status": 201, "fault": None},
             {"n": 2, "method": "POST", "path": path, "status": 503, "fault": "503@2"},
             {"n": 3, "method": "POST", "path": path, "status": None, "fault": "lost@3"},
@@ -354,6 +410,182 @@ def test_requests_tells_what_was_received() -> None:
             },
         ]
         assert [each.status for each in sandbox.requests] == [201, 503, None, 401]
+
+
+# ── By hand ──────────────────────────────────────────────────────────────────
+
+UNKNOWN = "abc_1f2@sub-accounts.com"
+
+
+def test_the_accounts_are_listed_the_oldest_first_without_a_secret(sandbox: Sandbox) -> None:
+    assert [] == by_hand(sandbox, "GET", "accounts").json()
+    first = create(sandbox, **OLD).json()
+    second = create(sandbox).json()
+    edit(sandbox, first["api_login"], first_name="Lisa")
+    answer = by_hand(sandbox, "GET", "accounts")
+    assert 200 == answer.status_code
+    assert [
+        {
+            "api_login": first["api_login"],
+            "first_name": "Lisa",
+            "last_name": "Da Vinci",
+            "company_name": "Italy",
+            "callbacks": OLD["callbacks"],
+        },
+        {
+            "api_login": second["api_login"],
+            "first_name": "Leonardo",
+            "last_name": "Da Vinci",
+            "company_name": None,
+            "callbacks": {},
+        },
+    ] == answer.json()
+
+
+def test_an_account_deleted_by_hand_is_gone() -> None:
+    with running(limit=2) as sandbox:
+        first, second = (create(sandbox).json() for _ in range(2))
+        own = {"api-login": first["api_login"], "api-key": first["api_key"]}
+        assert (200, 400) == (balance(sandbox, own).status_code, create(sandbox).status_code)
+        answer = by_hand(sandbox, "DELETE", f"accounts/{first['api_login']}")
+        assert (200, {}) == (answer.status_code, answer.json())
+        assert [second["api_login"]] == [each["api_login"] for each in by_hand(sandbox, "GET", "accounts").json()]
+        assert 404 == read(sandbox, first["api_login"]).status_code
+        assert 404 == edit(sandbox, first["api_login"], first_name="Lisa").status_code
+        assert 401 == balance(sandbox, own).status_code
+        assert 404 == by_hand(sandbox, "DELETE", f"accounts/{first['api_login']}").status_code
+        assert 404 == by_hand(sandbox, "PATCH", f"accounts/{first['api_login']}", {}).status_code
+        assert [201, 400] == [create(sandbox).status_code for _ in range(2)]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"first_name": "Li<sa>", "last_name": ""},
+        {"company_name": None},
+        {"company_name": "   #1   "},
+        {"company_name": ""},
+        {"callbacks": {}},
+        NEW,
+    ],
+)
+def test_what_is_set_by_hand_is_stored_exactly(sandbox: Sandbox, given: dict[str, Any]) -> None:
+    login = create(sandbox, **OLD).json()["api_login"]
+    given = {name: value for name, value in given.items() if name != "password"}
+    answer = by_hand(sandbox, "PATCH", f"accounts/{login}", given)
+    expected = OLD | {name: value for name, value in given.items() if value != {}}
+    assert expected == stored(sandbox)
+    assert 200 == answer.status_code
+    assert by_hand(sandbox, "GET", "accounts").json() == [answer.json()]
+
+
+def test_callbacks_set_by_hand_are_merged_and_null_clears(sandbox: Sandbox) -> None:
+    login = create(sandbox, **OLD).json()["api_login"]
+    given = {"callback_url_for_visits": None, "callback_url_for_inbounds": "no url", "email_for_inbounds": ""}
+    answer = by_hand(sandbox, "PATCH", f"accounts/{login}", {"callbacks": given})
+    expected = {name: value for name, value in {**OLD["callbacks"], **given}.items() if value is not None}
+    assert expected == answer.json()["callbacks"]
+    assert {**OLD, "callbacks": expected} == stored(sandbox)
+
+
+@pytest.mark.parametrize("key", ["another", "", "clé", "\ud800", "with space\n"])
+def test_a_key_replaced_by_hand_is_told_and_the_old_one_is_worthless(sandbox: Sandbox, key: str) -> None:
+    credentials = create(sandbox).json()
+    login = credentials["api_login"]
+    answer = by_hand(sandbox, "PATCH", f"accounts/{login}", {"api_key": key})
+    assert (200, False) == (answer.status_code, "api_key" in answer.json())
+    assert key == read(sandbox, login).json()["api_key"]
+    assert 401 == balance(sandbox, {"api-login": login, "api-key": credentials["api_key"]}).status_code
+
+
+def test_a_key_replaced_by_hand_is_accepted(sandbox: Sandbox) -> None:
+    login = create(sandbox).json()["api_login"]
+    by_hand(sandbox, "PATCH", f"accounts/{login}", {"api_key": "another"})
+    assert 200 == balance(sandbox, {"api-login": login, "api-key": "another"}).status_code
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [],
+        None,
+        {"unknown": "x"},
+        {"password": "x"},
+        {"api_login": "x"},
+        {"callback": {}},
+        {"first_name": None},
+        {"last_name": 1},
+        {"company_name": False},
+        {"api_key": None},
+        {"callbacks": None},
+        {"callbacks": "x"},
+        {"callbacks": {"email": "a@example.com"}},
+        {"callbacks": {"email_for_inbounds": 1}},
+    ],
+)
+def test_what_cannot_be_set_by_hand_is_refused_and_nothing_is_changed(sandbox: Sandbox, given: object) -> None:
+    login = create(sandbox, **OLD).json()["api_login"]
+    before = sandbox.accounts
+    document = {"first_name": "Lisa", **given} if isinstance(given, dict) else given
+    answer = by_hand(sandbox, "PATCH", f"accounts/{login}", document)
+    assert 400 == answer.status_code
+    assert {"code", "message"} == answer.json().keys()
+    assert before == sandbox.accounts
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allow"),
+    [
+        ("DELETE", f"accounts/{UNKNOWN}", 404, None),
+        ("PATCH", f"accounts/{UNKNOWN}", 404, None),
+        ("GET", f"accounts/{UNKNOWN}", 405, "PATCH, DELETE"),
+        ("POST", "accounts", 405, "GET"),
+        ("DELETE", "requests", 405, "GET"),
+        ("GET", "", 404, None),
+        ("GET", "account", 404, None),
+    ],
+)
+def test_the_dashboard_refuses_like_the_api(
+    sandbox: Sandbox, method: str, path: str, status: int, allow: str | None
+) -> None:
+    answer = by_hand(sandbox, method, path, {})
+    assert (status, allow) == (answer.status_code, answer.headers.get("Allow"))
+    assert {"code", "message"} == answer.json().keys()
+    assert () == sandbox.requests
+
+
+def test_a_login_may_be_percent_encoded_by_hand(sandbox: Sandbox) -> None:
+    quoted = create(sandbox).json()["api_login"].replace("@", "%40")
+    assert "Lisa" == by_hand(sandbox, "PATCH", f"accounts/{quoted}", {"first_name": "Lisa"}).json()["first_name"]
+    assert 200 == by_hand(sandbox, "DELETE", f"accounts/{quoted}").status_code
+    assert () == sandbox.accounts
+
+
+def test_what_is_done_by_hand_is_neither_counted_nor_told_nor_struck() -> None:
+    faults = (f"500@1{end}" for end in ("", ":read", ":edit", ":balance"))
+    with running("ignored@2:edit", *faults) as sandbox:
+        for _ in range(2):
+            create(sandbox)
+        login = sandbox.accounts[0].api_login
+        assert 200 == by_hand(sandbox, "PATCH", f"accounts/{login}", {"first_name": "Lisa"}).status_code
+        assert 200 == by_hand(sandbox, "GET", "accounts").status_code
+        assert ["/v1/public/subaccount/create"] * 2 == [each.path for each in sandbox.requests]
+        assert [500, 201, 201] == [edit(sandbox, login, last_name=name).status_code for name in "abc"]
+        assert ("Lisa", "c") == (sandbox.accounts[0].first_name, sandbox.accounts[0].last_name)
+        assert 200 == by_hand(sandbox, "DELETE", f"accounts/{login}").status_code
+        assert [1, 2, 3, 4, 5] == [each["n"] for each in by_hand(sandbox, "GET", "requests").json()]
+
+
+def test_one_connection_brings_many_calls_by_hand(sandbox: Sandbox) -> None:
+    accounts = sandbox.url.replace("/v1/public", "/sandbox/accounts")
+    with requests.Session() as session:
+        for _ in range(3):
+            login = create(sandbox).json()["api_login"]
+            session.patch(f"{accounts}/{login}", json={"first_name": 1}, timeout=TIMEOUT)
+            session.patch(f"{accounts}/{login}", json={"first_name": "Lisa"}, timeout=TIMEOUT)
+            assert ["Lisa"] == [each["first_name"] for each in session.get(accounts, json={}, timeout=TIMEOUT).json()]
+            assert 200 == session.delete(f"{accounts}/{login}", json={}, timeout=TIMEOUT).status_code
 
 
 # ── The ledger ───────────────────────────────────────────────────────────────
@@ -375,6 +607,56 @@ def test_a_sandbox_started_again_knows_its_accounts(ledger: Path) -> None:
         assert sandbox.accounts == before
         assert read(sandbox, first).json()["last_name"] == "Fibonacci"
         assert create(sandbox).status_code == 400
+
+
+def test_a_sandbox_started_again_knows_what_was_done_by_hand(ledger: Path) -> None:
+    with running(ledger=ledger) as sandbox:
+        gone, kept = (create(sandbox, **OLD).json()["api_login"] for _ in range(2))
+        given = {"last_name": "<b>", "company_name": "", "api_key": "\ud800", "callbacks": {"email_for_inbounds": "?"}}
+        by_hand(sandbox, "PATCH", f"accounts/{kept}", given)
+        by_hand(sandbox, "PATCH", f"accounts/{kept}", {"last_name": None})
+        by_hand(sandbox, "DELETE", f"accounts/{gone}")
+        by_hand(sandbox, "DELETE", f"accounts/{gone}")
+        before = sandbox.accounts
+    events = [json.loads(line) for line in ledger.read_text().splitlines()]
+    assert [("created", gone), ("created", kept), ("edited", kept), ("deleted", gone)] == [
+        (each["event"], each["api_login"]) for each in events
+    ]
+    with running(ledger=ledger, limit=2) as sandbox:
+        assert before == sandbox.accounts
+        assert "\ud800" == read(sandbox, kept).json()["api_key"]
+        assert 404 == read(sandbox, gone).status_code
+        assert [201, 400] == [create(sandbox).status_code for _ in range(2)]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_nothing_follows_a_deletion(ledger: Path, number: int) -> None:
+    with running(ledger=ledger) as sandbox:
+        login = create(sandbox).json()["api_login"]
+        edit(sandbox, login, first_name="Lisa")
+        by_hand(sandbox, "DELETE", f"accounts/{login}")
+    lines = ledger.read_bytes().splitlines(keepends=True)
+    ledger.write_bytes(b"".join((*lines, lines[number])))
+    with pytest.raises(SettingInvalid, match="damaged at line 4: it does not follow"):
+        Sandbox(Settings(ledger=ledger))
+
+
+def test_a_deletion_follows_a_creation(ledger: Path) -> None:
+    with running(ledger=ledger) as sandbox:
+        by_hand(sandbox, "DELETE", f"accounts/{create(sandbox).json()['api_login']}")
+    created, deleted = ledger.read_bytes().splitlines(keepends=True)
+    ledger.write_bytes(deleted + created)
+    with pytest.raises(SettingInvalid, match="damaged at line 1: it does not follow"):
+        Sandbox(Settings(ledger=ledger))
+
+
+def test_a_ledger_with_callbacks_that_no_account_has_is_damaged(ledger: Path) -> None:
+    with running(ledger=ledger) as sandbox:
+        create(sandbox, **OLD)
+        create(sandbox)
+    ledger.write_text(ledger.read_text().replace('"email_for_inbounds"', '"email"'))
+    with pytest.raises(SettingInvalid, match="damaged at line 1: in callbacks, email"):
+        Sandbox(Settings(ledger=ledger))
 
 
 def test_the_ledger_is_for_its_owner_alone(ledger: Path) -> None:
@@ -502,6 +784,10 @@ def test_a_killed_sandbox_started_again_knows_its_accounts(ledger: Path) -> None
 def test_a_ledger_that_cannot_be_written_makes_no_account(ledger: Path) -> None:
     with spawned(ledger, 300) as (process, sandbox):
         assert [create(sandbox).status_code for _ in range(2)] == [201, 500]
+        (account,) = by_hand(sandbox, "GET", "accounts").json()
+        path = f"accounts/{account['api_login']}"
+        assert [500, 500] == [by_hand(sandbox, method, path, {}).status_code for method in ("PATCH", "DELETE")]
+        assert [account] == by_hand(sandbox, "GET", "accounts").json()
         process.terminate()
         assert process.stderr is not None
         assert "could not be written" in process.stderr.read()
@@ -614,6 +900,58 @@ def test_a_fault_after_processing_leaves_a_refusal_as_it_is() -> None:
         assert sandbox.requests[0].fault is None
 
 
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_dropped_field_is_not_created_and_the_answer_is_as_always(field: str) -> None:
+    blank: dict[str, Any] = {"first_name": "", "last_name": "", "company_name": None, "password": "", "callbacks": {}}
+    with running(f"drop={field}@1") as sandbox:
+        answer = create(sandbox, **NEW)
+        assert 201 == answer.status_code
+        assert {"api_key", "api_login"} == answer.json().keys()
+        assert mixed(field, blank, NEW) == stored(sandbox)
+        assert f"drop={field}@1" == sandbox.requests[0].fault
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_dropped_field_keeps_its_value_in_an_edit(field: str) -> None:
+    with running(f"drop={field}@1:edit") as sandbox:
+        login = create(sandbox, **OLD).json()["api_login"]
+        answer = edit(sandbox, login, **NEW)
+        assert (201, {}) == (answer.status_code, answer.json())
+        assert mixed(field, OLD, NEW) == stored(sandbox)
+        edit(sandbox, login, **NEW)
+        assert NEW == stored(sandbox)
+
+
+def test_a_dropped_null_forgets_nothing() -> None:
+    with running("drop=company_name@1:edit", "drop=callback_url_for_visits@2:edit") as sandbox:
+        login = create(sandbox, **OLD).json()["api_login"]
+        edit(sandbox, login, company_name=None)
+        edit(sandbox, login, callbacks={"callback_url_for_visits": None})
+        visits = {"callback_url_for_visits": URLS["callback_url_for_visits"]}
+        assert {**OLD, "callbacks": visits} == stored(sandbox)
+
+
+def test_a_request_that_lacks_a_field_is_refused_though_the_field_would_be_dropped() -> None:
+    with running("drop=password@1") as sandbox:
+        answer = requests.post(f"{sandbox.url}/subaccount/create", json={}, headers=PARENT, timeout=TIMEOUT)
+        assert (400, None) == (answer.status_code, sandbox.requests[0].fault)
+
+
+def test_an_ignored_edit_succeeds_and_changes_nothing(ledger: Path) -> None:
+    with running("ignored@1:edit", ledger=ledger) as sandbox:
+        login = create(sandbox, **OLD).json()["api_login"]
+        answer = edit(sandbox, login, **NEW)
+        assert (201, {}) == (answer.status_code, answer.json())
+        assert OLD == stored(sandbox)
+    with running(ledger=ledger) as again:
+        assert OLD == stored(again)
+
+
+def test_an_ignored_edit_is_refused_like_any_other() -> None:
+    with running("ignored@*:edit") as sandbox:
+        assert 404 == edit(sandbox, "abc_1f2@sub-accounts.com", **NEW).status_code
+
+
 def test_each_endpoint_has_its_faults() -> None:
     with running("500@1:read", "502@2:edit", "503@1:balance") as sandbox:
         login = create(sandbox).json()["api_login"]
@@ -682,6 +1020,16 @@ def test_a_share_with_a_seed_strikes_the_same_requests_every_time() -> None:
         "399@1",
         "204@1",
         "٤٠٠@1",
+        "drop@1",
+        "drop=@1",
+        "drop=api_key@1",
+        "drop=callback@1",
+        "drop=first_name@1:read",
+        "drop=first_name@1:balance",
+        "ignored@1",
+        "ignored@1:create",
+        "ignored@1:read",
+        "ignored=first_name@1:edit",
     ],
 )
 def test_a_fault_that_cannot_be_understood_is_explained(spec: str) -> None:
@@ -692,4 +1040,5 @@ def test_a_fault_that_cannot_be_understood_is_explained(spec: str) -> None:
 
 
 def test_the_help_names_every_kind() -> None:
-    assert all(kind.shown in FAULT_HELP and kind.text in FAULT_HELP for kind in (*PROCESSED, *UNPROCESSED))
+    assert all(kind.shown in FAULT_HELP and kind.text in FAULT_HELP for kind in KINDS)
+    assert all(name in FAULT_HELP for name in FIELDS)

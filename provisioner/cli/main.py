@@ -200,9 +200,9 @@ def credentials() -> None:
 @_format_option("text", "json")
 def credentials_show(**options: Any) -> int:
     """Show the login, key and password of one account, in clear."""
-    from provisioner.cli import accounts
+    from provisioner.cli import delivery
 
-    return accounts.show(options)
+    return delivery.show(options)
 
 
 @credentials.command("list")
@@ -210,22 +210,41 @@ def credentials_show(**options: Any) -> int:
 @_settings_options()
 def credentials_list(**options: Any) -> int:
     """List the logins of all accounts, with keys and passwords masked."""
-    from provisioner.cli import accounts
+    from provisioner.cli import delivery
 
-    return accounts.list_masked(options)
+    return delivery.list_masked(options)
 
 
 @credentials.command("export")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @_parent_of_account
 @_settings_options()
-@_format_option("env", "json", "csv")
+@_format_option("env", "json", "csv", "kubernetes")
+@click.option(
+    "--since", metavar="WHEN", help="Only those created since a date or time (UTC), or since 30m, 12h, 7d ago."
+)
 @click.option("--out", type=_FILE, metavar="FILE", help="Write to FILE (0600) instead of standard output.")
 def credentials_export(**options: Any) -> int:
     """Write the credentials of all active accounts, or of those named, in clear."""
-    from provisioner.cli import accounts
+    from provisioner.cli import delivery
 
-    return accounts.export(options)
+    return delivery.export(options)
+
+
+@cli.command("exec", short_help="Run a command as one account.", context_settings={"allow_interspersed_args": False})
+@_parent_of_account
+@_settings_options()
+@click.argument("name")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND [ARG]...")
+def execute(**options: Any) -> int:
+    """Run a command with the credentials of one account in its environment, and nowhere else.
+
+    It finds OCTOPUSH_API_LOGIN, OCTOPUSH_API_KEY and, where one is kept, OCTOPUSH_PASSWORD,
+    and neither the identity nor the parent's key. The exit code is the command's own.
+    """
+    from provisioner.cli import delivery
+
+    delivery.execute(options)
 
 
 @cli.command(short_help="End an unknown outcome.")
@@ -334,6 +353,9 @@ def _failed(error: ProvisionerError, arguments: list[str]) -> int:
 
 def _wants_json(arguments: list[str]) -> bool:
     """Tell whether JSON was asked for; the command line itself may be what is wrong."""
+    if arguments[:1] == ["exec"]:
+        # What stands there is for another command.
+        return False
     return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from provisioner import config
 from provisioner.cli import terminal
 from provisioner.config import Settings
-from provisioner.errors import CommandInvalid, SettingInvalid
+from provisioner.errors import CommandInvalid, SettingInvalid, StateConflict
 from provisioner.model.state import Pending, State
 from provisioner.state.reading import read
 from provisioner.state.seen import Seen
@@ -47,6 +47,15 @@ def stored(from_settings: Settings, parent: str) -> State | None:
     state = read(store, parent=parent, seen=seen())
     if state is not None and any(isinstance(record, Pending) for record in state.accounts.values()):
         _warn_of_pending(store)
+    return state
+
+
+def existing(state: State | None, parent: str) -> State:
+    """Return the state of ``parent``, for a command that is about accounts which exist."""
+    if state is None:
+        raise StateConflict(
+            f"There is no state of the parent {parent} yet.", hint="Check --state, or run `provisioner apply` first."
+        )
     return state
 
 

@@ -1,7 +1,8 @@
 """The faces of opened credentials. Every function here returns secrets in clear, or masked where it says so.
 
-Owns the quoting, so that no value can be taken for something else: by a shell,
-or by a spreadsheet that sees a formula in it.
+Owns the quoting, so that no value can be taken for something else: by a shell, by a
+spreadsheet that sees a formula in it, or by a reader of YAML that sees a number.
+Refuses a name that its receiver would not take.
 """
 
 from __future__ import annotations
@@ -9,18 +10,26 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from provisioner.errors import StateConflict
 from provisioner.model.account import MASK
 from provisioner.model.verdict import SealedContent
 from provisioner.render.lines import Line, printable, table
 
 FIELDS: Final = ("api_login", "api_key", "password")
+VARIABLES: Final = frozenset(f"OCTOPUSH_{field.upper()}" for field in FIELDS)
+"""Those that :func:`as_environment` may set."""
 
 # What makes a spreadsheet read a cell as a formula; the apostrophe before it makes the cell a text.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+# What Kubernetes takes for a Secret's name: a subdomain as of RFC 1123.
+_SUBDOMAIN: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
+_SUBDOMAIN_LENGTH: Final = 253
 
 
 def as_json(contents: Iterable[SealedContent]) -> str:
@@ -45,6 +54,11 @@ def _variable(name: str) -> str:
     return f"_{upper}" if upper[0].isdigit() else upper
 
 
+def as_environment(content: SealedContent) -> dict[str, str]:
+    """Return the variables of a command that works as one account, with the names that a parent's have."""
+    return {f"OCTOPUSH_{field.upper()}": value for field, value in _values(content).items() if value is not None}
+
+
 def as_csv(contents: Iterable[SealedContent]) -> str:
     """Return a table that is safe to open in a spreadsheet: a cell that would be a formula gets an apostrophe."""
     output = io.StringIO()
@@ -53,6 +67,38 @@ def as_csv(contents: Iterable[SealedContent]) -> str:
     for each in contents:
         writer.writerow([cell(value or "") for value in (each.name, *_values(each).values())])
     return output.getvalue()
+
+
+def as_kubernetes(contents: Iterable[SealedContent]) -> str:
+    """Return a YAML document for each account: a Secret, fit for ``kubectl apply``; nothing where there is none.
+
+    Every text is quoted and in ASCII, so that a reader of YAML 1.1 and one of 1.2 see the same.
+    """
+    import yaml  # noqa: PLC0415  # no other face needs it
+
+    return yaml.safe_dump_all(
+        [_secret(each) for each in contents],
+        default_style='"',
+        explicit_start=True,
+        sort_keys=False,
+        width=float("inf"),
+    )
+
+
+def _secret(content: SealedContent) -> dict[str, object]:
+    name = f"octopush-{content.name}"
+    if len(name) > _SUBDOMAIN_LENGTH or not _SUBDOMAIN.fullmatch(name):
+        raise StateConflict(
+            f"A Secret of Kubernetes cannot be named {name}.",
+            hint="Lower-case letters, digits and hyphens inside, 253 at most. Use another format for this account.",
+        )
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "octopush-provisioner"}},
+        "type": "Opaque",
+        "stringData": {field: value for field, value in _values(content).items() if value is not None},
+    }
 
 
 def cell(value: str) -> str:

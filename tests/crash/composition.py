@@ -15,12 +15,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from provisioner import executor, manifest
 from provisioner.executor import Work
 from provisioner.cli.applying import new_password
 from provisioner.manifest.expansion import requests
+from provisioner.model.account import Secret
 from provisioner.model.plan import raise_if_over
 from provisioner.model.report import Outcome, exit_code
 from provisioner.model.state import State
@@ -36,6 +37,9 @@ from provisioner.state.seen import Seen
 from provisioner.state.session import Session, check_parent, opened
 from provisioner.state.store import LocalStore
 from tests.conftest import PARENT, PATIENCE, Project
+
+PASSWORD_MARK: Final = "Known-to-the-test-1"
+"""What every password begins with, so that a test also finds one that was never sent, of which no ledger tells."""
 
 
 class Exchange(Protocol):
@@ -120,7 +124,7 @@ def _apply(project: Project, disk: Disk, transport: Exchange) -> int:
         state = executor.settle(state, session)
         todo = plan(wanted, state, limit=20, reserved=0)
         raise_if_over(todo)
-        to_send = requests(todo.creates, os.environ, new_password)
+        to_send = requests(todo.creates, os.environ, _new_password)
         if todo.creates:
             session.reserve()
         ports = executor.Ports(
@@ -154,6 +158,10 @@ def _warn(message: str) -> None:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _new_password() -> Secret:
+    return Secret(PASSWORD_MARK + new_password().reveal())
 
 
 def _new_id() -> str:

@@ -1,102 +1,166 @@
-"""SIGKILL at every save and every request: nothing that exists is lost, and nothing is created twice."""
+"""SIGKILL at every save and every request: nothing that exists is lost, and nothing is created twice.
+
+An apply of twenty accounts makes 204 steps on the disk and sends 20 requests. Each
+kill below has a project of its own, in which the run begins anew and is killed at
+that one step, or at that moment of that request. One more run must then settle it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
-from itertools import count
+from collections.abc import Mapping
 
 import pytest
 
+from provisioner.model.account import Secret
+from provisioner.model.state import State
+from provisioner.model.verdict import SealedContent
+from provisioner.state.sealing import AgeOpener, parse_identities
 from tests.conftest import (
     NewProject,
     Project,
     SandboxProcess,
-    assert_kept,
+    StartSandbox,
     assert_no_secret,
-    running_sandboxes,
     server_accounts,
 )
 from tests.crash import composition
-from tests.crash.deaths import Moment, MortalDisk, MortalTransport, drawing
+from tests.crash.deaths import Moment, MortalDisk, MortalTransport
 
 KILLED = -9
-RESERVE_STEPS = 4
-"""A write begins, is half done, a sync of the file, a sync of the folder."""
-SAVE_STEPS = 5
-"""The same, and a replace."""
+UNKNOWN = 8
 FOUR = ("athens", "berlin", "madrid", "paris")
 TWENTY = tuple(f"account-{number:02}" for number in range(20))
 
+RESERVE_STEPS = 4
+"""A write begins, is half done, a sync of the file, a sync of the folder."""
+SAVE_STEPS = 5
+"""The same, and a replace before the sync of the folder."""
+DOUBT_AT_STEP = [*[None] * (SAVE_STEPS - 1), 0, *[1] * (SAVE_STEPS - 1), None]
+"""What a kill at each step of an account's two saves leaves: an unknown, and how many accounts it has on the server.
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
-    """One sandbox with room for the accounts of all projects."""
-    with running_sandboxes(tmp_path_factory.mktemp("sandbox")) as start:
-        yield start("--limit", "100000")
+None: no doubt. Until the replace the intent is not there, and the next run creates the
+account; once the second save is replaced too, the credentials are there.
+"""
+DOUBT_AT_MOMENT = {Moment.BEFORE: 0, Moment.ANSWERED: 1, Moment.AFTER: 1}
+"""The same for a kill at each moment of an account's request."""
 
-
-def assert_settles(server: SandboxProcess, mine: Project, *, deaths: int = 1) -> None:
-    """Check what the death left, run again until nothing is left to do, and check all that must then hold."""
-    mine.state()
-    assert_no_secret(server, mine)
-    code = composition.run(mine)
-    settled, created = mine.statuses(), server_accounts(server, mine)
-
-    assert code == composition.run(mine)
-    assert (settled, created) == (mine.statuses(), server_accounts(server, mine))
-    assert_no_secret(server, mine)
-    assert set(mine.names) == settled.keys()
-    unknown = {name for name, status in settled.items() if status == "unknown"}
-    assert code == (8 if unknown else 0)
-    assert len(unknown) <= deaths
-    for name in mine.names:
-        if name in unknown:
-            assert len(created[name]) <= 1
-        else:
-            assert "active" == settled[name]
-            assert_kept(server, mine, name)
+every_account = pytest.mark.parametrize("number", range(len(TWENTY)))
 
 
-def test_killed_at_every_step_of_every_save(server: SandboxProcess, project: NewProject) -> None:
-    for step in count(1):
-        mine = project(server, FOUR)
-        if composition.run(mine, disk=MortalDisk(step)) != KILLED:
-            break
-        assert_settles(server, mine)
-    assert step == 1 + RESERVE_STEPS + 2 * SAVE_STEPS * len(FOUR)
+@pytest.fixture
+def server(sandbox: StartSandbox) -> SandboxProcess:
+    """A sandbox with room for the accounts of all projects of a test."""
+    return sandbox("--limit", "1000")
+
+
+# ── Twenty accounts ──────────────────────────────────────────────────────────
+
+
+def test_killed_at_every_step_of_the_reservation(server: SandboxProcess, project: NewProject) -> None:
+    for step in range(1, RESERVE_STEPS + 1):
+        mine = project(server, TWENTY)
+        assert KILLED == composition.run(mine, disk=MortalDisk(step))
+        assert_settles(server, mine, {}, tried=TWENTY)
+
+
+@every_account
+def test_killed_at_every_step_of_the_saves_of_an_account(
+    server: SandboxProcess, project: NewProject, number: int
+) -> None:
+    first = RESERVE_STEPS + 2 * SAVE_STEPS * number + 1
+    for step, doubt in enumerate(DOUBT_AT_STEP, start=first):
+        mine = project(server, TWENTY)
+        assert KILLED == composition.run(mine, disk=MortalDisk(step))
+        assert_settles(server, mine, {TWENTY[number]: doubt}, tried=around(number))
+
+
+@every_account
+def test_killed_at_every_moment_of_the_request_of_an_account(
+    server: SandboxProcess, project: NewProject, number: int
+) -> None:
+    for moment, doubt in DOUBT_AT_MOMENT.items():
+        mine = project(server, TWENTY)
+        assert KILLED == composition.run(mine, transport=MortalTransport(number + 1, moment))
+        assert_settles(server, mine, {TWENTY[number]: doubt}, tried=around(number))
+
+
+def test_there_is_no_other_step_or_request(server: SandboxProcess, project: NewProject) -> None:
+    steps, requests = RESERVE_STEPS + 2 * SAVE_STEPS * len(TWENTY), len(TWENTY)
+    mine = project(server, TWENTY)
+    spared = composition.run(mine, MortalDisk(steps + 1), MortalTransport(requests + 1, Moment.BEFORE))
+    assert 0 == spared
+    assert_settles(server, mine, {}, tried=TWENTY)
+
+
+# ── Killed, and killed again ─────────────────────────────────────────────────
 
 
 def test_killed_again_at_every_step_of_the_run_after(server: SandboxProcess, project: NewProject) -> None:
-    for step in count(1):
+    backup_settle_and_reserve = 2 * SAVE_STEPS + RESERVE_STEPS
+    killed = [(KILLED, doubt) for doubt in [*[None] * backup_settle_and_reserve, *DOUBT_AT_STEP]]
+    spared = (UNKNOWN, None)
+    for step, (code, doubt) in enumerate([*killed, spared], start=1):
         mine = project(server, FOUR)
         assert KILLED == composition.run(mine, transport=MortalTransport(3, Moment.ANSWERED))
-        if composition.run(mine, disk=MortalDisk(step)) != KILLED:
-            break
-        assert_settles(server, mine, deaths=2)
-    backup_settle_and_one_create = 4 * SAVE_STEPS
-    assert step == 1 + RESERVE_STEPS + backup_settle_and_one_create
+        assert code == composition.run(mine, disk=MortalDisk(step))
+        for _twice_is_once in range(2):
+            assert_settles(server, mine, {"madrid": 1, "paris": doubt}, tried=FOUR)
 
 
-@pytest.mark.parametrize("moment", Moment)
-def test_killed_at_every_request(server: SandboxProcess, project: NewProject, moment: Moment) -> None:
-    for request, name in enumerate(FOUR, start=1):
-        mine = project(server, FOUR)
-        assert KILLED == composition.run(mine, transport=MortalTransport(request, moment))
-        assert_settles(server, mine)
-        assert "unknown" == mine.statuses()[name]
-        assert len(server_accounts(server, mine)[name]) == (0 if moment is Moment.BEFORE else 1)
+# ── What must hold ───────────────────────────────────────────────────────────
 
 
-def test_killed_at_a_sample_of_the_steps_of_twenty_accounts(server: SandboxProcess, project: NewProject) -> None:
-    drawn = drawing()
-    last = RESERVE_STEPS + 2 * SAVE_STEPS * len(TWENTY)
-    disks = [partial(composition.run, disk=MortalDisk(step)) for step in drawn.sample(range(1, last + 1), 8)]
-    requests = [
-        partial(composition.run, transport=MortalTransport(request, drawn.choice(list(Moment))))
-        for request in drawn.sample(range(1, len(TWENTY) + 1), 4)
-    ]
-    for run in (*disks, *requests):
-        mine = project(server, TWENTY)
-        assert KILLED == run(mine)
-        assert_settles(server, mine)
+def around(number: int) -> tuple[str, ...]:
+    """Return the name of an account and those of its neighbours."""
+    return TWENTY[max(number - 1, 0) : number + 2]
+
+
+def assert_settles(
+    server: SandboxProcess, mine: Project, doubts: Mapping[str, int | None], *, tried: tuple[str, ...]
+) -> None:
+    """Run again and check that the state holds the one account of every name, or an unknown for each of ``doubts``.
+
+    Every account is compared with the server's ledger; the credentials of those that
+    are ``tried`` are shown to the server too. Before and after, no secret is in clear.
+    """
+    assert_no_secret_at_all(server, mine)
+    code = composition.run(mine)
+    assert_no_secret_at_all(server, mine)
+
+    doubtful = {name: accounts for name, accounts in doubts.items() if accounts is not None}
+    state = mine.state()
+    assert state is not None
+    assert code == (UNKNOWN if doubtful else 0)
+    assert {name: "Unknown" if name in doubtful else "Active" for name in mine.names} == {
+        name: type(record).__name__ for name, record in state.accounts.items()
+    }
+    created, contents = server_accounts(server, mine), opened(mine, state)
+    assert {name: doubtful.get(name, 1) for name in mine.names} == {name: len(made) for name, made in created.items()}
+    for name, content in contents.items():
+        assert content.password is not None
+        assert [content.password.reveal()] * len(created[name]) == [made["password"] for made in created[name]]
+        if name in doubtful:
+            assert content.credentials is None
+            continue
+        assert content.credentials is not None
+        (made,) = created[name]
+        assert made["api_login"] == content.credentials.api_login
+        assert made["api_key"] == content.credentials.api_key.reveal()
+        assert name not in tried or server.accepts(content.credentials)
+
+
+def assert_no_secret_at_all(server: SandboxProcess, mine: Project) -> None:
+    """Check that no file holds a secret in clear, nor a password that was never sent."""
+    assert_no_secret(server, mine)
+    mark = composition.PASSWORD_MARK.encode()
+    assert [] == [each for each in mine.files() if mark in each.read_bytes()]
+
+
+def opened(mine: Project, state: State) -> dict[str, SealedContent]:
+    """Return what is sealed in every record."""
+    opener = AgeOpener(parse_identities(Secret(mine.identity_path.read_text()), "the test"))
+    contents = {}
+    for name, record in state.accounts.items():
+        assert record.sealed is not None
+        contents[name] = opener.open(record.sealed, lineage=state.lineage, parent=state.parent, name=name)
+    return contents

@@ -3,12 +3,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
+from typing import ClassVar
 
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from provisioner.errors import StateConflict
 from provisioner.model.account import Credentials, Secret
 from provisioner.model.verdict import Answer, SealedContent
 from provisioner.render import credentials as faces
@@ -21,6 +25,28 @@ def content(name: str = "paris", key: str = "k1") -> SealedContent:
 UNKNOWN = SealedContent(
     "lineage", "default", "oslo", "op", Secret("p1"), None, Answer(201, b"caf\xc3\xa9 \x1b[0m \xff")
 )
+
+
+# The core schema of YAML 1.2: what of a plain text is no text.
+CORE = {
+    "null": (r"~|null|Null|NULL|", "~nN"),
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    "float": (
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+}
+
+
+class Yaml12(yaml.SafeLoader):
+    """Reads YAML as version 1.2 has it; PyYAML's own loader reads 1.1."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+
+
+for kind, (pattern, starts) in CORE.items():
+    Yaml12.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(rf"(?:{pattern})\Z"), [*starts])
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
@@ -50,6 +76,81 @@ def test_a_name_that_begins_with_a_digit_is_still_a_variable() -> None:
         check=True,
     )
     assert b"k1" == done.stdout
+
+
+@given(
+    st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1), st.sampled_from([yaml.SafeLoader, Yaml12])
+)
+@example("no", yaml.SafeLoader)
+@example("0123", yaml.SafeLoader)
+@example("0o17", Yaml12)
+@example("1e5", Yaml12)
+@example("1_000", yaml.SafeLoader)
+@example("12:30:45", yaml.SafeLoader)
+@example("2026-01-01", yaml.SafeLoader)
+@example("~", Yaml12)
+@example("<<", yaml.SafeLoader)
+@example("=", yaml.SafeLoader)
+@example("---\nkind: Role\n...\n", Yaml12)
+@example(" käthe \U0001f511\x85\u2028\ufeff'\"\\ {{x}} #\t\r\n\n", Yaml12)
+@example("wide " * 100, Yaml12)
+def test_any_value_survives_a_reader_of_yaml(value: str, loader: type[yaml.SafeLoader]) -> None:
+    text = faces.as_kubernetes([content(key=value), content("rome")])
+    first, second = yaml.load_all(text, loader)
+    assert {"api_login": "l@x", "api_key": value, "password": "p1"} == first["stringData"]
+    assert "octopush-rome" == second["metadata"]["name"]
+    assert text.isascii()
+
+
+@pytest.mark.parametrize("plain", ["no", "0123", "1e5", "~", "true", "12"])
+def test_the_readers_of_yaml_are_strict(plain: str) -> None:
+    # Or else the test above would show nothing: unquoted, one of them sees no text.
+    assert [str, str] != [type(yaml.load(plain, loader)) for loader in (yaml.SafeLoader, Yaml12)]  # noqa: S506
+
+
+def test_every_scalar_of_a_secret_is_quoted() -> None:
+    events = [*yaml.parse(faces.as_kubernetes([content("1"), content("0x1")]))]
+    assert {'"'} == {each.style for each in events if isinstance(each, yaml.ScalarEvent)}
+    assert 2 == sum(isinstance(each, yaml.DocumentStartEvent) for each in events)
+
+
+def test_a_secret_of_kubernetes() -> None:
+    without = SealedContent("lineage", "default", "oslo", "op", None, Credentials("l@x", Secret("k1")))
+    assert {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "octopush-oslo", "labels": {"app.kubernetes.io/managed-by": "octopush-provisioner"}},
+        "type": "Opaque",
+        "stringData": {"api_login": "l@x", "api_key": "k1"},
+    } == yaml.safe_load(faces.as_kubernetes([without]))
+
+
+@pytest.mark.parametrize("name", ["a" * 63, "a" * 244, "1and1", "0"])
+def test_names_that_a_secret_can_have(name: str) -> None:
+    assert f"octopush-{name}" == yaml.safe_load(faces.as_kubernetes([content(name)]))["metadata"]["name"]
+
+
+@pytest.mark.parametrize("name", ["", "a-", "A", "a_b", "a\n", "é", "a..b", "a.-b", "a" * 245])
+def test_names_that_no_secret_can_have(name: str) -> None:
+    with pytest.raises(StateConflict, match="cannot be named octopush-") as caught:
+        faces.as_kubernetes([content(), content(name)])
+    assert "k1" not in str(caught.value) + caught.value.hint
+
+
+def test_of_no_account_every_face_is_empty_and_valid() -> None:
+    assert ("", "{}\n", "name,api_login,api_key,password\r\n", "") == (
+        faces.as_env([]),
+        faces.as_json([]),
+        faces.as_csv([]),
+        faces.as_kubernetes([]),
+    )
+
+
+def test_an_environment_has_no_variable_for_what_is_absent() -> None:
+    whole = {"OCTOPUSH_API_LOGIN": "l@x", "OCTOPUSH_API_KEY": "k1", "OCTOPUSH_PASSWORD": "p1"}
+    assert whole == faces.as_environment(content())
+    assert whole.keys() == faces.VARIABLES
+    assert {"OCTOPUSH_PASSWORD": "p1"} == faces.as_environment(UNKNOWN)
 
 
 def test_json_has_null_for_what_is_absent() -> None:

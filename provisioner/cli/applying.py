@@ -116,6 +116,7 @@ def work(plan: Plan, state: State, opener: AgeOpener | None) -> Work:
         record = state.accounts[each.record_name]
         assert isinstance(record, Active)  # noqa: S101  # what the plan updates exists
         opened[each.record_name] = opening.content(opener, state, each.record_name, record.sealed)
+        opening.credentials(opened[each.record_name])
         if record.edit is not None and record.edit.sealed is not None:
             begun[each.record_name] = opening.content(opener, state, each.record_name, record.edit.sealed)
     passwords = {name: content.password for name, content in begun.items() if content.password is not None}
@@ -146,17 +147,25 @@ def carried_out(jobs: list[Job], settings: Settings, sealer: AgeSealer) -> list[
     stop: Stop | None = None
     with Interrupt() as interrupt, progressing(total) as progress:
         for job in jobs:
-            ports = executor.Ports(
-                api=connection.client(job.credentials, settings, progress.waiting, interrupt),
-                journal=job.session,
-                sealer=sealer,
-                progress=progress,
-                now=holding.now,
-                new_id=connection.new_id,
-                by=holding.by(),
-                interrupted=interrupt.code,
-            )
+            api = connection.client(job.credentials, settings, progress.waiting, interrupt)
+            ports = ports_of(job.session, api, sealer, progress, interrupt)
             report = executor.apply(job.plan, job.state, job.work, ports, keep_going=settings.keep_going, stop=stop)
             stop = report.stop
             reports.append(report)
     return reports
+
+
+def ports_of(
+    session: Session, api: executor.Api, sealer: AgeSealer, progress: executor.Progress, interrupt: Interrupt
+) -> executor.Ports:
+    """Return all that a run touches."""
+    return executor.Ports(
+        api=api,
+        journal=session,
+        sealer=sealer,
+        progress=progress,
+        now=holding.now,
+        new_id=connection.new_id,
+        by=holding.by(),
+        interrupted=interrupt.code,
+    )

@@ -9,7 +9,7 @@ from provisioner.config import Settings
 from provisioner.errors import ExitCode, OverLimit
 from provisioner.model.account import Manifest
 from provisioner.model.plan import Plan, raise_if_over
-from provisioner.model.state import State
+from provisioner.model.state import State, without_comment
 from provisioner.planner import plan as planned
 from provisioner.render import documents, text
 
@@ -57,9 +57,17 @@ def load(options: Options) -> tuple[Manifest, ...]:
 def plan_for(this: Manifest, state: State | None, settings: Settings) -> Plan:
     """Return the plan of one parent, having said where the state is sealed to others than the settings say."""
     parent = settings.parent(this.parent)
-    if state and settings.recipients and set(settings.recipients) != set(state.recipients):
-        terminal.warn(
-            f"the settings seal to other recipients than the state of {this.parent} is sealed to;"
-            " who can open what exists and who can open what is new will differ."
-        )
+    warn_of_recipients(state, settings)
     return planned(this, state, limit=parent.limit, reserved=parent.reserved)
+
+
+def warn_of_recipients(state: State | None, settings: Settings) -> None:
+    """Say where the state is sealed to others than the settings say."""
+    if state is None or not settings.recipients:
+        return
+    if set(map(without_comment, settings.recipients)) != set(map(without_comment, state.recipients)):
+        terminal.warn(
+            f"the settings seal to other recipients than the state of {state.parent} is sealed to;"
+            " who can open what exists and who can open what is new will differ."
+            " `provisioner rekey` seals all that exists to the recipients of the settings."
+        )

@@ -37,7 +37,9 @@ def resolve(options: Options) -> int:
         if abandon:
             terminal.confirm(f"Give {name} up for good? It keeps its slot.", yes=options["yes"])
         else:
-            terminal.confirm(f"Are you sure that {name} does not exist? Its slot will be free again.", yes=options["yes"])
+            terminal.confirm(
+                f"Are you sure that {name} does not exist? Its slot will be free again.", yes=options["yes"]
+            )
         session.save(after)
     if abandon:
         terminal.talk(f"{name} is given up; it keeps its slot.")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from provisioner import manifest
 from provisioner.cli import terminal, wiring
 from provisioner.cli.wiring import Options
 from provisioner.config import Settings
 from provisioner.errors import ExitCode, OverLimit
-from provisioner.model.account import Manifest
+from provisioner.manifest.sources import holds_any
+from provisioner.model.account import DesiredAccount, Manifest
 from provisioner.model.plan import Plan, raise_if_over
 from provisioner.model.state import State, without_comment
 from provisioner.planner import plan as planned
@@ -48,7 +52,18 @@ def plan(options: Options) -> int:
 
 def load(options: Options) -> tuple[Manifest, ...]:
     """Return the manifests, having told every problem; raises ManifestInvalid where one is an error."""
-    loaded = manifest.load(wiring.manifest_paths(options), parent=options["parent"])
+    return _load(wiring.manifest_paths(options), options["parent"])
+
+
+def accounts(options: Options, *more: Path) -> dict[str, DesiredAccount]:
+    """Return by name what the manifests and ``more`` of them ask of the parent; there may be none. Raises as load."""
+    paths = [*options["manifests"]] or ([wiring.MANIFESTS] if holds_any(wiring.MANIFESTS) else [])
+    manifests = _load([*paths, *more], options["parent"])
+    return {each.name: each for this in manifests if this.parent == options["parent"] for each in this.accounts}
+
+
+def _load(paths: Sequence[Path], parent: str) -> tuple[Manifest, ...]:
+    loaded = manifest.load(paths, parent=parent)
     for problem in loaded.problems:
         terminal.talk(*text.problem(problem))
     return loaded.require()

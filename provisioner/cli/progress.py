@@ -15,7 +15,7 @@ from provisioner.render import report
 from provisioner.render.lines import Line, printable
 
 # The results of accounts about which something was done; the others are in the report alone.
-_DONE: Final = frozenset({Result.CREATED, Result.UPDATED, Result.FAILED, Result.UNKNOWN})
+_DONE: Final = frozenset({Result.CREATED, Result.UPDATED, Result.ADOPTED, Result.FAILED, Result.UNKNOWN})
 
 
 class PlainProgress:
@@ -105,4 +105,4 @@ def progress(total: int) -> PlainProgress | BarProgress:
 
 def _is_done(outcome: Outcome) -> bool:
     """Tell whether this run did something about the account; an old unknown is none of its work."""
-    return outcome.action in {"create", "update"} and outcome.result in _DONE
+    return outcome.action in {"create", "update", "adopt"} and outcome.result in _DONE

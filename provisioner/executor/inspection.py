@@ -54,7 +54,7 @@ def refresh(state: State, opened: Mapping[str, SealedContent], api: Api, progres
         else:
             progress.started(name)
             reading = api.read(_credentials(opened[name]).api_login)
-            stop = _stop(reading)
+            stop = stopped_by(reading)
             drift, outcome = _compared(name, opened[name], record, reading)
             accounts[name] = replace(record, drift=drift)
             if isinstance(reading, Observed):
@@ -171,7 +171,7 @@ def verify(state: State, names: Sequence[str], opener: Opener, api: Api, progres
             progress.started(name)
             credentials = _credentials(opened[name])
             reading = api.read(credentials.api_login)
-            stop = _stop(reading)
+            stop = stopped_by(reading)
             outcome = _verified(name, credentials, reading)
         outcomes.append(outcome)
         progress.finished(outcome)
@@ -226,7 +226,7 @@ def balances(opened: Mapping[str, SealedContent], api: Api, progress: Progress) 
     return asked
 
 
-def _stop(reading: Reading) -> Stop | None:
+def stopped_by(reading: Reading) -> Stop | None:
     """Return why asking for more would come to nothing: no connection, a rate limit, refused credentials."""
     if isinstance(reading, Failed) and reading.then is not Then.GO_ON and not reading.possible:
         return Stop(reading.exit_code, reading.reason, reading.hint)

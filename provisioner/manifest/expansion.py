@@ -67,24 +67,33 @@ def edits(
         except SettingInvalid as error:
             missing.append(error)
             continue
-        password = begun.get(each.record_name)
+        renewed = begun.get(each.record_name)
         if each.renews_password:
-            password = given or password or new_password()
-        found[each.name] = EditRequest(attributes, password)
+            renewed = given or renewed or new_password()
+        found[each.name] = EditRequest(attributes, renewed)
     if missing:
         raise placeholders.together(missing)
     return found
 
 
+def password(account: DesiredAccount, environ: Mapping[str, str]) -> Secret | None:
+    """Return the password that the manifest gives, its placeholders filled in; None: it gives none.
+
+    :raises SettingInvalid: as :func:`requests` does.
+    """
+    if account.password is None:
+        return None
+    text = _filled(account, account.password.reveal(), environ)
+    if fault := text_fault(text):
+        raise SettingInvalid(f"{_place(account)}: the password {fault[0]}.", hint=fault[1])
+    return Secret(text)
+
+
 def _expanded(account: DesiredAccount, environ: Mapping[str, str]) -> tuple[Attributes, Secret | None]:
     """Return the attributes and the password with their placeholders filled in."""
-    base = Path(account.origin.file).parent
 
     def expanded(text: str) -> str:
-        try:
-            return placeholders.expand(text, environ=environ, read_file=placeholders.read_file, base=base)
-        except SettingInvalid as error:
-            raise SettingInvalid(f"{_place(account)}: {error.message}", hint=error.hint) from None
+        return _filled(account, text, environ)
 
     attributes = Attributes(
         first_name=expanded(account.attributes.first_name),
@@ -92,12 +101,19 @@ def _expanded(account: DesiredAccount, environ: Mapping[str, str]) -> tuple[Attr
         company_name=None if account.attributes.company_name is None else expanded(account.attributes.company_name),
         callbacks=Callbacks(**{name: expanded(text) for name, text in account.attributes.callbacks.given().items()}),
     )
-    password = None if account.password is None else Secret(expanded(account.password.reveal()))
-    _require(account, attributes, password)
-    return attributes, password
+    _require(account, attributes)
+    return attributes, password(account, environ)
 
 
-def _require(account: DesiredAccount, attributes: Attributes, password: Secret | None) -> None:
+def _filled(account: DesiredAccount, text: str, environ: Mapping[str, str]) -> str:
+    base = Path(account.origin.file).parent
+    try:
+        return placeholders.expand(text, environ=environ, read_file=placeholders.read_file, base=base)
+    except SettingInvalid as error:
+        raise SettingInvalid(f"{_place(account)}: {error.message}", hint=error.hint) from None
+
+
+def _require(account: DesiredAccount, attributes: Attributes) -> None:
     if attributes != account.attributes:
         whole = {"version": 1, "accounts": [{"name": account.name, **attributes.document()}]}
         # What came in is no placeholder, even where it looks like one.
@@ -106,8 +122,6 @@ def _require(account: DesiredAccount, attributes: Attributes, password: Secret |
                 f"{_place(account)}: {spelled(found.path[2:])} {found.predicate}, once its placeholder is filled in.",
                 hint=found.hint,
             )
-    if password is not None and (fault := text_fault(password.reveal())):
-        raise SettingInvalid(f"{_place(account)}: the password {fault[0]}.", hint=fault[1])
 
 
 def _place(account: DesiredAccount) -> str:

@@ -124,7 +124,7 @@ def as_text(content: SealedContent) -> list[Line]:
 
 
 def _hidden(content: SealedContent) -> Iterator[tuple[str, str]]:
-    """Yield what a placeholder of the manifest may stand for: a URL that can hold a token, a text that looks like one."""
+    """Yield what a placeholder may stand for: a URL, which can hold a token, or a text that looks like one."""
     for path, value in content.sent.flat().items() if content.sent else ():
         if path.startswith("callbacks.callback_url_") or "${" in value:
             yield path, value

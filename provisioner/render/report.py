@@ -84,13 +84,13 @@ def _told(outcomes: Sequence[Outcome]) -> Iterator[Line]:
         elif each.result not in {Result.UNCHANGED, Result.VERIFIED}:
             yield outcome(each)
             for change in each.fields:
-                yield Line(f"    {_found(change)}", CHANGED)
+                yield Line(f"    {_found(change, 'wanted' if each.action == 'adopt' else 'sent')}", CHANGED)
     for reason, names in waiting.items():
         yield outcome(Outcome(", ".join(names), "create", Result.NOT_ATTEMPTED, reason))
 
 
-def _found(change: FieldChange) -> str:
-    """Return a field that is not as it was sent: what was sent, and what is there."""
+def _found(change: FieldChange, word: str) -> str:
+    """Return a field that is not as it should be: what was sent, or is wanted, and what is there."""
     sent, found = value(change.path, change.before), value(change.path, change.after)
     same = " (the masked part differs)" if sent == found else ""
-    return f"{change.path}: sent {sent}, found {found}{same}"
+    return f"{change.path}: {word} {sent}, found {found}{same}"

@@ -39,7 +39,6 @@ def forget(options: Options) -> int:
     name, parent, force = options["name"], options["parent"], options["force"]
     terminal.require_answer(yes=options["yes"])
     settings = wiring.settings(options)
-    config.require_connection(settings)
     with holding.held(settings, parent) as session:
         state = wiring.existing(session.state, parent)
         after = executor.forget(state, name, reading=None if force else _read(state, name, settings))
@@ -58,6 +57,7 @@ def forget(options: Options) -> int:
 def _read(state: State, name: str, settings: Settings) -> Reading:
     """Return what Octopush says of an account; that another Octopush does not know it would mean nothing."""
     record = decisions.active(state, name)
+    config.require_connection(settings)
     credentials = config.credentials(settings.parent(state.parent), os.environ, settings.base)
     applying.bound(state, state.parent, credentials, settings)
     content = opening.content(opening.opener(settings), state, name, record.sealed)
@@ -153,7 +153,7 @@ def _password(content: SealedContent, begun: SealedContent | None, desired: Desi
     if given == content.password:
         raise SettingInvalid(
             f"The password that the manifest gives {content.name} is the one that it has.",
-            hint="Change what its placeholder stands for, or delete `password`, and one is generated. Nothing was sent.",
+            hint="Change what its placeholder stands for, or delete `password` to get one. Nothing was sent.",
         )
     return given
 

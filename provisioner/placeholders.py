@@ -8,6 +8,7 @@ an expansion, and to put a value into any message.
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Final
@@ -74,7 +75,24 @@ def expand(
     read_file: Callable[[Path], str],
     base: Path,
 ) -> str:
-    """Return ``text`` with each placeholder replaced by what it refers to.
+    """Return ``text`` with each placeholder replaced by what it refers to; see :func:`values`."""
+    return fill(text, values(text, environ=environ, read_file=read_file, base=base))
+
+
+def fill(text: str, found: Sequence[str]) -> str:
+    """Return ``text`` with its placeholders replaced by what was ``found`` for them, in order."""
+    around = _PLACEHOLDER.split(text)[::3]
+    return "".join(part for pair in zip_longest(around, found, fillvalue="") for part in pair)
+
+
+def values(
+    text: str,
+    *,
+    environ: Mapping[str, str],
+    read_file: Callable[[Path], str],
+    base: Path,
+) -> tuple[str, ...]:
+    """Return what the placeholders of ``text`` refer to, in order.
 
     A file's path is relative to ``base``; one newline at its end is dropped. What
     comes in is never looked at for further placeholders.
@@ -84,14 +102,10 @@ def expand(
     """
     if wrong := fault(text):
         raise SettingInvalid(f"A value {wrong[0]}.", hint=wrong[1])
-    parts: list[str] = []
-    end = 0
-    for match in _PLACEHOLDER.finditer(text):
-        variable, path = match.groups()
-        value = _variable(variable, environ) if variable else _file(base / path, read_file)
-        parts += text[end : match.start()], value
-        end = match.end()
-    return "".join((*parts, text[end:]))
+    return tuple(
+        _variable(variable, environ) if variable else _file(base / path, read_file)
+        for variable, path in _PLACEHOLDER.findall(text)
+    )
 
 
 def read_file(path: Path) -> str:

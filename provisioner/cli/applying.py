@@ -8,7 +8,7 @@ import string
 import uuid
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import click
@@ -88,7 +88,9 @@ def new_password() -> Secret:
 
 def bound(state: State | None, parent: str, credentials: Credentials, settings: Settings) -> State:
     """Return the state, a new one where there is none, bound to the parent's account at the settings' address."""
-    state = state or State(lineage=str(uuid.uuid4()), parent=parent, recipients=tuple(sorted(set(settings.recipients))))
+    state = state or State(lineage=str(uuid.uuid4()), parent=parent)
+    # Whoever can open any record is named: what was sealed before stays as it was sealed, until a rekey.
+    state = replace(state, recipients=tuple(sorted({*state.recipients, *settings.recipients})))
     return check_parent(state, endpoint=settings.api_url.rstrip("/"), api_login=credentials.api_login)
 
 

@@ -158,7 +158,7 @@ class _Run:
                 if not self._keep_going:
                     self.stop = Stop(ExitCode.OUTCOME_UNKNOWN, f"the outcome of {account.name} is unknown")
                 record = Unknown(intent.attributes, intent.operation, verdict.reason, sealed)
-                return record, _create_outcome(account, Result.UNKNOWN, verdict.reason)
+                return record, _create_outcome(account, Result.UNKNOWN, f"{verdict.reason}{verdict.said}")
             case NotCreated():
                 if verdict.then is not Then.GO_ON:
                     # A retry that is still asked for here has run out of attempts: what

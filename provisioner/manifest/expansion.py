@@ -8,18 +8,22 @@ one that looks like a placeholder, which can come in no other way.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from provisioner import placeholders
 from provisioner.document import Value, spelled, text_fault, violations
 from provisioner.errors import SettingInvalid
 from provisioner.manifest.entries import SCHEMA
 from provisioner.manifest.formats import LITERAL_CHECKS
-from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Secret
+from provisioner.model.account import Attributes, DesiredAccount, Secret
 from provisioner.model.exchange import EditRequest
 from provisioner.model.plan import Create, Update
 from provisioner.model.verdict import CreateRequest
+
+_SHORTEST_HIDDEN: Final = 3
+"""A shorter value hides nothing, and masking it would make holes all over a message."""
 
 
 def requests(
@@ -37,11 +41,12 @@ def requests(
     missing: list[SettingInvalid] = []
     for each in creates:
         try:
-            attributes, password = _expanded(each.account, environ)
+            account = _expanded(each.account, environ)
         except SettingInvalid as error:
             missing.append(error)
         else:
-            found[each.name] = CreateRequest(attributes, password or new_password())
+            password = account.password or new_password()
+            found[each.name] = CreateRequest(account.attributes, password, account.hidden)
     if missing:
         raise placeholders.together(missing)
     return found
@@ -63,14 +68,14 @@ def edits(
     missing: list[SettingInvalid] = []
     for each in updates:
         try:
-            attributes, given = _expanded(each.account, environ)
+            account = _expanded(each.account, environ)
         except SettingInvalid as error:
             missing.append(error)
             continue
         renewed = begun.get(each.record_name)
         if each.renews_password:
-            renewed = given or renewed or new_password()
-        found[each.name] = EditRequest(attributes, renewed)
+            renewed = account.password or renewed or new_password()
+        found[each.name] = EditRequest(account.attributes, renewed, account.hidden)
     if missing:
         raise placeholders.together(missing)
     return found
@@ -83,34 +88,47 @@ def password(account: DesiredAccount, environ: Mapping[str, str]) -> Secret | No
     """
     if account.password is None:
         return None
-    text = _filled(account, account.password.reveal(), environ)
-    if fault := text_fault(text):
-        raise SettingInvalid(f"{_place(account)}: the password {fault[0]}.", hint=fault[1])
-    return Secret(text)
+    text = account.password.reveal()
+    return _password(account, placeholders.fill(text, _values(account, text, environ)))
 
 
-def _expanded(account: DesiredAccount, environ: Mapping[str, str]) -> tuple[Attributes, Secret | None]:
-    """Return the attributes and the password with their placeholders filled in."""
+@dataclass(frozen=True, slots=True)
+class _Expanded:
+    """An account with its placeholders filled in."""
 
-    def expanded(text: str) -> str:
-        return _filled(account, text, environ)
+    attributes: Attributes
+    password: Secret | None
+    hidden: tuple[str, ...]
+    """What the placeholders brought in."""
 
-    attributes = Attributes(
-        first_name=expanded(account.attributes.first_name),
-        last_name=expanded(account.attributes.last_name),
-        company_name=None if account.attributes.company_name is None else expanded(account.attributes.company_name),
-        callbacks=Callbacks(**{name: expanded(text) for name, text in account.attributes.callbacks.given().items()}),
-    )
+
+def _expanded(account: DesiredAccount, environ: Mapping[str, str]) -> _Expanded:
+    texts = account.attributes.flat()
+    if account.password is not None:
+        texts["password"] = account.password.reveal()
+    hidden: list[str] = []
+    for path, text in texts.items():
+        values = _values(account, text, environ)
+        texts[path] = placeholders.fill(text, values)
+        hidden += values
+    password = _password(account, texts.pop("password", None))
+    attributes = Attributes.of_fields(texts)
     _require(account, attributes)
-    return attributes, password(account, environ)
+    return _Expanded(attributes, password, tuple(each for each in hidden if len(each) >= _SHORTEST_HIDDEN))
 
 
-def _filled(account: DesiredAccount, text: str, environ: Mapping[str, str]) -> str:
+def _values(account: DesiredAccount, text: str, environ: Mapping[str, str]) -> tuple[str, ...]:
     base = Path(account.origin.file).parent
     try:
-        return placeholders.expand(text, environ=environ, read_file=placeholders.read_file, base=base)
+        return placeholders.values(text, environ=environ, read_file=placeholders.read_file, base=base)
     except SettingInvalid as error:
         raise SettingInvalid(f"{_place(account)}: {error.message}", hint=error.hint) from None
+
+
+def _password(account: DesiredAccount, text: str | None) -> Secret | None:
+    if text is not None and (fault := text_fault(text)):
+        raise SettingInvalid(f"{_place(account)}: the password {fault[0]}.", hint=fault[1])
+    return None if text is None else Secret(text)
 
 
 def _require(account: DesiredAccount, attributes: Attributes) -> None:

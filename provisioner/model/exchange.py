@@ -21,6 +21,8 @@ class EditRequest:
     attributes: Attributes
     password: Secret | None = None
     """None: it stays as it is."""
+    hidden: tuple[str, ...] = field(default=(), repr=False)
+    """What placeholders brought in: no message may repeat it."""
 
 
 @dataclass(frozen=True, slots=True)

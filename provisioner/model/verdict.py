@@ -45,6 +45,8 @@ class CreateRequest:
 
     attributes: Attributes
     password: Secret
+    hidden: tuple[str, ...] = field(default=(), repr=False)
+    """What placeholders brought in: no message may repeat it."""
 
 
 class Then(Enum):
@@ -81,6 +83,8 @@ class InDoubt:
 
     reason: str
     answer: Answer | None = None
+    said: str = ""
+    """The API's own words, secrets masked: for whoever looks on, and never in clear in the state."""
 
 
 Verdict = Created | NotCreated | InDoubt

@@ -21,6 +21,7 @@ ACCEPTED: Final = 300
 """Statuses from 200 up to this one are a success."""
 UNREACHED: Final = "Check that OCTOPUSH_API_URL and the proxy, if there is one, are right and can be reached from here."
 DISTRUSTED: Final = "Do not go on until you know who answered. For a certificate authority of your own, set ca_file."
+_WORDS: Final = frozenset({"code", "message"})
 _CODE_LENGTH: Final = 40
 _MESSAGE_LENGTH: Final = 300
 
@@ -37,6 +38,8 @@ def words(reply: Reply, hidden: Sequence[str]) -> str:
     if not isinstance(document, dict):
         return ""
     code, message = document.get("code"), document.get("message")
+    # The message may repeat what else the answer holds: a key that was just made, say.
+    hidden = (*hidden, *(value for key, value in document.items() if key not in _WORDS and isinstance(value, str)))
     parts = []
     if isinstance(code, int | str):
         parts.append(f"code {_shown(str(code), hidden)[:_CODE_LENGTH]}")

@@ -58,7 +58,7 @@ class Client:
         """
         body = {**request.attributes.document(), "password": request.password.reveal()}
         message = Request("POST", f"{self.base_url}/subaccount/create", self._headers(self.parent), _json(body))
-        hidden = (self.parent.api_key.reveal(), request.password.reveal(), *_tokens(request.attributes))
+        hidden = (*self._hidden(request), request.password.reveal())
         return self.retry.until_settled(
             partial(self._create_once, message, hidden), unsent=NotCreated(_INTERRUPTED, Then.STOP)
         )
@@ -78,8 +78,7 @@ class Client:
         if request.password is not None:
             body["password"] = request.password.reveal()
         message = Request("PATCH", f"{self._account(api_login)}/edit", self._headers(self.parent), _json(body))
-        password = request.password.reveal() if request.password else ""
-        hidden = (self.parent.api_key.reveal(), password, *_tokens(attributes))
+        hidden = (*self._hidden(request), request.password.reveal() if request.password else "")
         attempts = _EditAttempts(partial(self._exchange, message, judge_edit, hidden))
         verdict = self.retry.until_settled(attempts, unsent=_UNSENT)
         if isinstance(verdict, Failed) and attempts.possible:
@@ -104,6 +103,10 @@ class Client:
 
     def _exchange(self, message: Request, judge: Callable[..., _Outcome], hidden: tuple[str, ...]) -> _Outcome:
         return judge(self.transport.exchange(message), now=self.now(), hidden=hidden)
+
+    def _hidden(self, request: CreateRequest | EditRequest) -> tuple[str, ...]:
+        """Return what no message may repeat of the attributes, and the key."""
+        return (self.parent.api_key.reveal(), *request.hidden, *_tokens(request.attributes))
 
     def _account(self, api_login: str) -> str:
         return f"{self.base_url}/subaccount/{quote(api_login, safe='@')}"

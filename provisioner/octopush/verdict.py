@@ -21,8 +21,12 @@ from provisioner.octopush import answers
 from provisioner.octopush.transport import Failure, Reply
 
 # How Octopush refuses the 21st sub-account is not documented; a refusal that speaks
-# of a limit and of sub-accounts is taken for it. Taken wrongly, the run only stops early.
-_LIMIT: Final = re.compile(r"(?=.*(?:limit|maximum|quota|too many))(?=.*sub.?accounts?)", re.IGNORECASE | re.DOTALL)
+# of a limit and of sub-accounts, and not of how long something is, is taken for it.
+# Taken wrongly, the run only stops early.
+_LIMIT: Final = re.compile(
+    r"(?=.*(?:limit|maximum|quota|too many))(?=.*sub.?accounts?)(?!.*(?:length|characters|too long))",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def judge(outcome: Reply | Failure, *, retry_on_503: bool, now: datetime, hidden: Sequence[str] = ()) -> Verdict:
@@ -48,7 +52,7 @@ def judge(outcome: Reply | Failure, *, retry_on_503: bool, now: datetime, hidden
             what = "sent to another address, which is not followed"
         case _:
             what = "it may have created the account before it failed"
-    return InDoubt(f"the API answered HTTP {status}{said}: {what}", _kept(outcome))
+    return InDoubt(f"the API answered HTTP {status}: {what}", _kept(outcome), said)
 
 
 def _judge_failure(failure: Failure) -> Verdict:
@@ -80,7 +84,7 @@ def _judge_success(reply: Reply, said: str) -> Verdict:
         return InDoubt(f"HTTP {reply.status}, but the answer is not a JSON object", _kept(reply))
     # An error may come with a status of success (seen in clients): its code is not zero.
     if document.get("code") not in (0, "0", None):
-        return InDoubt(f"HTTP {reply.status}, but the answer carries an error{said}", _kept(reply))
+        return InDoubt(f"HTTP {reply.status}, but the answer carries an error", _kept(reply), said)
     login, key = document.get("api_login"), document.get("api_key")
     if not (_is_credential(login) and _is_credential(key)):
         return InDoubt(f"HTTP {reply.status}, but the answer lacks a credential", _kept(reply))

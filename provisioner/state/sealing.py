@@ -71,7 +71,7 @@ class AgeOpener:
         except (pyrage.DecryptError, UnicodeEncodeError) as error:
             raise IdentityRejected(
                 f"The identity does not open what is sealed for {name} ({error}).",
-                hint="Use the identity of one of the recipients that the state names.",
+                hint="Use the identity of a recipient that the settings named when it was sealed.",
             ) from None
         content = _decode(plain, name)
         if (content.lineage, content.parent, content.name) != (lineage, parent, name):

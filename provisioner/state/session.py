@@ -26,9 +26,12 @@ from provisioner.state.store import LocalStore, Store
 class Session:
     """A state that this run alone may change."""
 
-    def __init__(self, store: Store, rescue: Rescue) -> None:
+    def __init__(self, store: Store, rescue: Rescue, seen: Seen, warn: Callable[[str], None]) -> None:
         self._store = store
         self._rescue = rescue
+        self._seen = seen
+        self._warn = warn
+        self._forgetful = False
         self._state, self._version = store.load()
 
     @property
@@ -37,9 +40,25 @@ class Session:
         return self._state
 
     def save(self, state: State) -> None:
-        """Make ``state`` durable. Raises StateNotSaved or StateMoved."""
+        """Make ``state`` durable. Raises StateNotSaved or StateMoved.
+
+        This machine remembers it before anything is sent: should the run die, the state
+        as it was before must not be taken for the newest one.
+        """
         self._version = self._store.save(state, self._version)
         self._state = state
+        self.note()
+
+    def note(self) -> None:
+        """Remember how far the state has come; where that fails, say so once."""
+        if self._state is None:
+            return
+        try:
+            self._seen.note(self._store.key, self._state)
+        except OSError as error:
+            if not self._forgetful:
+                self._warn(f"This machine cannot remember the state's serial: {error.strerror or error}.")
+            self._forgetful = True
 
     def reserve(self) -> None:
         """Take the room that a rescue would need. Raises StateNotSaved."""
@@ -79,19 +98,18 @@ def opened(  # noqa: PLR0913  # every part of a hold is given: none of them is l
     _make_folder(store)
     with held(path.with_name(f"{path.name}.lock"), holder, timeout=lock_timeout, sleep=sleep):
         remove_leftovers(path)
-        session = Session(store, rescue)
+        session = Session(store, rescue, seen, warn)
         check(store, session.state, parent, seen, accept=accept)
         if accept and session.state is None:
             _forget(store, seen, warn)
         if entries := rescue.entries():
             session.put_back(entries)
             warn(f"Put back from {rescue.path}: {', '.join(entry.name for entry in entries)}.")
-        _note(store, session, seen, warn)
+        session.note()
         rescue.clear()
         try:
             yield session
         finally:
-            _note(store, session, seen, warn)
             _tidy(rescue, warn)
 
 
@@ -126,14 +144,6 @@ def _hashed(api_login: str, salt: str) -> str:
     """Slow enough that a login, which is an e-mail address, is not guessed from a public state."""
     digest = hashlib.scrypt(api_login.encode(), salt=salt.encode(), n=2**11, r=8, p=1, dklen=32)
     return f"{salt}${digest.hex()}"
-
-
-def _note(store: Store, session: Session, seen: Seen, warn: Callable[[str], None]) -> None:
-    if session.state is not None:
-        try:
-            seen.note(store.key, session.state)
-        except OSError as error:
-            warn(f"This machine cannot remember the state's serial: {error.strerror or error}.")
 
 
 def _forget(store: Store, seen: Seen, warn: Callable[[str], None]) -> None:

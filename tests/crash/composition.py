@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from provisioner import executor, manifest
-from provisioner.executor import Work
 from provisioner.cli.applying import new_password
+from provisioner.executor import Work
 from provisioner.manifest.expansion import requests
 from provisioner.model.account import Secret
 from provisioner.model.plan import raise_if_over

@@ -119,11 +119,11 @@ SOMETHING_TWICE: Final = b'{"api_key": "one", "api_login": "abc", "secret": 1, "
         (KEY_TWICE, "repeats api_key"),
         (KEY_TWICE.replace(b"key", b"login"), "repeats api_login"),
         (SOMETHING_TWICE, "repeats a key"),
-        (BOTH | {"code": 121}, "carries an error, code 121"),
-        (BOTH | {"code": "E1", "message": "No."}, "carries an error, code E1: No"),
-        (BOTH | {"code": ""}, "carries an error, code "),
+        (BOTH | {"code": 121}, "carries an error"),
+        (BOTH | {"code": "E1", "message": "No."}, "carries an error"),
+        (BOTH | {"code": ""}, "carries an error"),
         (BOTH | {"code": [0]}, "carries an error"),
-        (BOTH | {"code": True}, "carries an error, code True"),
+        (BOTH | {"code": True}, "carries an error"),
     ],
 )
 def test_a_2xx_that_does_not_prove_an_account_is_in_doubt_and_kept(body: object, reason: str) -> None:
@@ -131,6 +131,20 @@ def test_a_2xx_that_does_not_prove_an_account_is_in_doubt_and_kept(body: object,
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     assert f"HTTP 201, but the answer {reason}" == verdict.reason
     assert (Answer(201, raw) if raw else None) == verdict.answer
+
+
+def test_what_the_api_says_is_told_apart_from_the_reason_that_the_state_holds_in_clear() -> None:
+    assert ", code E1: No" == in_doubt(201, BOTH | {"code": "E1", "message": "No."}).said
+
+
+def test_what_the_api_says_never_repeats_what_else_its_answer_holds() -> None:
+    body = BOTH | {"code": 5, "message": f"Created the key {BOTH['api_key']} for {BOTH['api_login']}, mail not sent."}
+    assert ", code 5: Created the key *** for ***, mail not sent" == in_doubt(201, body).said
+
+
+def test_a_field_that_is_too_long_is_not_the_limit() -> None:
+    verdict = refused(400, {"message": "Sub-account first_name exceeds the maximum length"})
+    assert Then.GO_ON is verdict.then
 
 
 def test_a_cut_2xx_is_in_doubt_even_where_it_can_be_read() -> None:
@@ -152,8 +166,8 @@ def test_a_cut_2xx_is_in_doubt_even_where_it_can_be_read() -> None:
 )
 def test_what_proves_nothing_is_in_doubt_and_kept(status: int, why: str) -> None:
     body = {"code": 7, "message": "Hm."}
-    expected = InDoubt(f"the API answered HTTP {status}, code 7: Hm: {why}", Answer(status, json.dumps(body).encode()))
-    assert expected == judged(status, body)
+    kept = Answer(status, json.dumps(body).encode())
+    assert InDoubt(f"the API answered HTTP {status}: {why}", kept, ", code 7: Hm") == judged(status, body)
     assert InDoubt(f"the API answered HTTP {status}: {why}") == judged(status)
 
 

@@ -227,6 +227,21 @@ def test_after_a_run_that_was_killed_the_next_one_goes_on(project: Project, tmp_
 # ── What this machine has seen ───────────────────────────────────────────────
 
 
+def test_a_save_is_remembered_at_once_so_that_a_run_that_dies_leaves_no_older_state_to_be_taken(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project" / "state" / "default.json", Seen(tmp_path / "home" / "seen"))
+    with project.opened() as session:
+        session.save(STATE)
+    found = project.path.read_bytes()
+    with project.opened() as session:
+        session.save(LATER)
+        # What a run that is killed here leaves: the state, its backup, and what this machine remembers.
+        with pytest.raises(StateRolledBack, match="has already seen"):
+            project.seen.check(str(project.path), STATE)
+    project.path.write_bytes(found)
+    with pytest.raises(StateRolledBack, match="has already seen"):
+        read(LocalStore(project.path), parent="default", seen=project.seen)
+
+
 def test_a_run_remembers_how_far_the_state_had_come(project: Project) -> None:
     project.saved(LATER)
     project.path.write_bytes(codec.encode(STATE))

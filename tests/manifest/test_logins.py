@@ -14,7 +14,7 @@ from provisioner.errors import ExitCode, ManifestInvalid
 from provisioner.manifest import load
 from provisioner.manifest.logins import MAX_LOGIN, Login, Logins, read
 from provisioner.manifest.sources import MAX_BYTES
-from provisioner.model.account import Origin, Problem, Severity
+from provisioner.model.account import Origin, Severity
 
 GOOD = "name,login\nparis,SECRET-paris@example.com\nlyon-2,lyon@example.com\n"
 
@@ -87,14 +87,20 @@ def test_rows_stay_in_the_order_of_the_table(tmp_path: Path) -> None:
 
 
 def test_a_note_does_not_refuse(tmp_path: Path) -> None:
-    found = read_text(tmp_path, "login,name\nlyon@example.com,paris\né@example.com,x\n".encode("cp1252"))
+    # No good cell has a byte that is not UTF-8, but a row that looks blank may.
+    found = read_text(tmp_path, f"{GOOD}\u00a0\n".encode("cp1252"))
+    assert [(each.severity, each.origin.line) for each in found.problems] == [(Severity.NOTE, None)]
+    assert pairs(found) == PAIRS
+
+
+def test_a_note_stands_beside_an_error(tmp_path: Path) -> None:
+    found = read_text(tmp_path, f"{GOOD}\u00e9,a@b.co\n".encode("cp1252"))
     assert [(each.severity, each.origin.line) for each in found.problems] == [
         (Severity.NOTE, None),
-        (Severity.ERROR, 3),
+        (Severity.ERROR, 4),
     ]
-    note = Problem(Origin("x"), "", "a", "b", Severity.NOTE)
-    rows = (Login("a", "b", Origin("x")),)
-    assert Logins(rows, (note,)).require() == rows
+    with pytest.raises(ManifestInvalid, match=r"^1 problem in the table of logins\.$"):
+        found.require()
 
 
 @given(st.lists(st.tuples(st.text(), st.text()), min_size=1, max_size=4))

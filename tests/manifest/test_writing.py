@@ -87,6 +87,11 @@ def test_a_parent_is_named_where_it_is_given() -> None:
     assert loaded(as_yaml([("paris", FULL)], parent="null"), parent="null")
 
 
+def test_a_long_text_stays_on_its_line() -> None:
+    long = ("many words " * 23).strip()
+    assert f"\n  first_name: {long}\n" in as_yaml([("paris", Attributes(long, "b"))])
+
+
 def test_what_it_does_not_say_is_absent() -> None:
     (found,) = loaded(as_yaml(iter([("paris", FULL)])))
     assert (found.password, found.previously, found.password_version) == (None, None, 1)

@@ -71,7 +71,8 @@ def text(this: Report) -> list[Line]:
         )
         lines.append(Line("  Look for it in Octopush's dashboard; then, for each:"))
         lines.append(Line("    provisioner resolve NAME --not-created   it is not there: its slot is free again"))
-        lines.append(Line("    provisioner resolve NAME --abandon       it is there, or may be: it keeps its slot"))
+        lines.append(Line("    provisioner adopt NAME LOGIN             it is there: its login is in the dashboard"))
+        lines.append(Line("    provisioner resolve NAME --abandon       nobody can find out: it keeps its slot"))
     return lines
 
 

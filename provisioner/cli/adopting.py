@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Final, assert_never
@@ -22,12 +23,14 @@ from provisioner.config import Settings
 from provisioner.errors import CommandInvalid, IdentityRejected, StateConflict, StateError
 from provisioner.executor import Ports
 from provisioner.executor.inspection import stopped_by
+from provisioner.executor.ports import credentials_of
 from provisioner.manifest import logins, yaml_manifest
 from provisioner.manifest.problems import errors
 from provisioner.manifest.sources import YAML_SUFFIXES
 from provisioner.manifest.writing import as_yaml, with_placeholders
-from provisioner.model.account import DEFAULT_PARENT, FIELDS, Attributes, Credentials, DesiredAccount
+from provisioner.model.account import DEFAULT_PARENT, FIELDS, MASK, Attributes, Credentials, DesiredAccount
 from provisioner.model.exchange import Failed, Missing, Observed, untold
+from provisioner.model.plan import FieldChange
 from provisioner.model.report import Outcome, Report, Result, Stop
 from provisioner.model.state import State
 from provisioner.model.verdict import SealedContent
@@ -129,7 +132,7 @@ class _Run:
         self._opener = opener
         self._ports = ports
         self._logins = {
-            name: opening.credentials(content).api_login for name, content in opening.active(opener, state).items()
+            name: credentials_of(content).api_login for name, content in opening.active(opener, state).items()
         }
 
     def carry_out(self, name: str, login: str, *, alone: bool) -> None:
@@ -213,11 +216,17 @@ class _Run:
         if kept is None or kept.password is None:
             self.without_password.append(name)
         reason = _compared(wanted, differ, observed, in_manifest=desired is not None)
-        return Outcome(name, "adopt", Result.ADOPTED, reason, fields)
+        return Outcome(name, "adopt", Result.ADOPTED, reason, tuple(map(_shown, fields)))
 
 
 def _failed(name: str, reason: str) -> Outcome:
     return Outcome(name, "adopt", Result.FAILED, reason)
+
+
+def _shown(change: FieldChange) -> FieldChange:
+    """Return a difference as it may be shown: what was found may hold some of what a placeholder stands for."""
+    hides = change.before is not None and placeholders.names(change.before)
+    return replace(change, after=change.after and MASK) if hides else change
 
 
 def _differing(wanted: Attributes, observed: Observed) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from provisioner.cli.wiring import Options
 from provisioner.config import Settings
 from provisioner.errors import CommandInvalid
 from provisioner.executor import Work
+from provisioner.executor.ports import credentials_of
 from provisioner.manifest.expansion import edits, requests
 from provisioner.model.account import Credentials, Manifest, Secret
 from provisioner.model.plan import Plan, Update, raise_if_over
@@ -118,7 +119,7 @@ def work(plan: Plan, state: State, opener: AgeOpener | None) -> Work:
         record = state.accounts[each.record_name]
         assert isinstance(record, Active)  # noqa: S101  # what the plan updates exists
         opened[each.record_name] = opening.content(opener, state, each.record_name, record.sealed)
-        opening.credentials(opened[each.record_name])
+        credentials_of(opened[each.record_name])
         if record.edit is not None and record.edit.sealed is not None:
             begun[each.record_name] = opening.content(opener, state, each.record_name, record.edit.sealed)
     passwords = {name: content.password for name, content in begun.items() if content.password is not None}

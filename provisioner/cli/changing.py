@@ -18,6 +18,7 @@ from provisioner.cli.wiring import Options
 from provisioner.config import Settings
 from provisioner.errors import CommandInvalid, IdentityRejected, Refused, SettingInvalid, StateConflict
 from provisioner.executor import Work, decisions
+from provisioner.executor.ports import credentials_of
 from provisioner.manifest import expansion
 from provisioner.model.account import DesiredAccount, Origin, Secret
 from provisioner.model.exchange import EditRequest, Reading
@@ -62,7 +63,7 @@ def _read(state: State, name: str, settings: Settings) -> Reading:
     applying.bound(state, state.parent, credentials, settings)
     content = opening.content(opening.opener(settings), state, name, record.sealed)
     client = connection.client(credentials, settings, lambda words: terminal.talk(f"waiting: {printable(words)}"))
-    return client.read(opening.credentials(content).api_login)
+    return client.read(credentials_of(content).api_login)
 
 
 # ── Rotate a password ────────────────────────────────────────────────────────
@@ -108,7 +109,7 @@ def _work(state: State, name: str, opener: AgeOpener, desired: DesiredAccount | 
     """Return the account as it was sent, and the password to send with it."""
     record = decisions.active(state, name)
     content = opening.content(opener, state, name, record.sealed)
-    opening.credentials(content)
+    credentials_of(content)
     if content.sent is None:
         raise StateConflict(
             f"What was sent for {name} is not kept, and a new password is sent with the whole account.",

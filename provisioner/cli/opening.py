@@ -7,8 +7,6 @@ import os
 from provisioner import config
 from provisioner.cli import wiring
 from provisioner.config import Settings
-from provisioner.errors import StateConflict
-from provisioner.model.account import Credentials
 from provisioner.model.state import Active, State
 from provisioner.model.verdict import SealedContent
 from provisioner.state.sealing import AgeOpener, parse_identities
@@ -39,13 +37,3 @@ def active(opener: AgeOpener, state: State) -> dict[str, SealedContent]:
         for name, record in sorted(state.accounts.items())
         if isinstance(record, Active)
     }
-
-
-def credentials(content: SealedContent) -> Credentials:
-    """Return the credentials of an active account; raises StateConflict where something else is sealed in its place."""
-    if content.credentials is None:
-        raise StateConflict(
-            f"What is sealed in the record of {content.name} holds no credentials.",
-            hint="Somebody replaced it. Restore the state from version control.",
-        )
-    return content.credentials

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, assert_never
 
 from provisioner.errors import IdentityRejected, StateConflict
-from provisioner.executor.ports import Api, Opener, Progress
-from provisioner.model.account import Credentials
+from provisioner.executor.ports import Api, Opener, Progress, credentials_of
+from provisioner.model.account import MASK, Attributes, Credentials
 from provisioner.model.exchange import Balance, Failed, Missing, Observed, Reading, differing, untold
 from provisioner.model.plan import FieldChange
 from provisioner.model.report import Outcome, Report, Result, Stop
-from provisioner.model.state import Active, Drift, State
+from provisioner.model.state import NO_DRIFT, Active, Drift, State
 from provisioner.model.verdict import SealedContent, Then
 
 Fields: TypeAlias = Mapping[str, str | None]
@@ -35,7 +35,7 @@ class Refreshed:
     """With the drift that was found; its serial is that of the state before."""
     report: Report
     found: Mapping[str, Fields]
-    """By account and dotted path, what Octopush holds."""
+    """By account and dotted path, what Octopush holds instead of what was sent, as far as it may be shown."""
 
 
 def refresh(state: State, opened: Mapping[str, SealedContent], api: Api, progress: Progress) -> Refreshed:
@@ -47,18 +47,17 @@ def refresh(state: State, opened: Mapping[str, SealedContent], api: Api, progres
     for name, record in sorted(state.accounts.items()):
         if not isinstance(record, Active):
             continue
-        if record.edit is not None:
+        if record.edit is not None and not record.drift.gone:
             outcome = Outcome(name, "refresh", Result.UNCHECKED, UNFINISHED)
         elif stop is not None:
             outcome = Outcome(name, "refresh", Result.UNCHECKED, f"not asked for: {stop.reason}")
         else:
             progress.started(name)
-            reading = api.read(_credentials(opened[name]).api_login)
+            reading = api.read(credentials_of(opened[name]).api_login)
             stop = stopped_by(reading)
             drift, outcome = _compared(name, opened[name], record, reading)
             accounts[name] = replace(record, drift=drift)
-            if isinstance(reading, Observed):
-                found[name] = reading.fields
+            found[name] = {each.path: each.after for each in outcome.fields}
         outcomes.append(outcome)
         progress.finished(outcome)
     return Refreshed(replace(state, accounts=accounts), Report(state.parent, tuple(outcomes), stop), found)
@@ -75,8 +74,11 @@ def _compared(name: str, content: SealedContent, record: Active, reading: Readin
             pass
         case _:
             assert_never(reading)
+    if record.edit is not None:
+        return NO_DRIFT, Outcome(name, "refresh", Result.UNCHECKED, UNFINISHED)
     if content.sent is None:
-        return record.drift, Outcome(name, "refresh", Result.UNCHECKED, "what was sent for it is not kept")
+        there = replace(record.drift, gone=False)
+        return there, Outcome(name, "refresh", Result.UNCHECKED, "what was sent for it is not kept")
     sent: Fields = content.sent.flat()
     differ = differing(sent, reading.fields)
     # What Octopush itself made of a field at once would be made of it again.
@@ -84,11 +86,27 @@ def _compared(name: str, content: SealedContent, record: Active, reading: Readin
         path for path in differ if path in content.altered and not differing(content.altered, _only(path, reading))
     )
     drift = Drift(altered, tuple(path for path in differ if path not in altered))
-    fields = tuple(FieldChange(path, sent.get(path), reading.fields[path], path in drift.changed) for path in differ)
+    fields = tuple(
+        _difference(path, record.attributes, content.sent, reading, drifted=path in drift.changed) for path in differ
+    )
     silent = untold(sent, reading.fields)
     reason = f"the answer does not tell {', '.join(silent)}" if silent else None
     result = Result.DRIFTED if differ else Result.UNCHECKED if silent else Result.UNCHANGED
     return drift, Outcome(name, "refresh", result, reason, fields)
+
+
+def _difference(
+    path: str, written: Attributes, sent: Attributes, reading: Observed, *, drifted: bool = False
+) -> FieldChange:
+    """Return how a field was sent and is read.
+
+    Where something else was sent than is ``written`` in the manifest, a placeholder
+    was filled in: that is not shown, and neither is what may still hold some of it.
+    """
+    before, found = written.flat().get(path), reading.fields[path]
+    if before == sent.flat().get(path):
+        return FieldChange(path, before, found, drifted)
+    return FieldChange(path, before, found and MASK, drifted)
 
 
 def _only(path: str, reading: Observed) -> Fields:
@@ -105,28 +123,29 @@ class ReadBack:
     altered: Fields
     """What Octopush made of fields that were sent otherwise."""
     fields: tuple[FieldChange, ...] = ()
-    """The same as changes: ``before`` as sent, ``after`` as found."""
+    """The same as changes: ``before`` as sent, ``after`` as found, as far as they may be shown."""
     warning: str | None = None
 
 
-def read_back(content: SealedContent, api: Api) -> ReadBack:
-    """Read the account and compare it with what was sent; a failure is a warning, never an error."""
-    credentials = _credentials(content)
+def read_back(credentials: Credentials, sent: Attributes, written: Attributes, api: Api) -> ReadBack:
+    """Read the account and compare it with what was ``sent`` for what is ``written`` in the manifest.
+
+    A failure is a warning, never an error.
+    """
     reading = api.read(credentials.api_login)
     if not isinstance(reading, Observed):
         return ReadBack({}, warning=f"it could not be read back: {reading.reason}")
-    sent: Fields = content.sent.flat() if content.sent else {}
-    differ = differing(sent, reading.fields)
+    differ = differing(sent.flat(), reading.fields)
     warnings = []
     if differ:
         warnings.append(f"Octopush stored something else than was sent: {', '.join(differ)}")
-    if silent := untold(sent, reading.fields):
+    if silent := untold(sent.flat(), reading.fields):
         warnings.append(f"the answer does not tell {', '.join(silent)}")
     if reading.api_key is not None and reading.api_key != credentials.api_key:
         warnings.append("the key that is read back is another than the one that was given")
     return ReadBack(
         {path: reading.fields[path] for path in differ},
-        tuple(FieldChange(path, sent.get(path), reading.fields[path]) for path in differ),
+        tuple(_difference(path, written, sent, reading) for path in differ),
         "; ".join(warnings) or None,
     )
 
@@ -169,7 +188,7 @@ def verify(state: State, names: Sequence[str], opener: Opener, api: Api, progres
             outcome = Outcome(name, "verify", Result.UNCHECKED, f"not asked for: {stop.reason}")
         else:
             progress.started(name)
-            credentials = _credentials(opened[name])
+            credentials = credentials_of(opened[name])
             reading = api.read(credentials.api_login)
             stop = stopped_by(reading)
             outcome = _verified(name, credentials, reading)
@@ -222,7 +241,7 @@ def balances(opened: Mapping[str, SealedContent], api: Api, progress: Progress) 
     asked: dict[str, Balance | Failed] = {}
     for name, content in sorted(opened.items()):
         progress.started(name)
-        asked[name] = api.balance(_credentials(content))
+        asked[name] = api.balance(credentials_of(content))
     return asked
 
 
@@ -231,12 +250,3 @@ def stopped_by(reading: Reading) -> Stop | None:
     if isinstance(reading, Failed) and reading.then is not Then.GO_ON and not reading.possible:
         return Stop(reading.exit_code, reading.reason, reading.hint)
     return None
-
-
-def _credentials(content: SealedContent) -> Credentials:
-    if content.credentials is None:
-        raise StateConflict(
-            f"What is sealed in the record of {content.name} holds no credentials.",
-            hint="Somebody replaced it. Restore the state from version control.",
-        )
-    return content.credentials

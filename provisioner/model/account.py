@@ -162,9 +162,9 @@ class DesiredAccount:
     """As the manifest has it: a placeholder or a literal; None: generate one."""
     origin: Origin
     previously: str | None = None
-    """The name under which it was known before."""
+    """The name under which the account was known: its record moves, nothing is sent."""
     password_version: int = 1
-    """Another number than the one that was carried out asks for a new password."""
+    """A number other than the one that was carried out sets a new password."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from typing import Final, Protocol
 
 from provisioner import executor, manifest
 from provisioner.cli.applying import new_password
+from provisioner.errors import StateError
 from provisioner.executor import Work
 from provisioner.manifest.expansion import requests
 from provisioner.model.account import Secret
@@ -95,7 +96,7 @@ def _child(what: Callable[[], int], project: Project) -> None:
     os.chdir(project.folder)
     try:
         code = what()
-    except executor.StateError as error:
+    except StateError as error:
         sys.stderr.write(f"{error.message}\n{error.hint}\n")
         code = error.exit_code
     sys.exit(code)

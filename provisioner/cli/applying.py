@@ -21,6 +21,7 @@ from provisioner.cli.wiring import Options
 from provisioner.config import Settings
 from provisioner.errors import CommandInvalid
 from provisioner.executor import Refreshed, Work
+from provisioner.executor.ports import credentials_of
 from provisioner.manifest.expansion import edits, requests
 from provisioner.model.account import Credentials, Manifest, Secret
 from provisioner.model.plan import Plan, Update, raise_if_over
@@ -146,6 +147,7 @@ def work(plan: Plan, state: State, opener: AgeOpener | None) -> Work:
         record = state.accounts[each.record_name]
         assert isinstance(record, Active)  # noqa: S101  # what the plan updates exists
         opened[each.record_name] = opening.content(opener, state, each.record_name, record.sealed)
+        credentials_of(opened[each.record_name])
         if record.edit is not None and record.edit.sealed is not None:
             begun[each.record_name] = opening.content(opener, state, each.record_name, record.edit.sealed)
     passwords = {name: content.password for name, content in begun.items() if content.password is not None}
@@ -175,17 +177,25 @@ def carried_out(jobs: list[Job], settings: Settings, sealer: AgeSealer, stop: St
     reports: list[Report] = []
     with Interrupt() as interrupt, progressing(total) as progress:
         for job in jobs:
-            ports = executor.Ports(
-                api=connection.client(job.credentials, settings, progress.waiting, interrupt),
-                journal=job.session,
-                sealer=sealer,
-                progress=progress,
-                now=holding.now,
-                new_id=connection.new_id,
-                by=holding.by(),
-                interrupted=interrupt.code,
-            )
+            api = connection.client(job.credentials, settings, progress.waiting, interrupt)
+            ports = ports_of(job.session, api, sealer, progress, interrupt)
             report = executor.apply(job.plan, job.state, job.work, ports, keep_going=settings.keep_going, stop=stop)
             stop = report.stop
             reports.append(report)
     return reports
+
+
+def ports_of(
+    session: Session, api: executor.Api, sealer: AgeSealer, progress: executor.Progress, interrupt: Interrupt
+) -> executor.Ports:
+    """Return all that a run touches."""
+    return executor.Ports(
+        api=api,
+        journal=session,
+        sealer=sealer,
+        progress=progress,
+        now=holding.now,
+        new_id=connection.new_id,
+        by=holding.by(),
+        interrupted=interrupt.code,
+    )

@@ -92,6 +92,8 @@ _rate = click.option(
 _refresh = click.option("--refresh", is_flag=True, help="Read every account at Octopush first; needs the identity.")
 _CONNECTION: Final = ("timeout", "attempts", "retry_budget", "retry_after_cap", "proxy", "ca_file")
 _parent_of_account = _parent_option("The parent that owns the account.")
+# What a command heeds that calls the API about accounts which exist.
+_CALLING: Final = ("timeout", "attempts", "retry_budget", "retry_after_cap", "lock_timeout", "proxy", "ca_file")
 _manifests = click.argument("manifests", nargs=-1, type=_FILE, metavar="[MANIFEST]...")
 _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask; needed where there is no terminal.")
 
@@ -311,6 +313,83 @@ def resolve(**options: Any) -> int:
     from provisioner.cli import accounts
 
     return accounts.resolve(options)
+
+
+@cli.command(short_help="Take over accounts that exist.")
+@click.argument("words", nargs=-1, metavar="[NAME LOGIN] [MANIFEST]...")
+@click.option("--from", "table", type=_FILE, metavar="FILE", help="Take over those of a CSV table: name,login.")
+@click.option(
+    "--write", type=_FILE, metavar="FILE",
+    help="Where to write a manifest of those that have none [default: manifests/adopted.yaml].",
+)  # fmt: skip
+@_parent_option("The parent that owns the accounts, and the manifests that name none.")
+@_settings_options("limit", "reserved", *_CALLING)
+@_format_option("text", "json")
+def adopt(**options: Any) -> int:
+    """Take over accounts that exist at Octopush already: NAME is yours, LOGIN theirs.
+
+    Reads each account, and keeps its login and key, sealed. What differs from the
+    manifest is changed by the next apply. For those that no manifest names, one is
+    written, never over a file: the next free name is taken. Needs the credentials
+    of the parent, and an identity.
+    """
+    from provisioner.cli import adopting
+
+    return adopting.adopt(options)
+
+
+@cli.command(short_help="Free the slot of a deleted account.")
+@click.argument("name")
+@_parent_of_account
+@_settings_options(*_CALLING)
+@_format_option("text", "json")
+@click.option("--force", is_flag=True, help="Do not ask Octopush whether it is still there.")
+@_yes
+def forget(**options: Any) -> int:
+    """Forget an account that was deleted in Octopush's dashboard, and free its slot.
+
+    Refuses while Octopush knows its login. Needs the credentials of the parent and
+    an identity; with --force neither.
+    """
+    from provisioner.cli import changing
+
+    return changing.forget(options)
+
+
+@cli.command("rotate-password", short_help="Give an account a new password.")
+@click.argument("name")
+@_manifests
+@_parent_option("The parent that owns the account, and the manifests that name none.")
+@_settings_options("limit", "reserved", *_CALLING)
+@_format_option("text", "json")
+@_yes
+def rotate_password(**options: Any) -> int:
+    """Give an account a new password: the manifest's if it gives one, else a generated one.
+
+    The account is sent as it was last sent, with the password alone changed. Needs
+    the credentials of the parent and an identity.
+    """
+    from provisioner.cli import changing
+
+    return changing.rotate_password(options)
+
+
+@cli.command(short_help="Change who can open what is sealed.")
+@click.option("--add", multiple=True, metavar="RECIPIENT", help="Seal to this one too; may be repeated.")
+@click.option("--remove", multiple=True, metavar="RECIPIENT", help="Seal to this one no longer; may be repeated.")
+@_parent_of_account
+@_settings_options("lock_timeout")
+@_format_option("text", "json")
+@_yes
+def rekey(**options: Any) -> int:
+    """Open everything and seal it anew, all or nothing.
+
+    Without --add and --remove, to the recipients of the settings; else to those of
+    the state with these changes. Needs an identity.
+    """
+    from provisioner.cli import changing
+
+    return changing.rekey(options)
 
 
 @cli.command(short_help="Put back what was rescued.")

@@ -15,7 +15,7 @@ from provisioner.render import report
 from provisioner.render.lines import Line, printable
 
 # The results of accounts about which something was done; the others are in the report alone.
-_DONE: Final = frozenset({Result.CREATED, Result.UPDATED, Result.FAILED, Result.UNKNOWN})
+_DONE: Final = frozenset({Result.CREATED, Result.UPDATED, Result.ADOPTED, Result.FAILED, Result.UNKNOWN})
 # Those of accounts that went as they should: the bar itself tells of them.
 _AS_IT_SHOULD: Final = frozenset({Result.CREATED, Result.UNCHANGED, Result.VERIFIED})
 _INSPECTING: Final = frozenset({"refresh", "verify", "balance"})
@@ -110,4 +110,4 @@ def _is_done(outcome: Outcome) -> bool:
     """Tell whether this run did something about the account; an old unknown is none of its work."""
     if outcome.action in _INSPECTING:
         return True
-    return outcome.action in {"create", "update"} and outcome.result in _DONE
+    return outcome.action in {"create", "update", "adopt"} and outcome.result in _DONE

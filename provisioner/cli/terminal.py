@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
-from provisioner.errors import ProvisionerError
+import click
+
+from provisioner.errors import CommandInvalid, ProvisionerError
 from provisioner.model.report import Report
 from provisioner.render import documents
 from provisioner.render.lines import BAD, CHANGED, Line, printable
@@ -85,6 +87,19 @@ def stderr() -> TextIO:
 def is_interactive() -> bool:
     """Tell whether a person can be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def require_answer(*, yes: bool) -> None:
+    """Refuse, before anything is done, a question that nobody could answer; raises CommandInvalid."""
+    if not yes and not is_interactive():
+        raise CommandInvalid("There is no terminal to ask on.", hint="Add --yes once you are sure.")
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Return once a person has said yes; raises CommandInvalid where there is no terminal, and Abort for a no."""
+    require_answer(yes=yes)
+    if not yes:
+        click.confirm(question, abort=True, err=True)
 
 
 def coloured(stream: TextIO) -> bool:

@@ -60,7 +60,7 @@ def refresh(state: State, opened: Mapping[str, SealedContent], api: Api, progres
         else:
             progress.started(name)
             reading = api.read(logins[name])
-            stop = _stop(reading)
+            stop = stopped_by(reading)
             drift, outcome = _compared(name, opened[name], record, reading)
             accounts[name] = replace(record, drift=drift)
             found[name] = {each.path: each.after for each in outcome.fields}
@@ -206,7 +206,7 @@ def verify(state: State, names: Sequence[str], opener: Opener, api: Api, progres
             progress.started(name)
             credentials = credentials_of(opened[name])
             reading = api.read(credentials.api_login)
-            stop = _stop(reading)
+            stop = stopped_by(reading)
             outcome = _verified(name, credentials, reading)
         outcomes.append(outcome)
         progress.finished(outcome)
@@ -308,7 +308,7 @@ def _balance_outcome(name: str, told: Balance | Failed) -> Outcome:
     return Outcome(name, "balance", Result.VERIFIED)
 
 
-def _stop(reading: Reading) -> Stop | None:
+def stopped_by(reading: Reading) -> Stop | None:
     """Return why asking for more would come to nothing: no connection, a rate limit, refused credentials."""
     if isinstance(reading, Failed) and reading.then is not Then.GO_ON and not reading.possible:
         return Stop(reading.exit_code, reading.reason, reading.hint)

@@ -73,7 +73,8 @@ def text(this: Report) -> list[Line]:
         )
         lines.append(Line("  Look for it in Octopush's dashboard; then, for each:"))
         lines.append(Line("    provisioner resolve NAME --not-created   it is not there: its slot is free again"))
-        lines.append(Line("    provisioner resolve NAME --abandon       it is there, or may be: it keeps its slot"))
+        lines.append(Line("    provisioner adopt NAME LOGIN             it is there: its login is in the dashboard"))
+        lines.append(Line("    provisioner resolve NAME --abandon       nobody can find out: it keeps its slot"))
     return lines
 
 
@@ -109,13 +110,13 @@ def _told(outcomes: Sequence[Outcome]) -> Iterator[Line]:
         elif each.result not in {Result.UNCHANGED, Result.VERIFIED}:
             yield outcome(each)
             for change in each.fields:
-                yield Line(f"    {_found(change)}", CHANGED)
+                yield Line(f"    {_found(change, 'wanted' if each.action == 'adopt' else 'sent')}", CHANGED)
     for (result, reason), names in waiting.items():
         yield outcome(Outcome(", ".join(names), "", result, reason))
 
 
-def _found(change: FieldChange) -> str:
-    """Return a field that is not as it was sent: what was sent, and what is there."""
+def _found(change: FieldChange, word: str) -> str:
+    """Return a field that is not as it should be: what was sent, or is wanted, and what is there."""
     sent, found = value(change.path, change.before), value(change.path, change.after)
     same = " (the masked part differs)" if sent == found else ""
-    return f"{change.path}: sent {sent}, found {found}{same}"
+    return f"{change.path}: {word} {sent}, found {found}{same}"

@@ -49,7 +49,8 @@ Stopped: the outcome of d is unknown.
 Unknown: d. It may or may not exist, and is never retried by itself.
   Look for it in Octopush's dashboard; then, for each:
     provisioner resolve NAME --not-created   it is not there: its slot is free again
-    provisioner resolve NAME --abandon       it is there, or may be: it keeps its slot""" == rendered(report.text(this))
+    provisioner adopt NAME LOGIN             it is there: its login is in the dashboard
+    provisioner resolve NAME --abandon       nobody can find out: it keeps its slot""" == rendered(report.text(this))
 
 
 def test_a_report_of_nothing() -> None:

@@ -308,7 +308,7 @@ def forget(**options: Any) -> int:
 @click.argument("name")
 @_manifests
 @_parent_option("The parent that owns the account, and the manifests that name none.")
-@_settings_options("limit", "reserved", *_CALLING)
+@_settings_options(*_CALLING)
 @_format_option("text", "json")
 @_yes
 def rotate_password(**options: Any) -> int:

@@ -28,10 +28,10 @@ from provisioner.model.state import Abandoned, Active, Pending, Record, State, U
 
 Found = Mapping[str, Mapping[str, str | None]]
 """By account and dotted path, what a refresh has just found at Octopush."""
-_NOTHING: Final[Found] = MappingProxyType({})
+NOTHING_FOUND: Final[Found] = MappingProxyType({})
 
 
-def plan(manifest: Manifest, state: State | None, *, limit: int, reserved: int, found: Found = _NOTHING) -> Plan:
+def plan(manifest: Manifest, state: State | None, *, limit: int, reserved: int, found: Found = NOTHING_FOUND) -> Plan:
     """Return what an apply of ``manifest`` would do, sorted by name.
 
     ``state`` is None where nothing was ever applied. A plan that needs more slots

@@ -6,20 +6,28 @@ from provisioner import executor
 from provisioner.cli import holding, terminal, wiring
 from provisioner.cli.wiring import Options
 from provisioner.errors import CommandInvalid, ExitCode
+from provisioner.model.exchange import Failed
 from provisioner.render import documents, text
 from provisioner.state import rescue
 
 
 def status(options: Options) -> int:
-    """Print the accounts of every parent's state."""
+    """Print the accounts of every parent's state; exit 7 where a balance that was asked for cannot be had."""
     settings = wiring.settings(options)
     found = [(parent, wiring.stored(settings, parent)) for parent in sorted(settings.parents)]
+    asked = None
+    if options["balances"]:
+        from provisioner.cli import inspecting  # noqa: PLC0415  # only this loads what sends and opens
+
+        asked = inspecting.balances(found, settings)
     if options["output"] == "json":
-        terminal.document(documents.states(found))
+        terminal.document(documents.states(found, asked))
     else:
         for parent, state in found:
-            terminal.lines(text.status(parent, state, str(settings.state_path(parent))))
-    return ExitCode.DONE
+            told = None if asked is None else asked.get(parent, {})
+            terminal.lines(text.status(parent, state, str(settings.state_path(parent)), told))
+    failed = any(isinstance(each, Failed) for told in (asked or {}).values() for each in told.values())
+    return ExitCode.SOME_FAILED if failed else ExitCode.DONE
 
 
 def resolve(options: Options) -> int:

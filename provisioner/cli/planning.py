@@ -14,6 +14,7 @@ from provisioner.manifest.sources import holds_any
 from provisioner.model.account import DesiredAccount, Manifest
 from provisioner.model.plan import Plan, raise_if_over
 from provisioner.model.state import State, without_comment
+from provisioner.planner import NOTHING_FOUND, Found
 from provisioner.planner import plan as planned
 from provisioner.render import documents, text
 
@@ -31,10 +32,16 @@ def validate(options: Options) -> int:
 
 
 def plan(options: Options) -> int:
-    """Print what apply would do; exit 4 where it does not fit."""
+    """Print what apply would do; exit 4 where it does not fit, and 7 where what it refreshes could not be checked."""
     manifests = load(options)
     settings = wiring.settings(options)
-    plans = [plan_for(each, wiring.stored(settings, each.parent), settings) for each in manifests]
+    if options["refresh"]:
+        from provisioner.cli import inspecting  # noqa: PLC0415  # a plain plan loads nothing that sends or opens
+
+        plans, unchecked = inspecting.plans(manifests, settings)
+    else:
+        plans = [plan_for(each, wiring.stored(settings, each.parent), settings) for each in manifests]
+        unchecked = ExitCode.DONE
     if options["output"] == "json":
         terminal.document(documents.plans(plans))
     else:
@@ -45,7 +52,9 @@ def plan(options: Options) -> int:
             raise_if_over(each)
     except OverLimit as error:
         terminal.failure(error)
-        return error.exit_code
+        return unchecked or error.exit_code
+    if unchecked:
+        return unchecked
     pending = any(each.creates or each.updates for each in plans)
     return ExitCode.CHANGES_PENDING if pending and options["detailed_exitcode"] else ExitCode.DONE
 
@@ -69,11 +78,11 @@ def _load(paths: Sequence[Path], parent: str) -> tuple[Manifest, ...]:
     return loaded.require()
 
 
-def plan_for(this: Manifest, state: State | None, settings: Settings) -> Plan:
+def plan_for(this: Manifest, state: State | None, settings: Settings, found: Found = NOTHING_FOUND) -> Plan:
     """Return the plan of one parent, having said where the state is sealed to others than the settings say."""
     parent = settings.parent(this.parent)
     warn_of_recipients(state, settings)
-    return planned(this, state, limit=parent.limit, reserved=parent.reserved)
+    return planned(this, state, limit=parent.limit, reserved=parent.reserved, found=found)
 
 
 def warn_of_recipients(state: State | None, settings: Settings) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 import click
 
 from provisioner.errors import CommandInvalid, ProvisionerError
+from provisioner.model.report import Report
 from provisioner.render import documents
 from provisioner.render.lines import BAD, CHANGED, Line, printable
 
@@ -28,7 +29,22 @@ def data(content: str) -> None:
 
 def document(content: dict[str, Any]) -> None:
     """Write one JSON document to standard output."""
-    data(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    # Half of a character, which an answer may hold and no encoding takes, is escaped as JSON does it.
+    data(text.encode(errors="backslashreplace").decode() + "\n")
+
+
+def reports(these: Sequence[Report], output: str) -> None:
+    """Write what a command did, as text or as JSON; of the latter, why it ended early is talk."""
+    from provisioner.render import report as faces
+
+    if output == "json":
+        document(faces.document(these))
+        for each in these:
+            talk(*faces.stopped(each))
+    else:
+        for each in these:
+            lines(faces.text(each))
 
 
 def lines(these: Iterable[Line]) -> None:

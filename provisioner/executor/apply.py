@@ -9,7 +9,7 @@ from typing import Final, assert_never
 from provisioner.errors import ExitCode, StateError
 from provisioner.executor.inspection import ReadBack, read_back
 from provisioner.executor.ports import Ports, credentials_of
-from provisioner.model.account import Attributes, Credentials, DesiredAccount
+from provisioner.model.account import Attributes, DesiredAccount
 from provisioner.model.exchange import Edited, EditRequest, Failed, Missing
 from provisioner.model.plan import (
     Change,
@@ -137,7 +137,7 @@ class _Run:
             return _warned(outcome, unsaved)
         if isinstance(verdict, Created) and isinstance(record, Active):
             content = replace(content, credentials=verdict.credentials)
-            back = self._seen(verdict.credentials, request.attributes, account.attributes)
+            back = self._seen(content, account.attributes)
             return self._read_back(account.name, record, content, outcome, back)
         return outcome
 
@@ -183,10 +183,10 @@ class _Run:
                 return replace(_warned(outcome, back.warning, unsaved), fields=back.fields)
         return replace(_warned(outcome, back.warning), fields=back.fields)
 
-    def _seen(self, credentials: Credentials, sent: Attributes, written: Attributes) -> ReadBack:
+    def _seen(self, content: SealedContent, written: Attributes) -> ReadBack:
         if self._ports.interrupted() is not None:
             return ReadBack({}, warning=f"not read back: {_INTERRUPTED}")
-        return read_back(credentials, sent, written, self._ports.api)
+        return read_back(content, written, self._ports.api)
 
     # ── Update ───────────────────────────────────────────────────────────────
 
@@ -243,7 +243,7 @@ class _Run:
                     sent=request.attributes,
                     altered={},
                 )
-                back = self._seen(credentials, request.attributes, account.attributes)
+                back = self._seen(content, account.attributes)
                 return self._edited(change, begun, content, back)
             case Missing():
                 after = replace(record, drift=Drift(gone=True))

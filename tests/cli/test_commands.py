@@ -445,7 +445,20 @@ def test_what_is_asked_in_a_hurry_loads_no_library(tmp_path: Path, flag: str) ->
 
 def test_every_command_and_option_has_a_word_of_help(tmp_path: Path) -> None:
     top = run(tmp_path, "--help").stdout
-    names = ["init", "keygen", "validate", "plan", "apply", "status", "credentials", "resolve", "recover", "sandbox"]
+    names = [
+        "init",
+        "keygen",
+        "validate",
+        "plan",
+        "apply",
+        "refresh",
+        "verify",
+        "status",
+        "credentials",
+        "resolve",
+        "recover",
+        "sandbox",
+    ]
     places = [top.index(f"\n  {name} ") for name in names]
     assert sorted(places) == places
     for name in names:

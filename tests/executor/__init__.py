@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 
 from provisioner import executor
@@ -21,6 +22,7 @@ from provisioner.model.verdict import Created, CreateRequest, SealedContent, The
 from provisioner.planner import plan
 from provisioner.state.rescue import Entry, Rescue, found_in
 from provisioner.state.sealing import AgeOpener, AgeSealer, new_identity, parse_identities
+from provisioner.state.seen import Seen
 from provisioner.state.session import Session
 from provisioner.state.store import ABSENT, MemoryStore
 
@@ -142,6 +144,12 @@ class Failure:
     durable: bool = False
 
 
+class Forgetful(Seen):
+    """A machine that remembers nothing; what it should is shown where sessions are."""
+
+    def note(self, address: str, state: State) -> None: ...
+
+
 class WatchedStore:
     """A memory store that tells ``events`` of every save, and fails at those that ``failures`` counts from 1."""
 
@@ -261,7 +269,7 @@ class Run:
 
     def loaded(self) -> Session:
         """Load what is durable, as the next run does."""
-        return Session(self._store, Rescue(None, self.stderr))
+        return Session(self._store, Rescue(None, self.stderr), Forgetful(Path("nowhere")), self.events.append)
 
     def plan(self) -> Plan:
         return self.by_plan or plan(manifest(*self.wanted), self.state, limit=self.limit, reserved=self.reserved)

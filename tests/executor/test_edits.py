@@ -128,7 +128,7 @@ def test_placeholders_are_sent_expanded_and_kept_as_they_are() -> None:
     written = Attributes("Paris", "${env:WHERE}")
     run = editing(desired("paris", written), environ={"WHERE": "Texas"})
     run.apply()
-    assert [(LOGIN, EditRequest(NEW))] == run.api.edited
+    assert [(LOGIN, EditRequest(NEW, hidden=("Texas",)))] == run.api.edited
     assert written == only(run).attributes
     assert NEW == opened("paris", only(run)).sent
 
@@ -136,7 +136,7 @@ def test_placeholders_are_sent_expanded_and_kept_as_they_are() -> None:
 def test_the_password_that_a_manifest_gives_is_the_one_that_is_sent() -> None:
     run = editing(replace(RENEWED, password=Secret("${env:PASSWORD}")), UNFINISHED, environ={"PASSWORD": "given"})
     run.apply()
-    assert [(LOGIN, EditRequest(NEW, Secret("given")))] == run.api.edited
+    assert [(LOGIN, EditRequest(NEW, Secret("given"), hidden=("given",)))] == run.api.edited
     assert Secret("given") == opened("paris", only(run)).password
 
 

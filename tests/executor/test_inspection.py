@@ -85,7 +85,7 @@ def test_what_somebody_changed_is_told_and_changed_back_by_an_apply() -> None:
     reading = observed(attributes("paris"), last_name="Texas")
     done = refreshed(state(paris=PLAIN), {"paris": reading})
     fields = (FieldChange("last_name", "Crash", "Texas", drifted=True),)
-    assert (Outcome("paris", "refresh", Result.DRIFTED, None, fields),) == done.report.outcomes
+    assert (Outcome("paris", "refresh", Result.DRIFTED, "somebody changed last_name", fields),) == done.report.outcomes
     assert replace(PLAIN, drift=Drift(changed=("last_name",))) == done.state.accounts["paris"]
     assert {"paris": {"last_name": "Texas"}} == done.found
     made = plan(manifest("paris"), done.state, limit=20, reserved=0, found=done.found)
@@ -97,7 +97,7 @@ def test_what_octopush_altered_at_once_is_no_change() -> None:
     reading = observed(attributes("paris"), last_name="Crsh")
     done = refreshed(state(paris=ALTERED), {"paris": reading})
     fields = (FieldChange("last_name", "Crash", "Crsh"),)
-    assert (Outcome("paris", "refresh", Result.DRIFTED, None, fields),) == done.report.outcomes
+    assert (Outcome("paris", "refresh", Result.DRIFTED, "Octopush altered last_name", fields),) == done.report.outcomes
     assert ALTERED == done.state.accounts["paris"]
     made = plan(manifest("paris"), done.state, limit=20, reserved=0, found=done.found)
     assert (Unchanged("paris", attributes("paris"), Drift(altered=("last_name",))),) == made.changes
@@ -134,7 +134,8 @@ def test_what_was_not_told_is_not_called_right() -> None:
     reason = "the answer does not tell last_name"
     assert (Drift(), Outcome("paris", "refresh", Result.UNCHECKED, reason)) == (drift, outcome)
     _, outcome = one(PLAIN, Observed({"first_name": "Paname"}))
-    assert (Result.DRIFTED, reason) == (outcome.result, outcome.reason)
+    assert (Result.DRIFTED, f"somebody changed first_name; {reason}") == (outcome.result, outcome.reason)
+    assert ExitCode.SOME_FAILED is outcome.exit_code
 
 
 def test_what_a_placeholder_filled_in_is_shown_neither_by_the_refresh_nor_by_the_plan() -> None:
@@ -374,8 +375,10 @@ def test_every_account_asks_for_its_balance_with_its_own_credentials() -> None:
     assert [
         ("started", "paris"),
         ("balance", "paris@sub-accounts.com"),
+        ("verified", "paris"),
         ("started", "rome"),
         ("balance", "rome@sub-accounts.com"),
+        ("unchecked", "rome"),
     ] == watcher.events
 
 

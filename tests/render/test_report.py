@@ -54,7 +54,7 @@ Unknown: d. It may or may not exist, and is never retried by itself.
 
 
 def test_a_report_of_nothing() -> None:
-    assert "p:\nDone: no account is wanted." == rendered(report.text(Report("p", ())))
+    assert "p:\nDone: no account." == rendered(report.text(Report("p", ())))
 
 
 def test_what_octopush_holds_instead_stands_under_its_account() -> None:
@@ -85,7 +85,7 @@ def test_what_is_not_attempted_is_told_once_for_each_reason() -> None:
 
 def test_a_stop_without_a_hint() -> None:
     said = rendered(report.text(Report("p", (), Stop(ExitCode.FAILURE, "no\nmore"))))
-    assert "p:\nDone: no account is wanted.\nStopped: no\\nmore." == said
+    assert "p:\nDone: no account.\nStopped: no\\nmore." == said
 
 
 @pytest.mark.parametrize("result", Result)

@@ -92,8 +92,6 @@ _rate = click.option(
 _refresh = click.option("--refresh", is_flag=True, help="Read every account at Octopush first; needs the identity.")
 _CONNECTION: Final = ("timeout", "attempts", "retry_budget", "retry_after_cap", "proxy", "ca_file")
 _parent_of_account = _parent_option("The parent that owns the account.")
-# What a command heeds that calls the API about accounts which exist.
-_CALLING: Final = ("timeout", "attempts", "retry_budget", "retry_after_cap", "lock_timeout", "proxy", "ca_file")
 _manifests = click.argument("manifests", nargs=-1, type=_FILE, metavar="[MANIFEST]...")
 _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask; needed where there is no terminal.")
 
@@ -323,7 +321,7 @@ def resolve(**options: Any) -> int:
     help="Where to write a manifest of those that have none [default: manifests/adopted.yaml].",
 )  # fmt: skip
 @_parent_option("The parent that owns the accounts, and the manifests that name none.")
-@_settings_options("limit", "reserved", *_CALLING)
+@_settings_options("limit", "reserved", "lock_timeout", *_CONNECTION)
 @_format_option("text", "json")
 def adopt(**options: Any) -> int:
     """Take over accounts that exist at Octopush already: NAME is yours, LOGIN theirs.
@@ -341,7 +339,7 @@ def adopt(**options: Any) -> int:
 @cli.command(short_help="Free the slot of a deleted account.")
 @click.argument("name")
 @_parent_of_account
-@_settings_options(*_CALLING)
+@_settings_options("lock_timeout", *_CONNECTION)
 @_format_option("text", "json")
 @click.option("--force", is_flag=True, help="Do not ask Octopush whether it is still there.")
 @_yes
@@ -360,7 +358,7 @@ def forget(**options: Any) -> int:
 @click.argument("name")
 @_manifests
 @_parent_option("The parent that owns the account, and the manifests that name none.")
-@_settings_options("limit", "reserved", *_CALLING)
+@_settings_options("lock_timeout", *_CONNECTION)
 @_format_option("text", "json")
 @_yes
 def rotate_password(**options: Any) -> int:

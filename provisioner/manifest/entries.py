@@ -22,6 +22,9 @@ class Entry:
     origin: Origin
     name_origin: Origin
     name_path: str
+    previously_origin: Origin
+    """That of the account where it was never known under another name."""
+    previously_path: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Expansion: from accounts with placeholders to what is sent to the API.
 
 Owns the moment in which secrets come in: all of them, before the first request.
-Refuses to let a value through that the manifest itself could not have held.
+Refuses to let a value through that the manifest itself could not have held, but for
+one that looks like a placeholder, which can come in no other way.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from provisioner import placeholders
 from provisioner.document import Value, spelled, text_fault, violations
 from provisioner.errors import SettingInvalid
 from provisioner.manifest.entries import SCHEMA
-from provisioner.manifest.formats import CHECKS
+from provisioner.manifest.formats import LITERAL_CHECKS
 from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Secret
 from provisioner.model.exchange import EditRequest
 from provisioner.model.plan import Create, Update
@@ -99,7 +100,8 @@ def _expanded(account: DesiredAccount, environ: Mapping[str, str]) -> tuple[Attr
 def _require(account: DesiredAccount, attributes: Attributes, password: Secret | None) -> None:
     if attributes != account.attributes:
         whole = {"version": 1, "accounts": [{"name": account.name, **attributes.document()}]}
-        for found in violations(cast("Value", whole), SCHEMA, CHECKS):
+        # What came in is no placeholder, even where it looks like one.
+        for found in violations(cast("Value", whole), SCHEMA, LITERAL_CHECKS):
             raise SettingInvalid(
                 f"{_place(account)}: {spelled(found.path[2:])} {found.predicate}, once its placeholder is filled in.",
                 hint=found.hint,

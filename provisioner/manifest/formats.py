@@ -66,13 +66,18 @@ def callback_url(value: str) -> Fault | None:
         rest = placeholders.filled(value, "\0").removeprefix("\0")
         value = rest.replace("\0", "1")
         return None if _URL_CHARACTERS.fullmatch(value) else _URL_CHARACTER_FAULT
-    filled = placeholders.filled(value, "1")
-    if not filled.lower().startswith(("http://", "https://")):
+    return _literal_url(placeholders.filled(value, "1"))
+
+
+def _literal_url(value: str) -> Fault | None:
+    if fault := text_fault(value):
+        return fault
+    if not value.lower().startswith(("http://", "https://")):
         return "must begin with https://", "Octopush can only call a web address."
-    if not _URL_CHARACTERS.fullmatch(filled):
+    if not _URL_CHARACTERS.fullmatch(value):
         return _URL_CHARACTER_FAULT
     try:
-        parts = urlsplit(filled)
+        parts = urlsplit(value)
         host, port = parts.hostname, parts.port
     except ValueError:
         return "has a host or a port that is not possible", "Write it as in https://hooks.example.com:8443/path."
@@ -93,10 +98,15 @@ def email(value: str) -> Fault | None:
     """Check an e-mail address by its shape."""
     if fault := text(value):
         return fault
-    local, at, domain = placeholders.filled(value, "a.a").rpartition("@")
+    filled = placeholders.filled(value, "a.a")
+    return None if "@" not in filled and placeholders.names(value) else _literal_email(filled)
+
+
+def _literal_email(value: str) -> Fault | None:
+    if fault := text_fault(value):
+        return fault
+    local, _, domain = value.rpartition("@")
     labels = domain.split(".")
-    if not at and placeholders.names(value):
-        return None
     good = _LOCAL_PART.fullmatch(local) and len(local) <= _LOCAL_PART_LIMIT
     if not good or len(labels) == 1 or not all(map(_LABEL.fullmatch, labels)):
         return "is not an e-mail address", "Write one address, as in sms@example.com."
@@ -113,3 +123,14 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
         "email-with-placeholders": email,
     },
 )
+LITERAL_CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
+    {
+        "text": text_fault,
+        "key": key,
+        "uri": _literal_url,
+        "uri-with-placeholders": _literal_url,
+        "email": _literal_email,
+        "email-with-placeholders": _literal_email,
+    },
+)
+"""The same of a text in which nothing stands for anything else any more, whatever it looks like."""

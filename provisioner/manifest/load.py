@@ -1,17 +1,18 @@
 """Loading: the manifests of every file, merged by parent.
 
-Owns what can only be seen across files: that a name is used once. Refuses to return
-half a manifest: with one problem anywhere there is none.
+Owns what can only be seen across files: that a name is used once, and that an account
+that got another name took it from nobody. Refuses to return half a manifest: with one
+problem anywhere there is none.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from provisioner.document import shown
-from provisioner.errors import ManifestInvalid
 from provisioner.manifest import yaml_manifest
+from provisioner.manifest.problems import by_place, errors, refuse_any
 from provisioner.manifest.sources import YAML_SUFFIXES, Source, sources
 from provisioner.model.account import (
     DEFAULT_PARENT,
@@ -19,6 +20,7 @@ from provisioner.model.account import (
     Callbacks,
     DesiredAccount,
     Manifest,
+    Origin,
     Problem,
     Secret,
     Severity,
@@ -44,7 +46,7 @@ class Loaded:
     @property
     def errors(self) -> tuple[Problem, ...]:
         """The problems for which the manifests are refused."""
-        return tuple(each for each in self.problems if each.severity is Severity.ERROR)
+        return errors(self.problems)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
@@ -56,10 +58,7 @@ class Loaded:
 
         :raises ManifestInvalid: there is an error.
         """
-        if errors := len(self.errors):
-            raise ManifestInvalid(
-                f"{errors} problem{'' if errors == 1 else 's'} in the manifest.", hint="Correct each; nothing was sent."
-            )
+        refuse_any(self.problems, "manifest")
         return self.manifests
 
 
@@ -68,16 +67,23 @@ def load(paths: Sequence[Path], *, parent: str = DEFAULT_PARENT) -> Loaded:
 
     :param parent: owns the accounts of the files that name no parent.
     """
-    problems: list[Problem] = []
+    told: list[list[Problem]] = []
     entries: dict[str, dict[str, Entry]] = {}
+    read: list[tuple[str, Part, list[Problem]]] = []
     for source in sources(paths):
         if isinstance(source, Problem):
-            problems.append(source)
+            told.append([source])
             continue
         part = _read(source)
-        repeated = _add(entries.setdefault(part.parent or parent, {}), part)
-        problems += sorted((*part.problems, *repeated), key=_by_place)
-    if any(each.severity is Severity.ERROR for each in problems):
+        owner = part.parent or parent
+        told.append([*part.problems, *_add(entries.setdefault(owner, {}), part)])
+        read.append((owner, part, told[-1]))
+    # Once every file is read: the old name may be in any of them.
+    claimed: dict[tuple[str, str], Entry] = {}
+    for owner, part, found in read:
+        found.extend(_moved(owner, claimed, entries[owner], part))
+    problems = [each for file in told for each in sorted(file, key=by_place)]
+    if errors(problems):
         return Loaded((), tuple(problems))
     manifests = (
         Manifest(name, tuple(_desired(key, each) for key, each in sorted(entries[name].items())))
@@ -115,9 +121,7 @@ def _add(known: dict[str, Entry], part: Part) -> list[Problem]:
 def _repeated(name: str, entry: Entry, first: Entry) -> Problem:
     same = name == first.fields["name"]
     how = "is used already" if same else "differs only in capitals from one that is used already"
-    place = f"line {first.name_origin.line}" + (f", row {first.name_origin.row}" if first.name_origin.row else "")
-    if first.name_origin.file != entry.name_origin.file:
-        place = f"{first.name_origin.file}, {place}"
+    place = _place(first.name_origin, entry.name_origin.file)
     return Problem(
         origin=entry.name_origin,
         path=entry.name_path,
@@ -126,8 +130,38 @@ def _repeated(name: str, entry: Entry, first: Entry) -> Problem:
     )
 
 
-def _by_place(problem: Problem) -> tuple[int, int]:
-    return problem.origin.line or 0, problem.origin.column or 0
+def _moved(owner: str, claimed: dict[tuple[str, str], Entry], known: Mapping[str, Entry], part: Part) -> list[Problem]:
+    """Add the old names of ``part`` to those ``claimed``, and return what is wrong with them."""
+    problems: list[Problem] = []
+
+    def tell(entry: Entry, message: str, hint: str) -> None:
+        problems.append(Problem(entry.previously_origin, entry.previously_path, message, hint))
+
+    for entry in part.entries:
+        previously, name = entry.fields.get("previously"), entry.fields.get("name")
+        if not isinstance(previously, str) or not previously:
+            continue
+        what, file = shown(previously) or "The name here", entry.previously_origin.file
+        folded = previously.casefold()
+        if isinstance(name, str) and name.casefold() == folded:
+            tell(entry, f"{what} is the name that the account has.", "Delete `previously`, or write the old name.")
+            continue
+        if still := known.get(previously) or known.get(folded):
+            place = _place(still.name_origin, file)
+            hint = "Delete `previously` here, or that account."
+            tell(entry, f"{what} is still in the manifest ({place}): its record cannot move.", hint)
+        if first := claimed.get((owner, folded)):
+            place = _place(first.previously_origin, file)
+            hint = "Delete `previously` in one of the two: a record can only move to one account."
+            tell(entry, f"{what} was another account's old name already: {place}.", hint)
+        claimed.setdefault((owner, folded), entry)
+    return problems
+
+
+def _place(origin: Origin, file: str) -> str:
+    """Return ``origin`` in words for a reader of ``file``."""
+    place = f"line {origin.line}" + (f", row {origin.row}" if origin.row else "")
+    return place if origin.file == file else f"{origin.file}, {place}"
 
 
 def _desired(name: str, entry: Entry) -> DesiredAccount:
@@ -144,6 +178,8 @@ def _desired(name: str, entry: Entry) -> DesiredAccount:
         ),
         password=None if password is None else Secret(password),
         origin=entry.origin,
+        previously=fields.get("previously"),
+        password_version=cast("int", entry.fields.get("password_version", 1)),
     )
 
 

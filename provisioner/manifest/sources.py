@@ -21,8 +21,30 @@ MAX_BYTES: Final = 10_000_000
 
 YAML_SUFFIXES: Final = (".yaml", ".yml")
 TABLE_SUFFIXES: Final = (".csv", ".tsv")
-_SUFFIXES: Final = YAML_SUFFIXES + TABLE_SUFFIXES
-_KINDS: Final = f"A manifest's name ends in {', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}."
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a file should be, in the words of its problems."""
+
+    noun: str
+    suffixes: tuple[str, ...]
+    too_large: str
+    """What to do about a file that is."""
+
+    def is_name_of(self, path: Path) -> bool:
+        """Tell whether ``path`` has the name of such a file."""
+        return path.suffix.lower() in self.suffixes
+
+    @property
+    def names(self) -> str:
+        """How such a file is named, as a hint."""
+        return f"A {self.noun}'s name ends in {', '.join(self.suffixes[:-1])} or {self.suffixes[-1]}."
+
+
+MANIFEST: Final = Kind(
+    "manifest", YAML_SUFFIXES + TABLE_SUFFIXES, "Divide it into several files; they may be given at once."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +67,12 @@ def sources(paths: Sequence[Path]) -> Iterator[Source | Problem]:
             real = os.path.realpath(found)
             if real not in seen:
                 seen.add(real)
-                yield _read(found)
+                yield content(found, MANIFEST)
 
 
 def _opened(path: Path) -> Iterator[Path | Problem]:
     """Yield ``path``, or the manifests inside if it is a folder."""
-    if path.suffix.lower() in _SUFFIXES:
+    if MANIFEST.is_name_of(path):
         yield path
         return
     try:
@@ -61,9 +83,9 @@ def _opened(path: Path) -> Iterator[Path | Problem]:
     if inside is None:
         yield path
         return
-    manifests = [each for each in inside if each.suffix.lower() in _SUFFIXES and not _is_other(each)]
+    manifests = [each for each in inside if MANIFEST.is_name_of(each) and not _is_other(each)]
     if not manifests:
-        yield _problem(path, "The folder holds no manifest.", _KINDS)
+        yield _problem(path, "The folder holds no manifest.", MANIFEST.names)
     yield from manifests
 
 
@@ -72,16 +94,19 @@ def _is_other(path: Path) -> bool:
     return path.name.startswith(".") or path.name == "provisioner.yaml"
 
 
-def _read(path: Path) -> Source | Problem:
+def content(path: Path, kind: Kind) -> Source | Problem:
+    """Return the content of the file at ``path``, or what is wrong with it."""
     try:
         # Asked before opening: to open a named pipe would wait for ever.
         status = path.stat()
         if S_ISDIR(status.st_mode):
-            return _problem(path, "This folder has the name of a manifest.", "Rename it, or give the file inside.")
+            if not kind.is_name_of(path):
+                return _problem(path, "This is a folder and not a file.", f"Give the {kind.noun} inside.")
+            return _problem(path, f"This folder has the name of a {kind.noun}.", "Rename it, or give the file inside.")
         if not S_ISREG(status.st_mode):
-            return _problem(path, "This is not a file but a pipe or a device.", "Write the manifest to a file.")
-        if path.suffix.lower() not in _SUFFIXES:
-            return _problem(path, "This is not the name of a manifest.", _KINDS)
+            return _problem(path, "This is not a file but a pipe or a device.", f"Write the {kind.noun} to a file.")
+        if not kind.is_name_of(path):
+            return _problem(path, f"This is not the name of a {kind.noun}.", kind.names)
         # One byte more than allowed, as a file may grow after it was asked for its size.
         raw = b""
         if status.st_size <= MAX_BYTES:
@@ -92,8 +117,7 @@ def _read(path: Path) -> Source | Problem:
     except OSError as error:
         return _problem(path, f"The file cannot be read: {error.strerror}.", "Ask for the right to read it.")
     if max(status.st_size, len(raw)) > MAX_BYTES:
-        message = f"The file is over {MAX_BYTES // 1_000_000} MB."
-        return _problem(path, message, "Divide it into several files; they may be given at once.")
+        return _problem(path, f"The file is over {MAX_BYTES // 1_000_000} MB.", kind.too_large)
     return Source(path, raw)
 
 

@@ -7,10 +7,10 @@ a mistake in the defaults is reported once and where it stands.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from provisioner.document import Part as Of
-from provisioner.document import Violation, parse_yaml
+from provisioner.document import Violation, inlined, parse_yaml
 from provisioner.manifest.advice import advice
 from provisioner.manifest.entries import SCHEMA, Entry, Part
 from provisioner.manifest.formats import CHECKS
@@ -29,8 +29,9 @@ def read(raw: bytes, file: str) -> Part:
     if not isinstance(document.value, dict):
         return Part((), problems)
     warnings: dict[Origin, Problem] = {}
-    # A password has no place here at all, which the schema says.
-    shared = {key: value for key, value in _fields(document.value.get("defaults")).items() if key != "password"}
+    # What has no place here at all, which the schema says, is no account's either.
+    own = _own()
+    shared = {key: value for key, value in _fields(document.value.get("defaults")).items() if key not in own}
     _warn(warnings, document, ("defaults",), shared)
     entries: list[Entry] = []
     accounts = document.value.get("accounts")
@@ -45,14 +46,20 @@ def read(raw: bytes, file: str) -> Part:
     return Part(tuple(entries), (*problems, *warnings.values()), parent if isinstance(parent, str) else None)
 
 
+def _own() -> set[str]:
+    """Return the fields that accounts cannot share."""
+    shared: dict[str, Any] = inlined(SCHEMA)["properties"]["defaults"]["properties"]
+    return {name for name, schema in shared.items() if "not" in schema}
+
+
 def _entry(document: Document, index: int, account: Mapping[str, Value], shared: Mapping[str, Value]) -> Entry:
     merged = {**shared, **account}
     if "callbacks" in merged:
         merged["callbacks"] = {**_fields(shared.get("callbacks")), **_fields(account.get("callbacks"))}
     path: tuple[Step, ...] = ("accounts", index)
     origin = document.origin(path)
-    named = document.origin((*path, "name")) if "name" in account else origin
-    return Entry(merged, origin, named, f"accounts[{index}].name")
+    named, known = (document.origin((*path, key)) if key in account else origin for key in ("name", "previously"))
+    return Entry(merged, origin, named, f"accounts[{index}].name", known, f"accounts[{index}].previously")
 
 
 def _fields(value: Value) -> Mapping[str, Value]:

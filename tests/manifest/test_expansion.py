@@ -67,6 +67,7 @@ def test_what_is_missing_is_named_with_its_account(tmp_path: Path) -> None:
         ({"FIRST": "SECRET\n"}, "first_name contains a line break, once its placeholder is filled in"),
         ({"TOKEN": "SECRET SECRET"}, "callbacks.callback_url_for_visits contains a character that a web address"),
         ({"FIRST": "SECRET" * 42}, "company_name is too long"),
+        ({"TOKEN": "${SECRET}"}, "callbacks.callback_url_for_visits contains a character that a web address"),
     ],
 )
 def test_a_value_that_no_manifest_could_hold_is_refused(tmp_path: Path, environ: dict[str, str], message: str) -> None:
@@ -75,6 +76,17 @@ def test_a_value_that_no_manifest_could_hold_is_refused(tmp_path: Path, environ:
     assert message in caught.value.message
     assert caught.value.message.startswith(f"{tmp_path}/m.yaml:3: paris: ")
     assert "SECRET" not in f"{caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("value", ["${FIRST}", "a ${env:TOKEN} b", "$(env:X)", "${"])
+def test_what_comes_in_is_no_placeholder_even_where_it_looks_like_one(tmp_path: Path, value: str) -> None:
+    assert made(tmp_path, FIRST=value)["paris"].attributes.first_name == value
+
+
+def test_a_callback_that_comes_in_whole_is_no_placeholder_either(tmp_path: Path) -> None:
+    text = TEXT.replace("https://example.com/?t=${env:TOKEN}", "${env:URL}")
+    with pytest.raises(SettingInvalid, match="callback_url_for_visits must begin with https://"):
+        made(tmp_path, text, URL="${env:TOKEN}")
 
 
 @pytest.mark.parametrize("secret", [" SECRET", "SEC\nRET", "SECRET\u200b"])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner import schemas
-from provisioner.manifest.formats import CHECKS, callback_url, email, key, text
+from provisioner.manifest.formats import CHECKS, LITERAL_CHECKS, callback_url, email, key, text
 
 
 def test_every_format_of_the_schema_is_checked() -> None:
@@ -15,7 +15,7 @@ def test_every_format_of_the_schema_is_checked() -> None:
             return own.union(*map(formats, part.values()))
         return set().union(*map(formats, part)) if isinstance(part, list) else set()
 
-    assert formats(schemas.load("manifest.v1")) == set(CHECKS)
+    assert formats(schemas.load("manifest.v1")) == set(CHECKS) == set(LITERAL_CHECKS)
 
 
 @pytest.mark.parametrize("value", ["Leonardo", "${env:X}", "a ${file:x y} b", "5 $", "李"])
@@ -160,6 +160,38 @@ def test_a_bad_text_is_no_address_either() -> None:
 
 @given(st.text())
 def test_no_check_ever_fails_itself_or_repeats_a_text(value: str) -> None:
-    for check in CHECKS.values():
+    for check in (*CHECKS.values(), *LITERAL_CHECKS.values()):
         for marked in (value, f"https://SECRET{value}", f"SECRET{value}@a.b", f"${{env:X}}SECRET{value}"):
             assert "SECRET" not in " ".join(check(marked) or ())
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("text", "a ${b} c"),
+        ("text", "${env:X}"),
+        ("email", "a${b}@example.com"),
+        ("email-with-placeholders", "${c}@example.com"),
+        ("uri", "https://example.com/x?t=1"),
+    ],
+)
+def test_a_literal_may_look_like_a_placeholder(word: str, value: str) -> None:
+    assert LITERAL_CHECKS[word](value) is None
+
+
+@pytest.mark.parametrize(
+    ("word", "value", "predicate"),
+    [
+        ("text", " x", "begins or ends with a space"),
+        ("uri-with-placeholders", "${env:URL}", "must begin with https://"),
+        ("uri-with-placeholders", "https://${env:HOST}/x", "contains a character that a web address cannot hold"),
+        ("uri", "https://a b", "contains a character that a web address cannot hold"),
+        ("uri", "https://example.com/\u200b", "contains U+200B ZERO WIDTH SPACE, which cannot be seen"),
+        ("email-with-placeholders", "${env:MAIL}", "is not an e-mail address"),
+        ("email", "a@b.co\n", "contains a line break"),
+    ],
+)
+def test_of_a_literal_nothing_is_filled_in(word: str, value: str, predicate: str) -> None:
+    fault = LITERAL_CHECKS[word](value)
+    assert fault is not None
+    assert fault[0] == predicate

@@ -53,6 +53,20 @@ def test_an_account_arrives_whole(tmp_path: Path) -> None:
     )
 
 
+def test_an_account_may_have_another_name_and_another_password(tmp_path: Path) -> None:
+    path = tmp_path / "m.yaml"
+    rest = "first_name: a, last_name: b"
+    path.write_text(
+        f"version: 1\naccounts:\n- {{name: x, {rest}, previously: y, password_version: 7}}\n- {{name: z, {rest}}}\n"
+    )
+    other = tmp_path / "m.csv"
+    other.write_text("name,first_name,last_name,previously,password_version\nx,a,b,y,7\nz,a,b,,\n")
+    for each in (path, other):
+        ((x, z),) = (found.accounts for found in load([each]).require())
+        assert (x.previously, x.password_version) == ("y", 7)
+        assert (z.previously, z.password_version) == (None, 1)
+
+
 def test_both_formats_say_the_same(tmp_path: Path) -> None:
     (one,) = load([manifest(tmp_path / "a.yaml", "x", "y")]).require()
     (two,) = load([table(tmp_path / "a.csv", "y", "x")]).require()
@@ -122,6 +136,155 @@ def test_a_repeated_name_that_may_be_a_secret_is_not_shown(tmp_path: Path) -> No
     found = load([table(tmp_path / "a.csv", "https://x/?t=SECRET", "https://x/?t=SECRET")]).errors
     assert all("SECRET" not in each.message for each in found)
     assert found[-1].message == "The name here is used already: line 2, row 1."
+
+
+# ── Previous names ───────────────────────────────────────────────────────────
+
+
+def renamed(path: Path, *pairs: tuple[str, str | None], parent: str = "") -> Path:
+    """Write a manifest of accounts, each with its previous name, or none."""
+    if path.suffix == ".csv":
+        rows = "".join(f"{name},a,b,{previously or ''}\n" for name, previously in pairs)
+        path.write_text(f"name,first_name,last_name,previously\n{rows}")
+        return path
+    accounts = "".join(
+        f"- {{name: {name}, first_name: a, last_name: b{f', previously: {previously}' if previously else ''}}}\n"
+        for name, previously in pairs
+    )
+    path.write_text(f"version: 1\n{f'parent: {parent}{chr(10)}' if parent else ''}accounts:\n{accounts}")
+    return path
+
+
+def test_a_previous_name_that_nobody_has_is_good(tmp_path: Path) -> None:
+    paths = [renamed(tmp_path / "a.yaml", ("x", "y"), ("z", None)), renamed(tmp_path / "b.csv", ("v", "w"))]
+    loaded = load(paths)
+    assert loaded.problems == ()
+    (found,) = loaded.require()
+    assert {each.name: each.previously for each in found.accounts} == {"v": "w", "x": "y", "z": None}
+
+
+def test_a_previous_name_is_not_the_account_s_own(tmp_path: Path) -> None:
+    path = renamed(tmp_path / "a.yaml", ("y", None), ("x", "x"))
+    (problem,) = load([path]).errors
+    assert problem.message == '"x" is the name that the account has.'
+    assert (problem.origin, problem.path) == (Origin(str(path), 4, 54), "accounts[1].previously")
+    assert problem.hint == "Delete `previously`, or write the old name."
+    table = renamed(tmp_path / "a.csv", ("y", None), ("x", "x"))
+    (problem,) = load([table]).errors
+    assert (problem.origin, problem.path) == (Origin(str(table), 3, row=2), "previously")
+
+
+def test_a_previous_name_is_no_account_s_that_is_still_there(tmp_path: Path) -> None:
+    path = renamed(tmp_path / "a.yaml", ("rome", "paris"), ("paris", None))
+    (problem,) = load([path]).errors
+    assert problem.message == '"paris" is still in the manifest (line 4): its record cannot move.'
+    assert (problem.origin, problem.path) == (Origin(str(path), 3, 57), "accounts[0].previously")
+    assert problem.hint == "Delete `previously` here, or that account."
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_it_may_still_be_in_another_file(tmp_path: Path, order: int) -> None:
+    moved, still = (
+        renamed(tmp_path / "a.yaml", ("rome", "paris")),
+        renamed(tmp_path / "b.csv", ("x", None), ("paris", None)),
+    )
+    (problem,) = load([moved, still][::order]).errors
+    assert problem.message == f'"paris" is still in the manifest ({still}, line 3, row 2): its record cannot move.'
+    assert problem.origin == Origin(str(moved), 3, 57)
+
+
+def test_names_are_not_swapped(tmp_path: Path) -> None:
+    found = load([renamed(tmp_path / "a.csv", ("x", "y"), ("y", "x"))]).errors
+    assert [(each.message.split(":")[0], each.origin.row) for each in found] == [
+        ('"y" is still in the manifest (line 3, row 2)', 1),
+        ('"x" is still in the manifest (line 2, row 1)', 2),
+    ]
+
+
+def test_a_previous_name_is_one_account_s(tmp_path: Path) -> None:
+    one = renamed(tmp_path / "a.yaml", ("x", "old"), ("y", "other"), ("z", "old"))
+    two = renamed(tmp_path / "b.csv", ("v", "old"))
+    first, second = load([one, two]).errors
+    assert first.message == '"old" was another account\'s old name already: line 3.'
+    assert (first.origin, first.path) == (Origin(str(one), 5, 54), "accounts[2].previously")
+    assert first.hint == "Delete `previously` in one of the two: a record can only move to one account."
+    assert second.message == f'"old" was another account\'s old name already: {one}, line 3.'
+    assert (second.origin, second.path) == (Origin(str(two), 2, row=1), "previously")
+
+
+def test_everything_wrong_with_a_previous_name_is_told_at_once(tmp_path: Path) -> None:
+    found = load([renamed(tmp_path / "a.csv", ("x", "y"), ("y", "y"), ("z", "y"))]).errors
+    assert [(each.message, each.origin.row) for each in found] == [
+        ('"y" is still in the manifest (line 3, row 2): its record cannot move.', 1),
+        # This one claims nothing, and so nobody is told of it as of another.
+        ('"y" is the name that the account has.', 2),
+        ('"y" is still in the manifest (line 3, row 2): its record cannot move.', 3),
+        ('"y" was another account\'s old name already: line 2, row 1.', 3),
+    ]
+
+
+def test_capitals_do_not_make_another_previous_name(tmp_path: Path) -> None:
+    found = load([renamed(tmp_path / "a.csv", ("x", "X"), ("y", "Paris"), ("paris", None), ("z", "PARIS"))]).errors
+    said = [(each.message, each.origin.row) for each in found if "lower-case" not in each.message]
+    assert said == [
+        ('"X" is the name that the account has.', 1),
+        ('"Paris" is still in the manifest (line 4, row 3): its record cannot move.', 2),
+        ('"PARIS" is still in the manifest (line 4, row 3): its record cannot move.', 4),
+        ('"PARIS" was another account\'s old name already: line 3, row 2.', 4),
+    ]
+    found = load([renamed(tmp_path / "b.csv", ("x", "paris"), ("Paris", None))]).errors
+    assert found[0].message == '"paris" is still in the manifest (line 3, row 2): its record cannot move.'
+
+
+def test_previous_names_are_compared_within_a_parent(tmp_path: Path) -> None:
+    paths = [
+        renamed(tmp_path / "a.yaml", ("x", "y")),
+        renamed(tmp_path / "b.yaml", ("y", None), ("z", "w"), parent="acme"),
+        renamed(tmp_path / "c.csv", ("u", "w")),
+    ]
+    assert load(paths).problems == ()
+    assert [each.origin.file for each in load(paths, parent="acme").errors] == [str(paths[0]), str(paths[2])]
+
+
+def test_an_account_without_a_good_name_has_a_previous_one_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(
+        "version: 1\naccounts:\n- {name: [x], first_name: a, last_name: b, previously: y}\n"
+        "- {name: y, first_name: a, last_name: b, previously: [y]}\n"
+        "- {name: z, first_name: a, last_name: b, previously: ''}\n"
+    )
+    assert [(each.path, each.origin.line) for each in load([path]).errors] == [
+        ("accounts[0].name", 3),
+        ("accounts[0].previously", 3),
+        ("accounts[1].previously", 4),
+        ("accounts[2].previously", 5),
+    ]
+
+
+def test_a_previous_name_that_may_be_a_secret_is_not_shown(tmp_path: Path) -> None:
+    secret = "https://x/?t=SECRET"
+    found = load([renamed(tmp_path / "a.csv", ("x", secret), ("y", secret), (secret, None))]).errors
+    assert "SECRET" not in repr(found)
+    assert [each.message for each in found if each.message.startswith("The name here")] == [
+        "The name here is still in the manifest (line 4, row 3): its record cannot move.",
+        "The name here is still in the manifest (line 4, row 3): its record cannot move.",
+        "The name here was another account's old name already: line 2, row 1.",
+    ]
+
+
+def test_problems_of_previous_names_stand_with_those_of_their_file(tmp_path: Path) -> None:
+    one = renamed(tmp_path / "a.csv", ("x", "p"), ("Bad", None))
+    two = renamed(tmp_path / "b.csv", ("p", None), ("Bad2", None))
+    found = load([one, tmp_path / "none.csv", two]).errors
+    assert [(Path(each.origin.file).name, each.origin.line) for each in found] == [
+        ("a.csv", 2),
+        ("a.csv", 3),
+        ("none.csv", None),
+        ("b.csv", 3),
+    ]
+
+
+# ── What is told ─────────────────────────────────────────────────────────────
 
 
 def test_accounts_without_a_good_name_are_not_compared(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 
 from provisioner import schemas
 from provisioner.document import inlined
-from provisioner.model.account import CALLBACK_NAMES, Attributes
+from provisioner.model.account import CALLBACK_NAMES, Attributes, DesiredAccount, Origin
 
 SCHEMA = schemas.load("manifest.v1")
 ACCOUNT: dict[str, Any] = inlined("manifest.v1")["properties"]["accounts"]["items"]
@@ -20,7 +20,8 @@ def test_it_is_a_schema() -> None:
 
 
 def test_its_fields_are_those_of_an_account() -> None:
-    assert set(ACCOUNT["properties"]) == {each.name for each in fields(Attributes)} | {"name", "password"}
+    ours = {each.name for each in fields(DesiredAccount)} - {"attributes", "origin"}
+    assert set(ACCOUNT["properties"]) == {each.name for each in fields(Attributes)} | ours
     assert tuple(ACCOUNT["properties"]["callbacks"]["properties"]) == CALLBACK_NAMES
 
 
@@ -50,8 +51,23 @@ def test_every_field_explains_itself_in_an_editor() -> None:
 def test_defaults_take_what_an_account_takes() -> None:
     defaults = inlined("manifest.v1")["properties"]["defaults"]["properties"]
     assert set(defaults) == set(ACCOUNT["properties"])
-    shared = {name: field for name, field in defaults.items() if name not in {"name", "password"}}
+    shared = {name: field for name, field in defaults.items() if "not" not in field}
+    assert set(defaults) - set(shared) == {"name", "password", "password_version", "previously"}
     assert shared == {name: ACCOUNT["properties"][name] for name in shared}
+
+
+def test_a_previous_name_obeys_the_rules_of_a_name() -> None:
+    said = {"title", "description", "examples"}
+    name, previously = (
+        {key: rule for key, rule in ACCOUNT["properties"][field].items() if key not in said}
+        for field in ("name", "previously")
+    )
+    assert name == previously
+
+
+def test_the_default_of_a_password_version_is_that_of_an_account() -> None:
+    account = DesiredAccount("a", Attributes("b", "c"), None, Origin("m"))
+    assert ACCOUNT["properties"]["password_version"]["default"] == account.password_version
 
 
 @pytest.mark.parametrize(

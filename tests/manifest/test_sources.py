@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from provisioner.manifest.sources import MAX_BYTES, Source, sources
+from provisioner.manifest.sources import MAX_BYTES, Kind, Source, content, sources
 from provisioner.model.account import Problem
 
 
@@ -143,3 +143,31 @@ def test_a_file_whose_size_is_not_told_is_limited_too(tmp_path: Path) -> None:
     (found,) = sources([link])
     assert isinstance(found, Source)
     assert found.raw.startswith(b"Name:")
+
+
+SONG = Kind("song", (".a", ".b"), "Sing less.")
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        ("none.a", "There is no such file.", "Look for a typing mistake in the path."),
+        ("folder", "This is a folder and not a file.", "Give the song inside."),
+        ("folder.b", "This folder has the name of a song.", "Rename it, or give the file inside."),
+        ("other.c", "This is not the name of a song.", "A song's name ends in .a or .b."),
+        ("pipe.a", "This is not a file but a pipe or a device.", "Write the song to a file."),
+        ("large.B", "The file is over 10 MB.", "Sing less."),
+    ],
+)
+def test_another_kind_is_spoken_of_in_its_own_words(tmp_path: Path, name: str, message: str, hint: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder.b").mkdir()
+    (tmp_path / "other.c").touch()
+    os.mkfifo(tmp_path / "pipe.a")
+    with (tmp_path / "large.B").open("wb") as stream:
+        stream.truncate(MAX_BYTES + 1)
+    found = content(tmp_path / name, SONG)
+    assert isinstance(found, Problem)
+    assert (found.message, found.hint, found.origin.file) == (message, hint, str(tmp_path / name))
+    (tmp_path / "good.A").write_bytes(b"la")
+    assert content(tmp_path / "good.A", SONG) == Source(tmp_path / "good.A", b"la")

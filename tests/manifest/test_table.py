@@ -60,12 +60,14 @@ def test_a_row_is_an_account() -> None:
 
 def test_every_field_of_an_account_is_a_column_in_any_order() -> None:
     names = [each.name for each in fields(Attributes) if each.name != "callbacks"]
-    columns = [*reversed(CALLBACK_NAMES), "password", *names, "name"]
+    columns = [*reversed(CALLBACK_NAMES), "previously", "password", "password_version", *names, "name"]
     values = {name: f"https://example.com/{name}" for name in columns}
     values |= {"email_for_inbounds": "a@b.co", "name": "paris", "password": "${env:P}"}
+    values |= {"previously": "lutetia", "password_version": "2"}
     (account,) = accounts(f"{','.join(columns)}\n{','.join(values[name] for name in columns)}\n")
     callbacks = {name: values[name] for name in CALLBACK_NAMES}
-    assert account == {name: values[name] for name in [*names, "name", "password"]} | {"callbacks": callbacks}
+    texts = {name: values[name] for name in [*names, "name", "password", "previously"]}
+    assert account == texts | {"callbacks": callbacks, "password_version": 2}
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -210,7 +212,9 @@ def test_an_unknown_column_suggests_the_nearest() -> None:
 
 def test_an_unknown_column_that_resembles_nothing_gets_the_list() -> None:
     (problem,) = problems(f"{HEADER},zzz,?t=SECRET\nparis,a,b,SECRET,SECRET\n")[:1]
-    assert problem.hint.startswith("Known here: name, first_name, last_name, company_name, password, callback_url")
+    assert problem.hint.startswith(
+        "Known here: name, first_name, last_name, company_name, password, password_version, callback"
+    )
     (_, other) = problems(f"{HEADER},zzz,?t=SECRET\nparis,a,b,SECRET,SECRET\n")
     assert (other.message, other.path) == ("The column number 5 is not known.", "")
 
@@ -325,6 +329,42 @@ def test_a_wrong_cell_is_named_by_row_and_column() -> None:
         ("first_name", 3, 2),
     ]
     assert problems(text)[0].message == "The callback_url_for_visits of row 1 must begin with https://."
+
+
+@pytest.mark.parametrize(("cell", "version"), [("1", 1), ("2", 2), ("10", 10), ("9" * 18, 999_999_999_999_999_999)])
+def test_a_password_version_is_a_number(cell: str, version: int) -> None:
+    (account,) = accounts(f"{HEADER},password_version\nparis,a,b,{cell}\n")
+    assert account["password_version"] == version
+    assert type(account["password_version"]) is int
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("01", "00", "1.0", "1e1", "-1", "+1", " 1", "1 ", "1_0", "two", "0x2", "true", "9" * 19, "9" * 5000),
+        *("\u0662", "\uff12", "\u00b2", '"1\n"', "${env:SECRET}", "SECRET"),
+    ],
+)
+def test_a_password_version_is_digits_and_nothing_else(cell: str) -> None:
+    message, path, line, row = only(f"{HEADER},password_version\nnice,a,b,\nparis,a,b,{cell}\n")
+    assert message == "The password_version of row 2 must be a whole number in digits alone."
+    assert (path, line, row) == ("password_version", 3, 2)
+
+
+def test_a_password_version_begins_with_one() -> None:
+    message, path, _, row = only(f"{HEADER},password_version\nparis,a,b,0\n")
+    assert (message, path, row) == ("The password_version of row 1 must be at least 1.", "password_version", 1)
+
+
+def test_digits_of_other_columns_stay_text() -> None:
+    (account,) = accounts(f"{HEADER},previously,password_version\n1,2,3,4,\n")
+    assert account == {"name": "1", "first_name": "2", "last_name": "3", "previously": "4"}
+
+
+@pytest.mark.parametrize("cell", ["Lutetia", "a b", "a--b", "x" * 64, "${env:SECRET}"])
+def test_a_previous_name_is_a_name(cell: str) -> None:
+    _, path, line, row = only(f"{HEADER},previously\nparis,a,b,{cell}\n")
+    assert (path, line, row) == ("previously", 2, 1)
 
 
 def test_what_is_unwise_is_a_warning() -> None:

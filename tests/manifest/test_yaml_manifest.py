@@ -79,6 +79,49 @@ def test_an_account_stands_where_it_begins_and_its_name_where_it_is() -> None:
     assert (second.origin.line, second.name_origin.line, second.name_path) == (15, 19, "accounts[1].name")
 
 
+def test_a_previous_name_has_a_place_of_its_own() -> None:
+    text = "version: 1\naccounts:\n- name: a\n  previously: b\n  first_name: c\n  last_name: d\n"
+    first, second = part(f"{text}- {{name: e, first_name: f, last_name: g}}\n").entries
+    assert (first.previously_origin.line, first.previously_origin.column) == (4, 15)
+    assert first.previously_path == "accounts[0].previously"
+    assert (second.previously_origin, second.previously_path) == (second.origin, "accounts[1].previously")
+
+
+@pytest.mark.parametrize(
+    ("value", "predicate"),
+    [
+        ("0", "must be at least 1"),
+        ("-1", "must be at least 1"),
+        ("1.0", "must be a whole number, not text"),
+        ("1e1", "must be a whole number, not text"),
+        ("'2'", "must be a whole number, not text"),
+        ("true", "must be a whole number, not text"),
+        ("${env:X}", "must be a whole number, not text"),
+        ("[2]", "must be a whole number, not a list"),
+        ("", "has no value (an empty one, ~ and null all count as none)"),
+    ],
+)
+def test_a_password_version_is_a_whole_number_from_one(value: str, predicate: str) -> None:
+    (problem,) = problems(f"{WARN}  password_version: {value}\n")
+    assert (problem.path, problem.origin.line) == ("accounts[0].password_version", 6)
+    assert problem.message == f"accounts[0].password_version {predicate}."
+
+
+@pytest.mark.parametrize(("value", "version"), [("1", 1), ("2", 2), ("999999999999999999", 999_999_999_999_999_999)])
+def test_a_password_version_is_read_as_a_number(value: str, version: int) -> None:
+    found = part(f"{WARN}  password_version: {value}\n")
+    assert found.problems == ()
+    assert found.entries[0].fields["password_version"] == version
+
+
+@pytest.mark.parametrize("value", ["Old", "old name", "${env:X}", "p\u0430ris", "[old]", "''", "", "x" * 64])
+def test_a_previous_name_obeys_the_rules_of_a_name(value: str) -> None:
+    (problem,) = problems(f"{WARN}  previously: {value}\n")
+    (same,) = problems(WARN.replace("name: a", f"name: {value}", 1))
+    assert (problem.path, problem.origin.line) == ("accounts[0].previously", 6)
+    assert problem.message == same.message.replace(".name", ".previously")
+
+
 def test_callbacks_of_an_account_alone_need_no_defaults() -> None:
     text = "version: 1\naccounts:\n- {name: a, first_name: b, last_name: c, callbacks: {email_for_inbounds: a@b.co}}\n"
     (entry,) = part(text).entries
@@ -101,14 +144,14 @@ def test_a_mistake_in_the_defaults_is_reported_once() -> None:
     ]
 
 
-@pytest.mark.parametrize("field", ["name", "password"])
-def test_a_name_or_password_for_all_is_refused(field: str) -> None:
+@pytest.mark.parametrize("field", ["name", "password", "password_version", "previously"])
+def test_what_is_an_account_s_own_is_refused_for_all(field: str) -> None:
     text = f"version: 1\ndefaults:\n  {field}: SECRET\n  first_name: a\n  last_name: b\naccounts:\n- name: x\n"
     (problem,) = problems(text)
     assert (problem.path, problem.origin.line, problem.origin.column) == (f"defaults.{field}", 3, 3)
     assert "cannot be shared" in problem.message
     (entry,) = part(text).entries
-    assert "password" not in entry.fields
+    assert entry.fields == {"name": "x", "first_name": "a", "last_name": "b"}
 
 
 def test_every_problem_is_told_at_once() -> None:

@@ -1,0 +1,71 @@
+"""Columns: what a table's header must have, which rows fit it, and how a cell is named in a problem.
+
+Owns what every table has in common, whatever it is about. Refuses rows that do not fit
+the header; nothing is shifted or padded.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provisioner.document import nearest, shown, spelled
+from provisioner.model.account import Origin, Problem, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from provisioner.manifest.cells import Row, Table
+
+
+def header_problems(table: Table, known: Collection[str], required: Collection[str]) -> Iterator[Problem]:
+    """Yield what is wrong with the header, where the columns ``known`` are possible."""
+    header = table.header
+    misspelled: set[str | None] = set()
+    for number, name in enumerate(header, 1):
+        place = f"number {number}"
+        if not name:
+            hint = "Name it, or delete it with all of its cells."
+            yield Problem(table.origin, "", f"The column {place} has no name.", hint)
+        elif name not in known:
+            near = nearest(name, list(known))
+            misspelled.add(near)
+            hint = f"Did you mean {near}?" if near else f"Known here: {', '.join(known)}."
+            path = name if shown(name) else ""
+            yield Problem(table.origin, path, f"The column {shown(name) or place} is not known.", hint)
+        elif name in header[: number - 1]:
+            yield Problem(table.origin, name, f"The column {name} stands twice.", "Delete one of the two.")
+    for name in required:
+        if name not in header and name not in misspelled:
+            yield Problem(table.origin, name, f"The column {name} is missing.", "Add it; every account needs it.")
+
+
+def positions(table: Table, known: Collection[str]) -> dict[str, int]:
+    """Return for each column ``known`` that the table has where it stands, the first time."""
+    return {name: table.header.index(name) for name in table.header if name in known}
+
+
+def fitting(table: Table, problems: list[Problem]) -> Iterator[Row]:
+    """Yield the rows that fit the header; add to ``problems`` what is wrong with the others, or that there is none."""
+    rows = 0
+    for row in table.rows():
+        rows += 1
+        if row.width != len(table.header):
+            problems.append(_uneven(row, table.header))
+        else:
+            yield row
+    if not rows:
+        hint = "Write a row for each account below it."
+        problems.append(Problem(table.origin, "", "The table has a header and no account.", hint))
+
+
+def cell(origin: Origin, column: str, predicate: str, hint: str, severity: Severity = Severity.ERROR) -> Problem:
+    """Return a problem of the cell in ``column`` of the row at ``origin``."""
+    return Problem(origin, column, f"The {column} of row {origin.row} {predicate}.", hint, severity)
+
+
+def _uneven(row: Row, header: tuple[str, ...]) -> Problem:
+    message = f"Row {row.origin.row} has {row.width} cells, and the header has {len(header)}."
+    if row.width < len(header):
+        hint = "Leave a cell empty rather than out: the separators must be as many as in the header."
+        return Problem(row.origin, spelled((header[row.width],)), message, hint)
+    return Problem(row.origin, "", message, "Put a text that holds a separator in double quotes.")

@@ -1,0 +1,138 @@
+"""Logins: the table by which accounts that exist already are taken over, ``name,login``.
+
+Owns what a login may be. Refuses to return half a table, and to repeat a login in a
+problem: with a key beside it, it is half of a credential.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
+
+from provisioner.document import character, text_fault, violations
+from provisioner.manifest.cells import Table, Unreadable, open_table
+from provisioner.manifest.columns import cell, fitting, header_problems, positions
+from provisioner.manifest.entries import SCHEMA
+from provisioner.manifest.formats import CHECKS
+from provisioner.manifest.problems import by_place, errors, refuse_any
+from provisioner.manifest.sources import TABLE_SUFFIXES, Kind, content
+from provisioner.model.account import Attributes, Origin, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from provisioner.document import Value
+
+MAX_LOGIN: Final = 254
+"""No e-mail address is longer."""
+
+_COLUMNS: Final = ("name", "login")
+_KIND: Final = Kind("table", TABLE_SUFFIXES, "Divide it into several files, and give one after the other.")
+_STAND_IN: Final = "x"
+_REST: Final = cast("dict[str, Value]", Attributes(_STAND_IN, _STAND_IN).document())
+"""What an account needs beside a name, so that the schema speaks of the name alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """One account that exists: the name that it gets here, and its login at Octopush."""
+
+    name: str
+    api_login: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Logins:
+    """What a table of logins holds, and what is to be said about it."""
+
+    rows: tuple[Login, ...]
+    """In the order of the table; none if there is an error."""
+    problems: tuple[Problem, ...]
+    """Of every severity, by line."""
+
+    def require(self) -> tuple[Login, ...]:
+        """Return the rows.
+
+        :raises ManifestInvalid: there is an error.
+        """
+        refuse_any(self.problems, "table of logins")
+        return self.rows
+
+
+def read(path: Path) -> Logins:
+    """Read the table of logins at ``path``."""
+    source = content(path, _KIND)
+    if isinstance(source, Problem):
+        return Logins((), (source,))
+    try:
+        table = open_table(source.raw, str(path), _COLUMNS)
+    except Unreadable as error:
+        return Logins((), (error.problem,))
+    problems = [*table.notes, *header_problems(table, _COLUMNS, _COLUMNS)]
+    at = positions(table, _COLUMNS)
+    origins: list[Origin] = []
+    texts: dict[str, list[str]] = {column: [] for column in at}
+    for row in fitting(table, problems):
+        origins.append(row.origin)
+        for column, position in at.items():
+            texts[column].append(row.cells[position] or "")
+    for column, cells in texts.items():
+        problems += _empty_or_repeated(column, cells, origins)
+    problems += _name_problems(texts.get("name", []), origins, table)
+    problems += _login_problems(texts.get("login", []), origins)
+    problems.sort(key=by_place)
+    if errors(problems):
+        return Logins((), tuple(problems))
+    rows = zip(texts["name"], texts["login"], origins, strict=True)
+    return Logins(tuple(Login(*row) for row in rows), tuple(problems))
+
+
+def _empty_or_repeated(column: str, cells: list[str], origins: list[Origin]) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for index, (text, origin) in enumerate(zip(cells, origins, strict=True)):
+        if not text:
+            yield cell(origin, column, "is empty", "Every account needs it.")
+            continue
+        # Of names and of e-mail addresses alike, one in other capitals is the same.
+        earlier = first.setdefault(text.casefold(), index)
+        if earlier != index:
+            how = (
+                "is used already"
+                if cells[earlier] == text
+                else "differs only in capitals from one that is used already"
+            )
+            place = f"line {origins[earlier].line}, row {origins[earlier].row}"
+            yield cell(origin, column, f"{how}: {place}", "Correct one of the two rows, or delete it.")
+
+
+def _name_problems(names: list[str], origins: list[Origin], table: Table) -> Iterator[Problem]:
+    """Yield what the schema of a manifest says against the names."""
+    accounts: list[Value] = [{**_REST, "name": name or _STAND_IN} for name in names]
+    for violation in violations({"version": 1, "accounts": accounts}, SCHEMA, CHECKS) if accounts else ():
+        match violation.path:
+            case (_, int(index), _):
+                yield cell(origins[index], "name", violation.predicate, violation.hint)
+            case _:
+                # There are more than are told one by one.
+                yield Problem(table.origin, "", f"The table {violation.predicate}.", violation.hint)
+
+
+def _login_problems(logins: list[str], origins: list[Origin]) -> Iterator[Problem]:
+    for text, origin in zip(logins, origins, strict=False):
+        if fault := _login_fault(text):
+            yield cell(origin, "login", *fault)
+
+
+def _login_fault(text: str) -> tuple[str, str] | None:
+    """Return what is wrong with a login and a hint, or None; an empty one was told of already."""
+    if fault := text_fault(text):
+        return fault
+    if " " in text:
+        return "contains a space", "Delete it; a login has none."
+    if odd := next((one for one in text if not one.isascii()), ""):
+        return f"contains {character(odd)}", "Copy the login from Octopush's dashboard."
+    if len(text) > MAX_LOGIN:
+        return f"is too long: {len(text):,} characters, where {MAX_LOGIN} are possible", "Shorten it."
+    return None

@@ -84,7 +84,7 @@ def export(options: Options) -> int:
         terminal.talk(f"No account was created since {since:%Y-%m-%d %H:%M:%S} UTC.")
     content = _FACES[options["output"]](opened)
     if options["output"] == "csv" and (altered := faces.altered_by_csv(opened)):
-        terminal.warn(f"an apostrophe stands before a value of {', '.join(altered)}, so that it is no formula.")
+        terminal.warn(f"an apostrophe was put into a value of {', '.join(altered)}, so that it is no formula.")
     _deliver(content, options["out"])
     return ExitCode.DONE
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import click
 
@@ -19,19 +20,27 @@ from provisioner.model.report import Report
 from provisioner.render import documents
 from provisioner.render.lines import BAD, CHANGED, Line, printable
 
+# What Python makes of a byte in a file's name that is not UTF-8; no JSON may hold it.
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_BYTES: Final = 0xDC00
+
 
 def data(content: str) -> None:
-    """Write ``content`` to standard output as it is; raises OutputError."""
+    """Write ``content`` to standard output as it is, in UTF-8 whatever the locale; raises OutputError."""
     with _writing():
-        sys.stdout.write(content)
+        sys.stdout.buffer.write(content.encode(errors="backslashreplace"))
         sys.stdout.flush()
 
 
 def document(content: dict[str, Any]) -> None:
     """Write one JSON document to standard output."""
-    text = json.dumps(content, indent=2, ensure_ascii=False)
-    # Half of a character, which an answer may hold and no encoding takes, is escaped as JSON does it.
-    data(text.encode(errors="backslashreplace").decode() + "\n")
+    data(_SURROGATE.sub(_escaped, json.dumps(content, indent=2, ensure_ascii=False)) + "\n")
+
+
+def _escaped(surrogate: re.Match[str]) -> str:
+    r"""Return what stands for a byte in a file's name that is not UTF-8 as four characters, ``\xff``."""
+    code = ord(surrogate.group())
+    return rf"\\x{code - _BYTES:02x}" if code - _BYTES in range(0x80, 0x100) else rf"\\u{code:04x}"
 
 
 def reports(these: Sequence[Report], output: str) -> None:

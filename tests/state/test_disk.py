@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import stat
 from pathlib import Path
@@ -11,15 +10,18 @@ import pytest
 
 from provisioner.state.disk import Disk, make_folder, read_file, remove_leftovers, write_atomically, write_new
 from tests.state import (
+    UMASKS,
     ScriptedDisk,
     die,
     exit_code_of,
     file_size_limit,
     fill,
     full,
+    mode,
     needs_mounts,
     with_disk_of,
     with_read_only,
+    with_umask,
 )
 
 OLD, NEW = b"old document", b"the new document, which is longer"
@@ -47,14 +49,12 @@ def test_bytes_become_durable_before_they_get_their_name_and_the_name_after_that
     assert ["state.json"] == names(path.parent)
 
 
-def test_a_file_is_its_owners_alone_whatever_it_was_before(path: Path) -> None:
+@pytest.mark.parametrize("mask", UMASKS)
+def test_a_file_is_its_owners_alone_whatever_it_was_before(path: Path, mask: int) -> None:
     path.chmod(0o666)
-    before = os.umask(0)
-    try:
+    with with_umask(mask):
         write_atomically(path, NEW, Disk())
-    finally:
-        os.umask(before)
-    assert 0o600 == stat.S_IMODE(path.stat().st_mode)
+    assert 0o600 == mode(path)
 
 
 def test_a_link_is_replaced_and_what_it_leads_to_left_alone(path: Path) -> None:
@@ -205,6 +205,13 @@ def test_a_folder_is_as_durable_as_what_is_in_it(tmp_path: Path) -> None:
     make_folder(tmp_path / "a" / "b", disk)
     assert [f"folder {tmp_path.name}", "sync", "folder a", "sync"] == disk.calls
     assert [0o700, 0o700] == [stat.S_IMODE((tmp_path / each).stat().st_mode) for each in ("a", "a/b")]
+
+
+@pytest.mark.parametrize("mask", UMASKS)
+def test_a_folder_is_its_owners_alone_whatever_the_umask(tmp_path: Path, mask: int) -> None:
+    with with_umask(mask):
+        make_folder(tmp_path / "a" / "b", Disk())
+    assert [0o700, 0o700] == [mode(tmp_path / each) for each in ("a", "a/b")]
 
 
 def test_a_folder_that_exists_is_left_as_it_is(tmp_path: Path) -> None:

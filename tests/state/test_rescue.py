@@ -23,15 +23,18 @@ from tests.state import (
     OPERATION,
     PENDING,
     STATE,
+    UMASKS,
     UNKNOWN,
     ScriptedDisk,
     file_size_limit,
     fill,
     full,
+    mode,
     needs_mounts,
     of_operation,
     with_disk_of,
     with_read_only,
+    with_umask,
 )
 
 ENTRY = Entry("lineage-1", "default", "lima", "op-1", ACTIVE)
@@ -60,6 +63,13 @@ def test_the_space_that_is_reserved_is_really_taken(path: Path, stderr: io.Strin
     assert SPACE == found.st_size
     assert found.st_blocks * 512 >= SPACE
     assert 0o600 == stat.S_IMODE(found.st_mode)
+
+
+@pytest.mark.parametrize("mask", UMASKS)
+def test_what_is_rescued_is_its_owners_alone_whatever_the_umask(path: Path, stderr: io.StringIO, mask: int) -> None:
+    with with_umask(mask):
+        Rescue(path, stderr).reserve()
+    assert 0o600 == mode(path)
 
 
 def test_reserved_space_holds_no_entry(path: Path, stderr: io.StringIO) -> None:

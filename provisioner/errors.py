@@ -12,6 +12,7 @@
     │   ├── StateNotSaved           the disk or the store did not take it
     │   └── StateConflict           what was asked does not fit the account's record
     ├── StateLocked             6
+    ├── Unverified              7
     ├── PlanStale               9
     ├── SettingsError          10
     │   ├── SettingInvalid          a setting or placeholder is missing or malformed
@@ -109,6 +110,12 @@ class StateLocked(ProvisionerError):
     """Another run holds the state."""
 
     exit_code = ExitCode.STATE_LOCKED
+
+
+class Unverified(ProvisionerError):
+    """At least one credential is not known to be the one that Octopush has."""
+
+    exit_code = ExitCode.SOME_FAILED
 
 
 class PlanStale(ProvisionerError):

@@ -89,6 +89,19 @@ def read(path: Path) -> Logins:
     return Logins(tuple(Login(*row) for row in rows), all_told)
 
 
+def fault(name: str, api_login: str) -> tuple[str, str] | None:
+    """Return what is wrong with the name or the login of one account that stands in no table, and a hint, or None."""
+    for what, text in (("name", name), ("login", api_login)):
+        if not text:
+            return f"The {what} is empty.", "Every account needs it."
+    account: Value = {**_REST, "name": name}
+    for violation in violations({"version": 1, "accounts": [account]}, SCHEMA, CHECKS):
+        return f"The name {violation.predicate}.", violation.hint
+    if found := _login_fault(api_login):
+        return f"The login {found[0]}.", found[1]
+    return None
+
+
 def _empty_or_repeated(column: str, cells: list[str], origins: list[Origin]) -> Iterator[Problem]:
     first: dict[str, int] = {}
     for index, (text, origin) in enumerate(zip(cells, origins, strict=True)):
@@ -133,6 +146,8 @@ def _login_fault(text: str) -> tuple[str, str] | None:
         return "contains a space", "Delete it; a login has none."
     if odd := next((one for one in text if not one.isascii()), ""):
         return f"contains {character(odd)}", "Copy the login from Octopush's dashboard."
+    if text in {".", ".."}:
+        return "is no login but a folder's name", "Copy the login from Octopush's dashboard."
     if len(text) > MAX_LOGIN:
         return f"is too long: {len(text):,} characters, where {MAX_LOGIN} are possible", "Shorten it."
     return None

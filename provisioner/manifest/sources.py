@@ -109,6 +109,16 @@ def _opened(path: Path) -> Iterator[Path | Problem]:
     yield from manifests
 
 
+def holds_any(folder: Path) -> bool:
+    """Tell whether ``folder`` is one, and holds a manifest; of one that cannot be opened its reading tells."""
+    try:
+        return any(MANIFEST.is_name_of(each) and not _is_other(each) for each in folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+
+
 def _is_other(path: Path) -> bool:
     """Tell whether a file of a folder is none of its manifests: a hidden one, or the project's settings."""
     return path.name.startswith(".") or path.name == "provisioner.yaml"

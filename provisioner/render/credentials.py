@@ -12,7 +12,7 @@ import io
 import json
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from provisioner.errors import StateConflict
@@ -118,10 +118,18 @@ def altered_by_csv(contents: Iterable[SealedContent]) -> list[str]:
 def as_text(content: SealedContent) -> list[Line]:
     """Return one account's credentials for the person who asked to see them."""
     lines = [Line(f"{field}: {value}") for field, value in _values(content).items() if value is not None]
+    lines += [Line(f"{path}: {printable(value)}") for path, value in _hidden(content)]
     if content.answer is not None:
         body = content.answer.body.decode(errors="backslashreplace")
         lines.append(Line(f"answer: HTTP {content.answer.status}: {printable(body)}"))
     return lines
+
+
+def _hidden(content: SealedContent) -> Iterator[tuple[str, str]]:
+    """Yield what a placeholder may stand for: a URL, which can hold a token, or a text that looks like one."""
+    for path, value in content.sent.flat().items() if content.sent else ():
+        if path.startswith("callbacks.callback_url_") or "${" in value:
+            yield path, value
 
 
 def masked(contents: Sequence[SealedContent]) -> list[Line]:

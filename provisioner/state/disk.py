@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 PRIVATE: Final = 0o600
+PUBLIC: Final = 0o666
 _PRIVATE_FOLDER: Final = 0o700
 
 
@@ -69,19 +70,43 @@ def write_atomically(path: Path, data: bytes, disk: Disk) -> None:
     A link at ``path`` is replaced, never followed. Raises OSError; the file that
     was there is then still there, except where only the last step failed.
     """
-    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
+    temporary = _temporary(path)
     descriptor = open_private(temporary, os.O_WRONLY | os.O_EXCL)
     try:
-        try:
-            disk.write(descriptor, data)
-            disk.sync(descriptor)
-        finally:
-            os.close(descriptor)
+        _fill(descriptor, data, disk)
         disk.replace(temporary, path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
     disk.sync_folder(path.parent)
+
+
+def write_new(path: Path, data: bytes, disk: Disk) -> None:
+    """Put ``data`` at ``path``, where nothing is yet, wholly or not at all; the umask says who may read it.
+
+    Raises OSError: FileExistsError where anything is there, a link that leads nowhere included.
+    """
+    temporary = _temporary(path)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PUBLIC)
+    try:
+        _fill(descriptor, data, disk)
+        # Unlike a replace, it fails where something is there already.
+        os.link(temporary, path, follow_symlinks=False)
+    finally:
+        temporary.unlink(missing_ok=True)
+    disk.sync_folder(path.parent)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
+
+
+def _fill(descriptor: int, data: bytes, disk: Disk) -> None:
+    try:
+        disk.write(descriptor, data)
+        disk.sync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def make_folder(folder: Path, disk: Disk) -> None:

@@ -201,6 +201,9 @@ def _with(accounts: Mapping[str, Record], entry: Entry) -> dict[str, Record]:
         if isinstance(current, Pending | Unknown) and current.operation.id == entry.operation:
             del after[entry.name]
         return after
+    if current is None and any(each.operation.id == entry.operation for each in accounts.values()):
+        # It was put back before, and has another name by now.
+        return after
     if current is not None and current.operation.id != entry.operation:
         raise StateConflict(
             f"The rescued outcome of {entry.name} is of operation {entry.operation};"

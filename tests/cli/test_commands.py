@@ -114,14 +114,28 @@ def outcomes(text: str) -> list[tuple[str, str, str, str | None]]:
     return [(each["name"], each["action"], each["status"], each["reason"]) for each in report["outcomes"]]
 
 
-def test_a_change_is_shown_and_not_carried_out(applied: Project, server: SandboxProcess) -> None:
+def test_a_change_is_shown_and_carried_out(applied: Project, server: SandboxProcess) -> None:
     manifest = applied.folder / "manifests" / "accounts.yaml"
     manifest.write_text(manifest.read_text().replace("last_name: Crash", "last_name: Changed"))
     plan = conforming(applied.run("plan", "--format", "json").stdout, "plan.v1")["plans"][0]
     assert [{"path": "last_name", "before": "Crash", "after": "Changed"}] == plan["changes"][0]["fields"]
     done = applied.run("apply", "--yes", "--format", "json")
+    assert ("update", "updated") == outcomes(done.stdout)[0][1:3]
+    assert ExitCode.DONE == done.returncode
+    assert ["Changed", "Changed"] == [each["last_name"] for each in server.accounts()][-2:]
+    sent = len(server.requests())
+    assert ExitCode.DONE == applied.run("apply", "--yes").returncode
+    assert sent == len(server.requests())
+
+
+def test_without_an_identity_a_change_is_not_attempted(applied: Project, server: SandboxProcess) -> None:
+    manifest = applied.folder / "manifests" / "accounts.yaml"
+    manifest.write_text(manifest.read_text().replace("last_name: Crash", "last_name: Changed"))
+    applied.identity_path.unlink()
+    sent = len(server.requests())
+    done = applied.run("apply", "--yes", "--format", "json")
     assert ("update", "not_attempted") == outcomes(done.stdout)[0][1:3]
-    assert (ExitCode.SOME_FAILED, 2) == (done.returncode, len(server.requests()))
+    assert (ExitCode.SETTING_INVALID, sent) == (done.returncode, len(server.requests()))
 
 
 def test_what_does_not_fit_is_named_and_nothing_is_sent(server: SandboxProcess, project: NewProject) -> None:
@@ -547,7 +561,20 @@ def test_what_is_asked_in_a_hurry_loads_no_library(tmp_path: Path, flag: str) ->
 
 def test_every_command_and_option_has_a_word_of_help(tmp_path: Path) -> None:
     top = run(tmp_path, "--help").stdout
-    names = ["init", "keygen", "validate", "plan", "apply", "status", "credentials", "resolve", "recover", "sandbox"]
+    names = [
+        "init",
+        "keygen",
+        "validate",
+        "plan",
+        "apply",
+        "refresh",
+        "verify",
+        "status",
+        "credentials",
+        "resolve",
+        "recover",
+        "sandbox",
+    ]
     places = [top.index(f"\n  {name} ") for name in names]
     assert sorted(places) == places
     for name in names:

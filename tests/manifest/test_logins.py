@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from provisioner.errors import ExitCode, ManifestInvalid
 from provisioner.manifest import load
-from provisioner.manifest.logins import MAX_LOGIN, Login, Logins, read
+from provisioner.manifest.logins import MAX_LOGIN, Login, Logins, fault, read
 from provisioner.manifest.sources import MAX_BYTES
 from provisioner.model.account import Origin, Severity
 
@@ -300,6 +300,8 @@ def test_good_logins_stay_as_they_are(tmp_path: Path, login: str) -> None:
         ("SECRET\u00a0@b.co", "contains U+00A0 NO-BREAK SPACE, which only looks like a space"),
         ("SECRET\u00e9@b.co", "contains U+00E9 LATIN SMALL LETTER E WITH ACUTE"),
         ("SECRET\uff20b.co", "contains U+FF20 FULLWIDTH COMMERCIAL AT"),
+        (".", "is no login but a folder's name"),
+        ("..", "is no login but a folder's name"),
         ("SECRET" + "x" * 249, "is too long: 255 characters, where 254 are possible"),
     ],
 )
@@ -329,3 +331,19 @@ def test_noise_ends_after_a_thousand(tmp_path: Path) -> None:
     found = read_text(tmp_path, "name,login\n" + "".join(f"P,{number}\n" for number in range(1_002))).problems
     # Of each row but the first, that its name is used already; of a thousand, that it is no name.
     assert (len(found), found[-1].message) == (1_001, "1,001 more problems are not shown.")
+
+
+@pytest.mark.parametrize(
+    ("name", "login", "message"),
+    [
+        ("paris", "l@b.co", None),
+        ("", "l@b.co", "The name is empty."),
+        ("paris", "", "The login is empty."),
+        ("Paris", "l@b.co", "The name must be lower-case letters (a to z), digits and single hyphens between them."),
+        ("paris", "SECRET @b.co", "The login contains a space."),
+        ("paris", "..", "The login is no login but a folder's name."),
+    ],
+)
+def test_one_account_alone_has_the_same_faults(name: str, login: str, message: str | None) -> None:
+    found = fault(name, login)
+    assert message == (found[0] if found else None)

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import subprocess
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from provisioner.errors import StateConflict
-from provisioner.model.account import Credentials, Secret
+from provisioner.model.account import Attributes, Callbacks, Credentials, Secret
 from provisioner.model.verdict import Answer, SealedContent
 from provisioner.render import credentials as faces
 
@@ -203,3 +204,10 @@ def test_a_masked_table_holds_no_secret() -> None:
 def test_one_account_in_text() -> None:
     assert ["api_login: l@x", "api_key: k1", "password: p1"] == [line.text for line in faces.as_text(content())]
     assert ["password: p1", "answer: HTTP 201: café \\x1b[0m \\xff"] == [line.text for line in faces.as_text(UNKNOWN)]
+
+
+def test_text_shows_what_a_placeholder_may_stand_for() -> None:
+    callbacks = Callbacks("https://h.example.com/?t=token", email_for_inbounds="a@example.com")
+    sent = Attributes("Ada", "${env:X}", "Ltd", callbacks)
+    lines = [line.text for line in faces.as_text(replace(content(), sent=sent))]
+    assert ["last_name: ${env:X}", "callbacks.callback_url_for_deliveries: https://h.example.com/?t=token"] == lines[3:]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.state.disk import Disk, make_folder, read_file, remove_leftovers, write_atomically
+from provisioner.state.disk import Disk, make_folder, read_file, remove_leftovers, write_atomically, write_new
 from tests.state import (
     UMASKS,
     ScriptedDisk,
@@ -63,6 +63,31 @@ def test_a_link_is_replaced_and_what_it_leads_to_left_alone(path: Path) -> None:
     write_atomically(link, NEW, Disk())
     assert (OLD, NEW) == (path.read_bytes(), link.read_bytes())
     assert not link.is_symlink()
+
+
+def test_a_new_file_is_durable_before_it_has_its_name_and_is_for_whom_the_umask_lets(tmp_path: Path) -> None:
+    disk, path = ScriptedDisk(), tmp_path / "new.yaml"
+    write_new(path, NEW, disk)
+    assert ["write", "sync", f"folder {tmp_path.name}", "sync"] == disk.calls
+    (tmp_path / "usual").touch()
+    assert (NEW, (tmp_path / "usual").stat().st_mode) == (path.read_bytes(), path.stat().st_mode)
+    assert ["new.yaml", "usual"] == names(tmp_path)
+
+
+def test_a_new_file_takes_nobodys_place(path: Path) -> None:
+    link = path.with_name("link")
+    link.symlink_to(path.with_name("nowhere"))
+    for place in (path, link, path.parent):
+        with pytest.raises(FileExistsError):
+            write_new(place, NEW, Disk())
+    assert (OLD, ["link", "state.json"]) == (path.read_bytes(), names(path.parent))
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_new_file_is_there_wholly_or_not_at_all(tmp_path: Path, at: int) -> None:
+    with pytest.raises(OSError, match="No space"):
+        write_new(tmp_path / "new.yaml", NEW, ScriptedDisk(at, full))
+    assert [] == names(tmp_path)
 
 
 def test_a_file_is_read_whole(path: Path) -> None:

@@ -38,6 +38,7 @@ from tests.state import (
 )
 
 ENTRY = Entry("lineage-1", "default", "lima", "op-1", ACTIVE)
+OSLO = replace(ABANDONED, operation=replace(OPERATION, id="op-0"))
 NOTHING_CREATED = replace(ENTRY, record=None)
 LONG = replace(ENTRY, record=replace(ACTIVE, sealed=ACTIVE.sealed + "x" * 200_000))
 SECOND = replace(ENTRY, name="oslo", operation="op-2", record=of_operation(UNKNOWN, "op-2"))
@@ -353,8 +354,8 @@ RESEALED = replace(ACTIVE, sealed=ACTIVE.sealed + "sealed again")
 def test_an_outcome_goes_where_it_belongs_and_twice_is_once(
     current: Record | None, rescued: Record | None, expected: Record | None
 ) -> None:
-    before = replace(STATE, accounts={"oslo": ABANDONED} | ({} if current is None else {"lima": current}))
-    after = replace(STATE, accounts={"oslo": ABANDONED} | ({} if expected is None else {"lima": expected}))
+    before = replace(STATE, accounts={"oslo": OSLO} | ({} if current is None else {"lima": current}))
+    after = replace(STATE, accounts={"oslo": OSLO} | ({} if expected is None else {"lima": expected}))
     entry = replace(ENTRY, record=rescued)
     assert after == put_back(before, [entry])
     assert after == put_back(after, [entry])
@@ -371,6 +372,12 @@ def test_an_account_that_went_through_another_operation_is_left_to_a_person(curr
         "The rescued outcome of lima is of operation op-1; the state knows another one, op-2." == caught.value.message
     )
     assert "dashboard" in caught.value.hint
+
+
+@pytest.mark.parametrize("rescued", [ACTIVE, UNKNOWN, None])
+def test_what_was_put_back_and_has_another_name_by_now_is_not_put_back_again(rescued: Record | None) -> None:
+    moved = replace(STATE, accounts={"oslo": OSLO, "cusco": RESEALED})
+    assert moved == put_back(moved, [replace(ENTRY, record=rescued)])
 
 
 @pytest.mark.parametrize("foreign", [{"lineage": "lineage-2"}, {"parent": "acme"}])

@@ -12,6 +12,7 @@
     │   ├── StateNotSaved           the disk or the store did not take it
     │   └── StateConflict           what was asked does not fit the account's record
     ├── StateLocked             6
+    ├── Unverified              7
     ├── PlanStale               9
     ├── SettingsError          10
     │   ├── SettingInvalid          a setting or placeholder is missing or malformed
@@ -58,7 +59,7 @@ MEANINGS: Final[Mapping[ExitCode, tuple[str, str]]] = MappingProxyType(
             "Read the message; report it if it is a fault of this program.",
         ),
         ExitCode.CHANGES_PENDING: (
-            "changes are pending (only with --detailed-exitcode)",
+            "changes are pending, or something has drifted (only with --detailed-exitcode)",
             "Review the plan, then apply.",
         ),
         ExitCode.MANIFEST_INVALID: ("a manifest is not valid", "Correct what is listed; nothing was sent."),
@@ -74,7 +75,10 @@ MEANINGS: Final[Mapping[ExitCode, tuple[str, str]]] = MappingProxyType(
             "the state is locked by another run",
             "Wait for the run that the message names, or give --lock-timeout SECONDS.",
         ),
-        ExitCode.SOME_FAILED: ("some accounts failed", "Read their reasons, correct them, and apply again."),
+        ExitCode.SOME_FAILED: (
+            "some accounts failed, or could not be checked",
+            "Read their reasons, correct them, and run it again.",
+        ),
         ExitCode.OUTCOME_UNKNOWN: (
             "at least one outcome is unknown",
             "Look for the account in Octopush's dashboard, then `provisioner resolve` or `provisioner adopt` it.",
@@ -159,6 +163,12 @@ class StateLocked(ProvisionerError):
     """Another run holds the state."""
 
     exit_code = ExitCode.STATE_LOCKED
+
+
+class Unverified(ProvisionerError):
+    """At least one credential is not known to be the one that Octopush has."""
+
+    exit_code = ExitCode.SOME_FAILED
 
 
 class PlanStale(ProvisionerError):

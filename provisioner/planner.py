@@ -28,10 +28,10 @@ from provisioner.model.state import Abandoned, Active, Pending, Record, State, U
 
 Found = Mapping[str, Mapping[str, str | None]]
 """By account and dotted path, what a refresh has just found at Octopush."""
-_NOTHING: Final[Found] = MappingProxyType({})
+NOTHING_FOUND: Final[Found] = MappingProxyType({})
 
 
-def plan(manifest: Manifest, state: State | None, *, limit: int, reserved: int, found: Found = _NOTHING) -> Plan:
+def plan(manifest: Manifest, state: State | None, *, limit: int, reserved: int, found: Found = NOTHING_FOUND) -> Plan:
     """Return what an apply of ``manifest`` would do, sorted by name.
 
     ``state`` is None where nothing was ever applied. A plan that needs more slots
@@ -47,7 +47,7 @@ def plan(manifest: Manifest, state: State | None, *, limit: int, reserved: int, 
     unwanted = [name for name in records if name not in moved]
     changes = [_wanted(account, name, records.get(name), found) for name, account in moved.items()]
     changes += [_unwanted(name, records[name]) for name in unwanted]
-    changes = sorted(_resembling(changes), key=lambda change: change.name)
+    changes = list(_resembling(sorted(changes, key=lambda change: change.name)))
     creates = [change.name for change in changes if isinstance(change, Create)]
     known = state or State(lineage="", parent=manifest.parent)
     slots = known.slots(limit=limit, reserved=reserved, planned=len(creates))
@@ -131,7 +131,7 @@ def _possible(record: Active) -> tuple[Attributes, ...]:
 
 
 def _resembling(changes: list[Change]) -> Iterator[Change]:
-    """Yield the changes, each create with the unmanaged account of which it may be the new name."""
+    """Yield the changes, each create with the first unmanaged account of which it may be the new name."""
     twins = {change.attributes: change.name for change in reversed(changes) if isinstance(change, Unmanaged)}
     for change in changes:
         if isinstance(change, Create) and change.account.attributes in twins:

@@ -8,6 +8,7 @@ compare. Nothing here fails because something was slow.
 from __future__ import annotations
 
 import csv
+import json
 import os
 import resource
 import statistics
@@ -23,7 +24,8 @@ COMMAND = (sys.executable, "-m", "provisioner")
 ACCOUNTS = 20
 ROUNDS = 11
 
-# What a person would write without this tool: it saves nothing, and loses what is lost.
+# What a person would write without this tool: it saves nothing, and loses what is lost. It looks
+# at what it made, as an apply does.
 PLAIN_LOOP = """
 import os, requests
 session = requests.Session()
@@ -32,6 +34,19 @@ for number in range(int(os.environ["ACCOUNTS"])):
     body = {"first_name": "Ada", "last_name": "Lovelace", "password": f"Secret-{number}", "callbacks": {}}
     answer = session.post(os.environ["OCTOPUSH_API_URL"] + "/subaccount/create", json=body, timeout=30)
     assert answer.status_code == 201, answer.text
+    login = answer.json()["api_login"]
+    answer = session.get(os.environ["OCTOPUSH_API_URL"] + "/subaccount/" + login, timeout=30)
+    assert answer.json()["first_name"] == "Ada", answer.text
+"""
+
+# The same for accounts that exist, whose logins somebody has written down.
+READING_LOOP = """
+import os, requests
+session = requests.Session()
+session.headers.update({"api-login": os.environ["OCTOPUSH_API_LOGIN"], "api-key": os.environ["OCTOPUSH_API_KEY"]})
+for login in os.environ["LOGINS"].split():
+    answer = session.get(os.environ["OCTOPUSH_API_URL"] + "/subaccount/" + login, timeout=30)
+    assert answer.json()["first_name"] == "Ada", answer.text
 """
 
 
@@ -43,6 +58,7 @@ def main() -> None:
         print(f"{'measured':<58}{'ratio':>8}{'at most':>9}")
         plans(folder, environment)
         applies(folder, environment)
+        inspections(folder, environment)
         growth(folder, environment)
         lazy(environment)
 
@@ -84,8 +100,32 @@ def applies(folder: Path, environment: dict[str, str]) -> None:
         done = apply_command(folder, manifest)
         timed(done, there)
         start_up = min(timed(done, there) for _ in range(3))
-    waiting = ACCOUNTS * latency
+    waiting = 2 * ACCOUNTS * latency  # each account is created, and read back
     shown(f"apply at {latency * 1000:.0f} ms, less start-up / the waiting alone", (slow - start_up) / waiting, 1.1)
+
+
+def inspections(folder: Path, environment: dict[str, str]) -> None:
+    """Compare looking at accounts that exist with the waiting for the server, and with a plain loop."""
+    latency = 0.1
+    manifest = written(folder / "inspected.yaml", ACCOUNTS)
+    state = folder / "inspected.json"
+    with sandbox(environment, "--latency", str(latency)) as url:
+        there = {**environment, "OCTOPUSH_API_URL": url}
+        timed([*COMMAND, "apply", "--yes", "--state", str(state), str(manifest)], there)
+        export = [*COMMAND, "credentials", "export", "--format", "json", "--state", str(state)]
+        exported = subprocess.run(export, env=there, capture_output=True, check=True).stdout
+        there["LOGINS"] = " ".join(each["api_login"] for each in json.loads(exported).values())
+        loop = statistics.median(timed([sys.executable, "-c", READING_LOOP], there) for _ in range(3))
+        # Start-up is the same command with nothing to look at: the state of no account.
+        empty = folder / "empty.json"
+        nothing = {**json.loads(state.read_text()), "accounts": {}}
+        empty.write_text(json.dumps(nothing))
+        for command in ("refresh", "verify"):
+            whole = statistics.median(timed([*COMMAND, command, "--state", str(state)], there) for _ in range(3))
+            start_up = statistics.median(timed([*COMMAND, command, "--state", str(empty)], there) for _ in range(3))
+            ratio = (whole - start_up) / (ACCOUNTS * latency)
+            shown(f"{command} at {latency * 1000:.0f} ms, less start-up / the waiting alone", ratio, 1.15)
+            print(f"  {command}: {whole:.2f} s; a plain requests loop that reads them: {loop:.2f} s", flush=True)
 
 
 def growth(folder: Path, environment: dict[str, str]) -> None:

@@ -14,6 +14,7 @@ from provisioner import model
 from provisioner.errors import ExitCode
 from provisioner.model.account import (
     CALLBACK_NAMES,
+    FIELDS,
     Attributes,
     Callbacks,
     Credentials,
@@ -25,9 +26,19 @@ from provisioner.model.account import (
     masked_url,
     shown_value,
 )
-from provisioner.model.plan import Closed, Create, FieldChange, Plan, Unchanged, Undecided, Unmanaged, Update
+from provisioner.model.exchange import (
+    Balance,
+    Edited,
+    EditRequest,
+    Failed,
+    Missing,
+    Observed,
+    differing,
+    untold,
+)
+from provisioner.model.plan import Closed, Create, FieldChange, Gone, Plan, Unchanged, Undecided, Unmanaged, Update
 from provisioner.model.report import Outcome, Report, Result, Stop, exit_code
-from provisioner.model.state import Abandoned, Active, Operation, Pending, Record, Slots, State, Unknown
+from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, Record, Slots, State, Unknown
 from provisioner.model.verdict import Answer, Created, CreateRequest, InDoubt, NotCreated, SealedContent, Then
 
 SECRET = "s3cret"
@@ -55,18 +66,23 @@ EVERY_KIND: tuple[object, ...] = (
     OPERATION,
     Pending(ATTRIBUTES, OPERATION),
     Active(ATTRIBUTES, OPERATION, "2026-01-01T00:00:00Z", "sealed"),
+    Drift(("first_name",), ("last_name",), gone=True),
+    Edit(ATTRIBUTES, OPERATION, 2, "sealed"),
     Unknown(ATTRIBUTES, OPERATION, "lost"),
     Abandoned(ATTRIBUTES, OPERATION, "lost"),
     SLOTS,
     State("lineage", "default", accounts={"paris": Pending(ATTRIBUTES, OPERATION)}),
     CREDENTIALS,
     ANSWER,
-    SealedContent("lineage", "default", "paris", "1f0c", Secret(SECRET), CREDENTIALS, ANSWER),
+    SealedContent(
+        "lineage", "default", "paris", "1f0c", Secret(SECRET), CREDENTIALS, ANSWER, ATTRIBUTES, {"x": SECRET}
+    ),
     FIELD,
     Create(ACCOUNT),
     Update(ACCOUNT, (FIELD,)),
     Unchanged("paris", ATTRIBUTES),
     Unmanaged("paris", ATTRIBUTES),
+    Gone("paris", ATTRIBUTES),
     Undecided("paris", ATTRIBUTES, "lost"),
     Closed("paris", ATTRIBUTES, "lost"),
     Plan("default", None, 0, SLOTS, (Create(ACCOUNT), Update(ACCOUNT, (FIELD,)))),
@@ -74,6 +90,12 @@ EVERY_KIND: tuple[object, ...] = (
     Created(CREDENTIALS),
     NotCreated("refused", Then.GO_ON),
     InDoubt("cut", ANSWER),
+    EditRequest(ATTRIBUTES, Secret(SECRET)),
+    Observed({"callbacks.callback_url_for_deliveries": URL}, Secret(SECRET)),
+    Edited(),
+    Missing("not known"),
+    Failed("refused", Then.GO_ON),
+    Balance(12.5, "euros"),
     OUTCOME,
     STOP,
     Report("default", (OUTCOME,), STOP),
@@ -96,9 +118,10 @@ def test_the_table_of_kinds_is_complete() -> None:
 def test_no_secret_shows_and_nothing_can_be_changed(this: object) -> None:
     assert SECRET not in f"{this!r} {this} {this!s:>3}"
     assert not hasattr(this, "__dict__")
-    name = dataclasses.fields(this)[0].name  # type: ignore[arg-type]
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(this, name, None)
+    names = [each.name for each in dataclasses.fields(this)]  # type: ignore[arg-type]
+    for name in names or ["anything"]:
+        with pytest.raises((dataclasses.FrozenInstanceError, TypeError)):
+            setattr(this, name, None)
 
 
 def test_a_secret_is_masked_and_revealed_on_demand() -> None:
@@ -111,7 +134,8 @@ def test_a_secret_is_masked_and_revealed_on_demand() -> None:
 
 def test_what_is_shown_of_a_kind_that_holds_a_secret_still_tells_it_from_others() -> None:
     assert "Answer(status=201, body=***)" == repr(ANSWER)
-    assert "FieldChange(path='callbacks.callback_url_for_deliveries')" == repr(FIELD)
+    assert "FieldChange(path='callbacks.callback_url_for_deliveries', drifted=False)" == repr(FIELD)
+    assert "Observed(api_key=***)" == repr(Observed({"first_name": SECRET}, Secret(SECRET)))
     shown = f"Callbacks(callback_url_for_deliveries='{MASKED_URL}', email_for_inbounds='sms@example.com')"
     assert shown == repr(CALLBACKS)
     assert "Callbacks()" == repr(Callbacks())
@@ -192,6 +216,60 @@ def test_the_callbacks_are_the_five_of_the_api() -> None:
     )
 
 
+TEXTS = st.text(min_size=1, max_size=5)
+
+
+@given(st.builds(Attributes, TEXTS, TEXTS, st.none() | TEXTS, st.builds(Callbacks, *[st.none() | TEXTS] * 5)))
+def test_attributes_are_the_same_in_every_shape(attributes: Attributes) -> None:
+    assert attributes == Attributes.of(attributes.document())
+    assert attributes == Attributes.of_fields(attributes.flat())
+    assert attributes.flat().keys() <= set(FIELDS)
+
+
+def test_an_account_as_it_was_found_has_its_empty_texts_for_absent_values() -> None:
+    found = {"first_name": None, "company_name": "", "callbacks.email_for_inbounds": "", "unheard": "of"}
+    assert Attributes("", "") == Attributes.of_fields(found)
+    hook = "callbacks.callback_url_for_visits"
+    expected = Attributes("A", "B", "C", Callbacks(callback_url_for_visits="https://x"))
+    assert expected == Attributes.of_fields(
+        {"first_name": "A", "last_name": "B", "company_name": "C", hook: "https://x"}
+    )
+
+
+def test_the_fields_that_can_be_read_are_all_that_attributes_have() -> None:
+    whole = Attributes("a", "b", "c", Callbacks(*"defgh"))
+    assert FIELDS == tuple(whole.flat())
+
+
+# ── What is sent, and what is found ──────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("expected", "observed", "differ", "silent"),
+    [
+        ({}, {}, (), ()),
+        ({"a": "x"}, {"a": "x"}, (), ()),
+        ({"a": "x"}, {"a": "y"}, ("a",), ()),
+        ({"a": "x"}, {"a": None}, ("a",), ()),
+        ({"a": "x"}, {"a": ""}, ("a",), ()),
+        ({"a": None}, {"a": ""}, (), ()),
+        ({"a": ""}, {"a": None}, (), ()),
+        ({}, {"a": None, "b": ""}, (), ()),
+        ({}, {"a": "x"}, ("a",), ()),
+        ({"a": "x", "b": "y"}, {}, (), ("a", "b")),
+        ({"a": "x", "b": "y"}, {"c": "z", "b": "x"}, ("c", "b"), ("a",)),
+    ],
+)
+def test_what_is_found_differs_or_is_silent(
+    expected: dict[str, str | None],
+    observed: dict[str, str | None],
+    differ: tuple[str, ...],
+    silent: tuple[str, ...],
+) -> None:
+    assert differ == differing(expected, observed)
+    assert silent == untold(expected, observed)
+
+
 # ── The state ────────────────────────────────────────────────────────────────
 
 RECORDS: tuple[Record, ...] = (
@@ -212,6 +290,13 @@ def test_a_state_is_followed_by_another() -> None:
     assert dataclasses.replace(one, serial=9) == one.with_record("rome", None)
     assert {"paris": PENDING} == one.accounts
     assert {} == empty.accounts
+
+
+def test_a_record_moves_to_another_name_in_one_step() -> None:
+    one = State("lineage", "default", serial=7, accounts={"oslo": PENDING, "paris": ACTIVE})
+    moved = one.with_record("lyon", UNKNOWN, previous="paris")
+    assert dataclasses.replace(one, serial=8, accounts={"oslo": PENDING, "lyon": UNKNOWN}) == moved
+    assert dataclasses.replace(one, serial=8) == one.with_record("paris", ACTIVE, previous="not there")
 
 
 @given(
@@ -242,6 +327,26 @@ def test_a_plan_tells_its_creates_and_updates() -> None:
     assert ("paris", "paris") == (create.name, update.name)
 
 
+@pytest.mark.parametrize(
+    ("update", "sends", "renews", "record_name"),
+    [
+        (Update(ACCOUNT, (FIELD,)), True, False, "paris"),
+        (Update(ACCOUNT, (FieldChange("password_version", "1", "2"),)), True, True, "paris"),
+        (Update(ACCOUNT, (FieldChange("password", None, None),)), True, True, "paris"),
+        (Update(ACCOUNT, (), unfinished=True), True, False, "paris"),
+        (Update(ACCOUNT, (FieldChange("name", "lyon", "paris"),), "lyon"), False, False, "lyon"),
+        (Update(ACCOUNT, (FieldChange("name", "lyon", "paris"),), "lyon", unfinished=True), True, False, "lyon"),
+        (Update(ACCOUNT, (FieldChange("name", "lyon", "paris"), FIELD), "lyon"), True, False, "lyon"),
+    ],
+)
+def test_what_an_update_asks_for(update: Update, *, sends: bool, renews: bool, record_name: str) -> None:
+    assert (sends, renews, record_name) == (update.sends, update.renews_password, update.record_name)
+
+
+def test_why_an_account_is_gone() -> None:
+    assert "Octopush no longer knows its login" == Gone("paris", ATTRIBUTES).reason
+
+
 # ── The exit code ────────────────────────────────────────────────────────────
 
 DONE = Outcome("a", "create", Result.CREATED)
@@ -250,7 +355,9 @@ FAILED = Outcome("c", "create", Result.FAILED, "refused")
 DOUBT = Outcome("d", "create", Result.UNKNOWN, "lost")
 SKIPPED = Outcome("e", "create", Result.NOT_ATTEMPTED, "stopped")
 LATER = Outcome("f", "update", Result.NOT_ATTEMPTED, "not supported")
-GONE = Outcome("g", "abandoned", Result.NOT_ATTEMPTED, "abandoned")
+GONE = Outcome("g", "abandoned", Result.NOT_ATTEMPTED, "abandoned", weight=ExitCode.DONE)
+SEALED = Outcome("h", "update", Result.NOT_ATTEMPTED, "no identity", weight=ExitCode.SETTING_INVALID)
+UNSEEN = Outcome("i", "refresh", Result.UNCHECKED, "lost")
 
 
 @pytest.mark.parametrize(
@@ -262,6 +369,11 @@ GONE = Outcome("g", "abandoned", Result.NOT_ATTEMPTED, "abandoned")
         ((DONE, FAILED), None, ExitCode.SOME_FAILED),
         ((DONE, LATER), None, ExitCode.SOME_FAILED),
         ((DONE, SKIPPED), None, ExitCode.SOME_FAILED),
+        ((DONE, UNSEEN), None, ExitCode.SOME_FAILED),
+        ((DONE, SEALED), None, ExitCode.SETTING_INVALID),
+        ((FAILED, SEALED), None, ExitCode.SOME_FAILED),
+        ((SEALED, DOUBT), None, ExitCode.OUTCOME_UNKNOWN),
+        ((SEALED,), Stop(ExitCode.INTERRUPTED, "asked"), ExitCode.INTERRUPTED),
         ((FAILED, DOUBT), None, ExitCode.OUTCOME_UNKNOWN),
         ((DONE,), Stop(ExitCode.STATE_UNUSABLE, "full"), ExitCode.STATE_UNUSABLE),
         ((FAILED, SKIPPED), Stop(ExitCode.INTERRUPTED, "asked"), ExitCode.INTERRUPTED),
@@ -272,6 +384,21 @@ GONE = Outcome("g", "abandoned", Result.NOT_ATTEMPTED, "abandoned")
 )
 def test_the_strongest_exit_code_wins(outcomes: tuple[Outcome, ...], stop: Stop | None, code: ExitCode) -> None:
     assert code is exit_code([Report("default", outcomes, stop)])
+
+
+@pytest.mark.parametrize("result", Result)
+def test_what_every_result_weighs(result: Result) -> None:
+    failed = {Result.FAILED, Result.NOT_ATTEMPTED, Result.UNCHECKED}
+    expected = (
+        ExitCode.OUTCOME_UNKNOWN
+        if result is Result.UNKNOWN
+        else ExitCode.SOME_FAILED
+        if result in failed
+        else ExitCode.DONE
+    )
+    assert expected is Outcome("a", "any", result).exit_code
+    assert ExitCode.REFUSED is Outcome("a", "any", result, weight=ExitCode.REFUSED).exit_code
+    assert ExitCode.DONE is Outcome("a", "any", result, weight=ExitCode.DONE).exit_code
 
 
 def test_the_exit_code_is_that_of_all_parents() -> None:

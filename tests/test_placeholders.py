@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.errors import SettingInvalid
-from provisioner.placeholders import MAX_FILE_BYTES, expand, fault, filled, names, read_file
+from provisioner.placeholders import MAX_FILE_BYTES, expand, fault, filled, fits, names, read_file
 
 
 def expanded(text: str, base: Path = Path(), **environ: str) -> str:
@@ -61,6 +61,46 @@ def test_everything_else_is_text(text: str) -> None:
 def test_filled_keeps_the_text_around_placeholders() -> None:
     assert filled("a${env:X}b${file:y}c", "1") == "a1b1c"
     assert filled("plain", "1") == "plain"
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "expected"),
+    [
+        ("plain", "plain", True),
+        ("plain", "Plain", False),
+        ("plain", "plain ", False),
+        ("${env:X}", "anything\nat all", True),
+        ("${env:X}", "", False),
+        ("https://a/?t=${env:X}", "https://a/?t=1", True),
+        ("https://a/?t=${env:X}", "https://a/?t=", False),
+        ("https://a/?t=${env:X}", "https://b/?t=1", False),
+        ("a${env:X}b${file:y}c", "a1b2c", True),
+        ("a${env:X}b${file:y}c", "abb2c", True),
+        ("a${env:X}b${file:y}c", "a1bc", False),
+        ("a${env:X}b${file:y}c", "abc", False),
+        ("${env:X}${env:Y}", "1", False),
+        ("${env:X}${env:Y}", "12", True),
+        ("${env:X}aa", "aa", False),
+        ("aba${env:X}aba", "ababa", False),
+        (".${env:X}*", "a1*", False),
+    ],
+)
+def test_fits(text: str, value: str, *, expected: bool) -> None:
+    assert expected is fits(text, value)
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "ab", "${env:X}", "${env:Y}"])),
+    st.text("ab", min_size=1),
+    st.text("ab", min_size=1),
+)
+def test_whatever_a_text_expands_to_fits_it(parts: list[str], x: str, y: str) -> None:
+    text = "".join(parts)
+    assert fits(text, text.replace("${env:X}", x).replace("${env:Y}", y))
+
+
+def test_many_placeholders_are_no_burden() -> None:
+    assert not fits("${env:X}a" * 200, "a" * 20_000 + "b")
 
 
 def test_expand_puts_each_value_in_its_place(tmp_path: Path) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provisioner.errors import ExitCode, StateConflict
 from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Manifest, Origin, Secret
-from provisioner.model.plan import Closed, Create, FieldChange, Unchanged, Undecided, Unmanaged, Update
-from provisioner.model.state import Abandoned, Active, Operation, Pending, Record, Slots, State, Unknown
+from provisioner.model.plan import Closed, Create, FieldChange, Gone, Plan, Unchanged, Undecided, Unmanaged, Update
+from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, Record, Slots, State, Unknown
 from provisioner.planner import plan
 
 LEONARDO = Attributes("Leonardo", "Da Vinci", "Italy", Callbacks(email_for_inbounds="sms@example.com"))
@@ -19,8 +20,8 @@ SOFONISBA = Attributes("Sofonisba", "Anguissola")
 OPERATION = Operation("1f0c", "2026-01-01T00:00:00Z", "me@here")
 
 
-def desired(name: str, attributes: Attributes = LEONARDO) -> DesiredAccount:
-    return DesiredAccount(name, attributes, None, Origin("accounts.yaml"))
+def desired(name: str, attributes: Attributes = LEONARDO, **more: Any) -> DesiredAccount:  # noqa: ANN401  # each has its own type
+    return DesiredAccount(name, attributes, None, Origin("accounts.yaml"), **more)
 
 
 def wanted(*accounts: DesiredAccount | str) -> Manifest:
@@ -32,8 +33,14 @@ def known(**accounts: Record) -> State:
     return State("lineage", "default", serial=7, accounts=accounts)
 
 
-def active(attributes: Attributes = LEONARDO) -> Active:
-    return Active(attributes, OPERATION, "2026-01-01T00:00:00Z", "sealed")
+def active(attributes: Attributes = LEONARDO, **more: Any) -> Active:  # noqa: ANN401
+    return Active(attributes, OPERATION, "2026-01-01T00:00:00Z", "sealed", **more)
+
+
+def only(manifest: Manifest, state: State, **found: dict[str, str | None]) -> object:
+    """Return the one change of a plan."""
+    (change,) = plan(manifest, state, limit=20, reserved=0, found=found).changes
+    return change
 
 
 def pending(attributes: Attributes = LEONARDO) -> Pending:
@@ -120,6 +127,160 @@ def test_a_record_of_no_known_kind_is_a_defect_and_never_a_guess() -> None:
         plan(wanted(), known(paris=cast("Record", "what is this?")), limit=20, reserved=0)
 
 
+def test_another_version_of_the_password_is_a_change() -> None:
+    account = desired("paris", password_version=3)
+    expected = Update(account, (FieldChange("password_version", "1", "3"),))
+    assert expected == only(wanted(account), known(paris=active()))
+    assert expected.renews_password
+    back = Update(desired("paris"), (FieldChange("password_version", "3", "1"),))
+    assert back == only(wanted("paris"), known(paris=active(password_version=3)))
+    assert isinstance(only(wanted(account), known(paris=active(password_version=3))), Unchanged)
+
+
+# ── Drift ────────────────────────────────────────────────────────────────────
+
+
+def test_what_octopush_altered_is_shown_and_not_sent_again() -> None:
+    drift = Drift(altered=("last_name",))
+    assert Unchanged("paris", LEONARDO, drift) == only(wanted("paris"), known(paris=active(drift=drift)))
+    assert Unmanaged("paris", LEONARDO, drift) == only(wanted(), known(paris=active(drift=drift)))
+
+
+def test_what_somebody_changed_is_changed_back_and_shown_as_far_as_it_is_known() -> None:
+    changed = Drift(altered=("first_name",), changed=("last_name", "callbacks.callback_url_for_visits"))
+    state = known(paris=active(drift=changed))
+    hook = "callbacks.callback_url_for_visits"
+    unseen = (
+        FieldChange("last_name", None, "Da Vinci", drifted=True),
+        FieldChange(hook, None, None, drifted=True),
+    )
+    assert Update(desired("paris"), unseen) == only(wanted("paris"), state)
+    seen = (
+        FieldChange("last_name", "Vinci", "Da Vinci", drifted=True),
+        FieldChange(hook, "https://x", None, drifted=True),
+    )
+    assert Update(desired("paris"), seen) == only(
+        wanted("paris"), state, paris={"last_name": "Vinci", hook: "https://x", "first_name": "Leo"}, rome={}
+    )
+    assert Unmanaged("paris", LEONARDO, changed) == only(wanted(), state)
+
+
+def test_a_field_that_is_wanted_otherwise_and_was_changed_is_told_once() -> None:
+    state = known(paris=active(drift=Drift(changed=("last_name",))))
+    account = desired("paris", replace(LEONARDO, last_name="de Vinci"))
+    assert Update(account, (FieldChange("last_name", None, "de Vinci", drifted=True),)) == only(wanted(account), state)
+
+
+@pytest.mark.parametrize("edit", [None, Edit(SOFONISBA, OPERATION, 2)])
+def test_what_octopush_no_longer_knows_is_left_to_a_person(edit: Edit | None) -> None:
+    state = known(paris=active(drift=Drift(gone=True), edit=edit))
+    assert Gone("paris", LEONARDO) == only(wanted(desired("paris", SOFONISBA, password_version=2)), state)
+    assert Gone("paris", LEONARDO) == only(wanted(desired("lyon", previously="paris")), state)
+    assert Unmanaged("paris", LEONARDO, Drift(gone=True)) == only(wanted(), state)
+
+
+# ── An edit that was begun ───────────────────────────────────────────────────
+
+
+def test_an_edit_that_was_begun_is_finished_whatever_the_manifest_says_of_it() -> None:
+    begun = active(edit=Edit(replace(LEONARDO, company_name=None), OPERATION, 2))
+    carried_on = desired("paris", replace(LEONARDO, company_name=None), password_version=2)
+    fields = (FieldChange("company_name", "Italy", None), FieldChange("password_version", "1", "2"))
+    assert Update(carried_on, fields, unfinished=True) == only(wanted(carried_on), known(paris=begun))
+    taken_back = (FieldChange("company_name", None, "Italy"),)
+    assert Update(desired("paris"), taken_back, unfinished=True) == only(wanted("paris"), known(paris=begun))
+
+
+def test_an_edit_that_was_begun_is_finished_where_nothing_else_is_known_to_differ() -> None:
+    change = only(wanted("paris"), known(paris=active(edit=Edit(LEONARDO, OPERATION, 1))))
+    assert Update(desired("paris"), (), unfinished=True) == change
+    assert cast("Update", change).sends
+
+
+def test_a_field_of_which_either_value_may_be_there_is_shown_with_the_one_that_is_kept() -> None:
+    begun = active(edit=Edit(SOFONISBA, OPERATION, 1))
+    third = desired("paris", Attributes("Artemisia", "Gentileschi"))
+    assert (
+        FieldChange("first_name", "Leonardo", "Artemisia"),
+        FieldChange("last_name", "Da Vinci", "Gentileschi"),
+        FieldChange("company_name", "Italy", None),
+        FieldChange("callbacks.email_for_inbounds", "sms@example.com", None),
+    ) == cast("Update", only(wanted(third), known(paris=begun))).fields
+
+
+def test_an_edit_of_an_account_that_is_no_longer_wanted_is_left_alone() -> None:
+    assert Unmanaged("paris", LEONARDO) == only(wanted(), known(paris=active(edit=Edit(SOFONISBA, OPERATION, 1))))
+
+
+# ── Another name ─────────────────────────────────────────────────────────────
+
+LYON = desired("lyon", previously="paris")
+NAME = FieldChange("name", "paris", "lyon")
+
+
+def test_a_record_is_found_under_the_name_that_its_account_had() -> None:
+    assert Update(LYON, (NAME,), "paris") == only(wanted(LYON), known(paris=active()))
+    edited = replace(LYON, attributes=replace(LEONARDO, last_name="Labé"))
+    fields = (NAME, FieldChange("last_name", "Da Vinci", "Labé"))
+    assert Update(edited, fields, "paris") == only(wanted(edited), known(paris=active()))
+    begun = known(paris=active(edit=Edit(LEONARDO, OPERATION, 1)))
+    assert Update(LYON, (NAME,), "paris", unfinished=True) == only(wanted(LYON), begun)
+
+
+def test_what_was_found_of_a_record_is_by_the_name_that_it_has() -> None:
+    state = known(paris=active(drift=Drift(changed=("last_name",))))
+    fields = (NAME, FieldChange("last_name", "Vinci", "Da Vinci", drifted=True))
+    assert Update(LYON, fields, "paris") == only(wanted(LYON), state, paris={"last_name": "Vinci"})
+
+
+def test_once_it_is_moved_or_was_never_there_an_earlier_name_means_nothing() -> None:
+    assert Unchanged("lyon", LEONARDO) == only(wanted(LYON), known(lyon=active()))
+    assert Create(LYON) == only(wanted(LYON), known())
+
+
+@pytest.mark.parametrize("record", [pending, unknown, abandoned])
+def test_what_may_not_exist_is_not_created_under_its_new_name(record: type[Record]) -> None:
+    change = only(wanted(LYON), known(paris=record(LEONARDO)))
+    assert isinstance(change, Undecided | Closed)
+    assert "paris" == change.name
+
+
+@pytest.mark.parametrize("record", [active(), pending(), unknown(), abandoned()])
+def test_two_records_for_one_account_are_a_conflict(record: Record) -> None:
+    with pytest.raises(StateConflict) as caught:
+        plan(wanted(LYON), known(paris=active(), lyon=record), limit=20, reserved=0)
+    assert "lyon was previously paris, says the manifest, but the state has both." == caught.value.message
+    assert "delete `previously: paris`" in caught.value.hint
+    assert ExitCode.STATE_UNUSABLE == caught.value.exit_code
+
+
+def test_a_create_that_resembles_an_unmanaged_account_may_be_that_one() -> None:
+    state = known(paris=active(), rome=active(SOFONISBA))
+    made = plan(
+        wanted("lyon", desired("nice", SOFONISBA), desired("metz", Attributes("A", "B"))), state, limit=9, reserved=0
+    )
+    assert (
+        Create(desired("lyon"), "paris"),
+        Create(desired("metz", Attributes("A", "B"))),
+        Create(desired("nice", SOFONISBA), "rome"),
+        Unmanaged("paris", LEONARDO),
+        Unmanaged("rome", SOFONISBA),
+    ) == made.changes
+
+
+@pytest.mark.parametrize("order", [("paris", "rome"), ("rome", "paris")])
+def test_the_first_of_several_that_resemble_is_named_whatever_their_order(order: tuple[str, str]) -> None:
+    made = plan(wanted("lyon"), known(**{name: active() for name in order}), limit=9, reserved=0)
+    assert (Create(desired("lyon"), "paris"),) == made.creates
+
+
+@pytest.mark.parametrize("record", [unknown(), abandoned(), active(SOFONISBA)])
+def test_what_is_no_unmanaged_account_of_the_same_attributes_is_not_resembled(record: Record) -> None:
+    assert (Create(desired("lyon")),) == plan(wanted("lyon"), known(paris=record), limit=9, reserved=0).creates
+    managed = plan(wanted("lyon", "paris"), known(paris=active()), limit=9, reserved=0)
+    assert (Create(desired("lyon")),) == managed.creates
+
+
 # ── The plan as a whole ──────────────────────────────────────────────────────
 
 
@@ -163,41 +324,85 @@ def test_a_full_parent_of_whom_nothing_more_is_wanted_is_fine() -> None:
 
 NAMES = st.sampled_from([f"account-{number}" for number in range(12)])
 ATTRIBUTES = st.sampled_from([LEONARDO, SOFONISBA, replace(LEONARDO, callbacks=Callbacks())])
-RECORDS = st.one_of(*(ATTRIBUTES.map(kind) for kind in (active, pending, unknown, abandoned)))
-ACCOUNTS = st.dictionaries(NAMES, ATTRIBUTES).map(
-    lambda these: [desired(name, attributes) for name, attributes in these.items()]
+PATHS = st.lists(st.sampled_from(["first_name", "company_name", "callbacks.email_for_inbounds"]), unique=True)
+DRIFTS = st.builds(Drift, PATHS.map(tuple), PATHS.map(tuple), st.booleans())
+EDITS = st.builds(Edit, ATTRIBUTES, st.just(OPERATION), st.integers(1, 3))
+ACTIVES = st.builds(
+    active, ATTRIBUTES, password_version=st.integers(1, 3), drift=st.just(Drift()) | DRIFTS, edit=st.none() | EDITS
 )
+RECORDS = st.one_of(ACTIVES, ACTIVES, *(ATTRIBUTES.map(kind) for kind in (pending, unknown, abandoned)))
+
+
+@st.composite
+def manifests(draw: st.DrawFn) -> list[DesiredAccount]:
+    """Draw accounts as manifests may have them: an earlier name is no account's name, and one account's alone."""
+    names = draw(st.lists(NAMES, unique=True))
+    earlier = draw(st.lists(NAMES.filter(lambda name: name not in names), unique=True, max_size=len(names)))
+    return [
+        desired(
+            name,
+            draw(ATTRIBUTES),
+            previously=earlier[number] if number < len(earlier) else None,
+            password_version=draw(st.integers(1, 3)),
+        )
+        for number, name in enumerate(names)
+    ]
+
+
 STATES = st.none() | st.dictionaries(NAMES, RECORDS).map(lambda these: known(**these))
 LIMITS = st.integers(0, 15)
 
 
-@given(st.data(), ACCOUNTS, STATES, LIMITS, LIMITS)
+def planned(accounts: list[DesiredAccount], state: State | None, limit: int = 50, reserved: int = 0) -> Plan | None:
+    """Return the plan, or None where the state has two records for one account."""
+    records = state.accounts if state else {}
+    both = any(each.name in records and each.previously in records for each in accounts)
+    try:
+        made = plan(wanted(*accounts), state, limit=limit, reserved=reserved)
+    except StateConflict:
+        assert both
+        return None
+    assert not both
+    return made
+
+
+def record_name(account: DesiredAccount, state: State | None) -> str | None:
+    """Return the name of the record that is the account's, or None where it has none."""
+    records = state.accounts if state else {}
+    return next((name for name in (account.name, account.previously) if name in records), None)
+
+
+@given(st.data(), manifests(), STATES, LIMITS, LIMITS)
 def test_the_order_of_rows_means_nothing(
     data: st.DataObject, accounts: list[DesiredAccount], state: State | None, limit: int, reserved: int
 ) -> None:
-    shuffled = wanted(*data.draw(st.permutations(accounts)))
+    shuffled = data.draw(st.permutations(accounts))
     records = data.draw(st.permutations(list(state.accounts.items()))) if state else ()
     restated = state and replace(state, accounts=dict(records))
-    expected = plan(wanted(*accounts), state, limit=limit, reserved=reserved)
-    assert expected == plan(shuffled, restated, limit=limit, reserved=reserved)
+    assert planned(accounts, state, limit, reserved) == planned(shuffled, restated, limit, reserved)
 
 
-@given(ACCOUNTS, STATES, LIMITS, LIMITS)
-def test_every_account_of_manifest_and_state_appears_once_sorted_by_name(
-    accounts: list[DesiredAccount], state: State | None, limit: int, reserved: int
+@given(manifests(), STATES)
+def test_every_account_and_every_record_appears_once_sorted_by_name(
+    accounts: list[DesiredAccount], state: State | None
 ) -> None:
-    made = plan(wanted(*accounts), state, limit=limit, reserved=reserved)
-    names = {account.name for account in accounts} | set(state.accounts if state else ())
-    assert sorted(names) == [change.name for change in made.changes]
+    if made := planned(accounts, state):
+        names = [change.name for change in made.changes]
+        assert sorted(names) == names
+        told = sorted(change.record_name if isinstance(change, Update) else change.name for change in made.changes)
+        records = state.accounts if state else {}
+        assert sorted({*records, *(each.name for each in accounts if record_name(each, state) is None)}) == told
 
 
-@given(ACCOUNTS, STATES, LIMITS, LIMITS)
+@given(manifests(), STATES, LIMITS, LIMITS)
 def test_slots_are_never_overdrawn(
     accounts: list[DesiredAccount], state: State | None, limit: int, reserved: int
 ) -> None:
-    made = plan(wanted(*accounts), state, limit=limit, reserved=reserved)
+    made = planned(accounts, state, limit, reserved)
+    if made is None:
+        return
     records = state.accounts if state else {}
-    creates = [account.name for account in accounts if account.name not in records]
+    creates = [account.name for account in accounts if record_name(account, state) is None]
     used, free = len(records), max(0, limit - reserved - len(records))
     in_doubt = sum(isinstance(record, Pending | Unknown) for record in records.values())
 
@@ -208,19 +413,65 @@ def test_slots_are_never_overdrawn(
     assert sorted(creates) == [*fitting, *made.over]
 
 
-@given(ACCOUNTS, STATES, LIMITS, LIMITS)
-def test_no_record_is_ever_created_again(
-    accounts: list[DesiredAccount], state: State | None, limit: int, reserved: int
+@given(manifests(), STATES)
+def test_nothing_is_created_that_has_a_record_under_its_own_or_its_earlier_name(
+    accounts: list[DesiredAccount], state: State | None
 ) -> None:
-    made = plan(wanted(*accounts), state, limit=limit, reserved=reserved)
-    assert {each.name for each in made.creates}.isdisjoint(state.accounts if state else ())
+    if made := planned(accounts, state):
+        records = state.accounts if state else {}
+        assert not {each.name for each in made.creates} & records.keys()
+        assert not {each.account.previously for each in made.creates} & records.keys()
 
 
-@given(ACCOUNTS, STATES)
-def test_after_a_full_apply_there_is_nothing_to_create(accounts: list[DesiredAccount], state: State | None) -> None:
+def applied(made: Plan, state: State | None) -> State:
+    """Return the state after every request of a plan came to what it asked for."""
     after = state or known()
-    for create in plan(wanted(*accounts), state, limit=50, reserved=0).creates:
-        after = after.with_record(create.name, active(create.account.attributes))
-    again = plan(wanted(*accounts), after, limit=50, reserved=0)
-    assert () == again.creates
-    assert () == again.over
+    for change in made.changes:
+        match change:
+            case Create(account=account):
+                after = after.with_record(
+                    account.name, active(account.attributes, password_version=account.password_version)
+                )
+            case Update(account=account):
+                record = after.accounts[change.record_name]
+                assert isinstance(record, Active)
+                if change.sends:
+                    record = active(account.attributes, password_version=account.password_version)
+                after = after.with_record(account.name, record, previous=change.previous)
+    return after
+
+
+@given(manifests(), STATES)
+def test_after_a_full_apply_there_is_nothing_to_do(accounts: list[DesiredAccount], state: State | None) -> None:
+    if made := planned(accounts, state):
+        again = planned(accounts, applied(made, state))
+        assert again is not None
+        assert ((), (), ()) == (again.creates, again.updates, again.over)
+        wanted_ones = {each.name for each in accounts}
+        done = {change.name for change in again.changes if isinstance(change, Unchanged)}
+        left = {change.name for change in made.changes if isinstance(change, Undecided | Closed | Gone)}
+        left_names = {each.name for each in accounts if each.name in left or each.previously in left}
+        assert wanted_ones - left_names == done
+
+
+@given(manifests(), STATES)
+def test_no_wanted_account_is_ever_silent_about_what_differs(
+    accounts: list[DesiredAccount], state: State | None
+) -> None:
+    made = planned(accounts, state)
+    if made is None or state is None:
+        return
+    changes = {change.name: change for change in made.changes}
+    for account in accounts:
+        name = record_name(account, state)
+        record = state.accounts.get(name or "")
+        if not isinstance(record, Active) or record.drift.gone:
+            continue
+        same = (
+            name == account.name
+            and record.attributes == account.attributes
+            and record.password_version == account.password_version
+            and not record.drift.changed
+            and record.edit is None
+        )
+        assert isinstance(changes[account.name], Unchanged if same else Update)

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import yaml
 
 from provisioner import config, manifest, schemas
 from provisioner.cli.main import _EXITS
 from provisioner.errors import ExitCode
-from tests.conftest import PATIENCE, StartSandbox, environment
+from tests.conftest import PARENT, PATIENCE, StartSandbox, environment, headers
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -85,13 +86,14 @@ class Shell:
 # The accounts whose outcome is unknown when the README's reader comes to these commands.
 UNKNOWN = {
     "provisioner resolve oslo --not-created": "oslo",
+    "provisioner adopt nantes abc_123@sub-accounts.com": "nantes",
     "provisioner resolve bergen --abandon": "bergen",
 }
 
 
 def test_every_command_works(sandbox: StartSandbox, tmp_path: Path) -> None:
     # The first two creates are those of the starter project.
-    environ = {**environment(tmp_path), "TERM": "dumb", "OCTOPUSH_API_URL": sandbox("--fault", "lost@3-4").url}
+    environ = {**environment(tmp_path), "TERM": "dumb", "OCTOPUSH_API_URL": sandbox("--fault", "lost@3-5").url}
     credentials = {name: environ.pop(name) for name in ("OCTOPUSH_API_LOGIN", "OCTOPUSH_API_KEY")}
     shell = Shell(tmp_path, environ)
     # The README begins with a plan, before there is a project, to show what one looks like.
@@ -102,7 +104,7 @@ def test_every_command_works(sandbox: StartSandbox, tmp_path: Path) -> None:
             lose_the_answer(shell, name)
         if command == "provisioner recover run.log":
             (shell.folder / "run.log").write_text(f"2026-01-01T00:00:00Z {rescued(shell)}\n")
-        code = shell.run(command)
+        code = shell.run(as_it_is_there(shell, command))
         assert (command, code, shell.said) == (command, 0, shell.said)
         # The README has the credentials of a sandbox that a person starts; this one has its own.
         environ.update(credentials if "OCTOPUSH_API_KEY" in environ else {})
@@ -114,6 +116,37 @@ def lose_the_answer(shell: Shell, name: str) -> None:
     path.write_text(f"version: 1\naccounts:\n  - {{name: {name}, first_name: A, last_name: B}}\n")
     assert shell.run("provisioner apply --yes") == ExitCode.OUTCOME_UNKNOWN, shell.said
     path.unlink()
+
+
+def as_it_is_there(shell: Shell, command: str) -> str:
+    """Do in the dashboard what the reader has done before ``command``, and return it with the login that is there."""
+    match command.split()[1:]:
+        case ["adopt", "--from", file]:
+            rows = (f"{name},{made_by_hand(shell, name)}\n" for name in ("nice", "metz"))
+            (shell.folder / file).write_text("".join(("name,login\n", *rows)))
+        case ["adopt", name, _]:
+            login = login_of(shell, "A") if name in UNKNOWN.values() else made_by_hand(shell, name)
+            return f"provisioner adopt {name} {login}"
+        case ["forget", "rome"]:
+            address = f"{by_hand(shell)}/{login_of(shell, 'Artemisia')}"
+            assert requests.delete(address, timeout=PATIENCE).ok
+    return command
+
+
+def by_hand(shell: Shell) -> str:
+    return shell.environ["OCTOPUSH_API_URL"].replace("/v1/public", "/sandbox/accounts")
+
+
+def login_of(shell: Shell, first_name: str) -> str:
+    """Return the login of the latest account of that first name."""
+    accounts = requests.get(by_hand(shell), timeout=PATIENCE).json()
+    return str([each["api_login"] for each in accounts if each["first_name"] == first_name][-1])
+
+
+def made_by_hand(shell: Shell, name: str) -> str:
+    body = {"first_name": name, "last_name": "Elsewhere", "password": "By-hand-1-secret"}
+    address = f"{shell.environ['OCTOPUSH_API_URL']}/subaccount/create"
+    return str(requests.post(address, json=body, headers=headers(PARENT), timeout=PATIENCE).json()["api_login"])
 
 
 def rescued(shell: Shell) -> str:

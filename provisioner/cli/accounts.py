@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import click
-
 from provisioner import executor
 from provisioner.cli import holding, terminal, wiring
 from provisioner.cli.wiring import Options
 from provisioner.errors import CommandInvalid, ExitCode
+from provisioner.model.exchange import Failed
 from provisioner.render import documents, text
 from provisioner.state import rescue
 
 
 def status(options: Options) -> int:
-    """Print the accounts of every parent's state."""
+    """Print the accounts of every parent's state; exit 7 where a balance that was asked for cannot be had."""
     settings = wiring.settings(options)
     found = [(parent, wiring.stored(settings, parent)) for parent in sorted(settings.parents)]
+    asked = None
+    if options["balances"]:
+        from provisioner.cli import inspecting  # noqa: PLC0415  # only this loads what sends and opens
+
+        asked = inspecting.balances(found, settings)
     if options["output"] == "json":
-        terminal.document(documents.states(found))
+        terminal.document(documents.states(found, asked))
     else:
         for parent, state in found:
-            terminal.lines(text.status(parent, state, str(settings.state_path(parent))))
-    return ExitCode.DONE
+            told = None if asked is None else asked.get(parent, {})
+            terminal.lines(text.status(parent, state, str(settings.state_path(parent)), told))
+    failed = any(isinstance(each, Failed) for told in (asked or {}).values() for each in told.values())
+    return ExitCode.SOME_FAILED if failed else ExitCode.DONE
 
 
 def resolve(options: Options) -> int:
@@ -37,9 +43,11 @@ def resolve(options: Options) -> int:
         state = wiring.existing(session.state, options["parent"])
         after = executor.resolve(state, name, abandon=abandon)
         if abandon:
-            _confirm(f"Give {name} up for good? It keeps its slot.", yes=options["yes"])
+            terminal.confirm(f"Give {name} up for good? It keeps its slot.", yes=options["yes"])
         else:
-            _confirm(f"Are you sure that {name} does not exist? Its slot will be free again.", yes=options["yes"])
+            terminal.confirm(
+                f"Are you sure that {name} does not exist? Its slot will be free again.", yes=options["yes"]
+            )
         session.save(after)
     if abandon:
         terminal.talk(f"{name} is given up; it keeps its slot.")
@@ -53,7 +61,7 @@ def recover(options: Options) -> int:
     settings = wiring.settings(options)
     parent = options["parent"]
     if options["accept_state"]:
-        _confirm("This state is the right one, whatever this machine has seen before?", yes=options["yes"])
+        terminal.confirm("This state is the right one, whatever this machine has seen before?", yes=options["yes"])
     entries: tuple[rescue.Entry, ...] = ()
     if options["log"] is not None:
         entries = rescue.found_in(options["log"].read(), options["log"].name)
@@ -69,11 +77,3 @@ def recover(options: Options) -> int:
         terminal.talk(f"{entry.name} is back in the state.")
     terminal.lines(text.status(parent, state, str(settings.state_path(parent))))
     return ExitCode.DONE
-
-
-def _confirm(question: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not terminal.is_interactive():
-        raise CommandInvalid("There is no terminal to ask on.", hint="Add --yes once you are sure.")
-    click.confirm(question, abort=True, err=True)

@@ -6,7 +6,7 @@ import os
 import secrets
 import string
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Final
@@ -14,19 +14,20 @@ from typing import Final
 import click
 
 from provisioner import config, executor
-from provisioner.cli import connection, holding, opening, planning, terminal, wiring
+from provisioner.cli import connection, holding, inspecting, opening, planning, terminal, wiring
 from provisioner.cli.interrupt import Interrupt
 from provisioner.cli.progress import progress as progressing
 from provisioner.cli.wiring import Options
 from provisioner.config import Settings
 from provisioner.errors import CommandInvalid
-from provisioner.executor import Work
+from provisioner.executor import Refreshed, Work
+from provisioner.executor.ports import credentials_of
 from provisioner.manifest.expansion import edits, requests
 from provisioner.model.account import Credentials, Manifest, Secret
 from provisioner.model.plan import Plan, Update, raise_if_over
 from provisioner.model.report import Report, Stop, exit_code
 from provisioner.model.state import Active, State
-from provisioner.render import report as faces
+from provisioner.planner import NOTHING_FOUND
 from provisioner.render import text
 from provisioner.state.sealing import AgeOpener, AgeSealer
 from provisioner.state.session import Session, check_parent
@@ -44,6 +45,18 @@ class Job:
     plan: Plan
     credentials: Credentials
     work: Work
+    refreshed: Refreshed | None = None
+    """What reading the accounts before the plan was made has shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """One parent's state, held by this run, and what the manifests ask of it."""
+
+    wanted: Manifest
+    credentials: Credentials
+    session: Session
+    state: State
 
 
 def apply(options: Options) -> int:
@@ -57,20 +70,23 @@ def apply(options: Options) -> int:
     config.require_connection(settings)
     sealer = AgeSealer(settings.recipients)
     with ExitStack() as held:
-        jobs = [_prepared(held, each, settings) for each in manifests]
-        if not options["yes"]:
+        holds = [_held(held, each, settings) for each in manifests]
+        found = _refreshed(holds, settings) if options["refresh"] else [None] * len(holds)
+        jobs = [_prepared(*each, settings) for each in zip(holds, found, strict=True)]
+        stop = next((each.report.stop for each in found if each is not None and each.report.stop is not None), None)
+        if not options["yes"] and stop is None:
             _confirm(jobs)
-        reports = carried_out(jobs, settings, sealer)
+        reports = carried_out(jobs, settings, sealer, stop)
+        reports = [
+            report if job.refreshed is None else inspecting.unchecked(job.refreshed, job.plan, report)
+            for job, report in zip(jobs, reports, strict=True)
+        ]
     return told(reports, options)
 
 
 def told(reports: list[Report], options: Options) -> int:
     """Print what was done, and return the exit code that follows."""
-    if options["output"] == "json":
-        terminal.document(faces.document(reports))
-    else:
-        for report in reports:
-            terminal.lines(faces.text(report))
+    terminal.reports(reports, options["output"])
     return exit_code(reports)
 
 
@@ -94,18 +110,31 @@ def bound(state: State | None, parent: str, credentials: Credentials, settings: 
     return check_parent(state, endpoint=settings.api_url.rstrip("/"), api_login=credentials.api_login)
 
 
-def _prepared(held: ExitStack, wanted: Manifest, settings: Settings) -> Job:
-    """Hold the parent's state and make ready all that its changes need; nothing is sent."""
+def _held(held: ExitStack, wanted: Manifest, settings: Settings) -> _Held:
+    """Hold the parent's state; nothing is sent."""
     parent = settings.parent(wanted.parent)
     credentials = config.credentials(parent, os.environ, settings.base)
     session = held.enter_context(holding.held(settings, wanted.parent))
     state = bound(session.state, wanted.parent, credentials, settings)
-    state = executor.settle(state, session)
-    plan = planning.plan_for(wanted, state, settings)
+    return _Held(wanted, credentials, session, executor.settle(state, session))
+
+
+def _refreshed(holds: Sequence[_Held], settings: Settings) -> list[Refreshed]:
+    """Read every active account of the parents that are held; nothing is changed at Octopush."""
+    opener = opening.opener(settings)
+    return inspecting.looked_at([inspecting.subject(each.state, settings, opener) for each in holds], settings)
+
+
+def _prepared(hold: _Held, refreshed: Refreshed | None, settings: Settings) -> Job:
+    """Save the drift that was found, and make ready all that the changes of the plan need; nothing is sent."""
+    state, found = hold.state, NOTHING_FOUND
+    if refreshed is not None:
+        state, found = inspecting.saved(refreshed, state, hold.session), refreshed.found
+    plan = planning.plan_for(hold.wanted, state, settings, found)
     terminal.talk(*text.plan(plan))
     raise_if_over(plan)
     opener = opening.opener_if_any(settings) if plan.updates else None
-    return Job(session, state, plan, credentials, work(plan, state, opener))
+    return Job(hold.session, state, plan, hold.credentials, work(plan, state, opener), refreshed)
 
 
 def work(plan: Plan, state: State, opener: AgeOpener | None) -> Work:
@@ -118,6 +147,7 @@ def work(plan: Plan, state: State, opener: AgeOpener | None) -> Work:
         record = state.accounts[each.record_name]
         assert isinstance(record, Active)  # noqa: S101  # what the plan updates exists
         opened[each.record_name] = opening.content(opener, state, each.record_name, record.sealed)
+        credentials_of(opened[each.record_name])
         if record.edit is not None and record.edit.sealed is not None:
             begun[each.record_name] = opening.content(opener, state, each.record_name, record.edit.sealed)
     passwords = {name: content.password for name, content in begun.items() if content.password is not None}
@@ -138,27 +168,34 @@ def _confirm(jobs: list[Job]) -> None:
         click.confirm(f"{' and '.join(parts).capitalize()} {noun}?", abort=True, err=True)
 
 
-def carried_out(jobs: list[Job], settings: Settings, sealer: AgeSealer) -> list[Report]:
-    """Carry out every job, one after the other; what stops one stops those that follow."""
+def carried_out(jobs: list[Job], settings: Settings, sealer: AgeSealer, stop: Stop | None = None) -> list[Report]:
+    """Carry out every job, one after the other; what stops one, or has stopped the run before, stops what follows."""
     for job in jobs:
         if job.plan.creates:
             job.session.reserve()
     total = sum(len(job.plan.creates) + len(job.plan.updates) for job in jobs)
     reports: list[Report] = []
-    stop: Stop | None = None
     with Interrupt() as interrupt, progressing(total) as progress:
         for job in jobs:
-            ports = executor.Ports(
-                api=connection.client(job.credentials, settings, progress.waiting, interrupt),
-                journal=job.session,
-                sealer=sealer,
-                progress=progress,
-                now=holding.now,
-                new_id=connection.new_id,
-                by=holding.by(),
-                interrupted=interrupt.code,
-            )
+            api = connection.client(job.credentials, settings, progress.waiting, interrupt)
+            ports = ports_of(job.session, api, sealer, progress, interrupt)
             report = executor.apply(job.plan, job.state, job.work, ports, keep_going=settings.keep_going, stop=stop)
             stop = report.stop
             reports.append(report)
     return reports
+
+
+def ports_of(
+    session: Session, api: executor.Api, sealer: AgeSealer, progress: executor.Progress, interrupt: Interrupt
+) -> executor.Ports:
+    """Return all that a run touches."""
+    return executor.Ports(
+        api=api,
+        journal=session,
+        sealer=sealer,
+        progress=progress,
+        now=holding.now,
+        new_id=connection.new_id,
+        by=holding.by(),
+        interrupted=interrupt.code,
+    )

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from provisioner.cli.interrupt import Interrupt
 from provisioner.config import Settings
 from provisioner.model.account import Credentials
-from provisioner.octopush.client import Client
+from provisioner.octopush.client import Client, Exchange
+from provisioner.octopush.pace import Paced
 from provisioner.octopush.retry import RetryPolicy
 from provisioner.octopush.transport import Transport
 
@@ -20,8 +21,10 @@ def client(
     settings: Settings,
     waiting: Callable[[str], None],
     interrupt: Interrupt | None = None,
+    *,
+    carrier: Exchange | None = None,
 ) -> Client:
-    """Return a client; ``waiting`` hears why it waits.
+    """Return a client; ``waiting`` hears why it waits, and ``carrier`` carries what it sends.
 
     With ``interrupt`` a signal ends a wait and keeps what follows from being sent.
     Without, for commands that only read, a signal ends the command at once.
@@ -29,7 +32,7 @@ def client(
     return Client(
         base_url=settings.api_url.rstrip("/"),
         parent=credentials,
-        transport=Transport(settings.timeout, settings.proxy, settings.ca_file),
+        transport=carrier or _transport(settings),
         retry=RetryPolicy(
             attempts=settings.attempts,
             budget=settings.retry_budget,
@@ -43,9 +46,18 @@ def client(
     )
 
 
+def paced(settings: Settings, rate: float) -> Exchange:
+    """Return what carries the requests of any number of clients, no more than ``rate`` of them begun in a second."""
+    return Paced(_transport(settings), rate, clock=time.monotonic, sleep=time.sleep)
+
+
 def new_id() -> str:
     """Return a new operation's id."""
     return str(uuid.uuid4())
+
+
+def _transport(settings: Settings) -> Transport:
+    return Transport(settings.timeout, settings.proxy, settings.ca_file)
 
 
 def _never() -> bool:

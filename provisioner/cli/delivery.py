@@ -78,13 +78,13 @@ def export(options: Options) -> int:
         raise CommandInvalid(
             "Accounts were named, and --since chooses them too.", hint="Give names or --since, and not both."
         )
-    opened = _opened(wiring.settings(options), options["parent"], options["names"], since)
+    opened = _opened(wiring.settings(options), options["parent"], options["names"], since, verified=options["verified"])
     _require_credentials(opened, "Nothing was exported.")
     if since is not None and not opened:
         terminal.talk(f"No account was created since {since:%Y-%m-%d %H:%M:%S} UTC.")
     content = _FACES[options["output"]](opened)
     if options["output"] == "csv" and (altered := faces.altered_by_csv(opened)):
-        terminal.warn(f"an apostrophe stands before a value of {', '.join(altered)}, so that it is no formula.")
+        terminal.warn(f"an apostrophe was put into a value of {', '.join(altered)}, so that it is no formula.")
     _deliver(content, options["out"])
     return ExitCode.DONE
 
@@ -139,9 +139,12 @@ def _inherited(settings: Settings) -> dict[str, str]:
 
 
 def _opened(
-    settings: Settings, parent: str, names: Sequence[str], since: datetime | None = None
+    settings: Settings, parent: str, names: Sequence[str], since: datetime | None = None, *, verified: bool = False
 ) -> list[SealedContent]:
-    """Open the records of ``names``, or where none is named, of all active accounts, or those created ``since``."""
+    """Open the records of ``names``, or where none is named, of all active accounts, or those created ``since``.
+
+    With ``verified``, only once Octopush itself has told that all of them are right.
+    """
     state = wiring.existing(wiring.stored(settings, parent), parent)
     missing = [name for name in names if name not in state.accounts]
     if missing:
@@ -151,6 +154,10 @@ def _opened(
     wanted = names or [name for name, record in sorted(state.accounts.items()) if _is_chosen(name, record, since)]
     text, source = config.identity(settings, os.environ, wiring.default_identity())
     opener = AgeOpener(parse_identities(text, source))
+    if active := [name for name in wanted if verified and isinstance(state.accounts[name], Active)]:
+        from provisioner.cli import inspecting  # noqa: PLC0415  # only this loads what sends
+
+        inspecting.require_verified(state, active, settings, opener)
     opened = []
     for name in wanted:
         sealed = state.accounts[name].sealed

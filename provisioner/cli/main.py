@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
@@ -73,6 +74,14 @@ def _format_option(*formats: str, words: str = "What standard output holds.") ->
 
 
 _parent_of_manifests = _parent_option("The parent of manifests that name none.")
+_parent_of_many = click.option(
+    "--parent", metavar="NAME", help="The parent that owns the accounts [default: every one that has a state]."
+)
+_rate = click.option(
+    "--rate", type=click.IntRange(1, 1000), default=20, show_default=True, help="Requests that begin in one second."
+)
+_refresh = click.option("--refresh", is_flag=True, help="Read every account at Octopush first; needs the identity.")
+_CONNECTION: Final = ("timeout", "attempts", "retry_budget", "retry_after_cap", "proxy", "ca_file")
 _parent_of_account = _parent_option("The parent that owns the account.")
 _manifests = click.argument("manifests", nargs=-1, type=_FILE, metavar="[MANIFEST]...")
 _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask; needed where there is no terminal.")
@@ -136,13 +145,16 @@ def validate(**options: Any) -> int:
 @cli.command(short_help="Show what apply would do.")
 @_manifests
 @_parent_of_manifests
-@_settings_options("limit", "reserved")
+@_settings_options("limit", "reserved", *_CONNECTION)
 @_format_option("text", "json")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when changes are pending.")
+@_refresh
 def plan(**options: Any) -> int:
     """Show what apply would do, and the slots used, planned and left.
 
-    Needs no secret and no network.
+    Needs no secret and no network, unless --refresh asks for what stands at Octopush
+    just now: then it needs OCTOPUSH_API_LOGIN, OCTOPUSH_API_KEY and the identity, saves
+    nothing, and exits with 7 where an account could not be checked.
     """
     from provisioner.cli import planning
 
@@ -157,22 +169,62 @@ def plan(**options: Any) -> int:
     "keep_going", "proxy", "ca_file",
 )  # fmt: skip
 @_format_option("text", "json")
+@_refresh
 @_yes
 def apply(**options: Any) -> int:
     """Create what is missing, one account at a time, and keep the credentials sealed.
 
-    Needs OCTOPUSH_API_LOGIN, OCTOPUSH_API_KEY and the recipients to seal to.
+    Needs OCTOPUSH_API_LOGIN, OCTOPUSH_API_KEY and the recipients to seal to. With
+    --refresh, what somebody changed at Octopush is found first, and changed back.
     """
     from provisioner.cli import applying
 
     return applying.apply(options)
 
 
-@cli.command(short_help="List the accounts of the state.")
-@_settings_options()
+@cli.command(short_help="Find what was changed at Octopush.")
+@_parent_of_many
+@_settings_options("lock_timeout", *_CONNECTION)
 @_format_option("text", "json")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when an account has drifted or is gone.")
+@_rate
+def refresh(**options: Any) -> int:
+    """Read every active account at Octopush, and compare it with what was sent.
+
+    What was found is kept in the state, so that the next plan shows it; nothing is changed
+    at Octopush. Needs OCTOPUSH_API_LOGIN, OCTOPUSH_API_KEY and the identity. Exits with 7
+    where an account could not be checked.
+    """
+    from provisioner.cli import inspecting
+
+    return inspecting.refresh(options)
+
+
+@cli.command(short_help="Prove that the credentials are good.")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--parent", metavar="NAME", help="The parent that owns the accounts [default: every one; of a NAME, default]."
+)
+@_settings_options(*_CONNECTION)
+@_format_option("text", "json")
+@_rate
+def verify(**options: Any) -> int:
+    """Open every credential, or those named, and compare it with its record and with Octopush.
+
+    One that was replaced, moved, doubled or is dead is named, and the exit is 7. Needs
+    OCTOPUSH_API_LOGIN, OCTOPUSH_API_KEY and the identity; changes nothing.
+    """
+    from provisioner.cli import inspecting
+
+    return inspecting.verify(options)
+
+
+@cli.command(short_help="List the accounts of the state.")
+@_settings_options(*_CONNECTION)
+@_format_option("text", "json")
+@click.option("--balances", is_flag=True, help="Ask what each account has left, as that account; needs the identity.")
 def status(**options: Any) -> int:
-    """List the accounts of the state with their statuses; needs no identity."""
+    """List the accounts of the state with their statuses; needs no identity, unless for --balances."""
     from provisioner.cli import accounts
 
     return accounts.status(options)
@@ -208,8 +260,9 @@ def credentials_list(**options: Any) -> int:
 @credentials.command("export")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @_parent_of_account
-@_settings_options()
+@_settings_options(*_CONNECTION)
 @_format_option("env", "json", "csv", "kubernetes")
+@click.option("--verified", is_flag=True, help="Only if `verify` finds all of them good; else none, and exit 7.")
 @click.option(
     "--since", metavar="WHEN", help="Only those created since a date or time (UTC), or since 30m, 12h, 7d ago."
 )
@@ -249,6 +302,83 @@ def resolve(**options: Any) -> int:
     from provisioner.cli import accounts
 
     return accounts.resolve(options)
+
+
+@cli.command(short_help="Take over accounts that exist.")
+@click.argument("words", nargs=-1, metavar="[NAME LOGIN] [MANIFEST]...")
+@click.option("--from", "table", type=_FILE, metavar="FILE", help="Take over those of a CSV table: name,login.")
+@click.option(
+    "--write", type=_FILE, metavar="FILE",
+    help="Where to write a manifest of those that have none [default: manifests/adopted.yaml].",
+)  # fmt: skip
+@_parent_option("The parent that owns the accounts, and the manifests that name none.")
+@_settings_options("limit", "reserved", "lock_timeout", *_CONNECTION)
+@_format_option("text", "json")
+def adopt(**options: Any) -> int:
+    """Take over accounts that exist at Octopush already: NAME is yours, LOGIN theirs.
+
+    Reads each account, and keeps its login and key, sealed. What differs from the
+    manifest is changed by the next apply. For those that no manifest names, one is
+    written, never over a file: the next free name is taken. Needs the credentials
+    of the parent, and an identity.
+    """
+    from provisioner.cli import adopting
+
+    return adopting.adopt(options)
+
+
+@cli.command(short_help="Free the slot of a deleted account.")
+@click.argument("name")
+@_parent_of_account
+@_settings_options("lock_timeout", *_CONNECTION)
+@_format_option("text", "json")
+@click.option("--force", is_flag=True, help="Do not ask Octopush whether it is still there.")
+@_yes
+def forget(**options: Any) -> int:
+    """Forget an account that was deleted in Octopush's dashboard, and free its slot.
+
+    Refuses while Octopush knows its login. Needs the credentials of the parent and
+    an identity; with --force neither.
+    """
+    from provisioner.cli import changing
+
+    return changing.forget(options)
+
+
+@cli.command("rotate-password", short_help="Give an account a new password.")
+@click.argument("name")
+@_manifests
+@_parent_option("The parent that owns the account, and the manifests that name none.")
+@_settings_options("lock_timeout", *_CONNECTION)
+@_format_option("text", "json")
+@_yes
+def rotate_password(**options: Any) -> int:
+    """Give an account a new password: the manifest's if it gives one, else a generated one.
+
+    The account is sent as it was last sent, with the password alone changed. Needs
+    the credentials of the parent and an identity.
+    """
+    from provisioner.cli import changing
+
+    return changing.rotate_password(options)
+
+
+@cli.command(short_help="Change who can open what is sealed.")
+@click.option("--add", multiple=True, metavar="RECIPIENT", help="Seal to this one too; may be repeated.")
+@click.option("--remove", multiple=True, metavar="RECIPIENT", help="Seal to this one no longer; may be repeated.")
+@_parent_of_account
+@_settings_options("lock_timeout")
+@_format_option("text", "json")
+@_yes
+def rekey(**options: Any) -> int:
+    """Open everything and seal it anew, all or nothing.
+
+    Without --add and --remove, to the recipients of the settings; else to those of
+    the state with these changes. Needs an identity.
+    """
+    from provisioner.cli import changing
+
+    return changing.rekey(options)
 
 
 @cli.command(short_help="Put back what was rescued.")
@@ -321,6 +451,9 @@ def sandbox(**options: Any) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A letter that the terminal's encoding has not is written out; it would end the command.
+        sys.stdout.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
     code = run(given)
     try:
@@ -346,7 +479,7 @@ def run(arguments: list[str]) -> int:
         return _failed(error, arguments)
     except (KeyboardInterrupt, click.Abort):
         sys.stderr.write("\n" if sys.stderr.isatty() else "")
-        return _failed(_InterruptedError("Interrupted; nothing was in flight."), arguments)
+        return _failed(_InterruptedError("Interrupted; nothing was being changed."), arguments)
     except BrokenPipeError:
         _drop_output()
         return ExitCode.FAILURE
@@ -356,7 +489,7 @@ def run(arguments: list[str]) -> int:
 
 
 class _InterruptedError(ProvisionerError):
-    """The person ended the command before anything was sent."""
+    """The person ended the command before anything was to be changed."""
 
     exit_code = ExitCode.INTERRUPTED
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from provisioner import manifest
 from provisioner.cli import terminal, wiring
 from provisioner.cli.wiring import Options
 from provisioner.config import Settings
 from provisioner.errors import ExitCode, OverLimit
-from provisioner.model.account import Manifest
+from provisioner.manifest.sources import holds_any
+from provisioner.model.account import DesiredAccount, Manifest
 from provisioner.model.plan import Plan, raise_if_over
-from provisioner.model.state import State
+from provisioner.model.state import State, without_comment
+from provisioner.planner import NOTHING_FOUND, Found
 from provisioner.planner import plan as planned
 from provisioner.render import documents, text
 
@@ -32,10 +37,16 @@ def validate(options: Options) -> int:
 
 
 def plan(options: Options) -> int:
-    """Print what apply would do; exit 4 where it does not fit."""
+    """Print what apply would do; exit 4 where it does not fit, and 7 where what it refreshes could not be checked."""
     manifests = load(options)
     settings = wiring.settings(options)
-    plans = [plan_for(each, wiring.stored(settings, each.parent), settings) for each in manifests]
+    if options["refresh"]:
+        from provisioner.cli import inspecting  # noqa: PLC0415  # a plain plan loads nothing that sends or opens
+
+        plans, unchecked = inspecting.plans(manifests, settings)
+    else:
+        plans = [plan_for(each, wiring.stored(settings, each.parent), settings) for each in manifests]
+        unchecked = ExitCode.DONE
     if options["output"] == "json":
         terminal.document(documents.plans(plans))
     else:
@@ -46,25 +57,46 @@ def plan(options: Options) -> int:
             raise_if_over(each)
     except OverLimit as error:
         terminal.failure(error)
-        return error.exit_code
+        return unchecked or error.exit_code
+    if unchecked:
+        return unchecked
     pending = any(each.creates or each.updates for each in plans)
     return ExitCode.CHANGES_PENDING if pending and options["detailed_exitcode"] else ExitCode.DONE
 
 
 def load(options: Options) -> tuple[Manifest, ...]:
     """Return the manifests, having told every problem; raises ManifestInvalid where one is an error."""
-    loaded = manifest.load(wiring.manifest_paths(options), parent=options["parent"])
+    return _load(wiring.manifest_paths(options), options["parent"])
+
+
+def accounts(options: Options, *more: Path) -> dict[str, DesiredAccount]:
+    """Return by name what the manifests and ``more`` of them ask of the parent; there may be none. Raises as load."""
+    paths = [*options["manifests"]] or ([wiring.MANIFESTS] if holds_any(wiring.MANIFESTS) else [])
+    manifests = _load([*paths, *more], options["parent"])
+    return {each.name: each for this in manifests if this.parent == options["parent"] for each in this.accounts}
+
+
+def _load(paths: Sequence[Path], parent: str) -> tuple[Manifest, ...]:
+    loaded = manifest.load(paths, parent=parent)
     for problem in loaded.problems:
         terminal.talk(*text.problem(problem))
     return loaded.require()
 
 
-def plan_for(this: Manifest, state: State | None, settings: Settings) -> Plan:
+def plan_for(this: Manifest, state: State | None, settings: Settings, found: Found = NOTHING_FOUND) -> Plan:
     """Return the plan of one parent, having said where the state is sealed to others than the settings say."""
     parent = settings.parent(this.parent)
-    if state and settings.recipients and set(settings.recipients) != set(state.recipients):
+    warn_of_recipients(state, settings)
+    return planned(this, state, limit=parent.limit, reserved=parent.reserved, found=found)
+
+
+def warn_of_recipients(state: State | None, settings: Settings) -> None:
+    """Say where the state is sealed to others than the settings say."""
+    if state is None or not settings.recipients:
+        return
+    if set(map(without_comment, settings.recipients)) != set(map(without_comment, state.recipients)):
         terminal.warn(
-            f"the settings seal to other recipients than the state of {this.parent} is sealed to;"
+            f"the settings seal to other recipients than the state of {state.parent} is sealed to;"
             " who can open what exists and who can open what is new will differ."
+            " `provisioner rekey` seals all that exists to the recipients of the settings."
         )
-    return planned(this, state, limit=parent.limit, reserved=parent.reserved)

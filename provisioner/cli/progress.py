@@ -15,7 +15,10 @@ from provisioner.render import report
 from provisioner.render.lines import Line, printable
 
 # The results of accounts about which something was done; the others are in the report alone.
-_DONE: Final = frozenset({Result.CREATED, Result.UPDATED, Result.FAILED, Result.UNKNOWN})
+_DONE: Final = frozenset({Result.CREATED, Result.UPDATED, Result.ADOPTED, Result.FAILED, Result.UNKNOWN})
+# Those of accounts that went as they should: the bar itself tells of them.
+_AS_IT_SHOULD: Final = frozenset({Result.CREATED, Result.UNCHANGED, Result.VERIFIED})
+_INSPECTING: Final = frozenset({"refresh", "verify", "balance"})
 
 
 class PlainProgress:
@@ -93,7 +96,7 @@ class BarProgress:
             return
         with suppress(OSError):
             self._bar.advance(self._task)
-            if outcome.result is not Result.CREATED or outcome.reason:
+            if outcome.result not in _AS_IT_SHOULD or outcome.reason:
                 line = report.outcome(outcome)
                 self._bar.console.print(Text(line.text, style=line.style))
 
@@ -105,4 +108,6 @@ def progress(total: int) -> PlainProgress | BarProgress:
 
 def _is_done(outcome: Outcome) -> bool:
     """Tell whether this run did something about the account; an old unknown is none of its work."""
-    return outcome.action in {"create", "update"} and outcome.result in _DONE
+    if outcome.action in _INSPECTING:
+        return True
+    return outcome.action in {"create", "update", "adopt"} and outcome.result in _DONE

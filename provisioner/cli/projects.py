@@ -70,7 +70,7 @@ credentials*
 *identity*.txt
 """
 
-_PRIVATE: Final = 0o600
+_FILES: Final = ("provisioner.yaml", "manifests/accounts.yaml", "schemas/manifest.v1.schema.json", ".gitignore")
 
 
 def keygen(options: Options) -> int:
@@ -85,14 +85,11 @@ def keygen(options: Options) -> int:
 def init(options: Options) -> int:
     """Write what a project needs, never over a file that exists."""
     folder: Path = options["folder"]
+    _require_room(folder)
     identity = wiring.default_identity()
     recipient = _known_recipient(identity) if identity.exists() else _new_identity(identity)
-    files = {
-        "provisioner.yaml": _SETTINGS.format(recipient=recipient),
-        "manifests/accounts.yaml": _MANIFEST,
-        "schemas/manifest.v1.schema.json": schemas.text("manifest.v1"),
-        ".gitignore": _IGNORED,
-    }
+    contents = (_SETTINGS.format(recipient=recipient), _MANIFEST, schemas.text("manifest.v1"), _IGNORED)
+    files = dict(zip(_FILES, contents, strict=True))
     if any((folder / "manifests").glob("*")):
         # A project that has manifests wants no example among them: it would be created.
         del files["manifests/accounts.yaml"]
@@ -100,7 +97,7 @@ def init(options: Options) -> int:
         path = folder / name
         terminal.talk(f"{'written' if _written(path, content) else 'kept   '}  {path}")
     terminal.talk(f"identity {identity}")
-    if recipient not in (folder / "provisioner.yaml").read_text(encoding="utf-8", errors="replace"):
+    if recipient not in _text_of(folder / "provisioner.yaml"):
         terminal.warn(f"provisioner.yaml does not name the recipient of this identity, {recipient}.")
     step = "" if folder == Path() else f"cd {folder}, "
     terminal.talk(f"Next: {step}edit the manifests in manifests/, then run `provisioner plan`.")
@@ -140,19 +137,20 @@ def sandbox(options: Options) -> int:
 def _new_identity(path: Path) -> str:
     """Write a new identity to ``path``, which must not exist, and return its recipient."""
     from provisioner.cli import holding
+    from provisioner.state.disk import Disk, make_folder, open_private
     from provisioner.state.sealing import new_identity
 
     identity, recipient = new_identity()
     content = f"# created: {holding.now()}\n# public key: {recipient}\n{identity.reveal()}\n"
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _PRIVATE)
-    except FileExistsError:
-        raise CommandInvalid(
-            f"{path} exists and is left as it is.",
-            hint="Give another place with -o, or use the identity that is there.",
-        ) from None
+        make_folder(path.parent, Disk())
+        descriptor = open_private(path, os.O_WRONLY | os.O_EXCL)
     except OSError as error:
+        if os.path.lexists(path):
+            raise CommandInvalid(
+                f"{path} exists and is left as it is.",
+                hint="Give another place with -o, or use the identity that is there.",
+            ) from None
         raise CommandInvalid(
             f"The identity cannot be written to {path}: {error.strerror}.", hint="Give another place with -o."
         ) from error
@@ -170,6 +168,26 @@ def _known_recipient(path: Path) -> str:
 
     (first, *_) = parse_identities(Secret(placeholders.read_file(path)), str(path))
     return recipient_of(first, str(path))
+
+
+def _require_room(folder: Path) -> None:
+    """Refuse what is in the way of a project in ``folder``, before anything is written."""
+    hint = "Move it away, or begin the project in another folder."
+    for path in (folder / name for name in _FILES):
+        for above in (folder, path.parent):
+            if os.path.lexists(above) and not above.is_dir():
+                raise CommandInvalid(f"{above} is no folder.", hint=hint)
+        if os.path.lexists(path) and not path.is_file():
+            raise CommandInvalid(f"{path} is no file, nor a link to one.", hint=hint)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise CommandInvalid(
+            f"{path} cannot be read: {error.strerror}.", hint="Ask for the right to read it."
+        ) from error
 
 
 def _written(path: Path, content: str) -> bool:

@@ -7,26 +7,53 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
-from provisioner.errors import ProvisionerError
+import click
+
+from provisioner.errors import CommandInvalid, ProvisionerError
+from provisioner.model.report import Report
 from provisioner.render import documents
 from provisioner.render.lines import BAD, CHANGED, Line, printable
 
+# What Python makes of a byte in a file's name that is not UTF-8; no JSON may hold it.
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_BYTES: Final = 0xDC00
+
 
 def data(content: str) -> None:
-    """Write ``content`` to standard output as it is; raises OutputError."""
+    """Write ``content`` to standard output as it is, in UTF-8 whatever the locale; raises OutputError."""
     with _writing():
-        sys.stdout.write(content)
+        sys.stdout.buffer.write(content.encode(errors="backslashreplace"))
         sys.stdout.flush()
 
 
 def document(content: dict[str, Any]) -> None:
     """Write one JSON document to standard output."""
-    data(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    data(_SURROGATE.sub(_escaped, json.dumps(content, indent=2, ensure_ascii=False)) + "\n")
+
+
+def _escaped(surrogate: re.Match[str]) -> str:
+    r"""Return what stands for a byte in a file's name that is not UTF-8 as four characters, ``\xff``."""
+    code = ord(surrogate.group())
+    return rf"\\x{code - _BYTES:02x}" if code - _BYTES in range(0x80, 0x100) else rf"\\u{code:04x}"
+
+
+def reports(these: Sequence[Report], output: str) -> None:
+    """Write what a command did, as text or as JSON; of the latter, why it ended early is talk."""
+    from provisioner.render import report as faces
+
+    if output == "json":
+        document(faces.document(these))
+        for each in these:
+            talk(*faces.stopped(each))
+    else:
+        for each in these:
+            lines(faces.text(each))
 
 
 def lines(these: Iterable[Line]) -> None:
@@ -69,6 +96,19 @@ def stderr() -> TextIO:
 def is_interactive() -> bool:
     """Tell whether a person can be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def require_answer(*, yes: bool) -> None:
+    """Refuse, before anything is done, a question that nobody could answer; raises CommandInvalid."""
+    if not yes and not is_interactive():
+        raise CommandInvalid("There is no terminal to ask on.", hint="Add --yes once you are sure.")
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Return once a person has said yes; raises CommandInvalid where there is no terminal, and Abort for a no."""
+    require_answer(yes=yes)
+    if not yes:
+        click.confirm(question, abort=True, err=True)
 
 
 def coloured(stream: TextIO) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -87,12 +88,13 @@ def seen() -> Seen:
 
 
 def _user_folder(variable: str, default: str) -> Path:
-    if base := os.environ.get(variable):
-        return Path(base) / PROGRAM
-    try:
-        return Path.home() / default / PROGRAM
-    except RuntimeError:
-        raise SettingInvalid(
-            "There is no home folder, in which this machine remembers the states that it has seen.",
-            hint=f"Set HOME or {variable}.",
-        ) from None
+    # A relative one is to be ignored, says the XDG specification; it would be a folder of the project.
+    if (base := Path(os.environ.get(variable, ""))).is_absolute():
+        return base / PROGRAM
+    with suppress(RuntimeError):
+        if (home := Path.home()).is_absolute():
+            return home / default / PROGRAM
+    raise SettingInvalid(
+        "There is no home folder, in which this machine remembers the states that it has seen.",
+        hint=f"Set HOME or {variable} to an absolute path.",
+    )

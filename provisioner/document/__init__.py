@@ -5,11 +5,23 @@ into sentences. Refuses to know what a document is about: names, formats and
 defaults belong to whoever reads one.
 """
 
-from provisioner.document.characters import character, decoded, shown, text_fault
-from provisioner.document.violations import Check, Part, Step, Value, Violation, inlined, nearest, spelled, violations
+from provisioner.document.characters import character, decoded, is_utf32, shown, text_fault
+from provisioner.document.violations import (
+    MAX_TOLD,
+    Check,
+    Part,
+    Step,
+    Value,
+    Violation,
+    inlined,
+    nearest,
+    spelled,
+    violations,
+)
 from provisioner.document.yaml_text import Document, parse_yaml
 
 __all__ = [
+    "MAX_TOLD",
     "Check",
     "Document",
     "Part",
@@ -19,6 +31,7 @@ __all__ = [
     "character",
     "decoded",
     "inlined",
+    "is_utf32",
     "nearest",
     "parse_yaml",
     "shown",

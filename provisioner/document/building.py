@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from provisioner.document.violations import Step, Value, spelled
+from provisioner.document.violations import MAX_TOLD, Step, Value, spelled
 from provisioner.model.account import Origin, Problem
 
 if TYPE_CHECKING:
@@ -24,12 +24,14 @@ Mark = tuple[int, int]
 """Line and column, from 0."""
 
 MAX_DEPTH: Final = 16
-MAX_VALUES: Final = 1_000_000
+MAX_VALUES: Final = 200_000
+"""Written in one file, aliases counted: enough for 10,000 accounts with all of their fields."""
 MAX_FIELDS: Final = 1_000
 """In one group; far more than there are names for, and few enough to be searched one by one."""
-MAX_PROBLEMS: Final = 10_000
-MAX_REPEATED: Final = 200_000
-"""How many values aliases may repeat in all: enough for 30,000 accounts that share their callbacks."""
+REPEATS: Final = 2
+"""So many times what is written may aliases repeat in all: enough where every account shares its callbacks."""
+MAX_REPEATED: Final = 10_000
+"""How many values they may repeat beyond that."""
 
 _WEIGHED: Final = 100
 """So many characters of a text weigh as much as one more value; aliases repeat text too."""
@@ -197,6 +199,7 @@ class Builder:
         self._attach(value, frame.mark, frame.weight)
 
     def _alias(self, event: yaml.AliasEvent, mark: Mark) -> None:
+        self._count(mark)
         # Neither message names the alias: it may be a password that begins with a star.
         if event.anchor not in self._anchors:
             message, hint = "This refers to something that stands nowhere above", "If it is meant as text, quote it."
@@ -208,8 +211,8 @@ class Builder:
             raise Unreadable(self._file, mark, "This refers to what it is itself a part of.", "Write it out.")
         value, weight = known
         self._repeated += weight
-        if self._repeated > MAX_REPEATED:
-            message = f"By references, this file repeats more than {MAX_REPEATED:,} values."
+        if self._repeated > MAX_REPEATED + REPEATS * self._values:
+            message = "By references, this file repeats far more than is written in it."
             raise Unreadable(self._file, mark, message, "Write out what is meant.")
         self._attach(value, mark, weight)
 
@@ -293,7 +296,7 @@ class Builder:
     def _problem(self, mark: Mark, path: tuple[Step, ...], message: str, hint: str) -> None:
         origin = Origin(self._file, mark[0] + 1, mark[1] + 1)
         self.problems.append(Problem(origin, spelled(path), message, hint))
-        if len(self.problems) == MAX_PROBLEMS:
+        if len(self.problems) == MAX_TOLD - 1:
             raise Unreadable(self._file, mark, "There are more problems than are shown.", "Correct these first.")
 
     def _syntax(self, error: yaml.MarkedYAMLError) -> Unreadable:

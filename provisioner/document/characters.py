@@ -33,6 +33,11 @@ _SHOWN_CHARACTERS: Final = 64
 """Longer than any good name, short enough for one line."""
 
 
+def is_utf32(raw: bytes) -> bool:
+    """Tell whether ``raw`` has the byte-order mark of UTF-32, with which that of UTF-16 begins too."""
+    return raw.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE))
+
+
 def decoded(raw: bytes) -> str:
     """Return ``raw`` as text: UTF-8, with or without a byte-order mark, or UTF-16 with one.
 

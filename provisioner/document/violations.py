@@ -25,8 +25,8 @@ Step = str | int
 Check = Callable[[str], tuple[str, str] | None]
 """Says what is wrong with a text of one ``format`` and gives a hint, or None."""
 
-MAX_VIOLATIONS: Final = 10_000
-"""Nobody reads more; a file of noise must not fill the memory."""
+MAX_TOLD: Final = 1_000
+"""Nobody reads more problems at once; a file of noise must not fill the memory, nor a log."""
 
 _LONGEST_KEY: Final = 64
 """Comparing longer ones takes long and finds nothing."""
@@ -95,6 +95,8 @@ def nearest(key: str, known: Sequence[str]) -> str | None:
 def violations(value: Value, schema: str, checks: Mapping[str, Check]) -> Iterator[Violation]:
     """Yield what is wrong with ``value``, at most one violation per path, in the schema's order.
 
+    There are no more than :data:`MAX_TOLD`, of which the last then says that there are more.
+
     :param schema: the schema's name, as in ``manifest.v1``.
     :param checks: what each ``format`` of the schema demands.
     """
@@ -106,7 +108,7 @@ def violations(value: Value, schema: str, checks: Mapping[str, Check]) -> Iterat
             # misspelled is not missing too.
             if violation.path in seen:
                 continue
-            if told == MAX_VIOLATIONS:
+            if told == MAX_TOLD - 1:
                 yield Violation((), Part.VALUE, "has more problems than are shown", "Correct these first.")
                 return
             told += 1

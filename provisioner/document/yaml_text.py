@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
 from provisioner.document.building import Builder, Mark, Unreadable
-from provisioner.document.characters import character, decoded
+from provisioner.document.characters import character, decoded, is_utf32
 from provisioner.document.violations import Check, Part, Step, Value, Violation, inlined, spelled, violations
 from provisioner.model.account import Origin, Problem
 
@@ -101,6 +101,8 @@ def _by_place(problem: Problem) -> Mark:
 
 
 def _text(raw: bytes, file: str) -> str:
+    if is_utf32(raw):
+        raise Unreadable(file, (0, 0), "The file is UTF-32, which is not supported.", "Save it as UTF-8.")
     try:
         text = decoded(raw)
     except UnicodeDecodeError as error:

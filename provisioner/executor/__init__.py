@@ -7,7 +7,7 @@ Refuses I/O but through the interfaces of ``ports``; whoever calls it gives the 
 
 from provisioner.executor.adoption import adopted, may_adopt
 from provisioner.executor.apply import NO_IDENTITY, Work, apply
-from provisioner.executor.decisions import RUN_DIED, forget, resolve, settle
+from provisioner.executor.decisions import RUN_DIED, active, forget, resolve, settle
 from provisioner.executor.inspection import Refreshed, balances, refresh, verify
 from provisioner.executor.ports import Api, Journal, Opener, Ports, Progress, Sealer
 from provisioner.executor.rekeying import rekey
@@ -23,6 +23,7 @@ __all__ = [
     "Refreshed",
     "Sealer",
     "Work",
+    "active",
     "adopted",
     "apply",
     "balances",

@@ -34,7 +34,8 @@ def may_adopt(state: State, name: str, api_login: str, logins: Mapping[str, str]
     if logins[name].casefold() != api_login.casefold():
         raise StateConflict(
             f"{name} has another login already, and is active.",
-            hint="Give the account that is to be adopted a name of its own. Nothing was changed.",
+            hint="Give the account that is to be adopted a name of its own; or, if the one of that name was deleted,"
+            f" run `provisioner forget {name}` first. Nothing was changed.",
         )
     return False
 

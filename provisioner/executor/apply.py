@@ -8,8 +8,8 @@ from typing import Final, assert_never
 
 from provisioner.errors import ExitCode, StateError
 from provisioner.executor.inspection import ReadBack, read_back
-from provisioner.executor.ports import Ports
-from provisioner.model.account import DesiredAccount
+from provisioner.executor.ports import Ports, credentials_of
+from provisioner.model.account import Attributes, DesiredAccount
 from provisioner.model.exchange import Edited, EditRequest, Failed, Missing
 from provisioner.model.plan import (
     Change,
@@ -55,9 +55,12 @@ def apply(  # noqa: PLR0913  # the four that make a run, and the two that bound 
 
     Raises:
         OverLimit: the plan needs more slots than there are; nothing was sent.
+        StateConflict: what is sealed of an account to be updated is no credentials; nothing was sent.
 
     """
     raise_if_over(plan)
+    for content in work.opened.values():
+        credentials_of(content)
     run = _Run(state, plan, work, ports, keep_going=keep_going, stop=stop)
     for change in plan.changes:
         run.carry_out(change)
@@ -134,7 +137,8 @@ class _Run:
             return _warned(outcome, unsaved)
         if isinstance(verdict, Created) and isinstance(record, Active):
             content = replace(content, credentials=verdict.credentials)
-            return self._read_back(account.name, record, content, outcome)
+            back = self._seen(content, account.attributes)
+            return self._read_back(account.name, record, content, outcome, back)
         return outcome
 
     def _judged(
@@ -168,9 +172,10 @@ class _Run:
             case _:
                 assert_never(verdict)
 
-    def _read_back(self, name: str, record: Active, content: SealedContent, outcome: Outcome) -> Outcome:
-        """Compare what was created with what was sent; whatever comes of it, the account was created."""
-        back = self._seen(content)
+    def _read_back(
+        self, name: str, record: Active, content: SealedContent, outcome: Outcome, back: ReadBack
+    ) -> Outcome:
+        """Keep what Octopush made of what was created; whatever comes of it, the account was created."""
         if back.altered:
             sealed = self._ports.sealer.seal(replace(content, altered=back.altered))
             after = replace(record, sealed=sealed, drift=Drift(altered=tuple(back.altered)))
@@ -178,10 +183,10 @@ class _Run:
                 return replace(_warned(outcome, back.warning, unsaved), fields=back.fields)
         return replace(_warned(outcome, back.warning), fields=back.fields)
 
-    def _seen(self, content: SealedContent) -> ReadBack:
+    def _seen(self, content: SealedContent, written: Attributes) -> ReadBack:
         if self._ports.interrupted() is not None:
             return ReadBack({}, warning=f"not read back: {_INTERRUPTED}")
-        return read_back(content, self._ports.api)
+        return read_back(content, written, self._ports.api)
 
     # ── Update ───────────────────────────────────────────────────────────────
 
@@ -216,8 +221,7 @@ class _Run:
     def _edit(self, change: Update, record: Active, content: SealedContent, request: EditRequest) -> Outcome:
         """Send an edit; until its answer is certain, the record holds both what was and what is to be."""
         ports, account = self._ports, change.account
-        credentials = content.credentials
-        assert credentials is not None  # noqa: S101  # the record is active
+        credentials = credentials_of(content)
         operation = Operation(ports.new_id(), ports.now(), ports.by)
         password = None
         if request.password is not None:
@@ -239,9 +243,10 @@ class _Run:
                     sent=request.attributes,
                     altered={},
                 )
-                return self._edited(change, begun, content)
+                back = self._seen(content, account.attributes)
+                return self._edited(change, begun, content, back)
             case Missing():
-                after = replace(record, edit=None, drift=Drift(gone=True))
+                after = replace(record, drift=Drift(gone=True))
                 outcome = _update_outcome(change, Result.FAILED, verdict.reason)
             case Failed() if verdict.possible:
                 after = begun
@@ -257,11 +262,10 @@ class _Run:
             outcome = _warned(outcome, self._save(self._state.with_record(account.name, after)))
         return outcome
 
-    def _edited(self, change: Update, begun: Active, content: SealedContent) -> Outcome:
-        """Read back what was changed, and save it as finished; the state holds the new password already."""
+    def _edited(self, change: Update, begun: Active, content: SealedContent, back: ReadBack) -> Outcome:
+        """Save what was changed as finished; the state holds the new password already."""
         edit = begun.edit
         assert edit is not None  # noqa: S101  # it was begun a moment ago
-        back = self._seen(content)
         after = Active(
             edit.attributes,
             edit.operation,

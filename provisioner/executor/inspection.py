@@ -10,18 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, assert_never
 
-from provisioner.errors import IdentityRejected, StateConflict
-from provisioner.executor.ports import Api, Opener, Progress
-from provisioner.model.account import Credentials
+from provisioner.errors import ExitCode, IdentityRejected, StateConflict
+from provisioner.executor.ports import Api, Opener, Progress, credentials_of
+from provisioner.model.account import MASK, Attributes, Credentials, shown_value
 from provisioner.model.exchange import Balance, Failed, Missing, Observed, Reading, differing, untold
 from provisioner.model.plan import FieldChange
 from provisioner.model.report import Outcome, Report, Result, Stop
-from provisioner.model.state import Active, Drift, State
+from provisioner.model.state import NO_DRIFT, Active, Drift, State
 from provisioner.model.verdict import SealedContent, Then
 
 Fields: TypeAlias = Mapping[str, str | None]
 
 UNFINISHED: Final = "an edit of it is not finished: the next apply finishes it"
+_NOT_ASKED: Final = "not asked for: {}"
 
 
 # ── Drift ────────────────────────────────────────────────────────────────────
@@ -35,64 +36,111 @@ class Refreshed:
     """With the drift that was found; its serial is that of the state before."""
     report: Report
     found: Mapping[str, Fields]
-    """By account and dotted path, what Octopush holds."""
+    """By account and dotted path, what Octopush holds instead of what was sent, placeholders' values masked."""
 
 
 def refresh(state: State, opened: Mapping[str, SealedContent], api: Api, progress: Progress) -> Refreshed:
-    """Read every active account and compare it with what was sent, as ``opened`` has it by name."""
+    """Read every active account and compare it with what was sent, as ``opened`` has it by name.
+
+    Raises:
+        StateConflict: what is sealed for one of them holds no credentials; nothing was sent.
+
+    """
+    records = {name: each for name, each in sorted(state.accounts.items()) if isinstance(each, Active)}
+    logins = {name: credentials_of(opened[name]).api_login for name in records}
     accounts = dict(state.accounts)
     found: dict[str, Fields] = {}
     outcomes: list[Outcome] = []
     stop: Stop | None = None
-    for name, record in sorted(state.accounts.items()):
-        if not isinstance(record, Active):
-            continue
-        if record.edit is not None:
-            outcome = Outcome(name, "refresh", Result.UNCHECKED, UNFINISHED)
+    for name, record in records.items():
+        if (hindered := _hindrance(opened[name], record)) is not None:
+            outcome = _unchecked(name, hindered)
         elif stop is not None:
-            outcome = Outcome(name, "refresh", Result.UNCHECKED, f"not asked for: {stop.reason}")
+            outcome = _unchecked(name, _NOT_ASKED.format(stop.reason))
         else:
             progress.started(name)
-            reading = api.read(_credentials(opened[name]).api_login)
-            stop = _stop(reading)
+            reading = api.read(logins[name])
+            stop = stopped_by(reading)
             drift, outcome = _compared(name, opened[name], record, reading)
             accounts[name] = replace(record, drift=drift)
-            if isinstance(reading, Observed):
-                found[name] = reading.fields
+            found[name] = {each.path: each.after for each in outcome.fields}
         outcomes.append(outcome)
         progress.finished(outcome)
     return Refreshed(replace(state, accounts=accounts), Report(state.parent, tuple(outcomes), stop), found)
+
+
+def _hindrance(content: SealedContent, record: Active) -> str | None:
+    """Return why nothing can be compared, if so; an account that was gone is asked for all the same."""
+    return UNFINISHED if record.edit is not None and not record.drift.gone else _misplaced(content, record)
+
+
+def _unchecked(name: str, reason: str) -> Outcome:
+    return Outcome(name, "refresh", Result.UNCHECKED, reason)
 
 
 def _compared(name: str, content: SealedContent, record: Active, reading: Reading) -> tuple[Drift, Outcome]:
     """Return the drift that ``reading`` shows, and the outcome that tells of it."""
     match reading:
         case Failed():
-            return record.drift, Outcome(name, "refresh", Result.UNCHECKED, reading.reason)
+            return record.drift, _unchecked(name, reading.reason)
         case Missing():
             return Drift(gone=True), Outcome(name, "refresh", Result.GONE, reading.reason)
         case Observed():
             pass
         case _:
             assert_never(reading)
+    if record.edit is not None:
+        return NO_DRIFT, _unchecked(name, UNFINISHED)
     if content.sent is None:
-        return record.drift, Outcome(name, "refresh", Result.UNCHECKED, "what was sent for it is not kept")
+        return replace(record.drift, gone=False), _unchecked(name, "what was sent for it is not kept")
     sent: Fields = content.sent.flat()
     differ = differing(sent, reading.fields)
     # What Octopush itself made of a field at once would be made of it again.
     altered = tuple(
         path for path in differ if path in content.altered and not differing(content.altered, _only(path, reading))
     )
-    drift = Drift(altered, tuple(path for path in differ if path not in altered))
-    fields = tuple(FieldChange(path, sent.get(path), reading.fields[path], path in drift.changed) for path in differ)
+    changed = tuple(path for path in differ if path not in altered)
     silent = untold(sent, reading.fields)
-    reason = f"the answer does not tell {', '.join(silent)}" if silent else None
-    result = Result.DRIFTED if differ else Result.UNCHECKED if silent else Result.UNCHANGED
-    return drift, Outcome(name, "refresh", result, reason, fields)
+    # A field that was not seen is as it was when it was seen last.
+    drift = Drift(
+        altered + tuple(path for path in silent if path in record.drift.altered),
+        changed + tuple(path for path in silent if path in record.drift.changed),
+    )
+    hidden = _filled(record.attributes, content.sent)
+    fields = (_found(path, record.attributes, sent, reading, hidden) for path in differ)
+    told = (("somebody changed", changed), ("Octopush altered", altered), ("the answer does not tell", silent))
+    return drift, Outcome(
+        name,
+        "refresh",
+        Result.DRIFTED if differ else Result.UNCHECKED if silent else Result.UNCHANGED,
+        "; ".join(f"{words} {', '.join(paths)}" for words, paths in told if paths) or None,
+        tuple(replace(each, drifted=each.path in changed) for each in fields),
+        weight=ExitCode.SOME_FAILED if differ and silent else None,
+    )
 
 
 def _only(path: str, reading: Observed) -> Fields:
     return {path: reading.fields[path]}
+
+
+# ── What may be shown of a field ─────────────────────────────────────────────
+
+
+def _filled(written: Attributes, sent: Attributes | None) -> frozenset[str]:
+    """Return the paths at which more than was ``written`` would show: what a placeholder brought may be a secret."""
+    texts = written.flat()
+    return frozenset(
+        path
+        for path, value in (sent.flat() if sent else {}).items()
+        if path not in texts or shown_value(path, texts[path]) != shown_value(path, value)
+    )
+
+
+def _found(path: str, written: Attributes, sent: Fields, reading: Observed, hidden: frozenset[str]) -> FieldChange:
+    """Return what was sent and found at ``path``; where a placeholder stands, that, and not what it brought."""
+    if path not in hidden:
+        return FieldChange(path, sent.get(path), reading.fields[path])
+    return FieldChange(path, written.flat().get(path) or MASK, reading.fields[path] and MASK)
 
 
 # ── What was just written ────────────────────────────────────────────────────
@@ -109,14 +157,18 @@ class ReadBack:
     warning: str | None = None
 
 
-def read_back(content: SealedContent, api: Api) -> ReadBack:
-    """Read the account and compare it with what was sent; a failure is a warning, never an error."""
-    credentials = _credentials(content)
+def read_back(content: SealedContent, written: Attributes, api: Api) -> ReadBack:
+    """Read the account and compare it with what was sent; a failure is a warning, never an error.
+
+    ``written`` is the same before its placeholders were filled in.
+    """
+    credentials = credentials_of(content)
     reading = api.read(credentials.api_login)
     if not isinstance(reading, Observed):
         return ReadBack({}, warning=f"it could not be read back: {reading.reason}")
     sent: Fields = content.sent.flat() if content.sent else {}
     differ = differing(sent, reading.fields)
+    hidden = _filled(written, content.sent)
     warnings = []
     if differ:
         warnings.append(f"Octopush stored something else than was sent: {', '.join(differ)}")
@@ -126,7 +178,7 @@ def read_back(content: SealedContent, api: Api) -> ReadBack:
         warnings.append("the key that is read back is another than the one that was given")
     return ReadBack(
         {path: reading.fields[path] for path in differ},
-        tuple(FieldChange(path, sent.get(path), reading.fields[path]) for path in differ),
+        tuple(_found(path, written, sent, reading, hidden) for path in differ),
         "; ".join(warnings) or None,
     )
 
@@ -141,16 +193,43 @@ def verify(state: State, names: Sequence[str], opener: Opener, api: Api, progres
         IdentityRejected: the identity opens none of them.
 
     """
+    opened, faults = _opened(state, opener)
+    faults |= {name: fault for name, fault in _shared(opened).items() if name not in faults}
+    outcomes: list[Outcome] = []
+    stop: Stop | None = None
+    for name in names:
+        if name in faults:
+            outcome = Outcome(name, "verify", Result.FAILED, faults[name])
+        elif stop is not None:
+            outcome = Outcome(name, "verify", Result.UNCHECKED, _NOT_ASKED.format(stop.reason))
+        else:
+            progress.started(name)
+            credentials = credentials_of(opened[name])
+            reading = api.read(credentials.api_login)
+            stop = stopped_by(reading)
+            outcome = _verified(name, credentials, reading)
+        outcomes.append(outcome)
+        progress.finished(outcome)
+    return Report(state.parent, tuple(outcomes), stop)
+
+
+def _opened(state: State, opener: Opener) -> tuple[dict[str, SealedContent], dict[str, str]]:
+    """Return what is sealed of every active account, and what is wrong with it; raises IdentityRejected.
+
+    Of all, and not of those alone that are asked for: only so is a login noticed that is another's
+    too, and told whether the identity is wrong or one record is.
+    """
     opened: dict[str, SealedContent] = {}
     faults: dict[str, str] = {}
     rejected: IdentityRejected | None = None
-    for name in names:
-        record = state.accounts[name]
-        assert isinstance(record, Active)  # noqa: S101  # the caller asks for active accounts
+    for name, record in sorted(state.accounts.items()):
+        if not isinstance(record, Active):
+            continue
         try:
             content = opener.open(record.sealed, lineage=state.lineage, parent=state.parent, name=name)
         except IdentityRejected as error:
-            rejected, faults[name] = error, error.message.removesuffix(".")
+            faults[name] = error.message.removesuffix(".")
+            rejected = error
         except StateConflict as error:
             faults[name] = error.message.removesuffix(".")
         else:
@@ -159,23 +238,7 @@ def verify(state: State, names: Sequence[str], opener: Opener, api: Api, progres
                 faults[name] = fault
     if rejected is not None and not opened:
         raise rejected
-    faults |= {name: fault for name, fault in _shared(opened).items() if name not in faults}
-    outcomes: list[Outcome] = []
-    stop: Stop | None = None
-    for name in names:
-        if name in faults:
-            outcome = Outcome(name, "verify", Result.FAILED, faults[name])
-        elif stop is not None:
-            outcome = Outcome(name, "verify", Result.UNCHECKED, f"not asked for: {stop.reason}")
-        else:
-            progress.started(name)
-            credentials = _credentials(opened[name])
-            reading = api.read(credentials.api_login)
-            stop = _stop(reading)
-            outcome = _verified(name, credentials, reading)
-        outcomes.append(outcome)
-        progress.finished(outcome)
-    return Report(state.parent, tuple(outcomes), stop)
+    return opened, faults
 
 
 def _misplaced(content: SealedContent, record: Active) -> str | None:
@@ -218,25 +281,35 @@ def _verified(name: str, credentials: Credentials, reading: Reading) -> Outcome:
 
 
 def balances(opened: Mapping[str, SealedContent], api: Api, progress: Progress) -> dict[str, Balance | Failed]:
-    """Ask for the balance of each account, with its own credentials."""
+    """Ask for the balance of each account, with its own credentials; one that they do not open stops no other.
+
+    Raises:
+        StateConflict: what is sealed for one of them holds no credentials; nothing was sent.
+
+    """
+    credentials = {name: credentials_of(content) for name, content in sorted(opened.items())}
     asked: dict[str, Balance | Failed] = {}
-    for name, content in sorted(opened.items()):
-        progress.started(name)
-        asked[name] = api.balance(_credentials(content))
+    hopeless: Failed | None = None
+    for name, own in credentials.items():
+        if hopeless is not None:
+            asked[name] = Failed(_NOT_ASKED.format(hopeless.reason), Then.STOP)
+        else:
+            progress.started(name)
+            told = asked[name] = api.balance(own)
+            if isinstance(told, Failed) and told.then is Then.RETRY and not told.possible:
+                hopeless = told
+        progress.finished(_balance_outcome(name, asked[name]))
     return asked
 
 
-def _stop(reading: Reading) -> Stop | None:
+def _balance_outcome(name: str, told: Balance | Failed) -> Outcome:
+    if isinstance(told, Failed):
+        return Outcome(name, "balance", Result.UNCHECKED, told.reason)
+    return Outcome(name, "balance", Result.VERIFIED)
+
+
+def stopped_by(reading: Reading) -> Stop | None:
     """Return why asking for more would come to nothing: no connection, a rate limit, refused credentials."""
     if isinstance(reading, Failed) and reading.then is not Then.GO_ON and not reading.possible:
         return Stop(reading.exit_code, reading.reason, reading.hint)
     return None
-
-
-def _credentials(content: SealedContent) -> Credentials:
-    if content.credentials is None:
-        raise StateConflict(
-            f"What is sealed in the record of {content.name} holds no credentials.",
-            hint="Somebody replaced it. Restore the state from version control.",
-        )
-    return content.credentials

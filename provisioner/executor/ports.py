@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from provisioner.errors import ExitCode
+from provisioner.errors import ExitCode, StateConflict
 from provisioner.model.account import Credentials
 from provisioner.model.exchange import Balance, EditRequest, EditVerdict, Failed, Reading
 from provisioner.model.report import Outcome
@@ -83,3 +83,13 @@ class Ports:
     """``user@host``."""
     interrupted: Callable[[], ExitCode | None]
     """The exit code of the signal that asked the run to end, once one has."""
+
+
+def credentials_of(content: SealedContent) -> Credentials:
+    """Return the credentials that are sealed in an active account's record; raises StateConflict where none are."""
+    if content.credentials is None:
+        raise StateConflict(
+            f"What is sealed in the record of {content.name} holds no credentials.",
+            hint="Somebody replaced it. Restore the state from version control.",
+        )
+    return content.credentials

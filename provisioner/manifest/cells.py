@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from provisioner.document import decoded
+from provisioner.document import decoded, is_utf32
 from provisioner.model.account import Origin, Problem, Severity
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_ROWS: Final = 250_000
 MAX_COLUMNS: Final = 50
+MAX_CHARACTERS: Final = 10_000_000
+"""In one cell: no file is larger."""
 
 _DELIMITERS: Final = ",;\t"
 _BLANK: Final = f" {_DELIMITERS}"
@@ -34,6 +36,10 @@ _ABOVE: Final = re.compile(rf"(?:[{_BLANK}]*\n)*")
 _WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """How a file of Excel begins, the new format and the old."""
 _SAVE_AS: Final = "Save it again: in Excel, as CSV UTF-8."
+
+
+# Far above what a cell may hold, so that one that is too long is told as that, and not as an open quote.
+csv.field_size_limit(MAX_CHARACTERS)
 
 
 class Unreadable(Exception):  # noqa: N818  # it carries a problem to the reader and goes no further
@@ -93,8 +99,9 @@ def open_table(raw: bytes, file: str, known: Collection[str]) -> Table:
     origin = Origin(file, text.count("\n", 0, len(text) - len(body)) + 1)
     if not head.strip(_BLANK):
         raise Unreadable(Origin(file), "The file is empty.", "Write a header and below it a row for each account.")
-    delimiter = delimiter or max(_DELIMITERS, key=lambda each: len(_names(head, each) & set(known)))
-    if not _names(head, delimiter) & set(known):
+    plain = {_plain(each) for each in known}
+    delimiter = delimiter or max(_DELIMITERS, key=lambda each: len(_names(head, each) & plain))
+    if not _names(head, delimiter) & plain:
         hint = f"Begin with a line of column names, from these: {', '.join(known)}."
         raise Unreadable(origin, "There is no header: no column name is known here.", hint)
     lines, widths = _measured(body, delimiter, origin)
@@ -120,6 +127,8 @@ def _text(raw: bytes, file: str) -> tuple[str, tuple[Problem, ...]]:
     """Return ``raw`` as text with plain line feeds, and a note if its encoding is a guess."""
     if raw.startswith(_WORKBOOKS):
         raise Unreadable(Origin(file), "This is an Excel workbook and not a CSV file.", _SAVE_AS)
+    if is_utf32(raw):
+        raise Unreadable(Origin(file), "The file is UTF-32, which is not supported.", "Save it as UTF-8.")
     notes: tuple[Problem, ...] = ()
     try:
         text = decoded(raw)
@@ -162,7 +171,12 @@ def _announced(text: str, file: str) -> tuple[str, str]:
 
 
 def _names(head: str, delimiter: str) -> set[str]:
-    return {cell.strip(' "') for cell in head.split(delimiter)}
+    """Return the names of columns in ``head``, plain: another spelling makes it no less a header."""
+    return {_plain(cell) for cell in head.split(delimiter)}
+
+
+def _plain(name: str) -> str:
+    return "".join(each for each in name.lower() if each.isalnum())
 
 
 def _measured(body: str, delimiter: str, origin: Origin) -> tuple[array[int], array[int]]:

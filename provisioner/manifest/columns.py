@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from provisioner.manifest.cells import Row, Table
+    from provisioner.manifest.problems import Found
 
 
 def header_problems(table: Table, known: Collection[str], required: Collection[str]) -> Iterator[Problem]:
@@ -44,15 +45,17 @@ def positions(table: Table, known: Collection[str]) -> dict[str, int]:
     return {name: table.header.index(name) for name in table.header if name in known}
 
 
-def fitting(table: Table, problems: list[Problem]) -> Iterator[Row]:
+def fitting(table: Table, problems: Found) -> Iterator[Row]:
     """Yield the rows that fit the header; add to ``problems`` what is wrong with the others, or that there is none."""
     rows = 0
     for row in table.rows():
         rows += 1
-        if row.width != len(table.header):
+        if row.width == len(table.header):
+            yield row
+        elif problems.has_room():
             problems.append(_uneven(row, table.header))
         else:
-            yield row
+            problems.more += 1
     if not rows:
         hint = "Write a row for each account below it."
         problems.append(Problem(table.origin, "", "The table has a header and no account.", hint))

@@ -35,3 +35,5 @@ class Part:
     problems: tuple[Problem, ...]
     parent: str | None = None
     """None where the file names none."""
+    more: int = 0
+    """How many problems were only counted."""

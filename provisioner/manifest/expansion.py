@@ -72,13 +72,24 @@ def edits(
         except SettingInvalid as error:
             missing.append(error)
             continue
-        password = begun.get(each.record_name)
+        renewed = begun.get(each.record_name)
         if each.renews_password:
-            password = account.password or password or new_password()
-        found[each.name] = EditRequest(account.attributes, password, account.hidden)
+            renewed = account.password or renewed or new_password()
+        found[each.name] = EditRequest(account.attributes, renewed, account.hidden)
     if missing:
         raise placeholders.together(missing)
     return found
+
+
+def password(account: DesiredAccount, environ: Mapping[str, str]) -> Secret | None:
+    """Return the password that the manifest gives, its placeholders filled in; None: it gives none.
+
+    :raises SettingInvalid: as :func:`requests` does.
+    """
+    if account.password is None:
+        return None
+    text = account.password.reveal()
+    return _password(account, placeholders.fill(text, _values(account, text, environ)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +106,32 @@ def _expanded(account: DesiredAccount, environ: Mapping[str, str]) -> _Expanded:
     texts = account.attributes.flat()
     if account.password is not None:
         texts["password"] = account.password.reveal()
-    base = Path(account.origin.file).parent
     hidden: list[str] = []
     for path, text in texts.items():
-        try:
-            values = placeholders.values(text, environ=environ, read_file=placeholders.read_file, base=base)
-        except SettingInvalid as error:
-            raise SettingInvalid(f"{_place(account)}: {error.message}", hint=error.hint) from None
+        values = _values(account, text, environ)
         texts[path] = placeholders.fill(text, values)
         hidden += values
-    password = Secret(texts.pop("password")) if account.password is not None else None
+    password = _password(account, texts.pop("password", None))
     attributes = Attributes.of_fields(texts)
-    _require(account, attributes, password)
+    _require(account, attributes)
     return _Expanded(attributes, password, tuple(each for each in hidden if len(each) >= _SHORTEST_HIDDEN))
 
 
-def _require(account: DesiredAccount, attributes: Attributes, password: Secret | None) -> None:
+def _values(account: DesiredAccount, text: str, environ: Mapping[str, str]) -> tuple[str, ...]:
+    base = Path(account.origin.file).parent
+    try:
+        return placeholders.values(text, environ=environ, read_file=placeholders.read_file, base=base)
+    except SettingInvalid as error:
+        raise SettingInvalid(f"{_place(account)}: {error.message}", hint=error.hint) from None
+
+
+def _password(account: DesiredAccount, text: str | None) -> Secret | None:
+    if text is not None and (fault := text_fault(text)):
+        raise SettingInvalid(f"{_place(account)}: the password {fault[0]}.", hint=fault[1])
+    return None if text is None else Secret(text)
+
+
+def _require(account: DesiredAccount, attributes: Attributes) -> None:
     if attributes != account.attributes:
         whole = {"version": 1, "accounts": [{"name": account.name, **attributes.document()}]}
         # What came in is no placeholder, even where it looks like one.
@@ -119,8 +140,6 @@ def _require(account: DesiredAccount, attributes: Attributes, password: Secret |
                 f"{_place(account)}: {spelled(found.path[2:])} {found.predicate}, once its placeholder is filled in.",
                 hint=found.hint,
             )
-    if password is not None and (fault := text_fault(password.reveal())):
-        raise SettingInvalid(f"{_place(account)}: the password {fault[0]}.", hint=fault[1])
 
 
 def _place(account: DesiredAccount) -> str:

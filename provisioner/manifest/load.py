@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from provisioner.document import shown
 from provisioner.manifest import yaml_manifest
-from provisioner.manifest.problems import by_place, errors, refuse_any
+from provisioner.manifest.problems import Found, errors, refuse_any, told
 from provisioner.manifest.sources import YAML_SUFFIXES, Source, sources
 from provisioner.model.account import (
     DEFAULT_PARENT,
@@ -27,7 +27,7 @@ from provisioner.model.account import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from provisioner.document import Value
@@ -67,29 +67,30 @@ def load(paths: Sequence[Path], *, parent: str = DEFAULT_PARENT) -> Loaded:
 
     :param parent: owns the accounts of the files that name no parent.
     """
-    told: list[list[Problem]] = []
+    files: list[Found] = []
     entries: dict[str, dict[str, Entry]] = {}
-    read: list[tuple[str, Part, list[Problem]]] = []
+    read: list[tuple[str, Part, Found]] = []
     for source in sources(paths):
         if isinstance(source, Problem):
-            told.append([source])
+            files.append(Found([source]))
             continue
         part = _read(source)
         owner = part.parent or parent
-        told.append([*part.problems, *_add(entries.setdefault(owner, {}), part)])
-        read.append((owner, part, told[-1]))
+        files.append(Found(part.problems, part.more))
+        files[-1].extend(_add(entries.setdefault(owner, {}), part))
+        read.append((owner, part, files[-1]))
     # Once every file is read: the old name may be in any of them.
     claimed: dict[tuple[str, str], Entry] = {}
     for owner, part, found in read:
         found.extend(_moved(owner, claimed, entries[owner], part))
-    problems = [each for file in told for each in sorted(file, key=by_place)]
+    problems = told(files)
     if errors(problems):
-        return Loaded((), tuple(problems))
+        return Loaded((), problems)
     manifests = (
         Manifest(name, tuple(_desired(key, each) for key, each in sorted(entries[name].items())))
         for name in sorted(entries)
     )
-    return Loaded(tuple(manifests), tuple(problems))
+    return Loaded(tuple(manifests), problems)
 
 
 def _read(source: Source) -> Part:
@@ -102,20 +103,18 @@ def _read(source: Source) -> Part:
     return table.read(source.raw, file)
 
 
-def _add(known: dict[str, Entry], part: Part) -> list[Problem]:
-    """Add the entries of ``part`` to those ``known``, and return what is wrong with their names."""
-    problems: list[Problem] = []
+def _add(known: dict[str, Entry], part: Part) -> Iterator[Problem]:
+    """Add the entries of ``part`` to those ``known``, and yield what is wrong with their names."""
     for entry in part.entries:
         name = entry.fields.get("name")
         if not isinstance(name, str) or not name:
             continue
         first = known.get(name) or known.get(name.casefold())
         if first:
-            problems.append(_repeated(name, entry, first))
+            yield _repeated(name, entry, first)
         # Under both spellings, which are one in every manifest that is valid.
         known.setdefault(name, entry)
         known.setdefault(name.casefold(), entry)
-    return problems
 
 
 def _repeated(name: str, entry: Entry, first: Entry) -> Problem:
@@ -130,12 +129,13 @@ def _repeated(name: str, entry: Entry, first: Entry) -> Problem:
     )
 
 
-def _moved(owner: str, claimed: dict[tuple[str, str], Entry], known: Mapping[str, Entry], part: Part) -> list[Problem]:
-    """Add the old names of ``part`` to those ``claimed``, and return what is wrong with them."""
-    problems: list[Problem] = []
+def _moved(
+    owner: str, claimed: dict[tuple[str, str], Entry], known: Mapping[str, Entry], part: Part
+) -> Iterator[Problem]:
+    """Add the old names of ``part`` to those ``claimed``, and yield what is wrong with them."""
 
-    def tell(entry: Entry, message: str, hint: str) -> None:
-        problems.append(Problem(entry.previously_origin, entry.previously_path, message, hint))
+    def problem(entry: Entry, message: str, hint: str) -> Problem:
+        return Problem(entry.previously_origin, entry.previously_path, message, hint)
 
     for entry in part.entries:
         previously, name = entry.fields.get("previously"), entry.fields.get("name")
@@ -144,18 +144,18 @@ def _moved(owner: str, claimed: dict[tuple[str, str], Entry], known: Mapping[str
         what, file = shown(previously) or "The name here", entry.previously_origin.file
         folded = previously.casefold()
         if isinstance(name, str) and name.casefold() == folded:
-            tell(entry, f"{what} is the name that the account has.", "Delete `previously`, or write the old name.")
+            hint = "Delete `previously`, or write the old name."
+            yield problem(entry, f"{what} is the name that the account has.", hint)
             continue
         if still := known.get(previously) or known.get(folded):
             place = _place(still.name_origin, file)
             hint = "Delete `previously` here, or that account."
-            tell(entry, f"{what} is still in the manifest ({place}): its record cannot move.", hint)
+            yield problem(entry, f"{what} is still in the manifest ({place}): its record cannot move.", hint)
         if first := claimed.get((owner, folded)):
             place = _place(first.previously_origin, file)
             hint = "Delete `previously` in one of the two: a record can only move to one account."
-            tell(entry, f"{what} was another account's old name already: {place}.", hint)
+            yield problem(entry, f"{what} was another account's old name already: {place}.", hint)
         claimed.setdefault((owner, folded), entry)
-    return problems
 
 
 def _place(origin: Origin, file: str) -> str:

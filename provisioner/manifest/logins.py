@@ -14,7 +14,7 @@ from provisioner.manifest.cells import Table, Unreadable, open_table
 from provisioner.manifest.columns import cell, fitting, header_problems, positions
 from provisioner.manifest.entries import SCHEMA
 from provisioner.manifest.formats import CHECKS
-from provisioner.manifest.problems import by_place, errors, refuse_any
+from provisioner.manifest.problems import Found, errors, refuse_any, told
 from provisioner.manifest.sources import TABLE_SUFFIXES, Kind, content
 from provisioner.model.account import Attributes, Origin, Problem
 
@@ -70,7 +70,7 @@ def read(path: Path) -> Logins:
         table = open_table(source.raw, str(path), _COLUMNS)
     except Unreadable as error:
         return Logins((), (error.problem,))
-    problems = [*table.notes, *header_problems(table, _COLUMNS, _COLUMNS)]
+    problems = Found((*table.notes, *header_problems(table, _COLUMNS, _COLUMNS)))
     at = positions(table, _COLUMNS)
     origins: list[Origin] = []
     texts: dict[str, list[str]] = {column: [] for column in at}
@@ -79,14 +79,27 @@ def read(path: Path) -> Logins:
         for column, position in at.items():
             texts[column].append(row.cells[position] or "")
     for column, cells in texts.items():
-        problems += _empty_or_repeated(column, cells, origins)
-    problems += _name_problems(texts.get("name", []), origins, table)
-    problems += _login_problems(texts.get("login", []), origins)
-    problems.sort(key=by_place)
-    if errors(problems):
-        return Logins((), tuple(problems))
+        problems.extend(_empty_or_repeated(column, cells, origins))
+    problems.extend(_name_problems(texts.get("name", []), origins, table))
+    problems.extend(_login_problems(texts.get("login", []), origins))
+    all_told = told([problems])
+    if errors(all_told):
+        return Logins((), all_told)
     rows = zip(texts["name"], texts["login"], origins, strict=True)
-    return Logins(tuple(Login(*row) for row in rows), tuple(problems))
+    return Logins(tuple(Login(*row) for row in rows), all_told)
+
+
+def fault(name: str, api_login: str) -> tuple[str, str] | None:
+    """Return what is wrong with the name or the login of one account that stands in no table, and a hint, or None."""
+    for what, text in (("name", name), ("login", api_login)):
+        if not text:
+            return f"The {what} is empty.", "Every account needs it."
+    account: Value = {**_REST, "name": name}
+    for violation in violations({"version": 1, "accounts": [account]}, SCHEMA, CHECKS):
+        return f"The name {violation.predicate}.", violation.hint
+    if found := _login_fault(api_login):
+        return f"The login {found[0]}.", found[1]
+    return None
 
 
 def _empty_or_repeated(column: str, cells: list[str], origins: list[Origin]) -> Iterator[Problem]:
@@ -133,6 +146,8 @@ def _login_fault(text: str) -> tuple[str, str] | None:
         return "contains a space", "Delete it; a login has none."
     if odd := next((one for one in text if not one.isascii()), ""):
         return f"contains {character(odd)}", "Copy the login from Octopush's dashboard."
+    if text in {".", ".."}:
+        return "is no login but a folder's name", "Copy the login from Octopush's dashboard."
     if len(text) > MAX_LOGIN:
         return f"is too long: {len(text):,} characters, where {MAX_LOGIN} are possible", "Shorten it."
     return None

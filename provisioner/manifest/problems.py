@@ -1,14 +1,67 @@
-"""Problems: which of them refuse what was read, and their order within a file."""
+"""Problems: which of them refuse what was read, how many are told, and in which order."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from provisioner.document import MAX_TOLD
 from provisioner.errors import ManifestInvalid
-from provisioner.model.account import Problem, Severity
+from provisioner.model.account import Origin, Problem, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+class Found:
+    """What is wrong in one file: the first errors and the first other problems are kept, the rest is counted."""
+
+    def __init__(self, problems: Iterable[Problem] = (), more: int = 0) -> None:
+        self.kept: list[Problem] = []
+        self.more = more
+        self._room = {True: MAX_TOLD, False: MAX_TOLD}
+        self.extend(problems)
+
+    def has_room(self, severity: Severity = Severity.ERROR) -> bool:
+        """Tell whether one more of that severity would be kept; else it need only be counted in :attr:`more`."""
+        return self._room[severity is Severity.ERROR] > 0
+
+    def append(self, problem: Problem) -> None:
+        """Keep ``problem``, or count it."""
+        if not self.has_room(problem.severity):
+            self.more += 1
+            return
+        self._room[problem.severity is Severity.ERROR] -= 1
+        self.kept.append(problem)
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Keep or count each of ``problems``."""
+        for problem in problems:
+            self.append(problem)
+
+
+def told(files: Iterable[Found]) -> tuple[Problem, ...]:
+    """Return what is told of ``files``, one after the other, each by line; the last then says how many more there are.
+
+    No error is left out for what is none.
+    """
+    more = 0
+    found: list[Problem] = []
+    for file in files:
+        found += sorted(file.kept, key=_by_place)
+        more += file.more
+    room = {True: MAX_TOLD, False: max(0, MAX_TOLD - len(errors(found)))}
+    first: list[Problem] = []
+    for problem in found:
+        is_error = problem.severity is Severity.ERROR
+        if room[is_error]:
+            room[is_error] -= 1
+            first.append(problem)
+    more += len(found) - len(first)
+    if more:
+        severity = Severity.WARNING if room[True] else Severity.ERROR
+        message = "1 more problem is not shown." if more == 1 else f"{more:,} more problems are not shown."
+        first.append(Problem(Origin(found[-1].origin.file), "", message, "Correct these first.", severity))
+    return tuple(first)
 
 
 def errors(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -27,6 +80,6 @@ def refuse_any(problems: Iterable[Problem], whose: str) -> None:
         raise ManifestInvalid(f"{number} problem{plural} in the {whose}.", hint="Correct each; nothing was sent.")
 
 
-def by_place(problem: Problem) -> tuple[int, int]:
+def _by_place(problem: Problem) -> tuple[int, int]:
     """Sort the problems of one file by line, and by column within a line."""
     return problem.origin.line or 0, problem.origin.column or 0

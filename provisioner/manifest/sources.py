@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Final
 
-from provisioner.model.account import Origin, Problem
+from provisioner.model.account import Origin, Problem, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 MAX_BYTES: Final = 10_000_000
+MAX_FOLDERS: Final = 1_000
+"""So many are looked into for manifests that are not read; somebody may name the root of a disk."""
 
 YAML_SUFFIXES: Final = (".yaml", ".yml")
 TABLE_SUFFIXES: Final = (".csv", ".tsv")
@@ -59,6 +62,7 @@ class Source:
 def sources(paths: Sequence[Path]) -> Iterator[Source | Problem]:
     """Yield the content of each manifest at ``paths``, folders opened, or what is wrong with it."""
     seen: set[str] = set()
+    named = {os.path.realpath(path) for path in paths}
     for path in paths:
         for found in _opened(path):
             if isinstance(found, Problem):
@@ -68,6 +72,22 @@ def sources(paths: Sequence[Path]) -> Iterator[Source | Problem]:
             if real not in seen:
                 seen.add(real)
                 yield content(found, MANIFEST)
+        for folder in _unread(path, named):
+            named.add(os.path.realpath(folder))
+            hint = "Name it too: of a folder, only the manifests directly inside are read."
+            origin = Origin(str(folder))
+            yield Problem(origin, "", "This folder holds manifests and is not read.", hint, Severity.NOTE)
+
+
+def _unread(path: Path, named: Collection[str]) -> Iterator[Path]:
+    """Yield each folder below ``path`` that has a manifest which nobody ``named``."""
+    for folder, inside, files in islice(os.walk(path), MAX_FOLDERS):
+        inside[:] = sorted(each for each in inside if not each.startswith("."))
+        manifests = [each for each in map(Path(folder).joinpath, files) if MANIFEST.is_name_of(each)]
+        if Path(folder) == path or os.path.realpath(folder) in named:
+            continue
+        if any(not _is_other(each) and os.path.realpath(each) not in named for each in manifests):
+            yield Path(folder)
 
 
 def _opened(path: Path) -> Iterator[Path | Problem]:
@@ -87,6 +107,16 @@ def _opened(path: Path) -> Iterator[Path | Problem]:
     if not manifests:
         yield _problem(path, "The folder holds no manifest.", MANIFEST.names)
     yield from manifests
+
+
+def holds_any(folder: Path) -> bool:
+    """Tell whether ``folder`` is one, and holds a manifest; of one that cannot be opened its reading tells."""
+    try:
+        return any(MANIFEST.is_name_of(each) and not _is_other(each) for each in folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
 
 
 def _is_other(path: Path) -> bool:

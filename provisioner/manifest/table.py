@@ -15,6 +15,7 @@ from provisioner.manifest.cells import Table, Unreadable, open_table
 from provisioner.manifest.columns import cell, fitting, header_problems, positions
 from provisioner.manifest.entries import SCHEMA, Entry, Part
 from provisioner.manifest.formats import CHECKS
+from provisioner.manifest.problems import Found
 from provisioner.model.account import Problem, Severity
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def read(raw: bytes, file: str) -> Part:
         table = open_table(raw, file, columns)
     except Unreadable as error:
         return Part((), (error.problem,))
-    problems = [*table.notes, *header_problems(table, columns, _required())]
+    problems = Found((*table.notes, *header_problems(table, columns, _required())))
     paths = [(at, columns[name]) for name, at in positions(table, columns).items()]
     numbers = _numbers()
     entries = [
@@ -47,8 +48,8 @@ def read(raw: bytes, file: str) -> Part:
         for row in fitting(table, problems)
     ]
     if entries:
-        problems += _cell_problems(entries, table, numbers)
-    return Part(tuple(entries), tuple(problems))
+        problems.extend(_cell_problems(entries, table, numbers))
+    return Part(tuple(entries), tuple(problems.kept), more=problems.more)
 
 
 def _account() -> dict[str, Any]:

@@ -148,3 +148,8 @@ class State:
         """Return the parent's slots when ``planned`` accounts more are wanted."""
         unknown = sum(isinstance(record, Pending | Unknown) for record in self.accounts.values())
         return Slots(limit=limit, reserved=reserved, used=len(self.accounts), unknown=unknown, planned=planned)
+
+
+def without_comment(recipient: str) -> str:
+    """Return a recipient's key: an SSH one may be followed by a comment, which changes nothing."""
+    return " ".join(recipient.split()[:2])

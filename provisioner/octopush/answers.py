@@ -70,6 +70,11 @@ def retry_after(reply: Reply, now: datetime) -> float | None:
     return max(0.0, (date - now).total_seconds())
 
 
+def is_whole(text: str) -> bool:
+    """Tell whether ``text`` holds no half of a character, which JSON can spell and nothing can print or send."""
+    return not any("\ud800" <= each <= "\udfff" for each in text)
+
+
 class RepeatedKeyError(ValueError):
     """A key stands twice in one object."""
 

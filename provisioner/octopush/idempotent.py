@@ -8,10 +8,11 @@ are marked documented, seen or inferred.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from provisioner.errors import ExitCode
 from provisioner.model.account import CALLBACK_NAMES, Secret
@@ -57,7 +58,8 @@ def judge_read(outcome: Reply | Failure, *, now: datetime, hidden: Sequence[str]
         for name in CALLBACK_NAMES:
             _tell(fields, f"callbacks.{name}", callbacks, "email" if name == _EMAIL else name)
     key = document.get("api_key")
-    return Observed(fields, Secret(key) if isinstance(key, str) and key.strip() else None)
+    told = isinstance(key, str) and bool(key.strip()) and answers.is_whole(key)
+    return Observed(fields, Secret(str(key)) if told else None)
 
 
 def judge_balance(outcome: Reply | Failure, *, now: datetime, hidden: Sequence[str] = ()) -> Balance | Failed:
@@ -68,7 +70,7 @@ def judge_balance(outcome: Reply | Failure, *, now: datetime, hidden: Sequence[s
     if isinstance(document, Failed):
         return document
     amount, unit = document.get("amount"), document.get("unit")
-    if isinstance(amount, bool) or not isinstance(amount, int | float) or not isinstance(unit, str):
+    if not (_is_amount(amount) and isinstance(unit, str) and answers.is_whole(unit)):
         return Failed("the answer tells no balance", Then.GO_ON)
     return Balance(amount, unit)
 
@@ -77,7 +79,7 @@ def _unsuccessful(outcome: Reply | Failure, now: datetime, hidden: Sequence[str]
     """Return what is wrong with an answer whose status is no success, or None for one whose status is."""
     if isinstance(outcome, Failure):
         if outcome.certificate:
-            return Failed(outcome.reason, Then.STOP, hint=answers.DISTRUSTED)
+            return Failed(outcome.reason, Then.STOP, hint=answers.DISTRUSTED, possible=outcome.sent)
         return Failed(outcome.reason, Then.RETRY, hint=answers.UNREACHED, possible=outcome.sent)
     status, said = outcome.status, answers.words(outcome, hidden)
     if HTTPStatus.OK <= status < answers.ACCEPTED:
@@ -85,7 +87,8 @@ def _unsuccessful(outcome: Reply | Failure, now: datetime, hidden: Sequence[str]
     if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return _refused(outcome, said, now)
     if status // 100 == 3:  # noqa: PLR2004  # the class of redirects
-        return Failed(f"the API sent it to another address (HTTP {status}), which is not followed", Then.STOP)
+        reason = f"the API sent it to another address (HTTP {status}), which is not followed"
+        return Failed(reason, Then.STOP, possible=True)
     wait = answers.retry_after(outcome, now)
     return Failed(f"the API answered HTTP {status}{said}", Then.RETRY, wait, possible=True)
 
@@ -140,8 +143,13 @@ def _carries_an_error(document: Mapping[str, Any] | None) -> bool:
     return document is not None and document.get("code") not in (0, "0", None)
 
 
+def _is_amount(value: object) -> TypeGuard[float]:
+    """Tell whether ``value`` is a number: NaN is none, and neither is one that JSON spells too large for a float."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
 def _tell(fields: dict[str, str | None], path: str, document: Mapping[str, Any], key: str) -> None:
     """Note the value of ``key`` if it is one that a field can have; another tells nothing."""
     value = document.get(key, ...)
-    if value is None or isinstance(value, str):
+    if value is None or (isinstance(value, str) and answers.is_whole(value)):
         fields[path] = value

@@ -127,4 +127,4 @@ def _kept(reply: Reply) -> Answer | None:
 
 def _is_credential(value: object) -> TypeGuard[str]:
     """Tell whether ``value`` is a text that can be kept: neither blank nor half of a character."""
-    return isinstance(value, str) and bool(value.strip()) and not any("\ud800" <= c <= "\udfff" for c in value)
+    return isinstance(value, str) and bool(value.strip()) and answers.is_whole(value)

@@ -12,7 +12,7 @@ import io
 import json
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from provisioner.errors import StateConflict
@@ -24,8 +24,10 @@ FIELDS: Final = ("api_login", "api_key", "password")
 VARIABLES: Final = frozenset(f"OCTOPUSH_{field.upper()}" for field in FIELDS)
 """Those that :func:`as_environment` may set."""
 
-# What makes a spreadsheet read a cell as a formula; the apostrophe before it makes the cell a text.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Where a spreadsheet reads a formula: at the start of a value, and inside wherever one that splits at
+# semicolons or tabs, as a French Excel does, has a cell begin. Blanks and quotes before it are stripped, and
+# full-width signs, which keyboards of East Asia write, are signs too. An apostrophe there makes the cell a text.
+_FORMULA: Final = re.compile(r"""(?:^|(?<=[;\t\r\n]))(?=[\s"]*[=+\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r\n])""")
 
 # What Kubernetes takes for a Secret's name: a subdomain as of RFC 1123.
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
@@ -60,7 +62,7 @@ def as_environment(content: SealedContent) -> dict[str, str]:
 
 
 def as_csv(contents: Iterable[SealedContent]) -> str:
-    """Return a table that is safe to open in a spreadsheet: a cell that would be a formula gets an apostrophe."""
+    """Return a table that is safe to open in a spreadsheet: what would be a formula gets an apostrophe."""
     output = io.StringIO()
     writer = csv.writer(output, lineterminator="\r\n")
     writer.writerow(("name", *FIELDS))
@@ -102,8 +104,8 @@ def _secret(content: SealedContent) -> dict[str, object]:
 
 
 def cell(value: str) -> str:
-    """Return ``value`` as a spreadsheet's cell that is no formula."""
-    return f"'{value}" if value.startswith(_FORMULA) else value
+    """Return ``value`` as a spreadsheet's cell that is no formula, wherever the spreadsheet splits it."""
+    return _FORMULA.sub("'", value)
 
 
 def altered_by_csv(contents: Iterable[SealedContent]) -> list[str]:
@@ -116,10 +118,18 @@ def altered_by_csv(contents: Iterable[SealedContent]) -> list[str]:
 def as_text(content: SealedContent) -> list[Line]:
     """Return one account's credentials for the person who asked to see them."""
     lines = [Line(f"{field}: {value}") for field, value in _values(content).items() if value is not None]
+    lines += [Line(f"{path}: {printable(value)}") for path, value in _hidden(content)]
     if content.answer is not None:
         body = content.answer.body.decode(errors="backslashreplace")
         lines.append(Line(f"answer: HTTP {content.answer.status}: {printable(body)}"))
     return lines
+
+
+def _hidden(content: SealedContent) -> Iterator[tuple[str, str]]:
+    """Yield what a placeholder may stand for: a URL, which can hold a token, or a text that looks like one."""
+    for path, value in content.sent.flat().items() if content.sent else ():
+        if path.startswith("callbacks.callback_url_") or "${" in value:
+            yield path, value
 
 
 def masked(contents: Sequence[SealedContent]) -> list[Line]:

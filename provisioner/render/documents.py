@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, assert_never
 
 from provisioner.errors import ProvisionerError
 from provisioner.model.account import Problem, Severity, shown_value
+from provisioner.model.exchange import Balance, Failed
 from provisioner.model.plan import (
     Change,
     Closed,
@@ -23,6 +24,8 @@ from provisioner.model.state import NO_DRIFT, Active, Record, State
 
 VERSION: Final = 1
 Document = dict[str, Any]
+Balances = Mapping[str, Balance | Failed]
+"""What accounts have left, by name; one that is not here was not asked for."""
 
 
 def plans(these: Iterable[Plan]) -> Document:
@@ -39,9 +42,13 @@ def problems(these: Iterable[Problem]) -> Document:
     return {"version": VERSION, "valid": not errors, "problems": errors, "warnings": warnings}
 
 
-def states(these: Iterable[tuple[str, State | None]]) -> Document:
-    """Return the document of ``status --format json``; each state comes with its parent's name."""
-    return {"version": VERSION, "states": [_state(parent, state) for parent, state in these]}
+def states(these: Iterable[tuple[str, State | None]], balances: Mapping[str, Balances] | None = None) -> Document:
+    """Return the document of ``status --format json``; each state comes with its parent's name.
+
+    ``balances`` are those of each parent's accounts, where they were asked for.
+    """
+    told = [(parent, state, None if balances is None else balances.get(parent, {})) for parent, state in these]
+    return {"version": VERSION, "states": [_state(*each) for each in told]}
 
 
 def error(this: ProvisionerError) -> Document:
@@ -94,6 +101,12 @@ def reason(record: Record) -> str | None:
     return "; ".join(parts) or None
 
 
+def unavailable(record: Record, balance: Balance | Failed | None) -> str | None:
+    """Return why an account is not simply active, and why its balance is not known where it could not be had."""
+    why = f"its balance cannot be had: {balance.reason}" if isinstance(balance, Failed) else None
+    return "; ".join(filter(None, (reason(record), why))) or None
+
+
 def _plan(plan: Plan) -> Document:
     slots = plan.slots
     actions = [action(change) for change in plan.changes]
@@ -128,7 +141,7 @@ def _change(change: Change) -> Document:
                 document["unfinished"] = True
         case Undecided() | Closed() | Gone():
             document["reason"] = change.reason
-        case Unchanged() | Unmanaged():
+        case _:  # unchanged or unmanaged; `action` knows no other
             if change.drift != NO_DRIFT:
                 drift = change.drift
                 document["drift"] = {
@@ -136,8 +149,6 @@ def _change(change: Change) -> Document:
                     "changed": list(drift.changed),
                     "gone": drift.gone,
                 }
-        case _:
-            assert_never(change)
     return document
 
 
@@ -166,18 +177,25 @@ def _problem(problem: Problem) -> Document:
     }
 
 
-def _state(parent: str, state: State | None) -> Document:
+def _state(parent: str, state: State | None, balances: Balances | None) -> Document:
     return {
         "parent": parent,
         "lineage": state.lineage if state else None,
         "serial": state.serial if state else 0,
         "accounts": [
-            {
-                "name": name,
-                "status": type(record).__name__.lower(),
-                "created_at": record.created_at if isinstance(record, Active) else None,
-                "reason": reason(record),
-            }
-            for name, record in sorted(state.accounts.items() if state else ())
+            _account(name, record, balances) for name, record in sorted(state.accounts.items() if state else ())
         ],
     }
+
+
+def _account(name: str, record: Record, balances: Balances | None) -> Document:
+    balance = (balances or {}).get(name)
+    document: Document = {
+        "name": name,
+        "status": type(record).__name__.lower(),
+        "created_at": record.created_at if isinstance(record, Active) else None,
+        "reason": unavailable(record, balance),
+    }
+    if balances is not None:
+        document["balance"] = {"amount": balance.amount, "unit": balance.unit} if isinstance(balance, Balance) else None
+    return document

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final, assert_never
 
 from provisioner.model.account import Attributes, Problem, Severity, shown_value
+from provisioner.model.exchange import Balance, Failed
 from provisioner.model.plan import (
     Change,
     Closed,
@@ -136,8 +137,8 @@ def verdict(these: Sequence[Problem], accounts: int) -> Line:
     return Line(f"Valid: {counted(accounts, 'account')}{more}.", GOOD)
 
 
-def status(parent: str, state: State | None, address: str) -> list[Line]:
-    """Return the accounts of one state, each with the time when it was created or tried."""
+def status(parent: str, state: State | None, address: str, balances: documents.Balances | None = None) -> list[Line]:
+    """Return the accounts of one state, each with the time when it was created or tried, and what it has left."""
     if state is None:
         return [Line(f"{parent}: there is no state at {printable(address)} yet", HEADING)]
     if not state.accounts:
@@ -147,12 +148,18 @@ def status(parent: str, state: State | None, address: str) -> list[Line]:
             printable(name),
             type(record).__name__.lower(),
             record.created_at if isinstance(record, Active) else record.operation.started_at,
-            printable(documents.reason(record) or ""),
+            *(() if balances is None else (_balance(balances.get(name)),)),
+            printable(documents.unavailable(record, (balances or {}).get(name)) or ""),
         )
         for name, record in sorted(state.accounts.items())
     ]
     title = Line(f"{parent}: {counted(len(rows), 'account')}, serial {state.serial}", HEADING)
-    return [title, *table(("NAME", "STATUS", "SINCE", "REASON"), rows)]
+    heading = ("NAME", "STATUS", "SINCE", *(() if balances is None else ("BALANCE",)), "REASON")
+    return [title, *table(heading, rows)]
+
+
+def _balance(this: Balance | Failed | None) -> str:
+    return f"{this.amount:.2f} {printable(this.unit)}" if isinstance(this, Balance) else "?" if this else ""
 
 
 def _described(attributes: Attributes) -> str:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final
 
 PRIVATE: Final = 0o600
+PUBLIC: Final = 0o666
+_PRIVATE_FOLDER: Final = 0o700
 
 
 class Disk:
@@ -50,20 +52,28 @@ def read_file(path: Path) -> bytes | None:
         return file.read()
 
 
+def open_private(path: Path, flags: int) -> int:
+    """Open or make the file at ``path``, never through a link; raises OSError.
+
+    It is its owner's alone to read and to write, whatever the umask: so far as its
+    file system knows such a thing, and where it is no other user's.
+    """
+    descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW, PRIVATE)
+    with suppress(OSError):
+        os.fchmod(descriptor, PRIVATE)
+    return descriptor
+
+
 def write_atomically(path: Path, data: bytes, disk: Disk) -> None:
     """Put ``data`` at ``path``, readable by its owner alone, wholly or not at all.
 
     A link at ``path`` is replaced, never followed. Raises OSError; the file that
     was there is then still there, except where only the last step failed.
     """
-    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE)
+    temporary = _temporary(path)
+    descriptor = open_private(temporary, os.O_WRONLY | os.O_EXCL)
     try:
-        try:
-            disk.write(descriptor, data)
-            disk.sync(descriptor)
-        finally:
-            os.close(descriptor)
+        _fill(descriptor, data, disk)
         disk.replace(temporary, path)
     except OSError:
         temporary.unlink(missing_ok=True)
@@ -71,11 +81,48 @@ def write_atomically(path: Path, data: bytes, disk: Disk) -> None:
     disk.sync_folder(path.parent)
 
 
+def write_new(path: Path, data: bytes, disk: Disk) -> None:
+    """Put ``data`` at ``path``, where nothing is yet, wholly or not at all; the umask says who may read it.
+
+    Raises OSError: FileExistsError where anything is there, a link that leads nowhere included.
+    """
+    temporary = _temporary(path)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PUBLIC)
+    try:
+        _fill(descriptor, data, disk)
+        # Unlike a replace, it fails where something is there already.
+        os.link(temporary, path, follow_symlinks=False)
+    finally:
+        temporary.unlink(missing_ok=True)
+    disk.sync_folder(path.parent)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
+
+
+def _fill(descriptor: int, data: bytes, disk: Disk) -> None:
+    try:
+        disk.write(descriptor, data)
+        disk.sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def make_folder(folder: Path, disk: Disk) -> None:
-    """Make ``folder`` and those above it, durably: what is in a folder that is lost is lost with it. Raises OSError."""
+    """Make ``folder`` and those above it, durably: what is in a folder that is lost is lost with it. Raises OSError.
+
+    Those that are made are their owner's alone, whatever the umask.
+    """
     if not folder.is_dir():
         make_folder(folder.parent, disk)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        try:
+            folder.mkdir(mode=_PRIVATE_FOLDER)
+        except FileExistsError:
+            if not folder.is_dir():
+                raise
+        else:
+            folder.chmod(_PRIVATE_FOLDER)
         disk.sync_folder(folder.parent)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from provisioner.errors import StateError, StateLocked
-from provisioner.state.disk import PRIVATE
+from provisioner.state.disk import open_private
 
 _POLL: Final = 0.1
 
@@ -48,7 +48,7 @@ def held(path: Path, holder: Holder, *, timeout: float, sleep: Callable[[float],
 
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, PRIVATE)
+        descriptor = open_private(path, os.O_RDWR)
     except OSError as error:
         raise StateError(
             f"The lock {path} cannot be opened: {error.strerror or error}.",

@@ -18,7 +18,7 @@ from typing import Final, TextIO
 from provisioner.errors import StateConflict, StateError, StateForeign, StateInvalid, StateNotSaved
 from provisioner.model.state import Abandoned, Active, Pending, Record, State, Unknown
 from provisioner.state import codec
-from provisioner.state.disk import PRIVATE, Disk, read_file
+from provisioner.state.disk import Disk, open_private, read_file
 
 MARK: Final = "provisioner-rescue"
 SPACE: Final = 256 * 1024
@@ -122,7 +122,7 @@ class Rescue:
 
     def _put(self, path: Path, data: bytes) -> None:
         """Write over the reserved space; without truncation, so that no new space is needed."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, PRIVATE)
+        descriptor = open_private(path, os.O_WRONLY)
         try:
             os.lseek(descriptor, self._kept, os.SEEK_SET)
             try:
@@ -200,6 +200,9 @@ def _with(accounts: Mapping[str, Record], entry: Entry) -> dict[str, Record]:
         # Nothing was created: only the intent of that very operation is to be taken away.
         if isinstance(current, Pending | Unknown) and current.operation.id == entry.operation:
             del after[entry.name]
+        return after
+    if current is None and any(each.operation.id == entry.operation for each in accounts.values()):
+        # It was put back before, and has another name by now.
         return after
     if current is not None and current.operation.id != entry.operation:
         raise StateConflict(

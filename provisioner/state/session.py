@@ -124,11 +124,7 @@ def check_parent(state: State, *, endpoint: str, api_login: str) -> State:
     """
     if not state.accounts:
         return replace(state, endpoint=endpoint, parent_check=_hashed(api_login, secrets.token_hex(16)))
-    if state.endpoint not in {None, endpoint}:
-        raise StateForeign(
-            f"The accounts of this state live at {state.endpoint}; the settings say {endpoint}.",
-            hint="Set OCTOPUSH_API_URL to the state's address, or use another state. Nothing was sent.",
-        )
+    check_endpoint(state, endpoint)
     check = state.parent_check
     if check is None:
         check = _hashed(api_login, secrets.token_hex(16))
@@ -138,6 +134,15 @@ def check_parent(state: State, *, endpoint: str, api_login: str) -> State:
             hint="Use the login that created them, or another state. Nothing was sent.",
         )
     return replace(state, endpoint=endpoint, parent_check=check)
+
+
+def check_endpoint(state: State, endpoint: str) -> None:
+    """Refuse an address at which the accounts of ``state`` do not live; raises StateForeign."""
+    if state.accounts and state.endpoint not in {None, endpoint}:
+        raise StateForeign(
+            f"The accounts of this state live at {state.endpoint}; the settings say {endpoint}.",
+            hint="Set OCTOPUSH_API_URL to the state's address, or use another state. Nothing was sent.",
+        )
 
 
 def _hashed(api_login: str, salt: str) -> str:

@@ -114,14 +114,28 @@ def outcomes(text: str) -> list[tuple[str, str, str, str | None]]:
     return [(each["name"], each["action"], each["status"], each["reason"]) for each in report["outcomes"]]
 
 
-def test_a_change_is_shown_and_not_carried_out(applied: Project, server: SandboxProcess) -> None:
+def test_a_change_is_shown_and_carried_out(applied: Project, server: SandboxProcess) -> None:
     manifest = applied.folder / "manifests" / "accounts.yaml"
     manifest.write_text(manifest.read_text().replace("last_name: Crash", "last_name: Changed"))
     plan = conforming(applied.run("plan", "--format", "json").stdout, "plan.v1")["plans"][0]
     assert [{"path": "last_name", "before": "Crash", "after": "Changed"}] == plan["changes"][0]["fields"]
     done = applied.run("apply", "--yes", "--format", "json")
+    assert ("update", "updated") == outcomes(done.stdout)[0][1:3]
+    assert ExitCode.DONE == done.returncode
+    assert ["Changed", "Changed"] == [each["last_name"] for each in server.accounts()][-2:]
+    sent = len(server.requests())
+    assert ExitCode.DONE == applied.run("apply", "--yes").returncode
+    assert sent == len(server.requests())
+
+
+def test_without_an_identity_a_change_is_not_attempted(applied: Project, server: SandboxProcess) -> None:
+    manifest = applied.folder / "manifests" / "accounts.yaml"
+    manifest.write_text(manifest.read_text().replace("last_name: Crash", "last_name: Changed"))
+    applied.identity_path.unlink()
+    sent = len(server.requests())
+    done = applied.run("apply", "--yes", "--format", "json")
     assert ("update", "not_attempted") == outcomes(done.stdout)[0][1:3]
-    assert (ExitCode.SOME_FAILED, 2) == (done.returncode, len(server.requests()))
+    assert (ExitCode.SETTING_INVALID, sent) == (done.returncode, len(server.requests()))
 
 
 def test_what_does_not_fit_is_named_and_nothing_is_sent(server: SandboxProcess, project: NewProject) -> None:
@@ -223,6 +237,49 @@ def test_validate_tells_everything_and_exits_with_3(tmp_path: Path) -> None:
         error = json.loads(failed.stdout)["error"]
         assert (3, "ManifestInvalid") == (error["code"], error["name"])
         assert "bad.yaml:3:12: error:" in failed.stderr
+
+
+def test_json_is_utf8_whatever_a_file_is_called(tmp_path: Path) -> None:
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    (folder / os.fsdecode(b"\xff.csv")).write_text("name,first_name,last_name\nParis,a,b\n")
+    for environ in ({"LC_ALL": "C.UTF-8"}, {"LC_ALL": "C"}, {"PYTHONIOENCODING": "ascii"}):
+        command = [*COMMAND, "validate", "--format", "json", "manifests"]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment(tmp_path) | environ, capture_output=True, check=False
+        )
+        (problem,) = json.loads(done.stdout.decode())["problems"]
+        assert (3, "manifests/\\xff.csv") == (done.returncode, problem["file"])
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "C"},
+        {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+    ],
+)
+def test_a_plan_is_shown_where_its_letters_are_not_known(tmp_path: Path, environ: dict[str, str]) -> None:
+    (tmp_path / "a.yaml").write_text("version: 1\naccounts: [{name: berlin, first_name: Käthe, last_name: Kollwitz}]\n")
+    done = subprocess.run(
+        [*COMMAND, "plan", "a.yaml"],
+        cwd=tmp_path,
+        env=environment(tmp_path) | environ,
+        capture_output=True,
+        check=False,
+    )
+    assert (0, b"") == (done.returncode, done.stderr)
+    assert re.search(rb"K(\xc3\xa4|\\xe4)the Kollwitz", done.stdout)
+    done = subprocess.run(
+        [*COMMAND, "plan", "--format", "json", "a.yaml"],
+        cwd=tmp_path,
+        env=environment(tmp_path) | environ,
+        capture_output=True,
+        check=False,
+    )
+    (change,) = json.loads(done.stdout.decode())["plans"][0]["changes"]
+    assert "Käthe" == change["attributes"]["first_name"]
 
 
 def test_warnings_do_not_make_a_manifest_invalid(tmp_path: Path) -> None:
@@ -397,6 +454,79 @@ def test_keygen_prints_the_recipient_alone_and_never_writes_over_a_key(tmp_path:
     assert 64 == run(tmp_path, "keygen", "-o", "key.txt/below").returncode
 
 
+@pytest.mark.parametrize("mask", ["0", "0377", "0777"])
+def test_an_identity_is_its_owners_alone_whatever_the_umask(tmp_path: Path, mask: str) -> None:
+    for arguments in ("", "-o new/folder/key.txt"):
+        script = f'umask {mask}; exec "$0" -m provisioner keygen {arguments}'
+        done = subprocess.run(
+            ["sh", "-c", script, sys.executable],
+            cwd=tmp_path,
+            env=environment(tmp_path),
+            capture_output=True,
+            check=True,
+        )
+        assert done.stdout.startswith(b"age1")
+    made = ("config", "config/octopush-provisioner", "new", "new/folder")
+    assert [0o700] * 4 == [stat.S_IMODE((tmp_path / each).stat().st_mode) for each in made]
+    keys = ("config/octopush-provisioner/identity.txt", "new/folder/key.txt")
+    assert [0o600] * 2 == [stat.S_IMODE((tmp_path / each).stat().st_mode) for each in keys]
+
+
+def test_an_identity_cannot_be_below_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    done = run(tmp_path, "keygen", "-o", "file/key.txt")
+    assert (64, "kept") == (done.returncode, (tmp_path / "file").read_text())
+    assert "error: The identity cannot be written to file/key.txt: File exists." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("provisioner.yaml", "link"),
+        ("provisioner.yaml", "folder"),
+        ("manifests", "file"),
+        ("manifests", "link"),
+        ("manifests/accounts.yaml", "folder"),
+        ("schemas", "file"),
+        (".gitignore", "folder"),
+        (".", "file"),
+        (".", "link"),
+    ],
+)
+def test_init_says_what_is_in_its_way_and_writes_nothing(tmp_path: Path, name: str, what: str) -> None:
+    path = tmp_path / "mine" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if what == "folder":
+        path.mkdir()
+    elif what == "link":
+        path.symlink_to("nowhere")
+    else:
+        path.write_text("kept")
+    before = sorted(tmp_path.rglob("*"))
+    done = run(tmp_path, "init", "mine")
+    assert (64, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith(f"error: {path.relative_to(tmp_path)} is no ")
+    assert before == sorted(tmp_path.rglob("*"))
+
+
+def test_a_link_to_settings_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "shared.yaml").write_text("limit: 3\n")
+    (tmp_path / "mine" / "provisioner.yaml").symlink_to("../shared.yaml")
+    done = run(tmp_path, "init", "mine")
+    assert (0, "limit: 3\n") == (done.returncode, (tmp_path / "shared.yaml").read_text())
+    assert "does not name the recipient" in done.stderr
+
+
+def test_a_folder_of_ones_own_that_is_relative_is_ignored(tmp_path: Path) -> None:
+    done = run(tmp_path, "init", "mine", XDG_CONFIG_HOME="config", XDG_STATE_HOME=".", HOME=str(tmp_path / "home"))
+    assert 0 == done.returncode
+    assert (tmp_path / "home" / ".config" / "octopush-provisioner" / "identity.txt").is_file()
+    assert ["home", "mine"] == sorted(each.name for each in tmp_path.iterdir())
+    lost = run(tmp_path, "keygen", XDG_CONFIG_HOME="config", HOME="home")
+    assert (10, ["home", "mine"]) == (lost.returncode, sorted(each.name for each in tmp_path.iterdir()))
+
+
 # ── The command line itself ──────────────────────────────────────────────────
 
 
@@ -431,7 +561,20 @@ def test_what_is_asked_in_a_hurry_loads_no_library(tmp_path: Path, flag: str) ->
 
 def test_every_command_and_option_has_a_word_of_help(tmp_path: Path) -> None:
     top = run(tmp_path, "--help").stdout
-    names = ["init", "keygen", "validate", "plan", "apply", "status", "credentials", "resolve", "recover", "sandbox"]
+    names = [
+        "init",
+        "keygen",
+        "validate",
+        "plan",
+        "apply",
+        "refresh",
+        "verify",
+        "status",
+        "credentials",
+        "resolve",
+        "recover",
+        "sandbox",
+    ]
     places = [top.index(f"\n  {name} ") for name in names]
     assert sorted(places) == places
     for name in names:

@@ -197,6 +197,16 @@ def test_a_file_is_private_whatever_was_in_its_place(applied: Project, server: S
     assert {*before, "new", "wide", "link", "target"} == {each.name for each in applied.folder.iterdir()}
 
 
+def test_credentials_are_utf8_where_a_terminal_knows_no_such_letter(applied: Project) -> None:
+    keep(applied, replace(applied.opened("paris"), password=Secret("pässwörd")))
+    ascii_only = with_environ(applied, PYTHONIOENCODING="ascii")
+    assert (
+        "pässwörd"
+        == json.loads(ascii_only.run("credentials", "export", "--format", "json").stdout)["paris"]["password"]
+    )
+    assert "pässwörd" in ascii_only.run("credentials", "show", "paris").stdout
+
+
 def assert_not_written(project: Project, out: str, *words: str, prefix: tuple[str, ...] = ()) -> None:
     before = {path: path.lstat().st_mtime_ns for path in project.folder.rglob("*")}
     done = project.run("credentials", "export", "--out", out, prefix=prefix)

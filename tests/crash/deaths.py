@@ -7,6 +7,7 @@ import os
 import random
 import select
 import signal
+from collections.abc import Iterator
 from enum import Enum
 from http.client import HTTPConnection
 from pathlib import Path
@@ -15,6 +16,9 @@ from urllib.parse import urlsplit
 from provisioner.octopush.transport import Failure, Reply, Request, Transport
 from provisioner.state.disk import Disk
 from tests.conftest import PATIENCE
+
+SAVE_STEPS = 5
+"""A write begins, is half done, a sync of the file, a replace, a sync of the folder."""
 
 
 def drawing() -> random.Random:
@@ -112,6 +116,21 @@ class MortalTransport:
                     self._real.exchange(request)
             die()
         return self._real.exchange(request)
+
+
+def every_death(*, saves: int, requests: int) -> Iterator[tuple[Disk, MortalTransport]]:
+    """Yield all deaths of a run that keeps the backup, saves so often and sends so many requests."""
+    spared = MortalTransport(requests + 1, Moment.BEFORE)
+    for step in range(1, SAVE_STEPS * (1 + saves) + 1):
+        yield MortalDisk(step), spared
+    for number in range(1, requests + 1):
+        for moment in Moment:
+            yield Disk(), MortalTransport(number, moment)
+
+
+def no_death(*, saves: int, requests: int) -> tuple[Disk, MortalTransport]:
+    """Return what kills a run only if it does more than that."""
+    return MortalDisk(SAVE_STEPS * (1 + saves) + 1), MortalTransport(requests + 1, Moment.BEFORE)
 
 
 def _send_and_wait(request: Request) -> None:

@@ -1,4 +1,4 @@
-"""A disk that fails, before the create (nothing is sent) and after it (the credential is rescued)."""
+"""A disk that fails: before a request nothing is sent, and after it nothing is lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,18 @@ from tests.conftest import (
     running_sandboxes,
 )
 from tests.crash import composition
-from tests.crash.deaths import FailingDisk
+from tests.crash.deaths import SAVE_STEPS, FailingDisk
+from tests.crash.living import (
+    EDITED,
+    PARIS,
+    ROME,
+    ROTATED,
+    ask_for,
+    assert_nothing_lost,
+    assert_settles,
+    created,
+    ledger,
+)
 
 TWO = ("paris", "rome")
 UNUSABLE = 5
@@ -36,7 +47,7 @@ def assert_all_kept(server: SandboxProcess, mine: Project) -> None:
     assert_no_secret(server, mine)
 
 
-# ── Every step of every save ─────────────────────────────────────────────────
+# ── Every step of every save of a create ─────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["once", "from then on"])
@@ -60,3 +71,23 @@ def test_a_call_that_fails_loses_nothing_and_leaves_no_doubt(
         assert_all_kept(server, mine)
     assert step > len(TWO) * 10
     assert {"log" if broken else "file"} <= rescued_to
+
+
+# ── Every step of every save of an edit ──────────────────────────────────────
+
+
+def test_a_call_that_fails_in_an_edit_loses_nothing_and_the_next_run_finishes_it(
+    server: SandboxProcess, project: NewProject
+) -> None:
+    """An edit and a rotation at once; the backup and the intent come before its request, one more save after it."""
+    for step in range(1, 3 * SAVE_STEPS + 1):
+        mine = created(server, project, PARIS, ROME)
+        ask_for(mine, PARIS | EDITED | ROTATED, ROME)
+        assert UNUSABLE == composition.run(mine, disk=FailingDisk(step, broken=True))
+        assert (step > 2 * SAVE_STEPS) == edited(server, mine)
+        assert_nothing_lost(server, mine)
+        assert_settles(server, mine)
+
+
+def edited(server: SandboxProcess, mine: Project) -> bool:
+    return any(each["path"].endswith(f"{login}/edit") for login in ledger(server, mine) for each in server.requests())

@@ -1,8 +1,9 @@
 """SIGKILL at every save and every request: nothing that exists is lost, and nothing is created twice.
 
-An apply of twenty accounts makes 204 steps on the disk and sends 20 requests. Each
-kill below has a project of its own, in which the run begins anew and is killed at
-that one step, or at that moment of that request. One more run must then settle it.
+An apply of twenty accounts makes 204 steps on the disk and sends 40 requests: each
+account is created, and read back once its credentials are saved. Each kill below has
+a project of its own, in which the run begins anew and is killed at that one step, or
+at that moment of that request. One more run must then settle it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from tests.conftest import (
     server_accounts,
 )
 from tests.crash import composition
-from tests.crash.deaths import Moment, MortalDisk, MortalTransport
+from tests.crash.deaths import SAVE_STEPS, Moment, MortalDisk, MortalTransport
 
 KILLED = -9
 UNKNOWN = 8
@@ -33,8 +34,6 @@ TWENTY = tuple(f"account-{number:02}" for number in range(20))
 
 RESERVE_STEPS = 4
 """A write begins, is half done, a sync of the file, a sync of the folder."""
-SAVE_STEPS = 5
-"""The same, and a replace before the sync of the folder."""
 DOUBT_AT_STEP = [*[None] * (SAVE_STEPS - 1), 0, *[1] * (SAVE_STEPS - 1), None]
 """What a kill at each step of an account's two saves leaves: an unknown, and how many accounts it has on the server.
 
@@ -42,7 +41,7 @@ None: no doubt. Until the replace the intent is not there, and the next run crea
 account; once the second save is replaced too, the credentials are there.
 """
 DOUBT_AT_MOMENT = {Moment.BEFORE: 0, Moment.ANSWERED: 1, Moment.AFTER: 1}
-"""The same for a kill at each moment of an account's request."""
+"""The same for a kill at each moment of an account's create."""
 
 every_account = pytest.mark.parametrize("number", range(len(TWENTY)))
 
@@ -75,17 +74,29 @@ def test_killed_at_every_step_of_the_saves_of_an_account(
 
 
 @every_account
-def test_killed_at_every_moment_of_the_request_of_an_account(
+def test_killed_at_every_moment_of_the_create_of_an_account(
     server: SandboxProcess, project: NewProject, number: int
 ) -> None:
     for moment, doubt in DOUBT_AT_MOMENT.items():
         mine = project(server, TWENTY)
-        assert KILLED == composition.run(mine, transport=MortalTransport(number + 1, moment))
+        assert KILLED == composition.run(mine, transport=MortalTransport(create(number), moment))
         assert_settles(server, mine, {TWENTY[number]: doubt}, tried=around(number))
 
 
+@every_account
+def test_killed_at_a_moment_of_the_read_back_of_an_account(
+    server: SandboxProcess, project: NewProject, number: int
+) -> None:
+    """One of the three for each account: its credentials are saved by then, and nothing is in doubt."""
+    moment = list(Moment)[number % len(Moment)]
+    mine = project(server, TWENTY)
+    assert KILLED == composition.run(mine, transport=MortalTransport(create(number) + 1, moment))
+    assert "active" == mine.statuses()[TWENTY[number]]
+    assert_settles(server, mine, {}, tried=around(number))
+
+
 def test_there_is_no_other_step_or_request(server: SandboxProcess, project: NewProject) -> None:
-    steps, requests = RESERVE_STEPS + 2 * SAVE_STEPS * len(TWENTY), len(TWENTY)
+    steps, requests = RESERVE_STEPS + 2 * SAVE_STEPS * len(TWENTY), 2 * len(TWENTY)
     mine = project(server, TWENTY)
     spared = composition.run(mine, MortalDisk(steps + 1), MortalTransport(requests + 1, Moment.BEFORE))
     assert 0 == spared
@@ -101,13 +112,18 @@ def test_killed_again_at_every_step_of_the_run_after(server: SandboxProcess, pro
     spared = (UNKNOWN, None)
     for step, (code, doubt) in enumerate([*killed, spared], start=1):
         mine = project(server, FOUR)
-        assert KILLED == composition.run(mine, transport=MortalTransport(3, Moment.ANSWERED))
+        assert KILLED == composition.run(mine, transport=MortalTransport(create(2), Moment.ANSWERED))
         assert code == composition.run(mine, disk=MortalDisk(step))
         for _twice_is_once in range(2):
             assert_settles(server, mine, {"madrid": 1, "paris": doubt}, tried=FOUR)
 
 
 # ── What must hold ───────────────────────────────────────────────────────────
+
+
+def create(number: int) -> int:
+    """Return which request creates an account; the one after it reads it back."""
+    return 2 * number + 1
 
 
 def around(number: int) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Building: the bounds within which a document is taken, each exactly."""
 
-from provisioner.document import Document, parse_yaml
-from provisioner.document.building import MAX_DEPTH, MAX_FIELDS, MAX_PROBLEMS, MAX_REPEATED, MAX_VALUES
+from provisioner.document import MAX_TOLD, Document, parse_yaml
+from provisioner.document.building import MAX_DEPTH, MAX_FIELDS, MAX_REPEATED, MAX_VALUES, REPEATS
 
 
 def parsed(text: str) -> Document:
@@ -30,8 +30,8 @@ def test_the_number_of_fields_is_bounded() -> None:
 
 
 def test_the_number_of_problems_is_bounded() -> None:
-    problems = parsed("a: 1\n" * (MAX_PROBLEMS + 50)).problems
-    assert len(problems) == MAX_PROBLEMS + 1
+    problems = parsed("a: 1\n" * (MAX_TOLD + 50)).problems
+    assert len(problems) == MAX_TOLD
     assert problems[-1].message == "There are more problems than are shown."
 
 
@@ -39,23 +39,33 @@ def test_the_number_of_values_is_bounded() -> None:
     # Texts and lists in turn, each counted: the outer list is the first, so the last pair
     # begins with the last value that is taken.
     message, line, column = refused("[" + "x,[]," * (MAX_VALUES // 2) + "]")
-    assert (message, line) == ("The file holds more than 1,000,000 values.", 1)
+    assert (message, line) == ("The file holds more than 200,000 values.", 1)
     assert column == len("[" + "x,[]," * (MAX_VALUES // 2 - 1) + "x,") + 1
 
 
-def test_what_aliases_repeat_is_bounded() -> None:
+def test_what_aliases_repeat_is_bounded_by_what_is_written() -> None:
     ten = "&a [1, 2, 3, 4, 5, 6, 7, 8, 9]"
-    assert parsed(f"[{ten}, " + "*a, " * (MAX_REPEATED // 10) + "]").problems == ()
-    message, line, _ = refused(f"[{ten}, " + "*a, " * (MAX_REPEATED // 10 + 1) + "]")
-    assert (message, line) == ("By references, this file repeats more than 200,000 values.", 1)
+    written = 1 + 10
+    # Each alias is a value that is written, and repeats ten.
+    most = (MAX_REPEATED + REPEATS * written) // (10 - REPEATS)
+    assert parsed(f"[{ten}, " + "*a, " * most + "]").problems == ()
+    message, line, _ = refused(f"[{ten}, " + "*a, " * (most + 1) + "]")
+    assert (message, line) == ("By references, this file repeats far more than is written in it.", 1)
+    # More may be repeated where more is written.
+    assert parsed(f"[{ten}, {'x, ' * 100}" + "*a, " * (most + 1) + "]").problems == ()
+
+
+def test_an_alias_of_one_value_is_as_good_as_the_value() -> None:
+    assert parsed("[&a x, " + "*a, " * (MAX_REPEATED * REPEATS) + "]").problems == ()
+    assert refused("[&a x, " + "*a, " * MAX_VALUES + "]")[0].startswith("The file holds more than")
 
 
 def test_long_texts_weigh_more() -> None:
     text = "x" * 100 * (MAX_REPEATED // 2)
-    assert refused(f"[&a {text}, *a, *a]")[0].startswith("By references")
+    assert refused(f"[&a {text}, *a, *a, *a]")[0].startswith("By references")
     assert parsed(f"[&a {text}, *a]").problems == ()
     # In a key, and counted through what holds it.
-    assert refused(f"[&a {{'{'x' * 1000}': y}}, " + "*a, " * (MAX_REPEATED // 12 + 1) + "]")[0].startswith("By")
+    assert refused(f"[&a {{'{'x' * 1000}': y}}, " + "*a, " * (MAX_REPEATED // 9) + "]")[0].startswith("By")
 
 
 def test_aliases_of_aliases_add_up() -> None:

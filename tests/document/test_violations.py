@@ -150,12 +150,12 @@ def test_both_branches_of_a_condition_are_checked() -> None:
     assert list(violations(manifest(callbacks={"email_for_inbounds": "${env:X}"}), "manifest.v1", CHECKS)) == []
 
 
-def test_noise_ends_after_ten_thousand() -> None:
-    value: Value = {"version": 1, "accounts": [1] * 10_001}
+def test_noise_ends_after_a_thousand() -> None:
+    value: Value = {"version": 1, "accounts": [1] * 1_001}
     found = list(violations(value, "manifest.v1", CHECKS))
-    assert len(found) == 10_001
+    assert len(found) == 1_000
     assert found[-1] == Violation((), Part.VALUE, "has more problems than are shown", "Correct these first.")
-    exactly: Value = {"version": 1, "accounts": [1] * 10_000}
+    exactly: Value = {"version": 1, "accounts": [1] * 999}
     assert all(each.path for each in violations(exactly, "manifest.v1", CHECKS))
 
 

@@ -138,6 +138,11 @@ def test_encodings_that_are_read(encoding: str) -> None:
     assert parsed(codecs.BOM_UTF16_BE + "parent: é".encode("utf-16-be")).value == {"parent": "é"}
 
 
+@pytest.mark.parametrize("raw", ["a: b".encode("utf-32"), codecs.BOM_UTF32_BE + "a: b".encode("utf-32-be")])
+def test_utf32_is_not_supported(raw: bytes) -> None:
+    assert refused(raw) == ("The file is UTF-32, which is not supported.", 1, 1)
+
+
 def test_another_encoding_is_refused_where_it_shows() -> None:
     message, line, column = refused("version: 1\nparent: é".encode("cp1252"))
     assert message == "A character here is not UTF-8: the file is in another encoding."

@@ -1,14 +1,17 @@
 """Expansion: placeholders become what is sent, and what comes out must be fit for a manifest."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from provisioner.errors import SettingInvalid
 from provisioner.manifest import load
-from provisioner.manifest.expansion import requests
-from provisioner.model.account import Attributes, Callbacks, Secret
-from provisioner.model.plan import Create
+from provisioner.manifest.expansion import edits, requests
+from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Origin, Secret
+from provisioner.model.exchange import EditRequest
+from provisioner.model.plan import Create, FieldChange, Update
 from provisioner.model.verdict import CreateRequest
 
 TEXT = """\
@@ -104,3 +107,77 @@ def test_a_row_of_a_table_is_placed_by_its_line(tmp_path: Path) -> None:
     (manifest,) = load([path]).require()
     with pytest.raises(SettingInvalid, match=r"m\.csv:3: paris: The environment variable NOWHERE"):
         requests([Create(each) for each in manifest.accounts], {}, lambda: Secret("x"))
+
+
+# ── Edits ────────────────────────────────────────────────────────────────────
+
+LEONARDO = DesiredAccount("paris", Attributes("Leonardo", "${env:LAST}"), None, Origin("m.yaml", 3))
+RENEWED = FieldChange("password_version", "1", "2")
+LAST = FieldChange("last_name", "Vinci", "${env:LAST}")
+VINCI = Attributes("Leonardo", "Da Vinci")
+
+
+def edited(update: Update, begun: dict[str, Secret] | None = None, **environ: str) -> EditRequest:
+    environ = {"LAST": "Da Vinci", **environ}
+    (found,) = edits([update], environ, lambda: Secret("generated"), begun or {}).items()
+    name, request = found
+    assert update.name == name
+    return request
+
+
+def with_password(**more: Any) -> DesiredAccount:  # noqa: ANN401  # each has its own type
+    return replace(LEONARDO, password=Secret("${env:PASSWORD}"), **more)
+
+
+@pytest.mark.parametrize(
+    ("update", "begun", "password"),
+    [
+        (Update(LEONARDO, (LAST,)), None, None),
+        (Update(with_password(), (LAST,)), None, None),
+        (Update(LEONARDO, (RENEWED,)), None, "generated"),
+        (Update(with_password(), (RENEWED,)), None, "given"),
+        (Update(LEONARDO, (RENEWED,), unfinished=True), "begun", "begun"),
+        (Update(with_password(), (RENEWED,), unfinished=True), "begun", "given"),
+        (Update(LEONARDO, (), unfinished=True), "begun", "begun"),
+        (Update(with_password(), (), unfinished=True), "begun", "begun"),
+        (Update(LEONARDO, (), unfinished=True), None, None),
+    ],
+)
+def test_an_edit_sets_a_password_where_one_is_asked_for_or_may_be_set_already(
+    update: Update, begun: str | None, password: str | None
+) -> None:
+    expected = EditRequest(VINCI, None if password is None else Secret(password))
+    assert expected == edited(update, {"paris": Secret(begun)} if begun else {"oslo": Secret("x")}, PASSWORD="given")
+
+
+def test_what_was_begun_is_by_the_name_that_the_record_has() -> None:
+    update = Update(replace(LEONARDO, name="lyon"), (RENEWED,), "paris", unfinished=True)
+    assert EditRequest(VINCI, Secret("begun")) == edited(update, {"paris": Secret("begun"), "lyon": Secret("x")})
+
+
+def test_all_that_is_missing_for_edits_is_told_at_once() -> None:
+    rome = replace(LEONARDO, name="rome", attributes=Attributes("A", "${env:OTHER}"))
+    fine = replace(LEONARDO, name="oslo", attributes=VINCI)
+    updates = [Update(each, (LAST,)) for each in (LEONARDO, fine, rome)]
+    with pytest.raises(SettingInvalid) as caught:
+        edits(updates, {}, lambda: Secret("x"), {})
+    assert (
+        "m.yaml:3: paris: The environment variable LAST is not set.\n"
+        "m.yaml:3: rome: The environment variable OTHER is not set."
+    ) == caught.value.message
+
+
+def test_a_password_that_no_manifest_could_hold_is_refused_for_an_edit_too() -> None:
+    with pytest.raises(SettingInvalid, match="paris: the password "):
+        edited(Update(with_password(), (RENEWED,)), PASSWORD="SEC\nRET")
+
+
+def test_nothing_to_expand_needs_nothing() -> None:
+    assert {} == edits([], {}, lambda: Secret("x"), {})
+    assert {} == requests([], {}, lambda: Secret("x"))
+
+
+def test_a_manifest_without_lines_is_placed_by_its_file() -> None:
+    account = replace(LEONARDO, origin=Origin("m.yaml"))
+    with pytest.raises(SettingInvalid, match=r"^m\.yaml: paris: The environment variable LAST"):
+        edits([Update(account, (LAST,))], {}, lambda: Secret("x"), {})

@@ -310,6 +310,28 @@ def test_every_file_is_told_of_in_the_order_given(tmp_path: Path) -> None:
         loaded.require()
 
 
+def test_no_warning_takes_the_place_of_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    rows = "".join(f"a-{number},a,b,c\n" for number in range(1_500))
+    path.write_text(f"name,first_name,last_name,password\n{rows}a-0,a,b,\n")
+    loaded = load([path])
+    (error,) = loaded.errors
+    assert (error.origin.line, loaded.manifests) == (1_502, ())
+    assert (len(loaded.problems), loaded.problems[-1].message) == (1_001, "501 more problems are not shown.")
+    path.write_text(f"name,first_name,last_name,password\n{rows}")
+    loaded = load([path])
+    assert (len(loaded.manifests[0].accounts), len(loaded.warnings), loaded.errors) == (1_500, 1_001, ())
+
+
+def test_the_problems_of_all_files_are_counted_together(tmp_path: Path) -> None:
+    for number in range(3):
+        rows = "short\n" * (400 + number)
+        (tmp_path / f"{number}.csv").write_text(f"name,first_name,last_name\n{rows}")
+    loaded = load([tmp_path])
+    assert (len(loaded.problems), loaded.problems[-1].message) == (1_001, "203 more problems are not shown.")
+    assert loaded.problems[-1].origin == Origin(str(tmp_path / "2.csv"))
+
+
 def test_problems_of_a_file_stand_by_line(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("name,first_name,last_name,password\nx,a,b,c\nx,a,b,\nshort\n,a,b,\n")

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from provisioner.manifest.sources import MAX_BYTES, Kind, Source, content, sources
-from provisioner.model.account import Problem
+from provisioner.model.account import Problem, Severity
 
 
 def problem(path: Path) -> Problem:
@@ -29,8 +29,6 @@ def names(*paths: Path) -> list[str]:
 def folder(tmp_path: Path) -> Path:
     for name in ("b.yaml", "a.YML", "c.csv", "d.tsv", ".hidden.yaml", "notes.txt", "README.md"):
         (tmp_path / name).write_text(name)
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "deep.yaml").write_text("x")
     return tmp_path
 
 
@@ -42,7 +40,27 @@ def test_a_folder_gives_its_manifests_in_order(folder: Path) -> None:
     assert names(folder) == ["a.YML", "b.yaml", "c.csv", "d.tsv"]
 
 
+def notes(*paths: Path) -> list[tuple[str, str]]:
+    found = [each for each in sources(paths) if isinstance(each, Problem)]
+    assert {Severity.NOTE} >= {each.severity for each in found}
+    return [(each.origin.file, each.message) for each in found]
+
+
+def test_a_folder_inside_is_not_read_and_told_of_where_it_holds_manifests(folder: Path) -> None:
+    for name in ("eu", "far/away", "empty", ".git", "notes"):
+        (folder / name).mkdir(parents=True)
+    for name in ("eu/x.yaml", "eu/y.csv", "far/away/x.csv", ".git/x.yaml", "notes/x.txt", "notes/.hidden.yaml"):
+        (folder / name).write_text("x")
+    eu, away = folder / "eu", folder / "far" / "away"
+    message = "This folder holds manifests and is not read."
+    assert notes(folder) == [(str(eu), message), (str(away), message)]
+    assert notes(folder, eu, away) == notes(eu, folder, away / ".." / "away") == []
+    assert notes(folder, eu / "x.yaml", away / "x.csv") == [(str(eu), message)]
+    assert notes(folder, folder / ".") == notes(folder)
+
+
 def test_a_file_is_read_once_however_it_is_named(folder: Path) -> None:
+    (folder / "sub").mkdir()
     (folder / "link.yaml").symlink_to(folder / "b.yaml")
     assert names(folder / "c.csv", folder / "sub" / ".." / "c.csv", folder, folder / "link.yaml") == [
         "c.csv",

@@ -15,7 +15,8 @@ import pytest
 
 from provisioner import __version__
 from provisioner.errors import ExitCode
-from provisioner.model.account import Attributes, Callbacks, Credentials, Secret
+from provisioner.model.account import CALLBACK_NAMES, FIELDS, Attributes, Callbacks, Credentials, Secret
+from provisioner.model.exchange import Balance, Edited, EditRequest, Failed, Missing, Observed
 from provisioner.model.verdict import Answer, Created, CreateRequest, InDoubt, NotCreated, Then, Verdict
 from provisioner.octopush.client import Client
 from provisioner.octopush.retry import RetryPolicy
@@ -333,7 +334,7 @@ def test_what_the_api_echoes_of_the_request_is_masked(status: int, what: str, se
     with scripted(answering(answer(f"{status} Whatever", body))) as server:
         verdict = client(server.url).create(request)
     assert not isinstance(verdict, Created)
-    assert "-***-" in verdict.reason
+    assert "-***-" in (verdict.said if isinstance(verdict, InDoubt) else verdict.reason)
     assert secret not in repr(verdict)
 
 
@@ -353,3 +354,207 @@ def test_the_key_is_in_no_repr() -> None:
     shown = repr((mine, LEONARDO, verdict))
     secrets = (KEY, PASSWORD, Secret("proxy-password"), Secret("sub-key-77"))
     assert [] == [each.reveal() for each in secrets if each.reveal() in shown]
+
+
+# ── An account that exists ───────────────────────────────────────────────────
+
+LOGIN: Final = "abc_1f2@sub-accounts.com"
+CHANGED: Final = EditRequest(Attributes("Leonardo", "Vinci"))
+TOLD: Final = json.dumps({"first_name": "Leonardo", "api_key": "sub-key-77"}).encode()
+
+
+def scripts(*each: Script) -> Script:
+    """Follow one script for each connection."""
+    left = iter(each)
+
+    def script(wire: Wire) -> None:
+        next(left)(wire)
+
+    return script
+
+
+def sent(server: Server) -> tuple[str, dict[str, str], bytes]:
+    """Return line, headers and body of the one request."""
+    (request,) = server.requests
+    head, _, body = request.partition(b"\r\n\r\n")
+    line, *fields = head.decode().split("\r\n")
+    return line, dict(each.split(": ", 1) for each in fields), body
+
+
+def test_an_edit_is_what_octopush_documents_and_names_every_field() -> None:
+    callbacks = Callbacks("https://hooks.example.com/dlr?t=1", email_for_inbounds="sms@example.com")
+    with scripted(answering(answer("201 Created", b""))) as server:
+        request = EditRequest(Attributes("Léonard", "Da Vinci", "Italy", callbacks), PASSWORD)
+        assert Edited() == client(f"{server.url}/v1/public").edit(LOGIN, request)
+    line, headers, body = sent(server)
+    assert f"PATCH /v1/public/subaccount/{LOGIN}/edit HTTP/1.1" == line
+    assert ("parent@example.com", KEY.reveal()) == (headers["api-login"], headers["api-key"])
+    assert {
+        "first_name": "Léonard",
+        "last_name": "Da Vinci",
+        "company_name": "Italy",
+        "password": PASSWORD.reveal(),
+        "callbacks": {
+            "callback_url_for_deliveries": "https://hooks.example.com/dlr?t=1",
+            "callback_url_for_blacklisted_numbers": None,
+            "callback_url_for_visits": None,
+            "callback_url_for_inbounds": None,
+            "email_for_inbounds": "sms@example.com",
+        },
+    } == json.loads(body)
+
+
+def test_an_edit_takes_away_what_is_not_to_be_there_and_leaves_the_password() -> None:
+    with scripted(answering(answer("200 OK", b"{}"))) as server:
+        assert Edited() == client(server.url).edit(LOGIN, CHANGED)
+    assert {
+        "first_name": "Leonardo",
+        "last_name": "Vinci",
+        "company_name": None,
+        "callbacks": dict.fromkeys(CALLBACK_NAMES),
+    } == json.loads(sent(server)[2])
+
+
+@pytest.mark.parametrize(
+    ("login", "path"),
+    [(LOGIN, LOGIN), ("a/b?c#d e@x", "a%2Fb%3Fc%23d%20e@x"), ("é@x", "%C3%A9@x"), ("..%2f@x", "..%252f@x")],
+)
+def test_a_login_is_one_part_of_the_path(login: str, path: str) -> None:
+    with scripted(answering(answer("200 OK", TOLD))) as server:
+        client(server.url).read(login)
+    assert f"GET /subaccount/{path} HTTP/1.1" == sent(server)[0]
+
+
+def test_an_account_is_read_with_the_credentials_of_its_parent() -> None:
+    with scripted(answering(answer("200 OK", TOLD))) as server:
+        reading = client(f"{server.url}/v1/public").read(LOGIN)
+    assert Observed({"first_name": "Leonardo"}, Secret("sub-key-77")) == reading
+    line, headers, body = sent(server)
+    assert f"GET /v1/public/subaccount/{LOGIN} HTTP/1.1" == line
+    assert ("parent@example.com", KEY.reveal()) == (headers["api-login"], headers["api-key"])
+    assert b"" == body
+
+
+def test_a_balance_is_asked_for_with_the_credentials_of_its_owner() -> None:
+    with scripted(answering(answer("200 OK", b'{"amount": 12.5, "unit": "euros"}'))) as server:
+        balance = client(f"{server.url}/v1/public").balance(Credentials(LOGIN, Secret("sub-key-77")))
+    assert Balance(12.5, "euros") == balance
+    line, headers, _ = sent(server)
+    assert "GET /v1/public/wallet/check-balance HTTP/1.1" == line
+    assert (LOGIN, "sub-key-77") == (headers["api-login"], headers["api-key"])
+    assert KEY.reveal() not in repr(server.requests)
+
+
+def test_the_sandbox_changes_reads_and_counts_the_account_that_was_made() -> None:
+    callbacks = Callbacks(callback_url_for_visits="https://hooks.example.com/?t=1", email_for_inbounds="a@example.com")
+    request = EditRequest(Attributes("Leonardo", "Vinci", None, callbacks), Secret("Another-1504"))
+    with sandboxed() as sandbox:
+        mine = client(sandbox.url)
+        made = mine.create(LEONARDO)
+        assert isinstance(made, Created)
+        login = made.credentials.api_login
+        assert Edited() == mine.edit(login, request)
+        flat = request.attributes.flat()
+        assert Observed({path: flat.get(path) for path in FIELDS}, made.credentials.api_key) == mine.read(login)
+        assert isinstance(mine.balance(made.credentials), Balance)
+        assert isinstance(mine.read("nobody@x"), Missing)
+        assert isinstance(mine.edit("nobody@x", request), Missing)
+        assert [Secret("Another-1504")] == [each.password for each in sandbox.accounts]
+
+
+# ── Tried again ──────────────────────────────────────────────────────────────
+
+OK: Final = answering(answer("200 OK", TOLD))
+BROKEN: Final = answering(answer("500 Oh", b""))
+RESET: Final = then(Wire.reset)
+REFUSED_400: Final = answering(answer("400 Bad", b""))
+BUSY: Final = answering(answer("429 Busy", b""))
+
+
+@pytest.mark.parametrize("before", [BROKEN, RESET, BUSY])
+def test_an_edit_and_a_reading_are_tried_again(before: Script) -> None:
+    with scripted(scripts(before, OK, before, OK)) as server:
+        assert Edited() == client(server.url).edit(LOGIN, CHANGED)
+        assert isinstance(client(server.url).read(LOGIN), Observed)
+    assert 4 == len(server.requests)
+    assert server.requests[0] == server.requests[1]
+
+
+@pytest.mark.parametrize(
+    ("script", "then_", "possible", "requests"),
+    [
+        (scripts(REFUSED_400), Then.GO_ON, False, 1),
+        (scripts(BUSY, REFUSED_400), Then.GO_ON, False, 2),
+        (scripts(BROKEN, REFUSED_400), Then.GO_ON, True, 2),
+        (scripts(RESET, BUSY, BUSY), Then.RETRY, True, 3),
+        (scripts(BUSY, BUSY, RESET), Then.RETRY, True, 3),
+        (scripts(BUSY, BUSY, BUSY), Then.RETRY, False, 3),
+        (scripts(answering(answer("303 See", b"", "Location: /"))), Then.STOP, True, 1),
+    ],
+)
+def test_an_edit_of_which_any_attempt_may_have_been_carried_out_may_have_been(
+    script: Script, then_: Then, *, possible: bool, requests: int
+) -> None:
+    with scripted(script) as server:
+        verdict = client(server.url).edit(LOGIN, CHANGED)
+    assert isinstance(verdict, Failed)
+    assert (then_, possible, requests) == (verdict.then, verdict.possible, len(server.requests))
+
+
+def test_an_edit_without_an_answer_in_time_may_have_been_carried_out() -> None:
+    with scripted(then(Wire.silence)) as server:
+        verdict = client(server.url, timeout=SHORT).edit(LOGIN, CHANGED)
+    assert isinstance(verdict, Failed)
+    assert (f"no answer within {SHORT} s", True) == (verdict.reason, verdict.possible)
+
+
+def test_an_edit_that_cannot_be_sent_was_not_carried_out() -> None:
+    with socket.socket() as bound:
+        bound.bind((HOST, 0))
+        verdict = client(f"http://{HOST}:{bound.getsockname()[1]}").edit(LOGIN, CHANGED)
+    assert isinstance(verdict, Failed)
+    assert (Then.RETRY, False) == (verdict.then, verdict.possible)
+
+
+@pytest.mark.parametrize(("before", "possible"), [(BUSY, False), (BROKEN, True)])
+def test_an_interruption_while_an_edit_waits_sends_nothing_more(before: Script, *, possible: bool) -> None:
+    waits: list[float] = []
+    policy = RetryPolicy(ATTEMPTS, 60, 120, waits.append, lambda: bool(waits))
+    with scripted(before) as server:
+        verdict = client(server.url, retry=policy).edit(LOGIN, CHANGED)
+    assert Failed("the run was interrupted before it was sent", Then.STOP, possible=possible) == verdict
+    assert 1 == len(server.requests)
+
+
+def test_nothing_is_sent_after_an_interruption() -> None:
+    policy = RetryPolicy(ATTEMPTS, 60, 120, lambda _: None, lambda: True)
+    with scripted(OK) as server:
+        mine = client(server.url, retry=policy)
+        verdicts = (mine.edit(LOGIN, CHANGED), mine.read(LOGIN), mine.balance(Credentials(LOGIN, KEY)))
+    assert {Failed("the run was interrupted before it was sent", Then.STOP)} == set(verdicts)
+    assert [] == server.requests
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 500])
+@pytest.mark.parametrize("secret", [KEY.reveal(), PASSWORD.reveal(), "tok%2Den", "pass-word"])
+def test_what_the_api_echoes_of_an_edit_is_masked(status: int, secret: str) -> None:
+    body = json.dumps({"code": 7, "message": f"-{secret}-"}).encode()
+    request = EditRequest(Attributes("Leonardo", "Da Vinci", None, CALLBACKS), PASSWORD)
+    with scripted(answering(answer(f"{status} Whatever", body))) as server:
+        verdict = client(server.url).edit(LOGIN, request)
+    assert isinstance(verdict, Failed | Missing)
+    assert "-***-" in verdict.reason
+    assert secret not in repr(verdict)
+
+
+def test_what_the_api_echoes_of_a_key_is_masked() -> None:
+    echo = answering(answer("400 Bad", json.dumps({"message": f"-{KEY.reveal()}- -sub-key-77-"}).encode()))
+    with scripted(echo) as server:
+        reading = client(server.url).read(LOGIN)
+        balance = client(server.url).balance(Credentials(LOGIN, Secret("sub-key-77")))
+    assert isinstance(reading, Failed)
+    assert isinstance(balance, Failed)
+    assert "-***-" in reading.reason
+    assert "-***-" in balance.reason
+    assert KEY.reveal() not in reading.reason
+    assert "sub-key-77" not in balance.reason

@@ -11,25 +11,28 @@ from typing import Final
 import pytest
 
 from provisioner.model.account import Credentials, Secret
-from provisioner.model.verdict import Created, InDoubt, NotCreated, Then, Verdict
+from provisioner.model.exchange import Balance, Edited, Failed, Missing, Observed
+from provisioner.model.verdict import Created, InDoubt, NotCreated, Then
 from provisioner.octopush.retry import RetryPolicy
 
 AGAIN: Final = NotCreated("the connection was refused", Then.RETRY)
 CREATED: Final = Created(Credentials("abc", Secret("key")))
+UNSENT: Final = NotCreated("the run was interrupted", Then.STOP)
 
 
 @dataclass(slots=True)
 class Run:
     """Attempts that come out as ordered, and waits that are noted instead of waited."""
 
-    verdicts: Iterator[Verdict]
+    verdicts: Iterator[object]
     attempts: int = 0
     waits: list[float] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
     interrupted: bool = False
     interrupt_while_waiting: bool = False
     on_attempt: Callable[[], None] = lambda: None
 
-    def attempt(self) -> Verdict:
+    def attempt(self) -> object:
         self.attempts += 1
         self.on_attempt()
         return next(self.verdicts)
@@ -38,16 +41,22 @@ class Run:
         self.waits.append(seconds)
         self.interrupted |= self.interrupt_while_waiting
 
-    def settle(self, *, attempts: int = 5, budget: float = 60, cap: float = 120) -> Verdict:
-        policy = RetryPolicy(attempts, budget, cap, self.sleep, lambda: self.interrupted)
-        return policy.until_settled(self.attempt)
+    def settle(self, *, attempts: int = 5, budget: float = 60, cap: float = 120) -> object:
+        policy = RetryPolicy(attempts, budget, cap, self.sleep, lambda: self.interrupted, self.told.append)
+        return policy.until_settled(self.attempt, unsent=UNSENT)
 
 
 @pytest.mark.parametrize(
-    "verdict", [CREATED, InDoubt("?"), NotCreated("refused", Then.GO_ON), NotCreated("stopped", Then.STOP)]
+    "verdict",
+    [
+        *(CREATED, InDoubt("?"), NotCreated("refused", Then.GO_ON), NotCreated("stopped", Then.STOP)),
+        *(Edited(), Missing("?"), Observed({}), Balance(1, "euros")),
+        *(Failed("refused", Then.GO_ON), Failed("stopped", Then.STOP, possible=True)),
+    ],
 )
-def test_only_what_is_proven_and_transient_is_tried_again(verdict: Verdict) -> None:
-    run = Run(iter([AGAIN, verdict]))
+@pytest.mark.parametrize("before", [AGAIN, Failed("HTTP 500", Then.RETRY), Failed("lost", Then.RETRY, possible=True)])
+def test_only_what_is_proven_or_idempotent_and_transient_is_tried_again(before: object, verdict: object) -> None:
+    run = Run(iter([before, verdict]))
     assert verdict is run.settle()
     assert (2, 1) == (run.attempts, len(run.waits))
 
@@ -89,22 +98,35 @@ def test_no_two_runs_wait_alike() -> None:
     assert 1 < len({each.waits[0] for each in runs})
 
 
-def test_the_server_says_how_long_to_wait_up_to_a_cap() -> None:
-    asked = [NotCreated("later", Then.RETRY, seconds) for seconds in (0.0, 3.0, 120.0, 121.0, 1e9)]
+@pytest.mark.parametrize("kind", [NotCreated, Failed])
+def test_the_server_says_how_long_to_wait_up_to_a_cap(kind: type[NotCreated | Failed]) -> None:
+    asked = [kind("later", Then.RETRY, seconds) for seconds in (0.0, 3.0, 120.0, 121.0, 1e9)]
     run = Run(iter([*asked, CREATED]))
     assert CREATED is run.settle(attempts=6, cap=120)
     assert [0.0, 3.0, 120.0, 120.0, 120.0] == run.waits
 
 
+def test_whoever_watches_hears_why_and_how_long_and_before_which_attempt() -> None:
+    run = Run(iter([NotCreated("later", Then.RETRY, 3.0), Failed("lost", Then.RETRY, 200.0), CREATED]))
+    run.settle(attempts=3)
+    assert ["later; attempt 2 of 3 in 3.0 s", "lost; attempt 3 of 3 in 120.0 s"] == run.told
+
+
+def test_nobody_need_watch() -> None:
+    run = Run(iter([AGAIN, CREATED]))
+    policy = RetryPolicy(2, 60, 120, run.sleep, lambda: False)
+    assert CREATED is policy.until_settled(run.attempt, unsent=UNSENT)
+
+
 def test_nothing_is_sent_after_an_interruption() -> None:
     run = Run(iter([CREATED]), interrupted=True)
-    assert NotCreated("the run was interrupted before it was sent", Then.STOP) == run.settle()
+    assert UNSENT is run.settle()
     assert 0 == run.attempts
 
 
 def test_nothing_is_sent_after_an_interruption_while_waiting() -> None:
     run = Run(iter([AGAIN, CREATED]), interrupt_while_waiting=True)
-    assert NotCreated("the run was interrupted before it was sent", Then.STOP) == run.settle()
+    assert UNSENT is run.settle()
     assert (1, 1) == (run.attempts, len(run.waits))
 
 

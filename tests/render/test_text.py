@@ -1,13 +1,25 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import cast
+
 import pytest
 
-from provisioner.errors import ExitCode
 from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Origin, Problem, Severity
-from provisioner.model.plan import Closed, Create, FieldChange, Plan, Unchanged, Undecided, Unmanaged, Update
-from provisioner.model.report import Outcome, Report, Result, Stop
-from provisioner.model.state import Abandoned, Active, Operation, Pending, Slots, State, Unknown
-from provisioner.render import report, text
+from provisioner.model.plan import (
+    Change,
+    Closed,
+    Create,
+    FieldChange,
+    Gone,
+    Plan,
+    Unchanged,
+    Undecided,
+    Unmanaged,
+    Update,
+)
+from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, Slots, State, Unknown
+from provisioner.render import text
 from provisioner.render.lines import Line, printable
 
 LEO = Attributes("Leonardo", "Da Vinci")
@@ -83,36 +95,118 @@ def test_nothing_that_a_terminal_obeys_comes_through() -> None:
     assert 3 == len(rendered(text.plan(evil)).splitlines())
 
 
-def test_a_report_tells_what_happened_and_groups_what_did_not() -> None:
-    this = Report(
+# ── What life does to an account ─────────────────────────────────────────────
+
+DRIFT = Drift(("first_name", "last_name"), ("company_name",))
+HOOK = "callbacks.callback_url_for_visits"
+
+
+def test_a_plan_shows_what_is_not_as_it_should_be_and_does_not_change_by_an_apply() -> None:
+    plan = Plan(
         "default",
+        "lineage",
+        3,
+        slots(),
         (
-            Outcome("a", "create", Result.CREATED),
-            Outcome("b", "unchanged", Result.UNCHANGED),
-            Outcome("c", "create", Result.FAILED, "refused"),
-            Outcome("d", "create", Result.UNKNOWN, "no answer"),
-            Outcome("e", "create", Result.NOT_ATTEMPTED, "it stopped"),
-            Outcome("f", "create", Result.NOT_ATTEMPTED, "it stopped"),
+            Gone("brest", LEO),
+            Unchanged("lyon", LEO),
+            Unchanged("nice", LEO, Drift(altered=("first_name",))),
+            Unmanaged("oslo", LEO, DRIFT),
+            Unmanaged("rome", LEO, Drift(gone=True)),
         ),
-        Stop(ExitCode.OUTCOME_UNKNOWN, "the outcome of d is unknown", "Look."),
     )
     assert """\
-default:
-  created        a
-  failed         c  refused
-  unknown        d  no answer
-  not attempted  e, f  it stopped
-Done: 1 created, 1 unchanged, 1 failed, 1 unknown, 2 not attempted.
-Stopped: the outcome of d is unknown.
-  Look.
-Unknown: d. It may or may not exist, and is never retried by itself.
-  Look for it in Octopush's dashboard; then, for each:
-    provisioner resolve NAME --not-created   it is not there: its slot is free again
-    provisioner resolve NAME --abandon       it is there, or may be: it keeps its slot""" == rendered(report.text(this))
+default: 5 of 20 slots used, 2 planned, 13 left
+  - gone       brest  Octopush no longer knows its login; `provisioner forget brest` frees its slot
+  = drift      nice   Octopush made something else of first_name
+  ! unmanaged  oslo   is in no manifest; Octopush made something else of first_name, last_name; somebody changed \
+company_name
+  ! unmanaged  rome   is in no manifest; Octopush no longer knows its login
+Nothing to do: 2 unchanged, 2 unmanaged, 1 gone.""" == rendered(text.plan(plan))
 
 
-def test_a_report_of_nothing() -> None:
-    assert "p:\nDone: no account is wanted." == rendered(report.text(Report("p", ())))
+def test_a_plan_shows_an_edit_that_was_begun_and_a_new_name() -> None:
+    moved = desired("lyon")
+    plan = Plan(
+        "p",
+        "l",
+        3,
+        slots(),
+        (
+            Update(moved, (FieldChange("name", "paris", "lyon"),), "paris"),
+            Update(desired("nice"), (), unfinished=True),
+        ),
+    )
+    assert """\
+  ~ update     lyon  1 field
+      name: "paris" -> "lyon"
+  ~ update     nice  0 fields (an earlier run began it)
+Plan: 2 to update.""" == rendered(text.plan(plan)[1:])
+
+
+def test_a_create_that_resembles_an_account_asks_whether_it_is_that_one() -> None:
+    plan = Plan("p", None, 0, slots(), (Create(desired("lyon"), "pa\x1bris"),))
+    assert """\
+  + create     lyon  Leonardo Da Vinci
+      pa\\x1bris is in no manifest and has the same attributes. If lyon is its new name,
+      write `previously: pa\\x1bris` under lyon: else this is a second account.
+Plan: 1 to create.""" == rendered(text.plan(plan)[1:])
+    over = replace(plan, over=("lyon",))
+    assert ["  x no slot    lyon  Leonardo Da Vinci"] == [line.text for line in text.plan(over)[1:-1]]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (FieldChange("first_name", "A", "B"), 'first_name: "A" -> "B"'),
+        (FieldChange("company_name", None, "B\x1b"), 'company_name: (none) -> "B\\x1b"'),
+        (FieldChange("company_name", "A", None), 'company_name: "A" -> (none)'),
+        (FieldChange("password", None, None), "password: a new one"),
+        (FieldChange("password_version", "1", "3"), "password: a new one, for version 3 (1 before)"),
+        (
+            FieldChange("first_name", None, "B", drifted=True),
+            'first_name: somebody changed it at Octopush -> "B"',
+        ),
+        (
+            FieldChange("first_name", "A", None, drifted=True),
+            'first_name: somebody changed it at Octopush to "A" -> (none)',
+        ),
+        (
+            FieldChange(HOOK, "https://h/?a=1", "https://h/?a=2", drifted=True),
+            f'{HOOK}: somebody changed it at Octopush to "https://h/?***" -> "https://h/?***"',
+        ),
+    ],
+)
+def test_a_field_in_one_line(change: FieldChange, said: str) -> None:
+    assert said == text.field(change)
+
+
+def test_a_status_tells_what_is_not_finished_and_not_right() -> None:
+    begun = Edit(LEO, replace(OPERATION, started_at="2026-01-05T00:00:00Z"), 2)
+    state = State(
+        "lineage",
+        "default",
+        7,
+        accounts={
+            "a": Active(LEO, OPERATION, "2026-01-02T00:00:00Z", "sealed", drift=DRIFT, edit=begun),
+            "b": Active(LEO, OPERATION, "2026-01-02T00:00:00Z", "sealed", drift=Drift(gone=True)),
+        },
+    )
+    assert """\
+  a     active  2026-01-02T00:00:00Z  an edit was begun at 2026-01-05T00:00:00Z and is not known to be finished; \
+Octopush altered first_name, last_name; somebody changed company_name
+  b     active  2026-01-02T00:00:00Z  Octopush no longer knows its login""" == rendered(
+        text.status("default", state, "s.json")[2:]
+    )
+
+
+def test_a_change_of_no_known_kind_is_a_defect() -> None:
+    class Odd:
+        name = "odd"
+        drift = Drift(gone=True)
+
+    with pytest.raises(AssertionError):
+        text.plan(Plan("p", None, 0, slots(), (cast("Change", Odd()),)))
 
 
 @pytest.mark.parametrize(

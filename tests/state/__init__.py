@@ -8,6 +8,7 @@ import os
 import resource
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -48,6 +49,24 @@ LATER: Final = STATE.with_record("lima", PENDING)
 def of_operation(record: Active | Pending | Unknown, operation: str) -> Active | Pending | Unknown:
     """Return ``record`` as another operation would have left it."""
     return replace(record, operation=replace(record.operation, id=operation))
+
+
+@contextmanager
+def with_umask(mask: int) -> Iterator[None]:
+    """Have what is made be made under another umask."""
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def mode(path: Path) -> int:
+    """Return the permissions of what is at ``path``."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+UMASKS: Final = (0, 0o022, 0o377, 0o777)
 
 
 # ── Disks that fail, and a process that dies at one of their calls ───────────

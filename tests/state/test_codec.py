@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from provisioner import schemas
 from provisioner.errors import ExitCode, StateInvalid
-from provisioner.model.account import CALLBACK_NAMES, Attributes, Callbacks
-from provisioner.model.state import Abandoned, Active, Operation, Pending, State, Unknown
+from provisioner.model.account import CALLBACK_NAMES, FIELDS, Attributes, Callbacks
+from provisioner.model.state import NO_DRIFT, Abandoned, Active, Drift, Edit, Operation, Pending, State, Unknown
 from provisioner.state import codec
 from tests.state import ABANDONED, ACTIVE, LEONARDO, OPERATION, PENDING, SEALED, STATE, UNKNOWN
 
 MARK = "s3cret-value"
 """What stands where a value must not be repeated."""
 
-Edit = Callable[[dict[str, Any]], object]
+Change = Callable[[dict[str, Any]], object]
 
 # ── Round trip ───────────────────────────────────────────────────────────────
 
@@ -34,9 +34,13 @@ sealed = texts.map(lambda text: f"-----BEGIN AGE ENCRYPTED FILE-----\n{text}")
 callbacks = st.builds(Callbacks, *[st.none() | texts for _ in CALLBACK_NAMES])
 attributes = st.builds(Attributes, texts, texts, st.none() | texts, callbacks)
 operations = st.builds(Operation, some, texts, texts)
+versions = st.integers(min_value=1)
+paths = st.lists(st.sampled_from(FIELDS), unique=True).map(tuple)
+drifts = st.builds(Drift, paths, paths, st.booleans())
+edits = st.builds(Edit, attributes, operations, versions, st.none() | sealed)
 records = st.one_of(
     st.builds(Pending, attributes, operations, st.none() | sealed),
-    st.builds(Active, attributes, operations, texts, sealed),
+    st.builds(Active, attributes, operations, texts, sealed, versions, drifts, st.none() | edits),
     st.builds(Unknown, attributes, operations, texts, st.none() | sealed),
     st.builds(Abandoned, attributes, operations, texts, st.none() | sealed),
 )
@@ -134,6 +138,44 @@ def test_the_document_is_made_to_be_read_in_a_diff() -> None:
     assert expected == codec.encode(state).decode()
 
 
+def test_what_is_usual_of_an_active_account_is_left_out() -> None:
+    assert {"status", "attributes", "operation", "created_at", "sealed"} == codec.encode_record(ACTIVE).keys()
+
+
+def test_what_life_has_done_to_an_account_is_written() -> None:
+    begun = Edit(LEONARDO, Operation("op-2", "t2", "u"), 3, SEALED)
+    record = replace(ACTIVE, password_version=2, drift=Drift(("first_name",), ("last_name",), gone=True), edit=begun)
+    document = codec.encode_record(record)
+    usual = codec.encode_record(ACTIVE)
+    assert {
+        **usual,
+        "password_version": 2,
+        "drift": {"altered": ["first_name"], "changed": ["last_name"], "gone": True},
+        "edit": {
+            "attributes": LEONARDO.document(),
+            "operation": {"id": "op-2", "started_at": "t2", "by": "u"},
+            "password_version": 3,
+            "sealed": SEALED,
+        },
+    } == document
+    plain = codec.encode_record(replace(record, drift=Drift(gone=True), edit=replace(begun, sealed=None)))
+    assert {"gone": True} == plain["drift"]
+    assert "sealed" not in plain["edit"]
+    assert NO_DRIFT == Drift()
+
+
+def test_a_password_version_that_somebody_wrote_with_a_point_is_a_whole_number() -> None:
+    def with_points(document: dict[str, Any]) -> None:
+        begun = {"attributes": LEONARDO.document(), "operation": paris(document)["operation"], "password_version": 3.0}
+        paris(document).update(password_version=2.0, edit=begun)
+
+    record = codec.decode(edited(with_points), "it").accounts["paris"]
+    assert isinstance(record, Active)
+    assert record.edit is not None
+    assert (2, int) == (record.password_version, type(record.password_version))
+    assert (3, int) == (record.edit.password_version, type(record.edit.password_version))
+
+
 def test_the_order_of_accounts_means_nothing() -> None:
     turned = State(lineage="l", parent="p", accounts={"b": ACTIVE, "a": PENDING})
     straight = State(lineage="l", parent="p", accounts={"a": PENDING, "b": ACTIVE})
@@ -159,7 +201,7 @@ def test_a_record_of_an_unknown_kind_is_not_written() -> None:
 # ── What is refused ──────────────────────────────────────────────────────────
 
 
-def edited(edit: Edit) -> bytes:
+def edited(edit: Change) -> bytes:
     """Return the document of STATE as somebody changed it by hand."""
     document = json.loads(codec.encode(STATE))
     edit(document)
@@ -176,6 +218,12 @@ def refusal(raw: bytes) -> StateInvalid:
     assert ExitCode.STATE_UNUSABLE == caught.value.exit_code
     assert caught.value.__cause__ is None
     return caught.value
+
+
+def begun(**changes: object) -> dict[str, object]:
+    """Return the document of an edit that was begun."""
+    usual: dict[str, object] = codec.encode_record(replace(ACTIVE, edit=Edit(LEONARDO, OPERATION, 2)))["edit"]
+    return usual | changes
 
 
 def paris(document: dict[str, Any]) -> Any:  # noqa: ANN401  # it is JSON
@@ -219,9 +267,20 @@ def paris(document: dict[str, Any]) -> Any:  # noqa: ANN401  # it is JSON
         ("$.accounts.paris.operation", lambda d: paris(d)["operation"].update(other=MARK)),
         ("$.accounts.paris.operation.id", lambda d: paris(d)["operation"].update(id="")),
         ("$.accounts.rome", lambda d: d["accounts"]["rome"].pop("reason")),
+        ("$.accounts.paris.password_version", lambda d: paris(d).update(password_version=0)),
+        ("$.accounts.paris.password_version", lambda d: paris(d).update(password_version=MARK)),
+        ("$.accounts.paris.drift", lambda d: paris(d).update(drift={})),
+        ("$.accounts.paris.drift", lambda d: paris(d).update(drift={"found": MARK})),
+        ("$.accounts.paris.drift.gone", lambda d: paris(d).update(drift={"gone": False})),
+        ("$.accounts.paris.drift.altered", lambda d: paris(d).update(drift={"altered": []})),
+        ("$.accounts.paris.drift.changed", lambda d: paris(d).update(drift={"changed": ["a", "a"]})),
+        ("$.accounts.paris.edit", lambda d: paris(d).update(edit={})),
+        ("$.accounts.paris.edit.sealed", lambda d: paris(d).update(edit=begun(sealed=MARK))),
+        ("$.accounts.paris.edit.password_version", lambda d: paris(d).update(edit=begun(password_version=0))),
+        ("$.accounts.paris.edit.attributes", lambda d: paris(d).update(edit=begun(attributes={"password": MARK}))),
     ],
 )
-def test_what_breaks_the_schema_is_refused_by_its_place(place: str, edit: Edit) -> None:
+def test_what_breaks_the_schema_is_refused_by_its_place(place: str, edit: Change) -> None:
     error = refusal(edited(edit))
     # Where a record breaks the rule of its status, or more, the record itself may be the place.
     assert re.search(rf"is damaged: {re.escape(place)}(\.\w+)? does not fit its schema, state\.v1\.$", error.message)
@@ -236,9 +295,15 @@ def test_what_breaks_the_schema_is_refused_by_its_place(place: str, edit: Edit) 
         ("active", "reason", "r"),
         ("unknown", "created_at", "t"),
         ("abandoned", "created_at", "t"),
+        *((status, "password_version", 2) for status in ("pending", "unknown", "abandoned")),
+        *((status, "drift", {"gone": True}) for status in ("pending", "unknown", "abandoned")),
+        *(
+            (status, "edit", codec.encode_record(replace(ACTIVE, edit=Edit(LEONARDO, OPERATION, 2)))["edit"])
+            for status in ("pending", "unknown", "abandoned")
+        ),
     ],
 )
-def test_a_record_has_no_field_of_another_status(status: str, field: str, value: str) -> None:
+def test_a_record_has_no_field_of_another_status(status: str, field: str, value: object) -> None:
     record = {"pending": PENDING, "active": ACTIVE, "unknown": UNKNOWN, "abandoned": ABANDONED}[status]
     document = codec.encode_record(record)
     assert record == codec.decode(edited(lambda d: d["accounts"].update(paris=document)), "it").accounts["paris"]
@@ -355,11 +420,16 @@ def test_no_change_of_one_byte_raises_anything_else(data: st.DataObject) -> None
 
 
 def test_the_schema_names_the_fields_of_the_model() -> None:
-    record = schemas.load("state.v1")["properties"]["accounts"]["additionalProperties"]["properties"]
-    attributes = record["attributes"]["properties"]
+    schema = schemas.load("state.v1")
+    record, shared = schema["properties"]["accounts"]["additionalProperties"]["properties"], schema["$defs"]
+    attributes = shared["attributes"]["properties"]
     assert {each.name for each in fields(Attributes)} == attributes.keys()
     assert {each.name for each in fields(Callbacks)} == attributes["callbacks"]["properties"].keys()
-    assert {each.name for each in fields(Operation)} == record["operation"]["properties"].keys()
+    assert {each.name for each in fields(Operation)} == shared["operation"]["properties"].keys()
+    assert {each.name for each in fields(Drift)} == record["drift"]["properties"].keys()
+    assert {each.name for each in fields(Edit)} == record["edit"]["properties"].keys()
+    kept = {each.name for kind in (Pending, Active, Unknown, Abandoned) for each in fields(kind)}
+    assert kept | {"status"} == record.keys()
 
 
 def test_the_schemas_agree_on_what_a_name_is() -> None:

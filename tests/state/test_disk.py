@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import stat
 from pathlib import Path
 
 import pytest
 
-from provisioner.state.disk import Disk, make_folder, read_file, remove_leftovers, write_atomically
+from provisioner.state.disk import Disk, make_folder, read_file, remove_leftovers, write_atomically, write_new
 from tests.state import (
+    UMASKS,
     ScriptedDisk,
     die,
     exit_code_of,
     file_size_limit,
     fill,
     full,
+    mode,
     needs_mounts,
     with_disk_of,
     with_read_only,
+    with_umask,
 )
 
 OLD, NEW = b"old document", b"the new document, which is longer"
@@ -47,14 +49,12 @@ def test_bytes_become_durable_before_they_get_their_name_and_the_name_after_that
     assert ["state.json"] == names(path.parent)
 
 
-def test_a_file_is_its_owners_alone_whatever_it_was_before(path: Path) -> None:
+@pytest.mark.parametrize("mask", UMASKS)
+def test_a_file_is_its_owners_alone_whatever_it_was_before(path: Path, mask: int) -> None:
     path.chmod(0o666)
-    before = os.umask(0)
-    try:
+    with with_umask(mask):
         write_atomically(path, NEW, Disk())
-    finally:
-        os.umask(before)
-    assert 0o600 == stat.S_IMODE(path.stat().st_mode)
+    assert 0o600 == mode(path)
 
 
 def test_a_link_is_replaced_and_what_it_leads_to_left_alone(path: Path) -> None:
@@ -63,6 +63,31 @@ def test_a_link_is_replaced_and_what_it_leads_to_left_alone(path: Path) -> None:
     write_atomically(link, NEW, Disk())
     assert (OLD, NEW) == (path.read_bytes(), link.read_bytes())
     assert not link.is_symlink()
+
+
+def test_a_new_file_is_durable_before_it_has_its_name_and_is_for_whom_the_umask_lets(tmp_path: Path) -> None:
+    disk, path = ScriptedDisk(), tmp_path / "new.yaml"
+    write_new(path, NEW, disk)
+    assert ["write", "sync", f"folder {tmp_path.name}", "sync"] == disk.calls
+    (tmp_path / "usual").touch()
+    assert (NEW, (tmp_path / "usual").stat().st_mode) == (path.read_bytes(), path.stat().st_mode)
+    assert ["new.yaml", "usual"] == names(tmp_path)
+
+
+def test_a_new_file_takes_nobodys_place(path: Path) -> None:
+    link = path.with_name("link")
+    link.symlink_to(path.with_name("nowhere"))
+    for place in (path, link, path.parent):
+        with pytest.raises(FileExistsError):
+            write_new(place, NEW, Disk())
+    assert (OLD, ["link", "state.json"]) == (path.read_bytes(), names(path.parent))
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_new_file_is_there_wholly_or_not_at_all(tmp_path: Path, at: int) -> None:
+    with pytest.raises(OSError, match="No space"):
+        write_new(tmp_path / "new.yaml", NEW, ScriptedDisk(at, full))
+    assert [] == names(tmp_path)
 
 
 def test_a_file_is_read_whole(path: Path) -> None:
@@ -180,6 +205,13 @@ def test_a_folder_is_as_durable_as_what_is_in_it(tmp_path: Path) -> None:
     make_folder(tmp_path / "a" / "b", disk)
     assert [f"folder {tmp_path.name}", "sync", "folder a", "sync"] == disk.calls
     assert [0o700, 0o700] == [stat.S_IMODE((tmp_path / each).stat().st_mode) for each in ("a", "a/b")]
+
+
+@pytest.mark.parametrize("mask", UMASKS)
+def test_a_folder_is_its_owners_alone_whatever_the_umask(tmp_path: Path, mask: int) -> None:
+    with with_umask(mask):
+        make_folder(tmp_path / "a" / "b", Disk())
+    assert [0o700, 0o700] == [mode(tmp_path / each) for each in ("a", "a/b")]
 
 
 def test_a_folder_that_exists_is_left_as_it_is(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from provisioner.errors import ExitCode, StateError, StateLocked
 from provisioner.state.lock import Holder, held, holder
-from tests.state import file_size_limit, fill, needs_mounts, processes, with_disk_of
+from tests.state import UMASKS, file_size_limit, fill, mode, needs_mounts, processes, with_disk_of, with_umask
 
 ADA = Holder(4711, "laptop", "ada", "2026-01-02T03:04:05Z", "https://ci.example/run/7")
 BOB = Holder(12, "server", "bob", "2026-01-02T03:04:06Z")
@@ -31,6 +31,12 @@ def path(tmp_path: Path) -> Path:
 
 def never(seconds: float) -> None:
     raise AssertionError(f"It slept for {seconds} seconds.")
+
+
+@pytest.mark.parametrize("mask", UMASKS)
+def test_a_lock_is_its_owners_alone_whatever_the_umask(path: Path, mask: int) -> None:
+    with with_umask(mask), held(path, ADA, timeout=0, sleep=never):
+        assert 0o600 == mode(path)
 
 
 def hold_until_told(path: Path, holder: Holder, pipe: Connection) -> None:

@@ -23,18 +23,22 @@ from tests.state import (
     OPERATION,
     PENDING,
     STATE,
+    UMASKS,
     UNKNOWN,
     ScriptedDisk,
     file_size_limit,
     fill,
     full,
+    mode,
     needs_mounts,
     of_operation,
     with_disk_of,
     with_read_only,
+    with_umask,
 )
 
 ENTRY = Entry("lineage-1", "default", "lima", "op-1", ACTIVE)
+OSLO = replace(ABANDONED, operation=replace(OPERATION, id="op-0"))
 NOTHING_CREATED = replace(ENTRY, record=None)
 LONG = replace(ENTRY, record=replace(ACTIVE, sealed=ACTIVE.sealed + "x" * 200_000))
 SECOND = replace(ENTRY, name="oslo", operation="op-2", record=of_operation(UNKNOWN, "op-2"))
@@ -59,6 +63,13 @@ def test_the_space_that_is_reserved_is_really_taken(path: Path, stderr: io.Strin
     assert SPACE == found.st_size
     assert found.st_blocks * 512 >= SPACE
     assert 0o600 == stat.S_IMODE(found.st_mode)
+
+
+@pytest.mark.parametrize("mask", UMASKS)
+def test_what_is_rescued_is_its_owners_alone_whatever_the_umask(path: Path, stderr: io.StringIO, mask: int) -> None:
+    with with_umask(mask):
+        Rescue(path, stderr).reserve()
+    assert 0o600 == mode(path)
 
 
 def test_reserved_space_holds_no_entry(path: Path, stderr: io.StringIO) -> None:
@@ -343,8 +354,8 @@ RESEALED = replace(ACTIVE, sealed=ACTIVE.sealed + "sealed again")
 def test_an_outcome_goes_where_it_belongs_and_twice_is_once(
     current: Record | None, rescued: Record | None, expected: Record | None
 ) -> None:
-    before = replace(STATE, accounts={"oslo": ABANDONED} | ({} if current is None else {"lima": current}))
-    after = replace(STATE, accounts={"oslo": ABANDONED} | ({} if expected is None else {"lima": expected}))
+    before = replace(STATE, accounts={"oslo": OSLO} | ({} if current is None else {"lima": current}))
+    after = replace(STATE, accounts={"oslo": OSLO} | ({} if expected is None else {"lima": expected}))
     entry = replace(ENTRY, record=rescued)
     assert after == put_back(before, [entry])
     assert after == put_back(after, [entry])
@@ -361,6 +372,12 @@ def test_an_account_that_went_through_another_operation_is_left_to_a_person(curr
         "The rescued outcome of lima is of operation op-1; the state knows another one, op-2." == caught.value.message
     )
     assert "dashboard" in caught.value.hint
+
+
+@pytest.mark.parametrize("rescued", [ACTIVE, UNKNOWN, None])
+def test_what_was_put_back_and_has_another_name_by_now_is_not_put_back_again(rescued: Record | None) -> None:
+    moved = replace(STATE, accounts={"oslo": OSLO, "cusco": RESEALED})
+    assert moved == put_back(moved, [replace(ENTRY, record=rescued)])
 
 
 @pytest.mark.parametrize("foreign", [{"lineage": "lineage-2"}, {"parent": "acme"}])

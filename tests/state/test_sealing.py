@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from pyrage import x25519
 
 from provisioner.errors import ExitCode, IdentityRejected, ProvisionerError, SettingInvalid, StateConflict
-from provisioner.model.account import Credentials, Secret
+from provisioner.model.account import FIELDS, Attributes, Callbacks, Credentials, Secret
 from provisioner.model.state import Active
 from provisioner.model.verdict import Answer, SealedContent
 from provisioner.state import codec
@@ -56,10 +57,32 @@ def assert_silent(error: ProvisionerError, *secrets: str) -> None:
         SealedContent("lineage-1", "default", "paris", "op-1", password=Secret("half \udcff")),
         SealedContent("lineage-1", "default", "paris", "op-1", answer=Answer(200, b'{"api_key": "cut')),
         SealedContent("lineage-1", "default", "paris", "op-1", answer=Answer(500, b"\xff\x00garbage")),
+        replace(CONTENT, sent=LEONARDO),
+        replace(CONTENT, sent=Attributes("", ""), altered={"first_name": None, "last_name": ""}),
+        replace(CONTENT, sent=LEONARDO, altered={"first_name": "half \udcff"}),
     ],
 )
 def test_what_was_sealed_opens(content: SealedContent) -> None:
     assert content == opener(IDENTITY).open(AgeSealer([RECIPIENT]).seal(content), **PLACE)
+
+
+TEXTS = st.text(max_size=9)
+SENT = st.builds(Attributes, TEXTS, TEXTS, st.none() | TEXTS, st.builds(Callbacks, *[st.none() | TEXTS] * 5))
+ALTERED = st.dictionaries(st.sampled_from(FIELDS), st.none() | TEXTS)
+
+
+@given(st.none() | SENT, ALTERED)
+def test_what_was_sent_and_what_became_of_it_survive(sent: Attributes | None, altered: dict[str, str | None]) -> None:
+    content = replace(CONTENT, sent=sent, altered=altered)
+    assert content == opener(IDENTITY).open(AgeSealer([RECIPIENT]).seal(content), **PLACE)
+
+
+def test_what_was_sent_is_written_as_the_manifest_writes_it() -> None:
+    content = replace(CONTENT, sent=LEONARDO, altered={"first_name": None})
+    plain = json.loads(pyrage.decrypt(AgeSealer([RECIPIENT]).seal(content).encode(), parse_identities(IDENTITY, "it")))
+    assert (LEONARDO.document(), {"first_name": None}) == (plain["sent"], plain["altered"])
+    bare = json.loads(pyrage.decrypt(SEALED.encode(), parse_identities(IDENTITY, "it")))
+    assert {"sent", "altered"}.isdisjoint(bare)
 
 
 @given(st.text(), st.text(), st.text(), st.binary())
@@ -190,6 +213,23 @@ WHOLE: dict[str, Any] = {**PLACE, "operation": "op-1", "api_login": "l", "api_ke
                 {"status": 200, "body_base64": "A"},
             )
         ),
+        *(
+            json.dumps(WHOLE | {"sent": sent})
+            for sent in (
+                None,
+                PASSWORD,
+                [PASSWORD],
+                {},
+                {"first_name": PASSWORD},
+                {"first_name": PASSWORD, "last_name": None},
+                {"first_name": PASSWORD, "last_name": "b", "company_name": 5},
+                {"first_name": PASSWORD, "last_name": "b", "other": "c"},
+                {"first_name": PASSWORD, "last_name": "b", "callbacks": PASSWORD},
+                {"first_name": PASSWORD, "last_name": "b", "callbacks": {"other": PASSWORD}},
+                {"first_name": PASSWORD, "last_name": "b", "callbacks": {"email_for_inbounds": [PASSWORD]}},
+            )
+        ),
+        *(json.dumps(WHOLE | {"altered": altered}) for altered in (None, PASSWORD, [PASSWORD], {"first_name": 5})),
     ],
 )
 def test_a_seal_that_opens_but_holds_something_else_is_noticed(plain: bytes | str) -> None:

@@ -1,218 +1,76 @@
-"""The executor: what is saved and sent in which order, and what becomes of every verdict."""
+"""Creates: what is saved and sent in which order, what becomes of every verdict, and what is read back."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, cast
+from dataclasses import replace
+from typing import Final, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner import executor
-from provisioner.errors import CommandInvalid, ExitCode, OverLimit, StateError, StateMoved, StateNotSaved
-from provisioner.executor import UPDATE_REASON, Ports
-from provisioner.model.account import Attributes, Credentials, DesiredAccount, Manifest, Origin, Secret
-from provisioner.model.plan import Change, Plan, raise_if_over
+from provisioner.errors import ExitCode, OverLimit, StateMoved
+from provisioner.model.account import MASK, Attributes, Callbacks, Secret
+from provisioner.model.exchange import Failed, Observed, Reading
+from provisioner.model.plan import Change, FieldChange, raise_if_over
 from provisioner.model.report import Outcome, Report, Result, Stop, exit_code
-from provisioner.model.state import Abandoned, Active, Operation, Pending, Record, State, Unknown
+from provisioner.model.state import Abandoned, Active, Drift, Operation, Pending, Record, State, Unknown
 from provisioner.model.verdict import Answer, Created, CreateRequest, InDoubt, NotCreated, SealedContent, Then, Verdict
 from provisioner.planner import plan
-from provisioner.state.rescue import Entry, Rescue, found_in
-from provisioner.state.sealing import AgeOpener, AgeSealer, new_identity, parse_identities
-from provisioner.state.session import Session
-from provisioner.state.store import ABSENT, MemoryStore
+from provisioner.state.rescue import Entry
+from tests.executor import (
+    MISSING,
+    NOW,
+    OPERATION,
+    UNREACHED,
+    Failure,
+    Run,
+    active,
+    attributes,
+    content,
+    created,
+    credentials,
+    desired,
+    manifest,
+    observed,
+    opened,
+    results,
+)
 
-IDENTITY, RECIPIENT = new_identity()
-OPERATION: Final = Operation("an earlier one", "2026-01-01T00:00:00Z", "me@here")
-NOW: Final = "2026-02-03T04:05:06Z"
 THREE: Final = ("athens", "berlin", "paris")
 ANSWER: Final = Answer(201, b'{"api_login": "abc_1f2@sub-accounts.com"}')
-
-SEALED: Final = AgeSealer([RECIPIENT]).seal(SealedContent("lineage", "default", "paris", OPERATION.id))
-EMPTY: Final = State("lineage", "default", recipients=(RECIPIENT,))
-NOT_SAVED: Final = StateNotSaved("The state could not be saved: full.", hint="Make room.")
 
 LOST: Final = InDoubt("the connection was reset, after the request was sent")
 CUT: Final = InDoubt("HTTP 201, but the answer was cut", ANSWER)
 REFUSED: Final = NotCreated("the API refused it (HTTP 400)", Then.GO_ON)
 UNAUTHORIZED: Final = NotCreated("not accepted (HTTP 401)", Then.STOP, None, ExitCode.SETTING_INVALID, "Check the key.")
+FULL: Final = Failure()
 EXHAUSTED: Final = NotCreated("the API asked to try later (HTTP 429)", Then.RETRY, 30.0)
-
-
-def attributes(name: str) -> Attributes:
-    return Attributes(name.title(), "Crash")
-
-
-def credentials(name: str) -> Credentials:
-    return Credentials(f"{name}@sub-accounts.com", Secret(f"key of {name}"))
-
-
-def created(name: str) -> Created:
-    return Created(credentials(name))
-
-
-def manifest(*names: str) -> Manifest:
-    these = (DesiredAccount(name, attributes(name), None, Origin("accounts.yaml")) for name in names)
-    return Manifest("default", tuple(these))
-
-
-def active(name: str) -> Active:
-    return Active(attributes(name), OPERATION, NOW, SEALED)
-
-
-# ── A run whose every port is watched ────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A save that fails; ``durable`` where the state is there all the same."""
-
-    error: StateError = NOT_SAVED
-    durable: bool = False
-
-
-class WatchedStore:
-    """A memory store that tells ``events`` of every save, and fails at those that ``failures`` counts from 1."""
-
-    address = key = "memory"
-
-    def __init__(self, state: State, failures: dict[int, Failure], events: list[object]) -> None:
-        self._store = MemoryStore()
-        if state.accounts:
-            self._store.save(state, ABSENT)
-        self._failures = failures
-        self._events = events
-        self._saves = 0
-
-    def load(self) -> tuple[State | None, str]:
-        return self._store.load()
-
-    def save(self, state: State, expected_version: str) -> str:
-        self._saves += 1
-        failure = self._failures.get(self._saves)
-        if failure is not None and not failure.durable:
-            raise failure.error
-        version = self._store.save(state, expected_version)
-        if failure is not None:
-            raise failure.error
-        self._events.append({name: type(record) for name, record in state.accounts.items()})
-        return version
-
-
-@dataclass
-class Run:
-    """An apply to a state in memory: its script, and after it what was seen."""
-
-    state: State = EMPTY
-    names: Sequence[str] = THREE
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
-    """What the API says of an account; Created where nothing is said."""
-    failures: dict[int, Failure] = field(default_factory=dict)
-    interrupt: tuple[str, ExitCode] | None = None
-    """The account while whose request is in flight a signal comes."""
-    limit: int = 20
-    reserved: int = 0
-    by_plan: Plan | None = None
-
-    events: list[object] = field(default_factory=list)
-    """Every save, as the kind of each record, and every other call, as a pair of words; in their order."""
-    sent: list[CreateRequest] = field(default_factory=list)
-    stderr: io.StringIO = field(default_factory=io.StringIO)
-    heard: ExitCode | None = None
-
-    def __post_init__(self) -> None:
-        self._store = WatchedStore(self.state, self.failures, self.events)
-        self.session = self.opened()
-        self._sealer = AgeSealer([RECIPIENT])
-
-    def opened(self) -> Session:
-        """Load what is durable, as the next run does."""
-        return Session(self._store, Rescue(None, self.stderr))
-
-    def apply(self, **options: Any) -> Report:  # noqa: ANN401  # those of executor.apply
-        todo = self.by_plan or plan(manifest(*self.names), self.state, limit=self.limit, reserved=self.reserved)
-        requests = {name: CreateRequest(attributes(name), Secret(f"password of {name}")) for name in self.names}
-        return executor.apply(todo, self.state, requests, self.ports(), **options)
-
-    def ports(self) -> Ports:
-        return Ports(
-            api=self,
-            journal=self.session,
-            sealer=self,
-            progress=self,
-            now=lambda: NOW,
-            new_id=lambda: f"operation {len(self.sent) + 1}",
-            by="me@here",
-            interrupted=lambda: self.heard,
-        )
-
-    def create(self, request: CreateRequest) -> Verdict:
-        name = request.attributes.first_name.lower()
-        self.events.append(("sent", name))
-        self.sent.append(request)
-        if self.interrupt is not None and self.interrupt[0] == name:
-            self.heard = self.interrupt[1]
-        return self.verdicts.get(name, created(name))
-
-    def seal(self, content: SealedContent) -> str:
-        what = "credentials" if content.credentials else "answer" if content.answer else "password"
-        self.events.append((f"sealed {what}", content.name))
-        return self._sealer.seal(content)
-
-    def started(self, name: str) -> None:
-        self.events.append(("started", name))
-
-    def finished(self, outcome: Outcome) -> None:
-        self.events.append((outcome.result.value, outcome.name))
-
-    @property
-    def records(self) -> dict[str, Record]:
-        """What is durable."""
-        state, _ = self._store.load()
-        return dict(state.accounts) if state else {}
-
-    @property
-    def rescued(self) -> tuple[Entry, ...]:
-        """What went to standard error instead."""
-        return found_in(self.stderr.getvalue(), "standard error")
-
-
-def opened(name: str, record: Record | None) -> SealedContent:
-    """Open what is sealed in a record."""
-    assert record is not None
-    assert record.sealed is not None
-    return AgeOpener(parse_identities(IDENTITY, "the test")).open(
-        record.sealed, lineage="lineage", parent="default", name=name
-    )
-
-
-def results(report: Report) -> dict[str, str]:
-    return {each.name: each.result.value for each in report.outcomes}
 
 
 # ── The order of things ──────────────────────────────────────────────────────
 
 
 def test_intent_before_the_request_and_credential_before_the_next() -> None:
-    run = Run(names=("berlin", "athens"))
+    run = Run(wanted=("berlin", "athens"))
     report = run.apply()
     assert [
         ("started", "athens"),
         ("sealed password", "athens"),
-        {"athens": Pending},
+        {"athens": "pending"},
         ("sent", "athens"),
         ("sealed credentials", "athens"),
-        {"athens": Active},
+        {"athens": "active"},
+        ("read", "athens"),
         ("created", "athens"),
         ("started", "berlin"),
         ("sealed password", "berlin"),
-        {"athens": Active, "berlin": Pending},
+        {"athens": "active", "berlin": "pending"},
         ("sent", "berlin"),
         ("sealed credentials", "berlin"),
-        {"athens": Active, "berlin": Active},
+        {"athens": "active", "berlin": "active"},
+        ("read", "berlin"),
         ("created", "berlin"),
     ] == run.events
     assert (
@@ -225,31 +83,30 @@ def test_intent_before_the_request_and_credential_before_the_next() -> None:
 
 
 def test_what_is_kept_of_an_account_that_was_created() -> None:
-    run = Run(names=("paris",))
+    run = Run(wanted=("paris",))
     run.apply()
     record = run.records["paris"]
     operation = Operation("operation 1", NOW, "me@here")
     assert isinstance(record, Active)
     assert Active(attributes("paris"), operation, NOW, record.sealed) == record
-    assert SealedContent(
-        "lineage", "default", "paris", "operation 1", Secret("password of paris"), credentials("paris")
-    ) == opened("paris", record)
+    assert content("paris", operation="operation 1") == opened("paris", record)
     assert [CreateRequest(attributes("paris"), Secret("password of paris"))] == run.sent
     assert run.session.state is not None
     assert 2 == run.session.state.serial
 
 
 def test_placeholders_are_sent_expanded_and_kept_as_they_are() -> None:
-    run = Run(names=("paris",))
-    account = DesiredAccount("paris", Attributes("${env:NAME}", "Crash"), None, Origin("accounts.yaml"))
-    run.by_plan = plan(Manifest("default", (account,)), run.state, limit=20, reserved=0)
+    run = Run(wanted=("paris",))
+    account = desired("paris", Attributes("${env:NAME}", "Crash"))
+    run.by_plan = plan(manifest(account), run.state, limit=20, reserved=0)
     run.apply()
     assert attributes("paris") == run.sent[0].attributes
+    assert attributes("paris") == opened("paris", run.records["paris"]).sent
     assert run.records["paris"].attributes == account.attributes
 
 
 def test_a_warning_of_the_api_is_told() -> None:
-    run = Run(names=("paris",), verdicts={"paris": Created(credentials("paris"), "HTTP 200")})
+    run = Run(wanted=("paris",), verdicts={"paris": Created(credentials("paris"), "HTTP 200")})
     assert (Outcome("paris", "create", Result.CREATED, "HTTP 200"),) == run.apply().outcomes
 
 
@@ -313,22 +170,166 @@ def test_what_becomes_of_every_verdict(row: Row, *, keep_going: bool) -> None:
 
 @pytest.mark.parametrize("verdict", [LOST, CUT], ids=["no answer", "an answer"])
 def test_a_doubt_keeps_the_reason_the_password_and_the_answer_as_it_came(verdict: InDoubt) -> None:
-    run = Run(names=("paris",), verdicts={"paris": verdict})
+    run = Run(wanted=("paris",), verdicts={"paris": verdict})
     run.apply()
     record = run.records["paris"]
     assert (
         Unknown(attributes("paris"), Operation("operation 1", NOW, "me@here"), verdict.reason, record.sealed) == record
     )
     assert SealedContent(
-        "lineage", "default", "paris", "operation 1", Secret("password of paris"), None, verdict.answer
+        "lineage",
+        "default",
+        "paris",
+        "operation 1",
+        Secret("password of paris"),
+        answer=verdict.answer,
+        sent=attributes("paris"),
     ) == opened("paris", record)
 
 
 def test_a_verdict_of_no_known_kind_is_a_defect_and_leaves_the_intent() -> None:
-    run = Run(names=("paris",), verdicts={"paris": cast("Verdict", "what is this?")})
+    run = Run(wanted=("paris",), verdicts={"paris": cast("Verdict", "what is this?")})
     with pytest.raises(AssertionError):
         run.apply()
     assert isinstance(run.records["paris"], Pending)
+
+
+# ── What is read back ────────────────────────────────────────────────────────
+
+HOOK: Final = "callbacks.callback_url_for_deliveries"
+
+
+def test_what_octopush_altered_is_kept_shown_and_no_failure() -> None:
+    run = Run(wanted=("paris",), readings={"paris": observed(attributes("paris"), "key of paris", last_name="Crsh")})
+    report = run.apply()
+    assert (
+        Outcome(
+            "paris",
+            "create",
+            Result.CREATED,
+            "Octopush stored something else than was sent: last_name",
+            (FieldChange("last_name", "Crash", "Crsh"),),
+        ),
+    ) == report.outcomes
+    assert ExitCode.DONE is exit_code([report])
+    record = run.records["paris"]
+    assert isinstance(record, Active)
+    assert Drift(altered=("last_name",)) == record.drift
+    assert attributes("paris") == record.attributes
+    assert content("paris", operation="operation 1", altered={"last_name": "Crsh"}) == opened("paris", record)
+    assert [
+        ("sealed credentials", "paris"),
+        {"paris": "active"},
+        ("read", "paris"),
+        ("sealed credentials", "paris"),
+        {"paris": "active"},
+        ("created", "paris"),
+    ] == run.events[4:]
+
+    again = run.next()
+    assert {"paris": "unchanged"} == results(again.apply())
+    assert [] == again.sent
+
+
+@pytest.mark.parametrize(
+    ("reading", "warning"),
+    [
+        (MISSING, f"it could not be read back: {MISSING.reason}"),
+        (Failed("HTTP 500", Then.RETRY, possible=True), "it could not be read back: HTTP 500"),
+        (Failed("not accepted (HTTP 401)", Then.STOP), "it could not be read back: not accepted (HTTP 401)"),
+        (UNREACHED, "it could not be read back: the connection was refused"),
+        (Observed({}), "the answer does not tell first_name, last_name"),
+        (Observed({"first_name": "Athens"}), "the answer does not tell last_name"),
+        (
+            observed(attributes("athens"), "another key"),
+            "the key that is read back is another than the one that was given",
+        ),
+        (observed(attributes("athens")), None),
+    ],
+)
+def test_whatever_is_read_back_the_account_was_created(reading: Reading, warning: str | None) -> None:
+    run = Run(wanted=("athens", "berlin"), readings={"athens": reading})
+    report = run.apply()
+    assert (
+        Outcome("athens", "create", Result.CREATED, warning),
+        Outcome("berlin", "create", Result.CREATED),
+    ) == report.outcomes
+    assert ExitCode.DONE is exit_code([report])
+    assert {"athens": "active"} in run.events
+    record = run.records["athens"]
+    assert isinstance(record, Active)
+    assert Drift() == record.drift
+    assert content("athens", operation="operation 1") == opened("athens", record)
+
+
+def test_everything_that_is_read_back_otherwise_is_told() -> None:
+    reading = Observed({"first_name": "Paris!"}, Secret("another key"))
+    report = Run(
+        wanted=("paris",),
+        verdicts={"paris": Created(credentials("paris"), "HTTP 200")},
+        readings={"paris": reading},
+    ).apply()
+    assert (
+        "HTTP 200; Octopush stored something else than was sent: first_name; the answer does not tell last_name;"
+        " the key that is read back is another than the one that was given"
+    ) == report.outcomes[0].reason
+
+
+def test_what_a_placeholder_filled_in_is_not_shown_even_where_octopush_alters_it() -> None:
+    written = Callbacks("https://hooks.example.com/${env:TOKEN}", "https://hooks.example.com/stop")
+    sent = replace(written, callback_url_for_deliveries="https://hooks.example.com/s3cret")
+    altered = Attributes("Paris", "Crash", None, Callbacks("https://hooks.example.com/s3cret/", "https://x.example/"))
+    run = Run(readings={"paris": observed(altered, "key of paris")})
+    account = desired("paris", replace(attributes("paris"), callbacks=written))
+    run.by_plan = plan(manifest(account), run.state, limit=20, reserved=0)
+    work = run.work(run.by_plan)
+    request = CreateRequest(replace(attributes("paris"), callbacks=sent), Secret("p"))
+    report = executor.apply(run.by_plan, run.state, replace(work, creates={"paris": request}), run.ports())
+    stop = "callbacks.callback_url_for_blacklisted_numbers"
+    assert (
+        FieldChange(HOOK, "https://hooks.example.com/${env:TOKEN}", MASK),
+        FieldChange(stop, "https://hooks.example.com/stop", "https://x.example/"),
+    ) == report.outcomes[0].fields
+    assert {HOOK: "https://hooks.example.com/s3cret/", stop: "https://x.example/"} == opened(
+        "paris", run.records["paris"]
+    ).altered
+
+
+def test_a_value_that_was_filled_in_and_is_not_there_is_absent() -> None:
+    run = Run(readings={"paris": observed(attributes("paris"), "key of paris")})
+    account = desired("paris", replace(attributes("paris"), company_name="${env:WHOSE}"))
+    run.by_plan = plan(manifest(account), run.state, limit=20, reserved=0)
+    request = CreateRequest(replace(attributes("paris"), company_name="s3cret"), Secret("p"))
+    work = replace(run.work(run.by_plan), creates={"paris": request})
+    report = executor.apply(run.by_plan, run.state, work, run.ports())
+    assert (FieldChange("company_name", "${env:WHOSE}", None),) == report.outcomes[0].fields
+
+
+def test_where_what_was_altered_cannot_be_saved_the_account_is_there_all_the_same() -> None:
+    reading = observed(attributes("athens"), "key of athens", last_name="Crsh")
+    run = Run(readings={"athens": reading}, failures={3: FULL})
+    report = run.apply(keep_going=True)
+    assert (
+        Outcome(
+            "athens",
+            "create",
+            Result.CREATED,
+            "Octopush stored something else than was sent: last_name; the state could not be saved",
+            (FieldChange("last_name", "Crash", "Crsh"),),
+        )
+        == report.outcomes[0]
+    )
+    assert {"athens": "created", "berlin": "not_attempted", "paris": "not_attempted"} == results(report)
+    assert ExitCode.STATE_UNUSABLE is exit_code([report])
+    assert () == run.rescued
+    assert content("athens", operation="operation 1") == opened("athens", run.records["athens"])
+
+
+@pytest.mark.parametrize("verdict", [LOST, CUT, REFUSED])
+def test_what_is_not_known_to_be_created_is_not_read(verdict: Verdict) -> None:
+    run = Run(wanted=("paris",), verdicts={"paris": verdict})
+    run.apply()
+    assert ("read", "paris") not in run.events
 
 
 # ── What is no create ────────────────────────────────────────────────────────
@@ -341,17 +342,22 @@ def test_what_is_not_to_be_created_is_told_and_left_alone() -> None:
         serial=3,
         accounts={
             "abandoned": Abandoned(attributes("abandoned"), OPERATION, "lost"),
-            "changed": active("before"),
+            "lost": active("lost", drift=Drift(gone=True)),
             "same": active("same"),
             "unknown": Unknown(attributes("unknown"), OPERATION, "cut"),
             "unmanaged": active("unmanaged"),
         },
     )
-    run = Run(state, names=("abandoned", "changed", "same", "unknown"))
+    run = Run(state, wanted=("abandoned", "lost", "same", "unknown"))
     report = run.apply()
     assert (
-        Outcome("abandoned", "abandoned", Result.NOT_ATTEMPTED, "abandoned: lost"),
-        Outcome("changed", "update", Result.NOT_ATTEMPTED, UPDATE_REASON),
+        Outcome("abandoned", "abandoned", Result.NOT_ATTEMPTED, "abandoned: lost", weight=ExitCode.DONE),
+        Outcome(
+            "lost",
+            "gone",
+            Result.NOT_ATTEMPTED,
+            "Octopush no longer knows its login; `provisioner forget lost` frees its slot",
+        ),
         Outcome("same", "unchanged", Result.UNCHANGED),
         Outcome("unknown", "unknown", Result.UNKNOWN, "cut"),
     ) == report.outcomes
@@ -421,6 +427,8 @@ def test_a_signal_during_a_request_lets_it_finish_and_be_saved(code: ExitCode) -
     run = Run(interrupt=("athens", code))
     report = run.apply()
     assert {"athens": "created", "berlin": "not_attempted", "paris": "not_attempted"} == results(report)
+    assert "not read back: the run was interrupted" == report.outcomes[0].reason
+    assert ("read", "athens") not in run.events
     assert Stop(code, "the run was interrupted", "Run it again to go on.") == report.stop
     assert "the run was interrupted" == report.outcomes[2].reason
     assert code is exit_code([report])
@@ -479,7 +487,6 @@ def test_an_earlier_stop_is_stronger_than_a_signal() -> None:
 
 # ── Saves that fail ──────────────────────────────────────────────────────────
 
-FULL: Final = Failure()
 MOVED: Final = Failure(StateMoved("Somebody saved it.", hint="Look at it."))
 
 
@@ -500,7 +507,7 @@ def test_where_the_intent_cannot_be_saved_nothing_is_sent(failure: Failure) -> N
     assert f"{failure.error.hint} The outcome of berlin is kept in {place}." == report.stop.hint
     assert ExitCode.STATE_UNUSABLE is exit_code([report])
 
-    run.opened().put_back(run.rescued)
+    run.loaded().put_back(run.rescued)
     assert {"athens"} == run.records.keys()
 
 
@@ -524,7 +531,7 @@ def test_where_a_credential_cannot_be_saved_it_is_rescued_and_the_run_stops(fail
     assert credentials("athens") == opened("athens", entry.record).credentials
     assert "key of athens" not in run.stderr.getvalue()
 
-    run.opened().put_back(run.rescued)
+    run.loaded().put_back(run.rescued)
     assert credentials("athens") == opened("athens", run.records["athens"]).credentials
 
 
@@ -552,82 +559,6 @@ def test_a_refusal_that_cannot_be_saved_is_rescued_so_that_no_doubt_remains() ->
     assert isinstance(run.records["athens"], Pending)
     run.session.put_back(run.rescued)
     assert {} == run.records
-
-
-# ── What a run that died left ────────────────────────────────────────────────
-
-
-def test_an_intent_of_a_run_that_died_becomes_unknown_durably() -> None:
-    left = Pending(attributes("paris"), OPERATION, SEALED)
-    state = State("lineage", "default", serial=7, accounts={"athens": active("athens"), "paris": left})
-    run = Run(state)
-    after = executor.settle(state, run.session)
-    unknown = Unknown(attributes("paris"), OPERATION, executor.RUN_DIED, SEALED)
-    assert replace(state, serial=8, accounts={"athens": active("athens"), "paris": unknown}) == after
-    assert run.session.state == after
-    assert run.records == after.accounts
-
-
-def test_all_intents_are_settled_in_one_save() -> None:
-    left = {name: Pending(attributes(name), OPERATION) for name in THREE}
-    run = Run(State("lineage", "default", accounts=left))
-    executor.settle(run.state, run.session)
-    assert [dict.fromkeys(THREE, Unknown)] == run.events
-
-
-def test_where_no_intent_is_left_nothing_is_saved() -> None:
-    run = Run(State("lineage", "default", accounts={"athens": active("athens")}))
-    assert executor.settle(run.state, run.session) is run.state
-    assert [] == run.events
-
-
-def test_what_cannot_be_settled_is_an_error() -> None:
-    left = {"athens": Pending(attributes("athens"), OPERATION)}
-    run = Run(State("lineage", "default", accounts=left), failures={1: FULL})
-    with pytest.raises(StateNotSaved):
-        executor.settle(run.state, run.session)
-
-
-# ── What a person decides ────────────────────────────────────────────────────
-
-UNDECIDED: Final = (
-    Unknown(attributes("paris"), OPERATION, "the answer was lost", SEALED),
-    Pending(attributes("paris"), OPERATION, SEALED),
-)
-
-
-@pytest.mark.parametrize("record", UNDECIDED)
-def test_what_was_not_created_gives_its_slot_back(record: Record) -> None:
-    state = State("lineage", "default", serial=7, accounts={"athens": active("athens"), "paris": record})
-    assert replace(state, serial=8, accounts={"athens": active("athens")}) == executor.resolve(
-        state, "paris", abandon=False
-    )
-
-
-@pytest.mark.parametrize("record", UNDECIDED)
-def test_what_is_abandoned_keeps_its_slot_and_what_was_sealed(record: Unknown | Pending) -> None:
-    state = State("lineage", "default", serial=7, accounts={"paris": record})
-    reason = executor.RUN_DIED if isinstance(record, Pending) else record.reason
-    gone = Abandoned(record.attributes, record.operation, reason, record.sealed)
-    assert replace(state, serial=8, accounts={"paris": gone}) == executor.resolve(state, "paris", abandon=True)
-
-
-@pytest.mark.parametrize("abandon", [False, True])
-@pytest.mark.parametrize(
-    ("record", "status"),
-    [(active("paris"), "active"), (Abandoned(attributes("paris"), OPERATION, "lost"), "abandoned")],
-)
-def test_what_is_not_in_doubt_cannot_be_resolved(record: Record, status: str, *, abandon: bool) -> None:
-    with pytest.raises(CommandInvalid, match=f"paris is not unknown: it is {status}") as caught:
-        executor.resolve(State("lineage", "default", accounts={"paris": record}), "paris", abandon=abandon)
-    assert caught.value.hint
-
-
-@pytest.mark.parametrize("abandon", [False, True])
-def test_what_is_not_there_cannot_be_resolved(*, abandon: bool) -> None:
-    with pytest.raises(CommandInvalid, match="no account paris") as caught:
-        executor.resolve(State("lineage", "default"), "paris", abandon=abandon)
-    assert "status" in caught.value.hint
 
 
 # ── Whatever the API says ────────────────────────────────────────────────────

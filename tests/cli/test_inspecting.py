@@ -1,0 +1,740 @@
+"""``refresh``, ``verify`` and what leans on them: real processes, a real sandbox, and hands in its dashboard."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from provisioner.errors import ExitCode
+from provisioner.model.account import Secret
+from provisioner.octopush.sandbox import Sandbox, Settings
+from provisioner.state.sealing import AgeSealer, new_identity
+from tests.cli.test_commands import conforming, outcomes
+from tests.conftest import (
+    HOOK_TOKEN,
+    PARENT,
+    PATIENCE,
+    NewProject,
+    Project,
+    SandboxProcess,
+    StartSandbox,
+    assert_no_secret,
+    eventually,
+    finished,
+)
+
+TWO = ("paris", "rome")
+COMPANY = "By Hand"
+
+
+@pytest.fixture
+def server(sandbox: StartSandbox) -> SandboxProcess:
+    return sandbox()
+
+
+@pytest.fixture
+def applied(server: SandboxProcess, project: NewProject) -> Project:
+    return made(server, project)
+
+
+def made(server: SandboxProcess, project: NewProject, names: tuple[str, ...] = TWO) -> Project:
+    """Return a project whose accounts exist; the server has answered two requests for each of them."""
+    mine = project(server, names)
+    assert 0 == mine.run("apply", "--yes").returncode
+    return mine
+
+
+# ── What hands do ────────────────────────────────────────────────────────────
+
+
+def dashboard(server: SandboxProcess, project: Project, name: str) -> str:
+    credentials = project.opened(name).credentials
+    assert credentials is not None
+    return f"{server.url.removesuffix('/v1/public')}/sandbox/accounts/{credentials.api_login}"
+
+
+def change(server: SandboxProcess, project: Project, name: str, **fields: object) -> None:
+    """Change an account in the dashboard."""
+    requests.patch(dashboard(server, project, name), json=fields, timeout=PATIENCE).raise_for_status()
+
+
+def delete(server: SandboxProcess, project: Project, name: str) -> None:
+    """Delete an account in the dashboard."""
+    requests.delete(dashboard(server, project, name), timeout=PATIENCE).raise_for_status()
+
+
+def tamper(project: Project, alter: Callable[[dict[str, Any]], None]) -> None:
+    """Alter the accounts of the state as somebody would who can write the file."""
+    document = json.loads(project.state_path.read_text())
+    alter(document["accounts"])
+    document["serial"] += 1
+    project.state_path.write_text(json.dumps(document))
+
+
+def edit_manifest(project: Project, old: str, new: str) -> None:
+    path = project.folder / "manifests" / "accounts.yaml"
+    path.write_text(path.read_text().replace(old, new))
+
+
+def without(project: Project, *variables: str, **others: str) -> Project:
+    """Return the project with another environment."""
+    environ = {name: value for name, value in project.environ.items() if name not in variables}
+    return replace(project, environ={**environ, **others})
+
+
+def without_identity(project: Project) -> Project:
+    project.identity_path.rename(project.root / "hidden")
+    return project
+
+
+def stranger(project: Project) -> Project:
+    """Return the project with an identity that nothing was sealed to."""
+    return without(project, PROVISIONER_IDENTITY=new_identity()[0].reveal())
+
+
+def seal(project: Project, name: str, **changes: Any) -> str:  # noqa: ANN401  # each has its own type
+    """Return what is sealed of an account, with changes, as whoever knows a recipient can make it."""
+    return AgeSealer([project.environ["PROVISIONER_RECIPIENTS"]]).seal(replace(project.opened(name), **changes))
+
+
+def sent(server: SandboxProcess) -> int:
+    return len(server.requests())
+
+
+# ── Refresh ──────────────────────────────────────────────────────────────────
+
+
+def test_nothing_differs_and_nothing_is_written(applied: Project, server: SandboxProcess) -> None:
+    before, stamp = applied.state_path.read_bytes(), applied.state_path.stat().st_mtime_ns
+    done = applied.run("refresh", "--detailed-exitcode")
+    assert (0, "default:\nChecked: 2 as sent.\n") == (done.returncode, done.stdout)
+    assert "[1/2] as sent        paris\n[2/2] as sent        rome\n" == done.stderr
+    assert (before, stamp) == (applied.state_path.read_bytes(), applied.state_path.stat().st_mtime_ns)
+    told = applied.run("refresh", "--format", "json")
+    assert [(name, "refresh", "unchanged", None) for name in TWO] == outcomes(told.stdout)
+    assert ["GET"] * 4 == [each["method"] for each in server.requests()[4:]]
+
+
+def test_what_was_changed_by_hand_is_reported_kept_and_changed_back(applied: Project, server: SandboxProcess) -> None:
+    serial = state_of(applied).serial
+    change(server, applied, "rome", company_name=COMPANY, callbacks={"email_for_inbounds": "x@example.com"})
+    done = applied.run("refresh", "--format", "json", "--detailed-exitcode")
+    (report,) = conforming(done.stdout, "report.v1")["reports"]
+    assert 2 == done.returncode
+    assert ["unchanged", "drifted"] == [each["status"] for each in report["outcomes"]]
+    assert "somebody changed company_name, callbacks.email_for_inbounds" == report["outcomes"][1]["reason"]
+    assert [
+        {"path": "company_name", "before": applied.root.name, "after": COMPANY, "drifted": True},
+        {"path": "callbacks.email_for_inbounds", "before": None, "after": "x@example.com", "drifted": True},
+    ] == report["outcomes"][1]["fields"]
+    assert serial + 1 == state_of(applied).serial
+    again = applied.state_path.read_bytes()
+    text = applied.run("refresh")
+    assert 0 == text.returncode
+    assert "  drifted        rome  somebody changed company_name, callbacks.email_for_inbounds\n" in text.stdout
+    assert f'      company_name: sent "{applied.root.name}", found "{COMPANY}"\n' in text.stdout
+    assert text.stdout.endswith("Checked: 1 as sent, 1 drifted.\n")
+    assert again == applied.state_path.read_bytes()
+    assert 2 == applied.run("plan", "--detailed-exitcode").returncode
+    assert "company_name: somebody changed it at Octopush ->" in applied.run("plan").stdout
+    assert 0 == applied.run("apply", "--yes").returncode
+    assert "Checked: 2 as sent." in applied.run("refresh", "--detailed-exitcode").stdout
+
+
+def state_of(project: Project) -> Any:  # noqa: ANN401  # a state that is there
+    state = project.state()
+    assert state is not None
+    return state
+
+
+def test_what_was_healed_by_hand_has_not_drifted_any_more(applied: Project, server: SandboxProcess) -> None:
+    clean = state_of(applied).accounts
+    change(server, applied, "rome", company_name=COMPANY)
+    assert 2 == applied.run("refresh", "--detailed-exitcode").returncode
+    change(server, applied, "rome", company_name=applied.root.name)
+    assert 0 == applied.run("refresh", "--detailed-exitcode").returncode
+    assert clean == state_of(applied).accounts
+    assert 0 == applied.run("plan", "--detailed-exitcode").returncode
+
+
+def test_what_was_deleted_by_hand_is_gone(applied: Project, server: SandboxProcess) -> None:
+    delete(server, applied, "paris")
+    done = applied.run("refresh")
+    assert 0 == done.returncode
+    assert "  gone           paris  Octopush does not know its login (HTTP 404" in done.stdout
+    assert done.stdout.endswith("Checked: 1 as sent, 1 gone.\n")
+    told = applied.run("refresh", "--format", "json", "--detailed-exitcode")
+    assert (2, ["gone", "unchanged"]) == (told.returncode, [each[2] for each in outcomes(told.stdout)])
+    assert state_of(applied).accounts["paris"].drift.gone
+    assert "- gone       paris" in applied.run("plan").stdout
+
+
+def test_what_octopush_made_of_a_field_at_create_is_told_apart(sandbox: StartSandbox, project: NewProject) -> None:
+    server = sandbox("--fault", "drop=company_name@1")
+    mine = made(server, project)
+    before = mine.state_path.read_bytes()
+    done = mine.run("refresh", "--format", "json", "--detailed-exitcode")
+    (report,) = conforming(done.stdout, "report.v1")["reports"]
+    told = report["outcomes"][0]
+    assert (2, "drifted", "Octopush altered company_name") == (done.returncode, told["status"], told["reason"])
+    assert [{"path": "company_name", "before": mine.root.name, "after": None}] == told["fields"]
+    assert before == mine.state_path.read_bytes()
+    assert 0 == mine.run("plan", "--detailed-exitcode").returncode
+    change(server, mine, "paris", company_name=COMPANY)
+    assert "somebody changed company_name" in mine.run("refresh").stdout
+    assert 2 == mine.run("plan", "--detailed-exitcode").returncode
+
+
+def test_credentials_that_are_not_accepted_end_it(sandbox: StartSandbox, project: NewProject) -> None:
+    server = sandbox("--fault", "401@3-:read")
+    mine = made(server, project)
+    before, asked = mine.state_path.read_bytes(), sent(server)
+    done = mine.run("refresh")
+    assert ExitCode.SETTING_INVALID == done.returncode
+    assert "Checked: 2 unchecked." in done.stdout
+    assert "Check OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY" in done.stdout
+    assert "as sent" not in done.stdout
+    assert (before, asked + 1) == (mine.state_path.read_bytes(), sent(server))
+    told = mine.run("refresh", "--format", "json")
+    assert (10, ["unchecked"] * 2) == (told.returncode, [each[2] for each in outcomes(told.stdout)])
+    assert "Stopped: the API did not accept the credentials" in told.stderr
+
+
+def test_a_failure_that_passes_is_waited_for(sandbox: StartSandbox, project: NewProject) -> None:
+    done = made(sandbox("--fault", "500@3-5:read"), project).run("refresh")
+    assert (0, "default:\nChecked: 2 as sent.\n") == (done.returncode, done.stdout)
+    assert 3 == done.stderr.count("waiting: the API answered HTTP 500")
+
+
+def test_what_could_not_be_checked_is_not_called_right(sandbox: StartSandbox, project: NewProject) -> None:
+    server = sandbox("--fault", "500@3:read", "--fault", "400@5:read")
+    mine = made(server, project)
+    change(server, mine, "rome", company_name=COMPANY)
+    done = mine.run("refresh", "--attempts", "1", "--detailed-exitcode")
+    assert ExitCode.SOME_FAILED == done.returncode
+    assert done.stdout.endswith("Checked: 1 drifted, 1 unchecked.\n")
+    assert "  unchecked      paris  the API answered HTTP 500" in done.stdout
+    # What was seen before stays known, though now it is not seen.
+    assert ("company_name",) == state_of(mine).accounts["rome"].drift.changed
+    mine.run("refresh", "--attempts", "1")
+    assert ("company_name",) == state_of(mine).accounts["rome"].drift.changed
+
+
+def test_an_answer_that_tells_too_little_is_no_check(sandbox: StartSandbox, project: NewProject) -> None:
+    mine = made(sandbox("--fault", "missing-credential@3-4:read", "--fault", "cut@5-:read"), project)
+    assert ExitCode.SOME_FAILED == mine.run("verify", "--attempts", "1").returncode
+    done = mine.run("refresh", "--attempts", "1")
+    assert (ExitCode.SOME_FAILED, True) == (done.returncode, "Checked: 2 unchecked." in done.stdout)
+
+
+def test_an_api_that_cannot_be_reached(tmp_path: Path, project: NewProject) -> None:
+    with Sandbox(Settings(api_key=PARENT.api_key)) as server:
+        mine = made(SandboxProcess(server.url, tmp_path / "ledger"), project)
+    before = mine.state_path.read_bytes()
+    for command in ("refresh", "verify"):
+        done = mine.run(command, "--attempts", "2")
+        assert ExitCode.SOME_FAILED == done.returncode
+        assert 1 == done.stderr.count("waiting: ")
+        assert "2 unchecked" in done.stdout
+        assert "rome  not asked for: the connection was refused" in done.stdout
+        assert "can be reached from here" in done.stdout
+    done = mine.run("apply", "--refresh", "--yes", "--attempts", "1", "--format", "json")
+    told = [(name, action, status) for name, action, status, _ in outcomes(done.stdout)]
+    unchecked = [(name, "refresh", "unchecked") for name in TWO]
+    assert (7, [(name, "unchanged", "unchanged") for name in TWO] + unchecked) == (done.returncode, told)
+    done = mine.run("status", "--balances", "--attempts", "1")
+    assert (7, 1) == (done.returncode, done.stdout.count("not asked for: the connection was refused"))
+    assert before == mine.state_path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["refresh"], ["verify"], ["plan", "--refresh"], ["apply", "--refresh", "--yes"], ["status", "--balances"]],
+)
+@pytest.mark.parametrize("spoiled", [without_identity, stranger])
+def test_without_the_right_identity_nothing_is_sent(
+    applied: Project, server: SandboxProcess, command: list[str], spoiled: Callable[[Project], Project]
+) -> None:
+    before, asked = applied.state_path.read_bytes(), sent(server)
+    done = spoiled(applied).run(*command, "--format", "json")
+    assert (10, 10) == (done.returncode, json.loads(done.stdout)["error"]["code"])
+    assert (before, asked) == (applied.state_path.read_bytes(), sent(server))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["refresh"], ["verify"], ["plan", "--refresh"], ["apply", "--refresh", "--yes"], ["status", "--balances"]],
+)
+def test_no_key_goes_to_another_account_or_address(
+    applied: Project, server: SandboxProcess, sandbox: StartSandbox, command: list[str]
+) -> None:
+    asked, elsewhere = sent(server), sandbox()
+    done = without(applied, OCTOPUSH_API_URL=elsewhere.url).run(*command)
+    assert (5, True) == (done.returncode, "live at" in done.stderr)
+    if "--balances" not in command:
+        done = without(applied, OCTOPUSH_API_LOGIN="somebody@example.com").run(*command)
+        assert (5, True) == (done.returncode, "another Octopush account" in done.stderr)
+    assert (asked, 0) == (sent(server), sent(elsewhere))
+
+
+@pytest.mark.parametrize("command", [["refresh"], ["verify"], ["plan", "--refresh"]])
+def test_the_parents_key_is_needed(applied: Project, server: SandboxProcess, command: list[str]) -> None:
+    asked = sent(server)
+    done = without(applied, "OCTOPUSH_API_KEY").run(*command)
+    assert (10, True) == (done.returncode, "OCTOPUSH_API_KEY is not set" in done.stderr)
+    assert asked == sent(server)
+
+
+def test_an_unfinished_edit_is_not_compared(sandbox: StartSandbox, project: NewProject) -> None:
+    server = sandbox("--fault", "reset-after@1:edit")
+    mine = made(server, project)
+    edit_manifest(mine, "first_name: paris", "first_name: Paris")
+    assert ExitCode.SOME_FAILED == mine.run("apply", "--yes", "--attempts", "1").returncode
+    before = mine.state_path.read_bytes()
+    done = mine.run("refresh")
+    assert (7, before) == (done.returncode, mine.state_path.read_bytes())
+    assert "  unchecked      paris  an edit of it is not finished" in done.stdout
+    planned = mine.run("plan", "--refresh")
+    assert (7, True) == (planned.returncode, "warning: paris could not be checked: an edit" in planned.stderr)
+    assert 0 == mine.run("verify").returncode
+    # The same run that could not check it finishes it, and reads it back.
+    done = mine.run("apply", "--refresh", "--yes", "--format", "json")
+    assert (0, ["updated", "unchanged"]) == (done.returncode, [each[2] for each in outcomes(done.stdout)])
+    assert 0 == mine.run("refresh", "--detailed-exitcode").returncode
+
+
+def test_a_blob_of_an_older_operation_is_not_compared_with(applied: Project, server: SandboxProcess) -> None:
+    replay(applied)
+    asked = sent(server)
+    done = applied.run("refresh")
+    assert (7, asked + 1) == (done.returncode, sent(server))
+    assert "  unchecked      paris  what is sealed in its record is of another operation" in done.stdout
+
+
+def replay(project: Project) -> None:
+    """Change an account, and put back what was sealed of it before."""
+    old = json.loads(project.state_path.read_text())["accounts"]["paris"]["sealed"]
+    edit_manifest(project, "first_name: paris", "first_name: Paris")
+    assert 0 == project.run("apply", "--yes").returncode
+    tamper(project, lambda accounts: accounts["paris"].update(sealed=old))
+
+
+def test_a_ctrl_c_ends_it_and_nothing_is_written(sandbox: StartSandbox, project: NewProject) -> None:
+    server = sandbox("--fault", "delay=60@4:read")
+    mine = made(server, project, ("paris", "rome"))
+    change(server, mine, "paris", company_name=COMPANY)
+    before, asked = mine.state_path.read_bytes(), sent(server)
+    # The apply has read twice: the first account is seen to have drifted, and the second is waited for.
+    with mine.start("refresh") as process:
+        eventually(lambda: asked + 2 == sent(server))
+        process.send_signal(signal.SIGINT)
+        done = finished(process)
+    assert (130, before) == (done.returncode, mine.state_path.read_bytes())
+    assert "Traceback" not in done.stderr
+    assert "nothing was being changed" in done.stderr
+    # Nobody holds it any more.
+    assert 0 == mine.run("refresh").returncode
+
+
+def test_a_state_that_cannot_be_written_is_still_reported_on(applied: Project, server: SandboxProcess) -> None:
+    # Root writes everywhere, but for the right to do so.
+    bound = ("setpriv", "--inh-caps=-dac_override", "--bounding-set=-dac_override") if os.getuid() == 0 else ()
+    if bound and shutil.which("setpriv") is None:
+        pytest.skip("the superuser writes everywhere")
+    before = applied.state_path.read_bytes()
+    folder = applied.state_path.parent
+    folder.chmod(0o500)
+    try:
+        # Where nothing has drifted there is nothing to write.
+        assert 0 == applied.run("refresh", prefix=bound).returncode
+        change(server, applied, "rome", company_name=COMPANY)
+        done = applied.run("refresh", prefix=bound)
+        told = applied.run("refresh", "--format", "json", prefix=bound)
+        applying = applied.run("apply", "--refresh", "--yes", prefix=bound)
+    finally:
+        folder.chmod(0o700)
+    assert (5, before) == (done.returncode, applied.state_path.read_bytes())
+    assert "1 drifted" in done.stdout
+    assert "Stopped: The state could not be saved" in done.stdout
+    assert (5, ["unchanged", "drifted"]) == (told.returncode, [each[2] for each in outcomes(told.stdout)])
+    assert "Stopped: The state could not be saved" in told.stderr
+    assert (5, "") == (applying.returncode, applying.stdout)
+
+
+def test_a_state_that_is_held_is_left_alone(sandbox: StartSandbox, project: NewProject) -> None:
+    server = sandbox("--fault", "delay=60@3:read")
+    mine = made(server, project)
+    with mine.start("refresh") as process:
+        eventually(lambda: server.requests()[-1]["status"] is None)
+        assert ExitCode.STATE_LOCKED == mine.run("refresh").returncode
+        # What changes nothing needs no lock.
+        assert 0 == mine.run("plan", "--refresh").returncode
+        assert 0 == mine.run("verify").returncode
+        process.kill()
+
+
+def test_no_secret_is_shown_or_kept_in_clear(sandbox: StartSandbox, project: NewProject) -> None:
+    server = sandbox("--fault", "drop=callback_url_for_deliveries@2")
+    mine = project(server, TWO)
+    # A placeholder may stand in what is shown of a URL, and in what is no URL.
+    edit_manifest(mine, "hooks.example.com/?t=${env:HOOK_TOKEN}", "hooks.example.com/${env:HOOK_TOKEN}/dlr?t=1")
+    edit_manifest(mine, "last_name: Crash", 'last_name: "${env:HOOK_TOKEN}"')
+    assert 0 == mine.run("apply", "--yes").returncode
+    moved = f"https://elsewhere.example.com/{HOOK_TOKEN}"
+    change(server, mine, "paris", last_name=f"x{HOOK_TOKEN}", callbacks={"callback_url_for_deliveries": moved})
+    said = []
+    for command in (["refresh"], ["refresh", "--format", "json"], ["plan", "--refresh"], ["verify"], ["status"]):
+        done = mine.run(*command)
+        said += [done.stdout, done.stderr]
+    assert 'last_name: sent "${env:HOOK_TOKEN}", found "***"' in said[0]
+    assert "rome  Octopush altered callbacks.callback_url_for_deliveries" in said[0]
+    assert 'last_name: somebody changed it at Octopush to "***" -> "${env:HOOK_TOKEN}"' in said[4]
+    done = mine.run("apply", "--refresh", "--yes", "--format", "json")
+    assert 0 == done.returncode
+    assert_no_secret(server, mine, *said, done.stdout, done.stderr)
+
+
+def test_a_changed_url_is_shown_where_the_secret_is_masked_anyway(applied: Project, server: SandboxProcess) -> None:
+    url = f"https://elsewhere.example.com/?t={HOOK_TOKEN}"
+    change(server, applied, "rome", callbacks={"callback_url_for_deliveries": url})
+    done = applied.run("refresh")
+    assert 'sent "https://hooks.example.com/?***", found "https://elsewhere.example.com/?***"' in done.stdout
+    assert_no_secret(server, applied, done.stdout, done.stderr)
+
+
+def test_a_placeholder_whose_value_changes_is_not_noticed(applied: Project) -> None:
+    other = without(applied, HOOK_TOKEN="another-5f6e7d8c")
+    assert 0 == other.run("refresh", "--detailed-exitcode").returncode
+    assert 0 == other.run("plan", "--refresh", "--detailed-exitcode").returncode
+
+
+def test_every_parent_that_has_a_state_is_read(server: SandboxProcess, project: NewProject) -> None:
+    mine = made(server, project)
+    (mine.folder / "provisioner.yaml").write_text(
+        'parents:\n  default: {}\n  acme: {api_login: "${env:OCTOPUSH_API_LOGIN}"}\n  idle: {}\n'
+    )
+    for command in ("refresh", "verify"):
+        assert ["default"] == parents(mine.run(command, "--format", "json").stdout)
+    assert 5 == mine.run("refresh", "--parent", "acme").returncode
+    assert 10 == mine.run("refresh", "--parent", "nobody").returncode
+    more = mine.folder / "manifests" / "acme.yaml"
+    more.write_text("version: 1\nparent: acme\naccounts:\n  - {name: oslo, first_name: A, last_name: B}\n")
+    assert 0 == mine.run("apply", "--yes").returncode
+    for command in ("refresh", "verify"):
+        assert ["acme", "default"] == parents(mine.run(command, "--format", "json").stdout)
+        assert ["acme"] == parents(mine.run(command, "--parent", "acme", "--format", "json").stdout)
+    assert ["default"] == parents(mine.run("verify", "paris", "--format", "json").stdout)
+    assert "[3/3] as sent" in mine.run("refresh").stderr
+    delete(server, mine, "rome")
+    assert 0 == mine.run("plan", "--refresh").returncode
+    states = json.loads(mine.run("status", "--balances", "--format", "json").stdout)["states"]
+    assert [1, 2, 0] == [len([each for each in state["accounts"] if "balance" in each]) for state in states]
+    assert not (mine.folder / "state" / "idle.json.lock").exists()
+
+
+def parents(text: str) -> list[str]:
+    return [each["parent"] for each in conforming(text, "report.v1")["reports"]]
+
+
+def test_a_project_without_state_has_nothing_to_compare(server: SandboxProcess, project: NewProject) -> None:
+    mine = project(server, TWO)
+    for command in ("refresh", "verify"):
+        done = mine.run(command)
+        assert (5, True) == (done.returncode, "There is no state" in done.stderr)
+    planned = mine.run("plan", "--refresh")
+    assert (0, True) == (planned.returncode, "2 to create" in planned.stdout)
+    assert 0 == mine.run("apply", "--refresh", "--yes").returncode
+    assert not list(mine.folder.glob("state.*"))
+
+
+def test_no_more_requests_begin_than_the_rate(sandbox: StartSandbox, project: NewProject) -> None:
+    mine = made(sandbox(), project, ("a", "b", "c", "d"))
+    for command in ("refresh", "verify"):
+        start = time.monotonic()
+        assert 0 == mine.run(command, "--rate", "2").returncode
+        assert 1.5 <= time.monotonic() - start
+    for rate in ("0", "-1", "nan", "many"):
+        assert ExitCode.USAGE == mine.run("refresh", "--rate", rate).returncode
+
+
+def test_on_a_terminal_there_is_a_bar(applied: Project, server: SandboxProcess) -> None:
+    delete(server, applied, "rome")
+    ours, theirs = pty.openpty()
+    with applied.start("refresh", stderr=theirs, stdout=subprocess.DEVNULL) as process:
+        os.close(theirs)
+        said = b""
+        try:
+            while piece := os.read(ours, 4096):
+                said += piece
+        except OSError:
+            os.close(ours)
+        assert 0 == process.wait(PATIENCE)
+    assert b"2/2" in said
+    assert b"gone           rome" in said
+    assert b"as sent" not in said
+
+
+# ── Plan and apply ───────────────────────────────────────────────────────────
+
+
+def test_a_plan_shows_what_stands_at_octopush_and_writes_nothing(applied: Project, server: SandboxProcess) -> None:
+    change(server, applied, "rome", company_name=COMPANY)
+    delete(server, applied, "paris")
+    before = {path: path.read_bytes() for path in applied.files()}
+    done = applied.run("plan", "--refresh", "--detailed-exitcode", "--format", "json")
+    (plan,) = conforming(done.stdout, "plan.v1")["plans"]
+    assert 2 == done.returncode
+    assert ["gone", "update"] == [each["action"] for each in plan["changes"]]
+    assert [{"path": "company_name", "before": COMPANY, "after": applied.root.name, "drifted": True}] == plan[
+        "changes"
+    ][1]["fields"]
+    text = applied.run("plan", "--refresh").stdout
+    assert f'company_name: somebody changed it at Octopush to "{COMPANY}" -> "{applied.root.name}"' in text
+    assert before == {path: path.read_bytes() for path in applied.files()}
+    assert "2 unchanged" in applied.run("plan").stdout
+
+
+def test_a_plan_says_what_it_could_not_check(sandbox: StartSandbox, project: NewProject) -> None:
+    mine = made(sandbox("--fault", "500@3:read", "--fault", "500@5:read", "--fault", "401@7:read"), project)
+    done = mine.run("plan", "--refresh", "--detailed-exitcode", "--attempts", "1")
+    assert (7, True) == (done.returncode, "2 unchanged" in done.stdout)
+    assert "warning: paris could not be checked: the API answered HTTP 500" in done.stderr
+    assert "rome could not" not in done.stderr
+    # What was not checked is stronger than what does not fit, and both are said.
+    done = mine.run("plan", "--refresh", "--attempts", "1", "--limit", "1")
+    assert 7 == done.returncode
+    done = mine.run("plan", "--refresh")
+    assert (10, True) == (done.returncode, "Check OCTOPUSH_API_LOGIN" in done.stderr)
+    edit_manifest(mine, "accounts:\n", "accounts:\n  - {name: oslo, first_name: oslo}\n")
+    assert 2 == mine.run("plan", "--refresh", "--detailed-exitcode").returncode
+    assert 4 == mine.run("plan", "--refresh", "--detailed-exitcode", "--limit", "2").returncode
+
+
+def test_a_plain_plan_loads_nothing_that_sends_or_opens(applied: Project) -> None:
+    for command in ("plan", "status"):
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", "-m", "provisioner", command],
+            cwd=applied.folder, env=applied.environ, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+        assert set() == loaded & {"requests", "urllib3", "tenacity", "pyrage"}
+
+
+def test_apply_changes_back_what_it_finds(applied: Project, server: SandboxProcess) -> None:
+    change(server, applied, "rome", company_name=COMPANY)
+    assert "2 unchanged" in applied.run("apply", "--yes").stdout
+    done = applied.run("apply", "--refresh", "--yes")
+    assert (0, True) == (done.returncode, "Done: 1 updated, 1 unchanged." in done.stdout)
+    assert f'somebody changed it at Octopush to "{COMPANY}"' in done.stderr
+    assert 0 == applied.run("refresh", "--detailed-exitcode").returncode
+    before = applied.state_path.read_bytes()
+    assert 0 == applied.run("apply", "--refresh", "--yes").returncode
+    assert before == applied.state_path.read_bytes()
+
+
+def test_apply_keeps_the_drift_of_what_no_manifest_names(applied: Project, server: SandboxProcess) -> None:
+    edit_manifest(applied, "  - {name: rome, first_name: rome}\n", "")
+    change(server, applied, "rome", company_name=COMPANY)
+    assert 0 == applied.run("apply", "--refresh", "--yes").returncode
+    assert ("company_name",) == state_of(applied).accounts["rome"].drift.changed
+
+
+def test_apply_reports_what_it_could_not_check(sandbox: StartSandbox, project: NewProject) -> None:
+    server = sandbox("--fault", "500@3:read")
+    mine = made(server, project)
+    edit_manifest(mine, "accounts:\n", "accounts:\n  - {name: oslo, first_name: oslo}\n")
+    done = mine.run("apply", "--refresh", "--yes", "--attempts", "1", "--format", "json")
+    assert 7 == done.returncode
+    assert [
+        ("oslo", "create", "created"),
+        ("paris", "unchanged", "unchanged"),
+        ("rome", "unchanged", "unchanged"),
+        ("paris", "refresh", "unchecked"),
+    ] == [(name, action, status) for name, action, status, _ in outcomes(done.stdout)]
+
+
+def test_apply_sends_nothing_where_the_credentials_are_refused(sandbox: StartSandbox, project: NewProject) -> None:
+    server = sandbox("--fault", "401@3:read")
+    mine = made(server, project)
+    edit_manifest(mine, "accounts:\n", "accounts:\n  - {name: oslo, first_name: oslo}\n")
+    asked = sent(server)
+    done = mine.run("apply", "--refresh", "--yes")
+    assert (10, asked + 1) == (done.returncode, sent(server))
+    assert "Done: 2 unchanged, 1 not attempted, 2 unchecked." in done.stdout
+
+
+# ── Verify ───────────────────────────────────────────────────────────────────
+
+
+def test_good_credentials_are_called_good(applied: Project, server: SandboxProcess) -> None:
+    before = applied.state_path.read_bytes()
+    done = applied.run("verify")
+    assert (0, "default:\nVerified: 2 good.\n") == (done.returncode, done.stdout)
+    told = applied.run("verify", "rome", "rome", "--format", "json")
+    assert [("rome", "verify", "verified", None)] == outcomes(told.stdout)
+    assert ["GET"] * 3 == [each["method"] for each in server.requests()[4:]]
+    assert before == applied.state_path.read_bytes()
+    assert_no_secret(server, applied, done.stdout, done.stderr, told.stdout, told.stderr)
+
+
+def swapped(project: Project, _: SandboxProcess) -> None:
+    def alter(accounts: dict[str, Any]) -> None:
+        paris, rome = accounts["paris"], accounts["rome"]
+        paris["sealed"], rome["sealed"] = rome["sealed"], paris["sealed"]
+
+    tamper(project, alter)
+
+
+def duplicated(project: Project, _: SandboxProcess) -> None:
+    forged = seal(project, "rome", credentials=project.opened("paris").credentials)
+    tamper(project, lambda accounts: accounts["rome"].update(sealed=forged))
+
+
+def replaced(project: Project, _: SandboxProcess) -> None:
+    credentials = project.opened("paris").credentials
+    assert credentials is not None
+    forged = seal(project, "paris", credentials=replace(credentials, api_key=Secret("forged-key-0a1b2c3d")))
+    tamper(project, lambda accounts: accounts["paris"].update(sealed=forged))
+
+
+def emptied(project: Project, _: SandboxProcess) -> None:
+    forged = seal(project, "paris", credentials=None)
+    tamper(project, lambda accounts: accounts["paris"].update(sealed=forged))
+
+
+def rekeyed_by_hand(project: Project, server: SandboxProcess) -> None:
+    change(server, project, "paris", api_key="key-made-by-hand-7f3a")
+
+
+def dead(project: Project, server: SandboxProcess) -> None:
+    delete(server, project, "paris")
+
+
+def sealed_to_another(project: Project, _: SandboxProcess) -> None:
+    forged = AgeSealer([new_identity()[1]]).seal(project.opened("paris"))
+    tamper(project, lambda accounts: accounts["paris"].update(sealed=forged))
+
+
+SPOILED: list[tuple[Callable[[Project, SandboxProcess], None], dict[str, str]]] = [
+    (swapped, {"paris": "was sealed for default/rome", "rome": "was sealed for default/paris"}),
+    (duplicated, {"paris": "its login is also that of rome", "rome": "its login is also that of paris"}),
+    (replaced, {"paris": "another key for its login"}),
+    (emptied, {"paris": "holds no credentials"}),
+    (rekeyed_by_hand, {"paris": "another key for its login"}),
+    (dead, {"paris": "does not know its login"}),
+    (sealed_to_another, {"paris": "does not open what is sealed for paris"}),
+    (lambda project, _: replay(project), {"paris": "of another operation"}),
+]
+
+
+@pytest.mark.parametrize(("spoil", "expected"), SPOILED)
+def test_a_credential_that_is_not_good_is_named_and_not_exported(
+    applied: Project, server: SandboxProcess, spoil: Callable[[Project, SandboxProcess], None], expected: dict[str, str]
+) -> None:
+    spoil(applied, server)
+    before = applied.state_path.read_bytes()
+    done = applied.run("verify", "--format", "json")
+    failed = {name: str(reason) for name, _, status, reason in outcomes(done.stdout) if status == "failed"}
+    assert (7, expected.keys()) == (done.returncode, failed.keys())
+    for name, words in expected.items():
+        assert words in failed[name]
+        assert f"failed         {name}  " in applied.run("verify", name).stdout
+    out = applied.folder / "out.json"
+    refused = applied.run("credentials", "export", "--verified", "--format", "json", "--out", str(out))
+    assert (7, "Unverified") == (refused.returncode, json.loads(refused.stdout)["error"]["name"])
+    for name, words in expected.items():
+        assert words in refused.stderr.partition(f"\n  {name}: ")[2].partition("\n")[0]
+    plain = applied.run("credentials", "export", "--verified", *expected)
+    assert (7, "", False) == (plain.returncode, plain.stdout, out.exists())
+    assert "Nothing was exported." in plain.stderr
+    if "rome" not in expected:
+        assert 0 == applied.run("credentials", "export", "--verified", "rome").returncode
+        assert 0 == applied.run("verify", "rome").returncode
+    assert before == applied.state_path.read_bytes()
+    assert_no_secret(server, applied, done.stdout, done.stderr, refused.stdout, refused.stderr)
+
+
+def test_verify_names_what_it_cannot_verify(sandbox: StartSandbox, project: NewProject) -> None:
+    server = sandbox("--fault", "not-json@1")
+    mine = project(server, TWO)
+    assert ExitCode.OUTCOME_UNKNOWN == mine.run("apply", "--yes").returncode
+    done = mine.run("verify", "paris")
+    assert (5, True) == (done.returncode, "it is unknown" in done.stderr)
+    assert 64 == mine.run("verify", "oslo").returncode
+    assert 5 == mine.run("credentials", "export", "--verified", "paris").returncode
+
+
+def test_a_verified_export_is_the_plain_one(applied: Project, server: SandboxProcess) -> None:
+    asked = sent(server)
+    plain = applied.run("credentials", "export")
+    assert asked == sent(server)
+    verified = applied.run("credentials", "export", "--verified")
+    assert (0, plain.stdout, asked + 2) == (verified.returncode, verified.stdout, sent(server))
+    assert 0 == applied.run("credentials", "export", "--verified", "--since", "2099-01-01").returncode
+    assert asked + 2 == sent(server)
+
+
+def test_an_export_that_cannot_be_verified_delivers_nothing(sandbox: StartSandbox, project: NewProject) -> None:
+    mine = made(sandbox("--fault", "401@3:read"), project)
+    done = mine.run("credentials", "export", "--verified")
+    assert (7, "") == (done.returncode, done.stdout)
+    assert "paris: the API did not accept the credentials" in done.stderr
+    assert "Check OCTOPUSH_API_LOGIN" in done.stderr
+    assert 10 == stranger(mine).run("credentials", "export", "--verified").returncode
+    assert 5 == without(mine, OCTOPUSH_API_LOGIN="a@example.com").run("credentials", "export", "--verified").returncode
+
+
+# ── Balances ─────────────────────────────────────────────────────────────────
+
+
+def accounts_of(text: str) -> list[dict[str, Any]]:
+    (state,) = json.loads(text)["states"]
+    accounts: list[dict[str, Any]] = state["accounts"]
+    return accounts
+
+
+def test_every_account_is_asked_for_its_own_balance(applied: Project, server: SandboxProcess) -> None:
+    assert all("balance" not in each for each in accounts_of(applied.run("status", "--format", "json").stdout))
+    # Each asks as itself: the parent's key is not needed.
+    mine = without(applied, "OCTOPUSH_API_LOGIN", "OCTOPUSH_API_KEY")
+    done = mine.run("status", "--balances", "--format", "json")
+    assert 0 == done.returncode
+    assert [{"amount": 0.0, "unit": "euros"}] * 2 == [each["balance"] for each in accounts_of(done.stdout)]
+    text = mine.run("status", "--balances").stdout
+    assert ["NAME", "STATUS", "SINCE", "BALANCE", "REASON"] == text.splitlines()[1].split()
+    assert 2 == text.count("0.00 euros")
+    assert "BALANCE" not in mine.run("status").stdout
+    assert ["/v1/public/wallet/check-balance"] * 4 == [each["path"] for each in server.requests()[4:]]
+    assert_no_secret(server, applied, done.stdout, done.stderr, text)
+
+
+def test_a_balance_that_cannot_be_had_is_shown_with_its_reason(applied: Project, server: SandboxProcess) -> None:
+    change(server, applied, "paris", api_key="key-made-by-hand-7f3a")
+    done = applied.run("status", "--balances", "--format", "json")
+    paris, rome = accounts_of(done.stdout)
+    assert (7, None, {"amount": 0.0, "unit": "euros"}) == (done.returncode, paris["balance"], rome["balance"])
+    assert "its balance cannot be had: the API did not accept the credentials (HTTP 401" in paris["reason"]
+    text = applied.run("status", "--balances")
+    assert (7, True) == (text.returncode, "  ?           its balance cannot be had: " in text.stdout)
+
+
+def test_a_balance_is_asked_for_where_there_is_an_account(sandbox: StartSandbox, project: NewProject) -> None:
+    mine = project(sandbox("--fault", "not-json@1"), TWO)
+    assert (0, True) == ((done := mine.run("status", "--balances")).returncode, "no state" in done.stdout)
+    assert ExitCode.OUTCOME_UNKNOWN == mine.run("apply", "--yes").returncode
+    done = mine.run("status", "--balances", "--format", "json")
+    assert (0, None) == (done.returncode, accounts_of(done.stdout)[0]["balance"])
+    assert "not JSON" in accounts_of(done.stdout)[0]["reason"]

@@ -1,0 +1,195 @@
+"""SIGKILL at every step and every moment of what changes an account that exists: nothing is lost, and a run settles it.
+
+Each kill has a project of its own: paris, which is changed, and rome, which is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import requests
+
+from provisioner.errors import IdentityRejected
+from provisioner.model.account import Secret
+from provisioner.state.sealing import AgeOpener, new_identity, parse_identities
+from tests.conftest import PARENT, PATIENCE, NewProject, Project, SandboxProcess, StartSandbox, headers
+from tests.crash import composition
+from tests.crash.composition import PASSWORD_MARK
+from tests.crash.deaths import Moment, MortalTransport, every_death, no_death
+from tests.crash.living import (
+    EDITED,
+    PARIS,
+    RENAMED,
+    ROME,
+    ROTATED,
+    Entry,
+    ask_for,
+    assert_nothing_lost,
+    assert_settled,
+    assert_settles,
+    created,
+    ledger,
+    seals,
+)
+
+KILLED = -9
+SOME_FAILED = 7
+UNKNOWN = 8
+
+CHANGES = {
+    "edit": EDITED,
+    "rename": RENAMED,
+    "rename and edit": RENAMED | EDITED,
+    "rotation": ROTATED,
+    "edit and rotation": EDITED | ROTATED,
+}
+every_change = pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+
+
+@pytest.fixture
+def server(sandbox: StartSandbox) -> SandboxProcess:
+    """A sandbox with room for the accounts of all projects of a test."""
+    return sandbox("--limit", "1000")
+
+
+# ── Edit, rename, rotate ─────────────────────────────────────────────────────
+
+
+@every_change
+def test_killed_at_every_step_and_moment_of_a_change(
+    server: SandboxProcess, project: NewProject, change: Entry
+) -> None:
+    # A rename is our own affair; what else is begun is saved, sent, read back and saved as finished.
+    saves, sent = (1, 0) if change == RENAMED else (2, 2)
+    for disk, transport in every_death(saves=saves, requests=sent):
+        mine = changed(server, project, change)
+        assert KILLED == composition.run(mine, disk, transport)
+        assert_nothing_lost(server, mine)
+        assert_settles(server, mine)
+    mine = changed(server, project, change)
+    assert 0 == composition.run(mine, *no_death(saves=saves, requests=sent))
+    assert_settled(server, mine)
+
+
+@pytest.mark.parametrize(("fault", "then"), [("500-after", {}), ("500", RENAMED | EDITED)])
+def test_killed_at_every_step_and_moment_of_what_follows_a_rotation_that_was_answered_with_500(
+    sandbox: StartSandbox, project: NewProject, fault: str, then: Entry
+) -> None:
+    """The server has the new password or, where nothing was processed, the old one: no one can tell.
+
+    What follows finishes the rotation or, in the same request, does something else too.
+    """
+    deaths = list(every_death(saves=2, requests=2))
+    server = sandbox("--limit", "1000", "--fault", f"{fault}@1-{len(deaths)}:edit")
+    begun = [changed(server, project, ROTATED) for _ in deaths]
+    for mine in begun:
+        assert SOME_FAILED == composition.run(mine)
+        assert {"paris", "paris+", "rome"} == seals_of(mine).keys()
+        assert_nothing_lost(server, mine)
+    for mine, (disk, transport) in zip(begun, deaths, strict=True):
+        ask_for(mine, PARIS | ROTATED | then, ROME)
+        assert KILLED == composition.run(mine, disk, transport)
+        assert_nothing_lost(server, mine)
+        assert_settles(server, mine)
+
+
+def changed(server: SandboxProcess, project: NewProject, change: Entry) -> Project:
+    """Return a project whose accounts exist, and of which paris is then asked for otherwise."""
+    mine = created(server, project, PARIS, ROME)
+    ask_for(mine, PARIS | change, ROME)
+    return mine
+
+
+# ── Rekey ────────────────────────────────────────────────────────────────────
+
+
+def test_killed_at_every_step_of_a_rekey(server: SandboxProcess, project: NewProject) -> None:
+    """All seals are opened by the old identity, or all by the new one; that of a rotation that was begun too."""
+    for disk, _ in every_death(saves=1, requests=0):
+        mine = changed(server, project, ROTATED)
+        assert KILLED == composition.run(mine, transport=MortalTransport(1, Moment.ANSWERED))
+        mine, old, new = rekeyed(mine)
+        everything = {"paris", "paris+", "rome"}
+        assert KILLED == composition.rekey(mine, disk)
+        assert [set(), everything] == sorted([openable(mine, old), openable(mine, new)], key=len)
+        assert_nothing_lost(server, mine)
+        assert 0 == composition.rekey(mine)
+        assert [set(), everything] == [openable(mine, old), openable(mine, new)]
+        assert_settles(server, mine)
+        assert [set(), {"paris", "rome"}] == [openable(mine, old), openable(mine, new)]
+
+
+def rekeyed(mine: Project) -> tuple[Project, Secret, Secret]:
+    """Return the project with another recipient, the old identity and the new one; its person holds both."""
+    old = Secret(mine.identity_path.read_text())
+    new, recipient = new_identity()
+    mine.identity_path.write_text(f"{old.reveal()}{new.reveal()}\n")
+    return replace(mine, environ={**mine.environ, "PROVISIONER_RECIPIENTS": recipient}), old, new
+
+
+def openable(mine: Project, identity: Secret) -> set[str]:
+    """Return which seals of the state one identity opens by itself."""
+    return set(_opened_by(mine, AgeOpener(parse_identities(identity, "the test"))))
+
+
+def _opened_by(mine: Project, opener: AgeOpener) -> Iterator[str]:
+    state = mine.state()
+    assert state is not None
+    for place, sealed in seals(state).items():
+        try:
+            opener.open(sealed, lineage=state.lineage, parent=state.parent, name=place.rstrip("+"))
+        except IdentityRejected:
+            continue
+        yield place
+
+
+def seals_of(mine: Project) -> dict[str, str]:
+    state = mine.state()
+    assert state is not None
+    return seals(state)
+
+
+# ── Adopt ────────────────────────────────────────────────────────────────────
+
+
+def test_killed_at_every_step_and_moment_of_the_adoption_of_a_stranger(
+    server: SandboxProcess, project: NewProject
+) -> None:
+    """What differs from the manifest is then changed by the apply; its password stays nobody's."""
+    for disk, transport in every_death(saves=1, requests=1):
+        mine = created(server, project, ROME)
+        login = created_by_hand(server, mine)
+        ask_for(mine, PARIS, ROME)
+        assert KILLED == composition.adopt(mine, "paris", login, disk, transport)
+        assert_nothing_lost(server, mine, adopting=[login])
+        assert 0 == composition.adopt(mine, "paris", login)
+        assert_nothing_lost(server, mine, adopting=[login])
+        assert ["active", "active"] == [mine.statuses()[name] for name in ("paris", "rome")]
+        assert_settles(server, mine, adopting=[login])
+        assert mine.opened("paris").password is None
+
+
+def test_killed_at_every_step_and_moment_of_the_adoption_of_an_unknown(
+    server: SandboxProcess, project: NewProject
+) -> None:
+    """The password that was sent is kept, and is the account's."""
+    for disk, transport in every_death(saves=1, requests=1):
+        mine = project(server, ())
+        ask_for(mine, PARIS, ROME)
+        assert KILLED == composition.run(mine, transport=MortalTransport(1, Moment.ANSWERED))
+        assert UNKNOWN == composition.run(mine)
+        (login,) = (login for login, account in ledger(server, mine).items() if account["first_name"] == "paris")
+        assert KILLED == composition.adopt(mine, "paris", login, disk, transport)
+        assert_nothing_lost(server, mine, adopting=[login])
+        assert 0 == composition.adopt(mine, "paris", login)
+        assert_settled(server, mine)
+
+
+def created_by_hand(server: SandboxProcess, mine: Project) -> str:
+    """Make an account that no state knows, and return its login."""
+    body = {"first_name": "paris", "last_name": "Stranger", "company_name": mine.root.name}
+    address, password = f"{server.url}/subaccount/create", f"{PASSWORD_MARK}-by-hand"
+    answer = requests.post(address, json={**body, "password": password}, headers=headers(PARENT), timeout=PATIENCE)
+    return str(answer.json()["api_login"])

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from provisioner import schemas
+from provisioner.errors import ExitCode
+from provisioner.model.plan import FieldChange
+from provisioner.model.report import Outcome, Report, Result, Stop
+from provisioner.render import report
+from provisioner.render.lines import BAD, CHANGED, GOOD, QUIET, Line
+
+HOOK = "callbacks.callback_url_for_visits"
+FIELDS = (
+    FieldChange("first_name", "Leo\x1b", "Leonardo"),
+    FieldChange("company_name", None, "X"),
+    FieldChange(HOOK, "https://u:pw@h.example/x?token=t1", "https://u:pw@h.example/x?token=t2"),
+)
+
+
+def rendered(lines: list[Line]) -> str:
+    return "\n".join(line.text for line in lines)
+
+
+def test_a_report_tells_what_happened_and_groups_what_did_not() -> None:
+    this = Report(
+        "default",
+        (
+            Outcome("a", "create", Result.CREATED),
+            Outcome("b", "unchanged", Result.UNCHANGED),
+            Outcome("c", "create", Result.FAILED, "refused"),
+            Outcome("d", "create", Result.UNKNOWN, "no answer"),
+            Outcome("e", "create", Result.NOT_ATTEMPTED, "it stopped"),
+            Outcome("f", "create", Result.NOT_ATTEMPTED, "it stopped"),
+        ),
+        Stop(ExitCode.OUTCOME_UNKNOWN, "the outcome of d is unknown", "Look."),
+    )
+    assert """\
+default:
+  created        a
+  failed         c  refused
+  unknown        d  no answer
+  not attempted  e, f  it stopped
+Done: 1 created, 1 unchanged, 1 failed, 1 unknown, 2 not attempted.
+Stopped: the outcome of d is unknown.
+  Look.
+Unknown: d. It may or may not exist, and is never retried by itself.
+  Look for it in Octopush's dashboard; then, for each:
+    provisioner resolve NAME --not-created   it is not there: its slot is free again
+    provisioner adopt NAME LOGIN             it is there: its login is in the dashboard
+    provisioner resolve NAME --abandon       nobody can find out: it keeps its slot""" == rendered(report.text(this))
+
+
+def test_a_report_of_nothing() -> None:
+    assert "p:\nDone: no account." == rendered(report.text(Report("p", ())))
+
+
+def test_what_octopush_holds_instead_stands_under_its_account() -> None:
+    this = Report(
+        "p",
+        (
+            Outcome("a", "update", Result.UPDATED, "look", FIELDS),
+            Outcome("b", "verify", Result.VERIFIED),
+            Outcome("c", "unchanged", Result.UNCHANGED),
+        ),
+    )
+    assert f"""\
+p:
+  updated        a  look
+      first_name: sent "Leo\\x1b", found "Leonardo"
+      company_name: sent (none), found "X"
+      {HOOK}: sent "https://***@h.example/x?***", found "https://***@h.example/x?***" (the masked part differs)
+Done: 1 updated, 1 unchanged, 1 verified.""" == rendered(report.text(this))
+
+
+def test_what_is_not_attempted_is_told_once_for_each_reason() -> None:
+    outcomes = [
+        Outcome(name, "update", Result.NOT_ATTEMPTED, reason) for name, reason in zip("abc", "xyx", strict=True)
+    ]
+    said = rendered(report.text(Report("p", tuple(outcomes))))
+    assert ["  not attempted  a, c  x", "  not attempted  b  y"] == said.splitlines()[1:3]
+
+
+def test_a_stop_without_a_hint() -> None:
+    said = rendered(report.text(Report("p", (), Stop(ExitCode.FAILURE, "no\nmore"))))
+    assert "p:\nDone: no account.\nStopped: no\\nmore." == said
+
+
+@pytest.mark.parametrize("result", Result)
+def test_every_result_has_words_and_a_style(result: Result) -> None:
+    line = report.outcome(Outcome("a\x1b", "any", result, "b\nc"))
+    assert f"{result.value.replace('_', ' '):<13}  a\\x1b  b\\nc" == line.text
+    good = {Result.CREATED, Result.UPDATED, Result.ADOPTED, Result.FORGOTTEN, Result.VERIFIED}
+    bad = {Result.FAILED, Result.UNKNOWN, Result.GONE}
+    changed = {Result.NOT_ATTEMPTED, Result.DRIFTED, Result.UNCHECKED}
+    expected = {GOOD: good, BAD: bad, CHANGED: changed, QUIET: {Result.UNCHANGED}}
+    assert [style for style, results in expected.items() if result in results] == [line.style]
+
+
+def test_a_report_of_every_result_conforms_and_hides_what_urls_carry() -> None:
+    outcomes = tuple(Outcome(f"a-{number}", "update", result) for number, result in enumerate(Result))
+    told = Outcome("b", "refresh", Result.DRIFTED, "why", (*FIELDS, FieldChange("last_name", "A", "B", drifted=True)))
+    document = report.document([Report("default", (*outcomes, told), Stop(ExitCode.FAILURE, "no"))])
+    Draft202012Validator(schemas.load("report.v1")).validate(document)
+    *plain, last = document["reports"][0]["outcomes"]
+    assert all({"name", "action", "status", "reason"} == each.keys() for each in plain)
+    assert [result.value for result in Result] == [each["status"] for each in plain]
+    masked = "https://***@h.example/x?***"
+    assert {
+        "name": "b",
+        "action": "refresh",
+        "status": "drifted",
+        "reason": "why",
+        "fields": [
+            {"path": "first_name", "before": "Leo\x1b", "after": "Leonardo"},
+            {"path": "company_name", "before": None, "after": "X"},
+            {"path": HOOK, "before": masked, "after": masked},
+            {"path": "last_name", "before": "A", "after": "B", "drifted": True},
+        ],
+    } == last
+    assert "t1" not in json.dumps(document)
+    assert "pw" not in json.dumps(document)

@@ -146,7 +146,7 @@ def validate(**options: Any) -> int:
 @_manifests
 @_parent_of_manifests
 @_settings_options("limit", "reserved", *_CONNECTION)
-@_format_option("text", "json")
+@_format_option("text", "markdown", "json", "html")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when changes are pending.")
 @_refresh
 def plan(**options: Any) -> int:

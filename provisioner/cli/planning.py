@@ -47,11 +47,7 @@ def plan(options: Options) -> int:
     else:
         plans = [plan_for(each, wiring.stored(settings, each.parent), settings) for each in manifests]
         unchecked = ExitCode.DONE
-    if options["output"] == "json":
-        terminal.document(documents.plans(plans))
-    else:
-        for each in plans:
-            terminal.lines(text.plan(each))
+    _show(plans, options["output"])
     try:
         for each in plans:
             raise_if_over(each)
@@ -62,6 +58,22 @@ def plan(options: Options) -> int:
         return unchecked
     pending = any(each.creates or each.updates for each in plans)
     return ExitCode.CHANGES_PENDING if pending and options["detailed_exitcode"] else ExitCode.DONE
+
+
+def _show(plans: Sequence[Plan], output: str) -> None:
+    if output == "text":
+        for each in plans:
+            terminal.lines(text.plan(each))
+        return
+    document = documents.plans(plans)
+    if output == "json":
+        terminal.document(document)
+        return
+    # Faces for a reviewer: a plain plan has no use for them, and they take their time to load.
+    from provisioner.render import html, markdown  # noqa: PLC0415
+
+    digest = documents.digest(document)
+    terminal.data(markdown.plans(plans, digest) if output == "markdown" else html.page(plans, digest))
 
 
 def load(options: Options) -> tuple[Manifest, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, assert_never
 
@@ -31,6 +32,14 @@ Balances = Mapping[str, Balance | Failed]
 def plans(these: Iterable[Plan]) -> Document:
     """Return the document of ``plan --format json``; ``schemas/plan.v1.schema.json`` describes it."""
     return {"version": VERSION, "plans": [_plan(plan) for plan in these]}
+
+
+def digest(document: Document) -> str:
+    """Return what tells one document of plans from any other, whatever face it is shown with."""
+    import hashlib  # noqa: PLC0415  # it takes its time to load, and most commands have no use for it
+
+    told = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(told.encode()).hexdigest()}"
 
 
 def problems(these: Iterable[Problem]) -> Document:

@@ -39,7 +39,7 @@ def digest(document: Document) -> str:
     import hashlib  # noqa: PLC0415  # it takes its time to load, and most commands have no use for it
 
     told = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    return f"sha256:{hashlib.sha256(told.encode()).hexdigest()}"
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def problems(these: Iterable[Problem]) -> Document:

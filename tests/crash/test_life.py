@@ -95,6 +95,20 @@ def test_killed_at_every_step_and_moment_of_what_follows_a_rotation_that_was_ans
         assert_settles(server, mine)
 
 
+def test_a_refusal_of_what_follows_loses_no_rotation_that_was_answered_with_500(
+    sandbox: StartSandbox, project: NewProject
+) -> None:
+    """The account has its new name by then, and what is sealed of the rotation is sealed for that name."""
+    server = sandbox("--fault", "500-after@1:edit", "--fault", "400@2:edit")
+    mine = changed(server, project, ROTATED)
+    for change in (ROTATED, ROTATED | RENAMED | EDITED):
+        ask_for(mine, PARIS | change, ROME)
+        assert SOME_FAILED == composition.run(mine)
+        assert_nothing_lost(server, mine)
+    assert {"lutetia", "lutetia+", "rome"} == seals_of(mine).keys()
+    assert_settles(server, mine)
+
+
 def changed(server: SandboxProcess, project: NewProject, change: Entry) -> Project:
     """Return a project whose accounts exist, and of which paris is then asked for otherwise."""
     mine = created(server, project, PARIS, ROME)

@@ -27,7 +27,7 @@ _FILE: Final = click.Path(path_type=Path)
 _CODE_WIDTH: Final = 4
 # Read aloud by --help; the README's table is checked against it.
 _EXITS: Final = "\b\nExit codes:\n" + "\n".join(
-    f"  {'130, 143' if code is ExitCode.INTERRUPTED else str(int(code)).ljust(_CODE_WIDTH)} {meaning}"
+    f"  {'130, 143' if code is ExitCode.INTERRUPTED else str(int(code)).ljust(_CODE_WIDTH - 1)}  {meaning}"
     for code, (meaning, _) in MEANINGS.items()
     if code is not ExitCode.TERMINATED
 )

@@ -223,11 +223,7 @@ class _Run:
         ports, account = self._ports, change.account
         credentials = credentials_of(content)
         operation = Operation(ports.new_id(), ports.now(), ports.by)
-        password = None
-        if request.password is not None:
-            password = ports.sealer.seal(
-                SealedContent(content.lineage, content.parent, account.name, operation.id, password=request.password)
-            )
+        password = self._sealed_password(change, request, operation)
         begun = replace(record, edit=Edit(account.attributes, operation, account.password_version, password))
         if (unsaved := self._save(self._state.with_record(account.name, begun, previous=change.previous))) is not None:
             return _update_outcome(change, Result.FAILED, f"{unsaved}; nothing was sent")
@@ -261,6 +257,19 @@ class _Run:
         if after != begun:
             outcome = _warned(outcome, self._save(self._state.with_record(account.name, after)))
         return outcome
+
+    def _sealed_password(self, change: Update, request: EditRequest, operation: Operation) -> str | None:
+        """Seal the new password, and with it those of edits begun before, of which Octopush may have one."""
+        if request.password is None:
+            return None
+        state, before = self._state, self._work.begun.get(change.record_name)
+        earlier = () if before is None else (*before.others, before.password)
+        others = tuple(each for each in dict.fromkeys(earlier) if each is not None and each != request.password)
+        return self._ports.sealer.seal(
+            SealedContent(
+                state.lineage, state.parent, change.name, operation.id, password=request.password, others=others
+            )
+        )
 
     def _edited(self, change: Update, begun: Active, content: SealedContent, back: ReadBack) -> Outcome:
         """Save what was changed as finished; the state holds the new password already."""

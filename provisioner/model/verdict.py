@@ -37,6 +37,8 @@ class SealedContent:
     """The attributes as they were sent, placeholders filled in; of an adopted account, as they were found."""
     altered: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     """By dotted path, what Octopush itself made of those; a field that is not here was kept as it was sent."""
+    others: tuple[Secret, ...] = ()
+    """Of an edit that was begun: passwords of earlier ones, of which Octopush may have one instead."""
 
 
 @dataclass(frozen=True, slots=True)

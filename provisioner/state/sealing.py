@@ -145,6 +145,8 @@ def _encode(content: SealedContent) -> bytes:
         document["api_key"] = content.credentials.api_key.reveal()
     if content.password is not None:
         document["password"] = content.password.reveal()
+    if content.others:
+        document["others"] = [each.reveal() for each in content.others]
     if content.answer is not None:
         document["answer"] = _encode_answer(content.answer)
     if content.sent is not None:
@@ -174,6 +176,7 @@ def _decode(plain: bytes, name: str) -> SealedContent:
             name=_text(document["name"]),
             operation=_text(document["operation"]),
             password=Secret(_text(document["password"])) if "password" in document else None,
+            others=tuple(Secret(_text(each)) for each in document.get("others", ())),
             credentials=credentials,
             answer=_decode_answer(document["answer"]) if "answer" in document else None,
             sent=_decode_sent(document["sent"]) if "sent" in document else None,

@@ -22,6 +22,7 @@ from tests.executor import (
     BEGUN,
     MISSING,
     NOW,
+    OPENER,
     OPERATION,
     PROCESSED,
     UNREACHED,
@@ -138,6 +139,17 @@ def test_the_password_that_a_manifest_gives_is_the_one_that_is_sent() -> None:
     run.apply()
     assert [(LOGIN, EditRequest(NEW, Secret("given"), hidden=("given",)))] == run.api.edited
     assert Secret("given") == opened("paris", only(run)).password
+
+
+def test_a_password_that_octopush_may_have_from_before_is_kept_until_the_answer_is_certain() -> None:
+    account = replace(RENEWED, password=Secret("${env:PASSWORD}"))
+    run = editing(account, UNFINISHED, environ={"PASSWORD": "given"}, edits={"paris": LATE})
+    run.apply()
+    record = only(run)
+    assert record.edit is not None
+    assert record.edit.sealed is not None
+    kept = OPENER.open(record.edit.sealed, lineage="lineage", parent="default", name="paris")
+    assert (Secret("given"), (Secret("begun before"),)) == (kept.password, kept.others)
 
 
 # ── Every verdict ────────────────────────────────────────────────────────────

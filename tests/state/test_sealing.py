@@ -55,6 +55,7 @@ def assert_silent(error: ProvisionerError, *secrets: str) -> None:
         SealedContent("lineage-1", "default", "paris", "op-1"),
         SealedContent("lineage-1", "default", "paris", "op-1", password=Secret("")),
         SealedContent("lineage-1", "default", "paris", "op-1", password=Secret("half \udcff")),
+        SealedContent("lineage-1", "default", "paris", "op-1", others=(Secret("one"), Secret("two"))),
         SealedContent("lineage-1", "default", "paris", "op-1", answer=Answer(200, b'{"api_key": "cut')),
         SealedContent("lineage-1", "default", "paris", "op-1", answer=Answer(500, b"\xff\x00garbage")),
         replace(CONTENT, sent=LEONARDO),

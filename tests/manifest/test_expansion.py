@@ -146,13 +146,15 @@ def with_password(**more: Any) -> DesiredAccount:  # noqa: ANN401  # each has it
 def test_an_edit_sets_a_password_where_one_is_asked_for_or_may_be_set_already(
     update: Update, begun: str | None, password: str | None
 ) -> None:
-    expected = EditRequest(VINCI, None if password is None else Secret(password))
+    hidden = ("Da Vinci",) if update.account.password is None else ("Da Vinci", "given")
+    expected = EditRequest(VINCI, None if password is None else Secret(password), hidden)
     assert expected == edited(update, {"paris": Secret(begun)} if begun else {"oslo": Secret("x")}, PASSWORD="given")
 
 
 def test_what_was_begun_is_by_the_name_that_the_record_has() -> None:
     update = Update(replace(LEONARDO, name="lyon"), (RENEWED,), "paris", unfinished=True)
-    assert EditRequest(VINCI, Secret("begun")) == edited(update, {"paris": Secret("begun"), "lyon": Secret("x")})
+    expected = EditRequest(VINCI, Secret("begun"), ("Da Vinci",))
+    assert expected == edited(update, {"paris": Secret("begun"), "lyon": Secret("x")})
 
 
 def test_all_that_is_missing_for_edits_is_told_at_once() -> None:

@@ -105,8 +105,9 @@ def new_password() -> Secret:
 def bound(state: State | None, parent: str, credentials: Credentials, settings: Settings) -> State:
     """Return the state, a new one where there is none, bound to the parent's account at the settings' address."""
     state = state or State(lineage=str(uuid.uuid4()), parent=parent)
-    # Whoever can open any record is named: what was sealed before stays as it was sealed, until a rekey.
-    state = replace(state, recipients=tuple(sorted({*state.recipients, *settings.recipients})))
+    if not state.accounts:
+        # From its first record on it names those that it began with, so that a plan warns until a rekey makes it right.
+        state = replace(state, recipients=tuple(sorted(set(settings.recipients))))
     return check_parent(state, endpoint=settings.api_url.rstrip("/"), api_login=credentials.api_login)
 
 

@@ -47,7 +47,7 @@ def plan(manifest: Manifest, state: State | None, *, limit: int, reserved: int, 
     unwanted = [name for name in records if name not in moved]
     changes = [_wanted(account, name, records.get(name), found) for name, account in moved.items()]
     changes += [_unwanted(name, records[name]) for name in unwanted]
-    changes = list(_resembling(sorted(changes, key=lambda change: change.name)))
+    changes = list(_resembling(sorted(changes, key=lambda change: change.name), frozenset(unwanted)))
     creates = [change.name for change in changes if isinstance(change, Create)]
     known = state or State(lineage="", parent=manifest.parent)
     slots = known.slots(limit=limit, reserved=reserved, planned=len(creates))
@@ -130,9 +130,13 @@ def _possible(record: Active) -> tuple[Attributes, ...]:
     return (record.attributes,) if record.edit is None else (record.attributes, record.edit.attributes)
 
 
-def _resembling(changes: list[Change]) -> Iterator[Change]:
-    """Yield the changes, each create with the first unmanaged account of which it may be the new name."""
-    twins = {change.attributes: change.name for change in reversed(changes) if isinstance(change, Unmanaged)}
+def _resembling(changes: list[Change], unwanted: frozenset[str]) -> Iterator[Change]:
+    """Yield the changes, each create with the first account in no manifest of which it may be the new name."""
+    twins = {
+        change.attributes: change.name
+        for change in reversed(changes)
+        if isinstance(change, Unmanaged | Undecided) and change.name in unwanted
+    }
     for change in changes:
         if isinstance(change, Create) and change.account.attributes in twins:
             yield Create(change.account, twins[change.account.attributes])

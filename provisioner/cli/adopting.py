@@ -129,6 +129,7 @@ class _Run:
         """What is to be written into a manifest, by name."""
         self.without_password: list[str] = []
         self._desired = desired
+        self._renamed = {each.previously: each for each in desired.values() if each.previously is not None}
         self._opener = opener
         self._ports = ports
         self._logins = {
@@ -152,8 +153,15 @@ class _Run:
         self._ports.progress.finished(outcome)
 
     def _adopt(self, name: str, login: str) -> Outcome:
+        desired = self._desired.get(name)
+        if desired is not None and desired.previously in self.state.accounts:
+            raise StateConflict(
+                f"{name} was previously {desired.previously}, says the manifest, and the state has that one.",
+                hint=f"If this is that account, adopt it as {desired.previously}: the next apply gives it its new name."
+                f" If it is another one, delete `previously` under {name}. Nothing was changed.",
+            )
         if not executor.may_adopt(self.state, name, login, self._logins):
-            if name not in self._desired:
+            if name not in self._desired and name not in self._renamed:
                 # A run that died after it had saved the state has not written it.
                 self.unwritten[name] = self.state.accounts[name].attributes
             return Outcome(name, "adopt", Result.UNCHANGED)
@@ -180,7 +188,8 @@ class _Run:
     def _take_over(self, name: str, login: str, observed: Observed, kept: SealedContent | None) -> Outcome:
         if observed.api_key is None:
             return _failed(name, "the answer tells no key")
-        desired = self._desired.get(name)
+        # Under the name that it had before, it is the account that a manifest has under its new one.
+        desired = self._desired.get(name) or self._renamed.get(name)
         if desired is None:
             wanted, _ = with_placeholders(name, Attributes.of_fields(observed.fields))
             if found := errors(yaml_manifest.read(as_yaml([(name, wanted)]).encode(), name).problems):

@@ -72,7 +72,7 @@ def apply(options: Options) -> int:
     with ExitStack() as held:
         holds = [_held(held, each, settings) for each in manifests]
         found = _refreshed(holds, settings) if options["refresh"] else [None] * len(holds)
-        jobs = [_prepared(*each, settings) for each in zip(holds, found, strict=True)]
+        jobs = [_prepared(*each, settings, sealer) for each in zip(holds, found, strict=True)]
         stop = next((each.report.stop for each in found if each is not None and each.report.stop is not None), None)
         if not options["yes"] and stop is None:
             _confirm(jobs)
@@ -126,7 +126,7 @@ def _refreshed(holds: Sequence[_Held], settings: Settings) -> list[Refreshed]:
     return inspecting.looked_at([inspecting.subject(each.state, settings, opener) for each in holds], settings)
 
 
-def _prepared(hold: _Held, refreshed: Refreshed | None, settings: Settings) -> Job:
+def _prepared(hold: _Held, refreshed: Refreshed | None, settings: Settings, sealer: AgeSealer) -> Job:
     """Save the drift that was found, and make ready all that the changes of the plan need; nothing is sent."""
     state, found = hold.state, NOTHING_FOUND
     if refreshed is not None:
@@ -135,6 +135,9 @@ def _prepared(hold: _Held, refreshed: Refreshed | None, settings: Settings) -> J
     terminal.talk(*text.plan(plan))
     raise_if_over(plan)
     opener = opening.opener_if_any(settings) if plan.updates else None
+    if opener is not None:
+        # What is changed is sealed anew: to recipients of whom this identity is none, nobody here could open it again.
+        opening.require_opens(opener, sealer, state)
     return Job(hold.session, state, plan, hold.credentials, work(plan, state, opener), refreshed)
 
 

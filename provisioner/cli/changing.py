@@ -16,7 +16,7 @@ from provisioner.cli import applying, connection, holding, opening, planning, te
 from provisioner.cli.applying import Job
 from provisioner.cli.wiring import Options
 from provisioner.config import Settings
-from provisioner.errors import CommandInvalid, IdentityRejected, Refused, SettingInvalid, StateConflict
+from provisioner.errors import CommandInvalid, SettingInvalid, StateConflict
 from provisioner.executor import Work, decisions
 from provisioner.executor.ports import credentials_of
 from provisioner.manifest import expansion
@@ -82,6 +82,7 @@ def rotate_password(options: Options) -> int:
         update = _rotation(state, name, settings)
         credentials = config.credentials(settings.parent(parent), os.environ, settings.base)
         state = applying.bound(state, parent, credentials, settings)
+        opening.require_opens(opener, sealer, state)
         work = _work(state, name, opener, desired)
         planning.warn_of_recipients(state, settings)
         terminal.confirm(f"Set a new password for {name}?", yes=options["yes"])
@@ -118,7 +119,10 @@ def _work(state: State, name: str, opener: AgeOpener, desired: DesiredAccount | 
     begun = None
     if record.edit is not None and record.edit.sealed is not None:
         begun = opening.content(opener, state, name, record.edit.sealed)
-    request = EditRequest(content.sent, _password(content, begun, desired))
+    # What a placeholder filled in is sent again, and no message may repeat it.
+    written = record.attributes.flat()
+    hidden = tuple(value for path, value in content.sent.flat().items() if value != written.get(path))
+    request = EditRequest(content.sent, _password(content, begun, desired), hidden)
     return Work({}, {name: request}, {name: content}, {} if begun is None else {name: begun})
 
 
@@ -172,7 +176,7 @@ def rekey(options: Options) -> int:
         state = wiring.existing(session.state, parent)
         recipients = _recipients(state, settings, options["add"], options["remove"])
         sealer = AgeSealer(recipients)
-        _require_opens(opener, sealer, state)
+        opening.require_opens(opener, sealer, state)
         after = executor.rekey(state, opener, sealer, recipients)
         _tell_recipients(state, recipients)
         sealed = counted(len(state.accounts), "account")
@@ -207,19 +211,6 @@ def _recipients(state: State, settings: Settings, add: Sequence[str], remove: Se
             "Nobody would be left who can open what is sealed.", hint="Add a recipient with --add. Nothing was changed."
         )
     return tuple(sorted(wanted.values()))
-
-
-def _require_opens(opener: AgeOpener, sealer: AgeSealer, state: State) -> None:
-    """Refuse recipients none of whom is the identity in use; only opening a seal can tell that of every kind of key."""
-    probe = SealedContent(state.lineage, state.parent, "", "")
-    try:
-        opener.open(sealer.seal(probe), lineage=state.lineage, parent=state.parent, name="")
-    except IdentityRejected:
-        raise Refused(
-            "The identity in use could not open what is sealed to these recipients.",
-            hint="You would lock yourself out. Leave your own recipient in, and let one who stays remove it."
-            " Nothing was changed.",
-        ) from None
 
 
 def _tell_recipients(state: State, recipients: Sequence[str]) -> None:

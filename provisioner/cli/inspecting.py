@@ -24,7 +24,7 @@ from provisioner.errors import ExitCode, StateError, Unverified
 from provisioner.executor import Refreshed
 from provisioner.model.account import DEFAULT_PARENT, Credentials, Manifest, Secret
 from provisioner.model.exchange import Balance, Failed
-from provisioner.model.plan import Plan
+from provisioner.model.plan import Plan, Unchanged
 from provisioner.model.report import Report, Result, Stop, exit_code
 from provisioner.model.state import Active, State
 from provisioner.model.verdict import SealedContent
@@ -122,11 +122,21 @@ def plans(manifests: Iterable[Manifest], settings: Settings) -> tuple[list[Plan]
     for manifest, _ in wanted:
         refreshed = found.get(manifest.parent)
         made.append(
-            planning.plan_for(manifest, refreshed.state, settings, refreshed.found)
+            _doubted(planning.plan_for(manifest, refreshed.state, settings, refreshed.found), refreshed.report)
             if refreshed is not None
             else planning.plan_for(manifest, None, settings)
         )
     return made, exit_code(reports)
+
+
+def _doubted(plan: Plan, report: Report) -> Plan:
+    """Return ``plan`` with the accounts marked that nobody could look at: they are as they were known, no more."""
+    unseen = {each.name: each.reason for each in report.outcomes if each.result is Result.UNCHECKED}
+    changes = (
+        replace(each, unchecked=unseen[each.name]) if isinstance(each, Unchanged) and each.name in unseen else each
+        for each in plan.changes
+    )
+    return replace(plan, changes=tuple(changes))
 
 
 def unchecked(refreshed: Refreshed, plan: Plan, done: Report) -> Report:

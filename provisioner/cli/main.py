@@ -7,11 +7,13 @@ it needs when it runs, so that ``--help`` and ``--version`` load no library but 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from itertools import pairwise
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final, NoReturn, TypeVar
 
 import click
@@ -465,6 +467,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Run the command line and return the exit code; whatever goes wrong has been said."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup, say, has them ignored
+            signal.signal(number, _terminated)
     try:
         code = cli.main(arguments, prog_name="provisioner", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -492,6 +497,17 @@ class _InterruptedError(ProvisionerError):
     """The person ended the command before anything was to be changed."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+class TerminatedError(ProvisionerError):
+    """Something outside ended the command before anything was changed."""
+
+    exit_code = ExitCode.TERMINATED
+
+
+def _terminated(number: int, _: FrameType | None) -> NoReturn:
+    """End a command as Ctrl-C does, while it only reads; what changes something hears signals itself."""
+    raise TerminatedError(f"Ended by {signal.Signals(number).name}; nothing was being changed.")
 
 
 class InternalError(ProvisionerError):

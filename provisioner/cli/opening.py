@@ -7,9 +7,10 @@ import os
 from provisioner import config
 from provisioner.cli import wiring
 from provisioner.config import Settings
+from provisioner.errors import IdentityRejected, Refused
 from provisioner.model.state import Active, State
 from provisioner.model.verdict import SealedContent
-from provisioner.state.sealing import AgeOpener, parse_identities
+from provisioner.state.sealing import AgeOpener, AgeSealer, parse_identities
 
 
 def opener(settings: Settings) -> AgeOpener:
@@ -37,3 +38,16 @@ def active(opener: AgeOpener, state: State) -> dict[str, SealedContent]:
         for name, record in sorted(state.accounts.items())
         if isinstance(record, Active)
     }
+
+
+def require_opens(opener: AgeOpener, sealer: AgeSealer, state: State) -> None:
+    """Refuse recipients none of whom is the identity in use; only opening a seal can tell that of every kind of key."""
+    probe = SealedContent(state.lineage, state.parent, "", "")
+    try:
+        opener.open(sealer.seal(probe), lineage=state.lineage, parent=state.parent, name="")
+    except IdentityRejected:
+        raise Refused(
+            "The identity in use could not open what is sealed to these recipients.",
+            hint="You would lock yourself out. Leave your own recipient in, and let one who stays remove it."
+            " Nothing was changed.",
+        ) from None

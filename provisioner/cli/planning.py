@@ -56,7 +56,7 @@ def plan(options: Options) -> int:
         return unchecked or error.exit_code
     if unchecked:
         return unchecked
-    pending = any(each.creates or each.updates for each in plans)
+    pending = any(each.creates or each.updates or (options["refresh"] and each.drifted) for each in plans)
     return ExitCode.CHANGES_PENDING if pending and options["detailed_exitcode"] else ExitCode.DONE
 
 

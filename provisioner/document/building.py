@@ -24,8 +24,8 @@ Mark = tuple[int, int]
 """Line and column, from 0."""
 
 MAX_DEPTH: Final = 16
-MAX_VALUES: Final = 200_000
-"""Written in one file, aliases counted: enough for 10,000 accounts with all of their fields."""
+MAX_VALUES: Final = 1_000_000
+"""Written in one file, aliases counted: enough for 20,000 accounts with all of their fields."""
 MAX_FIELDS: Final = 1_000
 """In one group; far more than there are names for, and few enough to be searched one by one."""
 REPEATS: Final = 2

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias, assert_never
 
 from provisioner.errors import ExitCode, IdentityRejected, StateConflict
 from provisioner.executor.ports import Api, Opener, Progress, credentials_of
-from provisioner.model.account import MASK, Attributes, Credentials, shown_value
+from provisioner.model.account import FIELDS, MASK, Attributes, Credentials, shown_value
 from provisioner.model.exchange import Balance, Failed, Missing, Observed, Reading, differing, untold
 from provisioner.model.plan import FieldChange
 from provisioner.model.report import Outcome, Report, Result, Stop
@@ -100,7 +100,7 @@ def _compared(name: str, content: SealedContent, record: Active, reading: Readin
         path for path in differ if path in content.altered and not differing(content.altered, _only(path, reading))
     )
     changed = tuple(path for path in differ if path not in altered)
-    silent = untold(sent, reading.fields)
+    silent = untold(FIELDS, reading.fields)
     # A field that was not seen is as it was when it was seen last.
     drift = Drift(
         altered + tuple(path for path in silent if path in record.drift.altered),
@@ -172,7 +172,7 @@ def read_back(content: SealedContent, written: Attributes, api: Api) -> ReadBack
     warnings = []
     if differ:
         warnings.append(f"Octopush stored something else than was sent: {', '.join(differ)}")
-    if silent := untold(sent, reading.fields):
+    if silent := untold(FIELDS, reading.fields):
         warnings.append(f"the answer does not tell {', '.join(silent)}")
     if reading.api_key is not None and reading.api_key != credentials.api_key:
         warnings.append("the key that is read back is another than the one that was given")

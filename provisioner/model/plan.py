@@ -79,6 +79,13 @@ class Unchanged:
     name: str
     attributes: Attributes
     drift: Drift = NO_DRIFT
+    unchecked: str | None = None
+    """Of a plan that was to look at Octopush: why this account could not be looked at."""
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether nothing is to be said of it."""
+        return self.drift == NO_DRIFT and self.unchecked is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +148,14 @@ class Plan:
     def creates(self) -> tuple[Create, ...]:
         """The accounts to create, in the order in which they will be."""
         return tuple(each for each in self.changes if isinstance(each, Create))
+
+    @property
+    def drifted(self) -> bool:
+        """Whether any account is known not to be at Octopush what was sent."""
+        return any(
+            isinstance(each, Gone) or (isinstance(each, Unchanged | Unmanaged) and each.drift != NO_DRIFT)
+            for each in self.changes
+        )
 
     @property
     def updates(self) -> tuple[Update, ...]:

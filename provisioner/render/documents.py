@@ -158,6 +158,8 @@ def _change(change: Change) -> Document:
                     "changed": list(drift.changed),
                     "gone": drift.gone,
                 }
+    if isinstance(change, Unchanged) and change.unchecked is not None:
+        document["unchecked"] = change.unchecked
     return document
 
 

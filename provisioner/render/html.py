@@ -276,7 +276,7 @@ class _Told:
         self.same: list[Unchanged] = []
         over = set(plan.over)
         for change in plan.changes:
-            if isinstance(change, Unchanged) and change.drift == NO_DRIFT:
+            if isinstance(change, Unchanged) and change.is_sure:
                 self.same.append(change)
             else:
                 word, what = _what(change, fits=change.name not in over)
@@ -406,6 +406,8 @@ def _what(change: Change, *, fits: bool) -> tuple[str, _Markup]:
             return "create" if fits else "no slot", _row((what, _proposal(change))) if change.resembles else what
         case Update():
             return "update", _update(change)
+        case Unchanged() if change.unchecked is not None:
+            return "drift", _SAID(f"could not be looked at: {change.unchecked}")
         case Unchanged():
             return "drift", _SAID(_drifted(change.drift))
         case Unmanaged():

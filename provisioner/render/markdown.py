@@ -94,6 +94,8 @@ def _head(plan: Plan) -> str:
 def _table(plan: Plan) -> str:
     """Return the table of what is to be done, or nothing where nothing is."""
     rows = [row for kind in _KINDS if (row := _row(plan, *kind))]
+    if unsure := [each.name for each in plan.changes if isinstance(each, Unchanged) and each.unchecked is not None]:
+        rows.append(f"| ❓ | **unchecked** | {len(unsure)} | {_names(unsure)} |")
     if drifted := [each.name for each in plan.changes if isinstance(each, Unchanged) and each.drift != NO_DRIFT]:
         rows.append(f"| 〰️ | **drift** | {len(drifted)} | {_names(drifted)} |")
     return "\n".join(("| | action | | accounts |", "|---|---|--:|---|", *rows, "", "")) if rows else ""

@@ -35,7 +35,7 @@ def plan(this: Plan) -> list[Line]:
 
 def changes(this: Plan) -> list[tuple[Change, list[Line]]]:
     """Return each change that is worth a look, and its lines."""
-    shown = [each for each in this.changes if not isinstance(each, Unchanged) or each.drift != NO_DRIFT]
+    shown = [each for each in this.changes if not isinstance(each, Unchanged) or not each.is_sure]
     width = min(_NAME_WIDTH, max((len(printable(change.name)) for change in shown), default=0))
     over = set(this.over)
     return [(each, _told(each, printable(each.name).ljust(width), fits=each.name not in over)) for each in shown]
@@ -50,6 +50,8 @@ def _told(change: Change, name: str, *, fits: bool) -> list[Line]:
             begun = " (an earlier run began it)" if change.unfinished else ""
             heading = f"  ~ update     {name}  {counted(len(change.fields), 'field')}{begun}"
             return [Line(heading, CHANGED), *(Line(f"      {field(each)}", CHANGED) for each in change.fields)]
+        case Unchanged() if change.unchecked is not None:
+            return [Line(f"  ? unchecked  {name}  {printable(change.unchecked)}", CHANGED)]
         case Unchanged():
             return [Line(f"  = drift      {name}  {_drifted(change.drift)}", QUIET)]
         case Gone():

@@ -274,7 +274,14 @@ def test_the_first_of_several_that_resemble_is_named_whatever_their_order(order:
     assert (Create(desired("lyon"), "paris"),) == made.creates
 
 
-@pytest.mark.parametrize("record", [unknown(), abandoned(), active(SOFONISBA)])
+def test_an_unknown_that_no_manifest_names_is_resembled_too() -> None:
+    made = plan(wanted("lyon"), known(paris=unknown()), limit=9, reserved=0)
+    assert (Create(desired("lyon"), "paris"),) == made.creates
+    named = plan(wanted("lyon", "paris"), known(paris=unknown()), limit=9, reserved=0)
+    assert (Create(desired("lyon")),) == named.creates
+
+
+@pytest.mark.parametrize("record", [abandoned(), active(SOFONISBA)])
 def test_what_is_no_unmanaged_account_of_the_same_attributes_is_not_resembled(record: Record) -> None:
     assert (Create(desired("lyon")),) == plan(wanted("lyon"), known(paris=record), limit=9, reserved=0).creates
     managed = plan(wanted("lyon", "paris"), known(paris=active()), limit=9, reserved=0)

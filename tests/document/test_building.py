@@ -39,7 +39,7 @@ def test_the_number_of_values_is_bounded() -> None:
     # Texts and lists in turn, each counted: the outer list is the first, so the last pair
     # begins with the last value that is taken.
     message, line, column = refused("[" + "x,[]," * (MAX_VALUES // 2) + "]")
-    assert (message, line) == ("The file holds more than 200,000 values.", 1)
+    assert (message, line) == ("The file holds more than 1,000,000 values.", 1)
     assert column == len("[" + "x,[]," * (MAX_VALUES // 2 - 1) + "x,") + 1
 
 

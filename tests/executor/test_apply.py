@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from provisioner import executor
 from provisioner.errors import ExitCode, OverLimit, StateMoved
-from provisioner.model.account import MASK, Attributes, Callbacks, Secret
+from provisioner.model.account import FIELDS, MASK, Attributes, Callbacks, Secret
 from provisioner.model.exchange import Failed, Observed, Reading
 from provisioner.model.plan import Change, FieldChange, raise_if_over
 from provisioner.model.report import Outcome, Report, Result, Stop, exit_code
@@ -238,8 +238,8 @@ def test_what_octopush_altered_is_kept_shown_and_no_failure() -> None:
         (Failed("HTTP 500", Then.RETRY, possible=True), "it could not be read back: HTTP 500"),
         (Failed("not accepted (HTTP 401)", Then.STOP), "it could not be read back: not accepted (HTTP 401)"),
         (UNREACHED, "it could not be read back: the connection was refused"),
-        (Observed({}), "the answer does not tell first_name, last_name"),
-        (Observed({"first_name": "Athens"}), "the answer does not tell last_name"),
+        (Observed({}), f"the answer does not tell {', '.join(FIELDS)}"),
+        (Observed({"first_name": "Athens"}), f"the answer does not tell {', '.join(FIELDS[1:])}"),
         (
             observed(attributes("athens"), "another key"),
             "the key that is read back is another than the one that was given",
@@ -270,7 +270,8 @@ def test_everything_that_is_read_back_otherwise_is_told() -> None:
         readings={"paris": reading},
     ).apply()
     assert (
-        "HTTP 200; Octopush stored something else than was sent: first_name; the answer does not tell last_name;"
+        "HTTP 200; Octopush stored something else than was sent: first_name;"
+        f" the answer does not tell {', '.join(FIELDS[1:])};"
         " the key that is read back is another than the one that was given"
     ) == report.outcomes[0].reason
 

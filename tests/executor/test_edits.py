@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from provisioner.errors import ExitCode, StateConflict
 from provisioner.executor import NO_IDENTITY
-from provisioner.model.account import MASK, Attributes, Callbacks, DesiredAccount, Secret
+from provisioner.model.account import FIELDS, MASK, Attributes, Callbacks, DesiredAccount, Secret
 from provisioner.model.exchange import Edited, EditRequest, EditVerdict, Failed, Missing, Observed, Reading
 from provisioner.model.plan import FieldChange, Unchanged
 from provisioner.model.report import Outcome, Report, Result, Stop, exit_code
@@ -390,7 +390,7 @@ def test_what_octopush_altered_is_kept_and_not_sent_again() -> None:
     [
         (MISSING, f"it could not be read back: {MISSING.reason}"),
         (PROCESSED, f"it could not be read back: {PROCESSED.reason}"),
-        (Observed({}), "the answer does not tell first_name, last_name"),
+        (Observed({}), f"the answer does not tell {', '.join(FIELDS)}"),
         (observed(NEW, "another"), "the key that is read back is another than the one that was given"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from provisioner import executor
 from provisioner.errors import ExitCode, IdentityRejected, StateConflict
 from provisioner.executor.inspection import UNFINISHED
-from provisioner.model.account import MASK, Attributes, Callbacks, Secret
+from provisioner.model.account import FIELDS, MASK, Attributes, Callbacks, Secret
 from provisioner.model.exchange import Balance, Failed, Observed, Reading
 from provisioner.model.plan import FieldChange, Unchanged, Update
 from provisioner.model.report import Outcome, Report, Result, Stop, exit_code
@@ -131,7 +131,7 @@ def test_an_empty_value_is_an_absent_one() -> None:
 
 def test_what_was_not_told_is_not_called_right() -> None:
     drift, outcome = one(PLAIN, Observed({"first_name": "Paris"}))
-    reason = "the answer does not tell last_name"
+    reason = f"the answer does not tell {', '.join(FIELDS[1:])}"
     assert (Drift(), Outcome("paris", "refresh", Result.UNCHECKED, reason)) == (drift, outcome)
     _, outcome = one(PLAIN, Observed({"first_name": "Paname"}))
     assert (Result.DRIFTED, f"somebody changed first_name; {reason}") == (outcome.result, outcome.reason)

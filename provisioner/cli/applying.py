@@ -135,10 +135,11 @@ def _prepared(hold: _Held, refreshed: Refreshed | None, settings: Settings, seal
     terminal.talk(*text.plan(plan))
     raise_if_over(plan)
     opener = opening.opener_if_any(settings) if plan.updates else None
+    ready = work(plan, state, opener)
     if opener is not None:
         # What is changed is sealed anew: to recipients of whom this identity is none, nobody here could open it again.
         opening.require_opens(opener, sealer, state)
-    return Job(hold.session, state, plan, hold.credentials, work(plan, state, opener), refreshed)
+    return Job(hold.session, state, plan, hold.credentials, ready, refreshed)
 
 
 def work(plan: Plan, state: State, opener: AgeOpener | None) -> Work:

@@ -482,9 +482,11 @@ def run(arguments: list[str]) -> int:
         return _failed(CommandInvalid(error.format_message()), arguments)
     except ProvisionerError as error:
         return _failed(error, arguments)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:
         sys.stderr.write("\n" if sys.stderr.isatty() else "")
-        return _failed(_InterruptedError("Interrupted; nothing was being changed."), arguments)
+        ended = isinstance(error, _Terminated) or isinstance(error.__cause__, _Terminated)
+        kind, words = (TerminatedError, "Asked to end") if ended else (InterruptedRunError, "Interrupted")
+        return _failed(kind(f"{words}; nothing was being changed."), arguments)
     except BrokenPipeError:
         _drop_output()
         return ExitCode.FAILURE
@@ -493,7 +495,7 @@ def run(arguments: list[str]) -> int:
     return int(code or ExitCode.DONE)
 
 
-class _InterruptedError(ProvisionerError):
+class InterruptedRunError(ProvisionerError):
     """The person ended the command before anything was to be changed."""
 
     exit_code = ExitCode.INTERRUPTED
@@ -505,9 +507,13 @@ class TerminatedError(ProvisionerError):
     exit_code = ExitCode.TERMINATED
 
 
-def _terminated(number: int, _: FrameType | None) -> NoReturn:
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP came; nothing that waits for an answer may take it for a failure of the connection."""
+
+
+def _terminated(_: int, __: FrameType | None) -> NoReturn:
     """End a command as Ctrl-C does, while it only reads; what changes something hears signals itself."""
-    raise TerminatedError(f"Ended by {signal.Signals(number).name}; nothing was being changed.")
+    raise _Terminated
 
 
 class InternalError(ProvisionerError):

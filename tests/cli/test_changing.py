@@ -668,3 +668,30 @@ def test_forget_speaks_for_those_who_read(applied: Project, server: SandboxProce
     done = applied.run("forget", "rome", "--yes")
     assert "forgotten      rome" in done.stdout
     assert "the next apply creates it anew" in done.stderr
+
+
+# ── What nobody here could open again ────────────────────────────────────────
+
+
+def test_nothing_is_sealed_where_the_identity_in_use_could_not_open_it(
+    applied: Project, server: SandboxProcess
+) -> None:
+    _, stranger = new_identity()
+    before, sent = applied.state_path.read_bytes(), len(methods(server))
+    edit_manifest(applied, "last_name: Crash", "last_name: Crush")
+    foreign = having(applied, PROVISIONER_RECIPIENTS=stranger)
+    for arguments in (["apply", "--yes"], ["rotate-password", applied.names[0], "--yes"]):
+        done = foreign.run(*arguments)
+        assert (4, True) == (done.returncode, "lock yourself out" in done.stderr)
+    assert (before, sent) == (applied.state_path.read_bytes(), len(methods(server)))
+
+
+def test_sealing_to_more_is_warned_of_until_a_rekey(applied: Project) -> None:
+    _, colleague = new_identity()
+    more = having(applied, PROVISIONER_RECIPIENTS=f"{applied.environ['PROVISIONER_RECIPIENTS']} {colleague}")
+    path = manifest_of(applied)
+    path.write_text(path.read_text() + "  - {name: zagreb, first_name: zagreb}\n")
+    assert 0 == more.run("apply", "--yes").returncode
+    assert "provisioner rekey" in more.run("plan").stderr
+    assert 0 == more.run("rekey", "--yes").returncode
+    assert "provisioner rekey" not in more.run("plan").stderr

@@ -738,3 +738,31 @@ def test_a_balance_is_asked_for_where_there_is_an_account(sandbox: StartSandbox,
     done = mine.run("status", "--balances", "--format", "json")
     assert (0, None) == (done.returncode, accounts_of(done.stdout)[0]["balance"])
     assert "not JSON" in accounts_of(done.stdout)[0]["reason"]
+
+
+def test_a_plan_marks_what_it_could_not_look_at_and_counts_what_drifted(
+    sandbox: StartSandbox, project: NewProject
+) -> None:
+    server = sandbox("--fault", "500@3-:read")
+    mine = made(server, project)
+    done = mine.run("plan", "--refresh", "--format", "json", "--attempts", "1")
+    (plan,) = json.loads(done.stdout)["plans"]
+    assert 7 == done.returncode
+    assert all("HTTP 500" in each["unchecked"] for each in plan["changes"])
+    assert "? unchecked" in mine.run("plan", "--refresh", "--attempts", "1").stdout
+
+
+def test_a_plan_that_looked_tells_of_drift_by_its_exit_code(applied: Project, server: SandboxProcess) -> None:
+    delete(server, applied, applied.names[0])
+    assert 2 == applied.run("plan", "--refresh", "--detailed-exitcode").returncode
+    assert 0 == applied.run("plan", "--refresh").returncode
+
+
+def test_asked_to_end_while_it_reads_it_ends_with_its_document(sandbox: StartSandbox, project: NewProject) -> None:
+    server = sandbox("--fault", "delay=5@3-:read")
+    mine = made(server, project)
+    with mine.start("refresh", "--format", "json") as process:
+        eventually(lambda: sent(server) >= 5)
+        process.send_signal(signal.SIGTERM)
+        done = finished(process)
+    assert (143, 143) == (done.returncode, json.loads(done.stdout)["error"]["code"])

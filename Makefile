@@ -24,7 +24,7 @@ apply: $(VENV)/.installed  ## Create what MANIFEST asks for and does not exist; 
 	@$(BIN)/provisioner apply $(MANIFEST)
 
 test: $(VENV)/.dev  ## Run every test
-	@$(BIN)/python -m pytest -q -n auto
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 check: $(VENV)/.dev  ## Check style, types and layers
 	@$(BIN)/ruff check .

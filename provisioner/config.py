@@ -33,6 +33,10 @@ TUNING: Final = (
     "keep_going",
     "proxy",
     "ca_file",
+    "max_creates",
+    "max_updates",
+    "metrics_file",
+    "heartbeat_url",
 )
 _API_URL: Final = "OCTOPUSH_API_URL"
 _IDENTITY_SECONDS: Final = 60
@@ -71,6 +75,11 @@ class Settings:
     proxy: str | None = field(default=None, repr=False)
     ca_file: str | None = None
     identity_file: str | None = None
+    max_creates: int | None = None
+    max_updates: int | None = None
+    metrics_file: str | None = None
+    heartbeat_url: str | None = field(default=None, repr=False)
+    """Placeholders unexpanded."""
 
     def parent(self, name: str) -> Parent:
         """Return the settings of one parent; raises SettingInvalid where there is none of that name."""
@@ -202,6 +211,31 @@ def require_connection(settings: Settings) -> None:
             )
 
 
+def heartbeat(settings: Settings, environ: Mapping[str, str]) -> Secret | None:
+    """Return the address to call when a run has ended, or None where none is set.
+
+    Raises:
+        SettingInvalid: it is no http(s) address, or a placeholder in it cannot be read.
+
+    """
+    if settings.heartbeat_url is None:
+        return None
+    url = placeholders.expand(
+        settings.heartbeat_url, environ=environ, read_file=placeholders.read_file, base=settings.base
+    ).strip()
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if not (valid and url.isascii() and url.isprintable() and " " not in url):
+        raise SettingInvalid(
+            "The setting heartbeat_url is not an http(s) address.",
+            hint="Write it as in https://monitor.example.com/ping/${env:PING_ID}.",
+        )
+    return Secret(url)
+
+
 def _identity_from_file(path: Path) -> tuple[Secret, str]:
     try:
         return Secret(placeholders.read_file(path)), str(path)
@@ -244,7 +278,7 @@ def _from_file(path: Path | None) -> tuple[dict[str, Any], Path]:
         raise SettingInvalid(f"{path} cannot be read: {error.strerror}.", hint="It must be a readable file.") from error
     settings = _parsed(raw, path)
     base = path.parent
-    for name in ("state", "identity_file", "ca_file"):
+    for name in ("state", "identity_file", "ca_file", "metrics_file"):
         if name in settings and "://" not in settings[name]:
             settings[name] = str(base / settings[name])
     _check_parents(settings.get("parents", {}), path)

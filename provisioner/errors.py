@@ -3,7 +3,8 @@
     ProvisionerError            1
     ├── ManifestInvalid         3
     ├── Refused                 4
-    │   └── OverLimit
+    │   ├── OverLimit               more accounts are wanted than there are slots
+    │   └── OverThreshold           a run that nobody watches would do more than it may
     ├── StateError              5
     │   ├── StateInvalid            the document cannot be read as a state
     │   ├── StateForeign            it belongs to another project, parent or endpoint
@@ -65,7 +66,7 @@ MEANINGS: Final[Mapping[ExitCode, tuple[str, str]]] = MappingProxyType(
         ExitCode.MANIFEST_INVALID: ("a manifest is not valid", "Correct what is listed; nothing was sent."),
         ExitCode.REFUSED: (
             "refused: the limit, or a safety threshold",
-            "Free a slot, or set `limit` or `reserved`; nothing was sent.",
+            "Free a slot, or set `limit`, `reserved` or the threshold; nothing was created or changed.",
         ),
         ExitCode.STATE_UNUSABLE: (
             "the state cannot be used",
@@ -129,6 +130,10 @@ class OverLimit(Refused):
     """More accounts are wanted than the parent has slots."""
 
 
+class OverThreshold(Refused):
+    """A run that nobody watches would create or change more accounts than it may."""
+
+
 class StateError(ProvisionerError):
     """The state cannot be used."""
 
@@ -172,7 +177,7 @@ class Unverified(ProvisionerError):
 
 
 class PlanStale(ProvisionerError):
-    """What the saved plan was made from has changed."""
+    """What the saved plan was made from has changed, or the plan itself."""
 
     exit_code = ExitCode.PLAN_STALE
 

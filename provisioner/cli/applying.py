@@ -1,4 +1,4 @@
-"""``apply``: everything is read, checked and locked before the first request."""
+"""``apply`` and ``reconcile``: everything is read, checked and locked before the first request."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import click
 
 from provisioner import config, executor
-from provisioner.cli import connection, holding, inspecting, opening, planning, terminal, wiring
+from provisioner.cli import connection, holding, inspecting, opening, planning, saved_plans, terminal, watching, wiring
 from provisioner.cli.interrupt import Interrupt
 from provisioner.cli.progress import progress as progressing
+from provisioner.cli.saved_plans import SavedPlan
+from provisioner.cli.watching import Watch
 from provisioner.cli.wiring import Options
 from provisioner.config import Settings
-from provisioner.errors import CommandInvalid
+from provisioner.errors import CommandInvalid, OverThreshold
 from provisioner.executor import Refreshed, Work
 from provisioner.executor.ports import credentials_of
 from provisioner.manifest.expansion import edits, requests
@@ -27,8 +30,7 @@ from provisioner.model.account import Credentials, Manifest, Secret
 from provisioner.model.plan import Plan, Update, raise_if_over
 from provisioner.model.report import Report, Stop, exit_code
 from provisioner.model.state import Active, State
-from provisioner.planner import NOTHING_FOUND
-from provisioner.render import text
+from provisioner.render import documents, text
 from provisioner.state.sealing import AgeOpener, AgeSealer
 from provisioner.state.session import Session, check_parent
 
@@ -45,8 +47,6 @@ class Job:
     plan: Plan
     credentials: Credentials
     work: Work
-    refreshed: Refreshed | None = None
-    """What reading the accounts before the plan was made has shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,42 @@ class _Held:
     wanted: Manifest
     credentials: Credentials
     session: Session
+    found: State | None
+    """The state as it was before this run touched it."""
     state: State
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """What is to be done for one parent; nothing was saved or sent for it."""
+
+    held: _Held
+    state: State
+    """With the drift that was found, to be saved."""
+    plan: Plan
+    refreshed: Refreshed | None
+    """What reading the accounts before the plan was made has shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mandate:
+    """What a run was told to do."""
+
+    asks: bool
+    refresh: bool
+    saved: SavedPlan | None = None
+    max_creates: int | None = None
+    max_updates: int | None = None
+
+    def check(self, planned: Sequence[_Planned]) -> None:
+        """Return if all of it may be done; raises PlanStale, OverLimit or OverThreshold."""
+        plans = [each.plan for each in planned]
+        if self.saved is not None:
+            self.saved.require_same({each.held.wanted.parent: each.held.found for each in planned}, plans)
+        for plan in plans:
+            raise_if_over(plan)
+        _bounded("create", sum(len(plan.creates) for plan in plans), self.max_creates)
+        _bounded("update", sum(len(plan.updates) for plan in plans), self.max_updates)
 
 
 def apply(options: Options) -> int:
@@ -65,23 +100,63 @@ def apply(options: Options) -> int:
         raise CommandInvalid(
             "There is no terminal to ask on.", hint="Look at `provisioner plan`, then apply with --yes."
         )
-    manifests = planning.load(options)
+    saved = None
+    if options["plan"] is not None:
+        if options["manifests"] or options["refresh"]:
+            raise CommandInvalid(
+                "A saved plan says by itself from which manifests it was made, and whether --refresh was given.",
+                hint=f"Write `provisioner apply --plan {options['plan']}`.",
+            )
+        saved = saved_plans.read(options["plan"])
+        options = {**options, "manifests": saved.manifests, "parent": saved.parent, "refresh": saved.refreshed}
+    mandate = _Mandate(asks=not options["yes"], refresh=options["refresh"], saved=saved)
+    return watching.watched(options, partial(_carry_out, mandate=mandate))
+
+
+def reconcile(options: Options) -> int:
+    """Do the same with nobody there to ask: drift is looked for where it can be, and thresholds bound what is done."""
     settings = wiring.settings(options)
+    looks = config.has_identity(settings, os.environ, wiring.default_identity())
+    if not looks:
+        terminal.warn("there is no identity: accounts are not compared with Octopush, and none is changed.")
+    mandate = _Mandate(asks=False, refresh=looks, max_creates=settings.max_creates, max_updates=settings.max_updates)
+    return watching.watched(options, partial(_carry_out, mandate=mandate))
+
+
+def _carry_out(options: Options, settings: Settings, watch: Watch, *, mandate: _Mandate) -> list[Report]:
+    loaded = planning.tell(wiring.manifest_paths(options), options["parent"])
+    if mandate.saved is not None:
+        mandate.saved.require_sources(loaded.sources, settings)
+    manifests = loaded.require()
     config.require_connection(settings)
     sealer = AgeSealer(settings.recipients)
     with ExitStack() as held:
-        holds = [_held(held, each, settings) for each in manifests]
-        found = _refreshed(holds, settings) if options["refresh"] else [None] * len(holds)
-        jobs = [_prepared(*each, settings, sealer) for each in zip(holds, found, strict=True)]
+        with watch.phase("lock"):
+            holds = [_held(held, each, settings, watch) for each in manifests]
+        with watch.phase("refresh"):
+            found = _refreshed(holds, settings) if mandate.refresh else [None] * len(holds)
+        planned = [_planned(*each, settings) for each in zip(holds, found, strict=True)]
+        mandate.check(planned)
+        jobs = [_prepared(each, settings, sealer) for each in planned]
         stop = next((each.report.stop for each in found if each is not None and each.report.stop is not None), None)
-        if not options["yes"] and stop is None:
+        if mandate.asks and stop is None:
             _confirm(jobs)
-        reports = carried_out(jobs, settings, sealer, stop)
-        reports = [
-            report if job.refreshed is None else inspecting.unchecked(job.refreshed, job.plan, report)
-            for job, report in zip(jobs, reports, strict=True)
-        ]
-    return told(reports, options)
+        with watch.phase("apply"):
+            reports = carried_out(jobs, settings, sealer, stop)
+    return [
+        report if each.refreshed is None else inspecting.unchecked(each.refreshed, each.plan, report)
+        for each, report in zip(planned, reports, strict=True)
+    ]
+
+
+def _bounded(action: str, count: int, bound: int | None) -> None:
+    """Refuse more changes of one kind than a run may do; raises OverThreshold."""
+    if bound is not None and count > bound:
+        raise OverThreshold(
+            f"The plan would {action} {count}, and this run may {action} {bound}.",
+            hint=f"Look at `provisioner plan`; if it is right, apply it by hand or raise --max-{action}s."
+            " Nothing was created or changed.",
+        )
 
 
 def told(reports: list[Report], options: Options) -> int:
@@ -111,13 +186,15 @@ def bound(state: State | None, parent: str, credentials: Credentials, settings: 
     return check_parent(state, endpoint=settings.api_url.rstrip("/"), api_login=credentials.api_login)
 
 
-def _held(held: ExitStack, wanted: Manifest, settings: Settings) -> _Held:
+def _held(held: ExitStack, wanted: Manifest, settings: Settings, watch: Watch) -> _Held:
     """Hold the parent's state; nothing is sent."""
     parent = settings.parent(wanted.parent)
     credentials = config.credentials(parent, os.environ, settings.base)
     session = held.enter_context(holding.held(settings, wanted.parent))
-    state = bound(session.state, wanted.parent, credentials, settings)
-    return _Held(wanted, credentials, session, executor.settle(state, session))
+    watch.follow(parent, session)
+    found = session.state
+    state = bound(found, wanted.parent, credentials, settings)
+    return _Held(wanted, credentials, session, found, executor.settle(state, session))
 
 
 def _refreshed(holds: Sequence[_Held], settings: Settings) -> list[Refreshed]:
@@ -126,20 +203,39 @@ def _refreshed(holds: Sequence[_Held], settings: Settings) -> list[Refreshed]:
     return inspecting.looked_at([inspecting.subject(each.state, settings, opener) for each in holds], settings)
 
 
-def _prepared(hold: _Held, refreshed: Refreshed | None, settings: Settings, sealer: AgeSealer) -> Job:
+def _planned(hold: _Held, refreshed: Refreshed | None, settings: Settings) -> _Planned:
+    """Plan from the state and from what was found, and show it."""
+    if refreshed is None:
+        state = hold.state
+        plan = planning.plan_for(hold.wanted, state, settings)
+    else:
+        state = inspecting.noted(refreshed, hold.state)
+        plan = planning.plan_for(hold.wanted, state, settings, refreshed.found)
+        plan = inspecting.doubted(plan, refreshed.report)
+    _show(plan)
+    return _Planned(hold, state, plan, refreshed)
+
+
+def _show(plan: Plan) -> None:
+    """Show a person the plan, and a log how much of what it is."""
+    if terminal.log() is None:
+        terminal.talk(*text.plan(plan))
+        return
+    (told,) = documents.plans([plan])["plans"]
+    terminal.event("plan", parent=plan.parent, serial=plan.serial, **told["summary"], slots=told["slots"])
+
+
+def _prepared(planned: _Planned, settings: Settings, sealer: AgeSealer) -> Job:
     """Save the drift that was found, and make ready all that the changes of the plan need; nothing is sent."""
-    state, found = hold.state, NOTHING_FOUND
-    if refreshed is not None:
-        state, found = inspecting.saved(refreshed, state, hold.session), refreshed.found
-    plan = planning.plan_for(hold.wanted, state, settings, found)
-    terminal.talk(*text.plan(plan))
-    raise_if_over(plan)
+    hold, plan, state = planned.held, planned.plan, planned.state
+    if state != hold.state:
+        hold.session.save(state)
     opener = opening.opener_if_any(settings) if plan.updates else None
     ready = work(plan, state, opener)
     if opener is not None:
         # What is changed is sealed anew: to recipients of whom this identity is none, nobody here could open it again.
         opening.require_opens(opener, sealer, state)
-    return Job(hold.session, state, plan, hold.credentials, ready, refreshed)
+    return Job(hold.session, state, plan, hold.credentials, ready)
 
 
 def work(plan: Plan, state: State, opener: AgeOpener | None) -> Work:
@@ -182,7 +278,9 @@ def carried_out(jobs: list[Job], settings: Settings, sealer: AgeSealer, stop: St
     reports: list[Report] = []
     with Interrupt() as interrupt, progressing(total) as progress:
         for job in jobs:
-            api = connection.client(job.credentials, settings, progress.waiting, interrupt)
+            progress.at(job.plan.parent)
+            carrier = progress.carrying(connection.direct(settings))
+            api = connection.client(job.credentials, settings, progress.waiting, interrupt, carrier=carrier)
             ports = ports_of(job.session, api, sealer, progress, interrupt)
             report = executor.apply(job.plan, job.state, job.work, ports, keep_going=settings.keep_going, stop=stop)
             stop = report.stop

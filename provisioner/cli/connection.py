@@ -32,7 +32,7 @@ def client(
     return Client(
         base_url=settings.api_url.rstrip("/"),
         parent=credentials,
-        transport=carrier or _transport(settings),
+        transport=carrier or direct(settings),
         retry=RetryPolicy(
             attempts=settings.attempts,
             budget=settings.retry_budget,
@@ -46,18 +46,19 @@ def client(
     )
 
 
+def direct(settings: Settings) -> Exchange:
+    """Return what carries requests as the settings say."""
+    return Transport(settings.timeout, settings.proxy, settings.ca_file)
+
+
 def paced(settings: Settings, rate: float) -> Exchange:
     """Return what carries the requests of any number of clients, no more than ``rate`` of them begun in a second."""
-    return Paced(_transport(settings), rate, clock=time.monotonic, sleep=time.sleep)
+    return Paced(direct(settings), rate, clock=time.monotonic, sleep=time.sleep)
 
 
 def new_id() -> str:
     """Return a new operation's id."""
     return str(uuid.uuid4())
-
-
-def _transport(settings: Settings) -> Transport:
-    return Transport(settings.timeout, settings.proxy, settings.ca_file)
 
 
 def _never() -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -18,14 +17,13 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from provisioner import config, placeholders
-from provisioner.cli import terminal, wiring
+from provisioner.cli import outfile, terminal, wiring
 from provisioner.cli.wiring import Options
 from provisioner.config import Settings
 from provisioner.errors import CommandInvalid, ExitCode, StateConflict, StateInvalid
 from provisioner.model.state import Active, Record
 from provisioner.model.verdict import SealedContent
 from provisioner.render import credentials as faces
-from provisioner.state.disk import Disk, write_atomically
 from provisioner.state.sealing import AgeOpener, parse_identities
 
 _FACES: Final = {
@@ -36,7 +34,13 @@ _FACES: Final = {
 }
 # What a command has no use for: the keys to every account. A proxy's address may hold a password.
 _OWN_SECRETS: Final = frozenset(
-    {"PROVISIONER_IDENTITY", "PROVISIONER_IDENTITY_FILE", "PROVISIONER_IDENTITY_COMMAND", "PROVISIONER_PROXY"}
+    {
+        "PROVISIONER_IDENTITY",
+        "PROVISIONER_IDENTITY_FILE",
+        "PROVISIONER_IDENTITY_COMMAND",
+        "PROVISIONER_PROXY",
+        "PROVISIONER_HEARTBEAT_URL",
+    }
 )
 # Python ignores these signals, and what is ignored would stay so in the command.
 _IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
@@ -212,22 +216,5 @@ def _deliver(content: str, out: Path | None) -> None:
     if out is None:
         terminal.data(content)
         return
-    try:
-        _require_replaceable(out)
-        write_atomically(out, content.encode(), Disk())
-    except OSError as error:
-        raise CommandInvalid(
-            f"{out} cannot be written: {error.strerror or error}.", hint="Name a file in a folder that is writable."
-        ) from error
+    outfile.write(out, content)
     terminal.talk(f"Written to {out}, readable by you alone.")
-
-
-def _require_replaceable(out: Path) -> None:
-    """Refuse what a file must not take the place of: a folder, a device, a pipe. Raises OSError as well."""
-    try:
-        mode = out.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
-        kind = "a folder" if stat.S_ISDIR(mode) else "no file but a pipe or a device"
-        raise CommandInvalid(f"{out} is {kind}.", hint="Name a file that may be written or replaced.")

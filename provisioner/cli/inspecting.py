@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from provisioner import config, executor
 from provisioner.cli import connection, holding, opening, planning, terminal, wiring
@@ -31,6 +31,9 @@ from provisioner.model.verdict import SealedContent
 from provisioner.octopush.client import Exchange
 from provisioner.state.sealing import AgeOpener
 from provisioner.state.session import Session, check_endpoint, check_parent
+
+if TYPE_CHECKING:
+    from provisioner.cli.logs import LogProgress
 
 RATE: Final = 20
 """Requests that begin in a second where no other rate is given."""
@@ -86,18 +89,21 @@ def looked_at(subjects: Sequence[Subject], settings: Settings, rate: float = RAT
     carrier = connection.paced(settings, rate)
     with progressing(sum(len(each.opened) for each in subjects)) as progress:
         return [
-            executor.refresh(each.state, each.opened, _client(each.credentials, settings, carrier, progress), progress)
+            executor.refresh(
+                each.state,
+                each.opened,
+                _client(each.state.parent, each.credentials, settings, carrier, progress),
+                progress,
+            )
             for each in subjects
         ]
 
 
-def saved(refreshed: Refreshed, before: State, session: Session) -> State:
-    """Return the state with the drift that was found, which is saved where it is another than before."""
+def noted(refreshed: Refreshed, before: State) -> State:
+    """Return the next state, with the drift that was found; ``before`` itself where nothing is new."""
     if refreshed.state.accounts == before.accounts:
         return before
-    after = replace(refreshed.state, serial=before.serial + 1)
-    session.save(after)
-    return after
+    return replace(refreshed.state, serial=before.serial + 1)
 
 
 def plans(manifests: Iterable[Manifest], settings: Settings) -> tuple[list[Plan], ExitCode]:
@@ -122,14 +128,14 @@ def plans(manifests: Iterable[Manifest], settings: Settings) -> tuple[list[Plan]
     for manifest, _ in wanted:
         refreshed = found.get(manifest.parent)
         made.append(
-            _doubted(planning.plan_for(manifest, refreshed.state, settings, refreshed.found), refreshed.report)
+            doubted(planning.plan_for(manifest, refreshed.state, settings, refreshed.found), refreshed.report)
             if refreshed is not None
             else planning.plan_for(manifest, None, settings)
         )
     return made, exit_code(reports)
 
 
-def _doubted(plan: Plan, report: Report) -> Plan:
+def doubted(plan: Plan, report: Report) -> Plan:
     """Return ``plan`` with the accounts marked that nobody could look at: they are as they were known, no more."""
     unseen = {each.name: each.reason for each in report.outcomes if each.result is Result.UNCHECKED}
     changes = (
@@ -153,8 +159,10 @@ def unchecked(refreshed: Refreshed, plan: Plan, done: Report) -> Report:
 
 def _saved_or_stopped(refreshed: Refreshed, before: State, session: Session) -> Report:
     """Save the drift; what was found is told even where that fails."""
+    after = noted(refreshed, before)
     try:
-        saved(refreshed, before, session)
+        if after != before:
+            session.save(after)
     except StateError as error:
         return replace(refreshed.report, stop=Stop(error.exit_code, error.message.removesuffix("."), error.hint))
     return refreshed.report
@@ -202,7 +210,7 @@ def _verified(
     carrier = connection.paced(settings, rate)
     with progressing(sum(len(names) for _, names in wanted)) as progress:
         return [
-            executor.verify(state, names, opener, _client(own, settings, carrier, progress), progress)
+            executor.verify(state, names, opener, _client(state.parent, own, settings, carrier, progress), progress)
             for (state, names), own in zip(wanted, credentials, strict=True)
         ]
 
@@ -222,7 +230,7 @@ def balances(found: Iterable[tuple[str, State | None]], settings: Settings) -> d
     carrier = connection.paced(settings, RATE)
     with progressing(sum(map(len, opened.values()))) as progress:
         return {
-            parent: executor.balances(contents, _client(_NOBODY, settings, carrier, progress), progress)
+            parent: executor.balances(contents, _client(parent, _NOBODY, settings, carrier, progress), progress)
             for parent, contents in opened.items()
         }
 
@@ -251,6 +259,12 @@ def _credentials(state: State, settings: Settings) -> Credentials:
 
 
 def _client(
-    credentials: Credentials, settings: Settings, carrier: Exchange, progress: PlainProgress | BarProgress
+    parent: str,
+    credentials: Credentials,
+    settings: Settings,
+    carrier: Exchange,
+    progress: PlainProgress | BarProgress | LogProgress,
 ) -> executor.Api:
-    return connection.client(credentials, settings, progress.waiting, carrier=carrier)
+    """Return a client for the accounts of ``parent``, of which ``progress`` hears from here on."""
+    progress.at(parent)
+    return connection.client(credentials, settings, progress.waiting, carrier=progress.carrying(carrier))

@@ -13,6 +13,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Final, Self
 
+from provisioner.cli import terminal
 from provisioner.errors import ExitCode
 
 _EXITS: Final = {
@@ -20,7 +21,13 @@ _EXITS: Final = {
     signal.SIGTERM: ExitCode.TERMINATED,
     signal.SIGHUP: ExitCode.TERMINATED,  # the terminal was closed
 }
-_SAID: Final = b"\nFinishing the request in flight and saving its answer; then the run ends.\n"
+_SAID: Final = "Finishing the request in flight and saving its answer; then the run ends."
+_LATE: Final = (
+    "Octopush has not answered yet, and the run waits for it. Should the process be killed now, the account in flight"
+    " is kept as pending, and shows as unknown."
+)
+PATIENCE: Final = 5.0
+"""Seconds after a signal before it is said that no answer comes; CI runners kill after 7.5."""
 _STDERR: Final = 2
 
 
@@ -36,9 +43,11 @@ class Interrupt:
     def __enter__(self) -> Self:
         for number in _EXITS:
             self._before[number] = signal.signal(number, self._heard)
+        self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._late)
         return self
 
     def __exit__(self, *_: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned
         os.close(self._woken)
@@ -60,6 +69,14 @@ class Interrupt:
         if self._code is None:
             self._code = _EXITS[signal.Signals(number)]
             os.write(self._wake, b"!")
-            # Whoever reads may be gone; an error raised here would cut the request in flight short.
-            with suppress(OSError):
-                os.write(_STDERR, _SAID)
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+            _say(_SAID)
+
+    def _late(self, _: int, __: FrameType | None) -> None:
+        _say(_LATE)
+
+
+def _say(message: str) -> None:
+    # Whoever reads may be gone; an error raised here would cut the request in flight short.
+    with suppress(OSError):
+        os.write(_STDERR, terminal.urgent(message))

@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn, TypeVar
@@ -19,7 +19,8 @@ from typing import Any, Final, NoReturn, TypeVar
 import click
 
 from provisioner import __version__, schemas
-from provisioner.errors import MEANINGS, CommandInvalid, ExitCode, ProvisionerError
+from provisioner.cli.failures import InternalError, Terminated, told
+from provisioner.errors import MEANINGS, ExitCode
 from provisioner.model.account import DEFAULT_PARENT
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -84,6 +85,13 @@ _rate = click.option(
 )
 _refresh = click.option("--refresh", is_flag=True, help="Read every account at Octopush first; needs the identity.")
 _CONNECTION: Final = ("timeout", "attempts", "retry_budget", "retry_after_cap", "proxy", "ca_file")
+_log_format = click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", envvar="PROVISIONER_LOG_FORMAT",
+    help="What standard error holds: talk, or one JSON object per line.",
+)  # fmt: skip
+_report = click.option(
+    "--report", type=_FILE, metavar="FILE", help="Keep the JSON report in FILE too, on failure as well."
+)
 _parent_of_account = _parent_option("The parent that owns the account.")
 _manifests = click.argument("manifests", nargs=-1, type=_FILE, metavar="[MANIFEST]...")
 _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask; needed where there is no terminal.")
@@ -149,6 +157,7 @@ def validate(**options: Any) -> int:
 @_parent_of_manifests
 @_settings_options("limit", "reserved", *_CONNECTION)
 @_format_option("text", "markdown", "json", "html")
+@click.option("--out", type=_FILE, metavar="FILE", help="Save the plan, for `apply --plan FILE`; it holds no secret.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when changes are pending.")
 @_refresh
 def plan(**options: Any) -> int:
@@ -168,9 +177,14 @@ def plan(**options: Any) -> int:
 @_parent_of_manifests
 @_settings_options(
     "limit", "reserved", "timeout", "attempts", "retry_budget", "retry_after_cap", "retry_on_503", "lock_timeout",
-    "keep_going", "proxy", "ca_file",
+    "keep_going", "proxy", "ca_file", "metrics_file", "heartbeat_url",
 )  # fmt: skip
 @_format_option("text", "json")
+@_log_format
+@_report
+@click.option(
+    "--plan", type=_FILE, metavar="FILE", help="Do exactly what `plan --out FILE` saved, or nothing and exit with 9."
+)
 @_refresh
 @_yes
 def apply(**options: Any) -> int:
@@ -178,10 +192,34 @@ def apply(**options: Any) -> int:
 
     Needs OCTOPUSH_API_LOGIN, OCTOPUSH_API_KEY and the recipients to seal to. With
     --refresh, what somebody changed at Octopush is found first, and changed back.
+    With --plan, the saved plan is made anew and compared: what was reviewed is what happens.
     """
     from provisioner.cli import applying
 
     return applying.apply(options)
+
+
+@cli.command(short_help="Do all of that, unattended.")
+@_manifests
+@_parent_of_manifests
+@_settings_options(
+    "max_creates", "max_updates", "limit", "reserved", "timeout", "attempts", "retry_budget", "retry_after_cap",
+    "retry_on_503", "lock_timeout", "keep_going", "proxy", "ca_file", "metrics_file", "heartbeat_url",
+)  # fmt: skip
+@_format_option("text", "json")
+@_log_format
+@_report
+def reconcile(**options: Any) -> int:
+    """Make Octopush what the manifests say, with nobody there: for a scheduler.
+
+    Looks for drift where there is an identity, plans, and applies, without asking.
+    Over --max-creates or --max-updates nothing is done, and the exit is 4. A run after
+    which nothing is new sends nothing but reads, and writes no state. Needs
+    OCTOPUSH_API_LOGIN, OCTOPUSH_API_KEY and the recipients to seal to.
+    """
+    from provisioner.cli import applying
+
+    return applying.reconcile(options)
 
 
 @cli.command(short_help="Find what was changed at Octopush.")
@@ -189,6 +227,7 @@ def apply(**options: Any) -> int:
 @_settings_options("lock_timeout", *_CONNECTION)
 @_format_option("text", "json")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when an account has drifted or is gone.")
+@_log_format
 @_rate
 def refresh(**options: Any) -> int:
     """Read every active account at Octopush, and compare it with what was sent.
@@ -209,6 +248,7 @@ def refresh(**options: Any) -> int:
 )
 @_settings_options(*_CONNECTION)
 @_format_option("text", "json")
+@_log_format
 @_rate
 def verify(**options: Any) -> int:
     """Open every credential, or those named, and compare it with its record and with Octopush.
@@ -470,82 +510,58 @@ def run(arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup, say, has them ignored
             signal.signal(number, _terminated)
+    if _given(arguments, "--log-format", os.environ.get("PROVISIONER_LOG_FORMAT")) == "json":
+        from provisioner.cli import terminal
+
+        # From here on and not only once the command runs: a wrong command line is told in the same form.
+        terminal.log_as_json()
     try:
         code = cli.main(arguments, prog_name="provisioner", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         sys.stderr.write(f"{error.format_message()}\n")
         return ExitCode.USAGE
-    except click.UsageError as error:
-        command = f"`{error.ctx.command_path} --help`" if error.ctx else "`provisioner --help`"
-        return _failed(CommandInvalid(error.format_message(), hint=f"See {command}."), arguments)
-    except click.ClickException as error:
-        return _failed(CommandInvalid(error.format_message()), arguments)
-    except ProvisionerError as error:
-        return _failed(error, arguments)
-    except (KeyboardInterrupt, click.Abort) as error:
-        sys.stderr.write("\n" if sys.stderr.isatty() else "")
-        ended = isinstance(error, _Terminated) or isinstance(error.__cause__, _Terminated)
-        kind, words = (TerminatedError, "Asked to end") if ended else (InterruptedRunError, "Interrupted")
-        return _failed(kind(f"{words}; nothing was being changed."), arguments)
     except BrokenPipeError:
         _drop_output()
         return ExitCode.FAILURE
-    except Exception as error:  # noqa: BLE001  # the last line of defence: a traceback's message may hold a secret
-        return _failed(_crash(error), arguments)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the last line of defence, see failures.told
+        return _failed(error, arguments)
     return int(code or ExitCode.DONE)
-
-
-class InterruptedRunError(ProvisionerError):
-    """The person ended the command before anything was to be changed."""
-
-    exit_code = ExitCode.INTERRUPTED
-
-
-class TerminatedError(ProvisionerError):
-    """Something outside ended the command before anything was changed."""
-
-    exit_code = ExitCode.TERMINATED
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP came; nothing that waits for an answer may take it for a failure of the connection."""
 
 
 def _terminated(_: int, __: FrameType | None) -> NoReturn:
     """End a command as Ctrl-C does, while it only reads; what changes something hears signals itself."""
-    raise _Terminated
+    raise Terminated
 
 
-class InternalError(ProvisionerError):
-    """A fault of this program."""
-
-
-def _failed(error: ProvisionerError, arguments: list[str]) -> int:
+def _failed(error: BaseException, arguments: list[str]) -> int:
     from provisioner.cli import terminal
 
-    terminal.failure(error)
+    failure = told(error)
+    if isinstance(failure, InternalError):
+        import traceback
+
+        # Where it failed, without the exception's own words: they may hold a secret.
+        sys.stderr.write("".join(traceback.format_tb(error.__traceback__)))
+    elif isinstance(error, KeyboardInterrupt | click.Abort) and sys.stderr.isatty():
+        sys.stderr.write("\n")
+    terminal.failure(failure)
     if _wants_json(arguments):
-        terminal.failure_document(error)
-    return error.exit_code
+        terminal.failure_document(failure)
+    return failure.exit_code
 
 
 def _wants_json(arguments: list[str]) -> bool:
-    """Tell whether JSON was asked for; the command line itself may be what is wrong."""
+    return _given(arguments, "--format") == "json"
+
+
+def _given(arguments: list[str], option: str, default: str | None = None) -> str | None:
+    """Return the value that an option has on the command line, which may be what is wrong."""
     if arguments[:1] == ["exec"]:
         # What stands there is for another command.
-        return False
-    return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
-
-
-def _crash(error: Exception) -> InternalError:
-    """Say where this program failed, without the exception's own words or values."""
-    import traceback
-
-    sys.stderr.write("".join(traceback.format_tb(error.__traceback__)))
-    return InternalError(
-        f"provisioner failed in a way that it should not ({type(error).__name__}).",
-        hint="Please report the lines above. What was saved is safe; an unfinished request shows as unknown.",
-    )
+        return default
+    joined = (each.removeprefix(f"{option}=") for each in arguments if each.startswith(f"{option}="))
+    apart = (value for name, value in pairwise(arguments) if name == option)
+    return next(chain(joined, apart), default)
 
 
 def _drop_output() -> None:

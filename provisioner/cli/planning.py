@@ -10,6 +10,7 @@ from provisioner.cli import terminal, wiring
 from provisioner.cli.wiring import Options
 from provisioner.config import Settings
 from provisioner.errors import ExitCode, OverLimit
+from provisioner.manifest.load import Loaded
 from provisioner.manifest.sources import holds_any
 from provisioner.model.account import DesiredAccount, Manifest
 from provisioner.model.plan import Plan, raise_if_over
@@ -37,8 +38,12 @@ def validate(options: Options) -> int:
 
 
 def plan(options: Options) -> int:
-    """Print what apply would do; exit 4 where it does not fit, and 7 where what it refreshes could not be checked."""
-    manifests = load(options)
+    """Print what apply would do, and save it where it is asked to.
+
+    Exits with 4 where it does not fit, and with 7 where what it refreshes could not be checked.
+    """
+    loaded = tell(wiring.manifest_paths(options), options["parent"])
+    manifests = loaded.require()
     settings = wiring.settings(options)
     if options["refresh"]:
         from provisioner.cli import inspecting  # noqa: PLC0415  # a plain plan loads nothing that sends or opens
@@ -47,6 +52,10 @@ def plan(options: Options) -> int:
     else:
         plans = [plan_for(each, wiring.stored(settings, each.parent), settings) for each in manifests]
         unchecked = ExitCode.DONE
+    if options["out"] is not None:
+        from provisioner.cli import saved_plans  # noqa: PLC0415  # most plans are only looked at
+
+        saved_plans.save(options, loaded.sources, settings, plans)
     _show(plans, options["output"])
     try:
         for each in plans:
@@ -78,21 +87,22 @@ def _show(plans: Sequence[Plan], output: str) -> None:
 
 def load(options: Options) -> tuple[Manifest, ...]:
     """Return the manifests, having told every problem; raises ManifestInvalid where one is an error."""
-    return _load(wiring.manifest_paths(options), options["parent"])
+    return tell(wiring.manifest_paths(options), options["parent"]).require()
 
 
 def accounts(options: Options, *more: Path) -> dict[str, DesiredAccount]:
     """Return by name what the manifests and ``more`` of them ask of the parent; there may be none. Raises as load."""
     paths = [*options["manifests"]] or ([wiring.MANIFESTS] if holds_any(wiring.MANIFESTS) else [])
-    manifests = _load([*paths, *more], options["parent"])
+    manifests = tell([*paths, *more], options["parent"]).require()
     return {each.name: each for this in manifests if this.parent == options["parent"] for each in this.accounts}
 
 
-def _load(paths: Sequence[Path], parent: str) -> tuple[Manifest, ...]:
+def tell(paths: Sequence[Path], parent: str) -> Loaded:
+    """Return what the files at ``paths`` hold, having told every problem."""
     loaded = manifest.load(paths, parent=parent)
     for problem in loaded.problems:
         terminal.talk(*text.problem(problem))
-    return loaded.require()
+    return loaded
 
 
 def plan_for(this: Manifest, state: State | None, settings: Settings, found: Found = NOTHING_FOUND) -> Plan:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from provisioner.cli import terminal
 from provisioner.model.report import Outcome, Result
 from provisioner.render import report
 from provisioner.render.lines import Line, printable
+
+if TYPE_CHECKING:
+    from provisioner.cli.logs import LogProgress
+    from provisioner.octopush.client import Exchange
 
 # The results of accounts about which something was done; the others are in the report alone.
 _DONE: Final = frozenset({Result.CREATED, Result.UPDATED, Result.ADOPTED, Result.FAILED, Result.UNKNOWN})
@@ -34,8 +38,15 @@ class PlainProgress:
     def __exit__(self, *_: object) -> None:
         return
 
-    def started(self, name: str) -> None:
+    def at(self, parent: str) -> None:
+        """Say nothing: the report names the parents."""
+
+    def started(self, name: str, operation: str | None = None) -> None:
         """Say nothing: the line comes with the outcome."""
+
+    def carrying(self, carrier: Exchange) -> Exchange:
+        """Return ``carrier``: nobody wants to hear of single requests."""
+        return carrier
 
     def waiting(self, words: str) -> None:
         """Say why nothing happens for a while."""
@@ -76,8 +87,16 @@ class BarProgress:
             self._bar.update(self._task, description="")
             self._bar.stop()
 
-    def started(self, name: str) -> None:
+    def at(self, parent: str) -> None:
+        """Say nothing: the report names the parents."""
+
+    def carrying(self, carrier: Exchange) -> Exchange:
+        """Return ``carrier``: nobody wants to hear of single requests."""
+        return carrier
+
+    def started(self, name: str, operation: str | None = None) -> None:
         """Name the account that the run is at."""
+        del operation
         with suppress(OSError):  # the terminal may be gone; the run goes on
             self._bar.update(self._task, description=printable(name))
 
@@ -101,8 +120,12 @@ class BarProgress:
                 self._bar.console.print(Text(line.text, style=line.style))
 
 
-def progress(total: int) -> PlainProgress | BarProgress:
-    """Return the progress fit for standard error: a bar on a terminal, lines elsewhere."""
+def progress(total: int) -> PlainProgress | BarProgress | LogProgress:
+    """Return the progress fit for standard error: events for a program, a bar on a terminal, lines elsewhere."""
+    if (log := terminal.log()) is not None:
+        from provisioner.cli.logs import LogProgress
+
+        return LogProgress(log)
     return BarProgress(total) if total and sys.stderr.isatty() else PlainProgress(total)
 
 

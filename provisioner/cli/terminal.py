@@ -11,14 +11,17 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 import click
 
 from provisioner.errors import CommandInvalid, ProvisionerError
-from provisioner.model.report import Report
 from provisioner.render import documents
 from provisioner.render.lines import BAD, CHANGED, Line, printable
+
+if TYPE_CHECKING:
+    from provisioner.cli.logs import JsonLines
+    from provisioner.model.report import Report
 
 # What Python makes of a byte in a file's name that is not UTF-8; no JSON may hold it.
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -73,11 +76,17 @@ def talk(*these: Line | str) -> None:
 
 def warn(message: str) -> None:
     """Say on standard error what a person should know and no exit code tells."""
+    if (stream := log()) is not None:
+        stream.event("warning", "warning", message=message)
+        return
     talk(Line(f"warning: {message}", CHANGED))
 
 
 def failure(error: ProvisionerError) -> None:
     """Say on standard error what ended the command, and what to do."""
+    if (stream := log()) is not None:
+        stream.event("error", "error", **documents.error(error)["error"])
+        return
     first, *more = error.message.splitlines() or [""]
     talk(Line(f"error: {printable(first)}", BAD), *(Line(f"  {printable(line)}", BAD) for line in more))
     talk(*(f"  {printable(line)}" for line in error.hint.splitlines()))
@@ -86,6 +95,35 @@ def failure(error: ProvisionerError) -> None:
 def failure_document(error: ProvisionerError) -> None:
     """Write the JSON document of a failure."""
     document(documents.error(error))
+
+
+def log_as_json() -> None:
+    """Make standard error a log for programs, from here to the end of the process: one JSON object per line."""
+    from provisioner.cli.logs import JsonLines
+
+    if log() is None:
+        sys.stderr = cast("TextIO", JsonLines(sys.stderr))
+
+
+def log() -> JsonLines | None:
+    """Return standard error where it is a log for programs."""
+    # Only log_as_json loads what it would be an instance of.
+    return cast("JsonLines", sys.stderr) if hasattr(sys.stderr, "event") else None
+
+
+def event(name: str, **fields: object) -> None:
+    """Tell a log for programs what a person sees by other means."""
+    if (stream := log()) is not None:
+        stream.event("info", name, **fields)
+
+
+def urgent(message: str) -> bytes:
+    """Return what a signal's handler may write to standard error by itself, in the form that it has."""
+    if log() is None:
+        return f"\n{message}\n".encode()
+    from provisioner.cli.logs import encoded
+
+    return encoded("warning", "signal", message=message).encode()
 
 
 def stderr() -> TextIO:

@@ -116,12 +116,12 @@ class _Run:
             self.stop = Stop(ExitCode.REFUSED, "there is no slot left")
         if self.stop is not None:
             return _create_outcome(account, Result.NOT_ATTEMPTED, self.stop.reason)
-        self._ports.progress.started(account.name)
         return self._create(account, self._work.creates[account.name])
 
     def _create(self, account: DesiredAccount, request: CreateRequest) -> Outcome:
         ports = self._ports
         operation = Operation(ports.new_id(), ports.now(), ports.by)
+        ports.progress.started(account.name, operation.id)
         content = SealedContent(
             self._state.lineage, self._state.parent, account.name, operation.id, password=request.password
         )
@@ -197,7 +197,6 @@ class _Run:
             return Outcome(change.name, "update", Result.NOT_ATTEMPTED, NO_IDENTITY, weight=ExitCode.SETTING_INVALID)
         if self.stop is not None:
             return _update_outcome(change, Result.NOT_ATTEMPTED, self.stop.reason)
-        self._ports.progress.started(change.name)
         record = self._state.accounts[record_name]
         assert isinstance(record, Active)  # noqa: S101  # what the plan updates exists
         content = self._work.opened[record_name]
@@ -223,6 +222,7 @@ class _Run:
         ports, account = self._ports, change.account
         credentials = credentials_of(content)
         operation = Operation(ports.new_id(), ports.now(), ports.by)
+        ports.progress.started(account.name, operation.id)
         password = self._sealed_password(change, request, operation)
         begun = replace(record, edit=Edit(account.attributes, operation, account.password_version, password))
         if (unsaved := self._save(self._state.with_record(account.name, begun, previous=change.previous))) is not None:

@@ -61,8 +61,8 @@ class Opener(Protocol):
 class Progress(Protocol):
     """Whoever watches the run."""
 
-    def started(self, name: str) -> None:
-        """Hear that the request for ``name`` is about to be prepared."""
+    def started(self, name: str, operation: str | None = None) -> None:
+        """Hear that a request about ``name`` follows, and by which operation it is one that changes something."""
 
     def finished(self, outcome: Outcome) -> None:
         """Hear of an ``outcome`` that is final."""

@@ -42,6 +42,8 @@ class Loaded:
     """One for each parent, sorted by parent, its accounts by name; none if there is an error."""
     problems: tuple[Problem, ...]
     """Of every severity: file by file as given, each by line."""
+    sources: tuple[Source, ...] = ()
+    """The files that were read, in that order."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -70,10 +72,12 @@ def load(paths: Sequence[Path], *, parent: str = DEFAULT_PARENT) -> Loaded:
     files: list[Found] = []
     entries: dict[str, dict[str, Entry]] = {}
     read: list[tuple[str, Part, Found]] = []
+    contents: list[Source] = []
     for source in sources(paths):
         if isinstance(source, Problem):
             files.append(Found([source]))
             continue
+        contents.append(source)
         part = _read(source)
         owner = part.parent or parent
         files.append(Found(part.problems, part.more))
@@ -85,12 +89,12 @@ def load(paths: Sequence[Path], *, parent: str = DEFAULT_PARENT) -> Loaded:
         found.extend(_moved(owner, claimed, entries[owner], part))
     problems = told(files)
     if errors(problems):
-        return Loaded((), problems)
+        return Loaded((), problems, tuple(contents))
     manifests = (
         Manifest(name, tuple(_desired(key, each) for key, each in sorted(entries[name].items())))
         for name in sorted(entries)
     )
-    return Loaded(tuple(manifests), problems)
+    return Loaded(tuple(manifests), problems, tuple(contents))
 
 
 def _read(source: Source) -> Part:

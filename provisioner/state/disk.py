@@ -97,6 +97,13 @@ def write_new(path: Path, data: bytes, disk: Disk) -> None:
     disk.sync_folder(path.parent)
 
 
+def check_room(path: Path) -> None:
+    """Return if a file could be written beside ``path``, which is left as it is. Raises OSError."""
+    temporary = _temporary(path)
+    os.close(open_private(temporary, os.O_WRONLY | os.O_EXCL))
+    temporary.unlink()
+
+
 def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
 

@@ -65,7 +65,9 @@ def test_a_completion_script_names_the_command(tmp_path: Path, shell: str) -> No
 def test_bash_completes_with_the_script(tmp_path: Path) -> None:
     asked = {"COMP_WORDS": "provisioner re", "COMP_CWORD": "1", "_PROVISIONER_COMPLETE": "bash_complete"}
     done = said([], tmp_path, **asked)
-    assert {"plain,recover", "plain,refresh", "plain,rekey", "plain,resolve"} == set(done.stdout.split())
+    assert {"plain,reconcile", "plain,recover", "plain,refresh", "plain,rekey", "plain,resolve"} == set(
+        done.stdout.split()
+    )
 
 
 def test_a_reviewer_gets_the_plan_as_markdown_and_html_with_one_number(

@@ -184,7 +184,8 @@ class Watcher:
     def __init__(self, events: list[object] | None = None) -> None:
         self.events: list[object] = [] if events is None else events
 
-    def started(self, name: str) -> None:
+    def started(self, name: str, operation: str | None = None) -> None:
+        del operation
         self.events.append(("started", name))
 
     def finished(self, outcome: Outcome) -> None:

@@ -1,0 +1,134 @@
+"""What a run leaves for Prometheus: gauges, in the textfile format of the node exporter.
+
+Owns names, labels and help of the metrics. What a run could not see (a parent whose
+state it did not come to, a success that it was not) is taken over from the file before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.parser import text_string_to_metric_families
+
+from provisioner.errors import ExitCode
+from provisioner.model.state import Abandoned, Active, Pending, State, Unknown
+
+_PREFIX: Final = "octopush_provisioner_"
+_METRICS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "slots": (
+        "Slots of a parent: its limit, those reserved, used (the unknown ones included) and left.",
+        ("parent", "kind"),
+    ),
+    "accounts": ("Accounts of a parent's state, by status.", ("parent", "status")),
+    "drifted_accounts": (
+        "Active accounts that somebody changed or deleted at Octopush, when last looked at.",
+        ("parent",),
+    ),
+    "unfinished_edits": ("Active accounts whose last change is not known to be carried out.", ("parent",)),
+    "last_run_timestamp_seconds": ("When the last run ended.", ()),
+    "last_success_timestamp_seconds": ("When the last run ended that had the exit code 0.", ()),
+    "last_run_exit_code": ("The exit code of the last run.", ()),
+    "last_run_duration_seconds": ("How long the last run took.", ()),
+    "last_run_phase_duration_seconds": ("How long a part of the last run took.", ("phase",)),
+}
+_STATUSES: Final = {Active: "active", Pending: "pending", Unknown: "unknown", Abandoned: "abandoned"}
+_LAST_SUCCESS: Final = "last_success_timestamp_seconds"
+
+Samples = dict[tuple[str, tuple[str, ...]], float]
+"""Values by the metric's name without its prefix, and its labels in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One parent as a run left it."""
+
+    parent: str
+    limit: int
+    reserved: int
+    state: State | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run that has ended."""
+
+    seen: tuple[Seen, ...]
+    exit_code: ExitCode
+    ended: float
+    """Seconds since the epoch."""
+    duration: float
+    """Seconds."""
+    phases: Mapping[str, float]
+    """Seconds that each part took."""
+
+
+def parsed(text: str) -> Samples:
+    """Return those of our samples that are in ``text``; raises ValueError where it is no such text."""
+    samples: Samples = {}
+    for family in text_string_to_metric_families(text):
+        name = family.name.removeprefix(_PREFIX)
+        if name in _METRICS and name != family.name:
+            for sample in family.samples:
+                samples[name, tuple(sample.labels.get(label, "") for label in _METRICS[name][1])] = sample.value
+    return samples
+
+
+def after(run: Run, before: Samples) -> Samples:
+    """Return the samples once ``run`` has ended; ``before`` are those that the file had."""
+    mine = {each.parent for each in run.seen}
+    kept = {
+        key: value
+        for key, value in before.items()
+        if key[0] == _LAST_SUCCESS or ("parent" in _METRICS[key[0]][1] and key[1][0] not in mine)
+    }
+    samples = {**kept, **_of_run(run)}
+    for each in run.seen:
+        samples |= _of_parent(each)
+    return samples
+
+
+def registry(samples: Samples) -> CollectorRegistry:
+    """Return what the official client writes."""
+    made = CollectorRegistry()
+    for name, (words, labels) in _METRICS.items():
+        gauge = Gauge(_PREFIX + name, words, labels, registry=made) if _has(samples, name) else None
+        for (metric, values), value in samples.items():
+            if gauge is not None and metric == name:
+                (gauge.labels(*values) if labels else gauge).set(value)
+    return made
+
+
+def _has(samples: Iterable[tuple[str, tuple[str, ...]]], name: str) -> bool:
+    return any(metric == name for metric, _ in samples)
+
+
+def _of_run(run: Run) -> Samples:
+    samples: Samples = {
+        ("last_run_timestamp_seconds", ()): run.ended,
+        ("last_run_exit_code", ()): run.exit_code,
+        ("last_run_duration_seconds", ()): run.duration,
+    }
+    if run.exit_code is ExitCode.DONE:
+        samples[_LAST_SUCCESS, ()] = run.ended
+    for phase, seconds in run.phases.items():
+        samples["last_run_phase_duration_seconds", (phase,)] = seconds
+    return samples
+
+
+def _of_parent(seen: Seen) -> Samples:
+    state = seen.state or State(lineage="", parent=seen.parent)
+    slots = state.slots(limit=seen.limit, reserved=seen.reserved, planned=0)
+    kinds = {kind: getattr(slots, kind) for kind in ("limit", "reserved", "used", "unknown", "left")}
+    samples: Samples = {("slots", (seen.parent, kind)): value for kind, value in kinds.items()}
+    counts = Counter(type(record) for record in state.accounts.values())
+    for kind, status in _STATUSES.items():
+        samples["accounts", (seen.parent, status)] = counts[kind]
+    active = [record for record in state.accounts.values() if isinstance(record, Active)]
+    drifted = sum(bool(record.drift.changed) or record.drift.gone for record in active)
+    samples["drifted_accounts", (seen.parent,)] = drifted
+    samples["unfinished_edits", (seen.parent,)] = sum(record.edit is not None for record in active)
+    return samples

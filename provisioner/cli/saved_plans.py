@@ -65,7 +65,7 @@ class SavedPlan:
         self._refuse(
             reason
             for parent in sorted(self.plans.keys() | again.keys())
-            for reason in _moved(parent, self.plans.get(parent), again.get(parent))
+            for reason in _moved(parent, _lasting(self.plans.get(parent)), _lasting(again.get(parent)))
         )
 
     def _moved_sources(self, files: Mapping[str, str], settings: Settings) -> Iterator[str]:
@@ -174,6 +174,17 @@ def _moved(parent: str, was: documents.Document | None, now: documents.Document 
     names = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
     if names:
         yield f"the plan of the parent {parent} comes out differently for {', '.join(names)}"
+
+
+def _lasting(plan: documents.Document | None) -> documents.Document | None:
+    """Return ``plan`` without why accounts are unknown: a run settles what a dead one left, and words it anew."""
+    if plan is None:
+        return None
+    kept = [
+        {key: value for key, value in each.items() if (each["action"], key) != ("unknown", "reason")}
+        for each in plan["changes"]
+    ]
+    return {**plan, "changes": kept}
 
 
 def _lineage(plan: documents.Document) -> str:

@@ -24,8 +24,8 @@ MARK: Final = "provisioner-rescue"
 SPACE: Final = 256 * 1024
 """Bytes reserved: more than a sealed answer of the largest size that is read."""
 
-_LINE: Final = re.compile(rf"{MARK} (\{{.*\}}|\{{)")
-"""A log may add to both ends of a line; one that was cut has no closing brace, and is found to be damaged."""
+_LINE: Final = re.compile(rf'{MARK}(?: |": )(?=\{{)')
+"""A log may add to both ends of a line, or have it under that name in an object of its own."""
 _KEEP: Final = (
     "Keep it: it may be all that is left of an account that exists. Look for the account in Octopush's dashboard and"
     " for the whole line in the run's log; then move the damaged one away and run again."
@@ -156,7 +156,17 @@ def found_in(text: str, source: str) -> tuple[Entry, ...]:
         StateInvalid: a line bears the mark and is damaged.
 
     """
-    return tuple(_decode(match.group(1), source) for match in _LINE.finditer(text))
+    return tuple(_decode(_object(text, match.end()), source) for match in _LINE.finditer(text))
+
+
+def _object(text: str, start: int) -> str:
+    """Return the JSON object that begins at ``start``; where it was cut or is none, the rest of its line."""
+    try:
+        _, end = json.JSONDecoder().raw_decode(text, start)
+    except (ValueError, RecursionError):
+        end = text.find("\n", start)
+        return text[start:] if end < 0 else text[start:end]
+    return text[start:end]
 
 
 def _decode(line: str, source: str) -> Entry:

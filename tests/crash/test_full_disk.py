@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -156,8 +157,9 @@ def test_read_only_before_the_create(server: SandboxProcess, small_disk: Namespa
     assert_next_run_completes(server, small_disk)
 
 
-def test_read_only_after_the_create(server: SandboxProcess, small_disk: Namespace) -> None:
-    with small_disk.project.start("apply", "--yes", prefix=small_disk.prefix) as process:
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_read_only_after_the_create(server: SandboxProcess, small_disk: Namespace, form: str) -> None:
+    with small_disk.project.start("apply", "--yes", "--log-format", form, prefix=small_disk.prefix) as process:
         eventually(partial(created, server))
         small_disk.make_read_only()
         done = finished(process)
@@ -165,6 +167,8 @@ def test_read_only_after_the_create(server: SandboxProcess, small_disk: Namespac
     assert [201] == server.statuses()
     assert MARK in done.stderr
     assert "Read-only file system" in done.stderr
+    if form == "json":
+        assert "rescue" in [json.loads(line)["event"] for line in done.stderr.splitlines()]
     assert_no_secret(server, small_disk.project, done.stdout, done.stderr)
 
     small_disk.make_writable()

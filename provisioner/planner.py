@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final, assert_never
 
 from provisioner.errors import StateConflict
-from provisioner.model.account import Attributes, DesiredAccount, Manifest
+from provisioner.model.account import MASK, Attributes, DesiredAccount, Manifest, has_placeholder
 from provisioner.model.plan import (
     Change,
     Closed,
@@ -117,7 +117,10 @@ def _differences(
     changed = record.drift.changed
     for path in dict.fromkeys((*(path for old in olds for path in old), *new, *changed)):
         if path in changed:
-            yield FieldChange(path, found.get(path), new.get(path), drifted=True)
+            there, wanted = found.get(path), new.get(path)
+            # What is there may hold what the placeholder stands for.
+            hides = there is not None and wanted is not None and has_placeholder(wanted)
+            yield FieldChange(path, MASK if hides else there, wanted, drifted=True)
         else:
             befores = [old.get(path) for old in olds if old.get(path) != new.get(path)]
             if befores:

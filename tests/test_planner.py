@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.errors import ExitCode, StateConflict
-from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Manifest, Origin, Secret
+from provisioner.model.account import MASK, Attributes, Callbacks, DesiredAccount, Manifest, Origin, Secret
 from provisioner.model.plan import Closed, Create, FieldChange, Gone, Plan, Unchanged, Undecided, Unmanaged, Update
 from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, Record, Slots, State, Unknown
 from provisioner.planner import plan
@@ -163,6 +163,14 @@ def test_what_somebody_changed_is_changed_back_and_shown_as_far_as_it_is_known()
         wanted("paris"), state, paris={"last_name": "Vinci", hook: "https://x", "first_name": "Leo"}, rome={}
     )
     assert Unmanaged("paris", LEONARDO, changed) == only(wanted(), state)
+
+
+def test_what_was_found_is_not_shown_where_the_manifest_has_a_placeholder_by_now() -> None:
+    state = known(paris=active(drift=Drift(changed=("last_name",))))
+    account = desired("paris", replace(LEONARDO, last_name="${env:NAME}"))
+    for found, shown in (("s3cret", MASK), (None, None)):
+        change = FieldChange("last_name", shown, "${env:NAME}", drifted=True)
+        assert Update(account, (change,)) == only(wanted(account), state, paris={"last_name": found})
 
 
 def test_a_field_that_is_wanted_otherwise_and_was_changed_is_told_once() -> None:

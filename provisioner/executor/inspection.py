@@ -12,7 +12,7 @@ from typing import Final, TypeAlias, assert_never
 
 from provisioner.errors import ExitCode, IdentityRejected, StateConflict
 from provisioner.executor.ports import Api, Opener, Progress, credentials_of
-from provisioner.model.account import FIELDS, MASK, Attributes, Credentials, shown_value
+from provisioner.model.account import FIELDS, MASK, Attributes, Credentials, has_placeholder, shown_value
 from provisioner.model.exchange import Balance, Failed, Missing, Observed, Reading, differing, untold
 from provisioner.model.plan import FieldChange
 from provisioner.model.report import Outcome, Report, Result, Stop
@@ -127,9 +127,12 @@ def _only(path: str, reading: Observed) -> Fields:
 
 
 def _filled(written: Attributes, sent: Attributes | None) -> frozenset[str]:
-    """Return the paths at which more than was ``written`` would show: what a placeholder brought may be a secret."""
+    """Return the paths at which what is found may hold what a placeholder brings, or what was sent shows more.
+
+    Where in what is found a token may stand, nobody can know: it is as likely in a path as in a query.
+    """
     texts = written.flat()
-    return frozenset(
+    return frozenset(path for path, text in texts.items() if has_placeholder(text)) | frozenset(
         path
         for path, value in (sent.flat() if sent else {}).items()
         if path not in texts or shown_value(path, texts[path]) != shown_value(path, value)

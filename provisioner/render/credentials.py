@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from provisioner.errors import StateConflict
-from provisioner.model.account import MASK
+from provisioner.model.account import MASK, has_placeholder
 from provisioner.model.verdict import SealedContent
 from provisioner.render.lines import Line, printable, table
 
@@ -128,7 +128,7 @@ def as_text(content: SealedContent) -> list[Line]:
 def _hidden(content: SealedContent) -> Iterator[tuple[str, str]]:
     """Yield what a placeholder may stand for: a URL, which can hold a token, or a text that looks like one."""
     for path, value in content.sent.flat().items() if content.sent else ():
-        if path.startswith("callbacks.callback_url_") or "${" in value:
+        if path.startswith("callbacks.callback_url_") or has_placeholder(value):
             yield path, value
 
 

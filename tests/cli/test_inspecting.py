@@ -407,12 +407,21 @@ def test_no_secret_is_shown_or_kept_in_clear(sandbox: StartSandbox, project: New
     assert_no_secret(server, mine, *said, done.stdout, done.stderr)
 
 
-def test_a_changed_url_is_shown_where_the_secret_is_masked_anyway(applied: Project, server: SandboxProcess) -> None:
-    url = f"https://elsewhere.example.com/?t={HOOK_TOKEN}"
+def test_where_a_placeholder_stands_nothing_is_shown_of_what_is_found(applied: Project, server: SandboxProcess) -> None:
+    # Wherever in the manifest's URL the token has its place, somebody may have put it into another.
+    url = f"https://elsewhere.example.com/{HOOK_TOKEN}/dlr?x=1"
     change(server, applied, "rome", callbacks={"callback_url_for_deliveries": url})
     done = applied.run("refresh")
-    assert 'sent "https://hooks.example.com/?***", found "https://elsewhere.example.com/?***"' in done.stdout
+    assert 'sent "https://hooks.example.com/?***", found "***"' in done.stdout
     assert_no_secret(server, applied, done.stdout, done.stderr)
+
+
+def test_of_a_url_without_placeholder_all_is_shown_but_the_query(applied: Project, server: SandboxProcess) -> None:
+    edit_manifest(applied, "?t=${env:HOOK_TOKEN}", "plain")
+    assert 0 == applied.run("apply", "--yes").returncode
+    change(server, applied, "rome", callbacks={"callback_url_for_deliveries": "https://elsewhere.example.com/dlr?t=1"})
+    done = applied.run("refresh")
+    assert 'sent "https://hooks.example.com/plain", found "https://elsewhere.example.com/dlr?***"' in done.stdout
 
 
 def test_a_placeholder_whose_value_changes_is_not_noticed(applied: Project) -> None:

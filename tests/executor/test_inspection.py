@@ -150,6 +150,19 @@ def test_what_a_placeholder_filled_in_is_shown_neither_by_the_refresh_nor_by_the
     assert {"paris": {HOOK: MASK}} == done.found
 
 
+def test_where_a_placeholder_stands_nothing_is_shown_of_what_is_found() -> None:
+    # As after an adoption: what differed is kept as the manifest has it, and not as anything was sent.
+    written = replace(attributes("paris"), callbacks=Callbacks("https://hooks.example.com/?t=${env:TOKEN}"))
+    there = replace(attributes("paris"), callbacks=Callbacks("https://hooks.example.com/s3cret"))
+    record = active("paris", attributes=written, kept=content("paris", sent=written))
+    done = refreshed(state(paris=record), {"paris": observed(there)})
+    assert (FieldChange(HOOK, "https://hooks.example.com/?t=${env:TOKEN}", MASK, drifted=True),) == (
+        done.report.outcomes[0].fields
+    )
+    cleared = refreshed(state(paris=record), {"paris": observed(attributes("paris"))})
+    assert {"paris": {HOOK: None}} == cleared.found
+
+
 GONE: Final = Drift(gone=True)
 
 

@@ -141,7 +141,7 @@ def shown_value(path: str, value: str) -> str:
 
 
 def has_placeholder(text: str) -> bool:
-    """Tell whether a text of a manifest stands for one that it does not show; nothing else in a manifest may hold this."""
+    """Tell whether a text of a manifest stands for one that it does not show; nothing else there may hold this."""
     return "${" in text
 
 

@@ -47,6 +47,8 @@ class Missing:
     """Octopush does not know the login."""
 
     reason: str
+    possible: bool = False
+    """Of an edit: an attempt before may have been carried out all the same."""
 
 
 @dataclass(frozen=True, slots=True)

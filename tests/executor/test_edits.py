@@ -226,6 +226,18 @@ def test_a_login_that_is_not_known_keeps_the_password_of_an_edit_that_was_begun_
     assert replace(UNFINISHED, drift=Drift(gone=True)) == run.records["paris"]
 
 
+@pytest.mark.parametrize("record", [BEFORE, UNFINISHED], ids=["none begun", "one begun"])
+def test_a_login_that_is_not_known_after_a_doubtful_attempt_keeps_the_password_of_that(record: Active) -> None:
+    missing = replace(MISSING, possible=True)
+    kept = "an attempt before may have been carried out, and what it sent is kept"
+    run = ended(missing, record, f"{MISSING.reason}; {kept}", None)
+    after = run.records["paris"]
+    assert isinstance(after, Active)
+    assert (Drift(gone=True), FIRST) == (after.drift, after.edit and after.edit.operation)
+    assert Secret("password of paris") == opened("paris", after).password
+    assert ("a new password" if record is BEFORE else "begun before") == begun_password("paris", after)
+
+
 def test_a_verdict_of_no_known_kind_is_a_defect_and_leaves_the_edit_begun() -> None:
     run = editing(edits={"paris": cast("EditVerdict", "what is this?")})
     with pytest.raises(AssertionError):

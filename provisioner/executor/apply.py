@@ -287,6 +287,7 @@ class _Run:
             self._ports.sealer.seal(replace(content, altered=back.altered)),
             password_version=edit.password_version,
             drift=Drift(altered=tuple(back.altered)),
+            first_operation=begun.first_operation or begun.operation.id,
         )
         unsaved = self._save(self._state.with_record(change.name, after))
         again = None if unsaved is None else f"{unsaved}; the next apply sends it again"

@@ -216,6 +216,14 @@ def verify(state: State, names: Sequence[str], opener: Opener, api: Api, progres
     return Report(state.parent, tuple(outcomes), stop)
 
 
+def shared_logins(state: State, opener: Opener) -> dict[str, str]:
+    """Return, by name, what is wrong with the active accounts that have one login between them.
+
+    What does not open is none of them. Raises IdentityRejected where nothing opens.
+    """
+    return _shared(_opened(state, opener)[0])
+
+
 def _opened(state: State, opener: Opener) -> tuple[dict[str, SealedContent], dict[str, str]]:
     """Return what is sealed of every active account, and what is wrong with it; raises IdentityRejected.
 

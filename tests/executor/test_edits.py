@@ -104,7 +104,8 @@ def test_what_is_kept_of_an_account_that_was_changed() -> None:
     run = editing(record=replace(BEFORE, drift=Drift(altered=("first_name",), changed=("last_name",))))
     run.apply()
     record = only(run)
-    assert Active(NEW, FIRST, BEFORE.created_at, record.sealed, password_version=2) == record
+    first = {"first_operation": OPERATION.id}
+    assert Active(NEW, FIRST, BEFORE.created_at, record.sealed, password_version=2, **first) == record
     expected = content("paris", operation="operation 1", password=Secret("a new password"), sent=NEW)
     assert expected == opened("paris", record)
     assert [(LOGIN, EditRequest(NEW, Secret("a new password")))] == run.api.edited

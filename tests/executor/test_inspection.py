@@ -43,6 +43,8 @@ from tests.executor import (
 
 REJECTED: Final = Failed("not accepted (HTTP 401)", Then.STOP, None, ExitCode.SETTING_INVALID, "Check the key.")
 REFUSED: Final = Failed("the API refused it (HTTP 400)", Then.GO_ON)
+ELSEWHERE: Final = Failed("sent to another address (HTTP 302)", Then.STOP, possible=True)
+SILENT: Final = Failed("no answer within 30 s", Then.RETRY, possible=True, unanswered=True)
 HOOK: Final = "callbacks.callback_url_for_deliveries"
 
 
@@ -227,7 +229,7 @@ def test_every_active_account_is_read_in_the_order_of_names_and_no_other() -> No
     assert ExitCode.DONE is exit_code([done.report])
 
 
-@pytest.mark.parametrize("failed", [UNREACHED, REJECTED])
+@pytest.mark.parametrize("failed", [UNREACHED, REJECTED, ELSEWHERE, SILENT])
 def test_where_more_would_come_to_nothing_no_more_is_asked(failed: Failed) -> None:
     drifted = replace(PLAIN, drift=Drift(changed=("last_name",)))
     watcher = Watcher()
@@ -236,7 +238,7 @@ def test_where_more_would_come_to_nothing_no_more_is_asked(failed: Failed) -> No
         Outcome("paris", "refresh", Result.UNCHECKED, failed.reason),
         Outcome("rome", "refresh", Result.UNCHECKED, f"not asked for: {failed.reason}"),
     ) == done.report.outcomes
-    stop = Stop(failed.exit_code, failed.reason, failed.hint)
+    stop = Stop(failed.exit_code, failed.reason, failed.hint, failed.unanswered)
     assert stop == done.report.stop
     assert stop.exit_code is exit_code([done.report])
     assert ("read", "rome") not in watcher.events
@@ -250,6 +252,20 @@ def test_where_one_account_alone_may_be_the_reason_the_next_is_asked_for(failed:
     assert done.report.stop is None
     assert ExitCode.SOME_FAILED is exit_code([done.report])
     assert {"paris": {}, "rome": {}} == done.found
+
+
+def test_what_ended_the_run_for_a_parent_before_ends_it_for_this_one_too() -> None:
+    watcher = Watcher()
+    stop = Stop(ExitCode.SOME_FAILED, "no answer within 30 s", unanswered=True)
+    api = Octopush(watcher.events)
+    held = {"paris": content("paris")}
+    reason = "not asked for: no answer within 30 s"
+    done = executor.refresh(state(paris=PLAIN), held, api, watcher, stop=stop)
+    assert Report("default", (Outcome("paris", "refresh", Result.UNCHECKED, reason),), stop) == done.report
+    report = executor.verify(state(paris=PLAIN), ("paris",), OPENER, api, watcher, stop=stop)
+    assert Report("default", (Outcome("paris", "verify", Result.UNCHECKED, reason),), stop) == report
+    assert {"paris": Failed(reason, Then.STOP)} == executor.balances(held, api, watcher, hopeless=SILENT)
+    assert [("unchecked", "paris")] * 3 == watcher.events
 
 
 def test_a_reading_of_no_known_kind_is_a_defect() -> None:

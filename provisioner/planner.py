@@ -93,7 +93,10 @@ def _wanted(account: DesiredAccount, name: str, record: Record | None, found: Fo
 
 
 def _unwanted(name: str, record: Record) -> Change:
-    return Unmanaged(name, record.attributes, record.drift) if isinstance(record, Active) else _held(name, record)
+    if isinstance(record, Active):
+        unfinished = record.edit is not None and not record.drift.gone
+        return Unmanaged(name, record.attributes, record.drift, unfinished)
+    return _held(name, record)
 
 
 def _held(name: str, record: Pending | Unknown | Abandoned) -> Change:

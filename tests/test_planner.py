@@ -216,8 +216,9 @@ def test_a_field_of_which_either_value_may_be_there_is_shown_with_the_one_that_i
     ) == cast("Update", only(wanted(third), known(paris=begun))).fields
 
 
-def test_an_edit_of_an_account_that_is_no_longer_wanted_is_left_alone() -> None:
-    assert Unmanaged("paris", LEONARDO) == only(wanted(), known(paris=active(edit=Edit(SOFONISBA, OPERATION, 1))))
+def test_an_edit_of_an_account_that_is_no_longer_wanted_is_told_and_left_alone() -> None:
+    change = only(wanted(), known(paris=active(edit=Edit(SOFONISBA, OPERATION, 1))))
+    assert Unmanaged("paris", LEONARDO, unfinished=True) == change
 
 
 # ── Another name ─────────────────────────────────────────────────────────────

@@ -14,14 +14,13 @@ from provisioner.errors import ExitCode, IdentityRejected, StateConflict
 from provisioner.executor.ports import Api, Opener, Progress, credentials_of
 from provisioner.model.account import FIELDS, MASK, Attributes, Credentials, has_placeholder, shown_value
 from provisioner.model.exchange import Balance, Failed, Missing, Observed, Reading, differing, untold
-from provisioner.model.plan import FieldChange
+from provisioner.model.plan import UNFINISHED, FieldChange
 from provisioner.model.report import Outcome, Report, Result, Stop
 from provisioner.model.state import NO_DRIFT, Active, Drift, State
 from provisioner.model.verdict import SealedContent, Then
 
 Fields: TypeAlias = Mapping[str, str | None]
 
-UNFINISHED: Final = "an edit of it is not finished: the next apply finishes it"
 _NOT_ASKED: Final = "not asked for: {}"
 
 

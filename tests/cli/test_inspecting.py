@@ -375,6 +375,29 @@ def test_an_unfinished_edit_is_not_compared(sandbox: StartSandbox, project: NewP
     assert 0 == mine.run("refresh", "--detailed-exitcode").returncode
 
 
+def test_an_unfinished_edit_of_what_no_manifest_names_is_shown_by_every_face(
+    sandbox: StartSandbox, project: NewProject
+) -> None:
+    mine = made(sandbox("--fault", "reset-after@1:edit"), project)
+    edit_manifest(mine, "first_name: paris", "first_name: Paris")
+    assert ExitCode.SOME_FAILED == mine.run("apply", "--yes", "--attempts", "1").returncode
+    edit_manifest(mine, "  - {name: paris, first_name: Paris}\n", "")
+    words = "is in no manifest; an edit of it is not finished: the next apply finishes it, where a manifest names it"
+    assert f"  ! unmanaged  paris  {words}\n" in mine.run("plan").stdout
+    for face in ("markdown", "html"):
+        assert words in mine.run("plan", "--format", face).stdout
+    (plan,) = conforming(mine.run("plan", "--format", "json").stdout, "plan.v1")["plans"]
+    assert [("unmanaged", True)] == [
+        (each["action"], each["unfinished"]) for each in plan["changes"] if each["name"] == "paris"
+    ]
+    # An apply leaves it alone, as it leaves alone whatever no manifest names.
+    assert 0 == mine.run("apply", "--yes").returncode
+    assert state_of(mine).accounts["paris"].edit is not None
+    edit_manifest(mine, "accounts:\n", "accounts:\n  - {name: paris, first_name: Paris}\n")
+    assert 0 == mine.run("apply", "--yes").returncode
+    assert state_of(mine).accounts["paris"].edit is None
+
+
 def test_a_blob_of_an_older_operation_is_not_compared_with(applied: Project, server: SandboxProcess) -> None:
     replay(applied)
     asked = sent(server)

@@ -10,10 +10,9 @@ import pytest
 
 from provisioner import executor
 from provisioner.errors import ExitCode, IdentityRejected, StateConflict
-from provisioner.executor.inspection import UNFINISHED
 from provisioner.model.account import FIELDS, MASK, Attributes, Callbacks, Secret
 from provisioner.model.exchange import Balance, Failed, Observed, Reading
-from provisioner.model.plan import FieldChange, Unchanged, Update
+from provisioner.model.plan import UNFINISHED, FieldChange, Unchanged, Update
 from provisioner.model.report import Outcome, Report, Result, Stop, exit_code
 from provisioner.model.state import Active, Drift, Record, State, Unknown
 from provisioner.model.verdict import SealedContent, Then

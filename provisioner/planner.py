@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final, assert_never
 
 from provisioner.errors import StateConflict
-from provisioner.model.account import Attributes, DesiredAccount, Manifest
+from provisioner.model.account import MASK, Attributes, DesiredAccount, Manifest, has_placeholder
 from provisioner.model.plan import (
     Change,
     Closed,
@@ -93,7 +93,10 @@ def _wanted(account: DesiredAccount, name: str, record: Record | None, found: Fo
 
 
 def _unwanted(name: str, record: Record) -> Change:
-    return Unmanaged(name, record.attributes, record.drift) if isinstance(record, Active) else _held(name, record)
+    if isinstance(record, Active):
+        unfinished = record.edit is not None and not record.drift.gone
+        return Unmanaged(name, record.attributes, record.drift, unfinished)
+    return _held(name, record)
 
 
 def _held(name: str, record: Pending | Unknown | Abandoned) -> Change:
@@ -117,7 +120,10 @@ def _differences(
     changed = record.drift.changed
     for path in dict.fromkeys((*(path for old in olds for path in old), *new, *changed)):
         if path in changed:
-            yield FieldChange(path, found.get(path), new.get(path), drifted=True)
+            there, wanted = found.get(path), new.get(path)
+            # What is there may hold what the placeholder stands for.
+            hides = there is not None and wanted is not None and has_placeholder(wanted)
+            yield FieldChange(path, MASK if hides else there, wanted, drifted=True)
         else:
             befores = [old.get(path) for old in olds if old.get(path) != new.get(path)]
             if befores:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.errors import ExitCode, StateConflict
-from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Manifest, Origin, Secret
+from provisioner.model.account import MASK, Attributes, Callbacks, DesiredAccount, Manifest, Origin, Secret
 from provisioner.model.plan import Closed, Create, FieldChange, Gone, Plan, Unchanged, Undecided, Unmanaged, Update
 from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, Record, Slots, State, Unknown
 from provisioner.planner import plan
@@ -165,6 +165,14 @@ def test_what_somebody_changed_is_changed_back_and_shown_as_far_as_it_is_known()
     assert Unmanaged("paris", LEONARDO, changed) == only(wanted(), state)
 
 
+def test_what_was_found_is_not_shown_where_the_manifest_has_a_placeholder_by_now() -> None:
+    state = known(paris=active(drift=Drift(changed=("last_name",))))
+    account = desired("paris", replace(LEONARDO, last_name="${env:NAME}"))
+    for found, shown in (("s3cret", MASK), (None, None)):
+        change = FieldChange("last_name", shown, "${env:NAME}", drifted=True)
+        assert Update(account, (change,)) == only(wanted(account), state, paris={"last_name": found})
+
+
 def test_a_field_that_is_wanted_otherwise_and_was_changed_is_told_once() -> None:
     state = known(paris=active(drift=Drift(changed=("last_name",))))
     account = desired("paris", replace(LEONARDO, last_name="de Vinci"))
@@ -208,8 +216,9 @@ def test_a_field_of_which_either_value_may_be_there_is_shown_with_the_one_that_i
     ) == cast("Update", only(wanted(third), known(paris=begun))).fields
 
 
-def test_an_edit_of_an_account_that_is_no_longer_wanted_is_left_alone() -> None:
-    assert Unmanaged("paris", LEONARDO) == only(wanted(), known(paris=active(edit=Edit(SOFONISBA, OPERATION, 1))))
+def test_an_edit_of_an_account_that_is_no_longer_wanted_is_told_and_left_alone() -> None:
+    change = only(wanted(), known(paris=active(edit=Edit(SOFONISBA, OPERATION, 1))))
+    assert Unmanaged("paris", LEONARDO, unfinished=True) == change
 
 
 # ── Another name ─────────────────────────────────────────────────────────────

@@ -5,8 +5,10 @@ from __future__ import annotations
 from provisioner import executor
 from provisioner.cli import holding, terminal, wiring
 from provisioner.cli.wiring import Options
-from provisioner.errors import CommandInvalid, ExitCode
+from provisioner.config import Settings
+from provisioner.errors import CommandInvalid, ExitCode, IdentityRejected, StateConflict
 from provisioner.model.exchange import Failed
+from provisioner.model.state import State
 from provisioner.render import documents, text
 from provisioner.state import rescue
 
@@ -71,9 +73,38 @@ def recover(options: Options) -> int:
                 hint=f"It is a line that holds {rescue.MARK}, as the run printed it.",
             )
     with holding.held(settings, parent, accept=options["accept_state"]) as session:
+        _require_own_logins(session.state, rescue.put_back(session.state, entries), settings)
         session.put_back(entries)
         state = session.state
     for entry in entries:
         terminal.talk(f"{entry.name} is back in the state.")
     terminal.lines(text.status(parent, state, str(settings.state_path(parent))))
     return ExitCode.DONE
+
+
+def _require_own_logins(before: State | None, after: State | None, settings: Settings) -> None:
+    """Refuse to put back what has another name by now; only the login tells that for certain, and it is sealed.
+
+    Raises StateConflict. Without an identity that opens it, a warning says what was not compared.
+    """
+    if before is None or after is None or before == after:
+        return
+    from provisioner.cli import opening  # noqa: PLC0415  # a status has no use for what opens seals
+
+    put = {name for name, each in after.accounts.items() if before.accounts.get(name) != each}
+    try:
+        opener = opening.opener_if_any(settings)
+        faults = None if opener is None else executor.shared_logins(after, opener)
+    except IdentityRejected:
+        faults = None
+    if faults is None:
+        terminal.warn(
+            "there is no identity that opens what is put back, so that its login was not compared with those of the"
+            " others; `provisioner verify` does that."
+        )
+        return
+    for name in sorted(put & faults.keys()):
+        raise StateConflict(
+            f"{name} is not put back: {faults[name]}.",
+            hint="It is the same account, and has that name by now: there is nothing to put back. Nothing was changed.",
+        )

@@ -85,18 +85,15 @@ def subject(state: State, settings: Settings, opener: AgeOpener) -> Subject:
 
 
 def looked_at(subjects: Sequence[Subject], settings: Settings, rate: float = RATE) -> list[Refreshed]:
-    """Read every active account of every subject."""
+    """Read every active account of every subject; where nobody answers for one, none after it is asked for."""
     carrier = connection.paced(settings, rate)
+    found: list[Refreshed] = []
     with progressing(sum(len(each.opened) for each in subjects)) as progress:
-        return [
-            executor.refresh(
-                each.state,
-                each.opened,
-                _client(each.state.parent, each.credentials, settings, carrier, progress),
-                progress,
-            )
-            for each in subjects
-        ]
+        for each in subjects:
+            client = _client(each.state.parent, each.credentials, settings, carrier, progress)
+            stop = _silence(before.report for before in found)
+            found.append(executor.refresh(each.state, each.opened, client, progress, stop=stop))
+    return found
 
 
 def noted(refreshed: Refreshed, before: State) -> State:
@@ -208,11 +205,12 @@ def _verified(
 ) -> list[Report]:
     credentials = [_credentials(state, settings) for state, _ in wanted]
     carrier = connection.paced(settings, rate)
+    reports: list[Report] = []
     with progressing(sum(len(names) for _, names in wanted)) as progress:
-        return [
-            executor.verify(state, names, opener, _client(state.parent, own, settings, carrier, progress), progress)
-            for (state, names), own in zip(wanted, credentials, strict=True)
-        ]
+        for (state, names), own in zip(wanted, credentials, strict=True):
+            client = _client(state.parent, own, settings, carrier, progress)
+            reports.append(executor.verify(state, names, opener, client, progress, stop=_silence(reports)))
+    return reports
 
 
 # ── Balances ─────────────────────────────────────────────────────────────────
@@ -228,11 +226,16 @@ def balances(found: Iterable[tuple[str, State | None]], settings: Settings) -> d
             check_endpoint(state, settings.api_url.rstrip("/"))
             opened[parent] = opening.active(opener, state)
     carrier = connection.paced(settings, RATE)
+    asked: dict[str, dict[str, Balance | Failed]] = {}
+    hopeless: Failed | None = None
     with progressing(sum(map(len, opened.values()))) as progress:
-        return {
-            parent: executor.balances(contents, _client(parent, _NOBODY, settings, carrier, progress), progress)
-            for parent, contents in opened.items()
-        }
+        for parent, contents in opened.items():
+            client = _client(parent, _NOBODY, settings, carrier, progress)
+            told = executor.balances(contents, client, progress, hopeless=hopeless)
+            asked[parent] = told
+            silent = (each for each in told.values() if isinstance(each, Failed) and each.unanswered)
+            hopeless = hopeless or next(silent, None)
+    return asked
 
 
 # ── What they share ──────────────────────────────────────────────────────────
@@ -245,6 +248,12 @@ def _states(parent: str | None, settings: Settings) -> dict[str, State]:
     if not found:
         wiring.existing(None, ", ".join(parents))
     return found
+
+
+def _silence(reports: Iterable[Report]) -> Stop | None:
+    """Return that nobody answered, where one of ``reports`` tells it: another parent would meet the same."""
+    stops = (each.stop for each in reports)
+    return next((each for each in stops if each is not None and each.unanswered), None)
 
 
 def _active(state: State) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ Refuses I/O but through the interfaces of ``ports``; whoever calls it gives the 
 from provisioner.executor.adoption import adopted, may_adopt
 from provisioner.executor.apply import NO_IDENTITY, Work, apply
 from provisioner.executor.decisions import RUN_DIED, active, forget, resolve, settle
-from provisioner.executor.inspection import Refreshed, balances, refresh, verify
+from provisioner.executor.inspection import Refreshed, balances, refresh, shared_logins, verify
 from provisioner.executor.ports import Api, Journal, Opener, Ports, Progress, Sealer
 from provisioner.executor.rekeying import rekey
 
@@ -33,5 +33,6 @@ __all__ = [
     "rekey",
     "resolve",
     "settle",
+    "shared_logins",
     "verify",
 ]

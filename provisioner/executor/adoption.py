@@ -58,6 +58,7 @@ def adopted(  # noqa: PLR0913  # what is known of the account, from each of its 
     apply. ``kept`` is what was sealed of an unknown outcome: the password that was sent.
     """
     flat = wanted.flat()
+    before = state.accounts.get(name)
     operation = Operation(ports.new_id(), ports.now(), ports.by)
     content = SealedContent(
         state.lineage,
@@ -76,6 +77,8 @@ def adopted(  # noqa: PLR0913  # what is known of the account, from each of its 
         ports.sealer.seal(content),
         password_version=password_version,
         drift=Drift(changed=differ),
+        # What was an unknown until now may yet turn up in the log of the run that created it.
+        first_operation=None if before is None else before.operation.id,
     )
     fields = tuple(FieldChange(path, flat.get(path), observed.fields.get(path)) for path in differ)
     return state.with_record(name, record), fields

@@ -241,6 +241,11 @@ class _Run:
                 )
                 back = self._seen(content, account.attributes)
                 return self._edited(change, begun, content, back)
+            case Missing() if verdict.possible:
+                # Should the login be known again, the new password may be the one that opens it.
+                after = replace(begun, drift=Drift(gone=True))
+                reason = f"{verdict.reason}; an attempt before may have been carried out, and what it sent is kept"
+                outcome = _update_outcome(change, Result.FAILED, reason)
             case Missing():
                 after = replace(record, drift=Drift(gone=True))
                 outcome = _update_outcome(change, Result.FAILED, verdict.reason)
@@ -282,6 +287,7 @@ class _Run:
             self._ports.sealer.seal(replace(content, altered=back.altered)),
             password_version=edit.password_version,
             drift=Drift(altered=tuple(back.altered)),
+            first_operation=begun.first_operation or begun.operation.id,
         )
         unsaved = self._save(self._state.with_record(change.name, after))
         again = None if unsaved is None else f"{unsaved}; the next apply sends it again"

@@ -12,16 +12,15 @@ from typing import Final, TypeAlias, assert_never
 
 from provisioner.errors import ExitCode, IdentityRejected, StateConflict
 from provisioner.executor.ports import Api, Opener, Progress, credentials_of
-from provisioner.model.account import FIELDS, MASK, Attributes, Credentials, shown_value
+from provisioner.model.account import FIELDS, MASK, Attributes, Credentials, has_placeholder, shown_value
 from provisioner.model.exchange import Balance, Failed, Missing, Observed, Reading, differing, untold
-from provisioner.model.plan import FieldChange
+from provisioner.model.plan import UNFINISHED, FieldChange
 from provisioner.model.report import Outcome, Report, Result, Stop
 from provisioner.model.state import NO_DRIFT, Active, Drift, State
 from provisioner.model.verdict import SealedContent, Then
 
 Fields: TypeAlias = Mapping[str, str | None]
 
-UNFINISHED: Final = "an edit of it is not finished: the next apply finishes it"
 _NOT_ASKED: Final = "not asked for: {}"
 
 
@@ -39,8 +38,12 @@ class Refreshed:
     """By account and dotted path, what Octopush holds instead of what was sent, placeholders' values masked."""
 
 
-def refresh(state: State, opened: Mapping[str, SealedContent], api: Api, progress: Progress) -> Refreshed:
+def refresh(
+    state: State, opened: Mapping[str, SealedContent], api: Api, progress: Progress, *, stop: Stop | None = None
+) -> Refreshed:
     """Read every active account and compare it with what was sent, as ``opened`` has it by name.
+
+    ``stop`` is what ended the run for a parent before this one: then nothing is asked for.
 
     Raises:
         StateConflict: what is sealed for one of them holds no credentials; nothing was sent.
@@ -51,7 +54,6 @@ def refresh(state: State, opened: Mapping[str, SealedContent], api: Api, progres
     accounts = dict(state.accounts)
     found: dict[str, Fields] = {}
     outcomes: list[Outcome] = []
-    stop: Stop | None = None
     for name, record in records.items():
         if (hindered := _hindrance(opened[name], record)) is not None:
             outcome = _unchecked(name, hindered)
@@ -127,9 +129,12 @@ def _only(path: str, reading: Observed) -> Fields:
 
 
 def _filled(written: Attributes, sent: Attributes | None) -> frozenset[str]:
-    """Return the paths at which more than was ``written`` would show: what a placeholder brought may be a secret."""
+    """Return the paths at which what is found may hold what a placeholder brings, or what was sent shows more.
+
+    Where in what is found a token may stand, nobody can know: it is as likely in a path as in a query.
+    """
     texts = written.flat()
-    return frozenset(
+    return frozenset(path for path, text in texts.items() if has_placeholder(text)) | frozenset(
         path
         for path, value in (sent.flat() if sent else {}).items()
         if path not in texts or shown_value(path, texts[path]) != shown_value(path, value)
@@ -186,8 +191,12 @@ def read_back(content: SealedContent, written: Attributes, api: Api) -> ReadBack
 # ── Credentials ──────────────────────────────────────────────────────────────
 
 
-def verify(state: State, names: Sequence[str], opener: Opener, api: Api, progress: Progress) -> Report:
+def verify(  # noqa: PLR0913  # what is verified, with what, and what has ended the run before
+    state: State, names: Sequence[str], opener: Opener, api: Api, progress: Progress, *, stop: Stop | None = None
+) -> Report:
     """Open the credentials of the active accounts ``names``, and compare them with their records and Octopush.
+
+    ``stop`` is what ended the run for a parent before this one: then nothing is asked for.
 
     Raises:
         IdentityRejected: the identity opens none of them.
@@ -196,7 +205,6 @@ def verify(state: State, names: Sequence[str], opener: Opener, api: Api, progres
     opened, faults = _opened(state, opener)
     faults |= {name: fault for name, fault in _shared(opened).items() if name not in faults}
     outcomes: list[Outcome] = []
-    stop: Stop | None = None
     for name in names:
         if name in faults:
             outcome = Outcome(name, "verify", Result.FAILED, faults[name])
@@ -211,6 +219,14 @@ def verify(state: State, names: Sequence[str], opener: Opener, api: Api, progres
         outcomes.append(outcome)
         progress.finished(outcome)
     return Report(state.parent, tuple(outcomes), stop)
+
+
+def shared_logins(state: State, opener: Opener) -> dict[str, str]:
+    """Return, by name, what is wrong with the active accounts that have one login between them.
+
+    What does not open is none of them. Raises IdentityRejected where nothing opens.
+    """
+    return _shared(_opened(state, opener)[0])
 
 
 def _opened(state: State, opener: Opener) -> tuple[dict[str, SealedContent], dict[str, str]]:
@@ -280,8 +296,12 @@ def _verified(name: str, credentials: Credentials, reading: Reading) -> Outcome:
 # ── Balances ─────────────────────────────────────────────────────────────────
 
 
-def balances(opened: Mapping[str, SealedContent], api: Api, progress: Progress) -> dict[str, Balance | Failed]:
+def balances(
+    opened: Mapping[str, SealedContent], api: Api, progress: Progress, *, hopeless: Failed | None = None
+) -> dict[str, Balance | Failed]:
     """Ask for the balance of each account, with its own credentials; one that they do not open stops no other.
+
+    ``hopeless`` is why no account before these could be asked for: then none of these is.
 
     Raises:
         StateConflict: what is sealed for one of them holds no credentials; nothing was sent.
@@ -289,14 +309,13 @@ def balances(opened: Mapping[str, SealedContent], api: Api, progress: Progress) 
     """
     credentials = {name: credentials_of(content) for name, content in sorted(opened.items())}
     asked: dict[str, Balance | Failed] = {}
-    hopeless: Failed | None = None
     for name, own in credentials.items():
         if hopeless is not None:
             asked[name] = Failed(_NOT_ASKED.format(hopeless.reason), Then.STOP)
         else:
             progress.started(name)
             told = asked[name] = api.balance(own)
-            if isinstance(told, Failed) and told.then is Then.RETRY and not told.possible:
+            if isinstance(told, Failed) and told.spreads:
                 hopeless = told
         progress.finished(_balance_outcome(name, asked[name]))
     return asked
@@ -309,7 +328,7 @@ def _balance_outcome(name: str, told: Balance | Failed) -> Outcome:
 
 
 def stopped_by(reading: Reading) -> Stop | None:
-    """Return why asking for more would come to nothing: no connection, a rate limit, refused credentials."""
-    if isinstance(reading, Failed) and reading.then is not Then.GO_ON and not reading.possible:
-        return Stop(reading.exit_code, reading.reason, reading.hint)
+    """Return why asking for more would come to nothing: nobody answers, a rate limit, refused credentials."""
+    if isinstance(reading, Failed) and (reading.then is Then.STOP or reading.spreads):
+        return Stop(reading.exit_code, reading.reason, reading.hint, reading.unanswered)
     return None

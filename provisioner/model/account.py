@@ -140,6 +140,11 @@ def shown_value(path: str, value: str) -> str:
     return masked_url(value) if path.rpartition(".")[2].startswith("callback_url_") else value
 
 
+def has_placeholder(text: str) -> bool:
+    """Tell whether a text of a manifest stands for one that it does not show; nothing else there may hold this."""
+    return "${" in text
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where in a manifest something stands; numbers count from 1."""

@@ -47,6 +47,8 @@ class Missing:
     """Octopush does not know the login."""
 
     reason: str
+    possible: bool = False
+    """Of an edit: an attempt before may have been carried out all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,16 @@ class Failed:
     hint: str = ""
     possible: bool = False
     """Of an edit: it may have been carried out all the same."""
+    unanswered: bool = False
+    """Nobody answered: the connection, or whoever is at its other end, is out of order."""
+
+    @property
+    def spreads(self) -> bool:
+        """Whether, tried as often as it may be, it would meet the next account too.
+
+        An error of the server's own may be this account's alone: it answers, and so costs little to ask of others.
+        """
+        return self.then is Then.RETRY and (self.unanswered or not self.possible)
 
 
 @dataclass(frozen=True, slots=True)

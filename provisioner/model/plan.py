@@ -9,6 +9,7 @@ from provisioner.errors import OverLimit
 from provisioner.model.account import Attributes, DesiredAccount
 from provisioner.model.state import NO_DRIFT, Drift, Slots
 
+UNFINISHED: Final = "an edit of it is not finished: the next apply finishes it, where a manifest names it"
 _NAMED: Final = 20
 """Names that fit into one message; the plan marks all of them."""
 
@@ -95,6 +96,8 @@ class Unmanaged:
     name: str
     attributes: Attributes
     drift: Drift = NO_DRIFT
+    unfinished: bool = False
+    """An earlier run began an edit of it, and its outcome is not known; one that is gone has none to finish."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,8 @@ class Stop:
     exit_code: ExitCode
     reason: str
     hint: str = ""
+    unanswered: bool = False
+    """Nobody answered, whichever parent asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,13 @@ class Active:
     """As of the last time that the account was read."""
     edit: Edit | None = None
     """What is not known to be finished."""
+    first_operation: str | None = None
+    """The id of the one that created it, where ``operation`` is a later one: so is an old outcome known again."""
+
+    @property
+    def operations(self) -> frozenset[str]:
+        """The ids of the operations by which this account is known."""
+        return frozenset(filter(None, (self.operation.id, self.first_operation)))
 
 
 @dataclass(frozen=True, slots=True)

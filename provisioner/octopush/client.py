@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from provisioner import __version__
 from provisioner.model.account import CALLBACK_NAMES, Attributes, Credentials
-from provisioner.model.exchange import Balance, EditRequest, EditVerdict, Failed, Reading
+from provisioner.model.exchange import Balance, Edited, EditRequest, EditVerdict, Failed, Reading
 from provisioner.model.verdict import CreateRequest, NotCreated, Then, Verdict
 from provisioner.octopush.idempotent import judge_balance, judge_edit, judge_read
 from provisioner.octopush.retry import RetryPolicy
@@ -81,7 +81,7 @@ class Client:
         hidden = (*self._hidden(request), request.password.reveal() if request.password else "")
         attempts = _EditAttempts(partial(self._exchange, message, judge_edit, hidden))
         verdict = self.retry.until_settled(attempts, unsent=_UNSENT)
-        if isinstance(verdict, Failed) and attempts.possible:
+        if attempts.possible and not isinstance(verdict, Edited):
             return replace(verdict, possible=True)
         return verdict
 

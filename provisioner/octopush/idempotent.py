@@ -80,7 +80,7 @@ def _unsuccessful(outcome: Reply | Failure, now: datetime, hidden: Sequence[str]
     if isinstance(outcome, Failure):
         if outcome.certificate:
             return Failed(outcome.reason, Then.STOP, hint=answers.DISTRUSTED, possible=outcome.sent)
-        return Failed(outcome.reason, Then.RETRY, hint=answers.UNREACHED, possible=outcome.sent)
+        return Failed(outcome.reason, Then.RETRY, hint=answers.UNREACHED, possible=outcome.sent, unanswered=True)
     status, said = outcome.status, answers.words(outcome, hidden)
     if HTTPStatus.OK <= status < answers.ACCEPTED:
         return None

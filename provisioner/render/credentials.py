@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from provisioner.errors import StateConflict
-from provisioner.model.account import MASK
+from provisioner.model.account import DEFAULT_PARENT, MASK, has_placeholder
 from provisioner.model.verdict import SealedContent
 from provisioner.render.lines import Line, printable, table
 
@@ -32,6 +32,7 @@ _FORMULA: Final = re.compile(r"""(?:^|(?<=[;\t\r\n]))(?=[\s"]*[=+\-@\uff1d\uff0b
 # What Kubernetes takes for a Secret's name: a subdomain as of RFC 1123.
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _SUBDOMAIN_LENGTH: Final = 253
+_PARENT_LABEL: Final = "octopush-provisioner/parent"
 
 
 def as_json(contents: Iterable[SealedContent]) -> str:
@@ -74,6 +75,7 @@ def as_csv(contents: Iterable[SealedContent]) -> str:
 def as_kubernetes(contents: Iterable[SealedContent]) -> str:
     """Return a YAML document for each account: a Secret, fit for ``kubectl apply``; nothing where there is none.
 
+    No two accounts have one name, whoever their parents are; a label names the parent.
     Every text is quoted and in ASCII, so that a reader of YAML 1.1 and one of 1.2 see the same.
     """
     import yaml  # noqa: PLC0415  # no other face needs it
@@ -88,7 +90,9 @@ def as_kubernetes(contents: Iterable[SealedContent]) -> str:
 
 
 def _secret(content: SealedContent) -> dict[str, object]:
-    name = f"octopush-{content.name}"
+    # The dot keeps them apart: neither a parent's name nor an account's has one, and hyphens are in both.
+    owner = "" if content.parent == DEFAULT_PARENT else f"{content.parent}."
+    name = f"octopush-{owner}{content.name}"
     if len(name) > _SUBDOMAIN_LENGTH or not _SUBDOMAIN.fullmatch(name):
         raise StateConflict(
             f"A Secret of Kubernetes cannot be named {name}.",
@@ -97,7 +101,10 @@ def _secret(content: SealedContent) -> dict[str, object]:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "octopush-provisioner"}},
+        "metadata": {
+            "name": name,
+            "labels": {"app.kubernetes.io/managed-by": "octopush-provisioner", _PARENT_LABEL: content.parent},
+        },
         "type": "Opaque",
         "stringData": {field: value for field, value in _values(content).items() if value is not None},
     }
@@ -128,7 +135,7 @@ def as_text(content: SealedContent) -> list[Line]:
 def _hidden(content: SealedContent) -> Iterator[tuple[str, str]]:
     """Yield what a placeholder may stand for: a URL, which can hold a token, or a text that looks like one."""
     for path, value in content.sent.flat().items() if content.sent else ():
-        if path.startswith("callbacks.callback_url_") or "${" in value:
+        if path.startswith("callbacks.callback_url_") or has_placeholder(value):
             yield path, value
 
 

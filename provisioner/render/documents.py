@@ -146,8 +146,6 @@ def _change(change: Change) -> Document:
                 document["resembles"] = change.resembles
         case Update():
             document["fields"] = [field(each) for each in change.fields]
-            if change.unfinished:
-                document["unfinished"] = True
         case Undecided() | Closed() | Gone():
             document["reason"] = change.reason
         case _:  # unchanged or unmanaged; `action` knows no other
@@ -158,6 +156,8 @@ def _change(change: Change) -> Document:
                     "changed": list(drift.changed),
                     "gone": drift.gone,
                 }
+    if isinstance(change, Update | Unmanaged) and change.unfinished:
+        document["unfinished"] = True
     if isinstance(change, Unchanged) and change.unchecked is not None:
         document["unchecked"] = change.unchecked
     return document

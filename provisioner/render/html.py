@@ -31,7 +31,7 @@ from provisioner.model.plan import (
     Unmanaged,
     Update,
 )
-from provisioner.model.state import NO_DRIFT, Drift, Slots
+from provisioner.model.state import Slots
 from provisioner.render import text
 from provisioner.render.lines import counted, printable
 
@@ -409,11 +409,9 @@ def _what(change: Change, *, fits: bool) -> tuple[str, _Markup]:
         case Unchanged() if change.unchecked is not None:
             return "drift", _SAID(f"could not be looked at: {change.unchecked}")
         case Unchanged():
-            return "drift", _SAID(_drifted(change.drift))
+            return "drift", _SAID(text.drifted(change.drift))
         case Unmanaged():
-            left = "exists and is in no manifest; it is left alone"
-            words = f"is in no manifest; {_drifted(change.drift)}" if change.drift != NO_DRIFT else left
-            return "unmanaged", _held(words, change.attributes)
+            return "unmanaged", _held(text.unmanaged(change), change.attributes)
         case Gone():
             return "gone", _held(_FORGET(change.reason, change.name), change.attributes)
         case Undecided():
@@ -464,14 +462,3 @@ def _field(change: FieldChange) -> _Markup:
     elif change.path == "name":
         remark = _QUIET("(nothing is sent for that)")
     return _FIELD(change.path, _BEFORE_AFTER(shown_before, shown_after, remark))
-
-
-def _drifted(drift: Drift) -> str:
-    parts = []
-    if drift.altered:
-        parts.append(f"Octopush made something else of {', '.join(drift.altered)}")
-    if drift.changed:
-        parts.append(f"somebody changed {', '.join(drift.changed)}")
-    if drift.gone:
-        parts.append("Octopush no longer knows its login")
-    return "; ".join(parts)

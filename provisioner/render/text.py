@@ -8,6 +8,7 @@ from typing import Final, assert_never
 from provisioner.model.account import Attributes, Problem, Severity, shown_value
 from provisioner.model.exchange import Balance, Failed
 from provisioner.model.plan import (
+    UNFINISHED,
     Change,
     Closed,
     Create,
@@ -48,12 +49,15 @@ def _told(change: Change, name: str, *, fits: bool) -> list[Line]:
             return _create(change, name, fits=fits)
         case Update():
             begun = " (an earlier run began it)" if change.unfinished else ""
-            heading = f"  ~ update     {name}  {counted(len(change.fields), 'field')}{begun}"
-            return [Line(heading, CHANGED), *(Line(f"      {field(each)}", CHANGED) for each in change.fields)]
+            what = f"{counted(len(change.fields), 'field')}{begun}" if change.fields else "what an earlier run began"
+            return [
+                Line(f"  ~ update     {name}  {what}", CHANGED),
+                *(Line(f"      {field(each)}", CHANGED) for each in change.fields),
+            ]
         case Unchanged() if change.unchecked is not None:
             return [Line(f"  ? unchecked  {name}  {printable(change.unchecked)}", CHANGED)]
         case Unchanged():
-            return [Line(f"  = drift      {name}  {_drifted(change.drift)}", QUIET)]
+            return [Line(f"  = drift      {name}  {drifted(change.drift)}", QUIET)]
         case Gone():
             todo = f"`provisioner forget {name.rstrip()}` frees its slot"
             return [Line(f"  - gone       {name}  {change.reason}; {todo}", BAD)]
@@ -62,9 +66,7 @@ def _told(change: Change, name: str, *, fits: bool) -> list[Line]:
         case Closed():
             return [Line(f"  - abandoned  {name}  keeps its slot; to create it anew, give it another name", QUIET)]
         case Unmanaged():
-            left = "exists and is in no manifest; it is left alone"
-            words = f"is in no manifest; {_drifted(change.drift)}" if change.drift != NO_DRIFT else left
-            return [Line(f"  ! unmanaged  {name}  {words}", CHANGED)]
+            return [Line(f"  ! unmanaged  {name}  {unmanaged(change)}", CHANGED)]
         case _:
             assert_never(change)
 
@@ -188,7 +190,15 @@ def field(change: FieldChange) -> str:
     return f"{change.path}: {before} -> {after}{' (the masked part differs)' if before == after else ''}"
 
 
-def _drifted(drift: Drift) -> str:
+def unmanaged(this: Unmanaged) -> str:
+    """Return what is to be said of an account that no manifest names."""
+    drift = drifted(this.drift) if this.drift != NO_DRIFT else ""
+    told = [each for each in (drift, UNFINISHED if this.unfinished else "") if each]
+    return "; ".join(("is in no manifest", *told)) if told else "exists and is in no manifest; it is left alone"
+
+
+def drifted(drift: Drift) -> str:
+    """Return in which fields Octopush holds something else than was sent, and why."""
     parts = []
     if drift.altered:
         parts.append(f"Octopush made something else of {', '.join(drift.altered)}")

@@ -102,6 +102,8 @@ def _life_document(record: Active) -> Document:
         drift = record.drift
         told = {"altered": list(drift.altered), "changed": list(drift.changed), "gone": drift.gone}
         document["drift"] = {key: value for key, value in told.items() if value}
+    if record.first_operation is not None:
+        document["first_operation"] = record.first_operation
     if (edit := record.edit) is not None:
         document["edit"] = {
             "attributes": edit.attributes.document(),
@@ -161,6 +163,7 @@ def decode_record(document: Document) -> Record:
                 password_version=int(document.get("password_version", 1)),
                 drift=_drift(document.get("drift", {})),
                 edit=_edit(document["edit"]) if "edit" in document else None,
+                first_operation=document.get("first_operation"),
             )
         case "unknown":
             return Unknown(attributes, operation, document["reason"], sealed)

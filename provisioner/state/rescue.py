@@ -211,8 +211,9 @@ def _with(accounts: Mapping[str, Record], entry: Entry) -> dict[str, Record]:
         if isinstance(current, Pending | Unknown) and current.operation.id == entry.operation:
             del after[entry.name]
         return after
-    if current is None and any(each.operation.id == entry.operation for each in accounts.values()):
-        # It was put back before, and has another name by now.
+    known = {id_: name for name, each in accounts.items() for id_ in _operations(each)}
+    if entry.operation in known and (current is None or current.operation.id != entry.operation):
+        # It was put back before, and has been changed since, or has another name by now.
         return after
     if current is not None and current.operation.id != entry.operation:
         raise StateConflict(
@@ -220,8 +221,18 @@ def _with(accounts: Mapping[str, Record], entry: Entry) -> dict[str, Record]:
             f" the state knows another one, {current.operation.id}.",
             hint="Both may be accounts that exist. Compare with Octopush's dashboard before you remove either.",
         )
+    if current is None and (owner := next((known[each] for each in _operations(entry.record) if each in known), None)):
+        raise StateConflict(
+            f"The rescued outcome of {entry.name} is of the account that the state knows as {owner}.",
+            hint="They are one account at two times. To have this one, forget the other with `provisioner forget NAME"
+            " --force`, and run it again. Nothing was changed.",
+        )
     # An account that a person gave up exists after all where its credentials have come back.
     found = isinstance(current, Abandoned) and isinstance(entry.record, Active)
     if found or current is None or isinstance(current, Pending | Unknown):
         after[entry.name] = entry.record
     return after
+
+
+def _operations(record: Record) -> frozenset[str]:
+    return record.operations if isinstance(record, Active) else frozenset({record.operation.id})

@@ -14,7 +14,7 @@ from typing import Final
 
 from provisioner.errors import StateForeign, StateRolledBack
 from provisioner.model.state import State
-from provisioner.state.disk import Disk, write_atomically
+from provisioner.state.disk import Disk, make_folder, write_atomically
 
 _HINT: Final = (
     "Accounts may exist that this state does not know: restore the newest one. "
@@ -86,5 +86,5 @@ class Seen:
     def _write(self, mark: Path, document: dict[str, object]) -> None:
         data = json.dumps(document).encode()
         if not mark.is_file() or mark.read_bytes() != data:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._folder, Disk())
             write_atomically(mark, data, Disk())

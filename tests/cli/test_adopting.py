@@ -156,6 +156,29 @@ def test_what_differs_is_told_and_changed_by_the_next_apply(server: SandboxProce
     assert OTHER_TOKEN not in said + mine.state_path.read_text()
 
 
+def test_a_token_in_the_path_of_what_was_found_is_shown_by_nothing(server: SandboxProcess, project: NewProject) -> None:
+    mine = project(server, ("paris",))
+    there = f"https://elsewhere.example.com/{OTHER_TOKEN}/dlr"
+    login = made_for(server, mine, "paris", callbacks={"callback_url_for_deliveries": there})
+    said = []
+    for command in (
+        ["adopt", "paris", login],
+        ["refresh"],
+        ["refresh", "--format", "json"],
+        ["plan"],
+        ["plan", "--refresh"],
+        *(["plan", "--refresh", "--format", face] for face in ("json", "markdown", "html")),
+        ["apply", "--refresh", "--yes", "--format", "json"],
+    ):
+        done = mine.run(*command)
+        assert 0 == done.returncode, done.stderr
+        said += [done.stdout, done.stderr]
+    assert 'wanted "https://hooks.example.com/?***", found "***"' in said[0]
+    assert 'sent "https://hooks.example.com/?***", found "***"' in said[2]
+    assert [] == [each for each in (*said, mine.state_path.read_text()) if OTHER_TOKEN in each]
+    assert {"callback_url_for_deliveries": HOOK} == server.accounts()[-1]["callbacks"]
+
+
 def test_text_tells_what_is_wanted_and_what_was_found(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, ("paris",))
     done = mine.run("adopt", "paris", made_for(server, mine, "paris", last_name="Other"))

@@ -399,6 +399,24 @@ def test_what_is_gone_gets_no_password(applied: Project, server: SandboxProcess)
     assert 0 == applied.run("forget", "rome", "--yes").returncode
 
 
+@pytest.mark.parametrize("fault", ["lost@1:edit", "500-after@1:edit"])
+def test_a_404_after_a_lost_answer_drops_no_password(sandbox: StartSandbox, project: NewProject, fault: str) -> None:
+    server = sandbox("--fault", fault, "--fault", "404@2:edit")
+    mine = applied_to(server, project, ("paris",))
+    login, old = login_of(mine, "paris"), password_of(mine.opened("paris"))
+    done = mine.run("rotate-password", "paris", "--yes")
+    assert (7, True) == (done.returncode, "what it sent is kept" in done.stdout)
+    new = begun_password(mine, "paris")
+    assert (old, new) == (password_of(mine.opened("paris")), password_at(server, login))
+    assert "- gone       paris" in mine.run("plan").stdout
+    # It was the gateway's word, and not Octopush's: the login is known again.
+    done = mine.run("refresh")
+    assert (7, True) == (done.returncode, "an edit of it is not finished" in done.stdout)
+    assert 0 == mine.run("apply", "--yes").returncode
+    assert new == password_of(mine.opened("paris")) == password_at(server, login)
+    assert record_of(mine, "paris").edit is None
+
+
 def test_a_new_password_needs_what_it_needs(applied: Project, server: SandboxProcess) -> None:
     before, asked = applied.state_path.read_bytes(), len(server.requests())
     stranger, _ = new_identity()

@@ -415,6 +415,55 @@ def test_what_a_log_holds_is_put_back(applied: Project) -> None:
     assert 5 == applied.run("recover", "run.log").returncode
 
 
+def test_what_was_put_back_and_has_another_name_and_operation_by_now_is_not_put_back_again(applied: Project) -> None:
+    log = applied.folder / "run.log"
+    log.write_text(rescued(applied, "paris"))
+    manifest = applied.folder / "manifests" / "accounts.yaml"
+    renamed = "name: lutetia, previously: paris, first_name: Lutetia"
+    manifest.write_text(manifest.read_text().replace("name: paris, first_name: paris", renamed))
+    assert 0 == applied.run("apply", "--yes").returncode
+    # An identity is not needed to see it: the record says from which operation it comes.
+    identity = applied.identity_path.read_text()
+    applied.identity_path.unlink()
+    before = applied.state_path.read_bytes()
+    done = applied.run("recover", "run.log")
+    assert (0, {"lutetia": "active", "rome": "active"}) == (done.returncode, applied.statuses())
+    assert before == applied.state_path.read_bytes()
+    applied.identity_path.write_text(identity)
+    assert "Verified: 2 good." in applied.run("verify").stdout
+    # The same where it kept its name.
+    log.write_text(rescued(applied, "rome"))
+    manifest.write_text(manifest.read_text().replace("first_name: rome", "first_name: Roma"))
+    assert 0 == applied.run("apply", "--yes").returncode
+    before = applied.state_path.read_bytes()
+    assert (0, before) == (applied.run("recover", "run.log").returncode, applied.state_path.read_bytes())
+
+
+def test_an_account_that_was_adopted_under_another_name_is_not_put_back_a_second_time(applied: Project) -> None:
+    log = applied.folder / "run.log"
+    log.write_text(rescued(applied, "paris"))
+    credentials = applied.opened("paris").credentials
+    assert credentials is not None
+    assert 0 == applied.run("forget", "paris", "--force", "--yes").returncode
+    assert 0 == applied.run("adopt", "lutetia", credentials.api_login).returncode
+    before = applied.state_path.read_bytes()
+    done = applied.run("recover", "run.log")
+    assert (5, before) == (done.returncode, applied.state_path.read_bytes())
+    assert "paris is not put back: its login is also that of lutetia." in done.stderr
+    # Only a seal tells the login: without an identity it is said that nobody looked.
+    applied.identity_path.unlink()
+    done = applied.run("recover", "run.log")
+    assert (0, True) == (done.returncode, "its login was not compared" in done.stderr)
+
+
+def rescued(project: Project, name: str) -> str:
+    """Return the line that a run prints of an account whose record it could not save."""
+    state = json.loads(project.state_path.read_text())
+    record = state["accounts"][name]
+    entry = {"lineage": state["lineage"], "parent": "default", "name": name, "operation": record["operation"]["id"]}
+    return f"2026-01-01T00:00:00Z provisioner-rescue {json.dumps({**entry, 'record': record})}\n"
+
+
 # ── Beginning ────────────────────────────────────────────────────────────────
 
 

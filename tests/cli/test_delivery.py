@@ -69,7 +69,10 @@ def test_secrets_of_kubernetes_hold_what_the_api_returned(applied: Project, serv
             "kind": "Secret",
             "metadata": {
                 "name": f"octopush-{name}",
-                "labels": {"app.kubernetes.io/managed-by": "octopush-provisioner"},
+                "labels": {
+                    "app.kubernetes.io/managed-by": "octopush-provisioner",
+                    "octopush-provisioner/parent": "default",
+                },
             },
             "type": "Opaque",
             "stringData": made_by(server)[name],
@@ -78,6 +81,34 @@ def test_secrets_of_kubernetes_hold_what_the_api_returned(applied: Project, serv
     ] == [*yaml.safe_load_all(done.stdout)]
     one = applied.run("credentials", "export", "rome", "--format", "kubernetes").stdout
     assert ["octopush-rome"] == [each["metadata"]["name"] for each in yaml.safe_load_all(one)]
+
+
+def test_accounts_of_one_name_have_secrets_of_their_own_under_each_parent(
+    server: SandboxProcess, project: NewProject
+) -> None:
+    mine = project(server, ("paris", "acme-paris"))
+    (mine.folder / "provisioner.yaml").write_text(
+        "parents:\n  default: {}\n"
+        '  acme: {api_login: "${env:OCTOPUSH_API_LOGIN}", api_key: "${env:OCTOPUSH_API_KEY}"}\n'
+    )
+    account = "{name: paris, first_name: other, last_name: Crash}"
+    (mine.folder / "manifests" / "acme.yaml").write_text(f"version: 1\nparent: acme\naccounts: [{account}]\n")
+    assert 0 == mine.run("apply", "--yes").returncode
+    found = [
+        each
+        for parent in ("default", "acme")
+        for each in yaml.safe_load_all(
+            mine.run("credentials", "export", "--parent", parent, "--format", "kubernetes").stdout
+        )
+    ]
+    assert ["octopush-acme-paris", "octopush-paris", "octopush-acme.paris"] == [
+        each["metadata"]["name"] for each in found
+    ]
+    assert ["default", "default", "acme"] == [
+        each["metadata"]["labels"]["octopush-provisioner/parent"] for each in found
+    ]
+    made = made_by(server)
+    assert [made["acme-paris"], made["paris"], made["other"]] == [each["stringData"] for each in found]
 
 
 # ── Only what is new ─────────────────────────────────────────────────────────

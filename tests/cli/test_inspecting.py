@@ -7,13 +7,16 @@ import os
 import pty
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -260,6 +263,62 @@ def test_an_api_that_cannot_be_reached(tmp_path: Path, project: NewProject) -> N
     assert before == mine.state_path.read_bytes()
 
 
+@contextmanager
+def falling_silent(tmp_path: Path) -> Iterator[tuple[SandboxProcess, Callable[[], None]]]:
+    """Keep a server, and what makes one of it that takes every connection, at the same address, and never answers."""
+    with ExitStack() as kept:
+        serving = kept.enter_context(ExitStack())
+        server = serving.enter_context(Sandbox(Settings(api_key=PARENT.api_key)))
+        port = urlsplit(server.url).port
+
+        def fall_silent() -> None:
+            serving.close()
+            # The kernel takes connections, and what is sent over them, for whoever listens.
+            kept.enter_context(socket.create_server(("127.0.0.1", port or 0), backlog=100))
+
+        yield SandboxProcess(server.url, tmp_path / "ledger"), fall_silent
+
+
+def test_a_server_that_never_answers_costs_the_time_of_one_account(tmp_path: Path, project: NewProject) -> None:
+    with falling_silent(tmp_path) as (server, fall_silent):
+        mine = made(server, project, ("oslo", "paris", "rome"))
+        (mine.folder / "provisioner.yaml").write_text(
+            "parents:\n  default: {}\n"
+            '  acme: {api_login: "${env:OCTOPUSH_API_LOGIN}", api_key: "${env:OCTOPUSH_API_KEY}"}\n'
+        )
+        account = "{name: lima, first_name: lima, last_name: Crash}"
+        (mine.folder / "manifests" / "acme.yaml").write_text(f"version: 1\nparent: acme\naccounts: [{account}]\n")
+        assert 0 == mine.run("apply", "--yes").returncode
+        # Something is to be created, and must not be: of that nobody would know whether it was.
+        edit_manifest(mine, "accounts:\n", "accounts:\n  - {name: bergen, first_name: bergen}\n")
+        states = {path: path.read_bytes() for path in mine.state_path.parent.glob("*.json")}
+        fall_silent()
+        for command in (
+            ["refresh"], ["verify"], ["plan", "--refresh"], ["apply", "--refresh", "--yes"], ["status", "--balances"],
+        ):  # fmt: skip
+            done = mine.run(*command, "--timeout", "0.4", "--attempts", "2")
+            assert (command, 7, 1) == (command, done.returncode, done.stderr.count("waiting: no answer within 0.4 s"))
+            said = done.stdout + done.stderr
+            assert "not asked for: no answer within 0.4 s" in said
+            assert "Traceback" not in said
+            assert "as sent" not in done.stdout
+        logins = "".join(f"a{number},a{number}@sub-accounts.com\n" for number in range(3))
+        (mine.folder / "logins.csv").write_text(f"name,login\n{logins}")
+        done = mine.run("adopt", "--from", "logins.csv", "--timeout", "0.4", "--attempts", "2", "--format", "json")
+        assert (7, 1) == (done.returncode, done.stderr.count("waiting: "))
+        assert ["failed", "not_attempted", "not_attempted"] == [status for _, _, status, _ in outcomes(done.stdout)]
+        assert states == {path: path.read_bytes() for path in mine.state_path.parent.glob("*.json")}
+
+
+def test_an_error_of_one_account_alone_stops_no_other(sandbox: StartSandbox, project: NewProject) -> None:
+    server = sandbox("--fault", "500@3-4:read", "--fault", "503@6-7:read")
+    mine = made(server, project)
+    for command in ("refresh", "verify"):
+        done = mine.run(command, "--attempts", "2", "--format", "json")
+        told = [status for _, _, status, _ in outcomes(done.stdout)]
+        assert (7, "unchecked", True) == (done.returncode, told[0], told[1] in {"unchanged", "verified"})
+
+
 @pytest.mark.parametrize(
     "command",
     [["refresh"], ["verify"], ["plan", "--refresh"], ["apply", "--refresh", "--yes"], ["status", "--balances"]],
@@ -314,6 +373,29 @@ def test_an_unfinished_edit_is_not_compared(sandbox: StartSandbox, project: NewP
     done = mine.run("apply", "--refresh", "--yes", "--format", "json")
     assert (0, ["updated", "unchanged"]) == (done.returncode, [each[2] for each in outcomes(done.stdout)])
     assert 0 == mine.run("refresh", "--detailed-exitcode").returncode
+
+
+def test_an_unfinished_edit_of_what_no_manifest_names_is_shown_by_every_face(
+    sandbox: StartSandbox, project: NewProject
+) -> None:
+    mine = made(sandbox("--fault", "reset-after@1:edit"), project)
+    edit_manifest(mine, "first_name: paris", "first_name: Paris")
+    assert ExitCode.SOME_FAILED == mine.run("apply", "--yes", "--attempts", "1").returncode
+    edit_manifest(mine, "  - {name: paris, first_name: Paris}\n", "")
+    words = "is in no manifest; an edit of it is not finished: the next apply finishes it, where a manifest names it"
+    assert f"  ! unmanaged  paris  {words}\n" in mine.run("plan").stdout
+    for face in ("markdown", "html"):
+        assert words in mine.run("plan", "--format", face).stdout
+    (plan,) = conforming(mine.run("plan", "--format", "json").stdout, "plan.v1")["plans"]
+    assert [("unmanaged", True)] == [
+        (each["action"], each["unfinished"]) for each in plan["changes"] if each["name"] == "paris"
+    ]
+    # An apply leaves it alone, as it leaves alone whatever no manifest names.
+    assert 0 == mine.run("apply", "--yes").returncode
+    assert state_of(mine).accounts["paris"].edit is not None
+    edit_manifest(mine, "accounts:\n", "accounts:\n  - {name: paris, first_name: Paris}\n")
+    assert 0 == mine.run("apply", "--yes").returncode
+    assert state_of(mine).accounts["paris"].edit is None
 
 
 def test_a_blob_of_an_older_operation_is_not_compared_with(applied: Project, server: SandboxProcess) -> None:
@@ -407,12 +489,21 @@ def test_no_secret_is_shown_or_kept_in_clear(sandbox: StartSandbox, project: New
     assert_no_secret(server, mine, *said, done.stdout, done.stderr)
 
 
-def test_a_changed_url_is_shown_where_the_secret_is_masked_anyway(applied: Project, server: SandboxProcess) -> None:
-    url = f"https://elsewhere.example.com/?t={HOOK_TOKEN}"
+def test_where_a_placeholder_stands_nothing_is_shown_of_what_is_found(applied: Project, server: SandboxProcess) -> None:
+    # Wherever in the manifest's URL the token has its place, somebody may have put it into another.
+    url = f"https://elsewhere.example.com/{HOOK_TOKEN}/dlr?x=1"
     change(server, applied, "rome", callbacks={"callback_url_for_deliveries": url})
     done = applied.run("refresh")
-    assert 'sent "https://hooks.example.com/?***", found "https://elsewhere.example.com/?***"' in done.stdout
+    assert 'sent "https://hooks.example.com/?***", found "***"' in done.stdout
     assert_no_secret(server, applied, done.stdout, done.stderr)
+
+
+def test_of_a_url_without_placeholder_all_is_shown_but_the_query(applied: Project, server: SandboxProcess) -> None:
+    edit_manifest(applied, "?t=${env:HOOK_TOKEN}", "plain")
+    assert 0 == applied.run("apply", "--yes").returncode
+    change(server, applied, "rome", callbacks={"callback_url_for_deliveries": "https://elsewhere.example.com/dlr?t=1"})
+    done = applied.run("refresh")
+    assert 'sent "https://hooks.example.com/plain", found "https://elsewhere.example.com/dlr?***"' in done.stdout
 
 
 def test_a_placeholder_whose_value_changes_is_not_noticed(applied: Project) -> None:

@@ -145,6 +145,8 @@ def test_what_was_kept_of_an_unknown_outcome_brings_its_password() -> None:
     kept = SealedContent("lineage", "default", "paris", OPERATION.id, password=Secret("sent"))
     after, _ = adopt(observed(SENT), before=state(paris=unknown), kept=kept)
     content = opened("paris", only(after))
+    # By that its outcome is known again, should it turn up in a log.
+    assert OPERATION.id == only(after).first_operation
     assert (Secret("sent"), "operation 1", credentials("paris")) == (
         content.password,
         content.operation,

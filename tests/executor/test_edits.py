@@ -104,7 +104,8 @@ def test_what_is_kept_of_an_account_that_was_changed() -> None:
     run = editing(record=replace(BEFORE, drift=Drift(altered=("first_name",), changed=("last_name",))))
     run.apply()
     record = only(run)
-    assert Active(NEW, FIRST, BEFORE.created_at, record.sealed, password_version=2) == record
+    first = {"first_operation": OPERATION.id}
+    assert Active(NEW, FIRST, BEFORE.created_at, record.sealed, password_version=2, **first) == record
     expected = content("paris", operation="operation 1", password=Secret("a new password"), sent=NEW)
     assert expected == opened("paris", record)
     assert [(LOGIN, EditRequest(NEW, Secret("a new password")))] == run.api.edited
@@ -224,6 +225,18 @@ def test_a_login_that_is_not_known_is_gone_and_its_password_stays() -> None:
 def test_a_login_that_is_not_known_keeps_the_password_of_an_edit_that_was_begun_before() -> None:
     run = ended(MISSING, UNFINISHED, MISSING.reason, None)
     assert replace(UNFINISHED, drift=Drift(gone=True)) == run.records["paris"]
+
+
+@pytest.mark.parametrize("record", [BEFORE, UNFINISHED], ids=["none begun", "one begun"])
+def test_a_login_that_is_not_known_after_a_doubtful_attempt_keeps_the_password_of_that(record: Active) -> None:
+    missing = replace(MISSING, possible=True)
+    kept = "an attempt before may have been carried out, and what it sent is kept"
+    run = ended(missing, record, f"{MISSING.reason}; {kept}", None)
+    after = run.records["paris"]
+    assert isinstance(after, Active)
+    assert (Drift(gone=True), FIRST) == (after.drift, after.edit and after.edit.operation)
+    assert Secret("password of paris") == opened("paris", after).password
+    assert ("a new password" if record is BEFORE else "begun before") == begun_password("paris", after)
 
 
 def test_a_verdict_of_no_known_kind_is_a_defect_and_leaves_the_edit_begun() -> None:

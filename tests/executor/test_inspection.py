@@ -10,10 +10,9 @@ import pytest
 
 from provisioner import executor
 from provisioner.errors import ExitCode, IdentityRejected, StateConflict
-from provisioner.executor.inspection import UNFINISHED
 from provisioner.model.account import FIELDS, MASK, Attributes, Callbacks, Secret
 from provisioner.model.exchange import Balance, Failed, Observed, Reading
-from provisioner.model.plan import FieldChange, Unchanged, Update
+from provisioner.model.plan import UNFINISHED, FieldChange, Unchanged, Update
 from provisioner.model.report import Outcome, Report, Result, Stop, exit_code
 from provisioner.model.state import Active, Drift, Record, State, Unknown
 from provisioner.model.verdict import SealedContent, Then
@@ -43,6 +42,8 @@ from tests.executor import (
 
 REJECTED: Final = Failed("not accepted (HTTP 401)", Then.STOP, None, ExitCode.SETTING_INVALID, "Check the key.")
 REFUSED: Final = Failed("the API refused it (HTTP 400)", Then.GO_ON)
+ELSEWHERE: Final = Failed("sent to another address (HTTP 302)", Then.STOP, possible=True)
+SILENT: Final = Failed("no answer within 30 s", Then.RETRY, possible=True, unanswered=True)
 HOOK: Final = "callbacks.callback_url_for_deliveries"
 
 
@@ -150,6 +151,19 @@ def test_what_a_placeholder_filled_in_is_shown_neither_by_the_refresh_nor_by_the
     assert {"paris": {HOOK: MASK}} == done.found
 
 
+def test_where_a_placeholder_stands_nothing_is_shown_of_what_is_found() -> None:
+    # As after an adoption: what differed is kept as the manifest has it, and not as anything was sent.
+    written = replace(attributes("paris"), callbacks=Callbacks("https://hooks.example.com/?t=${env:TOKEN}"))
+    there = replace(attributes("paris"), callbacks=Callbacks("https://hooks.example.com/s3cret"))
+    record = active("paris", attributes=written, kept=content("paris", sent=written))
+    done = refreshed(state(paris=record), {"paris": observed(there)})
+    assert (FieldChange(HOOK, "https://hooks.example.com/?t=${env:TOKEN}", MASK, drifted=True),) == (
+        done.report.outcomes[0].fields
+    )
+    cleared = refreshed(state(paris=record), {"paris": observed(attributes("paris"))})
+    assert {"paris": {HOOK: None}} == cleared.found
+
+
 GONE: Final = Drift(gone=True)
 
 
@@ -214,7 +228,7 @@ def test_every_active_account_is_read_in_the_order_of_names_and_no_other() -> No
     assert ExitCode.DONE is exit_code([done.report])
 
 
-@pytest.mark.parametrize("failed", [UNREACHED, REJECTED])
+@pytest.mark.parametrize("failed", [UNREACHED, REJECTED, ELSEWHERE, SILENT])
 def test_where_more_would_come_to_nothing_no_more_is_asked(failed: Failed) -> None:
     drifted = replace(PLAIN, drift=Drift(changed=("last_name",)))
     watcher = Watcher()
@@ -223,7 +237,7 @@ def test_where_more_would_come_to_nothing_no_more_is_asked(failed: Failed) -> No
         Outcome("paris", "refresh", Result.UNCHECKED, failed.reason),
         Outcome("rome", "refresh", Result.UNCHECKED, f"not asked for: {failed.reason}"),
     ) == done.report.outcomes
-    stop = Stop(failed.exit_code, failed.reason, failed.hint)
+    stop = Stop(failed.exit_code, failed.reason, failed.hint, failed.unanswered)
     assert stop == done.report.stop
     assert stop.exit_code is exit_code([done.report])
     assert ("read", "rome") not in watcher.events
@@ -237,6 +251,20 @@ def test_where_one_account_alone_may_be_the_reason_the_next_is_asked_for(failed:
     assert done.report.stop is None
     assert ExitCode.SOME_FAILED is exit_code([done.report])
     assert {"paris": {}, "rome": {}} == done.found
+
+
+def test_what_ended_the_run_for_a_parent_before_ends_it_for_this_one_too() -> None:
+    watcher = Watcher()
+    stop = Stop(ExitCode.SOME_FAILED, "no answer within 30 s", unanswered=True)
+    api = Octopush(watcher.events)
+    held = {"paris": content("paris")}
+    reason = "not asked for: no answer within 30 s"
+    done = executor.refresh(state(paris=PLAIN), held, api, watcher, stop=stop)
+    assert Report("default", (Outcome("paris", "refresh", Result.UNCHECKED, reason),), stop) == done.report
+    report = executor.verify(state(paris=PLAIN), ("paris",), OPENER, api, watcher, stop=stop)
+    assert Report("default", (Outcome("paris", "verify", Result.UNCHECKED, reason),), stop) == report
+    assert {"paris": Failed(reason, Then.STOP)} == executor.balances(held, api, watcher, hopeless=SILENT)
+    assert [("unchecked", "paris")] * 3 == watcher.events
 
 
 def test_a_reading_of_no_known_kind_is_a_defect() -> None:

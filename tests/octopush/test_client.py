@@ -501,6 +501,25 @@ def test_an_edit_of_which_any_attempt_may_have_been_carried_out_may_have_been(
     assert (then_, possible, requests) == (verdict.then, verdict.possible, len(server.requests))
 
 
+NOT_FOUND: Final = answering(answer("404 Not Found", b""))
+
+
+@pytest.mark.parametrize(
+    ("script", "possible"),
+    [
+        (scripts(NOT_FOUND), False),
+        (scripts(BUSY, NOT_FOUND), False),
+        (scripts(RESET, NOT_FOUND), True),
+        (scripts(BROKEN, BUSY, NOT_FOUND), True),
+    ],
+)
+def test_a_login_that_is_not_known_any_more_does_not_undo_an_attempt_before(script: Script, *, possible: bool) -> None:
+    with scripted(script) as server:
+        assert Missing("Octopush does not know its login (HTTP 404)", possible) == client(server.url).edit(
+            LOGIN, CHANGED
+        )
+
+
 def test_an_edit_without_an_answer_in_time_may_have_been_carried_out() -> None:
     with scripted(then(Wire.silence)) as server:
         verdict = client(server.url, timeout=SHORT).edit(LOGIN, CHANGED)

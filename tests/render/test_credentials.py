@@ -151,7 +151,13 @@ def test_a_secret_of_kubernetes() -> None:
     assert {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": "octopush-oslo", "labels": {"app.kubernetes.io/managed-by": "octopush-provisioner"}},
+        "metadata": {
+            "name": "octopush-oslo",
+            "labels": {
+                "app.kubernetes.io/managed-by": "octopush-provisioner",
+                "octopush-provisioner/parent": "default",
+            },
+        },
         "type": "Opaque",
         "stringData": {"api_login": "l@x", "api_key": "k1"},
     } == yaml.safe_load(faces.as_kubernetes([without]))
@@ -160,6 +166,25 @@ def test_a_secret_of_kubernetes() -> None:
 @pytest.mark.parametrize("name", ["a" * 63, "a" * 244, "1and1", "0"])
 def test_names_that_a_secret_can_have(name: str) -> None:
     assert f"octopush-{name}" == yaml.safe_load(faces.as_kubernetes([content(name)]))["metadata"]["name"]
+
+
+KEYS = st.from_regex(r"[a-z0-9]+(-[a-z0-9]+)*", fullmatch=True).filter(lambda key: len(key) <= 63)
+"""What an account and a parent can be called."""
+
+
+@given(st.sets(st.tuples(KEYS | st.just("default"), KEYS), min_size=2))
+@example({("default", "a-b"), ("a", "b")})
+@example({("a", "b-c"), ("a-b", "c")})
+@example({("a" * 63, "b" * 63), ("default", "default")})
+def test_no_two_accounts_share_a_secret_whoever_their_parents_are(owned: set[tuple[str, str]]) -> None:
+    contents = [replace(content(name), parent=parent) for parent, name in owned]
+    found = [each["metadata"] for each in yaml.safe_load_all(faces.as_kubernetes(contents))]
+    assert len(owned) == len({each["name"] for each in found})
+    assert all(re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", each["name"])
+               and len(each["name"]) <= 253 for each in found)  # fmt: skip
+    labels = [each["labels"]["octopush-provisioner/parent"] for each in found]
+    assert [parent for parent, _ in owned] == labels
+    assert all(re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", each) for each in labels)
 
 
 @pytest.mark.parametrize("name", ["", "a-", "A", "a_b", "a\n", "é", "a..b", "a.-b", "a" * 245])

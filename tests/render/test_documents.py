@@ -122,6 +122,7 @@ def test_a_plan_of_what_life_does_conforms() -> None:
         Gone("c", LEO),
         Unchanged("d", LEO, DRIFT),
         Unmanaged("e", LEO, Drift(gone=True)),
+        Unmanaged("f", LEO, unfinished=True),
     )
     document = documents.plans([Plan("default", "l", 3, Slots(20, 1, 5, 1, 1), changes)])
     Draft202012Validator(schemas.load("plan.v1")).validate(document)
@@ -153,6 +154,7 @@ def test_a_plan_of_what_life_does_conforms() -> None:
             "attributes": names,
             "drift": {"altered": [], "changed": [], "gone": True},
         },
+        {"action": "unmanaged", "name": "f", "attributes": names, "unfinished": True},
     ] == document["plans"][0]["changes"]
 
 

@@ -170,6 +170,13 @@ def row(change: Change, *, over: tuple[str, ...] = ()) -> str:
             ),
         ),
         (
+            Unmanaged("a", ADA, unfinished=True),
+            (
+                "! unmanaged a is in no manifest; an edit of it is not finished: the next apply finishes it, where a"
+                " manifest names it first_name Ada last_name King company_name Engines"
+            ),
+        ),
+        (
             Gone("a", ADA),
             (
                 "- gone a Octopush no longer knows its login; provisioner forget a frees its slot."

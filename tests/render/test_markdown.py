@@ -62,11 +62,12 @@ def test_a_plan_says_its_slots_its_sum_what_is_to_be_done_and_the_details() -> N
         Undecided("oslo", ADA, "no answer"),
         Unchanged("paris", ADA),
         Unmanaged("rome", ADA),
+        Unmanaged("siena", ADA, unfinished=True),
     )
     assert """\
 ## `default`: 3 of 20 slots used, 1 planned, 16 left
 
-**Plan: 1 to create, 1 to update, 2 unchanged, 1 unmanaged, 1 gone, 1 unknown, 1 abandoned.**
+**Plan: 1 to create, 1 to update, 2 unchanged, 2 unmanaged, 1 gone, 1 unknown, 1 abandoned.**
 
 | | action | | accounts |
 |---|---|--:|---|
@@ -74,7 +75,7 @@ def test_a_plan_says_its_slots_its_sum_what_is_to_be_done_and_the_details() -> N
 | ✏️ | **update** | 1 | `lyon` |
 | ❓ | **unknown** | 1 | `oslo` |
 | ❌ | **gone** | 1 | `geneva` |
-| ⚠️ | **unmanaged** | 1 | `rome` |
+| ⚠️ | **unmanaged** | 2 | `rome`, `siena` |
 | 🚫 | **abandoned** | 1 | `bergen` |
 | 〰️ | **drift** | 1 | `lisbon` |
 
@@ -89,6 +90,8 @@ def test_a_plan_says_its_slots_its_sum_what_is_to_be_done_and_the_details() -> N
 !     company_name: (none) -> "Labé"
 - unknown    oslo    no answer
 # unmanaged  rome    exists and is in no manifest; it is left alone
+# unmanaged  siena   is in no manifest; an edit of it is not finished: the next apply finishes it, where a manifest \
+names it
 ```
 
 </details>

@@ -113,6 +113,8 @@ def test_a_plan_shows_what_is_not_as_it_should_be_and_does_not_change_by_an_appl
             Unchanged("nice", LEO, Drift(altered=("first_name",))),
             Unmanaged("oslo", LEO, DRIFT),
             Unmanaged("rome", LEO, Drift(gone=True)),
+            Unmanaged("siena", LEO, unfinished=True),
+            Unmanaged("turin", LEO, Drift(altered=("first_name",)), unfinished=True),
         ),
     )
     assert """\
@@ -122,7 +124,11 @@ default: 5 of 20 slots used, 2 planned, 13 left
   ! unmanaged  oslo   is in no manifest; Octopush made something else of first_name, last_name; somebody changed \
 company_name
   ! unmanaged  rome   is in no manifest; Octopush no longer knows its login
-Nothing to do: 2 unchanged, 2 unmanaged, 1 gone.""" == rendered(text.plan(plan))
+  ! unmanaged  siena  is in no manifest; an edit of it is not finished: the next apply finishes it, where a manifest \
+names it
+  ! unmanaged  turin  is in no manifest; Octopush made something else of first_name; an edit of it is not finished: \
+the next apply finishes it, where a manifest names it
+Nothing to do: 2 unchanged, 4 unmanaged, 1 gone.""" == rendered(text.plan(plan))
 
 
 def test_a_plan_shows_an_edit_that_was_begun_and_a_new_name() -> None:
@@ -140,7 +146,7 @@ def test_a_plan_shows_an_edit_that_was_begun_and_a_new_name() -> None:
     assert """\
   ~ update     lyon  1 field
       name: "paris" -> "lyon"
-  ~ update     nice  0 fields (an earlier run began it)
+  ~ update     nice  what an earlier run began
 Plan: 2 to update.""" == rendered(text.plan(plan)[1:])
 
 

@@ -40,7 +40,7 @@ drifts = st.builds(Drift, paths, paths, st.booleans())
 edits = st.builds(Edit, attributes, operations, versions, st.none() | sealed)
 records = st.one_of(
     st.builds(Pending, attributes, operations, st.none() | sealed),
-    st.builds(Active, attributes, operations, texts, sealed, versions, drifts, st.none() | edits),
+    st.builds(Active, attributes, operations, texts, sealed, versions, drifts, st.none() | edits, st.none() | some),
     st.builds(Unknown, attributes, operations, texts, st.none() | sealed),
     st.builds(Abandoned, attributes, operations, texts, st.none() | sealed),
 )
@@ -144,12 +144,14 @@ def test_what_is_usual_of_an_active_account_is_left_out() -> None:
 
 def test_what_life_has_done_to_an_account_is_written() -> None:
     begun = Edit(LEONARDO, Operation("op-2", "t2", "u"), 3, SEALED)
-    record = replace(ACTIVE, password_version=2, drift=Drift(("first_name",), ("last_name",), gone=True), edit=begun)
+    drift = Drift(("first_name",), ("last_name",), gone=True)
+    record = replace(ACTIVE, password_version=2, drift=drift, edit=begun, first_operation="op-0")
     document = codec.encode_record(record)
     usual = codec.encode_record(ACTIVE)
     assert {
         **usual,
         "password_version": 2,
+        "first_operation": "op-0",
         "drift": {"altered": ["first_name"], "changed": ["last_name"], "gone": True},
         "edit": {
             "attributes": LEONARDO.document(),
@@ -296,6 +298,7 @@ def test_what_breaks_the_schema_is_refused_by_its_place(place: str, edit: Change
         ("unknown", "created_at", "t"),
         ("abandoned", "created_at", "t"),
         *((status, "password_version", 2) for status in ("pending", "unknown", "abandoned")),
+        *((status, "first_operation", "op-0") for status in ("pending", "unknown", "abandoned")),
         *((status, "drift", {"gone": True}) for status in ("pending", "unknown", "abandoned")),
         *(
             (status, "edit", codec.encode_record(replace(ACTIVE, edit=Edit(LEONARDO, OPERATION, 2)))["edit"])

@@ -380,6 +380,28 @@ def test_what_was_put_back_and_has_another_name_by_now_is_not_put_back_again(res
     assert moved == put_back(moved, [replace(ENTRY, record=rescued)])
 
 
+CHANGED = replace(ACTIVE, operation=replace(OPERATION, id="op-2"), first_operation="op-1")
+"""What the account has become by a later change."""
+
+
+@pytest.mark.parametrize("name", ["lima", "cusco"])
+@pytest.mark.parametrize("rescued", [ACTIVE, UNKNOWN, None])
+def test_what_was_put_back_and_was_changed_since_is_not_put_back_again(name: str, rescued: Record | None) -> None:
+    changed = replace(STATE, accounts={"oslo": OSLO, name: CHANGED})
+    assert changed == put_back(changed, [replace(ENTRY, record=rescued)])
+
+
+def test_a_later_time_of_an_account_that_the_state_has_under_another_name_is_left_to_a_person() -> None:
+    older = replace(STATE, accounts={"oslo": OSLO, "cusco": ACTIVE})
+    later = Entry("lineage-1", "default", "lima", "op-2", CHANGED)
+    with pytest.raises(StateConflict) as caught:
+        put_back(older, [later])
+    assert "The rescued outcome of lima is of the account that the state knows as cusco." == caught.value.message
+    with pytest.raises(StateConflict, match="knows another one, op-1"):
+        put_back(replace(STATE, accounts={"lima": ACTIVE}), [later])
+    assert CHANGED == getattr(put_back(replace(STATE, accounts={}), [later]), "accounts", {})["lima"]
+
+
 @pytest.mark.parametrize("foreign", [{"lineage": "lineage-2"}, {"parent": "acme"}])
 @pytest.mark.parametrize("record", [ACTIVE, None])
 def test_an_outcome_of_another_state_is_refused(foreign: dict[str, str], record: Record | None) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from provisioner.errors import ExitCode, StateForeign, StateRolledBack
 from provisioner.state.seen import Seen
-from tests.state import LATER, STATE
+from tests.state import LATER, STATE, UMASKS, mode, with_umask
 
 HERE = "/project/state/default.json"
 THERE = "/clone/state/default.json"
@@ -89,6 +89,15 @@ def test_a_mark_names_nothing_and_is_its_owners_alone(seen: Seen, folder: Path) 
     assert ["address-", "lineage-"] == sorted(each.name[:8] for each in marks)
     assert [0o600, 0o600] == [stat.S_IMODE(each.stat().st_mode) for each in marks]
     assert 0o700 == stat.S_IMODE(folder.stat().st_mode)
+
+
+@pytest.mark.parametrize("mask", UMASKS)
+def test_the_folder_of_the_marks_is_its_owners_alone_whatever_the_umask(tmp_path: Path, mask: int) -> None:
+    folder = tmp_path / "a" / "seen"
+    with with_umask(mask):
+        Seen(folder).note(HERE, STATE)
+    assert [0o700, 0o700] == [mode(folder.parent), mode(folder)]
+    Seen(folder).check(HERE, STATE)
 
 
 def inodes(folder: Path) -> dict[str, int]:

@@ -11,14 +11,17 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
 from provisioner.errors import CommandInvalid, ProvisionerError
-from provisioner.model.report import Report
 from provisioner.render import documents
 from provisioner.render.lines import BAD, CHANGED, Line, printable
+
+if TYPE_CHECKING:
+    # Only a command that changes or checks something has a report.
+    from provisioner.model.report import Report
 
 # What Python makes of a byte in a file's name that is not UTF-8; no JSON may hold it.
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")

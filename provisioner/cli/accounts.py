@@ -9,7 +9,7 @@ from provisioner.config import Settings
 from provisioner.errors import CommandInvalid, ExitCode, IdentityRejected, StateConflict
 from provisioner.model.exchange import Failed
 from provisioner.model.state import State
-from provisioner.render import documents, text
+from provisioner.render import status as faces
 from provisioner.state import rescue
 
 
@@ -23,11 +23,11 @@ def status(options: Options) -> int:
 
         asked = inspecting.balances(found, settings)
     if options["output"] == "json":
-        terminal.document(documents.states(found, asked))
+        terminal.document(faces.document(found, asked))
     else:
         for parent, state in found:
             told = None if asked is None else asked.get(parent, {})
-            terminal.lines(text.status(parent, state, str(settings.state_path(parent)), told))
+            terminal.lines(faces.text(parent, state, str(settings.state_path(parent)), told))
     failed = any(isinstance(each, Failed) for told in (asked or {}).values() for each in told.values())
     return ExitCode.SOME_FAILED if failed else ExitCode.DONE
 
@@ -78,7 +78,7 @@ def recover(options: Options) -> int:
         state = session.state
     for entry in entries:
         terminal.talk(f"{entry.name} is back in the state.")
-    terminal.lines(text.status(parent, state, str(settings.state_path(parent))))
+    terminal.lines(faces.text(parent, state, str(settings.state_path(parent))))
     return ExitCode.DONE
 
 

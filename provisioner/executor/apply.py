@@ -197,6 +197,8 @@ class _Run:
             return Outcome(change.name, "update", Result.NOT_ATTEMPTED, NO_IDENTITY, weight=ExitCode.SETTING_INVALID)
         if self.stop is not None:
             return _update_outcome(change, Result.NOT_ATTEMPTED, self.stop.reason)
+        if not change.sends:
+            self._ports.progress.started(change.name)
         record = self._state.accounts[record_name]
         assert isinstance(record, Active)  # noqa: S101  # what the plan updates exists
         content = self._work.opened[record_name]

@@ -62,7 +62,7 @@ class Progress(Protocol):
     """Whoever watches the run."""
 
     def started(self, name: str, operation: str | None = None) -> None:
-        """Hear that a request about ``name`` follows, and by which operation it is one that changes something."""
+        """Hear that something is about to be done about ``name``, and by which operation where a request changes it."""
 
     def finished(self, outcome: Outcome) -> None:
         """Hear of an ``outcome`` that is final."""

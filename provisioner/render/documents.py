@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final, assert_never
 
 from provisioner.errors import ProvisionerError
 from provisioner.model.account import Problem, Severity, shown_value
-from provisioner.model.exchange import Balance, Failed
 from provisioner.model.plan import (
     Change,
     Closed,
@@ -21,12 +20,10 @@ from provisioner.model.plan import (
     Unmanaged,
     Update,
 )
-from provisioner.model.state import NO_DRIFT, Active, Record, State
+from provisioner.model.state import NO_DRIFT
 
 VERSION: Final = 1
 Document = dict[str, Any]
-Balances = Mapping[str, Balance | Failed]
-"""What accounts have left, by name; one that is not here was not asked for."""
 
 
 def plans(these: Iterable[Plan]) -> Document:
@@ -49,15 +46,6 @@ def problems(these: Iterable[Problem]) -> Document:
     for problem in these:
         (errors if problem.severity is Severity.ERROR else warnings).append(_problem(problem))
     return {"version": VERSION, "valid": not errors, "problems": errors, "warnings": warnings}
-
-
-def states(these: Iterable[tuple[str, State | None]], balances: Mapping[str, Balances] | None = None) -> Document:
-    """Return the document of ``status --format json``; each state comes with its parent's name.
-
-    ``balances`` are those of each parent's accounts, where they were asked for.
-    """
-    told = [(parent, state, None if balances is None else balances.get(parent, {})) for parent, state in these]
-    return {"version": VERSION, "states": [_state(*each) for each in told]}
 
 
 def error(this: ProvisionerError) -> Document:
@@ -92,28 +80,6 @@ def action(change: Change) -> str:
             return "abandoned"
         case _:
             assert_never(change)
-
-
-def reason(record: Record) -> str | None:
-    """Return why an account is not simply active, or None where it is."""
-    if not isinstance(record, Active):
-        return record.reason
-    parts = []
-    if record.edit is not None:
-        parts.append(f"an edit was begun at {record.edit.operation.started_at} and is not known to be finished")
-    if record.drift.gone:
-        parts.append("Octopush no longer knows its login")
-    if record.drift.altered:
-        parts.append(f"Octopush altered {', '.join(record.drift.altered)}")
-    if record.drift.changed:
-        parts.append(f"somebody changed {', '.join(record.drift.changed)}")
-    return "; ".join(parts) or None
-
-
-def unavailable(record: Record, balance: Balance | Failed | None) -> str | None:
-    """Return why an account is not simply active, and why its balance is not known where it could not be had."""
-    why = f"its balance cannot be had: {balance.reason}" if isinstance(balance, Failed) else None
-    return "; ".join(filter(None, (reason(record), why))) or None
 
 
 def _plan(plan: Plan) -> Document:
@@ -186,27 +152,3 @@ def _problem(problem: Problem) -> Document:
         "message": problem.message,
         "hint": problem.hint,
     }
-
-
-def _state(parent: str, state: State | None, balances: Balances | None) -> Document:
-    return {
-        "parent": parent,
-        "lineage": state.lineage if state else None,
-        "serial": state.serial if state else 0,
-        "accounts": [
-            _account(name, record, balances) for name, record in sorted(state.accounts.items() if state else ())
-        ],
-    }
-
-
-def _account(name: str, record: Record, balances: Balances | None) -> Document:
-    balance = (balances or {}).get(name)
-    document: Document = {
-        "name": name,
-        "status": type(record).__name__.lower(),
-        "created_at": record.created_at if isinstance(record, Active) else None,
-        "reason": unavailable(record, balance),
-    }
-    if balances is not None:
-        document["balance"] = {"amount": balance.amount, "unit": balance.unit} if isinstance(balance, Balance) else None
-    return document

@@ -1,4 +1,4 @@
-"""Plans, problems and states as the text that people read, in a terminal and in a pull request."""
+"""Plans and problems as the text that people read, in a terminal and in a pull request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Final, assert_never
 
 from provisioner.model.account import Attributes, Problem, Severity, shown_value
-from provisioner.model.exchange import Balance, Failed
 from provisioner.model.plan import (
     UNFINISHED,
     Change,
@@ -20,9 +19,8 @@ from provisioner.model.plan import (
     Unmanaged,
     Update,
 )
-from provisioner.model.state import NO_DRIFT, Active, Drift, Slots, State
-from provisioner.render import documents
-from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, counted, printable, table
+from provisioner.model.state import NO_DRIFT, Drift, Slots
+from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, counted, printable
 
 _NAME_WIDTH: Final = 24
 """A longer name pushes its own line to the right and no other."""
@@ -139,31 +137,6 @@ def verdict(these: Sequence[Problem], accounts: int) -> Line:
     warnings = sum(each.severity is Severity.WARNING for each in these)
     more = f", {counted(warnings, 'warning')}" if warnings else ""
     return Line(f"Valid: {counted(accounts, 'account')}{more}.", GOOD)
-
-
-def status(parent: str, state: State | None, address: str, balances: documents.Balances | None = None) -> list[Line]:
-    """Return the accounts of one state, each with the time when it was created or tried, and what it has left."""
-    if state is None:
-        return [Line(f"{parent}: there is no state at {printable(address)} yet", HEADING)]
-    if not state.accounts:
-        return [Line(f"{parent}: no accounts yet", HEADING)]
-    rows = [
-        (
-            printable(name),
-            type(record).__name__.lower(),
-            record.created_at if isinstance(record, Active) else record.operation.started_at,
-            *(() if balances is None else (_balance(balances.get(name)),)),
-            printable(documents.unavailable(record, (balances or {}).get(name)) or ""),
-        )
-        for name, record in sorted(state.accounts.items())
-    ]
-    title = Line(f"{parent}: {counted(len(rows), 'account')}, serial {state.serial}", HEADING)
-    heading = ("NAME", "STATUS", "SINCE", *(() if balances is None else ("BALANCE",)), "REASON")
-    return [title, *table(heading, rows)]
-
-
-def _balance(this: Balance | Failed | None) -> str:
-    return f"{this.amount:.2f} {printable(this.unit)}" if isinstance(this, Balance) else "?" if this else ""
 
 
 def _described(attributes: Attributes) -> str:

@@ -22,7 +22,7 @@ from provisioner.model.plan import (
     Update,
 )
 from provisioner.model.report import Outcome, Report, Result
-from provisioner.model.state import Active, Drift, Edit, Operation, Pending, Record, Slots, State, Unknown
+from provisioner.model.state import Drift, Operation, Slots
 from provisioner.render import documents, report
 
 URL = "https://u:pw@h.example/x?token=t1"
@@ -92,19 +92,6 @@ def test_warnings_stand_apart_from_problems() -> None:
     assert documents.problems([note])["valid"] is True
 
 
-def test_a_status_says_when_and_why() -> None:
-    attributes = Attributes("A", "B")
-    state = State(
-        "l", "p", 4, accounts={"b": Pending(attributes, OPERATION), "a": Active(attributes, OPERATION, "T", "s")}
-    )
-    (first, none) = documents.states([("p", state), ("q", None)])["states"]
-    assert [
-        {"name": "a", "status": "active", "created_at": "T", "reason": None},
-        {"name": "b", "status": "pending", "created_at": None, "reason": Pending(attributes, OPERATION).reason},
-    ] == first["accounts"]
-    assert {"parent": "q", "lineage": None, "serial": 0, "accounts": []} == none
-
-
 # ── What life does to an account ─────────────────────────────────────────────
 
 LEO = Attributes("Leonardo", "Da Vinci")
@@ -156,29 +143,6 @@ def test_a_plan_of_what_life_does_conforms() -> None:
         },
         {"action": "unmanaged", "name": "f", "attributes": names, "unfinished": True},
     ] == document["plans"][0]["changes"]
-
-
-BEGUN = Edit(LEO, Operation("op-2", "2026-01-05T00:00:00Z", "ada@host"), 2)
-
-
-@pytest.mark.parametrize(
-    ("record", "why"),
-    [
-        (Active(LEO, OPERATION, "T", "s"), None),
-        (
-            Active(LEO, OPERATION, "T", "s", edit=BEGUN),
-            "an edit was begun at 2026-01-05T00:00:00Z and is not known to be finished",
-        ),
-        (Active(LEO, OPERATION, "T", "s", drift=Drift(gone=True)), "Octopush no longer knows its login"),
-        (
-            Active(LEO, OPERATION, "T", "s", drift=DRIFT),
-            "Octopush altered first_name; somebody changed last_name",
-        ),
-        (Unknown(LEO, OPERATION, "lost"), "lost"),
-    ],
-)
-def test_why_an_account_is_not_simply_active(record: Record, why: str | None) -> None:
-    assert why == documents.reason(record)
 
 
 def test_a_change_of_no_known_kind_is_a_defect() -> None:

@@ -18,7 +18,7 @@ from provisioner.model.plan import (
     Unmanaged,
     Update,
 )
-from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, Slots, State, Unknown
+from provisioner.model.state import Drift, Operation, Slots
 from provisioner.render import text
 from provisioner.render.lines import Line, printable
 
@@ -187,25 +187,6 @@ def test_a_field_in_one_line(change: FieldChange, said: str) -> None:
     assert said == text.field(change)
 
 
-def test_a_status_tells_what_is_not_finished_and_not_right() -> None:
-    begun = Edit(LEO, replace(OPERATION, started_at="2026-01-05T00:00:00Z"), 2)
-    state = State(
-        "lineage",
-        "default",
-        7,
-        accounts={
-            "a": Active(LEO, OPERATION, "2026-01-02T00:00:00Z", "sealed", drift=DRIFT, edit=begun),
-            "b": Active(LEO, OPERATION, "2026-01-02T00:00:00Z", "sealed", drift=Drift(gone=True)),
-        },
-    )
-    assert """\
-  a     active  2026-01-02T00:00:00Z  an edit was begun at 2026-01-05T00:00:00Z and is not known to be finished; \
-Octopush altered first_name, last_name; somebody changed company_name
-  b     active  2026-01-02T00:00:00Z  Octopush no longer knows its login""" == rendered(
-        text.status("default", state, "s.json")[2:]
-    )
-
-
 def test_a_change_of_no_known_kind_is_a_defect() -> None:
     class Odd:
         name = "odd"
@@ -239,29 +220,3 @@ def test_the_verdict_of_a_validation() -> None:
     assert "Not valid: 2 problems." == text.verdict([error, error, warning], 0).text
     assert "Valid: 1 account, 1 warning." == text.verdict([warning], 1).text
     assert "Valid: 2 accounts." == text.verdict([], 2).text
-
-
-def test_a_status_lists_every_kind_of_record() -> None:
-    state = State(
-        "lineage",
-        "default",
-        7,
-        accounts={
-            "b": Unknown(LEO, OPERATION, "no answer"),
-            "a": Active(LEO, OPERATION, "2026-01-02T00:00:00Z", "sealed"),
-            "d": Abandoned(LEO, OPERATION, "given up"),
-            "c": Pending(LEO, OPERATION),
-        },
-    )
-    assert """\
-default: 4 accounts, serial 7
-  NAME  STATUS     SINCE                 REASON
-  a     active     2026-01-02T00:00:00Z
-  b     unknown    2026-01-01T00:00:00Z  no answer
-  c     pending    2026-01-01T00:00:00Z  its run has not saved the outcome: it is still at it, or it died
-  d     abandoned  2026-01-01T00:00:00Z  given up""" == rendered(text.status("default", state, "s.json"))
-
-
-def test_a_status_of_nothing() -> None:
-    assert "p: there is no state at s.json yet" == rendered(text.status("p", None, "s.json"))
-    assert "p: no accounts yet" == rendered(text.status("p", State("l", "p"), "s.json"))

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import pytest
+
+from provisioner.model.account import Attributes
+from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, Record, State, Unknown
+from provisioner.render import status
+from provisioner.render.lines import Line
+
+LEO = Attributes("Leonardo", "Da Vinci")
+OPERATION = Operation("op-1", "2026-01-01T00:00:00Z", "ada@host")
+DRIFT = Drift(("first_name",), ("last_name",))
+BEGUN = Edit(LEO, Operation("op-2", "2026-01-05T00:00:00Z", "ada@host"), 2)
+
+
+def rendered(lines: list[Line]) -> str:
+    return "\n".join(line.text for line in lines)
+
+
+def test_a_status_says_when_and_why() -> None:
+    state = State("l", "p", 4, accounts={"b": Pending(LEO, OPERATION), "a": Active(LEO, OPERATION, "T", "s")})
+    (first, none) = status.document([("p", state), ("q", None)])["states"]
+    assert [
+        {"name": "a", "status": "active", "created_at": "T", "reason": None},
+        {"name": "b", "status": "pending", "created_at": None, "reason": Pending(LEO, OPERATION).reason},
+    ] == first["accounts"]
+    assert {"parent": "q", "lineage": None, "serial": 0, "accounts": []} == none
+
+
+def test_a_status_lists_every_kind_of_record() -> None:
+    state = State(
+        "lineage",
+        "default",
+        7,
+        accounts={
+            "b": Unknown(LEO, OPERATION, "no answer"),
+            "a": Active(LEO, OPERATION, "2026-01-02T00:00:00Z", "sealed"),
+            "d": Abandoned(LEO, OPERATION, "given up"),
+            "c": Pending(LEO, OPERATION),
+        },
+    )
+    assert """\
+default: 4 accounts, serial 7
+  NAME  STATUS     SINCE                 REASON
+  a     active     2026-01-02T00:00:00Z
+  b     unknown    2026-01-01T00:00:00Z  no answer
+  c     pending    2026-01-01T00:00:00Z  its run has not saved the outcome: it is still at it, or it died
+  d     abandoned  2026-01-01T00:00:00Z  given up""" == rendered(status.text("default", state, "s.json"))
+
+
+def test_a_status_of_nothing() -> None:
+    assert "p: there is no state at s.json yet" == rendered(status.text("p", None, "s.json"))
+    assert "p: no accounts yet" == rendered(status.text("p", State("l", "p"), "s.json"))
+
+
+def test_a_status_tells_what_is_not_finished_and_not_right() -> None:
+    state = State(
+        "lineage",
+        "default",
+        7,
+        accounts={
+            "a": Active(LEO, OPERATION, "2026-01-02T00:00:00Z", "sealed", drift=DRIFT, edit=BEGUN),
+            "b": Active(LEO, OPERATION, "2026-01-02T00:00:00Z", "sealed", drift=Drift(gone=True)),
+        },
+    )
+    assert """\
+  a     active  2026-01-02T00:00:00Z  an edit was begun at 2026-01-05T00:00:00Z and is not known to be finished; \
+Octopush altered first_name; somebody changed last_name
+  b     active  2026-01-02T00:00:00Z  Octopush no longer knows its login""" == rendered(
+        status.text("default", state, "s.json")[2:]
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        (Active(LEO, OPERATION, "T", "s"), None),
+        (
+            Active(LEO, OPERATION, "T", "s", edit=BEGUN),
+            "an edit was begun at 2026-01-05T00:00:00Z and is not known to be finished",
+        ),
+        (Active(LEO, OPERATION, "T", "s", drift=Drift(gone=True)), "Octopush no longer knows its login"),
+        (
+            Active(LEO, OPERATION, "T", "s", drift=DRIFT),
+            "Octopush altered first_name; somebody changed last_name",
+        ),
+        (Unknown(LEO, OPERATION, "lost"), "lost"),
+    ],
+)
+def test_why_an_account_is_not_simply_active(record: Record, why: str | None) -> None:
+    assert why == status.reason(record)

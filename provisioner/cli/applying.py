@@ -22,7 +22,7 @@ from provisioner.cli.saved_plans import SavedPlan
 from provisioner.cli.watching import Watch
 from provisioner.cli.wiring import Options
 from provisioner.config import Settings
-from provisioner.errors import CommandInvalid, OverThreshold
+from provisioner.errors import CommandInvalid, OverThreshold, StateConflict
 from provisioner.executor import Refreshed, Work
 from provisioner.executor.ports import credentials_of
 from provisioner.manifest.expansion import edits, requests
@@ -79,6 +79,8 @@ class _Mandate:
 
     asks: bool
     refresh: bool
+    begins: bool = True
+    """Whether it may begin a state where there is none."""
     saved: SavedPlan | None = None
     max_creates: int | None = None
     max_updates: int | None = None
@@ -119,7 +121,13 @@ def reconcile(options: Options) -> int:
     looks = config.has_identity(settings, os.environ, wiring.default_identity())
     if not looks:
         terminal.warn("there is no identity: accounts are not compared with Octopush, and none is changed.")
-    mandate = _Mandate(asks=False, refresh=looks, max_creates=settings.max_creates, max_updates=settings.max_updates)
+    mandate = _Mandate(
+        asks=False,
+        refresh=looks,
+        begins=options["new_state"],
+        max_creates=settings.max_creates,
+        max_updates=settings.max_updates,
+    )
     return watching.watched(options, partial(_carry_out, mandate=mandate))
 
 
@@ -133,6 +141,8 @@ def _carry_out(options: Options, settings: Settings, watch: Watch, *, mandate: _
     with ExitStack() as held:
         with watch.phase("lock"):
             holds = [_held(held, each, settings, watch) for each in manifests]
+            if not mandate.begins:
+                _require_states(holds, settings)
         with watch.phase("refresh"):
             found = _refreshed(holds, settings) if mandate.refresh else [None] * len(holds)
         planned = [_planned(*each, settings) for each in zip(holds, found, strict=True)]
@@ -147,6 +157,21 @@ def _carry_out(options: Options, settings: Settings, watch: Watch, *, mandate: _
         report if each.refreshed is None else inspecting.unchecked(each.refreshed, each.plan, report)
         for each, report in zip(planned, reports, strict=True)
     ]
+
+
+def _require_states(holds: Iterable[_Held], settings: Settings) -> None:
+    """Refuse to begin a state: a wrong checkout or an empty volume would have everything created again.
+
+    Raises StateConflict.
+    """
+    for each in holds:
+        if each.found is None:
+            parent = each.wanted.parent
+            raise StateConflict(
+                f"There is no state of the parent {parent} at {settings.state_path(parent)}.",
+                hint="If accounts exist, bring the state back: without it they would be created again. If the project"
+                " is new, run `provisioner apply` once, or give --new-state. Nothing was sent.",
+            )
 
 
 def _bounded(action: str, count: int, bound: int | None) -> None:

@@ -209,6 +209,7 @@ def apply(**options: Any) -> int:
 @_format_option("text", "json")
 @_log_format
 @_report
+@click.option("--new-state", is_flag=True, help="Begin a state where there is none; else that is refused, with 5.")
 def reconcile(**options: Any) -> int:
     """Make Octopush what the manifests say, with nobody there: for a scheduler.
 

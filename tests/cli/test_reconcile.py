@@ -29,6 +29,7 @@ from tests.conftest import (
 from tests.octopush.servers import Wire, answer, scripted
 
 TWO = ("paris", "rome")
+RECONCILE = ("reconcile", "--new-state")
 RUNNER_PATIENCE = 7.5
 """Seconds after which a CI runner kills what it asked to end."""
 
@@ -61,14 +62,14 @@ def metrics(path: Path) -> dict[str, float]:
 
 def test_it_creates_without_asking_and_then_only_reads(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, TWO)
-    first = mine.run("reconcile", "--format", "json")
+    first = mine.run(*RECONCILE, "--format", "json")
     assert (0, ["created", "created"]) == (first.returncode, statuses(first.stdout))
     for name in TWO:
         assert_kept(server, mine, name)
     before = sent(server), mine.state_path.read_bytes(), mine.state_path.stat().st_mtime_ns
     listed = sorted(mine.state_path.parent.iterdir())
     for _ in range(5):
-        again = mine.run("reconcile", "--format", "json")
+        again = mine.run(*RECONCILE, "--format", "json")
         assert (0, ["unchanged", "unchanged"]) == (again.returncode, statuses(again.stdout))
     assert before[1:] == (mine.state_path.read_bytes(), mine.state_path.stat().st_mtime_ns)
     assert listed == sorted(mine.state_path.parent.iterdir())
@@ -79,7 +80,7 @@ def test_it_creates_without_asking_and_then_only_reads(server: SandboxProcess, p
 def test_it_changes_back_what_somebody_changed(server: SandboxProcess, project: NewProject) -> None:
     mine = made(server, project)
     change(server, mine, "paris", last_name="By Hand")
-    done = mine.run("reconcile", "--format", "json")
+    done = mine.run(*RECONCILE, "--format", "json")
     assert (0, ["updated", "unchanged"]) == (done.returncode, statuses(done.stdout))
     assert "Crash" == {each["api_login"]: each for each in server.accounts()}[login(mine, "paris")]["last_name"]
 
@@ -93,7 +94,7 @@ def login(mine: Project, name: str) -> str:
 def test_what_is_gone_waits_for_a_person(server: SandboxProcess, project: NewProject) -> None:
     mine = made(server, project)
     delete(server, mine, "paris")
-    done = mine.run("reconcile", "--format", "json")
+    done = mine.run(*RECONCILE, "--format", "json")
     assert (7, ["not_attempted", "unchanged"]) == (done.returncode, statuses(done.stdout))
     assert "provisioner forget paris" in done.stdout
 
@@ -101,18 +102,30 @@ def test_what_is_gone_waits_for_a_person(server: SandboxProcess, project: NewPro
 def test_without_an_identity_it_says_what_it_cannot_see(server: SandboxProcess, project: NewProject) -> None:
     mine = without_identity(made(server, project))
     reads = sent(server)
-    done = mine.run("reconcile")
+    done = mine.run(*RECONCILE)
     assert (0, reads) == (done.returncode, sent(server))
     assert "there is no identity" in done.stderr
     edit_manifest(mine, "last_name: Crash", "last_name: Crush")
-    changed = mine.run("reconcile", "--format", "json")
+    changed = mine.run(*RECONCILE, "--format", "json")
     assert (10, ["not_attempted", "not_attempted"]) == (changed.returncode, statuses(changed.stdout))
 
 
 def test_an_identity_that_was_given_must_be_right(server: SandboxProcess, project: NewProject) -> None:
     mine = without(made(server, project), PROVISIONER_IDENTITY="AGE-SECRET-KEY-NONSENSE")
     before = sent(server)
-    assert (10, before) == (mine.run("reconcile").returncode, sent(server))
+    assert (10, before) == (mine.run(*RECONCILE).returncode, sent(server))
+
+
+def test_without_a_state_it_refuses_to_begin_one(server: SandboxProcess, project: NewProject) -> None:
+    mine = made(server, project)
+    mine.state_path.unlink()
+    # A machine that has never seen the state: a scheduler's, with the wrong checkout or an empty volume.
+    elsewhere = without(mine, XDG_STATE_HOME=str(mine.root / "elsewhere"))
+    before = sent(server)
+    done = elsewhere.run("reconcile", "--format", "json")
+    assert (5, "StateConflict") == (done.returncode, json.loads(done.stdout)["error"]["name"])
+    assert "There is no state of the parent default at state/default.json." in done.stderr
+    assert (before, False) == (sent(server), mine.state_path.exists())
 
 
 # ── Thresholds ───────────────────────────────────────────────────────────────
@@ -120,11 +133,11 @@ def test_an_identity_that_was_given_must_be_right(server: SandboxProcess, projec
 
 def test_over_a_threshold_nothing_is_done(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, TWO)
-    done = mine.run("reconcile", "--max-creates", "1", "--format", "json")
+    done = mine.run(*RECONCILE, "--max-creates", "1", "--format", "json")
     assert (4, "OverThreshold") == (done.returncode, json.loads(done.stdout)["error"]["name"])
     assert "would create 2, and this run may create 1" in done.stderr
     assert ([], False) == (server.requests(), mine.state_path.exists())
-    assert 0 == mine.run("reconcile", "--max-creates", "2").returncode
+    assert 0 == mine.run(*RECONCILE, "--max-creates", "2").returncode
 
 
 def test_a_threshold_of_changes(server: SandboxProcess, project: NewProject) -> None:
@@ -132,20 +145,20 @@ def test_a_threshold_of_changes(server: SandboxProcess, project: NewProject) -> 
     edit_manifest(mine, "last_name: Crash", "last_name: Crush")
     change(server, mine, "paris", company_name="By Hand")
     before = mine.state_path.read_bytes()
-    done = mine.run("reconcile", "--max-updates", "1")
+    done = mine.run(*RECONCILE, "--max-updates", "1")
     assert (4, before) == (done.returncode, mine.state_path.read_bytes())
     assert [] == [each for each in server.requests() if each["method"] == "PATCH" and "sandbox" not in each["path"]]
-    assert 0 == mine.run("reconcile", "--max-updates", "2", "--max-creates", "0").returncode
+    assert 0 == mine.run(*RECONCILE, "--max-updates", "2", "--max-creates", "0").returncode
 
 
 def test_a_threshold_of_the_settings_and_of_the_environment(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, TWO)
     (mine.folder / "provisioner.yaml").write_text("max_creates: 0\n")
-    assert 4 == mine.run("reconcile").returncode
-    assert 4 == without(mine, PROVISIONER_MAX_CREATES="1").run("reconcile").returncode
-    assert 10 == without(mine, PROVISIONER_MAX_CREATES="many").run("reconcile").returncode
-    assert 10 == mine.run("reconcile", "--max-creates", "-1").returncode
-    assert 0 == without(mine, PROVISIONER_MAX_CREATES="1").run("reconcile", "--max-creates", "2").returncode
+    assert 4 == mine.run(*RECONCILE).returncode
+    assert 4 == without(mine, PROVISIONER_MAX_CREATES="1").run(*RECONCILE).returncode
+    assert 10 == without(mine, PROVISIONER_MAX_CREATES="many").run(*RECONCILE).returncode
+    assert 10 == mine.run(*RECONCILE, "--max-creates", "-1").returncode
+    assert 0 == without(mine, PROVISIONER_MAX_CREATES="1").run(*RECONCILE, "--max-creates", "2").returncode
 
 
 def test_thresholds_count_the_whole_run(server: SandboxProcess, project: NewProject) -> None:
@@ -155,7 +168,7 @@ def test_thresholds_count_the_whole_run(server: SandboxProcess, project: NewProj
     (mine.folder / "manifests" / "acme.yaml").write_text(
         "version: 1\nparent: acme\naccounts: [{name: lyon, first_name: Louise, last_name: Labé}]\n"
     )
-    assert (4, []) == (mine.run("reconcile", "--max-creates", "2").returncode, server.requests())
+    assert (4, []) == (mine.run(*RECONCILE, "--max-creates", "2").returncode, server.requests())
 
 
 # ── Report, metrics, heartbeat ───────────────────────────────────────────────
@@ -163,12 +176,12 @@ def test_thresholds_count_the_whole_run(server: SandboxProcess, project: NewProj
 
 def test_the_report_is_kept(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, TWO)
-    done = mine.run("reconcile", "--format", "json", "--report", "report.json")
+    done = mine.run(*RECONCILE, "--format", "json", "--report", "report.json")
     report = mine.folder / "report.json"
     assert (0, json.loads(done.stdout)) == (done.returncode, conforming(report.read_text(), "report.v1"))
     assert 0o600 == report.stat().st_mode & 0o777
     edit_manifest(mine, "name: rome", "name: lyon")
-    assert 4 == mine.run("reconcile", "--limit", "2", "--report", "report.json").returncode
+    assert 4 == mine.run(*RECONCILE, "--limit", "2", "--report", "report.json").returncode
     assert 4 == json.loads(report.read_text())["error"]["code"]
     assert_no_secret(server, mine)
 
@@ -176,7 +189,7 @@ def test_the_report_is_kept(server: SandboxProcess, project: NewProject) -> None
 def test_metrics_tell_of_slots_accounts_and_success(server: SandboxProcess, project: NewProject) -> None:
     mine = made(server, project)
     began = time.time()
-    assert 0 == mine.run("reconcile", "--metrics-file", "octopush.prom").returncode
+    assert 0 == mine.run(*RECONCILE, "--metrics-file", "octopush.prom").returncode
     found = metrics(mine.folder / "octopush.prom")
     told = {
         name: value for name, value in found.items() if name.split()[0] in {"slots", "accounts", "drifted_accounts"}
@@ -193,13 +206,13 @@ def test_metrics_tell_of_slots_accounts_and_success(server: SandboxProcess, proj
 
 def test_metrics_of_a_run_that_fails_keep_the_last_success(server: SandboxProcess, project: NewProject) -> None:
     mine = without(made(server, project), PROVISIONER_METRICS_FILE="octopush.prom")
-    assert 0 == mine.run("reconcile").returncode
+    assert 0 == mine.run(*RECONCILE).returncode
     good = metrics(mine.folder / "octopush.prom")
     delete(server, mine, "paris")
-    assert 7 == mine.run("reconcile").returncode
+    assert 7 == mine.run(*RECONCILE).returncode
     gone = metrics(mine.folder / "octopush.prom")
     edit_manifest(mine, "version: 1", "version: one")
-    assert 3 == mine.run("reconcile").returncode
+    assert 3 == mine.run(*RECONCILE).returncode
     invalid = metrics(mine.folder / "octopush.prom")
     assert (7, 3) == (gone["last_run_exit_code"], invalid["last_run_exit_code"])
     for each in (gone, invalid):
@@ -213,7 +226,7 @@ def test_metrics_that_are_none_are_replaced(server: SandboxProcess, project: New
     mine = project(server, TWO)
     path = mine.folder / "octopush.prom"
     path.write_text('octopush_provisioner_slots{parent="default" 1\n')
-    done = mine.run("reconcile", "--metrics-file", "octopush.prom")
+    done = mine.run(*RECONCILE, "--metrics-file", "octopush.prom")
     assert (0, 18) == (done.returncode, metrics(path)["slots left default"])
     assert "held no metrics that can be read" in done.stderr
 
@@ -221,7 +234,7 @@ def test_metrics_that_are_none_are_replaced(server: SandboxProcess, project: New
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 def test_promtool_takes_the_metrics(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, TWO)
-    assert 0 == mine.run("reconcile", "--metrics-file", "octopush.prom").returncode
+    assert 0 == mine.run(*RECONCILE, "--metrics-file", "octopush.prom").returncode
     text = (mine.folder / "octopush.prom").read_text()
     checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
     assert (0, "") == (checked.returncode, checked.stdout + checked.stderr)
@@ -242,7 +255,7 @@ def test_the_heartbeat_is_called_well_or_not(
         (mine.folder / "provisioner.yaml").write_text(
             f"heartbeat_url: {monitor.url}/ping/${{env:PING}}/{{status}}/{{exit_code}}\n"
         )
-        done = mine.run("reconcile", *arguments)
+        done = mine.run(*RECONCILE, *arguments)
     assert code == done.returncode
     (heard,) = monitor.requests
     head, _, body = heard.partition(b"\r\n\r\n")
@@ -269,7 +282,7 @@ def test_a_heartbeat_that_is_not_heard_makes_no_run_fail(
     with scripted(script) as monitor:
         url = "http://127.0.0.1:1" if failure == "nobody" else monitor.url
         began = time.monotonic()
-        done = mine.run("reconcile", "--heartbeat-url", f"{url}/secret-path")
+        done = mine.run(*RECONCILE, "--heartbeat-url", f"{url}/secret-path")
         assert time.monotonic() - began < 20
     assert 0 == done.returncode
     words = {
@@ -301,7 +314,7 @@ def test_what_cannot_be_left_is_said_before_anything_is_done(
     server: SandboxProcess, project: NewProject, code: int, arguments: tuple[str, ...]
 ) -> None:
     mine = project(server, TWO)
-    done = mine.run("reconcile", *arguments)
+    done = mine.run(*RECONCILE, *arguments)
     assert (code, "", []) == (done.returncode, done.stdout, server.requests())
     assert len(done.stderr.splitlines()) >= 2
     assert not mine.state_path.exists()
@@ -312,7 +325,7 @@ def test_a_folder_that_goes_away_during_the_run_hides_nothing(sandbox: StartSand
     mine = project(server, TWO)
     (mine.folder / "left").mkdir()
     options = ("--metrics-file", "left/octopush.prom", "--report", "left/report.json")
-    with mine.start("reconcile", *options) as process:
+    with mine.start(*RECONCILE, *options) as process:
         eventually(lambda: bool(mine.statuses()))
         (mine.folder / "left").rmdir()
         done = finished(process)
@@ -327,11 +340,11 @@ def test_a_folder_that_goes_away_during_the_run_hides_nothing(sandbox: StartSand
 def test_a_run_that_waits_for_another(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox("--latency", "0.5")
     mine = project(server, TWO)
-    with mine.start("reconcile") as first:
+    with mine.start(*RECONCILE) as first:
         eventually(lambda: bool(mine.statuses()))
-        assert 6 == mine.run("reconcile", "--report", "report.json").returncode
+        assert 6 == mine.run(*RECONCILE, "--report", "report.json").returncode
         assert "StateLocked" == json.loads((mine.folder / "report.json").read_text())["error"]["name"]
-        assert 0 == mine.run("reconcile", "--lock-timeout", "30").returncode
+        assert 0 == mine.run(*RECONCILE, "--lock-timeout", "30").returncode
         assert 0 == finished(first).returncode
     assert len(TWO) == len(server.accounts())
 
@@ -342,7 +355,7 @@ def test_a_run_that_waits_for_another(sandbox: StartSandbox, project: NewProject
 def test_every_line_is_an_event(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox("--fault", "429=0@1", "--fault", "lost@3")
     mine = project(server, ("paris", "rome", "turin"))
-    done = mine.run("reconcile", "--log-format", "json")
+    done = mine.run(*RECONCILE, "--log-format", "json")
     assert 8 == done.returncode
     log = events(done)
     assert all(each["time"].endswith("Z") and each["level"] in {"info", "warning", "error"} for each in log)
@@ -369,15 +382,15 @@ def test_every_line_is_an_event(sandbox: StartSandbox, project: NewProject) -> N
 
 def test_warnings_and_errors_are_events_too(server: SandboxProcess, project: NewProject) -> None:
     mine = without(without_identity(project(server, TWO)), PROVISIONER_LOG_FORMAT="json")
-    first, plan, finish, error = events(mine.run("reconcile", "--limit", "1"))
+    first, plan, finish, error = events(mine.run(*RECONCILE, "--limit", "1"))
     assert ("warning", "warning") == (first["level"], first["event"])
     assert ("plan", 2, -1) == (plan["event"], plan["create"], plan["slots"]["left"])
     assert ("finished", 4) == (finish["event"], finish["exit_code"])
     assert ("error", 4, "OverLimit") == (error["event"], error["code"], error["name"])
     assert error["hint"]
-    (wrong,) = events(mine.run("reconcile", "--bogus"))
+    (wrong,) = events(mine.run(*RECONCILE, "--bogus"))
     assert (64, "CommandInvalid") == (wrong["code"], wrong["name"])
-    plain = mine.run("reconcile", "--limit", "1", "--log-format", "text")
+    plain = mine.run(*RECONCILE, "--limit", "1", "--log-format", "text")
     assert "error: Parent default" in plain.stderr
     edit_manifest(mine, "version: 1", "version: one")
     assert 3 == events(mine.run("apply", "--yes"))[-1]["code"]
@@ -406,7 +419,7 @@ def test_asked_to_end_it_ends_before_a_runner_kills_it(sandbox: StartSandbox, pr
     left = ("--metrics-file", "octopush.prom", "--report", "report.json")
     with (
         scripted(deaf) as monitor,
-        mine.start("reconcile", "--log-format", form, *left, "--heartbeat-url", monitor.url) as process,
+        mine.start(*RECONCILE, "--log-format", form, *left, "--heartbeat-url", monitor.url) as process,
     ):
         eventually(lambda: len(server.statuses()) == 2)
         began = time.monotonic()
@@ -424,7 +437,7 @@ def test_asked_to_end_it_ends_before_a_runner_kills_it(sandbox: StartSandbox, pr
 def test_asked_to_end_it_says_when_no_answer_comes(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox("--fault", "delay=60@1:create")
     mine = project(server, TWO)
-    with mine.start("reconcile", "--log-format", "json", "--timeout", "7") as process:
+    with mine.start(*RECONCILE, "--log-format", "json", "--timeout", "7") as process:
         eventually(lambda: len(server.statuses()) == 1)
         process.send_signal(signal.SIGTERM)
         done = finished(process)
@@ -439,7 +452,7 @@ def test_asked_to_end_while_it_looks_it_ends_at_once(sandbox: StartSandbox, proj
     server = sandbox("--fault", "delay=20@*:read")
     mine = project(server, TWO)
     assert 0 == mine.run("apply", "--yes", "--timeout", "1", "--attempts", "1").returncode
-    with mine.start("reconcile", "--report", "report.json") as process:
+    with mine.start(*RECONCILE, "--report", "report.json") as process:
         reads = sent(server)
         eventually(lambda: sent(server) > reads)
         began = time.monotonic()

@@ -199,7 +199,7 @@ def apply(**options: Any) -> int:
     return applying.apply(options)
 
 
-@cli.command(short_help="Do all of that, unattended.")
+@cli.command(short_help="Apply on a schedule, unattended.")
 @_manifests
 @_parent_of_manifests
 @_settings_options(
@@ -213,10 +213,10 @@ def apply(**options: Any) -> int:
 def reconcile(**options: Any) -> int:
     """Make Octopush what the manifests say, with nobody there: for a scheduler.
 
-    Looks for drift where there is an identity, plans, and applies, without asking.
-    Over --max-creates or --max-updates nothing is done, and the exit is 4. A run after
-    which nothing is new sends nothing but reads, and writes no state. Needs
-    OCTOPUSH_API_LOGIN, OCTOPUSH_API_KEY and the recipients to seal to.
+    Looks for drift where there is an identity, plans, and applies, without asking. Over
+    a threshold nothing is done, and the exit is 4. Where nothing is new, it sends nothing
+    but reads, and writes no state. Needs OCTOPUSH_API_LOGIN, OCTOPUSH_API_KEY and the
+    recipients to seal to.
     """
     from provisioner.cli import applying
 

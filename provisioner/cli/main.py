@@ -340,7 +340,8 @@ def forget(**options: Any) -> int:
     """Forget an account that was deleted in Octopush's dashboard, and free its slot.
 
     Refuses while Octopush knows its login. Needs the credentials of the parent and
-    an identity; with --force neither.
+    an identity; with --force neither. What was known of it is kept, sealed, beside the
+    state, and `recover` puts it back.
     """
     from provisioner.cli import changing
 
@@ -387,13 +388,15 @@ def rekey(**options: Any) -> int:
 @click.argument("log", required=False, type=click.File("r", encoding="utf-8", errors="replace"), metavar="[LOG]")
 @_parent_of_account
 @_settings_options("lock_timeout")
+@click.option("--only", metavar="NAME", help="Put back this account alone, as LOG has it last.")
 @click.option("--accept-state", is_flag=True, help="Take the state as it stands, though this machine saw another.")
 @_yes
 def recover(**options: Any) -> int:
     """Put back what was rescued when the state could not be saved.
 
     Without LOG, from the .rescue file beside the state; with it, from the log of the
-    run (- is standard input), where the last resort was printed, sealed.
+    run (- is standard input), where the last resort was printed, sealed; or from the
+    .forgotten file beside the state, where `forget` keeps what it takes out.
     """
     from provisioner.cli import accounts
 

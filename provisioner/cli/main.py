@@ -26,6 +26,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _KINDS: Final = {"integer": int, "number": float, "string": str}
 _FILE: Final = click.Path(path_type=Path)
 
+_SCHEMAS: Final = ("manifest", "config", "state", "plan", "report", "status", "problems", "credentials", "error")
 _CODE_WIDTH: Final = 4
 # Read aloud by --help; the README's table is checked against it.
 _EXITS: Final = "\b\nExit codes:\n" + "\n".join(
@@ -413,9 +414,18 @@ def explain(**options: Any) -> int:
 
 
 @cli.command(short_help="Print a JSON Schema.")
-@click.argument("name", type=click.Choice(["manifest", "config", "plan", "report", "state"]), default="manifest")
+@click.argument("name", type=click.Choice(_SCHEMAS), default="manifest")
 def schema(**options: Any) -> int:
-    """Print the JSON Schema of manifests, settings, plans, reports or states."""
+    r"""Print a JSON Schema: of a manifest or the settings, of the state, or of what a command prints as JSON.
+
+    \b
+    plan         plan --format json
+    report       apply, refresh, verify, adopt, forget, rotate-password, rekey
+    status       status
+    problems     validate
+    credentials  credentials export and show
+    error        every command that fails
+    """
     from provisioner.cli import reference
 
     return reference.schema(options)

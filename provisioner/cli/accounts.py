@@ -61,7 +61,9 @@ def resolve(options: Options) -> int:
 def recover(options: Options) -> int:
     """Put back what was rescued; opening the session does it for what lies beside the state."""
     settings = wiring.settings(options)
-    parent = options["parent"]
+    parent, only = options["parent"], options["only"]
+    if only is not None and options["log"] is None:
+        raise CommandInvalid("--only chooses from a log, and none is named.", hint="Name the file that holds it.")
     if options["accept_state"]:
         terminal.confirm("This state is the right one, whatever this machine has seen before?", yes=options["yes"])
     entries: tuple[rescue.Entry, ...] = ()
@@ -72,6 +74,13 @@ def recover(options: Options) -> int:
                 f"There is no rescued outcome in {options['log'].name}.",
                 hint=f"It is a line that holds {rescue.MARK}, as the run printed it.",
             )
+        if only is not None:
+            entries = tuple(each for each in entries if each.name == only)[-1:]
+            if not entries:
+                raise CommandInvalid(
+                    f"There is no rescued outcome of {only} in {options['log'].name}.",
+                    hint="Without --only, all that is there is put back.",
+                )
     with holding.held(settings, parent, accept=options["accept_state"]) as session:
         _require_own_logins(session.state, rescue.put_back(session.state, entries), settings)
         session.put_back(entries)

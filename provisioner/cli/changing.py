@@ -27,6 +27,9 @@ from provisioner.model.report import Outcome, Report, Result
 from provisioner.model.state import Active, State, without_comment
 from provisioner.model.verdict import SealedContent
 from provisioner.render.lines import counted, printable
+from provisioner.state import forgotten
+from provisioner.state.disk import Disk
+from provisioner.state.rescue import Entry
 from provisioner.state.sealing import AgeOpener, AgeSealer
 
 _APPLY_FIRST: Final = "Run `provisioner apply` first: it finishes or undoes that. Nothing was sent."
@@ -45,14 +48,19 @@ def forget(options: Options) -> int:
         after = executor.forget(state, name, reading=None if force else _read(state, name, settings))
         unasked = " Octopush is not asked whether it is still there." if force else ""
         terminal.confirm(f"Forget {name}, its login, key and password?{unasked}", yes=options["yes"])
+        record, kept = state.accounts[name], _beside(settings, parent, "forgotten")
+        forgotten.keep(kept, Entry(state.lineage, parent, name, record.operation.id, record), holding.now(), Disk())
         session.save(after)
-    kept = settings.state_path(parent)
     terminal.talk(
-        f"Its slot is free; while a manifest names it, the next apply creates it anew. {kept}.backup is the state as it"
-        " was."
+        f"Its slot is free; while a manifest names it, the next apply creates it anew. What was known of it is kept,"
+        f" sealed, in {kept}: `provisioner recover {kept} --only {name}` puts it back."
     )
     reason = "forced: Octopush was not asked" if force else None
     return applying.told([Report(parent, (Outcome(name, "forget", Result.FORGOTTEN, reason),))], options)
+
+
+def _beside(settings: Settings, parent: str, kind: str) -> Path:
+    return Path(f"{settings.state_path(parent)}.{kind}")
 
 
 def _read(state: State, name: str, settings: Settings) -> Reading:
@@ -226,10 +234,11 @@ def _remind(state: State, recipients: Sequence[str], settings: Settings) -> None
     """Say what rekeying cannot do, and what is left to do."""
     after = {without_comment(each) for each in recipients}
     if any(without_comment(each) not in after for each in state.recipients):
-        backup = Path(f"{settings.state_path(state.parent)}.backup")
+        beside = [_beside(settings, state.parent, "backup"), _beside(settings, state.parent, "forgotten")]
+        older = ", ".join(str(each) for each in beside if each.exists())
         terminal.talk(
             "Who was removed has read what they have read, and can still open every older copy of the state:"
-            f" {backup}, version control, backups.",
+            f" {older}, version control, backups.",
             "To shut them out, rotate the passwords, and have Octopush change the keys.",
         )
     if after != {without_comment(each) for each in settings.recipients}:

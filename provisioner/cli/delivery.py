@@ -12,6 +12,7 @@ import re
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NoReturn
@@ -21,7 +22,8 @@ from provisioner.cli import outfile, terminal, wiring
 from provisioner.cli.wiring import Options
 from provisioner.config import Settings
 from provisioner.errors import CommandInvalid, ExitCode, StateConflict, StateInvalid
-from provisioner.model.state import Active, Record
+from provisioner.model.account import Secret
+from provisioner.model.state import Active, Edit, Record, State
 from provisioner.model.verdict import SealedContent
 from provisioner.render import credentials as faces
 from provisioner.state.sealing import AgeOpener, parse_identities
@@ -44,6 +46,7 @@ _OWN_SECRETS: Final = frozenset(
 )
 # Python ignores these signals, and what is ignored would stay so in the command.
 _IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
+_DELIVERED: Final = "the password that is delivered is the one before"
 _DURATION: Final = re.compile(r"([0-9]+)([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 # Narrower than datetime's own reading, which takes any character for the T and a week for a date.
@@ -53,14 +56,49 @@ _MOMENT: Final = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """Accounts of a state, and what is sealed of each."""
+
+    state: State
+    opener: AgeOpener
+    contents: Sequence[SealedContent]
+
+    def begun(self, name: str) -> tuple[Secret, ...]:
+        """Return the passwords that Octopush may have instead of the one that is kept, the latest first."""
+        edit = _edit(self.state.accounts[name])
+        if edit is None or edit.sealed is None:
+            return ()
+        content = self.opener.open(edit.sealed, lineage=self.state.lineage, parent=self.state.parent, name=name)
+        return tuple(each for each in (content.password, *content.others) if each is not None)
+
+    def warn(self, consequence: str) -> None:
+        """Say of which accounts nobody knows which password holds."""
+        edits = {each.name: _edit(self.state.accounts[each.name]) for each in self.contents}
+        for name, edit in edits.items():
+            if edit is not None and edit.sealed is not None:
+                terminal.warn(
+                    f"{name} was to get a new password at {edit.operation.started_at}, and whether it has is not known:"
+                    f" {consequence}. `provisioner apply` finishes it, or `provisioner rotate-password {name}` where no"
+                    " manifest names it."
+                )
+
+
+def _edit(record: Record) -> Edit | None:
+    return record.edit if isinstance(record, Active) else None
+
+
 def show(options: Options) -> int:
     """Print one account's credentials, or what little is kept of one whose outcome is unknown."""
-    (content,) = _opened(wiring.settings(options), options["parent"], [options["name"]])
+    opened = _opened(wiring.settings(options), options["parent"], [options["name"]])
+    (content,) = opened.contents
+    begun = opened.begun(options["name"])
     if options["output"] == "json":
-        terminal.data(faces.as_json([content]))
+        terminal.data(faces.shown_as_json(content, begun))
     else:
         # Never wrapped at a terminal's edge: these are there to be copied.
-        terminal.data("".join(f"{line.text}\n" for line in faces.as_text(content)))
+        terminal.data("".join(f"{line.text}\n" for line in faces.as_text(content, begun)))
+    opened.warn("one of these passwords is right")
     if content.credentials is None:
         terminal.warn(
             f"the outcome of {options['name']} is unknown: this is what was kept of it, not credentials that are known"
@@ -71,7 +109,9 @@ def show(options: Options) -> int:
 
 def list_masked(options: Options) -> int:
     """Print the logins of all active accounts."""
-    terminal.lines(faces.masked(_opened(wiring.settings(options), options["parent"], ())))
+    opened = _opened(wiring.settings(options), options["parent"], ())
+    terminal.lines(faces.masked(opened.contents))
+    opened.warn("the password that is kept may be the one before")
     return ExitCode.DONE
 
 
@@ -83,12 +123,14 @@ def export(options: Options) -> int:
             "Accounts were named, and --since chooses them too.", hint="Give names or --since, and not both."
         )
     opened = _opened(wiring.settings(options), options["parent"], options["names"], since, verified=options["verified"])
-    _require_credentials(opened, "Nothing was exported.")
-    if since is not None and not opened:
+    contents = opened.contents
+    _require_credentials(contents, "Nothing was exported.")
+    if since is not None and not contents:
         terminal.talk(f"No account was created since {since:%Y-%m-%d %H:%M:%S} UTC.")
-    content = _FACES[options["output"]](opened)
-    if options["output"] == "csv" and (altered := faces.altered_by_csv(opened)):
+    content = _FACES[options["output"]](contents)
+    if options["output"] == "csv" and (altered := faces.altered_by_csv(contents)):
         terminal.warn(f"an apostrophe was put into a value of {', '.join(altered)}, so that it is no formula.")
+    opened.warn(_DELIVERED)
     _deliver(content, options["out"])
     return ExitCode.DONE
 
@@ -98,8 +140,9 @@ def execute(options: Options) -> NoReturn:
     name, command = options["name"], _command(options["command"])
     settings = wiring.settings(options)
     opened = _opened(settings, options["parent"], [name])
-    _require_credentials(opened, "Nothing was run.")
-    environ = _inherited(settings) | faces.as_environment(opened[0])
+    _require_credentials(opened.contents, "Nothing was run.")
+    opened.warn(_DELIVERED)
+    environ = _inherited(settings) | faces.as_environment(opened.contents[0])
     before = {each: signal.signal(each, signal.SIG_DFL) for each in _IGNORED}
     try:
         os.execvpe(command[0], command, environ)  # noqa: S606  # there is nothing for a shell to do
@@ -144,7 +187,7 @@ def _inherited(settings: Settings) -> dict[str, str]:
 
 def _opened(
     settings: Settings, parent: str, names: Sequence[str], since: datetime | None = None, *, verified: bool = False
-) -> list[SealedContent]:
+) -> _Opened:
     """Open the records of ``names``, or where none is named, of all active accounts, or those created ``since``.
 
     With ``verified``, only once Octopush itself has told that all of them are right.
@@ -162,13 +205,13 @@ def _opened(
         from provisioner.cli import inspecting  # noqa: PLC0415  # only this loads what sends
 
         inspecting.require_verified(state, active, settings, opener)
-    opened = []
+    contents = []
     for name in wanted:
         sealed = state.accounts[name].sealed
         if sealed is None:
             raise StateConflict(f"Nothing is kept of {name}.", hint="Its outcome is unknown: see `provisioner status`.")
-        opened.append(opener.open(sealed, lineage=state.lineage, parent=state.parent, name=name))
-    return opened
+        contents.append(opener.open(sealed, lineage=state.lineage, parent=state.parent, name=name))
+    return _Opened(state, opener, contents)
 
 
 def _require_credentials(opened: Sequence[SealedContent], consequence: str) -> None:

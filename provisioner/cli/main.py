@@ -27,6 +27,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _KINDS: Final = {"integer": int, "number": float, "string": str}
 _FILE: Final = click.Path(path_type=Path)
 
+_SCHEMAS: Final = ("manifest", "config", "state", "plan", "report", "status", "problems", "credentials", "error")
 _CODE_WIDTH: Final = 4
 # Read aloud by --help; the README's table is checked against it.
 _EXITS: Final = "\b\nExit codes:\n" + "\n".join(
@@ -381,7 +382,8 @@ def forget(**options: Any) -> int:
     """Forget an account that was deleted in Octopush's dashboard, and free its slot.
 
     Refuses while Octopush knows its login. Needs the credentials of the parent and
-    an identity; with --force neither.
+    an identity; with --force neither. What was known of it is kept, sealed, beside the
+    state, and `recover` puts it back.
     """
     from provisioner.cli import changing
 
@@ -428,13 +430,15 @@ def rekey(**options: Any) -> int:
 @click.argument("log", required=False, type=click.File("r", encoding="utf-8", errors="replace"), metavar="[LOG]")
 @_parent_of_account
 @_settings_options("lock_timeout")
+@click.option("--only", metavar="NAME", help="Put back this account alone, as LOG has it last.")
 @click.option("--accept-state", is_flag=True, help="Take the state as it stands, though this machine saw another.")
 @_yes
 def recover(**options: Any) -> int:
     """Put back what was rescued when the state could not be saved.
 
     Without LOG, from the .rescue file beside the state; with it, from the log of the
-    run (- is standard input), where the last resort was printed, sealed.
+    run (- is standard input), where the last resort was printed, sealed; or from the
+    .forgotten file beside the state, where `forget` keeps what it takes out.
     """
     from provisioner.cli import accounts
 
@@ -451,9 +455,18 @@ def explain(**options: Any) -> int:
 
 
 @cli.command(short_help="Print a JSON Schema.")
-@click.argument("name", type=click.Choice(["manifest", "config", "plan", "report", "state"]), default="manifest")
+@click.argument("name", type=click.Choice(_SCHEMAS), default="manifest")
 def schema(**options: Any) -> int:
-    """Print the JSON Schema of manifests, settings, plans, reports or states."""
+    r"""Print a JSON Schema: of a manifest or the settings, of the state, or of what a command prints as JSON.
+
+    \b
+    plan         plan --format json
+    report       apply, refresh, verify, adopt, forget, rotate-password, rekey
+    status       status
+    problems     validate
+    credentials  credentials export and show
+    error        every command that fails
+    """
     from provisioner.cli import reference
 
     return reference.schema(options)

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from provisioner.errors import StateConflict
-from provisioner.model.account import DEFAULT_PARENT, MASK, has_placeholder
+from provisioner.model.account import DEFAULT_PARENT, MASK, Secret, has_placeholder
 from provisioner.model.verdict import SealedContent
 from provisioner.render.lines import Line, printable, table
 
@@ -38,6 +38,12 @@ _PARENT_LABEL: Final = "octopush-provisioner/parent"
 def as_json(contents: Iterable[SealedContent]) -> str:
     """Return one JSON document: name to credentials; an absent value is null."""
     return json.dumps({each.name: _values(each) for each in contents}, indent=2, ensure_ascii=False) + "\n"
+
+
+def shown_as_json(content: SealedContent, begun: Sequence[Secret]) -> str:
+    """Return the same of one account, with the passwords that an unfinished edit may have set, if there are any."""
+    more = {"passwords_begun": [each.reveal() for each in begun]} if begun else {}
+    return json.dumps({content.name: _values(content) | more}, indent=2, ensure_ascii=False) + "\n"
 
 
 def as_env(contents: Iterable[SealedContent]) -> str:
@@ -122,9 +128,10 @@ def altered_by_csv(contents: Iterable[SealedContent]) -> list[str]:
     ]
 
 
-def as_text(content: SealedContent) -> list[Line]:
-    """Return one account's credentials for the person who asked to see them."""
+def as_text(content: SealedContent, begun: Sequence[Secret] = ()) -> list[Line]:
+    """Return one account's credentials for the person who asked to see them; ``begun`` as in :func:`shown_as_json`."""
     lines = [Line(f"{field}: {value}") for field, value in _values(content).items() if value is not None]
+    lines += [Line(f"password, begun: {each.reveal()}") for each in begun]
     lines += [Line(f"{path}: {printable(value)}") for path, value in _hidden(content)]
     if content.answer is not None:
         body = content.answer.body.decode(errors="backslashreplace")

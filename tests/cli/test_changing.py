@@ -143,6 +143,47 @@ def test_what_was_deleted_is_forgotten_and_the_state_before_is_kept(applied: Pro
     assert_no_secret(server, applied, done.stdout, done.stderr)
 
 
+def test_what_was_forgotten_is_kept_for_as_long_as_anybody_wants_it(applied: Project, server: SandboxProcess) -> None:
+    kept = applied.state_path.with_name("default.json.forgotten")
+    rome, paris = applied.opened("rome"), applied.opened("paris")
+    done = applied.run("forget", "rome", "--yes", "--force")
+    assert f"`provisioner recover {kept.relative_to(applied.folder)} --only rome` puts it back" in done.stderr
+    # Two runs that save: the backup knows nothing of it any more.
+    assert 0 == applied.run("rotate-password", "paris", "--yes").returncode
+    assert 0 == applied.run("rotate-password", "paris", "--yes").returncode
+    assert "rome" not in json.loads(applied.state_path.with_name("default.json.backup").read_text())["accounts"]
+    assert 0 == applied.run("forget", "paris", "--yes", "--force").returncode
+    assert (2, 0o600) == (kept.read_text().count("\n"), kept.stat().st_mode & 0o777)
+    assert_no_secret(server, applied, done.stdout, done.stderr, kept.read_text())
+
+    assert 64 == applied.run("recover", "state/default.json.forgotten", "--only", "oslo").returncode
+    assert 64 == applied.run("recover", "--only", "rome").returncode
+    assert {} == applied.statuses()
+    done = applied.run("recover", "state/default.json.forgotten", "--only", "rome")
+    assert (0, {"rome": "active"}, rome) == (done.returncode, applied.statuses(), applied.opened("rome"))
+    assert 0 == applied.run("recover", "state/default.json.forgotten").returncode
+    assert {"paris": "active", "rome": "active"} == applied.statuses()
+    assert paris.credentials == applied.opened("paris").credentials
+    assert "Verified: 2 good." in applied.run("verify").stdout
+
+
+def test_of_a_name_that_was_forgotten_twice_the_latest_is_put_back(applied: Project) -> None:
+    assert 0 == applied.run("forget", "rome", "--yes", "--force").returncode
+    assert 0 == applied.run("apply", "--yes").returncode
+    second = applied.opened("rome")
+    assert 0 == applied.run("forget", "rome", "--yes", "--force").returncode
+    assert 0 == applied.run("recover", "state/default.json.forgotten", "--only", "rome").returncode
+    assert second == applied.opened("rome")
+
+
+def test_where_what_is_to_be_forgotten_cannot_be_kept_nothing_is_forgotten(applied: Project) -> None:
+    before = applied.state_path.read_bytes()
+    applied.state_path.with_name("default.json.forgotten").mkdir()
+    done = applied.run("forget", "rome", "--yes", "--force", "--format", "json")
+    assert (5, "StateNotSaved") == (done.returncode, error_of(done)["name"])
+    assert before == applied.state_path.read_bytes()
+
+
 def test_what_octopush_still_knows_is_not_forgotten(applied: Project) -> None:
     before = applied.state_path.read_bytes()
     done = applied.run("forget", "rome", "--yes", "--format", "json")
@@ -496,6 +537,7 @@ def test_a_colleague_is_let_in_and_leaves_again(applied: Project, server: Sandbo
     done = having(applied, PROVISIONER_RECIPIENTS=f"{mine},{recipient}").run("rekey", "--remove", recipient, "--yes")
     assert (0, True) == (done.returncode, "can still open every older copy" in done.stderr)
     assert "default.json.backup" in done.stderr
+    assert "default.json.forgotten" not in done.stderr
     assert [True, False] == [opens(applied), opens(colleague)]
     # What was read cannot be unread: the copy beside the state still opens.
     backup = json.loads(applied.state_path.with_name("default.json.backup").read_text())

@@ -111,6 +111,66 @@ def test_accounts_of_one_name_have_secrets_of_their_own_under_each_parent(
     assert [made["acme-paris"], made["paris"], made["other"]] == [each["stringData"] for each in found]
 
 
+# ── A password of which nobody knows whether it is set ───────────────────────
+
+
+@pytest.fixture
+def half_rotated(sandbox: StartSandbox, project: NewProject) -> tuple[Project, str, str]:
+    """A project in which paris has the old password or the new one; with both of them."""
+    server = sandbox("--fault", "lost@1:edit")
+    mine = project(server, TWO)
+    assert 0 == mine.run("apply", "--yes").returncode
+    old = made_by(server)["paris"]["password"]
+    assert 7 == mine.run("rotate-password", "paris", "--yes", "--attempts", "1").returncode
+    return mine, old, made_by(server)["paris"]["password"]
+
+
+def warning_of(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the one line that warns; it names what finishes the rotation."""
+    (line,) = [each for each in done.stderr.splitlines() if each.startswith("warning: ")]
+    assert "`provisioner apply` finishes it" in line
+    assert "warning: paris was to get a new password at 20" in line
+    return line
+
+
+def test_both_passwords_are_shown_and_it_is_said_why(half_rotated: tuple[Project, str, str]) -> None:
+    mine, old, new = half_rotated
+    done = mine.run("credentials", "show", "paris")
+    assert f"password: {old}\npassword, begun: {new}\n" in done.stdout
+    assert "one of these passwords is right" in warning_of(done)
+    done = mine.run("credentials", "show", "paris", "--format", "json")
+    shown = json.loads(done.stdout)["paris"]
+    assert (old, [new]) == (shown["password"], shown["passwords_begun"])
+    assert {old, new} & set(warning_of(done).split()) == set()
+    other = mine.run("credentials", "show", "rome", "--format", "json")
+    assert ({"api_login", "api_key", "password"}, "") == (json.loads(other.stdout)["rome"].keys(), other.stderr)
+
+
+def test_what_is_delivered_keeps_its_shape_and_it_is_said_what_is_in_doubt(
+    half_rotated: tuple[Project, str, str],
+) -> None:
+    mine, old, new = half_rotated
+    for output in FORMATS:
+        done = mine.run("credentials", "export", "--format", output)
+        assert (0, True, False) == (done.returncode, old in done.stdout, new in done.stdout)
+        assert "the password that is delivered is the one before" in warning_of(done)
+    done = mine.run("credentials", "export", "--verified", "--format", "json")
+    assert (0, old) == (done.returncode, json.loads(done.stdout)["paris"]["password"])
+    assert {"api_login", "api_key", "password"} == json.loads(done.stdout)["paris"].keys()
+    warning_of(done)
+    done = mine.run("exec", "paris", "--", "printenv", "OCTOPUSH_PASSWORD")
+    assert (0, f"{old}\n") == (done.returncode, done.stdout)
+    assert "the password that is delivered is the one before" in warning_of(done)
+    done = mine.run("credentials", "list")
+    assert (0, False) == (done.returncode, old in done.stdout)
+    assert "the password that is kept may be the one before" in warning_of(done)
+    assert "" == mine.run("credentials", "export", "rome").stderr
+    # An apply finishes it, and nothing is in doubt any more.
+    assert 0 == mine.run("apply", "--yes").returncode
+    done = mine.run("credentials", "export", "--format", "json")
+    assert (new, "") == (json.loads(done.stdout)["paris"]["password"], done.stderr)
+
+
 # ── Only what is new ─────────────────────────────────────────────────────────
 
 

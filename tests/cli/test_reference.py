@@ -47,7 +47,9 @@ def test_what_is_no_code_and_no_error_is_said_to_be_none(tmp_path: Path, what: s
     assert hint in done.stderr
 
 
-@pytest.mark.parametrize("name", ["manifest", "config", "plan", "report", "state"])
+@pytest.mark.parametrize(
+    "name", ["manifest", "config", "state", "plan", "report", "status", "problems", "credentials", "error"]
+)
 def test_a_schema_is_printed_as_it_stands_in_its_file(tmp_path: Path, name: str) -> None:
     done = said(["schema", name], tmp_path)
     path = Path(__file__).parents[2] / "schemas" / f"{name}.v1.schema.json"

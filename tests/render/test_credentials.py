@@ -231,6 +231,16 @@ def test_one_account_in_text() -> None:
     assert ["password: p1", "answer: HTTP 201: café \\x1b[0m \\xff"] == [line.text for line in faces.as_text(UNKNOWN)]
 
 
+def test_passwords_that_may_have_been_set_stand_beside_the_one_that_is_kept() -> None:
+    begun = (Secret("p3"), Secret("p2"))
+    assert ["password: p1", "password, begun: p3", "password, begun: p2"] == [
+        line.text for line in faces.as_text(content(), begun)[2:]
+    ]
+    kept = {"api_login": "l@x", "api_key": "k1", "password": "p1"}
+    assert {"paris": {**kept, "passwords_begun": ["p3", "p2"]}} == json.loads(faces.shown_as_json(content(), begun))
+    assert faces.as_json([content()]) == faces.shown_as_json(content(), ())
+
+
 def test_text_shows_what_a_placeholder_may_stand_for() -> None:
     callbacks = Callbacks("https://h.example.com/?t=token", email_for_inbounds="a@example.com")
     sent = Attributes("Ada", "${env:X}", "Ltd", callbacks)

@@ -45,7 +45,7 @@ def decoded(raw: bytes) -> str:
     """
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return raw.decode("utf-16")
-    return raw.decode("utf-8-sig")
+    return raw.removeprefix(codecs.BOM_UTF8).decode()
 
 
 def character(one: str) -> str:

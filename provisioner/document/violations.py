@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
@@ -125,16 +125,11 @@ class _UnfitError(ValueError):
     """A text is not of its format; the arguments are the predicate and the hint."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Format:
-    """A check in the shape that jsonschema calls."""
-
-    check: Check
-
-    def __call__(self, instance: object) -> bool:
-        if isinstance(instance, str) and (fault := self.check(instance)):
-            raise _UnfitError(*fault)
-        return True
+def _fits(check: Check, instance: object) -> bool:
+    """Ask ``check`` in the way that jsonschema expects of one."""
+    if isinstance(instance, str) and (fault := check(instance)):
+        raise _UnfitError(*fault)
+    return True
 
 
 @cache
@@ -169,7 +164,7 @@ class _Formats(FormatChecker):
         super().__init__(formats=())
         self.ready: dict[int, Draft202012Validator] = {}
         for name, check in checks.items():
-            self.checks(name, raises=_UnfitError)(_Format(check))
+            self.checks(name, raises=_UnfitError)(partial(_fits, check))
 
 
 def _ready(validator: Any, schema: Mapping[str, Any]) -> Draft202012Validator:  # noqa: ANN401  # made by jsonschema

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from array import array
     from collections.abc import Mapping
 
-# What YAML forbids, and its rarer line breaks, for which a reader would put a space. The
-# characters themselves: the complement of those allowed takes ten times as long to compile.
-_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+# What YAML forbids, and its rarer line breaks, for which a reader would put a space; but for
+# halves of characters, which no decoding lets in. The characters themselves: the complement
+# of those allowed takes ten times as long to compile.
+_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)

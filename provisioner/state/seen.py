@@ -7,8 +7,8 @@ here: planned from, it would create again what exists.
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +39,9 @@ class Seen:
             StateForeign: another lineage was seen at this address.
 
         """
+        # It tells nothing, and raises nothing, where the folder is another user's.
+        if not os.path.isdir(self._folder):  # noqa: PTH112
+            return
         lineage = self._read(self._address_mark(address), "lineage")
         if state is None:
             if lineage is not None:
@@ -64,11 +67,11 @@ class Seen:
         self._address_mark(address).unlink(missing_ok=True)
 
     def _address_mark(self, address: str) -> Path:
-        return self._folder / f"address-{hashlib.sha256(address.encode()).hexdigest()[:32]}.json"
+        return self._folder / f"address-{_hashed(address)}.json"
 
     def _lineage_mark(self, lineage: str) -> Path:
         # A lineage is what a file says; only its hash is fit for a file's name.
-        return self._folder / f"lineage-{hashlib.sha256(lineage.encode()).hexdigest()[:32]}.json"
+        return self._folder / f"lineage-{_hashed(lineage)}.json"
 
     def _read(self, mark: Path, key: str) -> object:
         try:
@@ -88,3 +91,9 @@ class Seen:
         if not mark.is_file() or mark.read_bytes() != data:
             make_folder(self._folder, Disk())
             write_atomically(mark, data, Disk())
+
+
+def _hashed(text: str) -> str:
+    import hashlib  # noqa: PLC0415  # it takes its time to load, and a machine that has seen nothing has no use for it
+
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -8,7 +8,6 @@ and one test suite runs over all of them.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from pathlib import Path
 from typing import Final, Protocol
@@ -126,4 +125,8 @@ def moved(address: str) -> StateMoved:
 
 
 def _version(raw: bytes | None) -> str:
-    return ABSENT if raw is None else hashlib.sha256(raw).hexdigest()
+    if raw is None:
+        return ABSENT
+    import hashlib  # noqa: PLC0415  # it takes its time to load, and a plan without a state has no use for it
+
+    return hashlib.sha256(raw).hexdigest()

@@ -600,12 +600,31 @@ def test_a_wrong_command_line_in_json(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("flag", ["--help", "--version"])
 def test_what_is_asked_in_a_hurry_loads_no_library(tmp_path: Path, flag: str) -> None:
+    libraries = {name.partition(".")[0] for name in loaded(tmp_path, flag)}
+    assert set() == libraries & {"requests", "jsonschema", "pandas", "rich", "yaml", "tenacity", "pyrage"}
+
+
+def test_a_plan_of_what_was_never_applied_loads_only_what_it_needs(tmp_path: Path) -> None:
+    """What takes long there is the making of types: a module that creeps back in costs every plan."""
+    (tmp_path / "m.yaml").write_text("version: 1\naccounts:\n  - {name: a, first_name: b, last_name: c}\n")
+    names = loaded(tmp_path, "plan", "m.yaml")
+    assert {"jsonschema", "yaml", "provisioner.planner", "provisioner.model.plan"} <= names
+    assert set() == names & {
+        *("hashlib", "logging", "pandas", "pyrage", "requests", "rich", "ssl", "subprocess", "tenacity", "urllib3"),
+        *("provisioner.model.exchange", "provisioner.model.report", "provisioner.model.verdict"),
+        *("provisioner.render.html", "provisioner.render.markdown", "provisioner.render.report"),
+        *("provisioner.executor", "provisioner.manifest.table", "provisioner.octopush", "provisioner.render.status"),
+        *(f"provisioner.state.{each}" for each in ("lock", "rescue", "sealing", "session")),
+    }
+
+
+def loaded(folder: Path, *arguments: str) -> set[str]:
+    """Return the names of all modules that the command loads."""
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "provisioner", flag],
-        cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, check=True,
+        [sys.executable, "-X", "importtime", "-m", "provisioner", *arguments],
+        cwd=folder, env=environment(folder), capture_output=True, text=True, check=True,
     )  # fmt: skip
-    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
-    assert set() == loaded & {"requests", "jsonschema", "pandas", "rich", "yaml", "tenacity", "pyrage"}
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
 
 
 def test_every_command_and_option_has_a_word_of_help(tmp_path: Path) -> None:

@@ -76,12 +76,17 @@ def watched(options: Options, run: Run) -> int:
         reports = run(options, settings, watch)
     except BaseException as error:
         failure = failures.told(error)
-        outlets.leave(watch, failure.exit_code, documents.error(failure))
+        outlets.keep(watch, failure.exit_code, documents.error(failure), whole=False)
+        outlets.call(watch, failure.exit_code)
         raise
     code = exit_code(reports)
-    left = outlets.leave(watch, code, faces.document(reports))
-    terminal.reports(reports, options["output"])
-    return code if left or code is not ExitCode.DONE else ExitCode.FAILURE
+    if not outlets.keep(watch, code, faces.document(reports), whole=True) and code is ExitCode.DONE:
+        code = ExitCode.FAILURE
+    try:
+        terminal.reports(reports, options["output"])
+    finally:
+        outlets.call(watch, code)
+    return code
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,26 +114,29 @@ class _Outlets:
                 ) from None
         return cls(report, metrics, config.heartbeat(settings, os.environ), settings)
 
-    def leave(self, watch: Watch, code: ExitCode, document: documents.Document) -> bool:
-        """Leave everything, and tell whether that could be done; a heartbeat that is not heard counts for nothing."""
-        left = True
+    def keep(self, watch: Watch, code: ExitCode, document: documents.Document, *, whole: bool) -> bool:
+        """Write the files, and tell whether that could be done; ``whole`` is whether the run came to every parent."""
+        kept = True
         try:
             if self.report is not None:
                 outfile.write(self.report, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
         except CommandInvalid as error:
             terminal.warn(f"the report is lost: {error.message}")
-            left = False
+            kept = False
         try:
             if self.metrics is not None:
-                _write_metrics(self.metrics, watch, code)
+                _write_metrics(self.metrics, watch, code, whole=whole)
         except OSError as error:
             terminal.warn(f"the metrics are as they were: {self.metrics} cannot be written: {error.strerror or error}.")
-            left = False
+            kept = False
+        return kept
+
+    def call(self, watch: Watch, code: ExitCode) -> None:
+        """Call the heartbeat's address, and end the log; that nobody hears it makes no run fail."""
         status = "success" if code is ExitCode.DONE else "failure"
         if self.heartbeat is not None and (deaf := self._called(self.heartbeat, status, code)) is not None:
             terminal.warn(f"the heartbeat was not heard: {deaf}.")
         terminal.event("finished", status=status, exit_code=int(code), duration=watch.duration, phases=watch.phases)
-        return left
 
     def _called(self, url: Secret, status: str, code: ExitCode) -> str | None:
         """Call the heartbeat's address, and return why nobody heard, or None; the address may be a secret."""
@@ -153,7 +161,7 @@ class _Outlets:
         return answers[0] if answers else f"no answer within {patience:g} s"
 
 
-def _write_metrics(path: Path, watch: Watch, code: ExitCode) -> None:
+def _write_metrics(path: Path, watch: Watch, code: ExitCode, *, whole: bool) -> None:
     """Write the metrics in the place of those of the run before; raises OSError."""
     from prometheus_client import write_to_textfile  # noqa: PLC0415  # only who wants metrics needs it
 
@@ -170,5 +178,5 @@ def _write_metrics(path: Path, watch: Watch, code: ExitCode) -> None:
         metrics.Seen(name, parent.limit, parent.reserved, session.state)
         for name, (parent, session) in watch.sessions.items()
     )
-    run = metrics.Run(seen, code, round(time.time(), 3), watch.duration, watch.phases)
+    run = metrics.Run(seen, code, round(time.time(), 3), watch.duration, watch.phases, whole)
     write_to_textfile(str(path), metrics.registry(metrics.after(run, before)))

@@ -7,7 +7,7 @@ state it did not come to, a success that it was not) is taken over from the file
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,6 +64,8 @@ class Run:
     """Seconds."""
     phases: Mapping[str, float]
     """Seconds that each part took."""
+    whole: bool
+    """Whether it came to every parent: then there is none but those that it saw."""
 
 
 def parsed(text: str) -> Samples:
@@ -80,15 +82,17 @@ def parsed(text: str) -> Samples:
 def after(run: Run, before: Samples) -> Samples:
     """Return the samples once ``run`` has ended; ``before`` are those that the file had."""
     mine = {each.parent for each in run.seen}
-    kept = {
-        key: value
-        for key, value in before.items()
-        if key[0] == _LAST_SUCCESS or ("parent" in _METRICS[key[0]][1] and key[1][0] not in mine)
-    }
+    kept = {key: value for key, value in before.items() if _lasts(key, mine, whole=run.whole)}
     samples = {**kept, **_of_run(run)}
     for each in run.seen:
         samples |= _of_parent(each)
     return samples
+
+
+def _lasts(key: tuple[str, tuple[str, ...]], seen: Collection[str], *, whole: bool) -> bool:
+    metric, labels = key
+    of_another = "parent" in _METRICS[metric][1] and labels[0] not in seen
+    return metric == _LAST_SUCCESS or (of_another and not whole)
 
 
 def registry(samples: Samples) -> CollectorRegistry:

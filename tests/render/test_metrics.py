@@ -1,0 +1,98 @@
+"""Metrics: what a run tells, and what it takes over from the run before."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from prometheus_client import generate_latest
+
+from provisioner.errors import ExitCode
+from provisioner.model.account import Attributes
+from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, State, Unknown
+from provisioner.render.metrics import Run, Samples, Seen, after, parsed, registry
+
+ATTRIBUTES = Attributes("A", "B")
+OPERATION = Operation("id", "2026-01-01T00:00:00Z", "me@here")
+EDIT = Edit(ATTRIBUTES, OPERATION, 1)
+
+
+def active(**more: Any) -> Active:  # noqa: ANN401  # each has its own type
+    return Active(ATTRIBUTES, OPERATION, "2026-01-01T00:00:00Z", "sealed", **more)
+
+
+def state(**accounts: Any) -> State:  # noqa: ANN401  # any record
+    return State("lineage", "default", accounts=MappingProxyType(accounts))
+
+
+def run(*seen: Seen, code: ExitCode = ExitCode.DONE, ended: float = 1000.0, whole: bool = True) -> Run:
+    return Run(seen, code, ended, 2.5, {"apply": 1.5}, whole)
+
+
+def written(samples: Samples) -> str:
+    return generate_latest(registry(samples)).decode()
+
+
+def test_every_status_and_every_kind_of_slot_is_counted() -> None:
+    known = state(
+        a=active(),
+        b=active(drift=Drift(changed=("last_name",)), edit=EDIT),
+        c=active(drift=Drift(gone=True)),
+        d=active(drift=Drift(altered=("last_name",))),
+        e=Pending(ATTRIBUTES, OPERATION),
+        f=Unknown(ATTRIBUTES, OPERATION, "lost"),
+        g=Abandoned(ATTRIBUTES, OPERATION, "lost"),
+    )
+    samples = after(run(Seen("default", 20, 3, known)), {})
+    assert {
+        ("slots", ("default", "limit")): 20,
+        ("slots", ("default", "reserved")): 3,
+        ("slots", ("default", "used")): 7,
+        ("slots", ("default", "unknown")): 2,
+        ("slots", ("default", "left")): 10,
+        ("accounts", ("default", "active")): 4,
+        ("accounts", ("default", "pending")): 1,
+        ("accounts", ("default", "unknown")): 1,
+        ("accounts", ("default", "abandoned")): 1,
+        # What Octopush itself makes of a value is no change that anybody must look at.
+        ("drifted_accounts", ("default",)): 2,
+        ("unfinished_edits", ("default",)): 1,
+        ("last_run_timestamp_seconds", ()): 1000.0,
+        ("last_success_timestamp_seconds", ()): 1000.0,
+        ("last_run_exit_code", ()): 0,
+        ("last_run_duration_seconds", ()): 2.5,
+        ("last_run_phase_duration_seconds", ("apply",)): 1.5,
+    } == samples
+
+
+def test_what_is_written_is_read_again() -> None:
+    samples = after(run(Seen("default", 20, 0, None), Seen("acme", 5, 1, state(a=active()))), {})
+    assert samples == parsed(written(samples))
+
+
+def test_a_failure_keeps_the_last_success_and_what_it_could_not_see() -> None:
+    before = after(run(Seen("default", 20, 0, state(a=active())), Seen("acme", 5, 0, None)), {})
+    failed = after(run(Seen("acme", 6, 0, None), code=ExitCode.STATE_LOCKED, ended=2000.0, whole=False), before)
+    assert 1000.0 == failed["last_success_timestamp_seconds", ()]
+    assert (2000.0, 6) == (failed["last_run_timestamp_seconds", ()], failed["last_run_exit_code", ()])
+    assert (1, 6) == (failed["accounts", ("default", "active")], failed["slots", ("acme", "limit")])
+
+
+def test_a_parent_that_is_no_more_is_forgotten_by_a_run_that_came_to_all() -> None:
+    before = after(run(Seen("default", 20, 0, None), Seen("acme", 5, 0, None)), {})
+    assert [] == [key for key in after(run(Seen("default", 20, 0, None)), before) if "acme" in key[1]]
+
+
+def test_before_the_first_success_there_is_none() -> None:
+    assert "last_success" not in written(after(run(code=ExitCode.FAILURE), {}))
+
+
+def test_what_is_not_ours_is_dropped() -> None:
+    assert {} == parsed('# TYPE other gauge\nother{parent="x"} 1\nslots{parent="x"} 2\n')
+
+
+@pytest.mark.parametrize("text", ['octopush_provisioner_slots{parent="x" 1\n', "octopush_provisioner_slots x\n"])
+def test_what_is_no_such_text_is_said(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  # the parser's own words
+        parsed(text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -249,17 +250,26 @@ def _identity_from_command(command: str) -> Secret:
     """Run a password manager or key service; what it prints on standard error is for the person."""
     import subprocess  # noqa: PLC0415  # only who opens what is sealed needs it
 
+    # Where nobody can answer a question there, it is handed on, in whatever form standard error has.
+    stderr = None if sys.stderr.isatty() else subprocess.PIPE
+    said: bytes | None = None
     try:
         done = subprocess.run(  # noqa: S602  # the person's own command line, from their own environment
-            command, shell=True, check=True, stdout=subprocess.PIPE, timeout=_IDENTITY_SECONDS
+            command, shell=True, check=True, stdout=subprocess.PIPE, stderr=stderr, timeout=_IDENTITY_SECONDS
         )
+        said = done.stderr
         return Secret(done.stdout.decode())
     except subprocess.CalledProcessError as error:
+        said = error.stderr
         problem = f"ended with {error.returncode}"
-    except subprocess.TimeoutExpired:
+    except subprocess.TimeoutExpired as error:
+        said = error.stderr
         problem = f"did not end within {_IDENTITY_SECONDS} s"
     except UnicodeDecodeError:
         problem = "printed something that is no text"
+    finally:
+        if said:
+            sys.stderr.write(said.decode(errors="backslashreplace").rstrip("\n") + "\n")
     raise SettingInvalid(
         f"The command of PROVISIONER_IDENTITY_COMMAND {problem}.", hint="Run it by hand and see what it prints."
     )

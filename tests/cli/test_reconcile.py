@@ -396,6 +396,16 @@ def test_warnings_and_errors_are_events_too(server: SandboxProcess, project: New
     assert 3 == events(mine.run("apply", "--yes"))[-1]["code"]
 
 
+@pytest.mark.parametrize("code", [0, 1])
+def test_what_a_password_manager_says_is_an_event_too(server: SandboxProcess, project: NewProject, code: int) -> None:
+    mine = made(server, project)
+    command = f"echo unlocking >&2; cat {mine.identity_path}; exit {code}"
+    done = without(mine, PROVISIONER_IDENTITY_COMMAND=command).run("refresh", "--log-format", "json")
+    assert 10 * code == done.returncode
+    assert ("message", "unlocking") == (events(done)[0]["event"], events(done)[0]["message"])
+    assert "AGE-SECRET-KEY" not in done.stderr
+
+
 @pytest.mark.parametrize("command", ["refresh", "verify"])
 def test_other_commands_that_nobody_watches(server: SandboxProcess, project: NewProject, command: str) -> None:
     mine = made(server, project)

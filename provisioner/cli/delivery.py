@@ -23,7 +23,7 @@ from provisioner.cli.wiring import Options
 from provisioner.config import Settings
 from provisioner.errors import CommandInvalid, ExitCode, StateConflict, StateInvalid
 from provisioner.model.account import Secret
-from provisioner.model.state import Active, Edit, Record, State
+from provisioner.model.state import Active, Record, State
 from provisioner.model.verdict import SealedContent
 from provisioner.render import credentials as faces
 from provisioner.state.sealing import AgeOpener, parse_identities
@@ -66,26 +66,28 @@ class _Opened:
 
     def begun(self, name: str) -> tuple[Secret, ...]:
         """Return the passwords that Octopush may have instead of the one that is kept, the latest first."""
-        edit = _edit(self.state.accounts[name])
-        if edit is None or edit.sealed is None:
+        record = self.state.accounts[name]
+        sealed = record.edit.sealed if isinstance(record, Active) and record.edit is not None else None
+        if sealed is None:
             return ()
-        content = self.opener.open(edit.sealed, lineage=self.state.lineage, parent=self.state.parent, name=name)
+        content = self.opener.open(sealed, lineage=self.state.lineage, parent=self.state.parent, name=name)
         return tuple(each for each in (content.password, *content.others) if each is not None)
 
     def warn(self, consequence: str) -> None:
         """Say of which accounts nobody knows which password holds."""
-        edits = {each.name: _edit(self.state.accounts[each.name]) for each in self.contents}
-        for name, edit in edits.items():
-            if edit is not None and edit.sealed is not None:
-                terminal.warn(
-                    f"{name} was to get a new password at {edit.operation.started_at}, and whether it has is not known:"
-                    f" {consequence}. `provisioner apply` finishes it, or `provisioner rotate-password {name}` where no"
-                    " manifest names it."
-                )
-
-
-def _edit(record: Record) -> Edit | None:
-    return record.edit if isinstance(record, Active) else None
+        for name in (each.name for each in self.contents):
+            record = self.state.accounts[name]
+            if not isinstance(record, Active) or record.edit is None or record.edit.sealed is None:
+                continue
+            todo = (
+                f"`provisioner apply` finishes it, or `provisioner rotate-password {name}` where no manifest names it."
+            )
+            if record.drift.gone:
+                todo = "Octopush did not know its login any more: `provisioner refresh` looks for it again."
+            terminal.warn(
+                f"{name} was to get a new password at {record.edit.operation.started_at}, and whether it has is not"
+                f" known: {consequence}. {todo}"
+            )
 
 
 def show(options: Options) -> int:

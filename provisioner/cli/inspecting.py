@@ -194,7 +194,7 @@ def require_verified(state: State, names: Sequence[str], settings: Settings, ope
     (report,) = _verified([(state, names)], settings, opener, RATE)
     failed = [f"{each.name}: {each.reason}" for each in report.outcomes if each.exit_code is not ExitCode.DONE]
     if failed:
-        hint = report.stop.hint if report.stop is not None and report.stop.hint else "See `provisioner verify --help`."
+        hint = report.stop.hint if report.stop is not None and report.stop.hint else "Export the others by their names."
         raise Unverified(
             "\n".join(("Not every credential could be verified:", *failed)), hint=f"{hint} Nothing was exported."
         )

@@ -246,7 +246,10 @@ class _Run:
             case Missing() if verdict.possible:
                 # Should the login be known again, the new password may be the one that opens it.
                 after = replace(begun, drift=Drift(gone=True))
-                reason = f"{verdict.reason}; an attempt before may have been carried out, and what it sent is kept"
+                reason = (
+                    f"{verdict.reason}; an attempt before may have been carried out, and what it sent is kept:"
+                    " `provisioner refresh` looks for the account again"
+                )
                 outcome = _update_outcome(change, Result.FAILED, reason)
             case Missing():
                 after = replace(record, drift=Drift(gone=True))

@@ -60,14 +60,20 @@ def forget(state: State, name: str, *, reading: Reading | None) -> State:
         StateConflict: Octopush still knows it, or could not be asked.
 
     """
-    existing(state, name)
+    record = existing(state, name)
     if reading is None or isinstance(reading, Missing):
         return state.with_record(name, None)
-    why = f"it could not be asked for: {reading.reason}" if isinstance(reading, Failed) else "Octopush still knows it"
+    forced = "With --force it is forgotten all the same, and if it is there, it holds a place that nothing here counts."
+    if isinstance(reading, Failed):
+        raise StateConflict(
+            f"{name} is not forgotten: it could not be asked for: {reading.reason}.",
+            hint=f"{reading.hint or 'Run it again once that is over.'} {forced}",
+        )
+    was_gone = isinstance(record, Active) and record.drift.gone
+    stays = " If it is to stay, `provisioner refresh` notes that it is there after all." if was_gone else ""
     raise StateConflict(
-        f"{name} is not forgotten: {why}.",
-        hint="Delete it in Octopush's dashboard first. With --force it is forgotten all the same, and if it is there,"
-        " it holds a place that nothing here counts.",
+        f"{name} is not forgotten: Octopush still knows it.",
+        hint=f"Delete it in Octopush's dashboard first.{stays} {forced}",
     )
 
 

@@ -450,6 +450,8 @@ def test_a_404_after_a_lost_answer_drops_no_password(sandbox: StartSandbox, proj
     new = begun_password(mine, "paris")
     assert (old, new) == (password_of(mine.opened("paris")), password_at(server, login))
     assert "- gone       paris" in mine.run("plan").stdout
+    assert "`provisioner refresh` looks for it again" in mine.run("credentials", "list").stderr
+    assert "`provisioner refresh` notes that it is there" in mine.run("forget", "paris", "--yes").stderr
     # It was the gateway's word, and not Octopush's: the login is known again.
     done = mine.run("refresh")
     assert (7, True) == (done.returncode, "an edit of it is not finished" in done.stdout)

@@ -10,8 +10,9 @@ import pytest
 from provisioner import executor
 from provisioner.errors import CommandInvalid, StateConflict, StateNotSaved
 from provisioner.executor import decisions
-from provisioner.model.exchange import Reading
-from provisioner.model.state import Abandoned, Pending, Record, State, Unknown
+from provisioner.model.exchange import Failed, Observed, Reading
+from provisioner.model.state import Abandoned, Drift, Pending, Record, State, Unknown
+from provisioner.model.verdict import Then
 from tests.executor import (
     MISSING,
     OPERATION,
@@ -138,6 +139,21 @@ def test_what_may_be_there_is_not_forgotten(reading: Reading, why: str) -> None:
         executor.forget(known(paris=active("paris")), "paris", reading=reading)
     assert f"paris is not forgotten: {why}." == caught.value.message
     assert "--force" in caught.value.hint
+    assert ("dashboard" in caught.value.hint) == isinstance(reading, Observed)
+
+
+def test_why_it_could_not_be_asked_for_brings_its_own_advice() -> None:
+    refused = Failed("not accepted (HTTP 401)", Then.STOP, hint="Check OCTOPUSH_API_KEY.")
+    with pytest.raises(StateConflict) as caught:
+        executor.forget(known(paris=active("paris")), "paris", reading=refused)
+    assert caught.value.hint.startswith("Check OCTOPUSH_API_KEY. With --force ")
+
+
+def test_what_was_gone_and_is_there_is_looked_for_again() -> None:
+    gone = active("paris", drift=Drift(gone=True))
+    with pytest.raises(StateConflict) as caught:
+        executor.forget(known(paris=gone), "paris", reading=observed(attributes("paris")))
+    assert "`provisioner refresh`" in caught.value.hint
 
 
 def test_what_is_not_there_cannot_be_forgotten() -> None:

@@ -230,7 +230,10 @@ def test_a_login_that_is_not_known_keeps_the_password_of_an_edit_that_was_begun_
 @pytest.mark.parametrize("record", [BEFORE, UNFINISHED], ids=["none begun", "one begun"])
 def test_a_login_that_is_not_known_after_a_doubtful_attempt_keeps_the_password_of_that(record: Active) -> None:
     missing = replace(MISSING, possible=True)
-    kept = "an attempt before may have been carried out, and what it sent is kept"
+    kept = (
+        "an attempt before may have been carried out, and what it sent is kept:"
+        " `provisioner refresh` looks for the account again"
+    )
     run = ended(missing, record, f"{MISSING.reason}; {kept}", None)
     after = run.records["paris"]
     assert isinstance(after, Active)

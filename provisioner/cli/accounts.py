@@ -82,13 +82,22 @@ def recover(options: Options) -> int:
                     hint="Without --only, all that is there is put back.",
                 )
     with holding.held(settings, parent, accept=options["accept_state"]) as session:
-        _require_own_logins(session.state, rescue.put_back(session.state, entries), settings)
+        before = session.state
+        _require_own_logins(before, rescue.put_back(before, entries), settings)
         session.put_back(entries)
         state = session.state
-    for entry in entries:
-        terminal.talk(f"{entry.name} is back in the state.")
+    for name in dict.fromkeys(entry.name for entry in entries):
+        terminal.talk(_put_back(name, before, state))
     terminal.lines(faces.text(parent, state, str(settings.state_path(parent))))
     return ExitCode.DONE
+
+
+def _put_back(name: str, before: State | None, after: State | None) -> str:
+    """Return what has become of an account of which there was a rescued outcome."""
+    was, record = (None if state is None else state.accounts.get(name) for state in (before, after))
+    if was == record:
+        return f"There was nothing to put back of {name}: the state has its outcome, under this name or another."
+    return f"{name} was not created: its slot is free." if record is None else f"{name} is back in the state."
 
 
 def _require_own_logins(before: State | None, after: State | None, settings: Settings) -> None:

@@ -16,7 +16,7 @@ from provisioner import config
 from provisioner.cli import terminal
 from provisioner.config import Settings
 from provisioner.errors import CommandInvalid, SettingInvalid, StateConflict
-from provisioner.model.state import Pending, State
+from provisioner.model.state import Active, Pending, Record, State
 from provisioner.state.reading import read
 from provisioner.state.seen import Seen
 from provisioner.state.store import LocalStore
@@ -46,8 +46,8 @@ def stored(from_settings: Settings, parent: str) -> State | None:
     from_settings.parent(parent)
     store = LocalStore(from_settings.state_path(parent))
     state = read(store, parent=parent, seen=seen())
-    if state is not None and any(isinstance(record, Pending) for record in state.accounts.values()):
-        _warn_of_pending(store)
+    if state is not None and any(map(_is_begun, state.accounts.values())):
+        _warn_of_begun(store)
     return state
 
 
@@ -60,14 +60,18 @@ def existing(state: State | None, parent: str) -> State:
     return state
 
 
-def _warn_of_pending(store: LocalStore) -> None:
-    """Say why an account is pending: its run is still at it, or has left the outcome beside the state."""
-    from provisioner.state.lock import holder  # noqa: PLC0415  # only a plan of a pending account needs them
+def _is_begun(record: Record) -> bool:
+    return isinstance(record, Pending) or (isinstance(record, Active) and record.edit is not None)
+
+
+def _warn_of_begun(store: LocalStore) -> None:
+    """Say why something is begun and not finished: a run is still at it, or has left the outcome beside the state."""
+    from provisioner.state.lock import holder  # noqa: PLC0415  # only a plan of what was begun needs them
     from provisioner.state.rescue import Rescue  # noqa: PLC0415
 
     rescue = Rescue(beside(store, "rescue"), sys.stderr)
     if running := holder(beside(store, "lock")):
-        terminal.warn(f"the state is held by {running}: what it is at shows as unknown until it ends.")
+        terminal.warn(f"the state is held by {running}: what it is at shows as unknown or unfinished until it ends.")
     elif rescue.entries():
         terminal.warn(f"an outcome is kept in {rescue.path}: the next apply, or `provisioner recover`, puts it back.")
 

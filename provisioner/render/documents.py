@@ -108,6 +108,8 @@ def _change(change: Change) -> Document:
     document: Document = {"action": action(change), "name": change.name, "attributes": attributes.shown()}
     match change:
         case Create():
+            if change.account.previously is not None:
+                document["previously"] = change.account.previously
             if change.resembles is not None:
                 document["resembles"] = change.resembles
         case Update():

@@ -403,7 +403,10 @@ def _what(change: Change, *, fits: bool) -> tuple[str, _Markup]:
     match change:
         case Create():
             what = _attributes(change.account.attributes)
-            return "create" if fits else "no slot", _row((what, _proposal(change))) if change.resembles else what
+            before = change.account.previously
+            unmoved = _NOTE(text.unmoved(before)) if before is not None else _EMPTY
+            proposal = _proposal(change) if change.resembles else _EMPTY
+            return "create" if fits else "no slot", _row((what, unmoved, proposal))
         case Update():
             return "update", _update(change)
         case Unchanged() if change.unchecked is not None:

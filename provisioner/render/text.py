@@ -74,6 +74,8 @@ def _create(change: Create, name: str, *, fits: bool) -> list[Line]:
     if not fits:
         return [Line(f"  x no slot    {name}  {described}", BAD)]
     lines = [Line(f"  + create     {name}  {described}", GOOD)]
+    if change.account.previously is not None:
+        lines.append(Line(f"      {unmoved(change.account.previously)}", CHANGED))
     if change.resembles is not None:
         twin, own = printable(change.resembles), name.rstrip()
         lines += [
@@ -81,6 +83,11 @@ def _create(change: Create, name: str, *, fits: bool) -> list[Line]:
             Line(f"      write `previously: {twin}` under {own}: else this is a second account.", CHANGED),
         ]
     return lines
+
+
+def unmoved(previously: str) -> str:
+    """Return what is to be said of a create that names an earlier name, which nobody has."""
+    return f"Nothing moves: the state knows no {printable(previously)}, its name before. This is a new account."
 
 
 def summary(this: Plan) -> str:

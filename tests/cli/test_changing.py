@@ -725,6 +725,14 @@ def test_what_looks_like_a_new_name_is_told(applied: Project) -> None:
     assert ["rome"] == [each["resembles"] for each in plan["changes"] if each["action"] == "create"]
 
 
+def test_a_mistyped_earlier_name_is_told_before_a_second_account_is_made(applied: Project) -> None:
+    edit_manifest(applied, "name: rome, first_name: rome", "name: roma, previously: rone, first_name: Roma")
+    done = applied.run("plan")
+    assert "Nothing moves: the state knows no rone, its name before. This is a new account." in done.stdout
+    plan = conforming(applied.run("plan", "--format", "json").stdout, "plan.v1")["plans"][0]
+    assert ["rone"] == [each["previously"] for each in plan["changes"] if each["action"] == "create"]
+
+
 def test_forget_speaks_for_those_who_read(applied: Project, server: SandboxProcess) -> None:
     delete_by_hand(server, login_of(applied, "rome"))
     done = applied.run("forget", "rome", "--yes")

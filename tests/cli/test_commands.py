@@ -408,6 +408,7 @@ def test_what_a_log_holds_is_put_back(applied: Project) -> None:
     log.write_text(f"2026-01-01T00:00:00Z noise\nprefix provisioner-rescue {json.dumps({**entry, 'record': record})}\n")
     done = applied.run("recover", "run.log")
     assert (0, {"paris": "active", "rome": "active"}) == (done.returncode, applied.statuses())
+    assert "paris is back in the state.\n" == done.stderr
     assert 0 == applied.run("credentials", "show", "paris").returncode
     log.write_text("nothing here\n")
     assert 64 == applied.run("recover", "run.log").returncode
@@ -428,6 +429,7 @@ def test_what_was_put_back_and_has_another_name_and_operation_by_now_is_not_put_
     before = applied.state_path.read_bytes()
     done = applied.run("recover", "run.log")
     assert (0, {"lutetia": "active", "rome": "active"}) == (done.returncode, applied.statuses())
+    assert "There was nothing to put back of paris" in done.stderr
     assert before == applied.state_path.read_bytes()
     applied.identity_path.write_text(identity)
     assert "Verified: 2 good." in applied.run("verify").stdout
@@ -712,6 +714,15 @@ def test_a_live_run_is_not_called_dead(sandbox: StartSandbox, project: NewProjec
         assert "it is still at it, or it died" in done.stdout
         running.communicate()
     assert "held by" not in mine.run("status").stderr
+    # The same of an edit.
+    manifest = mine.folder / "manifests" / "accounts.yaml"
+    manifest.write_text(manifest.read_text().replace("last_name: Crash", "last_name: Changed"))
+    with mine.start("apply", "--yes") as running:
+        eventually(lambda: '"edit": {' in mine.state_path.read_text())
+        done = mine.run("plan")
+        assert f"the state is held by process {running.pid} of" in done.stderr
+        running.communicate()
+    assert "held by" not in mine.run("plan").stderr
 
 
 def test_a_full_standard_output_is_no_crash(applied: Project) -> None:

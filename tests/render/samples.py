@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import cycle
 from typing import Final
 
@@ -78,7 +79,7 @@ def with_texts(texts: Sequence[str]) -> list[Plan]:
 
     over, parent = t(), t()
     changes = (
-        Create(desired(t(), attributes()), t() or "x"),
+        Create(replace(desired(t(), attributes()), previously=t()), t() or "x"),
         Create(desired(over, attributes())),
         Update(desired(t(), attributes()), fields(), t(), unfinished=True),
         Unchanged(t(), attributes()),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -104,6 +105,7 @@ def test_a_plan_of_what_life_does_conforms() -> None:
     version = FieldChange("password_version", "1", "2")
     changes = (
         Create(account, "z"),
+        Create(replace(account, previously="y")),
         Update(account, (name, drifted, version), "b", unfinished=True),
         Update(account, (), unfinished=True),
         Gone("c", LEO),
@@ -116,6 +118,7 @@ def test_a_plan_of_what_life_does_conforms() -> None:
     names = {"first_name": "Leonardo", "last_name": "Da Vinci"}
     assert [
         {"action": "create", "name": "a", "attributes": names, "resembles": "z"},
+        {"action": "create", "name": "a", "attributes": names, "previously": "y"},
         {
             "action": "update",
             "name": "a",

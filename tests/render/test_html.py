@@ -9,6 +9,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
@@ -155,6 +156,13 @@ def row(change: Change, *, over: tuple[str, ...] = ()) -> str:
             "~ update a An earlier run began it, and its outcome is not known.",
         ),
         (Unchanged("a", ADA, Drift(("last_name",))), "= drift a Octopush made something else of last_name"),
+        (
+            Create(replace(desired("a", Attributes("Ada", "King")), previously="b")),
+            (
+                "+ create a first_name Ada last_name King Nothing moves: the state knows no b, its name before."
+                " This is a new account."
+            ),
+        ),
         (
             Unmanaged("a", ADA),
             (

@@ -150,6 +150,12 @@ def test_a_plan_shows_an_edit_that_was_begun_and_a_new_name() -> None:
 Plan: 2 to update.""" == rendered(text.plan(plan)[1:])
 
 
+def test_a_create_whose_earlier_name_nobody_has_says_that_nothing_moves() -> None:
+    new = replace(desired("lyon"), previously="liyon")
+    said = rendered(text.plan(Plan("p", "l", 3, slots(), (Create(new),)))[1:])
+    assert "\n      Nothing moves: the state knows no liyon, its name before. This is a new account.\n" in said
+
+
 def test_a_create_that_resembles_an_account_asks_whether_it_is_that_one() -> None:
     plan = Plan("p", None, 0, slots(), (Create(desired("lyon"), "pa\x1bris"),))
     assert """\

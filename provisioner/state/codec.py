@@ -54,17 +54,15 @@ def encode(state: State) -> bytes:
     text = _dumped(document)
     if state.accounts:
         # A run saves twice for each account, and all records but one are those of the save before.
-        records = ",\n".join(
-            f"    {_dumped(name)}: {_record_text(record)}" for name, record in sorted(state.accounts.items())
-        )
+        records = ",\n".join(_member_text(name, record) for name, record in sorted(state.accounts.items()))
         text = text.replace('"accounts": {}', f'"accounts": {{\n{records}\n  }}', 1)
     return f"{text}\n".encode(errors="backslashreplace")
 
 
 @lru_cache(maxsize=4096)
-def _record_text(record: Record) -> str:
-    """Return a record's document as it stands in the state's, two levels deep."""
-    return _dumped(encode_record(record)).replace("\n", "\n    ")
+def _member_text(name: str, record: Record) -> str:
+    """Return an account's name and its record's document as they stand in the state's, two levels deep."""
+    return f"    {_dumped(name)}: {_dumped(encode_record(record))}".replace("\n", "\n    ")
 
 
 def _dumped(document: object) -> str:

@@ -104,6 +104,11 @@ def check_room(path: Path) -> None:
     temporary.unlink()
 
 
+def append(path: Path, data: bytes, disk: Disk) -> None:
+    """Put ``data`` at the end of the file at ``path``, which is there already; raises OSError."""
+    _fill(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW), data, disk)
+
+
 def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.state.disk import Disk, make_folder, read_file, remove_leftovers, write_atomically, write_new
+from provisioner.state.disk import Disk, append, make_folder, read_file, remove_leftovers, write_atomically, write_new
 from tests.state import (
     UMASKS,
     ScriptedDisk,
@@ -63,6 +63,19 @@ def test_a_link_is_replaced_and_what_it_leads_to_left_alone(path: Path) -> None:
     write_atomically(link, NEW, Disk())
     assert (OLD, NEW) == (path.read_bytes(), link.read_bytes())
     assert not link.is_symlink()
+
+
+def test_what_is_added_is_durable_and_goes_through_no_link(path: Path) -> None:
+    disk = ScriptedDisk()
+    append(path, NEW, disk)
+    assert (["write", "sync"], OLD + NEW) == (disk.calls, path.read_bytes())
+    link = path.with_name("link.json")
+    link.symlink_to(path)
+    with pytest.raises(OSError, match="symbolic links"):
+        append(link, NEW, Disk())
+    with pytest.raises(FileNotFoundError):
+        append(path.with_name("absent.json"), NEW, Disk())
+    assert ["link.json", "state.json"] == names(path.parent)
 
 
 def test_a_new_file_is_durable_before_it_has_its_name_and_is_for_whom_the_umask_lets(tmp_path: Path) -> None:

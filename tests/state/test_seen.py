@@ -100,31 +100,55 @@ def test_the_folder_of_the_marks_is_its_owners_alone_whatever_the_umask(tmp_path
     Seen(folder).check(HERE, STATE)
 
 
-def inodes(folder: Path) -> dict[str, int]:
-    return {each.name[:7]: each.stat().st_ino for each in folder.iterdir()}
+def contents(folder: Path) -> dict[str, bytes]:
+    return {each.name[:7]: each.read_bytes() for each in folder.iterdir()}
 
 
-def test_only_what_changed_is_written(seen: Seen, folder: Path) -> None:
+def test_only_what_changed_is_written_and_a_run_adds_a_line(seen: Seen, folder: Path) -> None:
     seen.note(HERE, STATE)
-    first = inodes(folder)
-    seen.note(HERE, STATE)
-    assert first == inodes(folder)
+    first = {"address": b'{"lineage": "lineage-1"}\n', "lineage": b'{"serial": 3}\n'}
+    assert first == contents(folder)
+    times = {each: each.stat().st_mtime_ns for each in folder.iterdir()}
+    for same in (seen, Seen(folder)):
+        same.note(HERE, STATE)
+    assert times == {each: each.stat().st_mtime_ns for each in folder.iterdir()}
     seen.note(HERE, LATER)
-    second = inodes(folder)
-    assert (first["address"], True) == (second["address"], first["lineage"] != second["lineage"])
+    assert first | {"lineage": b'{"serial": 3}\n{"serial": 4}\n'} == contents(folder)
+    Seen(folder).note(HERE, LATER)
+    assert first | {"lineage": b'{"serial": 4}\n'} == contents(folder)
+
+
+def test_half_a_line_counts_for_nothing_and_is_not_added_to(seen: Seen, folder: Path) -> None:
+    seen.note(HERE, STATE)
+    (mark,) = folder.glob("lineage-*")
+    mark.write_bytes(b'{"serial": 3}\n{"serial"')
+    seen.check(HERE, STATE)
+    Seen(folder).note(HERE, LATER)
+    assert b'{"serial": 4}\n' == mark.read_bytes()
+
+
+def test_a_mark_that_could_not_be_added_to_is_written_anew(seen: Seen, folder: Path) -> None:
+    seen.note(HERE, STATE)
+    (mark,) = folder.glob("lineage-*")
+    mark.unlink()
+    with pytest.raises(FileNotFoundError):
+        seen.note(HERE, LATER)
+    seen.note(HERE, LATER)
+    assert b'{"serial": 4}\n' == mark.read_bytes()
 
 
 @pytest.mark.parametrize(
     "garbage", [b"", b"\xff", b"{", b"[]", b"1", b"{}", b'{"serial": "9"}', b'{"serial": null}', b"[" * 100_000]
 )
-def test_a_damaged_mark_is_no_reason_to_trust_a_state(seen: Seen, folder: Path, garbage: bytes) -> None:
-    for state in (STATE, None):
-        seen.note(HERE, LATER)
+def test_a_damaged_mark_is_no_reason_to_trust_a_state(folder: Path, garbage: bytes) -> None:
+    for state, line in ((STATE, b""), (None, b"\n")):
+        Seen(folder).note(HERE, LATER)
         for mark in folder.iterdir():
-            mark.write_bytes(garbage)
+            mark.write_bytes(garbage + line)
         with pytest.raises(StateRolledBack, match="damaged"):
-            seen.check(HERE, state)
+            Seen(folder).check(HERE, state)
     # A person who accepts what is there has it written anew.
+    seen = Seen(folder)
     seen.forget(HERE)
     seen.note(HERE, STATE)
     seen.check(HERE, STATE)

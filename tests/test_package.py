@@ -14,7 +14,7 @@ from tests.conftest import environment
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def test_the_wheel_holds_the_schemas_and_runs(tmp_path: Path) -> None:
+def test_the_wheel_holds_schemas_and_templates_and_runs(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
         cwd=ROOT,
@@ -37,6 +37,13 @@ def test_the_wheel_holds_the_schemas_and_runs(tmp_path: Path) -> None:
     assert f"{tmp_path}/installed/provisioner/schemas.py {schemas.load('manifest.v1')['title']}\n" == said
     shipped = {path.name for path in (tmp_path / "installed" / "provisioner" / "_schemas").iterdir()}
     assert {path.name for path in (ROOT / "schemas").iterdir()} == shipped
+    ours, theirs = (each / "provisioner" / "templates" for each in (ROOT, tmp_path / "installed"))
+    assert files_below(ours) == files_below(theirs)
+    assert Path("github/.github/workflows/provisioner-plan.yml") in files_below(theirs)
+
+
+def files_below(folder: Path) -> set[Path]:
+    return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
 
 
 def test_the_demonstration_works_and_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -125,8 +125,20 @@ def cli() -> None:
 
 @cli.command(short_help="Write a starter project.")
 @click.argument("folder", default=".", type=_FILE)
+@click.option(
+    "--ci", type=click.Choice(["github", "gitlab"]),
+    help="Plan each pull request, apply what is merged, reconcile at night.",
+)  # fmt: skip
+@click.option(
+    "--schedule", type=click.Choice(["cron", "systemd", "kubernetes"]),
+    help="Reconcile every night on a machine or cluster of yours, with alert rules for Prometheus.",
+)  # fmt: skip
 def init(**options: Any) -> int:
-    """Write a starter project: settings, a manifest, and an identity outside the repository."""
+    """Write a starter project: settings, a manifest, and an identity outside the repository.
+
+    --ci and --schedule write working files for those as well; in a project that exists, only
+    these are added. A file that is there is never changed.
+    """
     from provisioner.cli import projects
 
     return projects.init(options)

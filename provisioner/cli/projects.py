@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -83,9 +84,27 @@ def keygen(options: Options) -> int:
 
 
 def init(options: Options) -> int:
-    """Write what a project needs, never over a file that exists."""
+    """Write what a project needs and has not, never over a file that exists."""
+    from provisioner.cli import ready
+
     folder: Path = options["folder"]
-    _require_room(folder)
+    kinds = [each for each in (options["ci"], options["schedule"]) if each is not None]
+    files = ready.files(*kinds)
+    if kinds and (folder / "provisioner.yaml").is_file():
+        # It has begun long since, perhaps on a machine with another identity: only what was asked for is added.
+        files[".gitignore"] = _IGNORED
+        _require_room(folder, files)
+        kept = _write(folder, files)
+    else:
+        _require_room(folder, {**dict.fromkeys(_FILES), **files})
+        kept = _begin(folder, files)
+    for kind in kinds:
+        terminal.talk(*ready.steps(kind, kept))
+    return ExitCode.DONE
+
+
+def _begin(folder: Path, more: Mapping[str, str]) -> dict[str, str]:
+    """Write a starter project with ``more`` files, and return the texts of those that were there before."""
     identity = wiring.default_identity()
     recipient = _known_recipient(identity) if identity.exists() else _new_identity(identity)
     contents = (_SETTINGS.format(recipient=recipient), _MANIFEST, schemas.text("manifest.v1"), _IGNORED)
@@ -93,15 +112,25 @@ def init(options: Options) -> int:
     if any((folder / "manifests").glob("*")):
         # A project that has manifests wants no example among them: it would be created.
         del files["manifests/accounts.yaml"]
-    for name, content in files.items():
-        path = folder / name
-        terminal.talk(f"{'written' if _written(path, content) else 'kept   '}  {path}")
+    kept = _write(folder, {**files, **more})
     terminal.talk(f"identity {identity}")
     if recipient not in _text_of(folder / "provisioner.yaml"):
         terminal.warn(f"provisioner.yaml does not name the recipient of this identity, {recipient}.")
     step = "" if folder == Path() else f"cd {folder}, "
     terminal.talk(f"Next: {step}edit the manifests in manifests/, then run `provisioner plan`.")
-    return ExitCode.DONE
+    return kept
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
+    """Write each of ``files`` that is not there, and return the texts of those that are."""
+    kept = {}
+    for name, content in files.items():
+        path = folder / name
+        written = _written(path, content)
+        terminal.talk(f"{'written' if written else 'kept   '}  {path}")
+        if not written:
+            kept[name] = _text_of(path)
+    return kept
 
 
 def sandbox(options: Options) -> int:
@@ -170,11 +199,11 @@ def _known_recipient(path: Path) -> str:
     return recipient_of(first, str(path))
 
 
-def _require_room(folder: Path) -> None:
-    """Refuse what is in the way of a project in ``folder``, before anything is written."""
+def _require_room(folder: Path, files: Iterable[str]) -> None:
+    """Refuse what is in the way of ``files`` in ``folder``, before any of them is written."""
     hint = "Move it away, or begin the project in another folder."
-    for path in (folder / name for name in _FILES):
-        for above in (folder, path.parent):
+    for path in (folder / name for name in files):
+        for above in (folder, *(folder / each for each in path.relative_to(folder).parents)):
             if os.path.lexists(above) and not above.is_dir():
                 raise CommandInvalid(f"{above} is no folder.", hint=hint)
         if os.path.lexists(path) and not path.is_file():

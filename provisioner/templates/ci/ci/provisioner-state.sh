@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# Takes the state from git before a run, and brings it back after it.
+#
+#   begin BRANCH           before anything is sent
+#   keep BRANCH            after it, whatever became of the run; twice is once
+#   run BRANCH COMMAND...  both, around a command; the exit is that of the command
+#
+# A runner's disk goes with the runner. What a run creates is in no list anywhere:
+# the state is the only map of it, and what is missing there would be created again.
+# So a run first puts a branch, provisioner-unfinished, to the repository, and takes
+# it away together with the push that brings the state. Where that branch stands, an
+# earlier run has not brought its state back, and no other run begins until a person
+# has looked.
+#
+# The state is sealed: it is safe in a repository, in an artifact and in a log. Where it
+# is not in state/, say so in PROVISIONER_STATE_FOLDER, and in what the jobs save.
+set -euo pipefail
+
+folder=${PROVISIONER_STATE_FOLDER:-state}
+marker=provisioner-unfinished
+begun=refs/provisioner/begun # known here alone: what this run has put to the repository
+place=${CI_JOB_URL:-${GITHUB_SERVER_URL:-}/${GITHUB_REPOSITORY:-}/actions/runs/${GITHUB_RUN_ID:-0}/attempts/${GITHUB_RUN_ATTEMPT:-1}}
+export GIT_AUTHOR_NAME=provisioner GIT_AUTHOR_EMAIL=provisioner@localhost
+export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL
+
+fail() {
+  printf '%s%s\n' "${GITHUB_ACTIONS:+::error::}" "$1" >&2
+  exit 1
+}
+
+# GitLab gives a job no right to push: there, a project access token does, in the
+# variable PROVISIONER_PUSH_TOKEN. It goes to git alone, and into no argument.
+remote=origin
+if [ -n "${GITLAB_CI:-}" ]; then
+  remote=$CI_PROJECT_URL.git
+  [ -n "${PROVISIONER_PUSH_TOKEN:-}" ] || fail 'There is no PROVISIONER_PUSH_TOKEN: the state could not be brought back.'
+  export GIT_CONFIG_COUNT=2 GIT_CONFIG_KEY_0=credential.helper GIT_CONFIG_VALUE_0='' GIT_CONFIG_KEY_1=credential.helper
+  # shellcheck disable=SC2016  # git's own shell reads the variable
+  export GIT_CONFIG_VALUE_1='!echo username=provisioner; echo "password=$PROVISIONER_PUSH_TOKEN"; true'
+fi
+
+push() {
+  # What a run brings back is no reason for another run.
+  git push --quiet ${GITLAB_CI:+-o ci.skip} "$@"
+}
+
+begin() {
+  git fetch --quiet "$remote" "$branch"
+  git checkout --quiet --force --detach FETCH_HEAD
+  local mine
+  mine=$(git commit-tree -p HEAD -m "Begun by $place [skip ci]" 'HEAD^{tree}')
+  git update-ref "$begun" "$mine"
+  # Empty, the expected value lets the push succeed only where no such branch stands.
+  if ! push --force-with-lease="$marker:" "$remote" "$mine:refs/heads/$marker"; then
+    git update-ref -d "$begun"
+    git fetch --quiet "$remote" "$marker" \
+      || fail 'Nothing could be pushed, so that the state could not be brought back. Nothing was sent.'
+    git log -1 --format='%s, %ci' FETCH_HEAD >&2
+    fail "The branch $marker stands: that run is still at it, or has not brought its state back. Nothing was sent.\
+ Commit the state from its artifact; if there is none, look in Octopush's dashboard for what it created, and adopt it.\
+ Then delete the branch, and run this again."
+  fi
+}
+
+keep() {
+  local mine theirs lock refused=0
+  # A machine that is used again may still have what another run began.
+  if ! mine=$(git rev-parse --quiet --verify "$begun") || [[ $(git log -1 --format=%s "$mine") != "Begun by $place "* ]]; then
+    echo 'Nothing was begun, so that there is nothing to keep.'
+    exit "$code"
+  fi
+  if [ -d "$folder" ]; then
+    # Where the job was cancelled, the command may still be finishing its last request.
+    for lock in "$folder"/*.lock; do
+      [ ! -e "$lock" ] || flock --wait 60 "$lock" true || fail "$lock is held: the run has not ended."
+    done
+    git add --all -- "$folder" ":(exclude)$folder/*.lock" ":(exclude)$folder/*.backup" ":(exclude)$folder/.*.tmp"
+    # Ignored elsewhere; here, an outcome that the state did not take must not go with the machine.
+    find "$folder" -name '*.rescue' -exec grep --quiet --text '{' {} \; -exec git add --force -- {} +
+  fi
+  git diff --cached --quiet || git commit --quiet --message "Keep the state of $place [skip ci]"
+  for pause in 0 1 2 4 8 16; do
+    sleep "$pause"
+    theirs=$(git ls-remote "$remote" "refs/heads/$marker") || continue
+    # All or nothing: the branch goes only where the state has come.
+    if [ "${theirs%%[[:space:]]*}" = "$mine" ]; then
+      push --atomic --force-with-lease="$marker:$mine" "$remote" "HEAD:refs/heads/$branch" ":refs/heads/$marker" && kept
+    else
+      push "$remote" "HEAD:refs/heads/$branch" && kept
+    fi
+    git fetch --quiet "$remote" "$branch" || continue
+    if git merge-base --is-ancestor FETCH_HEAD HEAD; then
+      # Nobody was faster: it is refused for another reason, such as a protected branch.
+      refused=$((refused + 1))
+      [ "$refused" -lt 3 ] || break
+      continue
+    fi
+    # Lines of two states may fit together where their accounts do not: nothing merges them but a person.
+    git diff --quiet FETCH_HEAD...HEAD -- "$folder" || git diff --quiet HEAD...FETCH_HEAD -- "$folder" || break
+    git rebase --quiet FETCH_HEAD || break
+  done
+  fail "The state did not reach the branch $branch. Take it from this job's artifact and commit it there; then delete\
+ the branch $marker. Until then no other run begins."
+}
+
+kept() {
+  git update-ref -d "$begun"
+  exit "$code"
+}
+
+run() {
+  local command heard=1
+  begin
+  "$@" &
+  command=$!
+  # The shell would end at a signal, and leave the command alone.
+  trap 'heard=1; kill -TERM "$command" 2>/dev/null || true' TERM INT HUP
+  while [ -n "$heard" ]; do
+    heard='' code=0
+    wait "$command" || code=$?
+  done
+  keep
+}
+
+[ $# -ge 2 ] || fail 'Say begin, keep or run, and the branch that holds the state.'
+verb=$1 branch=$2 code=0
+shift 2
+case $verb in
+  begin | keep | run) "$verb" "$@" ;;
+  *) fail "There is no $verb: say begin, keep or run." ;;
+esac

@@ -1,0 +1,84 @@
+"""What ``init --ci`` and ``init --schedule`` write, and what they leave alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from provisioner.errors import ExitCode
+from tests.cli.test_commands import run
+
+KINDS = [
+    ("--ci", "github", ".github/workflows/provisioner-apply.yml", "ci/provisioner-state.sh"),
+    ("--ci", "gitlab", ".gitlab/provisioner.gitlab-ci.yml", ".gitlab-ci.yml"),
+    ("--schedule", "cron", "schedule/provisioner.cron", "monitoring/provisioner.rules.yml"),
+    ("--schedule", "systemd", "schedule/provisioner-reconcile.service", "schedule/provisioner-reconcile.timer"),
+    ("--schedule", "kubernetes", "schedule/provisioner-reconcile.yaml", "monitoring/provisioner.rules.test.yml"),
+]
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(("option", "kind", "first", "second"), KINDS)
+def test_a_new_project_has_its_files_and_a_second_time_keeps_them(
+    tmp_path: Path, option: str, kind: str, first: str, second: str
+) -> None:
+    done = run(tmp_path, "init", "mine", option, kind)
+    mine = tmp_path / "mine"
+    assert (0, True, True) == (done.returncode, (mine / first).is_file(), (mine / second).is_file())
+    assert {"provisioner.yaml", "manifests/accounts.yaml", ".gitignore"} <= set(files(mine))
+    assert "secrets and its place" in done.stderr
+    assert 0 == run(mine, "validate").returncode
+    before = files(mine)
+    (mine / second).write_text("mine\n")
+    again = run(tmp_path, "init", "mine", option, kind)
+    assert (0, {**before, second: "mine\n"}) == (again.returncode, files(mine))
+    assert (f"kept     mine/{first}" in again.stderr, "written" in again.stderr) == (True, False)
+
+
+def test_a_project_that_exists_gets_only_what_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "provisioner.yaml").write_text("limit: 30\n")
+    done = run(tmp_path, "init", "--ci", "gitlab", "--schedule", "cron")
+    assert 0 == done.returncode
+    assert {
+        ".gitignore",
+        ".gitlab-ci.yml",
+        ".gitlab/provisioner.gitlab-ci.yml",
+        "ci/provisioner-state.sh",
+        "monitoring/provisioner.rules.test.yml",
+        "monitoring/provisioner.rules.yml",
+        "provisioner.yaml",
+        "schedule/provisioner.cron",
+    } == set(files(tmp_path))
+    assert "limit: 30\n" == (tmp_path / "provisioner.yaml").read_text()
+    # Nobody asked for an identity.
+    assert "identity " not in done.stderr
+
+
+def test_a_pipeline_that_exists_is_told_what_to_include(tmp_path: Path) -> None:
+    pipeline = tmp_path / ".gitlab-ci.yml"
+    pipeline.write_text("stages: [test, deploy]\n")
+    said = run(tmp_path, "init", "--ci", "gitlab").stderr
+    assert "Add to .gitlab-ci.yml" in said
+    assert "- local: .gitlab/provisioner.gitlab-ci.yml" in said
+    pipeline.write_text("include:\n  - local: .gitlab/provisioner.gitlab-ci.yml\n")
+    assert "Add to" not in run(tmp_path, "init", "--ci", "gitlab").stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("schedule", "is no folder"), ("schedule/provisioner.cron/x", "is no file")]
+)
+def test_what_is_in_the_way_is_told_and_nothing_is_written(tmp_path: Path, name: str, what: str) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("mine\n")
+    done = run(tmp_path, "init", "--schedule", "cron")
+    assert (ExitCode.USAGE, True) == (done.returncode, what in done.stderr)
+    assert {name: "mine\n"} == files(tmp_path)
+
+
+def test_another_kind_is_refused(tmp_path: Path) -> None:
+    assert ExitCode.USAGE == run(tmp_path, "init", "--ci", "jenkins").returncode
+    assert {} == files(tmp_path)

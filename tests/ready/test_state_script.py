@@ -1,0 +1,148 @@
+"""The script that takes the state from git and brings it back, by itself."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import PATIENCE
+from tests.ready.conftest import MARKER, ROOT
+from tests.ready.forge import READS, WRITES, Forge
+
+SCRIPT = ROOT / "provisioner/templates/ci/ci/provisioner-state.sh"
+SAVES = "mkdir -p state && echo '{\"serial\": 1}' > state/default.json"
+
+
+class Clone:
+    """A repository in the forge with one commit, and a machine's clone of it."""
+
+    def __init__(self, folder: Path, forge: Forge, environ: dict[str, str]) -> None:
+        self.folder = folder
+        self.environ = environ | {"GITHUB_RUN_ID": "1"}
+        remote = forge.remote.replace("://", f"://runner:{WRITES}@")
+        self.git("clone", "--quiet", remote, folder, cwd=folder.parent)
+        (folder / ".gitignore").write_text("*.rescue\n")
+        self.git("add", "--all")
+        self.git("-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet", "--message", "Begin")
+        self.git("push", "--quiet", "origin", "HEAD:main")
+
+    def git(self, *arguments: str | Path, cwd: Path | None = None) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=cwd or self.folder, env=self.environ, check=True, capture_output=True, text=True
+        ).stdout
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.Popen(["bash", SCRIPT, *arguments], cwd=self.folder, env=self.environ, **streams)
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        with self.start(*arguments) as process:
+            said = process.communicate(timeout=PATIENCE * 4)[0]
+        return process.returncode, said
+
+    def branches(self) -> list[str]:
+        return [line.rpartition("refs/heads/")[2] for line in self.git("ls-remote", "--heads", "origin").splitlines()]
+
+    def kept(self) -> list[str]:
+        """Return the files of the state that main has."""
+        self.git("fetch", "--quiet", "origin", "main")
+        return self.git("ls-tree", "-r", "--name-only", "FETCH_HEAD", "state/").splitlines()
+
+
+@pytest.fixture
+def clone(tmp_path: Path, forge: Forge, machine: dict[str, str]) -> Clone:
+    return Clone(tmp_path / "clone", forge, machine)
+
+
+def test_a_run_brings_the_state_and_the_exit_of_its_command(clone: Clone) -> None:
+    assert (8, "") == clone.run("run", "main", "sh", "-c", f"{SAVES}; exit 8")
+    assert (["main"], ["state/default.json"]) == (clone.branches(), clone.kept())
+    assert (0, "Nothing was begun, so that there is nothing to keep.\n") == clone.run("keep", "main")
+    head = clone.git("rev-parse", "FETCH_HEAD")
+    assert (0, "") == clone.run("run", "main", "true")
+    clone.kept()
+    assert head == clone.git("rev-parse", "FETCH_HEAD")
+
+
+def test_a_stop_reaches_the_command_and_its_state_is_kept(clone: Clone) -> None:
+    ends = f"trap '{SAVES.replace(chr(39), chr(34))}; exit 143' TERM; echo ready; while :; do sleep 0.1; done"
+    with clone.start("run", "main", "bash", "-c", ends) as process:
+        assert process.stdout is not None
+        assert "ready\n" == process.stdout.readline()
+        os.kill(process.pid, signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+    assert (143, ["main"], ["state/default.json"]) == (process.returncode, clone.branches(), clone.kept())
+
+
+def test_two_do_not_begin_at_once(clone: Clone) -> None:
+    assert (0, "") == clone.run("begin", "main")
+    clone.environ["GITHUB_RUN_ID"] = "2"
+    code, said = clone.run("begin", "main")
+    assert (1, True, True) == (code, "runs/1/attempts/1" in said, "adopt it" in said)
+    # What another run has begun on this machine, this one does not end.
+    assert 0 == clone.run("keep", "main")[0]
+    assert ["main", MARKER] == clone.branches()
+
+
+def test_what_the_state_did_not_take_is_kept_and_nothing_else(clone: Clone) -> None:
+    assert 0 == clone.run("begin", "main")[0]
+    state = clone.folder / "state"
+    state.mkdir()
+    for name, content in {
+        "default.json": "{}",
+        "default.json.lock": "",
+        "default.json.backup": "{}",
+        ".default.json.x.tmp": "{",
+        "default.json.rescue": "{}\0\0",
+        "acme.json.rescue": "\0",
+    }.items():
+        (state / name).write_text(content)
+    assert 0 == clone.run("keep", "main")[0]
+    assert ["state/default.json", "state/default.json.rescue"] == clone.kept()
+    # A later run has put it back.
+    assert 0 == clone.run("run", "main", "rm", "state/default.json.rescue")[0]
+    assert ["state/default.json"] == clone.kept()
+
+
+def test_what_is_kept_waits_for_a_command_that_is_still_at_it(clone: Clone) -> None:
+    assert 0 == clone.run("begin", "main")[0]
+    (clone.folder / "state").mkdir()
+    with (clone.folder / "state/default.json.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        def ends() -> None:
+            (clone.folder / "state/default.json").write_text("{}")
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+        timer = threading.Timer(1, ends)
+        timer.start()
+        assert 0 == clone.run("keep", "main")[0]
+        timer.join()
+    assert ["state/default.json"] == clone.kept()
+
+
+def test_gitlab_pushes_with_a_token_of_the_project(clone: Clone, forge: Forge) -> None:
+    # The job itself may only read, and what it may is in its address.
+    clone.git("remote", "set-url", "origin", forge.remote.replace("://", f"://gitlab-ci-token:{READS}@"))
+    clone.environ |= {"GITLAB_CI": "true", "CI_PROJECT_URL": forge.remote.removesuffix(".git"), "CI_JOB_URL": "job 1"}
+    for token, reason in (("", "There is no PROVISIONER_PUSH_TOKEN"), (READS, "Nothing could be pushed")):
+        clone.environ["PROVISIONER_PUSH_TOKEN"] = token
+        code, said = clone.run("run", "main", "sh", "-c", SAVES)
+        assert (1, True, False) == (code, reason in said, (clone.folder / "state").exists())
+        assert READS not in said
+    clone.environ["PROVISIONER_PUSH_TOKEN"] = WRITES
+    assert (0, "") == clone.run("run", "main", "sh", "-c", SAVES)
+    assert (["main"], ["state/default.json"]) == (clone.branches(), clone.kept())
+
+
+@pytest.mark.parametrize("arguments", [(), ("begin",), ("end", "main")])
+def test_a_wrong_call_is_refused(clone: Clone, arguments: tuple[str, ...]) -> None:
+    code, said = clone.run(*arguments)
+    assert (1, True) == (code, "begin, keep or run" in said)

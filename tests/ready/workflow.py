@@ -1,0 +1,314 @@
+"""Runs the jobs of a GitHub workflow: its shell as a runner would, and its actions by what they stand for.
+
+Known are those parts of the language that the ready-made workflows use; anything else
+fails, so that a test never passes over it.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from tests.conftest import PATIENCE
+
+_EXPRESSION: Final = re.compile(r"\$\{\{(.*?)\}\}")
+_TOKEN: Final = re.compile(r"\s*('[^']*'|\|\||&&|==|!=|[!()]|[\w.\-]+)")
+REPOSITORY: Final = "team/accounts"
+
+
+@dataclass(slots=True)
+class Step:
+    """What became of a step."""
+
+    name: str
+    outcome: str
+    said: str = ""
+    outputs: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Job:
+    """What became of a job; ``steps`` of those that ran, by name."""
+
+    outcome: str
+    steps: dict[str, Step]
+    outputs: dict[str, str]
+    summary: str
+    workspace: Path
+
+    def said(self) -> str:
+        """Return all that was printed, and the summary."""
+        return "\n".join([*(each.said for each in self.steps.values()), self.summary])
+
+
+@dataclass(frozen=True, slots=True)
+class Happens:
+    """What befalls a job from outside."""
+
+    before: Mapping[str, Callable[[], object]] = field(default_factory=dict)
+    """What is done before a step, by its name."""
+    interrupts: str = ""
+    """The step that is cancelled."""
+    once: str = ""
+    """What it has to say before it is."""
+    until: str = ""
+    """The step before which the machine dies."""
+
+
+@dataclass(slots=True)
+class Runner:
+    """A machine that GitHub lends: ``environ`` is what it has before any workflow says something."""
+
+    folder: Path
+    remote: str
+    environ: Mapping[str, str]
+    secrets: Mapping[str, str]
+    token: str
+    api: str
+    artifacts: dict[str, Path] = field(default_factory=dict)
+    jobs: int = 0
+
+    def run(
+        self,
+        workflow: Path,
+        trigger: str,
+        github: Mapping[str, Any],
+        happens: Mapping[str, Happens] | None = None,
+    ) -> dict[str, Job]:
+        """Run every job of a workflow; ``github`` is what that context holds, ``happens`` is by job."""
+        parsed = yaml.safe_load(workflow.read_text(encoding="utf-8"))
+        # YAML 1.1 reads the key `on` as a truth.
+        assert trigger in parsed[True]
+        done: dict[str, Job] = {}
+        for name in parsed["jobs"]:
+            done[name] = self._run_job(parsed, name, github, done, (happens or {}).get(name, Happens()))
+        return done
+
+    def _run_job(
+        self,
+        parsed: Mapping[str, Any],
+        name: str,
+        github: Mapping[str, Any],
+        done: Mapping[str, Job],
+        happens: Happens,
+    ) -> Job:
+        job = parsed["jobs"][name]
+        self.jobs += 1
+        temp = self.folder / f"temp-{self.jobs}"
+        temp.mkdir()
+        workspace = self.folder / f"work-{self.jobs}"
+        needs = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
+        context: dict[str, Any] = {
+            "github": {"repository": REPOSITORY, "token": self.token, **github},
+            "secrets": self.secrets,
+            "runner": {"temp": str(temp)},
+            "needs": {each: {"outputs": done[each].outputs} for each in needs},
+            "steps": {},
+        }
+        files = {each: temp / each for each in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")}
+        for path in files.values():
+            path.touch()
+        environ = {
+            **self.environ,
+            **{each: str(path) for each, path in files.items()},
+            "RUNNER_TEMP": str(temp),
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_API_URL": self.api,
+            "GITHUB_SERVER_URL": "https://github.example.com",
+            "GITHUB_REPOSITORY": REPOSITORY,
+            "GITHUB_RUN_ID": str(self.jobs),
+            "GITHUB_REF_NAME": github.get("ref_name", ""),
+            "GITHUB_WORKSPACE": str(workspace),
+            **parsed.get("env", {}),
+        }
+        assert parsed["defaults"] == {"run": {"shell": "bash"}}
+        failed = any(done[each].outcome != "success" for each in needs)
+        state = {"failed": failed, "cancelled": False}
+        if not holds(job.get("if", "success()"), context, state):
+            return Job("skipped", {}, {}, "", workspace)
+        state["failed"] = False
+        steps: dict[str, Step] = {}
+        for each in job["steps"]:
+            title = each.get("name") or each["uses"]
+            if title == happens.until:
+                break
+            if title in happens.before:
+                happens.before[title]()
+            step = Step(title, "skipped")
+            if holds(each.get("if", "success()"), context, state):
+                if "uses" in each:
+                    given = {key: expanded(value, context, state) for key, value in each.get("with", {}).items()}
+                    self._act(each["uses"], given, workspace)
+                    step.outcome = "success"
+                else:
+                    own = {key: expanded(value, context, state) for key, value in each.get("env", {}).items()}
+                    self._shell(step, each["run"], {**environ, **own}, workspace, happens)
+                    step.outputs = dict(line.split("=", 1) for line in files["GITHUB_OUTPUT"].read_text().splitlines())
+                    state["failed"] |= step.outcome == "failure"
+                    state["cancelled"] |= title == happens.interrupts
+            if "id" in each:
+                context["steps"][each["id"]] = {"outcome": step.outcome, "outputs": step.outputs}
+            steps[title] = step
+        outputs = {key: expanded(value, context, state) for key, value in job.get("outputs", {}).items()}
+        outcome = "cancelled" if state["cancelled"] else "failure" if state["failed"] else "success"
+        return Job(outcome, steps, outputs, files["GITHUB_STEP_SUMMARY"].read_text(), workspace)
+
+    def _shell(self, step: Step, script: str, environ: Mapping[str, str], workspace: Path, happens: Happens) -> None:
+        # What somebody else wrote must reach a script by its environment alone.
+        assert "${{" not in script
+        path = Path(environ["RUNNER_TEMP"]) / "step.sh"
+        path.write_text(script, encoding="utf-8")
+        with subprocess.Popen(
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", path],
+            cwd=workspace,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            if step.name == happens.interrupts:
+                while happens.once not in step.said:
+                    step.said += process.stdout.readline()
+                # Only the entry process hears of it.
+                os.kill(process.pid, signal.SIGINT)
+            step.said += process.communicate(timeout=PATIENCE * 4)[0]
+        step.outcome = "success" if process.returncode == 0 else "failure"
+
+    def _act(self, action: str, given: Mapping[str, str], workspace: Path) -> None:
+        match action.partition("@")[0]:
+            case "actions/checkout":
+                self._checkout(given, workspace)
+            case "actions/setup-python":
+                assert shutil.which("python", path=self.environ["PATH"])
+            case "actions/upload-artifact":
+                source = workspace / given["path"]
+                assert source.exists() or given["if-no-files-found"] == "ignore"
+                if source.exists():
+                    kept = self.folder / f"artifact-{self.jobs}-{given['name']}"
+                    _copy(source, kept)
+                    self.artifacts[given["name"]] = kept
+            case "actions/download-artifact":
+                shutil.copytree(self.artifacts[given["name"]], workspace / given["path"], dirs_exist_ok=True)
+            case _:
+                raise AssertionError(action)
+
+    def _checkout(self, given: Mapping[str, str], workspace: Path) -> None:
+        """Clone as the action does: one commit deep, with the token in the repository's own settings."""
+        token = given.get("token", self.token)
+        ref = given.get("ref", "refs/pull/merge")
+        basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+        header = f"http.extraheader=Authorization: Basic {basic}"
+        for arguments in (
+            ["init", "--quiet"],
+            ["remote", "add", "origin", self.remote],
+            ["-c", header, "fetch", "--quiet", "--depth=1", "origin", ref],
+            ["checkout", "--quiet", "--detach", "FETCH_HEAD"],
+        ):
+            workspace.mkdir(exist_ok=True)
+            subprocess.run(["git", *arguments], cwd=workspace, env=dict(self.environ), check=True)
+        if given.get("persist-credentials", "true") == "true":
+            name, value = header.split("=", 1)
+            subprocess.run(["git", "config", name, value], cwd=workspace, check=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file or folder as an artifact has it: flat below its own folder, and without hidden files."""
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(".*"))
+    else:
+        target.mkdir()
+        shutil.copy(source, target)
+
+
+# ── Expressions ──────────────────────────────────────────────────────────────
+
+
+def expanded(text: object, context: Mapping[str, Any], state: Mapping[str, bool]) -> str:
+    """Return ``text`` with its expressions evaluated."""
+    if isinstance(text, bool):
+        return str(text).lower()
+    return _EXPRESSION.sub(lambda found: str(evaluated(found.group(1), context, state) or ""), str(text))
+
+
+def holds(condition: str, context: Mapping[str, Any], state: Mapping[str, bool]) -> bool:
+    """Tell whether a condition holds; one that asks for no status holds only after successes."""
+    asks = any(f"{each}()" in condition for each in ("always", "cancelled", "success"))
+    return bool(evaluated(condition if asks else f"success() && ({condition})", context, state))
+
+
+def evaluated(text: str, context: Mapping[str, Any], state: Mapping[str, bool]) -> Any:  # noqa: ANN401  # any value
+    """Return the value of an expression."""
+    text = text.strip().removeprefix("${{").removesuffix("}}").strip()
+    tokens = _TOKEN.findall(text)
+    assert "".join(tokens) == re.sub(r"\s+(?=(?:[^']*'[^']*')*[^']*$)", "", text), text
+    return _Expression(tokens, context, state).either()
+
+
+class _Expression:
+    def __init__(self, tokens: list[str], context: Mapping[str, Any], state: Mapping[str, bool]) -> None:
+        self._tokens = tokens
+        self._context = context
+        self._state = state
+
+    def either(self) -> Any:  # noqa: ANN401
+        value = self._both()
+        while self._next("||"):
+            other = self._both()
+            value = value or other
+        return value
+
+    def _both(self) -> Any:  # noqa: ANN401
+        value = self._compared()
+        while self._next("&&"):
+            other = self._compared()
+            value = value and other
+        return value
+
+    def _compared(self) -> Any:  # noqa: ANN401
+        value = self._single()
+        if self._next("=="):
+            return value == self._single()
+        if self._next("!="):
+            return value != self._single()
+        return value
+
+    def _single(self) -> Any:  # noqa: ANN401
+        if self._next("!"):
+            return not self._single()
+        if self._next("("):
+            value = self.either()
+            assert self._next(")")
+            return value
+        token = self._tokens.pop(0)
+        if token.startswith("'"):
+            return token[1:-1]
+        if self._next("("):
+            assert self._next(")")
+            return {
+                "always": True,
+                "cancelled": self._state["cancelled"],
+                "success": not (self._state["failed"] or self._state["cancelled"]),
+            }[token]
+        value: Any = self._context
+        for name in token.split("."):
+            # A secret, or the outcome of a step that did not run, that is not there is empty.
+            value = value.get(name, "") if isinstance(value, Mapping) else ""
+        return value
+
+    def _next(self, token: str) -> bool:
+        if self._tokens[:1] == [token]:
+            del self._tokens[0]
+            return True
+        return False

@@ -186,6 +186,13 @@ def test_the_manifest_of_the_reference_is_valid(tmp_path: Path) -> None:
     assert manifest.load([tmp_path]).problems == ()
 
 
+def test_the_hook_that_is_named_exists() -> None:
+    (text,) = (block for block in blocks("yaml") if "repos:" in block)
+    ((named,),) = ([hook["id"] for hook in each["hooks"]] for each in yaml.safe_load(text)["repos"])
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    assert hook["id"] == named
+
+
 def test_every_field_of_the_manifest_is_described() -> None:
     account = schemas.load("manifest.v1")["$defs"]["account"]["properties"]
     for name in account:

@@ -132,9 +132,8 @@ class _Run:
         self._renamed = {each.previously: each for each in desired.values() if each.previously is not None}
         self._opener = opener
         self._ports = ports
-        self._logins = {
-            name: credentials_of(content).api_login for name, content in opening.active(opener, state).items()
-        }
+        self._opened = opening.active(opener, state)
+        self._logins = {name: credentials_of(content).api_login for name, content in self._opened.items()}
 
     def carry_out(self, name: str, login: str, *, alone: bool) -> None:
         """Adopt one account unless the run was stopped; what stands against the only one is raised."""
@@ -144,7 +143,7 @@ class _Run:
             outcome = Outcome(name, "adopt", Result.NOT_ATTEMPTED, self.stop.reason)
         else:
             try:
-                outcome = self._adopt(name, login)
+                outcome = self._adopt(name, login, alone=alone)
             except (StateConflict, IdentityRejected) as error:
                 if alone:
                     raise
@@ -152,7 +151,7 @@ class _Run:
         self.outcomes.append(outcome)
         self._ports.progress.finished(outcome)
 
-    def _adopt(self, name: str, login: str) -> Outcome:
+    def _adopt(self, name: str, login: str, *, alone: bool) -> Outcome:
         desired = self._desired.get(name)
         if desired is not None and desired.previously in self.state.accounts:
             raise StateConflict(
@@ -160,15 +159,18 @@ class _Run:
                 hint=f"If this is that account, adopt it as {desired.previously}: the next apply gives it its new name."
                 f" If it is another one, delete `previously` under {name}. Nothing was changed.",
             )
-        if not executor.may_adopt(self.state, name, login, self._logins):
-            if name not in self._desired and name not in self._renamed:
-                # A run that died after it had saved the state has not written it.
-                self.unwritten[name] = self.state.accounts[name].attributes
+        known = not executor.may_adopt(self.state, name, login, self._logins)
+        if known and name not in self._desired and name not in self._renamed:
+            # A run that died after it had saved the state has not written it.
+            self.unwritten[name] = self.state.accounts[name].attributes
+        if known and not alone:
             return Outcome(name, "adopt", Result.UNCHANGED)
-        kept = self._kept(name)
+        kept = None if known else self._kept(name)
         self._ports.progress.started(name)
-        reading = self._ports.api.read(login)
+        reading = self._ports.api.read(self._logins[name] if known else login)
         match reading:
+            case Observed() if known:
+                return self._take_key(name, reading)
             case Observed():
                 return self._take_over(name, login, reading, kept)
             case Failed():
@@ -184,6 +186,29 @@ class _Run:
         record = self.state.accounts.get(name)
         sealed = None if record is None else record.sealed
         return None if sealed is None else opening.content(self._opener, self.state, name, sealed)
+
+    def _take_key(self, name: str, observed: Observed) -> Outcome:
+        """Keep the key of an account that was adopted or created before, should Octopush have changed it."""
+        content = self._opened[name]
+        if observed.api_key is None:
+            return _failed(name, "the answer tells no key")
+        if observed.api_key == credentials_of(content).api_key:
+            return Outcome(name, "adopt", Result.UNCHANGED)
+        after = executor.with_key(self.state, name, content, observed.api_key, self._ports)
+        if not self._save(after):
+            return _failed(name, "the state could not be saved")
+        return Outcome(name, "adopt", Result.ADOPTED, "Octopush has another key for its login by now, which is kept")
+
+    def _save(self, after: State) -> bool:
+        """Save ``after``; where that fails, stop the run and return False."""
+        try:
+            self._ports.journal.save(after)
+        except StateError as error:
+            # The account can be adopted again: nothing came that cannot be asked for once more.
+            self.stop = Stop(error.exit_code, error.message.removesuffix("."), error.hint)
+            return False
+        self.state = after
+        return True
 
     def _take_over(self, name: str, login: str, observed: Observed, kept: SealedContent | None) -> Outcome:
         if observed.api_key is None:
@@ -212,13 +237,8 @@ class _Run:
             kept=kept,
             ports=self._ports,
         )
-        try:
-            self._ports.journal.save(after)
-        except StateError as error:
-            # The account can be adopted again: nothing came that cannot be asked for once more.
-            self.stop = Stop(error.exit_code, error.message.removesuffix("."), error.hint)
+        if not self._save(after):
             return _failed(name, "the state could not be saved")
-        self.state = after
         self._logins[name] = login
         if desired is None:
             self.unwritten[name] = wanted

@@ -373,8 +373,9 @@ def resolve(**options: Any) -> int:
 def adopt(**options: Any) -> int:
     """Take over accounts that exist at Octopush already: NAME is yours, LOGIN theirs.
 
-    Reads each account, and keeps its login and key, sealed. What differs from the
-    manifest is changed by the next apply. For those that no manifest names, one is
+    Reads each account, and keeps its login and key, sealed; of one that has its login
+    already, a key that Octopush has changed. What differs from the manifest is changed
+    by the next apply. For those that no manifest names, one is
     written, never over a file: the next free name is taken. Needs the credentials
     of the parent, and an identity.
     """

@@ -5,7 +5,7 @@ what the request brought is sealed and durable before anything else happens.
 Refuses I/O but through the interfaces of ``ports``; whoever calls it gives the clock.
 """
 
-from provisioner.executor.adoption import adopted, may_adopt
+from provisioner.executor.adoption import adopted, may_adopt, with_key
 from provisioner.executor.apply import NO_IDENTITY, Work, apply
 from provisioner.executor.decisions import RUN_DIED, active, forget, resolve, settle
 from provisioner.executor.inspection import Refreshed, balances, refresh, shared_logins, verify
@@ -35,4 +35,5 @@ __all__ = [
     "settle",
     "shared_logins",
     "verify",
+    "with_key",
 ]

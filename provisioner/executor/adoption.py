@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from provisioner.errors import StateConflict
-from provisioner.executor.ports import Ports
-from provisioner.model.account import Attributes, Credentials
+from provisioner.executor.decisions import active
+from provisioner.executor.ports import Ports, credentials_of
+from provisioner.model.account import Attributes, Credentials, Secret
 from provisioner.model.exchange import Observed
 from provisioner.model.plan import FieldChange
 from provisioner.model.state import Active, Drift, Operation, State
@@ -82,3 +84,17 @@ def adopted(  # noqa: PLR0913  # what is known of the account, from each of its 
     )
     fields = tuple(FieldChange(path, flat.get(path), observed.fields.get(path)) for path in differ)
     return state.with_record(name, record), fields
+
+
+def with_key(state: State, name: str, content: SealedContent, api_key: Secret, ports: Ports) -> State:
+    """Return ``state`` with another key for ``name``, an active account of which ``content`` is sealed."""
+    record = active(state, name)
+    operation = Operation(ports.new_id(), ports.now(), ports.by)
+    renewed = Credentials(credentials_of(content).api_login, api_key)
+    after = replace(
+        record,
+        operation=operation,
+        sealed=ports.sealer.seal(replace(content, operation=operation.id, credentials=renewed)),
+        first_operation=record.first_operation or record.operation.id,
+    )
+    return state.with_record(name, after)

@@ -282,7 +282,11 @@ def _verified(name: str, credentials: Credentials, reading: Reading) -> Outcome:
         case Observed() if reading.api_key is None:
             return Outcome(name, "verify", Result.UNCHECKED, "the answer tells no key")
         case Observed() if reading.api_key != credentials.api_key:
-            return Outcome(name, "verify", Result.FAILED, "Octopush has another key for its login than what is sealed")
+            reason = (
+                "Octopush has another key for its login than what is sealed; if Octopush changed it,"
+                f" `provisioner adopt {name} LOGIN` takes it over"
+            )
+            return Outcome(name, "verify", Result.FAILED, reason)
         case Observed():
             return Outcome(name, "verify", Result.VERIFIED)
         case Missing():

@@ -117,15 +117,41 @@ def test_an_account_that_is_as_the_manifest_has_it(server: SandboxProcess, proje
     assert [] == [each for each in server.requests()[1:] if each["method"] != "GET"]
 
 
-def test_adopting_again_changes_nothing_and_asks_nobody(server: SandboxProcess, project: NewProject) -> None:
+def test_adopting_again_changes_nothing_and_of_a_table_asks_nobody(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, ("paris",))
     login = made_for(server, mine, "paris")
     assert 0 == mine.run("adopt", "paris", login).returncode
     before, asked = mine.state_path.read_bytes(), len(server.requests())
     for again in (login, login.upper()):
+        done = mine.run("adopt", "--from", table(mine, ("paris", again)), "--format", "json")
+        assert (0, {"paris": "unchanged"}) == (done.returncode, by_name(done))
+    assert asked == len(server.requests())
+    for again in (login, login.upper()):
         done = mine.run("adopt", "paris", again, "--format", "json")
         assert (0, {"paris": "unchanged"}) == (done.returncode, by_name(done))
-    assert (before, asked) == (mine.state_path.read_bytes(), len(server.requests()))
+    assert before == mine.state_path.read_bytes()
+    assert ["GET", "GET"] == [each["method"] for each in server.requests()[asked:]]
+
+
+def test_a_key_that_octopush_has_changed_is_taken_over(server: SandboxProcess, project: NewProject) -> None:
+    mine = applied_to(server, project, ("paris", "rome"))
+    login, before = login_of(mine, "paris"), mine.opened("paris")
+    change_by_hand(server, login, api_key="key-made-by-hand-7f3a")
+    done = mine.run("verify")
+    assert (7, True) == (done.returncode, "`provisioner adopt paris LOGIN` takes it over" in done.stdout)
+    done = mine.run("adopt", "paris", login, "--format", "json")
+    assert (0, {"paris": "adopted"}) == (done.returncode, by_name(done))
+    after = mine.opened("paris")
+    assert after.credentials is not None
+    assert "key-made-by-hand-7f3a" == after.credentials.api_key.reveal()
+    assert (before.password, before.sent) == (after.password, after.sent)
+    assert "Verified: 2 good." in mine.run("verify").stdout
+    assert 0 == mine.run("plan", "--detailed-exitcode").returncode
+    assert 0 == mine.run("rotate-password", "paris", "--yes").returncode
+    assert_no_secret(server, mine, done.stdout, done.stderr)
+    delete_by_hand(server, login)
+    done = mine.run("adopt", "paris", login)
+    assert (7, True) == (done.returncode, "does not know its login" in done.stdout)
 
 
 def test_what_differs_is_told_and_changed_by_the_next_apply(server: SandboxProcess, project: NewProject) -> None:

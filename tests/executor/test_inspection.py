@@ -44,6 +44,10 @@ REJECTED: Final = Failed("not accepted (HTTP 401)", Then.STOP, None, ExitCode.SE
 REFUSED: Final = Failed("the API refused it (HTTP 400)", Then.GO_ON)
 ELSEWHERE: Final = Failed("sent to another address (HTTP 302)", Then.STOP, possible=True)
 SILENT: Final = Failed("no answer within 30 s", Then.RETRY, possible=True, unanswered=True)
+OTHER_KEY: Final = (
+    "Octopush has another key for its login than what is sealed; if Octopush changed it,"
+    " `provisioner adopt paris LOGIN` takes it over"
+)
 HOOK: Final = "callbacks.callback_url_for_deliveries"
 
 
@@ -296,7 +300,7 @@ def test_credentials_that_octopush_has_too_are_verified() -> None:
         (
             observed(attributes("paris"), "another"),
             Result.FAILED,
-            "Octopush has another key for its login than what is sealed",
+            OTHER_KEY,
         ),
         (MISSING, Result.FAILED, MISSING.reason),
         (REFUSED, Result.UNCHECKED, REFUSED.reason),

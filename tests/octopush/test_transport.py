@@ -31,7 +31,7 @@ HEADERS: Final = {"api-login": "parent@example.com", "api-key": KEY}
 BODY: Final = b'{"password": "Gioconda-1503"}'
 PATIENT: Final = 10.0
 SHORT: Final = 0.3
-LATE: Final = {"no answer within 0.3 s", "no answer within the time-out", "no connection within the time-out"}
+LATE: Final = {"no answer within 0.3 s", "no connection within 0.3 s"}
 """The deadline of the exchange and the time-out of its socket end at the same time: either may be the first."""
 
 

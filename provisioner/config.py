@@ -212,18 +212,16 @@ def require_connection(settings: Settings) -> None:
             )
 
 
-def heartbeat(settings: Settings, environ: Mapping[str, str]) -> Secret | None:
-    """Return the address to call when a run has ended, or None where none is set.
+def heartbeat(text: str | None, environ: Mapping[str, str], base: Path) -> Secret | None:
+    """Return the address to call when a run has ended, its placeholders filled in; None where none is set.
 
     Raises:
         SettingInvalid: it is no http(s) address, or a placeholder in it cannot be read.
 
     """
-    if settings.heartbeat_url is None:
+    if text is None:
         return None
-    url = placeholders.expand(
-        settings.heartbeat_url, environ=environ, read_file=placeholders.read_file, base=settings.base
-    ).strip()
+    url = placeholders.expand(text, environ=environ, read_file=placeholders.read_file, base=base).strip()
     try:
         parts = urlsplit(url)
         valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0

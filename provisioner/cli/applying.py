@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Final
 
 import click
@@ -102,22 +101,28 @@ def apply(options: Options) -> int:
         raise CommandInvalid(
             "There is no terminal to ask on.", hint="Look at `provisioner plan`, then apply with --yes."
         )
-    saved = None
-    if options["plan"] is not None:
-        if options["manifests"] or options["refresh"]:
-            raise CommandInvalid(
-                "A saved plan says by itself from which manifests it was made, and whether --refresh was given.",
-                hint=f"Write `provisioner apply --plan {options['plan']}`.",
-            )
-        saved = saved_plans.read(options["plan"])
-        options = {**options, "manifests": saved.manifests, "parent": saved.parent, "refresh": saved.refreshed}
-    mandate = _Mandate(asks=not options["yes"], refresh=options["refresh"], saved=saved)
-    return watching.watched(options, partial(_carry_out, mandate=mandate))
+    if options["plan"] is not None and (options["manifests"] or options["refresh"]):
+        raise CommandInvalid(
+            "A saved plan says by itself from which manifests it was made, and whether --refresh was given.",
+            hint=f"Write `provisioner apply --plan {options['plan']}`.",
+        )
+    return watching.watched(options, _apply)
 
 
 def reconcile(options: Options) -> int:
     """Do the same with nobody there to ask: drift is looked for where it can be, and thresholds bound what is done."""
-    settings = wiring.settings(options)
+    return watching.watched(options, _reconcile)
+
+
+def _apply(options: Options, settings: Settings, watch: Watch) -> list[Report]:
+    saved = None if options["plan"] is None else saved_plans.read(options["plan"])
+    if saved is not None:
+        options = {**options, "manifests": saved.manifests, "parent": saved.parent, "refresh": saved.refreshed}
+    mandate = _Mandate(asks=not options["yes"], refresh=options["refresh"], saved=saved)
+    return _carry_out(options, settings, watch, mandate)
+
+
+def _reconcile(options: Options, settings: Settings, watch: Watch) -> list[Report]:
     looks = config.has_identity(settings, os.environ, wiring.default_identity())
     if not looks:
         terminal.warn("there is no identity: accounts are not compared with Octopush, and none is changed.")
@@ -128,10 +133,10 @@ def reconcile(options: Options) -> int:
         max_creates=settings.max_creates,
         max_updates=settings.max_updates,
     )
-    return watching.watched(options, partial(_carry_out, mandate=mandate))
+    return _carry_out(options, settings, watch, mandate)
 
 
-def _carry_out(options: Options, settings: Settings, watch: Watch, *, mandate: _Mandate) -> list[Report]:
+def _carry_out(options: Options, settings: Settings, watch: Watch, mandate: _Mandate) -> list[Report]:
     loaded = planning.tell(wiring.manifest_paths(options), options["parent"])
     if mandate.saved is not None:
         mandate.saved.require_sources(loaded.sources, settings)

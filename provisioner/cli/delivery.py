@@ -124,7 +124,10 @@ def export(options: Options) -> int:
         raise CommandInvalid(
             "Accounts were named, and --since chooses them too.", hint="Give names or --since, and not both."
         )
-    opened = _opened(wiring.settings(options), options["parent"], options["names"], since, verified=options["verified"])
+    settings = wiring.settings(options)
+    if options["out"] is not None:
+        outfile.require_free(options["out"], wiring.own_files(settings, options))
+    opened = _opened(settings, options["parent"], options["names"], since, verified=options["verified"])
     contents = opened.contents
     _require_credentials(contents, "Nothing was exported.")
     if since is not None and not contents:

@@ -32,24 +32,25 @@ _STDERR: Final = 2
 
 
 class Interrupt:
-    """Holds the handlers while a ``with`` lasts; a wait in :meth:`sleep` ends when a signal comes."""
+    """Hears signals while a ``with`` lasts, after which nobody does; a wait in :meth:`sleep` ends when one comes."""
 
     def __init__(self) -> None:
         self._code: ExitCode | None = None
-        self._before: dict[signal.Signals, object] = {}
         # A pipe wakes a wait whenever the signal comes; a lock could be held at that very moment.
         self._woken, self._wake = os.pipe()
 
     def __enter__(self) -> Self:
         for number in _EXITS:
-            self._before[number] = signal.signal(number, self._heard)
-        self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._late)
+            signal.signal(number, self._heard)
+        signal.signal(signal.SIGALRM, self._late)
         return self
 
     def __exit__(self, *_: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned
+        # What was done is now to be told, which takes moments: a signal must not put the
+        # words "nothing was being changed" in the place of the report.
+        for number in _EXITS:
+            signal.signal(number, signal.SIG_IGN)
         os.close(self._woken)
         os.close(self._wake)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from io import TextIOBase
 from typing import Any, Final, Self, TextIO
@@ -40,24 +41,30 @@ class JsonLines(TextIOBase):
         *lines, self._begun = (self._begun + text).split("\n")
         for line in lines:
             if line.startswith(f"{MARK} "):
-                # Kept as it is under its own key: it may be all that is left of an account.
-                self.event(ERROR, "rescue", **{MARK: json.loads(line.removeprefix(MARK))})
+                # Kept as it is under its own key: it may be all that is left of an account. Whether
+                # it was taken, whoever wrote it must hear.
+                self._stream.write(encoded(ERROR, "rescue", **{MARK: json.loads(line.removeprefix(MARK))}))
+                self._stream.flush()
             elif line.strip():
                 self.event(INFO, "message", message=line.strip())
         return len(text)
 
     def flush(self) -> None:
-        """Hand on what was written."""
-        self._stream.flush()
+        """Do nothing: every line is handed on when it ends."""
 
     def fileno(self) -> int:
         """Return the number of standard error."""
         return self._stream.fileno()
 
     def event(self, level: str, event: str, **fields: object) -> None:
-        """Write one event, with those of ``fields`` that are known."""
-        self._stream.write(encoded(level, event, **fields))
-        self._stream.flush()
+        """Write one event, with those of ``fields`` that are known.
+
+        A reader that went away ends nothing: between a request and the save of its answer
+        that would lose an account.
+        """
+        with suppress(OSError):
+            self._stream.write(encoded(level, event, **fields))
+            self._stream.flush()
 
 
 def encoded(level: str, event: str, **fields: object) -> str:

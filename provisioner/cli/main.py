@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
-from itertools import chain, pairwise
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn, TypeVar
@@ -90,9 +90,7 @@ _log_format = click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", envvar="PROVISIONER_LOG_FORMAT",
     help="What standard error holds: talk, or one JSON object per line.",
 )  # fmt: skip
-_report = click.option(
-    "--report", type=_FILE, metavar="FILE", help="Keep the JSON report in FILE too, on failure as well."
-)
+_report = click.option("--report", type=_FILE, metavar="FILE", help="Keep the JSON report, or the error, in FILE too.")
 _parent_of_account = _parent_option("The parent that owns the account.")
 _manifests = click.argument("manifests", nargs=-1, type=_FILE, metavar="[MANIFEST]...")
 _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask; needed where there is no terminal.")
@@ -523,6 +521,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if isinstance(sys.stdout, TextIOWrapper):
         # A letter that the terminal's encoding has not is written out; it would end the command.
         sys.stdout.reconfigure(errors="backslashreplace")
+    if sys.stderr is None:  # whoever started this has closed it
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # it lasts as long as the process
     given = list(sys.argv[1:] if arguments is None else arguments)
     code = run(given)
     try:
@@ -534,15 +534,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Run the command line and return the exit code; whatever goes wrong has been said."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # nohup, say, has them ignored
-            signal.signal(number, _terminated)
-    if _given(arguments, "--log-format", os.environ.get("PROVISIONER_LOG_FORMAT")) == "json":
-        from provisioner.cli import terminal
-
-        # From here on and not only once the command runs: a wrong command line is told in the same form.
-        terminal.log_as_json()
     try:
+        # Before the command runs, and before a signal is told: a log for programs holds nothing but events.
+        _begin_log(arguments)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:  # nohup, say, has them ignored
+                signal.signal(number, _terminated)
         code = cli.main(arguments, prog_name="provisioner", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         sys.stderr.write(f"{error.format_message()}\n")
@@ -563,6 +560,7 @@ def _terminated(_: int, __: FrameType | None) -> NoReturn:
 def _failed(error: BaseException, arguments: list[str]) -> int:
     from provisioner.cli import terminal
 
+    _begin_log(arguments)
     failure = told(error)
     if isinstance(failure, InternalError):
         import traceback
@@ -577,6 +575,13 @@ def _failed(error: BaseException, arguments: list[str]) -> int:
     return failure.exit_code
 
 
+def _begin_log(arguments: list[str]) -> None:
+    if _given(arguments, "--log-format", os.environ.get("PROVISIONER_LOG_FORMAT")) == "json":
+        from provisioner.cli import terminal
+
+        terminal.log_as_json()
+
+
 def _wants_json(arguments: list[str]) -> bool:
     return _given(arguments, "--format") == "json"
 
@@ -586,9 +591,13 @@ def _given(arguments: list[str], option: str, default: str | None = None) -> str
     if arguments[:1] == ["exec"]:
         # What stands there is for another command.
         return default
-    joined = (each.removeprefix(f"{option}=") for each in arguments if each.startswith(f"{option}="))
-    apart = (value for name, value in pairwise(arguments) if name == option)
-    return next(chain(joined, apart), default)
+    found = default
+    for each, following in pairwise((*arguments, "")):
+        if each == option:
+            found = following
+        elif each.startswith(f"{option}="):
+            found = each.removeprefix(f"{option}=")
+    return found
 
 
 def _drop_output() -> None:

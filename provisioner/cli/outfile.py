@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 from provisioner.errors import CommandInvalid
@@ -31,6 +32,20 @@ def require_place(out: Path) -> None:
         check_room(out)
     except OSError as error:
         raise _unwritable(out, error) from error
+
+
+def require_free(out: Path, taken: Mapping[Path, str]) -> None:
+    """Refuse the place of a file that something else is kept in; ``taken`` says what. Raises CommandInvalid."""
+    for path, what in taken.items():
+        if _place(out) == _place(path):
+            raise CommandInvalid(
+                f"{out} is {what}.", hint="Name another file: what is there would be lost. Nothing was done."
+            )
+
+
+def _place(path: Path) -> tuple[str, str]:
+    """Return the folder as it is in truth, and the name: a link is replaced and not followed."""
+    return os.path.realpath(path.parent), path.name
 
 
 def _require_replaceable(out: Path) -> None:

@@ -9,7 +9,7 @@ from provisioner import manifest
 from provisioner.cli import terminal, wiring
 from provisioner.cli.wiring import Options
 from provisioner.config import Settings
-from provisioner.errors import ExitCode, OverLimit
+from provisioner.errors import CommandInvalid, ExitCode, OverLimit
 from provisioner.manifest.load import Loaded
 from provisioner.manifest.sources import holds_any
 from provisioner.model.account import DesiredAccount, Manifest
@@ -22,7 +22,11 @@ from provisioner.render import documents, text
 
 def validate(options: Options) -> int:
     """Print every problem; exit 3 where one of them is an error."""
-    loaded = manifest.load(wiring.manifest_paths(options), parent=options["parent"])
+    settings = wiring.settings(options)
+    loaded = manifest.load(_named(options), parent=options["parent"])
+    for each in loaded.manifests:
+        if each.parent not in settings.parents:
+            terminal.warn(f"the settings know no parent {each.parent}: a plan of its accounts exits with 10.")
     if options["output"] == "json":
         terminal.document(documents.problems(loaded.problems))
     elif options["output"] in {"github", "gitlab"}:
@@ -35,6 +39,18 @@ def validate(options: Options) -> int:
             terminal.lines(text.problem(problem))
         terminal.lines([text.verdict(loaded.problems, sum(len(each.accounts) for each in loaded.manifests))])
     return ExitCode.MANIFEST_INVALID if loaded.errors else ExitCode.DONE
+
+
+def _named(options: Options) -> tuple[Path, ...]:
+    """Return the manifests to validate; where there is nothing, a report for a program is one all the same."""
+    try:
+        return wiring.manifest_paths(options)
+    except CommandInvalid as error:
+        if options["output"] == "gitlab":
+            terminal.data("[]\n")
+        elif options["output"] == "github":
+            terminal.data(f"::error::{error.message} {error.hint}\n")
+        raise
 
 
 def plan(options: Options) -> int:
@@ -52,11 +68,7 @@ def plan(options: Options) -> int:
     else:
         plans = [plan_for(each, wiring.stored(settings, each.parent), settings) for each in manifests]
         unchecked = ExitCode.DONE
-    if options["out"] is not None:
-        from provisioner.cli import saved_plans  # noqa: PLC0415  # most plans are only looked at
-
-        saved_plans.save(options, loaded.sources, settings, plans)
-    _show(plans, options["output"])
+    _show(plans, loaded, options, settings)
     try:
         for each in plans:
             raise_if_over(each)
@@ -69,20 +81,27 @@ def plan(options: Options) -> int:
     return ExitCode.CHANGES_PENDING if pending and options["detailed_exitcode"] else ExitCode.DONE
 
 
-def _show(plans: Sequence[Plan], output: str) -> None:
-    if output == "text":
-        for each in plans:
-            terminal.lines(text.plan(each))
-        return
-    document = documents.plans(plans)
-    if output == "json":
-        terminal.document(document)
-        return
-    # Faces for a reviewer: a plain plan has no use for them, and they take their time to load.
-    from provisioner.render import html, markdown  # noqa: PLC0415
+def _show(plans: Sequence[Plan], loaded: Loaded, options: Options, settings: Settings) -> None:
+    """Save the plans where that is asked for, and print them."""
+    output, out = options["output"], options["out"]
+    if out is not None or output in {"markdown", "html"}:
+        # A plain plan has no use for what is saved, nor for faces for a reviewer, and they take their time to load.
+        from provisioner.cli import saved_plans  # noqa: PLC0415
 
-    digest = documents.digest(document)
-    terminal.data(markdown.plans(plans, digest) if output == "markdown" else html.page(plans, digest))
+        saved = saved_plans.document(options, loaded.sources, settings, plans)
+        if out is not None:
+            saved_plans.save(out, saved, options, settings)
+        if output in {"markdown", "html"}:
+            from provisioner.render import html, markdown  # noqa: PLC0415
+
+            face = markdown.plans if output == "markdown" else html.page
+            terminal.data(face(plans, saved["digest"]))
+            return
+    if output == "json":
+        terminal.document(documents.plans(plans))
+        return
+    for each in plans:
+        terminal.lines(text.plan(each))
 
 
 def load(options: Options) -> tuple[Manifest, ...]:
@@ -101,7 +120,7 @@ def tell(paths: Sequence[Path], parent: str) -> Loaded:
     """Return what the files at ``paths`` hold, having told every problem."""
     loaded = manifest.load(paths, parent=parent)
     for problem in loaded.problems:
-        terminal.talk(*text.problem(problem))
+        terminal.problem(problem)
     return loaded
 
 

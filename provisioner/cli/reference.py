@@ -9,7 +9,7 @@ from typing import Final
 import click  # noqa: TC002  # the grammar is loaded anyway
 from click.shell_completion import get_completion_class
 
-from provisioner import errors, schemas
+from provisioner import schemas
 from provisioner.cli import terminal
 from provisioner.cli.wiring import Options
 from provisioner.document import nearest
@@ -57,8 +57,7 @@ def _tell(code: ExitCode, subject: str) -> None:
 
 
 def _kinds(kind: type[ProvisionerError]) -> Iterator[type[ProvisionerError]]:
-    """Yield every public error below ``kind``."""
+    """Yield every error below ``kind`` that a command may print."""
     for each in kind.__subclasses__():
-        if each.__module__ == errors.__name__:
-            yield each
+        yield each
         yield from _kinds(each)

@@ -1,8 +1,8 @@
 """Saved plans: what ``plan --out`` writes, and what ``apply --plan`` compares before it does anything.
 
 A saved plan is the document of ``plan --format json``, its digest, and what it was
-made from: manifests, address and, in the plan itself, lineage and serial of each
-state. It holds no secret. To apply it is to make the plan anew and to refuse unless
+made from: manifests, address, recipients, where each state is and, in the plan itself,
+lineage and serial of each state. It holds no secret. To apply it is to make the plan anew and to refuse unless
 it comes out the same: what was reviewed is what happens.
 """
 
@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
-from provisioner import document, schemas
-from provisioner.cli import outfile, terminal
+from provisioner import document as checking
+from provisioner import schemas
+from provisioner.cli import outfile, terminal, wiring
 from provisioner.cli.wiring import Options
 from provisioner.config import Settings
 from provisioner.errors import CommandInvalid, PlanStale
@@ -47,6 +48,9 @@ class SavedPlan:
     files: Mapping[str, str]
     """The SHA-256 of each manifest that was read, by its path."""
     endpoint: str
+    recipients: tuple[str, ...]
+    states: Mapping[str, str]
+    """Where each parent's state is."""
     refreshed: bool
 
     def require_sources(self, sources: Iterable[Source], settings: Settings) -> None:
@@ -78,26 +82,40 @@ class SavedPlan:
                 yield f"the manifest {path} has changed"
         if (endpoint := settings.api_url.rstrip("/")) != self.endpoint:
             yield f"the address of the API is {endpoint}, and was {self.endpoint}"
+        if tuple(sorted(settings.recipients)) != self.recipients:
+            yield "the recipients to seal to are others"
+        for parent, place in self.states.items():
+            if parent in settings.parents and (now := str(settings.state_path(parent))) != place:
+                yield f"the state of the parent {parent} is kept at {now}, and was at {place}"
 
     def _refuse(self, reasons: Iterable[str]) -> None:
         if told := tuple(reasons):
             raise PlanStale("\n".join((f"The plan in {self.path} is stale:", *told)), hint=_HINT)
 
 
-def save(options: Options, sources: Iterable[Source], settings: Settings, plans: Sequence[Plan]) -> None:
-    """Write ``plans`` to the file that ``--out`` names, and say how they are applied; raises CommandInvalid."""
-    from provisioner.cli import wiring  # noqa: PLC0415
+def document(
+    options: Options, sources: Iterable[Source], settings: Settings, plans: Sequence[Plan]
+) -> documents.Document:
+    """Return what is saved of ``plans``: what they say, what they were made from, and the digest of both.
 
-    told = documents.plans(plans)
+    The digest is what a reviewer sees under every face of the plan.
+    """
     source = {
         "manifests": [str(each) for each in wiring.manifest_paths(options)],
         "files": [{"path": str(each.path), "sha256": _sha256(each.raw)} for each in sources],
         "parent": options["parent"],
         "endpoint": settings.api_url.rstrip("/"),
+        "recipients": sorted(settings.recipients),
+        "states": _states(plans, settings),
         "refreshed": options["refresh"],
     }
-    saved = {**told, "digest": documents.digest(told), "source": source}
-    out: Path = options["out"]
+    told = {**documents.plans(plans), "source": source}
+    return {**told, "digest": documents.digest(told)}
+
+
+def save(out: Path, saved: documents.Document, options: Options, settings: Settings) -> None:
+    """Write ``saved`` to ``out``, and say how it is applied; raises CommandInvalid."""
+    outfile.require_free(out, wiring.own_files(settings, options))
     outfile.write(out, json.dumps(saved, indent=2) + "\n")
     terminal.talk(f"Saved to {out}: `provisioner apply --plan {shlex.quote(str(out))}` does exactly this, or nothing.")
 
@@ -111,10 +129,9 @@ def read(path: Path) -> SavedPlan:
 
     """
     saved = _parsed(path)
-    told = {"version": saved["version"], "plans": saved["plans"]}
-    if documents.digest(told) != saved["digest"]:
+    digest, source = saved.pop("digest"), saved["source"]
+    if documents.digest(saved) != digest:
         raise PlanStale(f"The plan in {path} was changed after it was saved.", hint=_HINT)
-    source = saved["source"]
     return SavedPlan(
         path,
         plans={each["parent"]: each for each in saved["plans"]},
@@ -122,6 +139,8 @@ def read(path: Path) -> SavedPlan:
         parent=source["parent"],
         files={each["path"]: each["sha256"] for each in source["files"]},
         endpoint=source["endpoint"],
+        recipients=tuple(source["recipients"]),
+        states=source["states"],
         refreshed=source["refreshed"],
     )
 
@@ -148,8 +167,8 @@ def _parsed(path: Path) -> dict[str, Any]:
             f"The plan in {path} is of the version {version}, and this program knows {known}.",
             hint=f"Plan and apply with the same program. {_HINT}",
         )
-    for found in document.violations(cast("document.Value", saved), _SCHEMA, {}):
-        place = document.spelled(found.path) or "it"
+    for found in checking.violations(cast("checking.Value", saved), _SCHEMA, {}):
+        place = checking.spelled(found.path) or "it"
         raise PlanStale(f"{path} holds no plan of version {known}: {printable(place)} {found.predicate}.", hint=hint)
     if "source" not in saved:
         raise PlanStale(f"{path} was printed and not saved: it does not say what it was made from.", hint=hint)
@@ -189,6 +208,10 @@ def _lasting(plan: documents.Document | None) -> documents.Document | None:
 
 def _lineage(plan: documents.Document) -> str:
     return f"of lineage {plan['lineage']}" if plan["lineage"] else "none"
+
+
+def _states(plans: Iterable[Plan], settings: Settings) -> dict[str, str]:
+    return {each.parent: str(settings.state_path(each.parent)) for each in plans}
 
 
 def _sha256(raw: bytes) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 import click
 
 from provisioner.errors import CommandInvalid, ProvisionerError
+from provisioner.model.account import Problem, Severity
 from provisioner.render import documents
 from provisioner.render.lines import BAD, CHANGED, Line, printable
 
@@ -81,6 +82,17 @@ def warn(message: str) -> None:
         stream.event("warning", "warning", message=message)
         return
     talk(Line(f"warning: {message}", CHANGED))
+
+
+def problem(this: Problem) -> None:
+    """Say on standard error what is wrong with a manifest, and where."""
+    if (stream := log()) is not None:
+        level = {Severity.ERROR: "error", Severity.WARNING: "warning"}.get(this.severity, "info")
+        stream.event(level, "problem", **documents.problem(this))
+        return
+    from provisioner.render import text
+
+    talk(*text.problem(this))
 
 
 def failure(error: ProvisionerError) -> None:

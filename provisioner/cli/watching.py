@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +26,7 @@ from provisioner.model.report import Report, exit_code
 from provisioner.octopush.transport import Reply, Request, Transport
 from provisioner.render import documents
 from provisioner.render import report as faces
+from provisioner.state.disk import read_file
 from provisioner.state.session import Session
 
 _HEARTBEAT_SECONDS: Final = 5.0
@@ -69,10 +69,12 @@ Run = Callable[[Options, Settings, Watch], list[Report]]
 
 def watched(options: Options, run: Run) -> int:
     """Carry ``run`` out, leave behind what the settings ask for, print its reports, and return the exit code."""
-    settings = wiring.settings(options)
-    outlets = _Outlets.checked(options, settings)
-    watch = Watch()
+    outlets, watch = _Outlets(), Watch()
     try:
+        # First, so that whoever waits for the call hears of settings that cannot be read.
+        outlets.prepare_call(options["heartbeat_url"] or os.environ.get("PROVISIONER_HEARTBEAT_URL"), Path())
+        settings = wiring.settings(options)
+        outlets.prepare(options, settings)
         reports = run(options, settings, watch)
     except BaseException as error:
         failure = failures.told(error)
@@ -89,52 +91,71 @@ def watched(options: Options, run: Run) -> int:
     return code
 
 
-@dataclass(frozen=True, slots=True)
 class _Outlets:
-    """Where a run leaves what; each is None where it is not wanted."""
+    """Where a run leaves what; each is None until it is known that it may be left there."""
 
-    report: Path | None
-    metrics: Path | None
-    heartbeat: Secret | None
-    settings: Settings
+    def __init__(self) -> None:
+        self._report: Path | None = None
+        self._metrics: Path | None = None
+        self._heartbeat: Secret | None = None
+        self._settings: Settings | None = None
 
-    @classmethod
-    def checked(cls, options: Options, settings: Settings) -> _Outlets:
-        """Return those of the settings, of which each file can be written; raises CommandInvalid or SettingInvalid."""
+    def prepare_call(self, heartbeat: str | None, base: Path) -> None:
+        """Make ready to call ``heartbeat``; raises SettingInvalid."""
+        self._heartbeat = config.heartbeat(heartbeat or None, os.environ, base)
+
+    def prepare(self, options: Options, settings: Settings) -> None:
+        """Make ready what the settings ask for; what came before a fault stays so.
+
+        Raises:
+            CommandInvalid: the report cannot be written where it should be.
+            SettingInvalid: the same of the metrics, or the heartbeat has no address.
+
+        """
+        self._settings = settings
+        if settings.heartbeat_url is not None:
+            self.prepare_call(settings.heartbeat_url, settings.base)
+        taken = wiring.own_files(settings, options)
         report: Path | None = options["report"]
         if report is not None:
+            outfile.require_free(report, taken)
             outfile.require_place(report)
-        metrics = None if settings.metrics_file is None else Path(settings.metrics_file)
-        if metrics is not None:
+            taken[report] = "the report"
+            self._report = report
+        if settings.metrics_file is not None:
+            metrics = Path(settings.metrics_file)
             try:
+                outfile.require_free(metrics, taken)
                 outfile.require_place(metrics)
             except CommandInvalid as error:
                 raise SettingInvalid(
-                    f"The setting metrics_file is of no use. {error.message}", hint=f"{error.hint} Nothing was done."
+                    f"The setting metrics_file is of no use. {error.message}", hint=f"{error.hint} Nothing was sent."
                 ) from None
-        return cls(report, metrics, config.heartbeat(settings, os.environ), settings)
+            self._metrics = metrics
 
     def keep(self, watch: Watch, code: ExitCode, document: documents.Document, *, whole: bool) -> bool:
         """Write the files, and tell whether that could be done; ``whole`` is whether the run came to every parent."""
         kept = True
         try:
-            if self.report is not None:
-                outfile.write(self.report, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+            if self._report is not None:
+                outfile.write(self._report, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
         except CommandInvalid as error:
             terminal.warn(f"the report is lost: {error.message}")
             kept = False
         try:
-            if self.metrics is not None:
-                _write_metrics(self.metrics, watch, code, whole=whole)
+            if self._metrics is not None:
+                _write_metrics(self._metrics, watch, code, whole=whole)
         except OSError as error:
-            terminal.warn(f"the metrics are as they were: {self.metrics} cannot be written: {error.strerror or error}.")
+            terminal.warn(
+                f"the metrics are as they were: {self._metrics} cannot be written: {error.strerror or error}."
+            )
             kept = False
         return kept
 
     def call(self, watch: Watch, code: ExitCode) -> None:
         """Call the heartbeat's address, and end the log; that nobody hears it makes no run fail."""
         status = "success" if code is ExitCode.DONE else "failure"
-        if self.heartbeat is not None and (deaf := self._called(self.heartbeat, status, code)) is not None:
+        if self._heartbeat is not None and (deaf := self._called(self._heartbeat, status, code)) is not None:
             terminal.warn(f"the heartbeat was not heard: {deaf}.")
         terminal.event("finished", status=status, exit_code=int(code), duration=watch.duration, phases=watch.phases)
 
@@ -144,7 +165,8 @@ class _Outlets:
         body = json.dumps({"version": 1, "status": status, "exit_code": int(code)}).encode()
         message = Request("POST", address, {"Content-Type": "application/json"}, body)
         patience = _HURRIED_SECONDS if code in _HURRIED else _HEARTBEAT_SECONDS
-        transport = Transport(patience, self.settings.proxy, self.settings.ca_file)
+        known = () if self._settings is None else (self._settings.proxy, self._settings.ca_file)
+        transport = Transport(patience, *known)
         answers: list[str | None] = []
 
         def call() -> None:
@@ -169,10 +191,8 @@ def _write_metrics(path: Path, watch: Watch, code: ExitCode, *, whole: bool) -> 
 
     before: metrics.Samples = {}
     try:
-        before = metrics.parsed(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        pass
-    except ValueError:
+        before = metrics.parsed((read_file(path) or b"").decode())
+    except (OSError, ValueError):
         terminal.warn(f"{path} held no metrics that can be read; when the last success was is not known any more.")
     seen = tuple(
         metrics.Seen(name, parent.limit, parent.reserved, session.state)

@@ -23,6 +23,7 @@ from provisioner.state.store import LocalStore
 
 PROGRAM: Final = "octopush-provisioner"
 MANIFESTS: Final = Path("manifests")
+_KINDS: Final = (".lock", ".backup", ".rescue", ".forgotten")
 
 Options = Mapping[str, Any]
 
@@ -74,6 +75,23 @@ def _warn_of_begun(store: LocalStore) -> None:
         terminal.warn(f"the state is held by {running}: what it is at shows as unknown or unfinished until it ends.")
     elif rescue.entries():
         terminal.warn(f"an outcome is kept in {rescue.path}: the next apply, or `provisioner recover`, puts it back.")
+
+
+def own_files(from_settings: Settings, options: Options) -> dict[Path, str]:
+    """Return the files that no other file may take the place of, and what each is."""
+    from provisioner.manifest.sources import MANIFEST  # noqa: PLC0415  # only who writes a file needs it
+
+    files: dict[Path, str] = {}
+    for parent in from_settings.parents:
+        state = from_settings.state_path(parent)
+        files |= {state.with_name(f"{state.name}{kind}"): f"beside the state of {parent}" for kind in _KINDS}
+        files[state] = f"the state of {parent}"
+    files[options.get("config") or Path(os.environ.get("PROVISIONER_CONFIG") or config.FILE)] = "the settings"
+    for named in options.get("manifests") or (MANIFESTS,):
+        with suppress(OSError):  # what cannot be looked into, its reader tells
+            inside = list(named.iterdir()) if named.is_dir() else [named]
+            files |= {each: "a manifest" for each in inside if MANIFEST.is_name_of(each)}
+    return files
 
 
 def beside(store: LocalStore, kind: str) -> Path:

@@ -43,8 +43,8 @@ def problems(these: Iterable[Problem]) -> Document:
     """Return the document of ``validate --format json``; what does not make a manifest invalid is in ``warnings``."""
     errors: list[Document] = []
     warnings: list[Document] = []
-    for problem in these:
-        (errors if problem.severity is Severity.ERROR else warnings).append(_problem(problem))
+    for each in these:
+        (errors if each.severity is Severity.ERROR else warnings).append(problem(each))
     return {"version": VERSION, "valid": not errors, "problems": errors, "warnings": warnings}
 
 
@@ -143,14 +143,15 @@ def field(change: FieldChange) -> Document:
     return document
 
 
-def _problem(problem: Problem) -> Document:
-    origin = problem.origin
+def problem(this: Problem) -> Document:
+    """Return one problem of a manifest, and where it is."""
+    origin = this.origin
     return {
         "file": origin.file,
         "line": origin.line,
         "column": origin.column,
         "row": origin.row,
-        "path": problem.path,
-        "message": problem.message,
-        "hint": problem.hint,
+        "path": this.path,
+        "message": this.message,
+        "hint": this.hint,
     }

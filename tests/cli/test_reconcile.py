@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -320,6 +321,56 @@ def test_what_cannot_be_left_is_said_before_anything_is_done(
     assert not mine.state_path.exists()
 
 
+@pytest.mark.parametrize("kind", ["fifo", "link to a fifo", "link to a folder"])
+def test_metrics_where_no_file_can_be(server: SandboxProcess, project: NewProject, kind: str) -> None:
+    mine = project(server, TWO)
+    path = mine.folder / "octopush.prom"
+    os.mkfifo(mine.folder / "fifo")
+    if kind == "fifo":
+        (mine.folder / "fifo").rename(path)
+    else:
+        path.symlink_to(mine.folder / ("fifo" if kind == "link to a fifo" else "manifests"))
+    done = mine.run(*RECONCILE, "--metrics-file", "octopush.prom")
+    if kind == "fifo":
+        assert (10, []) == (done.returncode, server.requests())
+    else:
+        # As everywhere, a link is replaced and not followed.
+        assert (0, 18, False) == (done.returncode, metrics(path)["slots left default"], path.is_symlink())
+
+
+@pytest.mark.parametrize(
+    ("kept", "settings", "variable"),
+    [
+        (False, "bogus: 1\n", None),
+        (False, "", "PROVISIONER_MAX_CREATES"),
+        (True, "metrics_file: missing/x.prom\n", None),
+        (True, "ca_file: missing\n", None),
+    ],
+)
+def test_a_failure_before_the_run_is_told_too(
+    server: SandboxProcess,
+    project: NewProject,
+    kept: bool,
+    settings: str,
+    variable: str | None,  # noqa: FBT001
+) -> None:
+    def script(wire: Wire) -> None:
+        wire.request()
+        wire.send(answer("200 OK", b"ok"))
+
+    mine = project(server, TWO)
+    (mine.folder / "provisioner.yaml").write_text(settings)
+    with scripted(script) as monitor:
+        environ = {"PROVISIONER_HEARTBEAT_URL": monitor.url} | ({variable: "zz"} if variable else {})
+        done = without(mine, **environ).run(*RECONCILE, "--report", "report.json", "--log-format", "json")
+    assert (10, 1) == (done.returncode, len(monitor.requests))
+    # Without settings nobody knows whose place the report would take.
+    report = mine.folder / "report.json"
+    assert kept == report.exists()
+    assert not kept or json.loads(report.read_text())["error"]["code"] == 10
+    assert ["finished", "error"] == [each["event"] for each in events(done)][-2:]
+
+
 def test_a_folder_that_goes_away_during_the_run_hides_nothing(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox("--latency", "0.5")
     mine = project(server, TWO)
@@ -414,6 +465,40 @@ def test_other_commands_that_nobody_watches(server: SandboxProcess, project: New
     assert ["paris", "rome"] == [each["account"] for each in log if each["event"] == "account"]
 
 
+@pytest.mark.parametrize("lines", range(8))
+def test_a_reader_of_the_log_that_goes_away_loses_nothing(
+    server: SandboxProcess, project: NewProject, lines: int
+) -> None:
+    mine = project(server, TWO)
+    with mine.start(*RECONCILE, "--log-format", "json") as process:
+        assert process.stderr is not None
+        for _ in range(lines):
+            process.stderr.readline()
+        process.stderr.close()
+        assert process.stdout is not None
+        process.stdout.read()
+        assert 0 == process.wait()
+    for name in TWO:
+        assert_kept(server, mine, name)
+
+
+def test_standard_error_that_was_closed(server: SandboxProcess, project: NewProject) -> None:
+    mine = project(server, TWO)
+    shell = ("sh", "-c", '"$@" 2>&-', "sh")
+    assert 0 == mine.run(*RECONCILE, "--log-format", "json", prefix=shell).returncode
+    assert 0 == mine.run(*RECONCILE, prefix=shell).returncode
+
+
+def test_problems_of_manifests_are_events_with_their_place(server: SandboxProcess, project: NewProject) -> None:
+    mine = project(server, TWO)
+    edit_manifest(mine, "last_name: Crash", "lastname: Crash")
+    log = events(mine.run(*RECONCILE, "--log-format", "text", "--log-format=json"))
+    found = [each for each in log if each["event"] == "problem"]
+    assert found
+    assert {"error"} == {each["level"] for each in found}
+    assert all(each["file"] and each["line"] and each["message"] and each["hint"] for each in found)
+
+
 # ── Asked to end ─────────────────────────────────────────────────────────────
 
 
@@ -471,3 +556,42 @@ def test_asked_to_end_while_it_looks_it_ends_at_once(sandbox: StartSandbox, proj
         assert time.monotonic() - began < RUNNER_PATIENCE
     assert 143 == done.returncode
     assert 143 == json.loads((mine.folder / "report.json").read_text())["error"]["code"]
+
+
+def test_asked_to_end_while_it_loads_it_says_so_in_its_own_form(server: SandboxProcess, project: NewProject) -> None:
+    mine = project(server, TWO)
+    codes = set()
+    command = (*RECONCILE, "--log-format", "json", "--max-creates", "0")
+    began = time.monotonic()
+    assert 4 == mine.run(*command).returncode
+    whole = time.monotonic() - began
+    for part in range(16):
+        with mine.start(*command) as process:
+            time.sleep(whole * part / 16)
+            process.send_signal(signal.SIGTERM)
+            done = finished(process)
+        codes.add(done.returncode)
+        events(done)
+    # Before this program has begun, the system ends it; once it has ended, nobody hears.
+    assert codes <= {-signal.SIGTERM, 143, 4}
+    assert 143 in codes
+
+
+def test_asked_to_end_while_the_heartbeat_hangs_it_tells_what_was_done(
+    server: SandboxProcess, project: NewProject
+) -> None:
+    def deaf(wire: Wire) -> None:
+        wire.request()
+        wire.hold()
+
+    mine = project(server, TWO)
+    with (
+        scripted(deaf) as monitor,
+        mine.start(*RECONCILE, "--format", "json", "--log-format", "json", "--heartbeat-url", monitor.url) as process,
+    ):
+        eventually(lambda: bool(monitor.requests))
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        done = finished(process)
+    assert (0, ["created", "created"]) == (done.returncode, statuses(done.stdout))
+    assert "finished" == events(done)[-1]["event"]

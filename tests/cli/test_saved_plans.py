@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from provisioner.state.sealing import new_identity
 from tests.cli.test_commands import conforming, outcomes
 from tests.cli.test_inspecting import change, edit_manifest, made, sent, without, without_identity
 from tests.conftest import (
@@ -216,12 +217,14 @@ def test_a_plan_that_was_edited(planned: Project, server: SandboxProcess) -> Non
     original = path.read_text()
     path.write_text(altered(json.loads(original), "plans", 0, "changes", 0, "attributes", "last_name", to="Else"))
     refused(planned, server, "was changed after it was saved")
-    path.write_text(altered(json.loads(original), "source", "files", 0, "sha256", to="0" * 64))
-    refused(planned, server, "has changed")
-    path.write_text(altered(json.loads(original), "source", "endpoint", to="https://elsewhere.example.com"))
-    refused(planned, server, "the address of the API is")
-    path.write_text(altered(json.loads(original), "source", "manifests", to=["."]))
-    refused(planned, server, "cannot be read any more")
+    for way, to in (
+        (("files", 0, "sha256"), "0" * 64),
+        (("endpoint",), "https://elsewhere.example.com"),
+        (("manifests",), ["."]),
+        (("refreshed",), True),
+    ):
+        path.write_text(altered(json.loads(original), "source", *way, to=to))
+        refused(planned, server, "was changed after it was saved")
     path.write_text(original)
     outcomes_are(planned, "created", "created")
 
@@ -338,3 +341,41 @@ def test_on_a_terminal_it_still_asks(planned: Project, server: SandboxProcess) -
     os.close(ours)
     assert b"Create 2 sub-accounts?" in seen
     assert [] == server.requests()
+
+
+def test_a_plan_made_before_there_was_a_state_is_for_one_place(planned: Project, server: SandboxProcess) -> None:
+    elsewhere = without(planned, PROVISIONER_STATE="elsewhere/{parent}.json")
+    outcomes_are(planned, "created", "created")
+    refused(elsewhere, server, "is kept at elsewhere/default.json, and was at state/default.json")
+
+
+def test_other_recipients(planned: Project, server: SandboxProcess) -> None:
+    stranger = without(planned, PROVISIONER_RECIPIENTS=new_identity()[1])
+    refused(stranger, server, "the recipients to seal to are others")
+
+
+def test_the_digest_of_every_face_is_that_of_the_file(planned: Project) -> None:
+    digest = json.loads((planned.folder / "plan.json").read_text())["digest"]
+    for face in ("markdown", "html"):
+        assert digest in planned.run("plan", "--format", face).stdout
+    touch_manifest(planned)
+    assert digest not in planned.run("plan", "--format", "markdown").stdout
+
+
+@pytest.mark.parametrize(
+    "taken", ["state/default.json", "state/default.json.backup", "manifests/accounts.yaml", "provisioner.yaml"]
+)
+def test_nothing_takes_the_place_of_what_is_kept(server: SandboxProcess, project: NewProject, taken: str) -> None:
+    mine = made(server, project)
+    (mine.folder / "provisioner.yaml").write_text("limit: 20\n")
+    before = {path: path.read_bytes() for path in mine.files() if path.name != "default.json.lock"}
+    for code, *arguments in (
+        (64, "plan", "--out", taken),
+        (64, "reconcile", "--report", taken),
+        (10, "reconcile", "--metrics-file", taken),
+        (64, "credentials", "export", "--out", taken),
+        (64, "apply", "--yes", "--report", f"manifests/../{taken}"),
+    ):
+        done = mine.run(*arguments)
+        assert (code, True) == (done.returncode, f"{taken} is " in done.stderr), done.stderr
+    assert before == {path: path.read_bytes() for path in mine.files() if path.name != "default.json.lock"}

@@ -350,9 +350,9 @@ def test_metrics_where_no_file_can_be(server: SandboxProcess, project: NewProjec
 def test_a_failure_before_the_run_is_told_too(
     server: SandboxProcess,
     project: NewProject,
-    kept: bool,
+    kept: bool,  # noqa: FBT001  # a parameter of the test
     settings: str,
-    variable: str | None,  # noqa: FBT001
+    variable: str | None,
 ) -> None:
     def script(wire: Wire) -> None:
         wire.request()

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -32,13 +31,11 @@ from provisioner.model.state import State
 from provisioner.model.verdict import SealedContent
 from provisioner.state import codec
 from provisioner.state.sealing import AgeOpener, new_identity, parse_identities
+from tests import forks
+from tests.forks import COMMAND, PATIENCE
 
 PARENT: Final = Credentials("parent@example.com", Secret("parent-key-3f9c1b7e5d"))
 HOOK_TOKEN: Final = "hook-token-8a2d4c6e"
-COMMAND: Final = (sys.executable, "-m", "provisioner")
-PATIENCE: Final = 30
-"""Seconds after which something that a test waits for is taken to be stuck."""
-
 # How long one example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
@@ -106,17 +103,9 @@ def running_sandboxes(folder: Path) -> Iterator[StartSandbox]:
 
         def start(*options: str) -> SandboxProcess:
             ledger = folder / f"ledger-{len(list(folder.iterdir()))}.jsonl"
-            process = subprocess.Popen(
-                [*COMMAND, "sandbox", "--ledger", str(ledger), *options],
-                env=environment(folder),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
-            started.enter_context(process)
-            started.callback(process.terminate)
-            assert process.stdout is not None
-            return SandboxProcess(process.stdout.readline().strip(), ledger)
+            arguments = ("sandbox", "--ledger", str(ledger), *options)
+            url = started.enter_context(forks.serving(arguments, folder, environment(folder)))
+            return SandboxProcess(url, ledger)
 
         yield start
 
@@ -175,6 +164,8 @@ class Project:
 
     def run(self, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         """Run the real command in the project's folder, to its end."""
+        if not prefix:
+            return forks.command(arguments, self.folder, self.environ)
         with self.start(*arguments, prefix=prefix) as process:
             return finished(process)
 

@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator
 from provisioner import schemas
 from provisioner.cli.applying import new_password
 from provisioner.errors import ExitCode
+from tests import forks
 from tests.conftest import (
     COMMAND,
     NewProject,
@@ -44,15 +45,7 @@ def conforming(text: str, schema: str) -> Any:  # noqa: ANN401  # JSON has no cl
 def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run the command in ``folder``, with nothing set but ``environ``."""
     plain = {name: value for name, value in environment(folder).items() if not name.startswith("OCTOPUSH_")}
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=folder,
-        env={**plain, **environ},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return forks.command(arguments, folder, {**plain, **environ})
 
 
 @pytest.fixture

@@ -10,14 +10,13 @@ import pytest
 
 from provisioner import errors
 from provisioner.errors import MEANINGS, ExitCode, ProvisionerError
+from tests import forks
 from tests.conftest import COMMAND, NewProject, StartSandbox, environment
 
 
 def said(arguments: list[str], home: Path, **more: str) -> subprocess.CompletedProcess[str]:
     """Run the real command in an empty folder."""
-    return subprocess.run(
-        [*COMMAND, *arguments], cwd=home, env=environment(home) | more, capture_output=True, text=True, check=False
-    )
+    return forks.command(arguments, home, environment(home) | more)
 
 
 @pytest.mark.parametrize("code", ExitCode)

@@ -1,12 +1,11 @@
 """The commands that change a state, put together from the same parts, with a disk and a connection that can be swapped.
 
-They run in a child process, forked from a server that has imported everything, so
-that dying is cheap. What the child prints goes to the project's ``run.log``.
+They run in a child process that is forked, so that dying is cheap. What the child
+prints goes to the project's ``run.log``.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 import time
@@ -41,6 +40,7 @@ from provisioner.state.seen import Seen
 from provisioner.state.session import Session, check_parent, opened
 from provisioner.state.store import LocalStore
 from tests.conftest import PARENT, PATIENCE, Project
+from tests.forks import exit_code_of
 
 PASSWORD_MARK: Final = "Known-to-the-test-1"
 """What every password begins with, so that a test also finds one that was never sent, of which no ledger tells."""
@@ -90,19 +90,9 @@ def recover(project: Project, log: Path) -> int:
 
 # ── The child ────────────────────────────────────────────────────────────────
 
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload([__name__])
-
 
 def _in_child(what: Callable[[], int], project: Project) -> int:
-    child = _context.Process(target=_child, args=(what, project))
-    child.start()
-    child.join(PATIENCE)
-    code = child.exitcode
-    child.kill()
-    child.close()
-    assert code is not None, "the child is stuck"
-    return code
+    return exit_code_of(_child, what, project)
 
 
 def _child(what: Callable[[], int], project: Project) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing
 import os
 import resource
 import shutil
@@ -117,18 +116,6 @@ class ScriptedDisk(Disk):
 # ── Other processes ──────────────────────────────────────────────────────────
 
 _TOP: Final = Path(__file__).parents[2]
-
-processes: Final = multiprocessing.get_context("forkserver")
-"""Forks from a process without threads: cheap, and safe under pytest-xdist."""
-processes.set_forkserver_preload(["tests.state", "provisioner.state.session"])
-
-
-def exit_code_of(target: Callable[..., None], *arguments: object) -> int | None:
-    """Call ``target``, a function of a module, in a process of its own; minus the signal that ended it, or its code."""
-    process = processes.Process(target=target, args=arguments)
-    process.start()
-    process.join(30)
-    return process.exitcode
 
 
 @contextmanager

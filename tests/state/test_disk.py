@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from provisioner.state.disk import Disk, append, make_folder, read_file, remove_leftovers, write_atomically, write_new
+from tests.forks import exit_code_of
 from tests.state import (
     UMASKS,
     ScriptedDisk,
     die,
-    exit_code_of,
     file_size_limit,
     fill,
     full,

@@ -17,7 +17,8 @@ import pytest
 
 from provisioner.errors import ExitCode, StateError, StateLocked
 from provisioner.state.lock import Holder, held, holder
-from tests.state import UMASKS, file_size_limit, fill, mode, needs_mounts, processes, with_disk_of, with_umask
+from tests.forks import processes
+from tests.state import UMASKS, file_size_limit, fill, mode, needs_mounts, with_disk_of, with_umask
 
 ADA = Holder(4711, "laptop", "ada", "2026-01-02T03:04:05Z", "https://ci.example/run/7")
 BOB = Holder(12, "server", "bob", "2026-01-02T03:04:06Z")

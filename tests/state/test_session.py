@@ -32,6 +32,7 @@ from provisioner.state.rescue import Entry, Rescue, found_in
 from provisioner.state.seen import Seen
 from provisioner.state.session import Session, check_parent, opened
 from provisioner.state.store import LocalStore, MemoryStore
+from tests.forks import exit_code_of
 from tests.state import (
     ACTIVE,
     LATER,
@@ -39,7 +40,6 @@ from tests.state import (
     STATE,
     ScriptedDisk,
     die,
-    exit_code_of,
     full,
     needs_mounts,
     of_operation,

@@ -15,12 +15,12 @@ from provisioner.model.state import State
 from provisioner.state import codec
 from provisioner.state.disk import remove_leftovers
 from provisioner.state.store import ABSENT, LocalStore, MemoryStore, Store
+from tests.forks import exit_code_of
 from tests.state import (
     LATER,
     STATE,
     ScriptedDisk,
     die,
-    exit_code_of,
     file_size_limit,
     fill,
     full,

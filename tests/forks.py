@@ -1,0 +1,119 @@
+"""Processes that are forked from one that has imported everything: real ones, and cheap.
+
+To start an interpreter and to import takes a command ten times as long as to do its work.
+The process that forks has no threads and none of the test's, so that it is safe under
+pytest-xdist; it is one for all tests of a worker, and so is the list of what it imports.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Final
+
+from provisioner.cli.main import main
+
+COMMAND: Final = (sys.executable, "-m", "provisioner")
+PATIENCE: Final = 30
+"""Seconds after which something that a test waits for is taken to be stuck."""
+PRELOADED: Final = (
+    *(f"provisioner.cli.{each}" for each in ("accounts", "adopting", "changing", "delivery", "projects", "reference")),
+    "provisioner.octopush.sandbox",
+    "provisioner.render.annotations",
+    "provisioner.render.html",
+    "provisioner.render.markdown",
+    "tests.crash.composition",
+    "tests.state",
+)
+
+_AT_START: Final = ("LANG", "LC_", "PYTHON")
+"""Variables at which an interpreter looks when it starts begin with one of these."""
+
+processes: Final = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(list(PRELOADED))
+
+
+def command(arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the command line in ``folder``, with an empty input, to its end.
+
+    Where ``environ`` says how an interpreter is to start, one is started.
+    """
+    if {key: value for key, value in environ.items() if key.startswith(_AT_START)} != {"LANG": "C.UTF-8"}:
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+    with tempfile.TemporaryDirectory() as scratch:
+        out, err = Path(scratch) / "out", Path(scratch) / "err"
+        code = exit_code_of(_run, list(arguments), folder, dict(environ), out, err)
+        return subprocess.CompletedProcess(arguments, code, out.read_text("utf-8"), err.read_text("utf-8"))
+
+
+@contextmanager
+def serving(arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) -> Iterator[str]:
+    """Run the command line in ``folder`` for the length of a ``with``; yields the first line that it prints."""
+    ours, theirs = processes.Pipe(duplex=False)
+    with ours:
+        with theirs:
+            child = processes.Process(target=_serve, args=(list(arguments), folder, dict(environ), theirs))
+            child.start()
+        with os.fdopen(ours.fileno(), encoding="utf-8", closefd=False) as said:
+            yield said.readline().strip()
+        child.terminate()
+        child.join()
+        child.close()
+
+
+def exit_code_of(target: Callable[..., None], *arguments: object) -> int:
+    """Call ``target``, a function of a module, in a process of its own; minus the signal that ended it, or its code."""
+    child = processes.Process(target=target, args=arguments)
+    child.start()
+    child.join(PATIENCE)
+    code = child.exitcode
+    child.kill()
+    child.join()
+    child.close()
+    assert code is not None, "the child is stuck"
+    return code
+
+
+def _run(arguments: list[str], folder: Path, environ: dict[str, str], out: Path, err: Path) -> None:
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        _become(folder, environ, stdout.fileno(), stderr.fileno())
+    main(arguments)
+
+
+def _serve(arguments: list[str], folder: Path, environ: dict[str, str], out: Connection) -> None:
+    with out, Path(os.devnull).open("wb") as stderr:
+        _become(folder, environ, out.fileno(), stderr.fileno())
+    main(arguments)
+
+
+def _become(folder: Path, environ: dict[str, str], stdout: int, stderr: int) -> None:
+    """Make this process one that was just started in ``folder``."""
+    gc.disable()  # as ``python -m provisioner`` does
+    with Path(os.devnull).open("rb") as stdin:
+        for number, descriptor in enumerate((stdin.fileno(), stdout, stderr)):
+            os.dup2(descriptor, number)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+    os.environ.clear()
+    os.environ.update(environ)
+    time.tzset()
+    os.chdir(folder)

@@ -27,6 +27,8 @@ PATIENCE: Final = 30
 """Seconds after which something that a test waits for is taken to be stuck."""
 PRELOADED: Final = (
     *(f"provisioner.cli.{each}" for each in ("accounts", "adopting", "changing", "delivery", "projects", "reference")),
+    "provisioner.cli.logs",
+    "provisioner.render.metrics",
     "provisioner.octopush.sandbox",
     "provisioner.render.annotations",
     "provisioner.render.html",

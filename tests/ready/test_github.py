@@ -276,7 +276,9 @@ def test_a_plan_is_stale_when_the_branch_has_moved(github: GitHub, server: Sandb
     assert ("failure", []) == (done["apply"].outcome, server.accounts())
     summary = done["apply"].summary
     assert ("    PlanStale, exit code 9: " in summary, "no report" in summary) == (True, False), summary
-    assert "The saved plan" in done["apply"].steps["Apply"].said
+    # What the summary has, the log of the step has too.
+    assert "accounts.yaml has changed" in summary
+    assert "accounts.yaml has changed" in done["apply"].steps["Apply"].said
     assert ["late", "main"] == github.developer.branches()
     assert "success" == github.apply()["apply"].outcome
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,17 @@ def test_what_is_in_the_way_is_told_and_nothing_is_written(tmp_path: Path, name:
     done = run(tmp_path, "init", "--schedule", "cron")
     assert (ExitCode.USAGE, True) == (done.returncode, what in done.stderr)
     assert {name: "mine\n"} == files(tmp_path)
+
+
+def test_what_a_state_leaves_is_not_ignored_and_what_is_of_this_machine_is(tmp_path: Path) -> None:
+    assert 0 == run(tmp_path, "init", "--ci", "github").returncode
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    committed = ["state/default.json", "state/default.json.forgotten", "state/acme.json", "ci/provisioner-state.sh"]
+    own = ["state/default.json.lock", "state/default.json.backup", "state/default.json.rescue"]
+    told = subprocess.run(
+        ["git", "check-ignore", *committed, *own], cwd=tmp_path, check=False, capture_output=True, text=True
+    )
+    assert own == told.stdout.splitlines()
 
 
 def test_another_kind_is_refused(tmp_path: Path) -> None:

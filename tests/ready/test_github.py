@@ -15,6 +15,8 @@ from tests.ready.workflow import Happens, Job, Runner
 
 LYON = "  - {name: lyon, first_name: Louise, last_name: Labé}\n"
 PUSHED = {"ref": "refs/heads/main", "ref_name": "main", "event": {"repository": {"default_branch": "main"}}}
+# All that the event of a schedule is documented to bring.
+NIGHT = {"ref": "refs/heads/main", "ref_name": "main", "event": {"schedule": "17 3 * * *"}}
 
 
 class GitHub:
@@ -58,7 +60,11 @@ class GitHub:
         return self._run("apply", trigger, PUSHED, {"apply": happens or Happens()})
 
     def reconcile(self) -> Job:
-        return self._run("reconcile", "schedule", PUSHED)["reconcile"]
+        return self._run("reconcile", "schedule", NIGHT)["reconcile"]
+
+    def by_hand(self, workflow: str, branch: str) -> dict[str, Job]:
+        """Run what a person starts on a branch."""
+        return self._run(workflow, "workflow_dispatch", {**PUSHED, "ref": f"refs/heads/{branch}", "ref_name": branch})
 
     def _run(self, workflow: str, *arguments: Any) -> dict[str, Job]:  # noqa: ANN401  # those of the runner
         jobs = self.runner.run(self.workflows / f"provisioner-{workflow}.yml", *arguments)
@@ -268,8 +274,39 @@ def test_a_plan_is_stale_when_the_branch_has_moved(github: GitHub, server: Sandb
 
     done = github.apply(happens=Happens(before={"actions/checkout@v5": somebody_merges}))
     assert ("failure", []) == (done["apply"].outcome, server.accounts())
+    summary = done["apply"].summary
+    assert ("    PlanStale, exit code 9: " in summary, "no report" in summary) == (True, False), summary
+    # What the summary has, the log of the step has too.
+    assert "accounts.yaml has changed" in summary
+    assert "accounts.yaml has changed" in done["apply"].steps["Apply"].said
     assert ["late", "main"] == github.developer.branches()
     assert "success" == github.apply()["apply"].outcome
+
+
+def test_a_branch_that_is_not_the_default_has_no_state(github: GitHub, server: SandboxProcess) -> None:
+    assert "success" == github.apply()["apply"].outcome
+    github.developer.propose("mine", PARIS, ROME)
+    done = {**github.by_hand("apply", "mine"), **github.by_hand("reconcile", "mine")}
+    assert {"skipped"} == {each.outcome for each in done.values()}
+    assert "success" == github.by_hand("reconcile", "main")["reconcile"].outcome
+    assert 1 == len(server.accounts())
+
+
+def test_what_is_refused_is_told_with_its_reason(github: GitHub, server: SandboxProcess) -> None:
+    accounts = [f"  - {{name: a{number}, first_name: A{number}, last_name: B}}\n" for number in range(9)]
+    assert "success" == github.apply()["apply"].outcome
+    github.developer.propose("many", PARIS, *accounts)
+    github.developer.merge("many")
+    job = github.reconcile()
+    assert ("failure", 1) == (job.outcome, len(server.accounts()))
+    assert "    OverThreshold, exit code 4: " in job.summary, job.summary
+    # What has no report, has a log.
+    hook = github.forge.repository / "hooks" / "update"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    job = github.reconcile()
+    assert ("failure", "skipped") == (job.steps["Begin"].outcome, job.steps["Reconcile"].outcome)
+    assert "    It came to no report" in job.summary
 
 
 def test_a_run_that_is_cancelled_finishes_its_request_and_keeps_the_state(

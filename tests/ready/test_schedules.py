@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from provisioner.state import codec
 from provisioner.state.sealing import new_identity
 from tests.conftest import SandboxProcess
 from tests.ready.conftest import PARIS, ROME, SECRETS
+
+Scheduler = Callable[[Path, dict[str, str]], tuple[list[str], dict[str, str]]]
 
 
 @pytest.fixture
@@ -86,12 +89,13 @@ def test_what_cron_starts(place: Path, machine: dict[str, str]) -> None:
     apply_first(project, environ)
     done = subprocess.run([settings["SHELL"], "-c", command], env=environ, check=False, capture_output=True, text=True)
     assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
-    events = [json.loads(line) for line in (place / "log").read_text().splitlines() if line.startswith("{")]
+    events = [json.loads(line) for line in (place / "log").read_text().splitlines()]
     assert {"account", "request"} <= {each["event"] for each in events}
     assert_reconciled(place, project / "state/default.json", place / "var/lib/provisioner/metrics/provisioner.prom")
 
 
-def test_what_systemd_starts(place: Path, machine: dict[str, str]) -> None:
+def systemd(place: Path, machine: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Return what systemd starts, and the environment that it gives."""
     project = place / "srv/provisioner"
     lines = (project / "schedule/provisioner-reconcile.service").read_text()
     # What systemd puts for its specifiers.
@@ -106,10 +110,50 @@ def test_what_systemd_starts(place: Path, machine: dict[str, str]) -> None:
         for word in shlex.split(line)
     )
     environ["PATH"] = machine["PATH"]
-    apply_first(project, environ)
     (start,) = re.findall(r"^ExecStart=/usr/local/bin/(.*)$", lines, re.MULTILINE)
+    return shlex.split(start), environ
+
+
+def kubernetes(place: Path, machine: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Return what the container starts, and the environment that it has."""
+    path = place / "srv/provisioner/schedule/provisioner-reconcile.yaml"
+    _, job = yaml.safe_load_all(path.read_text())
+    (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    environ = {each["name"]: each["value"].replace("/var/lib", f"{place}/var/lib") for each in container["env"]}
+    environ["PATH"] = machine["PATH"]
+    return [word.replace("/var/lib", f"{place}/var/lib") for word in container["command"]], environ
+
+
+@pytest.mark.parametrize("scheduler", [systemd, kubernetes])
+@pytest.mark.parametrize("parent", ["report", "provisioner"])
+def test_no_name_of_a_parent_meets_that_of_another_file(
+    place: Path, machine: dict[str, str], scheduler: Scheduler, parent: str
+) -> None:
+    project = place / "srv/provisioner"
+    with (project / "provisioner.yaml").open("a") as settings:
+        settings.write(f"parents:\n  {parent}:\n")
+        settings.write("    api_login: ${env:OCTOPUSH_API_LOGIN}\n    api_key: ${env:OCTOPUSH_API_KEY}\n")
+    command, environ = scheduler(place, machine)
+    for word in ("created", "unchanged"):
+        (project / "manifests/accounts.yaml").write_text(f"version: 1\nparent: {parent}\naccounts:\n{PARIS}")
+        done = subprocess.run(
+            command if word == "unchanged" else ["provisioner", "apply", "--yes"],
+            cwd=project, env=environ | SECRETS, check=False, capture_output=True, text=True,
+        )  # fmt: skip
+        assert 0 == done.returncode, done.stderr
+    folder = place / "var/lib/provisioner"
+    state = codec.decode((folder / f"state/{parent}.json").read_bytes(), "the state")
+    assert (parent, ["paris"]) == (state.parent, list(state.accounts))
+    (report,) = json.loads((folder / "report.json").read_text())["reports"]
+    assert parent == report["parent"]
+
+
+def test_what_systemd_starts(place: Path, machine: dict[str, str]) -> None:
+    project = place / "srv/provisioner"
+    command, environ = systemd(place, machine)
+    apply_first(project, environ)
     done = subprocess.run(
-        shlex.split(start),
+        command,
         cwd=project,
         env=environ | SECRETS,
         check=False,
@@ -119,15 +163,14 @@ def test_what_systemd_starts(place: Path, machine: dict[str, str]) -> None:
     assert 0 == done.returncode, done.stderr
     assert not (project / "state").exists()
     folder = place / "var/lib/provisioner"
-    assert_reconciled(place, folder / "default.json", folder / "metrics/provisioner.prom")
+    assert_reconciled(place, folder / "state/default.json", folder / "metrics/provisioner.prom")
     (report,) = json.loads((folder / "report.json").read_text())["reports"]
     assert {"paris": "unchanged", "rome": "created"} == {each["name"]: each["status"] for each in report["outcomes"]}
 
 
 def test_what_kubernetes_starts(place: Path, machine: dict[str, str]) -> None:
     project = place / "srv/provisioner"
-    _, job = yaml.safe_load_all((project / "schedule/provisioner-reconcile.yaml").read_text())
-    (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    command, environ = kubernetes(place, machine)
     # A ConfigMap is mounted as links into a folder of a date, itself behind a link.
     mounted = place / "project"
     (mounted / "manifests/..2026_01_01").mkdir(parents=True)
@@ -135,12 +178,9 @@ def test_what_kubernetes_starts(place: Path, machine: dict[str, str]) -> None:
     (mounted / "manifests/..data").symlink_to("..2026_01_01")
     (mounted / "manifests/accounts.yaml").symlink_to("..data/accounts.yaml")
     (project / "provisioner.yaml").rename(mounted / "provisioner.yaml")
-    environ = {each["name"]: each["value"].replace("/var/lib", f"{place}/var/lib") for each in container["env"]}
-    environ["PATH"] = machine["PATH"]
     apply_first(mounted, environ)
-    here = [word.replace("/var/lib", f"{place}/var/lib") for word in container["command"]]
     done = subprocess.run(
-        here,
+        command,
         cwd=mounted,
         env=environ | SECRETS,
         check=False,
@@ -149,4 +189,4 @@ def test_what_kubernetes_starts(place: Path, machine: dict[str, str]) -> None:
     )
     assert 0 == done.returncode, done.stderr
     folder = place / "var/lib/provisioner"
-    assert_reconciled(place, folder / "default.json", folder / "provisioner.prom")
+    assert_reconciled(place, folder / "state/default.json", folder / "provisioner.prom")

@@ -29,8 +29,17 @@ class Clone:
         remote = forge.remote.replace("://", f"://runner:{WRITES}@")
         self.git("clone", "--quiet", remote, folder, cwd=folder.parent)
         (folder / ".gitignore").write_text("*.rescue\n")
+        self.commit({})
+
+    def commit(self, files: dict[str, str]) -> None:
+        """Write ``files``, and push everything to main."""
+        for name, content in files.items():
+            (self.folder / name).parent.mkdir(exist_ok=True)
+            (self.folder / name).write_text(content)
         self.git("add", "--all")
-        self.git("-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet", "--message", "Begin")
+        self.git(
+            "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet", "--allow-empty", "-m", "Begin"
+        )
         self.git("push", "--quiet", "origin", "HEAD:main")
 
     def git(self, *arguments: str | Path, cwd: Path | None = None) -> str:
@@ -50,10 +59,10 @@ class Clone:
     def branches(self) -> list[str]:
         return [line.rpartition("refs/heads/")[2] for line in self.git("ls-remote", "--heads", "origin").splitlines()]
 
-    def kept(self) -> list[str]:
+    def kept(self, folder: str = "state/") -> list[str]:
         """Return the files of the state that main has."""
         self.git("fetch", "--quiet", "origin", "main")
-        return self.git("ls-tree", "-r", "--name-only", "FETCH_HEAD", "state/").splitlines()
+        return self.git("ls-tree", "-r", "--name-only", "FETCH_HEAD", folder).splitlines()
 
 
 @pytest.fixture
@@ -102,13 +111,81 @@ def test_what_the_state_did_not_take_is_kept_and_nothing_else(clone: Clone) -> N
         ".default.json.x.tmp": "{",
         "default.json.rescue": "{}\0\0",
         "acme.json.rescue": "\0",
+        "default.json.forgotten": "2026-01-31T12:00:00Z {}\n",
+        "notes.txt": "of somebody",
     }.items():
         (state / name).write_text(content)
     assert 0 == clone.run("keep", "main")[0]
-    assert ["state/default.json", "state/default.json.rescue"] == clone.kept()
+    brought = ["state/default.json", "state/default.json.forgotten", "state/default.json.rescue"]
+    assert brought == clone.kept()
     # A later run has put it back.
     assert 0 == clone.run("run", "main", "rm", "state/default.json.rescue")[0]
-    assert ["state/default.json"] == clone.kept()
+    assert brought[:2] == clone.kept()
+
+
+NOT_HERE = "The settings do not keep this state in state/: "
+IGNORED = "git ignores state/default.json, so that it could not be brought back"
+
+
+@pytest.mark.parametrize(
+    ("files", "variables", "reason"),
+    [
+        ({"provisioner.yaml": "state: accounts/{parent}.json\n"}, {}, f"{NOT_HERE}default: there is no state at acc"),
+        ({"provisioner.yaml": "state: state/{parent}/state.json\n"}, {}, NOT_HERE),
+        ({"provisioner.yaml": "state: state/{parent}.state\n"}, {}, NOT_HERE),
+        ({"provisioner.yaml": "state: state/../{parent}.json\n"}, {}, NOT_HERE),
+        ({"ops/p.yaml": "state: state/{parent}.json\n"}, {"PROVISIONER_CONFIG": "ops/p.yaml"}, NOT_HERE),
+        ({}, {"PROVISIONER_STATE": "/var/lib/provisioner/{parent}.json"}, NOT_HERE),
+        ({}, {"PROVISIONER_STATE": "/x/{parent}.json", "PROVISIONER_STATE_FOLDER": "/x"}, "keep this state in /x/: "),
+        ({}, {"PROVISIONER_STATE": "../x/{parent}.json", "PROVISIONER_STATE_FOLDER": "../x"}, "git takes no ../x/def"),
+        ({"provisioner.yaml": "stat: state/{parent}.json\n"}, {}, "The settings do not tell where the state is."),
+        ({}, {"PROVISIONER_CONFIG": "../provisioner.yaml"}, "The settings do not tell where the state is."),
+        ({".gitignore": "state/\n"}, {}, IGNORED),
+        ({".gitignore": "*.json\n"}, {}, IGNORED),
+        (
+            {".gitignore": "acme*\n", "provisioner.yaml": "parents: {acme: {}, default: {}}\n"},
+            {},
+            "git ignores state/acme.json,",
+        ),
+    ],
+)
+def test_nothing_is_begun_whose_state_would_not_come_back(
+    clone: Clone, files: dict[str, str], variables: dict[str, str], reason: str
+) -> None:
+    clone.commit(files)
+    clone.environ |= variables
+    code, said = clone.run("run", "main", "sh", "-c", SAVES)
+    assert (1, True, True) == (code, reason in said, "Nothing was sent." in said), said
+    assert ((clone.folder / "state").exists(), ["main"]) == (False, clone.branches())
+
+
+def test_a_folder_that_is_a_link_is_refused(clone: Clone) -> None:
+    (clone.folder.parent / "elsewhere").mkdir()
+    (clone.folder / "state").symlink_to("../elsewhere")
+    clone.commit({})
+    code, said = clone.run("run", "main", "sh", "-c", SAVES)
+    assert (1, True, ["main"]) == (code, "git takes no state/default.json" in said, clone.branches())
+    assert [] == list((clone.folder.parent / "elsewhere").iterdir())
+
+
+def test_a_state_in_another_folder_is_kept_there(clone: Clone) -> None:
+    clone.commit({"ops/p.yaml": "state: kept/{parent}.json\nparents: {acme: {}, default: {}}\n"})
+    clone.environ |= {"PROVISIONER_CONFIG": "ops/p.yaml", "PROVISIONER_STATE_FOLDER": "ops/kept/"}
+    saves = "mkdir ops/kept && echo {} > ops/kept/acme.json && echo {} > ops/kept/default.json"
+    assert (0, "") == clone.run("run", "main", "sh", "-c", saves)
+    assert ["ops/kept/acme.json", "ops/kept/default.json"] == clone.kept("ops/kept/")
+    # What is there is no reason to refuse the next run.
+    assert (0, "") == clone.run("run", "main", "true")
+
+
+def test_a_state_that_is_in_the_repository_comes_back_whatever_is_ignored(clone: Clone) -> None:
+    assert (0, "") == clone.run("run", "main", "sh", "-c", SAVES)
+    clone.git("checkout", "--quiet", "-B", "main", "origin/main")
+    clone.commit({".gitignore": "state/\n"})
+    saves = "echo '{\"serial\": 2}' > state/default.json; echo x > state/default.json.forgotten"
+    assert (0, "") == clone.run("run", "main", "sh", "-c", saves)
+    assert ["state/default.json", "state/default.json.forgotten"] == clone.kept()
+    assert '{"serial": 2}\n' == clone.git("show", "FETCH_HEAD:state/default.json")
 
 
 def test_what_is_kept_waits_for_a_command_that_is_still_at_it(clone: Clone) -> None:

@@ -91,7 +91,8 @@ class Runner:
         assert trigger in parsed[True]
         done: dict[str, Job] = {}
         for name in parsed["jobs"]:
-            done[name] = self._run_job(parsed, name, github, done, (happens or {}).get(name, Happens()))
+            mine = (happens or {}).get(name, Happens())
+            done[name] = self._run_job(parsed, name, {"event_name": trigger, **github}, done, mine)
         return done
 
     def _run_job(

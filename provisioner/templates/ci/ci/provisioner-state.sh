@@ -12,11 +12,14 @@
 # earlier run has not brought its state back, and no other run begins until a person
 # has looked.
 #
-# The state is sealed: it is safe in a repository, in an artifact and in a log. Where it
-# is not in state/, say so in PROVISIONER_STATE_FOLDER, and in what the jobs save.
+# The state is sealed: it is safe in a repository, in an artifact and in a log. Where the
+# settings do not keep it in state/, name its folder in PROVISIONER_STATE_FOLDER, and in
+# what the jobs save. A run does not begin where they keep it elsewhere, or where git
+# ignores it. What one step alone is told, as its variable or as --state, is not seen.
 set -euo pipefail
 
 folder=${PROVISIONER_STATE_FOLDER:-state}
+folder=${folder%/}
 marker=provisioner-unfinished
 begun=refs/provisioner/begun # known here alone: what this run has put to the repository
 place=${CI_JOB_URL:-${GITHUB_SERVER_URL:-}/${GITHUB_REPOSITORY:-}/actions/runs/${GITHUB_RUN_ID:-0}/attempts/${GITHUB_RUN_ATTEMPT:-1}}
@@ -44,9 +47,41 @@ push() {
   git push --quiet ${GITLAB_CI:+-o ci.skip} "$@"
 }
 
+# What is not brought back would be created again: refuses any other place of a state.
+require_place() {
+  local config=${PROVISIONER_CONFIG:-provisioner.yaml} empty said line state ignored
+  # The command itself knows all settings, and says where a state would be that is not there. In
+  # an empty folder none is, unless its place is the same from everywhere: outside the repository.
+  empty=$(mktemp -d)
+  if [ -e "$config" ] && [[ $config != /* && /$config/ != */../* ]]; then
+    mkdir -p "$empty/$(dirname "$config")"
+    cp "$config" "$empty/$config"
+  fi
+  said=$(cd "$empty" && provisioner status) || fail 'The settings do not tell where the state is. Nothing was sent.'
+  rm -r "$empty"
+  while IFS= read -r line; do
+    state=${line#*: there is no state at }
+    state=${state% yet}
+    [[ $folder != /* && $line == *": there is no state at $state yet" && $state == "$folder"/*.json \
+      && ${state#"$folder/"} != */* ]] || fail "The settings do not keep this state in $folder/: $line. It could not be\
+ brought back. Set \`state\` in provisioner.yaml, and PROVISIONER_STATE if it is set, to $folder/{parent}.json, or name the\
+ folder of the state in PROVISIONER_STATE_FOLDER: relative, and in the repository. Nothing was sent."
+    ignored=0
+    git check-ignore --quiet -- "$state" || ignored=$?
+    case $ignored in
+      1) ;;
+      0) fail "git ignores $state, so that it could not be brought back: see \`git check-ignore --verbose $state\`. Correct\
+ .gitignore. The state is sealed, and the only map of what exists. Nothing was sent." ;;
+      *) fail "git takes no $state, so that it could not be brought back. Let $folder be a folder of the repository itself. Nothing\
+ was sent." ;;
+    esac
+  done <<< "$said"
+}
+
 begin() {
   git fetch --quiet "$remote" "$branch"
   git checkout --quiet --force --detach FETCH_HEAD
+  require_place
   local mine
   mine=$(git commit-tree -p HEAD -m "Begun by $place [skip ci]" 'HEAD^{tree}')
   git update-ref "$begun" "$mine"
@@ -74,9 +109,12 @@ keep() {
     for lock in "$folder"/*.lock; do
       [ ! -e "$lock" ] || flock --wait 60 "$lock" true || fail "$lock is held: the run has not ended."
     done
-    git add --all -- "$folder" ":(exclude)$folder/*.lock" ":(exclude)$folder/*.backup" ":(exclude)$folder/.*.tmp"
-    # Ignored elsewhere; here, an outcome that the state did not take must not go with the machine.
-    find "$folder" -name '*.rescue' -exec grep --quiet --text '{' {} \; -exec git add --force -- {} +
+    # A rescue that was put back is gone.
+    [ -z "$(git ls-files -- "$folder")" ] || git add --update -- "$folder"
+    # Whatever is ignored: no state must go with the machine, nor what it was made to forget.
+    find "$folder" -maxdepth 1 -type f \( -name '*.json' -o -name '*.json.forgotten' \) -exec git add --force -- {} +
+    # Nor an outcome that it did not take. The space of one is reserved, and mostly stays empty.
+    find "$folder" -maxdepth 1 -type f -name '*.json.rescue' -exec grep --quiet --text '{' {} \; -exec git add --force -- {} +
   fi
   git diff --cached --quiet || git commit --quiet --message "Keep the state of $place [skip ci]"
   for pause in 0 1 2 4 8 16; do

@@ -23,6 +23,7 @@ from pathlib import Path
 COMMAND = (sys.executable, "-m", "provisioner")
 ACCOUNTS = 20
 ROUNDS = 11
+MANY = 20_000
 
 # What a person would write without this tool: it saves nothing, and loses what is lost. It looks
 # at what it made, as an apply does.
@@ -57,6 +58,7 @@ def main() -> None:
         environment = prepared(folder)
         print(f"{'measured':<58}{'ratio':>8}{'at most':>9}")
         plans(folder, environment)
+        faces(folder, environment)
         applies(folder, environment)
         inspections(folder, environment)
         growth(folder, environment)
@@ -75,6 +77,24 @@ def plans(folder: Path, environment: dict[str, str]) -> None:
             lambda libraries=libraries: timed([sys.executable, "-c", f"import {libraries}"], environment),
         )
         shown(f"plan of {ACCOUNTS} accounts in {kind} / importing {libraries}", command / yardstick, bound)
+
+
+def faces(folder: Path, environment: dict[str, str]) -> None:
+    """Compare the faces of a plan with its text, and each for all of many accounts with that for half of them."""
+    bound = 1.3
+
+    def plan(manifest: Path, face: str) -> float:
+        return timed([*COMMAND, "plan", "--limit", "30000", "--format", face, str(manifest)], environment)
+
+    few, half, many = (written(folder / f"{count}.yaml", count) for count in (ACCOUNTS, MANY // 2, MANY))
+    for face in ("markdown", "html"):
+        command, yardstick = alternately(lambda face=face: plan(few, face), lambda: plan(few, "text"))
+        shown(f"plan of {ACCOUNTS} accounts as {face} / as text", command / yardstick, bound)
+    for face in ("markdown", "html"):
+        command, yardstick = alternately(lambda face=face: plan(many, face), lambda: plan(many, "text"), rounds=3)
+        shown(f"plan of {MANY:,} accounts as {face} / as text", command / yardstick, bound)
+        whole, part = alternately(lambda face=face: plan(many, face), lambda face=face: plan(half, face), rounds=3)
+        shown(f"plan of {MANY:,} accounts as {face} / of half of them", whole / part, 2.2)
 
 
 def applies(folder: Path, environment: dict[str, str]) -> None:
@@ -130,7 +150,7 @@ def inspections(folder: Path, environment: dict[str, str]) -> None:
 
 def growth(folder: Path, environment: dict[str, str]) -> None:
     """Show that validating grows with the number of accounts, and how much memory it takes."""
-    for kind, count in (("csv", 100_000), ("yaml", 20_000)):
+    for kind, count in (("csv", 100_000), ("yaml", MANY)):
         half = written(folder / f"half.{kind}", count // 2)
         whole = written(folder / f"whole.{kind}", count)
         shorter = timed([*COMMAND, "validate", str(half)], environment)
@@ -153,9 +173,11 @@ def lazy(environment: dict[str, str]) -> None:
 # ── How it is measured ───────────────────────────────────────────────────────
 
 
-def alternately(first: Callable[[], float], second: Callable[[], float]) -> tuple[float, float]:
+def alternately(
+    first: Callable[[], float], second: Callable[[], float], *, rounds: int = ROUNDS
+) -> tuple[float, float]:
     """Return the median of several runs of each, taken in turn, so that both see the same machine."""
-    pairs = [(first(), second()) for _ in range(ROUNDS)]
+    pairs = [(first(), second()) for _ in range(rounds)]
     return statistics.median(one for one, _ in pairs), statistics.median(other for _, other in pairs)
 
 

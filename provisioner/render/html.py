@@ -60,8 +60,7 @@ def _inert(value: str) -> str:
     """Return ``value`` as it may stand in an element or in a quoted attribute: markup as it is, all else as text."""
     if isinstance(value, _Markup):
         return value
-    if not value.isprintable():
-        value = printable(value)
+    value = printable(value)
     return escape(value) if _SPECIAL.search(value) else value
 
 

@@ -27,6 +27,8 @@ QUIET: Final = "dim"
 
 def printable(text: str) -> str:
     """Return ``text`` with everything that a terminal would obey written out."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 

@@ -108,13 +108,13 @@ def _row(plan: Plan, kind: type[Change], mark: str, word: str, _: str) -> str | 
 
 def _details(plan: Plan, room: int) -> str:
     """Return what is to be done to the letter, folded, in at most ``room`` characters; or how much is missing."""
-    blocks = text.changes(plan)
-    if not blocks:
+    count = len(text.noted(plan))
+    if not count:
         return ""
     room -= _AROUND + _LEFT_OUT
     taken: list[str] = []
     fence = 3
-    for change, lines in blocks:
+    for change, lines in text.changes(plan):
         block = "\n".join(_signed(change, line) for line in lines)
         # The fence is longer than any of its kind inside; it stands twice.
         longer = max(fence, 1 + max((len(run) for run in re.findall("`+", block)), default=0))
@@ -123,7 +123,7 @@ def _details(plan: Plan, room: int) -> str:
             break
         taken.append(block)
         fence = longer
-    missing = len(blocks) - len(taken)
+    missing = count - len(taken)
     said = f"{counted(missing, 'account')} {'more ' if taken else ''}did not fit here: see `provisioner plan`.\n"
     if not taken:
         return f"{said}\n"
@@ -139,7 +139,7 @@ def _signed(change: Change, line: Line) -> str:
     if line.style == BAD:
         sign = "-"
     # The text plan's lines are printable already; a line end in one would leave the fence.
-    told = line.text if line.text.isprintable() else printable(line.text)
+    told = printable(line.text)
     return f"{sign} {told[_MARKED:]}" if told[:_MARKED].strip() else f"{sign} {told[2:]}"
 
 

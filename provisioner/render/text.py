@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, assert_never
 
 from provisioner.model.account import Attributes, Problem, Severity, shown_value
@@ -32,12 +32,18 @@ def plan(this: Plan) -> list[Line]:
     return [Line(f"{this.parent}: {slots(this.slots)}", HEADING), *told, Line(summary(this))]
 
 
-def changes(this: Plan) -> list[tuple[Change, list[Line]]]:
-    """Return each change that is worth a look, and its lines."""
-    shown = [each for each in this.changes if not isinstance(each, Unchanged) or not each.is_sure]
+def changes(this: Plan) -> Iterator[tuple[Change, list[Line]]]:
+    """Yield each change that is worth a look, and its lines; those that nobody asks for are never made."""
+    shown = noted(this)
     width = min(_NAME_WIDTH, max((len(printable(change.name)) for change in shown), default=0))
     over = set(this.over)
-    return [(each, _told(each, printable(each.name).ljust(width), fits=each.name not in over)) for each in shown]
+    for each in shown:
+        yield each, _told(each, printable(each.name).ljust(width), fits=each.name not in over)
+
+
+def noted(this: Plan) -> list[Change]:
+    """Return the changes that are worth a look."""
+    return [each for each in this.changes if not isinstance(each, Unchanged) or not each.is_sure]
 
 
 def _told(change: Change, name: str, *, fits: bool) -> list[Line]:

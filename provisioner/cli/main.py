@@ -468,7 +468,7 @@ def explain(**options: Any) -> int:
 @cli.command(short_help="Print a JSON Schema.")
 @click.argument("name", type=click.Choice(_SCHEMAS), default="manifest")
 def schema(**options: Any) -> int:
-    r"""Print a JSON Schema: of a manifest or the settings, of the state, or of what a command prints as JSON.
+    """Print a JSON Schema: of a manifest or the settings, of the state, or of what a command prints as JSON.
 
     \b
     plan         plan --format json
@@ -477,7 +477,7 @@ def schema(**options: Any) -> int:
     problems     validate
     credentials  credentials export and show
     error        every command that fails
-    """
+    """  # noqa: D301  # click looks for the character itself
     from provisioner.cli import reference
 
     return reference.schema(options)
@@ -486,13 +486,13 @@ def schema(**options: Any) -> int:
 @cli.command(short_help="Print a shell's completion script.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(**options: Any) -> int:
-    r"""Print the script that lets a shell complete commands and options.
+    """Print the script that lets a shell complete commands and options.
 
     \b
     bash:  eval "$(provisioner completion bash)"      in ~/.bashrc
     zsh:   eval "$(provisioner completion zsh)"       in ~/.zshrc
     fish:  provisioner completion fish | source       in ~/.config/fish/config.fish
-    """
+    """  # noqa: D301  # click looks for the character itself
     from provisioner.cli import reference
 
     return reference.completion(cli, options)

@@ -268,6 +268,7 @@ def test_forgetting_is_asked_for(applied: Project, server: SandboxProcess) -> No
     delete_by_hand(server, login_of(applied, "rome"))
     code, said = answering(applied, "n\n", "forget", "rome")
     assert (130, True) == (code, "Forget rome, its login, key and password?" in said)
+    assert "error: Not confirmed; nothing was changed." in said
     assert {"paris": "active", "rome": "active"} == applied.statuses()
     code, said = answering(applied, "y\n", "forget", "rome")
     assert (0, {"paris": "active"}) == (code, applied.statuses())
@@ -298,6 +299,18 @@ def answering(project: Project, answer: str, *arguments: str) -> tuple[int, str]
                 os.write(ours, answer.encode())
     os.close(ours)
     return process.returncode, said
+
+
+def test_what_is_accepted_as_the_state_is_said(applied: Project) -> None:
+    code, said = answering(applied, "n\n", "recover", "--accept-state")
+    state = applied.state()
+    assert state is not None
+    assert (130, True) == (code, f"Accept state/default.json with serial {state.serial} and 2 accounts," in said)
+    applied.state_path.unlink()
+    done = applied.run("plan")
+    assert (5, True) == (done.returncode, "state/default.json.backup is the state as an earlier run" in done.stderr)
+    code, said = answering(applied, "n\n", "recover", "--accept-state")
+    assert (130, True) == (code, "Accept that there is no state at state/default.json," in said)
 
 
 def test_there_must_be_a_state(server: SandboxProcess, project: NewProject) -> None:

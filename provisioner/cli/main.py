@@ -507,7 +507,18 @@ def completion(**options: Any) -> int:
     "--fault", "faults", multiple=True, metavar="SPEC", help="A fault to order; see `provisioner sandbox --fault help`."
 )
 def sandbox(**options: Any) -> int:
-    """Serve a local Octopush to try things out on, with limits, latency and faults to order."""
+    """Serve a local Octopush to try things out on, with limits, latency and faults to order.
+
+    With --port and --ledger, a restart keeps its address and its accounts. It expects the
+    login and key of the environment, OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY, where they are set.
+
+    What a person does in Octopush's dashboard, these calls do; they need no credentials:
+
+    \b
+    GET    /sandbox/accounts          list the accounts, with their logins
+    PATCH  /sandbox/accounts/LOGIN    change first_name, last_name, company_name, callbacks or api_key
+    DELETE /sandbox/accounts/LOGIN    delete it, and free its place
+    """  # noqa: D301  # click looks for the character itself
     from provisioner.cli import projects
 
     return projects.sandbox(options)

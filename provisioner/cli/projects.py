@@ -159,6 +159,7 @@ def sandbox(options: Options) -> int:
         terminal.talk(f"  export OCTOPUSH_API_URL={server.url} OCTOPUSH_API_LOGIN={settings.api_login}")
         # The usual key is a word of this program; one from the environment may be a real one.
         terminal.talk(f"  export OCTOPUSH_API_KEY={MASK if key else usual.api_key.reveal()}")
+        terminal.talk(f"Its dashboard, to list, PATCH and DELETE accounts by hand: curl {server.dashboard}")
         server.serve_forever()
     return ExitCode.DONE
 

@@ -306,7 +306,7 @@ def test_what_is_accepted_as_the_state_is_said(applied: Project) -> None:
     state = applied.state()
     assert state is not None
     assert (130, True) == (code, f"Accept state/default.json with serial {state.serial} and 2 accounts," in said)
-    applied.state_path.unlink()
+    applied.state_path.rename(f"{applied.state_path}.backup")
     done = applied.run("plan")
     assert (5, True) == (done.returncode, "state/default.json.backup is the state as an earlier run" in done.stderr)
     code, said = answering(applied, "n\n", "recover", "--accept-state")

@@ -10,13 +10,10 @@ from provisioner.cli.failures import Terminated, told
 
 def ended_at_a_question(by: type[BaseException]) -> click.Abort:
     """Return what click makes of ``by``, that came while its question waited: it hides the first."""
-    try:
-        try:
-            raise by
-        except by:
-            raise click.Abort from None
-    except click.Abort as abort:
-        return abort
+    abort = click.Abort()
+    abort.__context__ = by()
+    abort.__suppress_context__ = True
+    return abort
 
 
 @pytest.mark.parametrize(

@@ -301,6 +301,15 @@ def answering(project: Project, answer: str, *arguments: str) -> tuple[int, str]
     return process.returncode, said
 
 
+def test_a_plan_names_the_recipients_that_differ(applied: Project) -> None:
+    mine, other = applied.environ["PROVISIONER_RECIPIENTS"], new_identity()[1]
+    told = having(applied, PROVISIONER_RECIPIENTS=other).run("plan").stderr
+    assert f"only the settings name {other}; only the state names {mine}." in told
+    told = having(applied, PROVISIONER_RECIPIENTS=f"{mine} {other}").run("plan").stderr
+    assert (True, False) == (f"only the settings name {other}." in told, "only the state" in told)
+    assert "warning" not in applied.run("plan").stderr
+
+
 def test_what_is_accepted_as_the_state_is_said(applied: Project) -> None:
     code, said = answering(applied, "n\n", "recover", "--accept-state")
     state = applied.state()

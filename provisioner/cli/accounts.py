@@ -45,6 +45,7 @@ def resolve(options: Options) -> int:
     settings = wiring.settings(options)
     with holding.held(settings, options["parent"]) as session:
         state = wiring.existing(session.state, options["parent"])
+        wiring.require_known(state, [name])
         after = executor.resolve(state, name, abandon=abandon)
         if abandon:
             terminal.confirm(f"Give {name} up for good? It keeps its slot.", yes=options["yes"])

@@ -12,7 +12,7 @@ from typing import Final
 from provisioner import schemas
 from provisioner.cli import terminal, wiring
 from provisioner.cli.wiring import Options
-from provisioner.errors import CommandInvalid, ExitCode
+from provisioner.errors import CommandInvalid, ExitCode, SettingInvalid
 from provisioner.model.account import MASK, Secret
 
 _SETTINGS: Final = """\
@@ -177,10 +177,7 @@ def _new_identity(path: Path) -> str:
         descriptor = open_private(path, os.O_WRONLY | os.O_EXCL)
     except OSError as error:
         if os.path.lexists(path):
-            raise CommandInvalid(
-                f"{path} exists and is left as it is.",
-                hint="Give another place with -o, or use the identity that is there.",
-            ) from None
+            raise CommandInvalid(f"{path} exists and is left as it is.", hint=_there(path)) from None
         raise CommandInvalid(
             f"The identity cannot be written to {path}: {error.strerror}.", hint="Give another place with -o."
         ) from error
@@ -189,6 +186,15 @@ def _new_identity(path: Path) -> str:
         file.flush()
         os.fsync(descriptor)
     return recipient
+
+
+def _there(path: Path) -> str:
+    """Return what is to be done about the file that stands where an identity was to be written."""
+    another = "For another one, give another place with -o."
+    try:
+        return f"The recipient of the identity that is there is {_known_recipient(path)}. {another}"
+    except SettingInvalid as error:
+        return f"{error.message} {another}"
 
 
 def _known_recipient(path: Path) -> str:

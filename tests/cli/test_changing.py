@@ -301,6 +301,21 @@ def answering(project: Project, answer: str, *arguments: str) -> tuple[int, str]
     return process.returncode, said
 
 
+def test_a_mistyped_name_is_met_with_the_nearest(applied: Project) -> None:
+    for command in (
+        ["credentials", "show", "pariss"],
+        ["credentials", "export", "pariss"],
+        ["exec", "pariss", "--", "true"],
+        ["verify", "pariss"],
+        ["resolve", "pariss", "--abandon", "--yes"],
+        ["forget", "pariss", "--yes"],
+        ["rotate-password", "pariss", "--yes"],
+    ):
+        done = applied.run(*command)
+        assert (64, True) == (done.returncode, "The state has no account pariss." in done.stderr)
+        assert "Did you mean paris?" in done.stderr
+
+
 def test_a_plan_names_the_recipients_that_differ(applied: Project) -> None:
     mine, other = applied.environ["PROVISIONER_RECIPIENTS"], new_identity()[1]
     told = having(applied, PROVISIONER_RECIPIENTS=other).run("plan").stderr

@@ -177,8 +177,8 @@ def identity(settings: Settings, environ: Mapping[str, str], default: Path) -> t
     if default.exists():
         return _identity_from_file(default)
     raise SettingInvalid(
-        "There is no identity to open what is sealed.",
-        hint="Set PROVISIONER_IDENTITY_FILE, PROVISIONER_IDENTITY_COMMAND or PROVISIONER_IDENTITY.",
+        f"There is no identity to open what is sealed: none is named, and there is none at {default}.",
+        hint="Put it there, or set PROVISIONER_IDENTITY_FILE, PROVISIONER_IDENTITY_COMMAND or PROVISIONER_IDENTITY.",
     )
 
 

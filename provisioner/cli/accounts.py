@@ -10,7 +10,9 @@ from provisioner.errors import CommandInvalid, ExitCode, IdentityRejected, State
 from provisioner.model.exchange import Failed
 from provisioner.model.state import State
 from provisioner.render import status as faces
+from provisioner.render.lines import counted
 from provisioner.state import rescue
+from provisioner.state.store import LocalStore
 
 
 def status(options: Options) -> int:
@@ -43,6 +45,7 @@ def resolve(options: Options) -> int:
     settings = wiring.settings(options)
     with holding.held(settings, options["parent"]) as session:
         state = wiring.existing(session.state, options["parent"])
+        wiring.require_known(state, [name])
         after = executor.resolve(state, name, abandon=abandon)
         if abandon:
             terminal.confirm(f"Give {name} up for good? It keeps its slot.", yes=options["yes"])
@@ -65,7 +68,11 @@ def recover(options: Options) -> int:
     if only is not None and options["log"] is None:
         raise CommandInvalid("--only chooses from a log, and none is named.", hint="Name the file that holds it.")
     if options["accept_state"]:
-        terminal.confirm("This state is the right one, whatever this machine has seen before?", yes=options["yes"])
+        terminal.confirm(
+            f"Accept {_accepted(settings, parent)}, whatever this machine has seen before? Accounts that it does not"
+            " know would be created again.",
+            yes=options["yes"],
+        )
     entries: tuple[rescue.Entry, ...] = ()
     if options["log"] is not None:
         entries = rescue.found_in(options["log"].read(), options["log"].name)
@@ -90,6 +97,16 @@ def recover(options: Options) -> int:
         terminal.talk(_put_back(name, before, state))
     terminal.lines(faces.text(parent, state, str(settings.state_path(parent))))
     return ExitCode.DONE
+
+
+def _accepted(settings: Settings, parent: str) -> str:
+    """Return what `recover --accept-state` is about to accept."""
+    settings.parent(parent)
+    path = settings.state_path(parent)
+    state, _ = LocalStore(path).load()
+    if state is None:
+        return f"that there is no state at {path}"
+    return f"{path} with serial {state.serial} and {counted(len(state.accounts), 'account')}"
 
 
 def _put_back(name: str, before: State | None, after: State | None) -> str:

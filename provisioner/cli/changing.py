@@ -45,6 +45,7 @@ def forget(options: Options) -> int:
     settings = wiring.settings(options)
     with holding.held(settings, parent) as session:
         state = wiring.existing(session.state, parent)
+        wiring.require_known(state, [name])
         after = executor.forget(state, name, reading=None if force else _read(state, name, settings))
         unasked = " Octopush is not asked whether it is still there." if force else ""
         terminal.confirm(f"Forget {name}, its login, key and password?{unasked}", yes=options["yes"])
@@ -87,6 +88,7 @@ def rotate_password(options: Options) -> int:
     sealer, opener = AgeSealer(settings.recipients), opening.opener(settings)
     with holding.held(settings, parent) as session:
         state = wiring.existing(session.state, parent)
+        wiring.require_known(state, [name])
         update = _rotation(state, name, settings)
         credentials = config.credentials(settings.parent(parent), os.environ, settings.base)
         state = applying.bound(state, parent, credentials, settings)

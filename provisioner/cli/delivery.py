@@ -17,8 +17,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NoReturn
 
-from provisioner import config, placeholders
-from provisioner.cli import outfile, terminal, wiring
+from provisioner import placeholders
+from provisioner.cli import opening, outfile, terminal, wiring
 from provisioner.cli.wiring import Options
 from provisioner.config import Settings
 from provisioner.errors import CommandInvalid, ExitCode, StateConflict, StateInvalid
@@ -26,7 +26,7 @@ from provisioner.model.account import Secret
 from provisioner.model.state import Active, Record, State
 from provisioner.model.verdict import SealedContent
 from provisioner.render import credentials as faces
-from provisioner.state.sealing import AgeOpener, parse_identities
+from provisioner.state.sealing import AgeOpener
 
 _FACES: Final = {
     "env": faces.as_env,
@@ -198,14 +198,9 @@ def _opened(
     With ``verified``, only once Octopush itself has told that all of them are right.
     """
     state = wiring.existing(wiring.stored(settings, parent), parent)
-    missing = [name for name in names if name not in state.accounts]
-    if missing:
-        raise CommandInvalid(
-            f"The state has no account {', '.join(missing)}.", hint="`provisioner status` lists those that it has."
-        )
+    wiring.require_known(state, names)
     wanted = names or [name for name, record in sorted(state.accounts.items()) if _is_chosen(name, record, since)]
-    text, source = config.identity(settings, os.environ, wiring.default_identity())
-    opener = AgeOpener(parse_identities(text, source))
+    opener = opening.opener(settings)
     if active := [name for name in wanted if verified and isinstance(state.accounts[name], Active)]:
         from provisioner.cli import inspecting  # noqa: PLC0415  # only this loads what sends
 

@@ -38,10 +38,14 @@ def told(error: BaseException) -> ProvisionerError:
         case click.ClickException():
             return CommandInvalid(error.format_message())
         case KeyboardInterrupt() | click.Abort():
-            # click turns what ends its question into an error of its own.
-            ended = isinstance(error, Terminated) or isinstance(error.__cause__, Terminated)
-            kind, words = (TerminatedError, "Asked to end") if ended else (InterruptedRunError, "Interrupted")
-            return kind(f"{words}; nothing was being changed.")
+            # click turns what ends its question into an error of its own; that it hides the first makes no difference.
+            match error if isinstance(error, KeyboardInterrupt) else error.__context__:
+                case Terminated():
+                    return TerminatedError("Asked to end; nothing was being changed.")
+                case KeyboardInterrupt():
+                    return InterruptedRunError("Interrupted; nothing was being changed.")
+                case _:
+                    return InterruptedRunError("Not confirmed; nothing was changed.")
         case _:
             return InternalError(
                 f"provisioner failed in a way that it should not ({type(error).__name__}).",

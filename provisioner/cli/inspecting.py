@@ -178,8 +178,9 @@ def verify(options: Options) -> int:
     config.require_connection(settings)
     names = tuple(dict.fromkeys(options["names"]))
     states = _states(options["parent"] or (DEFAULT_PARENT if names else None), settings)
-    for name in names:
-        for state in states.values():
+    for state in states.values():
+        wiring.require_known(state, names)
+        for name in names:
             executor.active(state, name)
     opener = opening.opener(settings)
     wanted = [(state, names or _active(state)) for state in states.values()]

@@ -468,7 +468,7 @@ def explain(**options: Any) -> int:
 @cli.command(short_help="Print a JSON Schema.")
 @click.argument("name", type=click.Choice(_SCHEMAS), default="manifest")
 def schema(**options: Any) -> int:
-    r"""Print a JSON Schema: of a manifest or the settings, of the state, or of what a command prints as JSON.
+    """Print a JSON Schema: of a manifest or the settings, of the state, or of what a command prints as JSON.
 
     \b
     plan         plan --format json
@@ -477,7 +477,7 @@ def schema(**options: Any) -> int:
     problems     validate
     credentials  credentials export and show
     error        every command that fails
-    """
+    """  # noqa: D301  # click looks for the character itself
     from provisioner.cli import reference
 
     return reference.schema(options)
@@ -486,13 +486,13 @@ def schema(**options: Any) -> int:
 @cli.command(short_help="Print a shell's completion script.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(**options: Any) -> int:
-    r"""Print the script that lets a shell complete commands and options.
+    """Print the script that lets a shell complete commands and options.
 
     \b
     bash:  eval "$(provisioner completion bash)"      in ~/.bashrc
     zsh:   eval "$(provisioner completion zsh)"       in ~/.zshrc
     fish:  provisioner completion fish | source       in ~/.config/fish/config.fish
-    """
+    """  # noqa: D301  # click looks for the character itself
     from provisioner.cli import reference
 
     return reference.completion(cli, options)
@@ -507,7 +507,18 @@ def completion(**options: Any) -> int:
     "--fault", "faults", multiple=True, metavar="SPEC", help="A fault to order; see `provisioner sandbox --fault help`."
 )
 def sandbox(**options: Any) -> int:
-    """Serve a local Octopush to try things out on, with limits, latency and faults to order."""
+    """Serve a local Octopush to try things out on, with limits, latency and faults to order.
+
+    With --port and --ledger, a restart keeps its address and its accounts. It expects the
+    login and key of the environment, OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY, where they are set.
+
+    What a person does in Octopush's dashboard, these calls do; they need no credentials:
+
+    \b
+    GET    /sandbox/accounts          list the accounts, with their logins
+    PATCH  /sandbox/accounts/LOGIN    change first_name, last_name, company_name, callbacks or api_key
+    DELETE /sandbox/accounts/LOGIN    delete it, and free its place
+    """  # noqa: D301  # click looks for the character itself
     from provisioner.cli import projects
 
     return projects.sandbox(options)

@@ -16,7 +16,7 @@ from provisioner.state.sealing import AgeOpener, AgeSealer, parse_identities
 def opener(settings: Settings) -> AgeOpener:
     """Return what opens seals; raises SettingInvalid where there is no identity."""
     text, source = config.identity(settings, os.environ, wiring.default_identity())
-    return AgeOpener(parse_identities(text, source))
+    return AgeOpener(parse_identities(text, source), source)
 
 
 def opener_if_any(settings: Settings) -> AgeOpener | None:

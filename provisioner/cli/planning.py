@@ -18,6 +18,7 @@ from provisioner.model.state import State, without_comment
 from provisioner.planner import NOTHING_FOUND, Found
 from provisioner.planner import plan as planned
 from provisioner.render import documents, text
+from provisioner.render.lines import printable
 
 
 def validate(options: Options) -> int:
@@ -135,9 +136,16 @@ def warn_of_recipients(state: State | None, settings: Settings) -> None:
     """Say where the state is sealed to others than the settings say."""
     if state is None or not settings.recipients:
         return
-    if set(map(without_comment, settings.recipients)) != set(map(without_comment, state.recipients)):
+    wanted, sealed = ({without_comment(each) for each in these} for these in (settings.recipients, state.recipients))
+    told = [
+        f"only {where} name{'s' if where == 'the state' else ''} {printable(', '.join(sorted(these)))}"
+        for where, these in (("the settings", wanted - sealed), ("the state", sealed - wanted))
+        if these
+    ]
+    if told:
+        # Somebody who was just removed from the state must not be let in again without a look.
         terminal.warn(
-            f"the settings seal to other recipients than the state of {state.parent} is sealed to;"
-            " who can open what exists and who can open what is new will differ."
-            " `provisioner rekey` seals all that exists to the recipients of the settings."
+            f"the settings seal to other recipients than the state of {state.parent} is sealed to: {'; '.join(told)}."
+            " Edit `recipients` in provisioner.yaml (or PROVISIONER_RECIPIENTS), or run `provisioner rekey` if the"
+            " settings are right: it seals all that exists to theirs."
         )

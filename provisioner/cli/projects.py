@@ -12,7 +12,7 @@ from typing import Final
 from provisioner import schemas
 from provisioner.cli import terminal, wiring
 from provisioner.cli.wiring import Options
-from provisioner.errors import CommandInvalid, ExitCode
+from provisioner.errors import CommandInvalid, ExitCode, SettingInvalid
 from provisioner.model.account import MASK, Secret
 
 _SETTINGS: Final = """\
@@ -159,6 +159,7 @@ def sandbox(options: Options) -> int:
         terminal.talk(f"  export OCTOPUSH_API_URL={server.url} OCTOPUSH_API_LOGIN={settings.api_login}")
         # The usual key is a word of this program; one from the environment may be a real one.
         terminal.talk(f"  export OCTOPUSH_API_KEY={MASK if key else usual.api_key.reveal()}")
+        terminal.talk(f"Its dashboard, to list, PATCH and DELETE accounts by hand: curl {server.dashboard}")
         server.serve_forever()
     return ExitCode.DONE
 
@@ -176,10 +177,7 @@ def _new_identity(path: Path) -> str:
         descriptor = open_private(path, os.O_WRONLY | os.O_EXCL)
     except OSError as error:
         if os.path.lexists(path):
-            raise CommandInvalid(
-                f"{path} exists and is left as it is.",
-                hint="Give another place with -o, or use the identity that is there.",
-            ) from None
+            raise CommandInvalid(f"{path} exists and is left as it is.", hint=_there(path)) from None
         raise CommandInvalid(
             f"The identity cannot be written to {path}: {error.strerror}.", hint="Give another place with -o."
         ) from error
@@ -188,6 +186,15 @@ def _new_identity(path: Path) -> str:
         file.flush()
         os.fsync(descriptor)
     return recipient
+
+
+def _there(path: Path) -> str:
+    """Return what is to be done about the file that stands where an identity was to be written."""
+    another = "For another one, give another place with -o."
+    try:
+        return f"The recipient of the identity that is there is {_known_recipient(path)}. {another}"
+    except SettingInvalid as error:
+        return f"{error.message} {another}"
 
 
 def _known_recipient(path: Path) -> str:

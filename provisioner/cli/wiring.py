@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -59,6 +59,20 @@ def existing(state: State | None, parent: str) -> State:
             f"There is no state of the parent {parent} yet.", hint="Check --state, or run `provisioner apply` first."
         )
     return state
+
+
+def require_known(state: State, names: Iterable[str]) -> None:
+    """Refuse a name that ``state`` does not have; raises CommandInvalid, which tells the nearest that it has."""
+    missing = [name for name in names if name not in state.accounts]
+    if missing:
+        from provisioner.document import nearest  # noqa: PLC0415  # only a mistake needs it
+
+        near = dict.fromkeys(filter(None, (nearest(name, sorted(state.accounts)) for name in missing)))
+        meant = f"Did you mean {', '.join(near)}? " if near else ""
+        raise CommandInvalid(
+            f"The state has no account {', '.join(missing)}.",
+            hint=f"{meant}`provisioner status` lists those that it has.",
+        )
 
 
 def _is_begun(record: Record) -> bool:

@@ -39,9 +39,10 @@ def resolve(state: State, name: str, *, abandon: bool) -> State:
     """
     record = existing(state, name)
     if not isinstance(record, Unknown | Pending):
+        todo = _freed(name) if isinstance(record, Abandoned) else "Only an unknown outcome can be resolved."
         raise CommandInvalid(
             f"The outcome of {name} is not unknown: it is {type(record).__name__.lower()}.",
-            hint="Only an unknown outcome can be resolved. Nothing was changed.",
+            hint=f"{todo} Nothing was changed.",
         )
     if not abandon:
         return state.with_record(name, None)
@@ -87,11 +88,19 @@ def active(state: State, name: str) -> Active:
     """
     record = existing(state, name)
     if not isinstance(record, Active):
+        ended = "`provisioner resolve` ends an unknown outcome, and `provisioner adopt` takes over what exists."
         raise StateConflict(
             f"The login of {name} is not known: it is {type(record).__name__.lower()}.",
-            hint="`provisioner resolve` ends an unknown outcome, and `provisioner adopt` takes over what exists.",
+            hint=_freed(name) if isinstance(record, Abandoned) else ended,
         )
     return record
+
+
+def _freed(name: str) -> str:
+    return (
+        f"If you are sure that it does not exist, `provisioner forget {name} --force` frees its slot; if it does,"
+        f" `provisioner adopt {name} LOGIN` takes it over."
+    )
 
 
 def existing(state: State, name: str) -> Record:

@@ -172,8 +172,10 @@ def raise_if_over(plan: Plan) -> None:
         slots = plan.slots
         free = max(0, slots.limit - slots.reserved - slots.used)
         named = ", ".join(plan.over[:_NAMED]) + (f" and {len(plan.over) - _NAMED} more" if plan.over[_NAMED:] else "")
+        fewer = " Lower `reserved` if fewer sub-accounts than that exist outside this state." if slots.reserved else ""
         raise OverLimit(
             f"Parent {plan.parent}: {slots.planned} to create, and {free} of {slots.limit} slots free;"
             f" these do not fit: {named}.",
-            hint="Take accounts out of the manifest, or set `limit` if Octopush has raised yours. Nothing was sent.",
+            hint=f"Take accounts out of the manifest, or set `limit` if Octopush has raised yours.{fewer}"
+            " Nothing was sent.",
         )

@@ -502,6 +502,11 @@ class Sandbox:
         return f"http://{HOST}:{self._server.server_address[1]}{PREFIX}"
 
     @property
+    def dashboard(self) -> str:
+        """The address at which accounts are listed, and below which each is changed and deleted by hand."""
+        return f"{self.url.removesuffix(PREFIX)}{BY_HAND}accounts"
+
+    @property
     def accounts(self) -> tuple[Account, ...]:
         """Every account, the oldest first."""
         return tuple(self._api.accounts.values())

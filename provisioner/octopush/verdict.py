@@ -103,7 +103,8 @@ def _judge_refusal(reply: Reply, said: str, now: datetime) -> Verdict:
             f"the API refused one more sub-account (HTTP {status}{said})",
             Then.STOP,
             exit_code=ExitCode.REFUSED,
-            hint="Sub-accounts outside this state must exist: count them in the dashboard and set `reserved`.",
+            hint="Count the sub-accounts in the dashboard: set `limit` if Octopush gives you fewer, or `reserved` for"
+            " those outside this state.",
         )
     match status:
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:

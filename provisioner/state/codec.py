@@ -31,7 +31,10 @@ from provisioner.model.state import (
 )
 
 VERSION: Final = 1
-_RESTORE: Final = "Nothing was sent. Restore the file from version control or from its .backup, then run again."
+_RESTORE: Final = (
+    "Nothing was sent. Restore the file from version control or from its .backup. A .backup lacks what the last run"
+    " made: adopt the accounts made since first (`provisioner adopt NAME LOGIN`), or an apply would create them again."
+)
 
 Document = dict[str, Any]
 

@@ -26,4 +26,4 @@ def check(store: Store, state: State | None, parent: str, seen: Seen, *, accept:
             hint="Give each parent its own state: put {parent} into the setting `state`.",
         )
     if not accept:
-        seen.check(store.key, state)
+        seen.check(store.key, state, store.backup)

@@ -54,8 +54,10 @@ class AgeSealer:
 class AgeOpener:
     """Opens what was sealed to one of its identities."""
 
-    def __init__(self, identities: Iterable[Identity]) -> None:
+    def __init__(self, identities: Iterable[Identity], source: str | None = None) -> None:
+        """Take the identities and, for whoever has the wrong ones, the place that they came from."""
         self._identities = list(identities)
+        self._source = source
 
     def open(self, sealed: str, *, lineage: str, parent: str, name: str) -> SealedContent:
         """Return what ``sealed`` holds.
@@ -71,7 +73,8 @@ class AgeOpener:
         except (pyrage.DecryptError, UnicodeEncodeError) as error:
             raise IdentityRejected(
                 f"The identity does not open what is sealed for {name} ({error}).",
-                hint="Use the identity of a recipient that the settings named when it was sealed.",
+                hint=(f"It came from {self._source}. " if self._source else "")
+                + "Use the identity of a recipient that the settings named when it was sealed.",
             ) from None
         content = _decode(plain, name)
         if (content.lineage, content.parent, content.name) != (lineage, parent, name):

@@ -17,8 +17,9 @@ from provisioner.model.state import State
 from provisioner.state.disk import Disk, append, make_folder, write_atomically
 
 _HINT: Final = (
-    "Accounts may exist that this state does not know: restore the newest one. "
-    "If it is right as it stands, say so with `provisioner recover --accept-state`."
+    "Accounts may exist that this state does not know: restore the newest one. If it is the newest that is left, say so"
+    " with `provisioner recover --accept-state`, and adopt the accounts made since (`provisioner adopt NAME LOGIN`)"
+    " before an apply: it would create them again."
 )
 
 
@@ -33,8 +34,8 @@ class Seen:
         self._written: dict[Path, bytes] = {}
         """The last line of each mark that this run has written or found as it should be."""
 
-    def check(self, address: str, state: State | None) -> None:
-        """Compare ``state``, as loaded from ``address``, with what was seen.
+    def check(self, address: str, state: State | None, backup: str | None = None) -> None:
+        """Compare ``state``, as loaded from ``address``, with what was seen; ``backup`` is where an older one is.
 
         Raises:
             StateRolledBack: it is older than what was seen, or gone.
@@ -47,7 +48,10 @@ class Seen:
         lineage = self._read(self._address_mark(address), "lineage")
         if state is None:
             if lineage is not None:
-                raise StateRolledBack(f"There is no state at {address}; this machine has seen one there.", hint=_HINT)
+                beside = "" if backup is None else f"{backup} is the state as an earlier run found it. "
+                raise StateRolledBack(
+                    f"There is no state at {address}; this machine has seen one there.", hint=beside + _HINT
+                )
             return
         if lineage not in {None, state.lineage}:
             raise StateForeign(

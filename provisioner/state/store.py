@@ -29,6 +29,10 @@ class Store(Protocol):
     key: str
     """The same place, whatever folder the command is run from."""
 
+    @property
+    def backup(self) -> str | None:
+        """Where the state is as an earlier run found it, or None where nowhere."""
+
     def load(self) -> tuple[State | None, str]:
         """Return the state, or None where there is none, and its version.
 
@@ -57,6 +61,12 @@ class LocalStore:
         self.key = str(Path(os.path.realpath(path.parent)) / path.name)
         self._disk = disk or Disk()
         self._found: bytes | None = None
+        self._backup = path.with_name(f"{path.name}.backup")
+
+    @property
+    def backup(self) -> str | None:
+        """See :class:`Store`."""
+        return str(self._backup) if self._backup.is_file() else None
 
     def load(self) -> tuple[State | None, str]:
         """Read the file; see :class:`Store`."""
@@ -71,7 +81,7 @@ class LocalStore:
         raw = codec.encode(state)
         try:
             if self._found is not None:
-                write_atomically(self.path.with_name(f"{self.path.name}.backup"), self._found, self._disk)
+                write_atomically(self._backup, self._found, self._disk)
                 self._found = None
             write_atomically(self.path, raw, self._disk)
         except OSError as error:
@@ -100,6 +110,7 @@ class MemoryStore:
     """A state kept in this process, for tests and for trying things out."""
 
     address = key = "memory"
+    backup = None
 
     def __init__(self) -> None:
         self._raw: bytes | None = None

@@ -268,6 +268,7 @@ def test_forgetting_is_asked_for(applied: Project, server: SandboxProcess) -> No
     delete_by_hand(server, login_of(applied, "rome"))
     code, said = answering(applied, "n\n", "forget", "rome")
     assert (130, True) == (code, "Forget rome, its login, key and password?" in said)
+    assert "error: Not confirmed; nothing was changed." in said
     assert {"paris": "active", "rome": "active"} == applied.statuses()
     code, said = answering(applied, "y\n", "forget", "rome")
     assert (0, {"paris": "active"}) == (code, applied.statuses())
@@ -298,6 +299,42 @@ def answering(project: Project, answer: str, *arguments: str) -> tuple[int, str]
                 os.write(ours, answer.encode())
     os.close(ours)
     return process.returncode, said
+
+
+def test_a_mistyped_name_is_met_with_the_nearest(applied: Project) -> None:
+    for command in (
+        ["credentials", "show", "pariss"],
+        ["credentials", "export", "pariss"],
+        ["exec", "pariss", "--", "true"],
+        ["verify", "pariss"],
+        ["resolve", "pariss", "--abandon", "--yes"],
+        ["forget", "pariss", "--yes"],
+        ["rotate-password", "pariss", "--yes"],
+    ):
+        done = applied.run(*command)
+        assert (64, True) == (done.returncode, "The state has no account pariss." in done.stderr)
+        assert "Did you mean paris?" in done.stderr
+
+
+def test_a_plan_names_the_recipients_that_differ(applied: Project) -> None:
+    mine, other = applied.environ["PROVISIONER_RECIPIENTS"], new_identity()[1]
+    told = having(applied, PROVISIONER_RECIPIENTS=other).run("plan").stderr
+    assert f"only the settings name {other}; only the state names {mine}." in told
+    told = having(applied, PROVISIONER_RECIPIENTS=f"{mine} {other}").run("plan").stderr
+    assert (True, False) == (f"only the settings name {other}." in told, "only the state" in told)
+    assert "warning" not in applied.run("plan").stderr
+
+
+def test_what_is_accepted_as_the_state_is_said(applied: Project) -> None:
+    code, said = answering(applied, "n\n", "recover", "--accept-state")
+    state = applied.state()
+    assert state is not None
+    assert (130, True) == (code, f"Accept state/default.json with serial {state.serial} and 2 accounts," in said)
+    applied.state_path.rename(f"{applied.state_path}.backup")
+    done = applied.run("plan")
+    assert (5, True) == (done.returncode, "state/default.json.backup is the state as an earlier run" in done.stderr)
+    code, said = answering(applied, "n\n", "recover", "--accept-state")
+    assert (130, True) == (code, "Accept that there is no state at state/default.json," in said)
 
 
 def test_there_must_be_a_state(server: SandboxProcess, project: NewProject) -> None:

@@ -334,6 +334,7 @@ def test_without_the_right_identity_nothing_opens(applied: Project, tmp_path: Pa
     environ = {**applied.environ, "PROVISIONER_IDENTITY_FILE": str(tmp_path / "other.txt")}
     done = Project(applied.root, applied.names, environ).run("credentials", "export")
     assert (10, True) == (done.returncode, "does not open what is sealed for paris" in done.stderr)
+    assert "It came from " in done.stderr
     assert 0 == applied.run("status").returncode
 
 
@@ -495,6 +496,10 @@ def test_keygen_prints_the_recipient_alone_and_never_writes_over_a_key(tmp_path:
     assert "AGE-SECRET-KEY-" not in done.stdout + done.stderr
     again = run(tmp_path, "keygen", "-o", "key.txt")
     assert (64, text) == (again.returncode, (tmp_path / "key.txt").read_text())
+    assert f"The recipient of the identity that is there is {done.stdout.strip()}." in again.stderr
+    (tmp_path / "notes.txt").write_text("AGE\n")
+    other = run(tmp_path, "keygen", "-o", "notes.txt")
+    assert (64, True) == (other.returncode, "The identity from notes.txt is malformed." in other.stderr)
     assert 64 == run(tmp_path, "keygen", "-o", "key.txt/below").returncode
 
 

@@ -6,9 +6,11 @@ import json
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 
 from provisioner import errors
+from provisioner.cli.main import cli
 from provisioner.errors import MEANINGS, ExitCode, ProvisionerError
 from tests import forks
 from tests.conftest import COMMAND, NewProject, StartSandbox, environment
@@ -44,6 +46,18 @@ def test_what_is_no_code_and_no_error_is_said_to_be_none(tmp_path: Path, what: s
     assert (64, "") == (done.returncode, done.stdout)
     assert f"{what} is no exit code and no error of this program." in done.stderr
     assert hint in done.stderr
+
+
+def test_every_help_is_text_for_people(tmp_path: Path) -> None:
+    groups: list[tuple[list[str], click.Group]] = [([], cli)]
+    for words, group in groups:
+        for name, command in group.commands.items():
+            if isinstance(command, click.Group):
+                groups.append(([*words, name], command))
+            done = said([*words, name, "--help"], tmp_path)
+            assert (0, "Usage: provisioner") == (done.returncode, done.stdout[:18])
+            # A mark for click that was escaped, or one that it did not take.
+            assert not set("\\\b") & set(done.stdout)
 
 
 @pytest.mark.parametrize(

@@ -389,13 +389,15 @@ def test_over_the_limit_nothing_is_sent() -> None:
     with pytest.raises(OverLimit, match=r"3 to create, and 2 of 5 slots free; these do not fit: paris\.") as caught:
         run.apply()
     assert "Nothing was sent" in caught.value.hint
+    assert "Lower `reserved`" in caught.value.hint
     assert [] == run.events
 
 
 def test_no_slot_is_free_where_more_are_taken_than_there_are() -> None:
     run = Run(State("lineage", "default", accounts={"rome": active("rome")}), limit=0)
-    with pytest.raises(OverLimit, match=r"0 of 0 slots free"):
+    with pytest.raises(OverLimit, match=r"0 of 0 slots free") as caught:
         run.apply()
+    assert "`reserved`" not in caught.value.hint
 
 
 def test_a_plan_that_fits_is_let_through() -> None:

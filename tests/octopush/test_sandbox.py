@@ -100,6 +100,14 @@ def by_hand(sandbox: Addressed, method: str, path: str, document: object = None)
     return requests.request(method, url, json=document, timeout=TIMEOUT)
 
 
+def test_the_dashboard_is_where_it_is_said_to_be(sandbox: Sandbox) -> None:
+    login = create(sandbox).json()["api_login"]
+    (account,) = requests.get(sandbox.dashboard, timeout=TIMEOUT).json()
+    assert login == account["api_login"]
+    assert requests.delete(f"{sandbox.dashboard}/{login}", timeout=TIMEOUT).ok
+    assert () == sandbox.accounts
+
+
 def connected(sandbox: Addressed) -> socket.socket:
     parts = urlsplit(sandbox.url)
     return socket.create_connection((parts.hostname, parts.port), timeout=TIMEOUT)

@@ -204,7 +204,8 @@ def test_a_refusal_that_speaks_of_the_limit_stops_the_run(status: int, message: 
     verdict = refused(status, {"code": 150, "message": message})
     assert verdict.reason.startswith(f"the API refused one more sub-account (HTTP {status}, code 150: ")
     assert (Then.STOP, ExitCode.REFUSED) == (verdict.then, verdict.exit_code)
-    assert "reserved" in verdict.hint
+    assert "`limit`" in verdict.hint
+    assert "`reserved`" in verdict.hint
 
 
 @pytest.mark.parametrize("message", ["The first name is over the limit.", "This sub-account exists."])

@@ -287,6 +287,7 @@ def test_what_breaks_the_schema_is_refused_by_its_place(place: str, edit: Change
     # Where a record breaks the rule of its status, or more, the record itself may be the place.
     assert re.search(rf"is damaged: {re.escape(place)}(\.\w+)? does not fit its schema, state\.v1\.$", error.message)
     assert ".backup" in error.hint
+    assert "`provisioner adopt NAME LOGIN`" in error.hint
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,10 @@ def test_a_state_that_is_gone_is_noticed_where_it_was(seen: Seen) -> None:
     with pytest.raises(StateRolledBack) as caught:
         seen.check(HERE, None)
     assert f"There is no state at {HERE}; this machine has seen one there." == caught.value.message
+    with pytest.raises(StateRolledBack, match="no state") as caught:
+        seen.check(HERE, None, f"{HERE}.backup")
+    assert f"{HERE}.backup is the state as an earlier run found it. " in caught.value.hint
+    assert "`provisioner adopt NAME LOGIN`" in caught.value.hint
 
 
 def test_what_a_person_accepts_is_believed_from_then_on(seen: Seen) -> None:

@@ -1,0 +1,32 @@
+"""What is told of whatever ended a command."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from provisioner.cli.failures import Terminated, told
+
+
+def ended_at_a_question(by: type[BaseException]) -> click.Abort:
+    """Return what click makes of ``by``, that came while its question waited: it hides the first."""
+    abort = click.Abort()
+    abort.__context__ = by()
+    abort.__suppress_context__ = True
+    return abort
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (click.Abort(), 130, "Not confirmed; nothing was changed."),
+        (ended_at_a_question(EOFError), 130, "Not confirmed; nothing was changed."),
+        (ended_at_a_question(KeyboardInterrupt), 130, "Interrupted; nothing was being changed."),
+        (ended_at_a_question(Terminated), 143, "Asked to end; nothing was being changed."),
+        (KeyboardInterrupt(), 130, "Interrupted; nothing was being changed."),
+        (Terminated(), 143, "Asked to end; nothing was being changed."),
+    ],
+)
+def test_a_no_is_told_from_an_end(error: BaseException, code: int, words: str) -> None:
+    failure = told(error)
+    assert (code, words) == (failure.exit_code, failure.message)

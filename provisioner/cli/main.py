@@ -124,12 +124,12 @@ def cli() -> None:
 @cli.command(short_help="Write a starter project.")
 @click.argument("folder", default=".", type=_FILE)
 @click.option(
-    "--ci", type=click.Choice(["github", "gitlab"]),
-    help="Plan each pull request, apply what is merged, reconcile at night.",
+    "--ci", type=click.Choice(["github", "gitlab"]), multiple=True,
+    help="Plan each pull request, apply what is merged, reconcile at night; may be repeated.",
 )  # fmt: skip
 @click.option(
-    "--schedule", type=click.Choice(["cron", "systemd", "kubernetes"]),
-    help="Reconcile every night on a machine or cluster of yours, with alert rules for Prometheus.",
+    "--schedule", type=click.Choice(["cron", "systemd", "kubernetes"]), multiple=True,
+    help="Reconcile every night on a machine or cluster of yours, with alert rules for Prometheus; may be repeated.",
 )  # fmt: skip
 def init(**options: Any) -> int:
     """Write a starter project: settings, a manifest, and an identity outside the repository.

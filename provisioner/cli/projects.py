@@ -47,7 +47,7 @@ defaults:
   company_name: Example Ltd
 
 accounts:
-  - name: paris            # our own key: never change it, it is how the account is known
+  - name: paris            # our own key, by which the account is known; to change it, say the old one: previously
     first_name: Leonardo
     last_name: Da Vinci
     # Without a password, a strong one is made and sealed.
@@ -88,7 +88,7 @@ def init(options: Options) -> int:
     from provisioner.cli import ready
 
     folder: Path = options["folder"]
-    kinds = [each for each in (options["ci"], options["schedule"]) if each is not None]
+    kinds = list(dict.fromkeys((*options["ci"], *options["schedule"])))
     files = ready.files(*kinds)
     if kinds and (folder / "provisioner.yaml").is_file():
         # It has begun long since, perhaps on a machine with another identity: only what was asked for is added.
@@ -113,7 +113,7 @@ def _begin(folder: Path, more: Mapping[str, str]) -> dict[str, str]:
         # A project that has manifests wants no example among them: it would be created.
         del files["manifests/accounts.yaml"]
     kept = _write(folder, {**files, **more})
-    terminal.talk(f"identity {identity}")
+    terminal.talk(f"identity {identity}: keep a copy of it somewhere safe, it alone opens the credentials")
     if recipient not in _text_of(folder / "provisioner.yaml"):
         terminal.warn(f"provisioner.yaml does not name the recipient of this identity, {recipient}.")
     step = "" if folder == Path() else f"cd {folder}, "

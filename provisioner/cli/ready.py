@@ -43,6 +43,6 @@ def steps(kind: str, kept: dict[str, str]) -> list[str]:
     """Return what is left to do for the files of ``kind``; ``kept`` are the texts of those that were there before."""
     left = [f"Next: give it its secrets and its place, as the head of {_HEADS[kind]} tells."]
     included = _HEADS["gitlab"]
-    if included not in kept.get(".gitlab-ci.yml", included):
+    if kind == "gitlab" and included not in kept.get(".gitlab-ci.yml", included):
         left.append(f"Add to .gitlab-ci.yml, under `include:`, the line `- local: {included}`.")
     return left

@@ -257,7 +257,9 @@ def _words(error: ValidationError, schema: Mapping[str, Any]) -> tuple[str, str]
     if isinstance(error.cause, _UnfitError):
         predicate, hint = error.cause.args
         return predicate, hint
-    if found in ("", [], {}):
+    if found == []:
+        return "is empty", "Write at least one entry, or delete it where it is optional."
+    if found in ("", {}):
         return "is empty", "Give it a value, or delete it where it is optional."
     if error.validator in _WORDS:
         predicate, hint = _WORDS[error.validator]

@@ -27,6 +27,10 @@ def read(raw: bytes, file: str) -> Part:
     document = parse_yaml(raw, file, SCHEMA)
     problems = document.checked(SCHEMA, CHECKS)
     if not isinstance(document.value, dict):
+        if isinstance(document.value, list):
+            # The likeliest of all: the entries alone.
+            hint = "Put `version: 1` and `accounts:` above the entries."
+            problems = tuple(replace(each, hint=hint) for each in problems)
         return Part((), problems)
     warnings: dict[Origin, Problem] = {}
     # What has no place here at all, which the schema says, is no account's either.

@@ -69,6 +69,18 @@ def test_a_pipeline_that_exists_is_told_what_to_include(tmp_path: Path) -> None:
     assert "Add to" not in run(tmp_path, "init", "--ci", "gitlab").stderr
 
 
+def test_both_are_written_where_both_are_asked_for(tmp_path: Path) -> None:
+    (tmp_path / ".gitlab-ci.yml").write_text("stages: [test, deploy]\n")
+    done = run(tmp_path, "init", "--ci", "gitlab", "--ci", "github", "--schedule", "cron", "--schedule", "systemd")
+    assert (0, 1) == (done.returncode, done.stderr.count("Add to .gitlab-ci.yml"))
+    assert {
+        ".github/workflows/provisioner-apply.yml",
+        ".gitlab/provisioner.gitlab-ci.yml",
+        "schedule/provisioner.cron",
+        "schedule/provisioner-reconcile.service",
+    } <= set(files(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("name", "what"), [("schedule", "is no folder"), ("schedule/provisioner.cron/x", "is no file")]
 )

@@ -191,6 +191,13 @@ def test_a_manifest_of_another_shape_has_one_problem(text: str) -> None:
     assert part(text).entries == ()
 
 
+def test_entries_alone_are_told_what_belongs_above_them() -> None:
+    (problem,) = part("- {name: a, first_name: b, last_name: c}\n").problems
+    assert "Put `version: 1` and `accounts:` above the entries." == problem.hint
+    (problem,) = part("version: 1\naccounts: []\n").problems
+    assert "Write at least one entry, or delete it where it is optional." == problem.hint
+
+
 @pytest.mark.parametrize("defaults", ["x", "[]", "~", "{callbacks: x}"])
 def test_defaults_of_another_shape_have_one_problem(defaults: str) -> None:
     text = f"version: 1\ndefaults: {defaults}\naccounts: [{{name: a, first_name: b, last_name: c, callbacks: {{}}}}]\n"

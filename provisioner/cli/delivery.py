@@ -73,6 +73,16 @@ class _Opened:
         content = self.opener.open(sealed, lineage=self.state.lineage, parent=self.state.parent, name=name)
         return tuple(each for each in (content.password, *content.others) if each is not None)
 
+    def warn_of_gone(self) -> None:
+        """Say which accounts Octopush did not know any more when they were last looked for."""
+        for name in (each.name for each in self.contents):
+            record = self.state.accounts[name]
+            if isinstance(record, Active) and record.drift.gone:
+                terminal.warn(
+                    f"Octopush no longer knew the login of {name} when it was last asked: its credentials are likely to"
+                    f" be dead. `provisioner verify {name}` asks again."
+                )
+
     def warn(self, consequence: str) -> None:
         """Say of which accounts nobody knows which password holds."""
         for name in (each.name for each in self.contents):
@@ -100,6 +110,7 @@ def show(options: Options) -> int:
     else:
         # Never wrapped at a terminal's edge: these are there to be copied.
         terminal.data("".join(f"{line.text}\n" for line in faces.as_text(content, begun)))
+    opened.warn_of_gone()
     opened.warn("one of these passwords is right")
     if content.credentials is None:
         terminal.warn(
@@ -113,6 +124,7 @@ def list_masked(options: Options) -> int:
     """Print the logins of all active accounts."""
     opened = _opened(wiring.settings(options), options["parent"], ())
     terminal.lines(faces.masked(opened.contents))
+    opened.warn_of_gone()
     opened.warn("the password that is kept may be the one before")
     return ExitCode.DONE
 
@@ -135,6 +147,7 @@ def export(options: Options) -> int:
     content = _FACES[options["output"]](contents)
     if options["output"] == "csv" and (altered := faces.altered_by_csv(contents)):
         terminal.warn(f"an apostrophe was put into a value of {', '.join(altered)}, so that it is no formula.")
+    opened.warn_of_gone()
     opened.warn(_DELIVERED)
     _deliver(content, options["out"])
     return ExitCode.DONE
@@ -146,6 +159,7 @@ def execute(options: Options) -> NoReturn:
     settings = wiring.settings(options)
     opened = _opened(settings, options["parent"], [name])
     _require_credentials(opened.contents, "Nothing was run.")
+    opened.warn_of_gone()
     opened.warn(_DELIVERED)
     environ = _inherited(settings) | faces.as_environment(opened.contents[0])
     before = {each: signal.signal(each, signal.SIG_DFL) for each in _IGNORED}

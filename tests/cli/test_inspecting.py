@@ -173,6 +173,18 @@ def test_what_was_healed_by_hand_has_not_drifted_any_more(applied: Project, serv
     assert 0 == applied.run("plan", "--detailed-exitcode").returncode
 
 
+def test_who_takes_the_credentials_of_what_is_gone_is_warned(applied: Project, server: SandboxProcess) -> None:
+    delete(server, applied, "rome")
+    assert 0 == applied.run("refresh").returncode
+    assert "Octopush no longer knows its login" in applied.run("status").stdout
+    told = "Octopush no longer knew the login of rome when it was last asked"
+    commands = (["show", "rome"], ["list"], ["export", "rome"], ["export"])
+    for command in (*(["credentials", *each] for each in commands), ["exec", "rome", "--", "true"]):
+        done = applied.run(*command)
+        assert (0, 1) == (done.returncode, done.stderr.count(told))
+    assert told not in applied.run("credentials", "export", "paris").stderr
+
+
 def test_what_was_deleted_by_hand_is_gone(applied: Project, server: SandboxProcess) -> None:
     delete(server, applied, "paris")
     done = applied.run("refresh")

@@ -7,7 +7,7 @@ to wait on a pipe, and to read one file twice.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -56,7 +56,7 @@ class Source:
 
     path: Path
     """As it was given or found, for messages."""
-    raw: bytes
+    raw: bytes = field(repr=False)
 
 
 def sources(paths: Sequence[Path]) -> Iterator[Source | Problem]:

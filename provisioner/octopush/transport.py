@@ -133,6 +133,16 @@ class _Phase:
                 raise TimeoutError
             self._socket = connection.dup()
 
+    def begin(self) -> None:
+        """Note that the request itself is handed over; raise TimeoutError where the exchange was ended before.
+
+        Of a connection that was ended before its handshake, TLS takes it that none is wanted.
+        """
+        with self._lock:
+            if self.expired:
+                raise TimeoutError
+            self.sent = True
+
     def expire(self) -> None:
         """End the exchange: whatever waits on the connection sees its end."""
         with self._lock:
@@ -175,7 +185,7 @@ class _NotedConnection(HTTPConnection):
         if self.sock is None:
             self.connect()
         if not self._phase.connecting:
-            self._phase.sent = True
+            self._phase.begin()
         super().send(data)
 
 

@@ -206,6 +206,31 @@ def test_a_failed_tls_handshake_is_not_sent(script: Script, timeout: float, reas
     assert time.monotonic() - started < SHORT * 5
 
 
+def test_a_deadline_that_passes_between_the_connection_and_its_handshake_is_not_sent(
+    authority: Authority, tmp_path: Path
+) -> None:
+    """The authorities are read in between; here from a pipe, and only once both ends of the connection have ended."""
+    pipe, ended = tmp_path / "ca.pem", threading.Event()
+    os.mkfifo(pipe)
+
+    def ends(wire: Wire) -> None:
+        wire.silence()
+        wire.connection.close()
+        ended.set()
+
+    def write() -> None:
+        with pipe.open("w") as authorities:
+            ended.wait(PATIENT)
+            authorities.write(Path(authority.ca_file).read_text())
+
+    writer = threading.Thread(target=write)
+    with scripted(ends) as server:
+        writer.start()
+        outcome = post(server.url.replace("http:", "https:"), Transport(SHORT, ca_file=str(pipe)))
+        writer.join()
+    assert Failure(sent=False, reason="no answer within 0.3 s") == outcome
+
+
 @pytest.mark.parametrize("case", ["unknown authority", "another name"])
 def test_a_certificate_that_is_not_valid_is_told_from_other_failures(authority: Authority, case: str) -> None:
     context, ca_file = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provisioner.errors import StateForeign
+from provisioner.errors import StateForeign, StateRolledBack
 from provisioner.model.state import State
 from provisioner.state.seen import Seen
 from provisioner.state.store import Store
@@ -10,9 +10,18 @@ from provisioner.state.store import Store
 
 def read(store: Store, *, parent: str, seen: Seen) -> State | None:
     """Return the state without holding it: for a plan or a status, which change nothing."""
-    state, _ = store.load()
-    check(store, state, parent, seen, accept=False)
-    return state
+    state, version = store.load()
+    while True:
+        try:
+            check(store, state, parent, seen, accept=False)
+        except (StateRolledBack, StateForeign):
+            # A run may have saved, and noted that, between the two looks: then it is there by now.
+            known = version
+            state, version = store.load()
+            if version == known:
+                raise
+        else:
+            return state
 
 
 def check(store: Store, state: State | None, parent: str, seen: Seen, *, accept: bool) -> None:

@@ -704,7 +704,7 @@ def test_a_mistyped_login_does_not_stick_to_a_state_without_accounts(
 
 
 def test_a_live_run_is_not_called_dead(sandbox: StartSandbox, project: NewProject) -> None:
-    mine = project(sandbox("--fault", "delay=2@1"), TWO)
+    mine = project(sandbox("--fault", "delay=2@1:create", "--fault", "delay=2@1:edit"), TWO)
     with mine.start("apply", "--yes") as running:
         eventually(lambda: "pending" in mine.statuses().values())
         done = mine.run("status")

@@ -15,12 +15,9 @@ from provisioner.model.plan import FieldChange, Unchanged
 from provisioner.model.report import Result
 from provisioner.model.state import Abandoned, Active, Drift, Operation, Pending, Record, State, Unknown
 from provisioner.model.verdict import SealedContent
-from tests.executor import (
+from tests.executor.examples import (
     NOW,
     OPERATION,
-    Octopush,
-    Run,
-    Watcher,
     active,
     attributes,
     credentials,
@@ -30,6 +27,7 @@ from tests.executor import (
     results,
     state,
 )
+from tests.executor.watched import Octopush, Run, Watcher
 
 LOGIN: Final = "paris@sub-accounts.com"
 WANTED: Final = Attributes("Paris", "Crash", None, Callbacks("https://hooks.example.com/${env:TOKEN}"))

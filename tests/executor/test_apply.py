@@ -19,13 +19,11 @@ from provisioner.model.state import Abandoned, Active, Drift, Operation, Pending
 from provisioner.model.verdict import Answer, Created, CreateRequest, InDoubt, NotCreated, SealedContent, Then, Verdict
 from provisioner.planner import plan
 from provisioner.state.rescue import Entry
-from tests.executor import (
+from tests.executor.examples import (
     MISSING,
     NOW,
     OPERATION,
     UNREACHED,
-    Failure,
-    Run,
     active,
     attributes,
     content,
@@ -37,6 +35,7 @@ from tests.executor import (
     opened,
     results,
 )
+from tests.executor.watched import Failure, Run
 
 THREE: Final = ("athens", "berlin", "paris")
 ANSWER: Final = Answer(201, b'{"api_login": "abc_1f2@sub-accounts.com"}')

@@ -13,19 +13,9 @@ from provisioner.executor import decisions
 from provisioner.model.exchange import Failed, Observed, Reading
 from provisioner.model.state import Abandoned, Drift, Pending, Record, State, Unknown
 from provisioner.model.verdict import Then
-from tests.executor import (
-    MISSING,
-    OPERATION,
-    PROCESSED,
-    UNREACHED,
-    Failure,
-    Run,
-    active,
-    attributes,
-    edit,
-    observed,
-)
-from tests.executor import state as known
+from tests.executor.examples import MISSING, OPERATION, PROCESSED, UNREACHED, active, attributes, edit, observed
+from tests.executor.examples import state as known
+from tests.executor.watched import Failure, Run
 
 THREE: Final = ("athens", "berlin", "paris")
 SEALED: Final = active("paris").sealed

@@ -18,7 +18,7 @@ from provisioner.model.report import Outcome, Report, Result, Stop, exit_code
 from provisioner.model.state import Active, Drift, Operation
 from provisioner.model.verdict import Then
 from provisioner.planner import plan
-from tests.executor import (
+from tests.executor.examples import (
     BEGUN,
     MISSING,
     NOW,
@@ -26,8 +26,6 @@ from tests.executor import (
     OPERATION,
     PROCESSED,
     UNREACHED,
-    Failure,
-    Run,
     active,
     attributes,
     begun_password,
@@ -40,6 +38,7 @@ from tests.executor import (
     results,
     state,
 )
+from tests.executor.watched import Failure, Run
 
 LOGIN: Final = "paris@sub-accounts.com"
 NEW: Final = Attributes("Paris", "Texas")

@@ -18,7 +18,7 @@ from provisioner.model.state import Active, Drift, Record, State, Unknown
 from provisioner.model.verdict import SealedContent, Then
 from provisioner.planner import plan
 from provisioner.state.sealing import AgeOpener, AgeSealer, new_identity, parse_identities
-from tests.executor import (
+from tests.executor.examples import (
     IDENTITY,
     MISSING,
     OPENER,
@@ -26,8 +26,6 @@ from tests.executor import (
     PROCESSED,
     RECIPIENT,
     UNREACHED,
-    Octopush,
-    Watcher,
     active,
     attributes,
     content,
@@ -39,6 +37,7 @@ from tests.executor import (
     opened,
     state,
 )
+from tests.executor.watched import Octopush, Watcher
 
 REJECTED: Final = Failed("not accepted (HTTP 401)", Then.STOP, None, ExitCode.SETTING_INVALID, "Check the key.")
 REFUSED: Final = Failed("the API refused it (HTTP 400)", Then.GO_ON)

@@ -13,7 +13,7 @@ from provisioner.model.account import Secret
 from provisioner.model.state import Abandoned, Active, Pending, Record, Unknown
 from provisioner.model.verdict import Answer, SealedContent
 from provisioner.state.sealing import AgeOpener, AgeSealer, new_identity, parse_identities
-from tests.executor import OPENER, OPERATION, SEALER, active, attributes, content, edit, state
+from tests.executor.examples import OPENER, OPERATION, SEALER, active, attributes, content, edit, state
 
 IDENTITY, RECIPIENT = new_identity()
 OTHER: Final = AgeOpener(parse_identities(IDENTITY, "the test"))

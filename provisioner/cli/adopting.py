@@ -22,7 +22,7 @@ from provisioner.cli.wiring import Options
 from provisioner.config import Settings
 from provisioner.errors import CommandInvalid, IdentityRejected, StateConflict, StateError
 from provisioner.executor import Ports
-from provisioner.executor.inspection import stopped_by
+from provisioner.executor.inspect import stopped_by
 from provisioner.executor.ports import credentials_of
 from provisioner.manifest import logins, yaml_manifest
 from provisioner.manifest.problems import errors

@@ -17,7 +17,7 @@ from provisioner.cli.applying import Job
 from provisioner.cli.wiring import Options
 from provisioner.config import Settings
 from provisioner.errors import CommandInvalid, SettingInvalid, StateConflict
-from provisioner.executor import Work, decisions
+from provisioner.executor import Work
 from provisioner.executor.ports import credentials_of
 from provisioner.manifest import expansion
 from provisioner.model.account import DesiredAccount, Origin, Secret
@@ -66,7 +66,7 @@ def _beside(settings: Settings, parent: str, kind: str) -> Path:
 
 def _read(state: State, name: str, settings: Settings) -> Reading:
     """Return what Octopush says of an account; that another Octopush does not know it would mean nothing."""
-    record = decisions.active(state, name)
+    record = executor.active(state, name)
     config.require_connection(settings)
     credentials = config.credentials(settings.parent(state.parent), os.environ, settings.base)
     applying.bound(state, state.parent, credentials, settings)
@@ -103,7 +103,7 @@ def rotate_password(options: Options) -> int:
 
 def _rotation(state: State, name: str, settings: Settings) -> Update:
     """Return the change that a new password is, and nothing else."""
-    record = decisions.active(state, name)
+    record = executor.active(state, name)
     _require_settled(name, record)
     account = DesiredAccount(
         name,
@@ -118,7 +118,7 @@ def _rotation(state: State, name: str, settings: Settings) -> Update:
 
 def _work(state: State, name: str, opener: AgeOpener, desired: DesiredAccount | None) -> Work:
     """Return the account as it was sent, and the password to send with it."""
-    record = decisions.active(state, name)
+    record = executor.active(state, name)
     content = opening.content(opener, state, name, record.sealed)
     credentials_of(content)
     if content.sent is None:

@@ -7,10 +7,10 @@ Refuses I/O but through the interfaces of ``ports``; whoever calls it gives the 
 
 from provisioner.executor.adoption import adopted, may_adopt, with_key
 from provisioner.executor.apply import NO_IDENTITY, Work, apply
-from provisioner.executor.decisions import RUN_DIED, active, forget, resolve, settle
-from provisioner.executor.inspection import Refreshed, balances, refresh, shared_logins, verify
+from provisioner.executor.decide import RUN_DIED, active, existing, forget, resolve, settle
+from provisioner.executor.inspect import Refreshed, balances, refresh, shared_logins, verify
 from provisioner.executor.ports import Api, Journal, Opener, Ports, Progress, Sealer
-from provisioner.executor.rekeying import rekey
+from provisioner.executor.rekey import rekey
 
 __all__ = [
     "NO_IDENTITY",
@@ -27,6 +27,7 @@ __all__ = [
     "adopted",
     "apply",
     "balances",
+    "existing",
     "forget",
     "may_adopt",
     "refresh",

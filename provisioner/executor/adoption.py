@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from provisioner.errors import StateConflict
-from provisioner.executor.decisions import active
+from provisioner.executor.decide import active
 from provisioner.executor.ports import Ports, credentials_of
 from provisioner.model.account import Attributes, Credentials, Secret
 from provisioner.model.exchange import Observed

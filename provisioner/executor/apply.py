@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
 from provisioner.errors import ExitCode, StateError
-from provisioner.executor.inspection import ReadBack, read_back
+from provisioner.executor.inspect import ReadBack, read_back
 from provisioner.executor.ports import Ports, credentials_of
 from provisioner.model.account import Attributes, DesiredAccount
 from provisioner.model.exchange import Edited, EditRequest, Failed, Missing

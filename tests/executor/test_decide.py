@@ -9,7 +9,6 @@ import pytest
 
 from provisioner import executor
 from provisioner.errors import CommandInvalid, StateConflict, StateNotSaved
-from provisioner.executor import decisions
 from provisioner.model.exchange import Failed, Observed, Reading
 from provisioner.model.state import Abandoned, Drift, Pending, Record, State, Unknown
 from provisioner.model.verdict import Then
@@ -153,7 +152,7 @@ def test_what_is_not_there_cannot_be_forgotten() -> None:
 
 def test_the_record_of_an_account_whose_login_is_kept() -> None:
     record = active("paris")
-    assert record is decisions.active(known(paris=record), "paris")
+    assert record is executor.active(known(paris=record), "paris")
 
 
 @pytest.mark.parametrize(
@@ -162,11 +161,11 @@ def test_the_record_of_an_account_whose_login_is_kept() -> None:
 )
 def test_the_login_of_what_is_not_active_is_not_known(record: Record, status: str) -> None:
     with pytest.raises(StateConflict) as caught:
-        decisions.active(known(paris=record), "paris")
+        executor.active(known(paris=record), "paris")
     assert f"The login of paris is not known: it is {status}." == caught.value.message
     assert "adopt" in caught.value.hint
 
 
 def test_what_is_not_there_has_no_login() -> None:
     with pytest.raises(CommandInvalid, match="no account paris"):
-        decisions.active(known(), "paris")
+        executor.active(known(), "paris")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner import model
-from provisioner.errors import ExitCode
+from provisioner.errors import ExitCode, StateNotSaved
 from provisioner.model.account import (
     CALLBACK_NAMES,
     FIELDS,
@@ -37,7 +37,7 @@ from provisioner.model.exchange import (
     untold,
 )
 from provisioner.model.plan import Closed, Create, FieldChange, Gone, Plan, Unchanged, Undecided, Unmanaged, Update
-from provisioner.model.report import Outcome, Report, Result, Stop, exit_code
+from provisioner.model.report import Outcome, Report, Result, Scope, Stop, exit_code
 from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, Record, Slots, State, Unknown
 from provisioner.model.verdict import Answer, Created, CreateRequest, InDoubt, NotCreated, SealedContent, Then
 
@@ -408,3 +408,14 @@ def test_the_exit_code_is_that_of_all_parents() -> None:
     assert ExitCode.REFUSED is exit_code([Report("default", (FAILED,)), stopped])
     assert ExitCode.OUTCOME_UNKNOWN is exit_code([stopped, Report("default", (DOUBT,))])
     assert ExitCode.REFUSED is exit_code(iter([Report("default", (DONE,)), stopped]))
+    later = Report("later", (SKIPPED,), Stop(ExitCode.SETTING_INVALID, "401"))
+    assert ExitCode.REFUSED is exit_code([stopped, later])
+    interrupted = Report("last", (SKIPPED,), Stop(ExitCode.INTERRUPTED, "asked", scope=Scope.RUN))
+    assert ExitCode.INTERRUPTED is exit_code([stopped, later, interrupted])
+    assert ExitCode.OUTCOME_UNKNOWN is exit_code([interrupted, Report("default", (DOUBT,))])
+
+
+def test_an_error_is_a_stop_of_the_parent_that_met_it() -> None:
+    error = StateNotSaved("The state could not be saved: full.", hint="Make room.")
+    assert Stop(ExitCode.STATE_UNUSABLE, "The state could not be saved: full", "Make room.") == Stop.of(error)
+    assert Scope.PARENT is Stop.of(error).scope

@@ -46,6 +46,8 @@ class Job:
     plan: Plan
     credentials: Credentials
     work: Work
+    stop: Stop | None = None
+    """What ended the refresh of this parent: then nothing is sent for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +155,10 @@ def _carry_out(options: Options, settings: Settings, watch: Watch, mandate: _Man
         planned = [_planned(*each, settings) for each in zip(holds, found, strict=True)]
         mandate.check(planned)
         jobs = [_prepared(each, settings, sealer) for each in planned]
-        stop = next((each.report.stop for each in found if each is not None and each.report.stop is not None), None)
-        if mandate.asks and stop is None:
-            _confirm(jobs)
+        if mandate.asks:
+            _confirm([job for job in jobs if job.stop is None])
         with watch.phase("apply"):
-            reports = carried_out(jobs, settings, sealer, stop)
+            reports = carried_out(jobs, settings, sealer)
     return [
         report if each.refreshed is None else inspecting.unchecked(each.refreshed, each.plan, report)
         for each, report in zip(planned, reports, strict=True)
@@ -265,7 +266,8 @@ def _prepared(planned: _Planned, settings: Settings, sealer: AgeSealer) -> Job:
     if opener is not None:
         # What is changed is sealed anew: to recipients of whom this identity is none, nobody here could open it again.
         opening.require_opens(opener, sealer, state)
-    return Job(hold.session, state, plan, hold.credentials, ready)
+    stop = None if planned.refreshed is None else planned.refreshed.report.stop
+    return Job(hold.session, state, plan, hold.credentials, ready, stop)
 
 
 def work(plan: Plan, state: State, opener: AgeOpener | None) -> Work:
@@ -299,8 +301,8 @@ def _confirm(jobs: list[Job]) -> None:
         click.confirm(f"{' and '.join(parts).capitalize()} {noun}?", abort=True, err=True)
 
 
-def carried_out(jobs: list[Job], settings: Settings, sealer: AgeSealer, stop: Stop | None = None) -> list[Report]:
-    """Carry out every job, one after the other; what stops one, or has stopped the run before, stops what follows."""
+def carried_out(jobs: list[Job], settings: Settings, sealer: AgeSealer) -> list[Report]:
+    """Carry out every job, one after the other; what stops one stops no other, but for an interrupt: all hear it."""
     for job in jobs:
         if job.plan.creates:
             job.session.reserve()
@@ -312,9 +314,8 @@ def carried_out(jobs: list[Job], settings: Settings, sealer: AgeSealer, stop: St
             carrier = progress.carrying(connection.direct(settings))
             api = connection.client(job.credentials, settings, progress.waiting, interrupt, carrier=carrier)
             ports = ports_of(job.session, api, sealer, progress, interrupt)
-            report = executor.apply(job.plan, job.state, job.work, ports, keep_going=settings.keep_going, stop=stop)
-            stop = report.stop
-            reports.append(report)
+            keep_going = settings.keep_going
+            reports.append(executor.apply(job.plan, job.state, job.work, ports, keep_going=keep_going, stop=job.stop))
     return reports
 
 

@@ -85,14 +85,13 @@ def subject(state: State, settings: Settings, opener: AgeOpener) -> Subject:
 
 
 def looked_at(subjects: Sequence[Subject], settings: Settings, rate: float = RATE) -> list[Refreshed]:
-    """Read every active account of every subject; where nobody answers for one, none after it is asked for."""
+    """Read every active account of every subject; what stops one parent stops no other."""
     carrier = connection.paced(settings, rate)
     found: list[Refreshed] = []
     with progressing(sum(len(each.opened) for each in subjects)) as progress:
         for each in subjects:
             client = _client(each.state.parent, each.credentials, settings, carrier, progress)
-            stop = _silence(before.report for before in found)
-            found.append(executor.refresh(each.state, each.opened, client, progress, stop=stop))
+            found.append(executor.refresh(each.state, each.opened, client, progress))
     return found
 
 
@@ -161,7 +160,7 @@ def _saved_or_stopped(refreshed: Refreshed, before: State, session: Session) -> 
         if after != before:
             session.save(after)
     except StateError as error:
-        return replace(refreshed.report, stop=Stop(error.exit_code, error.message.removesuffix("."), error.hint))
+        return replace(refreshed.report, stop=Stop.of(error))
     return refreshed.report
 
 
@@ -210,7 +209,7 @@ def _verified(
     with progressing(sum(len(names) for _, names in wanted)) as progress:
         for (state, names), own in zip(wanted, credentials, strict=True):
             client = _client(state.parent, own, settings, carrier, progress)
-            reports.append(executor.verify(state, names, opener, client, progress, stop=_silence(reports)))
+            reports.append(executor.verify(state, names, opener, client, progress))
     return reports
 
 
@@ -228,14 +227,10 @@ def balances(found: Iterable[tuple[str, State | None]], settings: Settings) -> d
             opened[parent] = opening.active(opener, state)
     carrier = connection.paced(settings, RATE)
     asked: dict[str, dict[str, Balance | Failed]] = {}
-    hopeless: Failed | None = None
     with progressing(sum(map(len, opened.values()))) as progress:
         for parent, contents in opened.items():
             client = _client(parent, _NOBODY, settings, carrier, progress)
-            told = executor.balances(contents, client, progress, hopeless=hopeless)
-            asked[parent] = told
-            silent = (each for each in told.values() if isinstance(each, Failed) and each.unanswered)
-            hopeless = hopeless or next(silent, None)
+            asked[parent] = executor.balances(contents, client, progress)
     return asked
 
 
@@ -249,12 +244,6 @@ def _states(parent: str | None, settings: Settings) -> dict[str, State]:
     if not found:
         wiring.existing(None, ", ".join(parents))
     return found
-
-
-def _silence(reports: Iterable[Report]) -> Stop | None:
-    """Return that nobody answered, where one of ``reports`` tells it: another parent would meet the same."""
-    stops = (each.stop for each in reports)
-    return next((each for each in stops if each is not None and each.unanswered), None)
 
 
 def _active(state: State) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from provisioner.model.plan import (
     Update,
     raise_if_over,
 )
-from provisioner.model.report import Outcome, Report, Result, Stop
+from provisioner.model.report import Outcome, Report, Result, Scope, Stop
 from provisioner.model.state import Active, Drift, Edit, Operation, Pending, Record, State, Unknown
 from provisioner.model.verdict import Created, CreateRequest, InDoubt, NotCreated, SealedContent, Then, Verdict
 
@@ -49,9 +49,9 @@ def apply(  # noqa: PLR0913  # the four that make a run, and the two that bound 
 ) -> Report:
     """Carry ``plan`` out on ``state`` and return what became of every account.
 
-    The plan must have been made from ``state``. ``stop`` is what ended the run for a
-    parent before this one: then nothing is sent. A failure of one account is in the
-    report; nothing is raised once the first request has been sent.
+    The plan must have been made from ``state``. ``stop`` is what ended the refresh that
+    it was made after, if anything did: then nothing is sent. A failure of one account is
+    in the report; nothing is raised once the first request has been sent.
 
     Raises:
         OverLimit: the plan needs more slots than there are; nothing was sent.
@@ -167,7 +167,7 @@ class _Run:
                 if verdict.then is not Then.GO_ON:
                     # A retry that is still asked for here has run out of attempts: what
                     # failed it (no connection, a rate limit) would fail the others too.
-                    self.stop = Stop(self._ports.interrupted() or verdict.exit_code, verdict.reason, verdict.hint)
+                    self._end_by(verdict)
                 return None, _create_outcome(account, Result.FAILED, verdict.reason)
             case _:
                 assert_never(verdict)
@@ -263,7 +263,7 @@ class _Run:
             case _:
                 assert_never(verdict)
         if isinstance(verdict, Failed) and verdict.then is not Then.GO_ON:
-            self.stop = Stop(ports.interrupted() or verdict.exit_code, verdict.reason, verdict.hint)
+            self._end_by(verdict)
         if after != begun:
             outcome = _warned(outcome, self._save(self._state.with_record(account.name, after)))
         return outcome
@@ -316,7 +316,7 @@ class _Run:
         try:
             self._ports.journal.save(after)
         except StateError as error:
-            self.stop = Stop(error.exit_code, error.message.removesuffix("."), error.hint)
+            self.stop = Stop.of(error)
             return "the state could not be saved"
         self._state = after
         return None
@@ -324,7 +324,14 @@ class _Run:
     def _hear(self) -> None:
         """Stop the run where a signal asked for it."""
         if self.stop is None and (code := self._ports.interrupted()) is not None:
-            self.stop = Stop(code, _INTERRUPTED, "Run it again to go on.")
+            self.stop = Stop(code, _INTERRUPTED, "Run it again to go on.", Scope.RUN)
+
+    def _end_by(self, verdict: NotCreated | Failed) -> None:
+        """Stop because of what a request came to; a signal that cut its retries short ends the whole run."""
+        code = self._ports.interrupted()
+        self.stop = Stop(verdict.exit_code, verdict.reason, verdict.hint)
+        if code is not None:
+            self.stop = replace(self.stop, exit_code=code, scope=Scope.RUN)
 
 
 def _create_outcome(account: DesiredAccount, result: Result, reason: str | None) -> Outcome:

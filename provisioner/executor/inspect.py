@@ -38,12 +38,10 @@ class Refreshed:
     """By account and dotted path, what Octopush holds instead of what was sent, placeholders' values masked."""
 
 
-def refresh(
-    state: State, opened: Mapping[str, SealedContent], api: Api, progress: Progress, *, stop: Stop | None = None
-) -> Refreshed:
+def refresh(state: State, opened: Mapping[str, SealedContent], api: Api, progress: Progress) -> Refreshed:
     """Read every active account and compare it with what was sent, as ``opened`` has it by name.
 
-    ``stop`` is what ended the run for a parent before this one: then nothing is asked for.
+    Where more would come to nothing, the remaining accounts are not asked for.
 
     Raises:
         StateConflict: what is sealed for one of them holds no credentials; nothing was sent.
@@ -54,6 +52,7 @@ def refresh(
     accounts = dict(state.accounts)
     found: dict[str, Fields] = {}
     outcomes: list[Outcome] = []
+    stop: Stop | None = None
     for name, record in records.items():
         if (hindered := _hindrance(opened[name], record)) is not None:
             outcome = _unchecked(name, hindered)
@@ -191,12 +190,10 @@ def read_back(content: SealedContent, written: Attributes, api: Api) -> ReadBack
 # ── Credentials ──────────────────────────────────────────────────────────────
 
 
-def verify(  # noqa: PLR0913  # what is verified, with what, and what has ended the run before
-    state: State, names: Sequence[str], opener: Opener, api: Api, progress: Progress, *, stop: Stop | None = None
-) -> Report:
+def verify(state: State, names: Sequence[str], opener: Opener, api: Api, progress: Progress) -> Report:
     """Open the credentials of the active accounts ``names``, and compare them with their records and Octopush.
 
-    ``stop`` is what ended the run for a parent before this one: then nothing is asked for.
+    Where more would come to nothing, the remaining accounts are not asked for.
 
     Raises:
         IdentityRejected: the identity opens none of them.
@@ -205,6 +202,7 @@ def verify(  # noqa: PLR0913  # what is verified, with what, and what has ended 
     opened, faults = _opened(state, opener)
     faults |= {name: fault for name, fault in _shared(opened).items() if name not in faults}
     outcomes: list[Outcome] = []
+    stop: Stop | None = None
     for name in names:
         if name in faults:
             outcome = Outcome(name, "verify", Result.FAILED, faults[name])
@@ -300,12 +298,10 @@ def _verified(name: str, credentials: Credentials, reading: Reading) -> Outcome:
 # ── Balances ─────────────────────────────────────────────────────────────────
 
 
-def balances(
-    opened: Mapping[str, SealedContent], api: Api, progress: Progress, *, hopeless: Failed | None = None
-) -> dict[str, Balance | Failed]:
+def balances(opened: Mapping[str, SealedContent], api: Api, progress: Progress) -> dict[str, Balance | Failed]:
     """Ask for the balance of each account, with its own credentials; one that they do not open stops no other.
 
-    ``hopeless`` is why no account before these could be asked for: then none of these is.
+    Where nobody answers, the remaining accounts are not asked for.
 
     Raises:
         StateConflict: what is sealed for one of them holds no credentials; nothing was sent.
@@ -313,6 +309,7 @@ def balances(
     """
     credentials = {name: credentials_of(content) for name, content in sorted(opened.items())}
     asked: dict[str, Balance | Failed] = {}
+    hopeless: Failed | None = None
     for name, own in credentials.items():
         if hopeless is not None:
             asked[name] = Failed(_NOT_ASKED.format(hopeless.reason), Then.STOP)
@@ -334,5 +331,5 @@ def _balance_outcome(name: str, told: Balance | Failed) -> Outcome:
 def stopped_by(reading: Reading) -> Stop | None:
     """Return why asking for more would come to nothing: nobody answers, a rate limit, refused credentials."""
     if isinstance(reading, Failed) and (reading.then is Then.STOP or reading.spreads):
-        return Stop(reading.exit_code, reading.reason, reading.hint, reading.unanswered)
+        return Stop(reading.exit_code, reading.reason, reading.hint)
     return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from provisioner.errors import ExitCode
+from provisioner.errors import ExitCode, ProvisionerError
 from provisioner.model.plan import FieldChange
 
 
@@ -55,15 +55,27 @@ class Outcome:
         return self.weight if self.weight is not None else _EXITS.get(self.result, ExitCode.DONE)
 
 
+class Scope(StrEnum):
+    """What a stop ends."""
+
+    PARENT = "parent"
+    RUN = "run"
+    """Every parent of the run: it was interrupted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why a run ended before its plan was done."""
+    """Why the work for a parent ended before it was done."""
 
     exit_code: ExitCode
     reason: str
     hint: str = ""
-    unanswered: bool = False
-    """Nobody answered, whichever parent asked."""
+    scope: Scope = Scope.PARENT
+
+    @classmethod
+    def of(cls, error: ProvisionerError) -> Stop:
+        """Return the stop that ``error`` is for the parent that met it."""
+        return cls(error.exit_code, error.message.removesuffix("."), error.hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +90,16 @@ class Report:
 def exit_code(reports: Iterable[Report]) -> ExitCode:
     """Return what a command tells its caller.
 
-    A doubt is stronger than why the run stopped, that than a failure, and that than what could not be tried.
+    A doubt is stronger than why the run was ended, that than why a parent's part of it was (the first parent's,
+    where there are several), that than a failure, and that than what could not be tried.
     """
     these = tuple(reports)
     codes = {outcome.exit_code for report in these for outcome in report.outcomes}
     if ExitCode.OUTCOME_UNKNOWN in codes:
         return ExitCode.OUTCOME_UNKNOWN
-    for report in these:
-        if report.stop is not None:
-            return report.stop.exit_code
+    stops = [report.stop for report in these if report.stop is not None]
+    if stops:
+        return next((each for each in stops if each.scope is Scope.RUN), stops[0]).exit_code
     if ExitCode.SOME_FAILED in codes:
         return ExitCode.SOME_FAILED
     return max(codes, default=ExitCode.DONE)

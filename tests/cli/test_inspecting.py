@@ -291,7 +291,9 @@ def falling_silent(tmp_path: Path) -> Iterator[tuple[SandboxProcess, Callable[[]
         yield SandboxProcess(server.url, tmp_path / "ledger"), fall_silent
 
 
-def test_a_server_that_never_answers_costs_the_time_of_one_account(tmp_path: Path, project: NewProject) -> None:
+def test_a_server_that_never_answers_costs_each_parent_the_time_of_one_account(
+    tmp_path: Path, project: NewProject
+) -> None:
     with falling_silent(tmp_path) as (server, fall_silent):
         mine = made(server, project, ("oslo", "paris", "rome"))
         (mine.folder / "provisioner.yaml").write_text(
@@ -309,7 +311,8 @@ def test_a_server_that_never_answers_costs_the_time_of_one_account(tmp_path: Pat
             ["refresh"], ["verify"], ["plan", "--refresh"], ["apply", "--refresh", "--yes"], ["status", "--balances"],
         ):  # fmt: skip
             done = mine.run(*command, "--timeout", "1", "--attempts", "2")
-            assert (command, 7, 1) == (command, done.returncode, done.stderr.count("waiting: no answer within 1 s"))
+            # Of two parents: what stops one is not known to stop the other.
+            assert (command, 7, 2) == (command, done.returncode, done.stderr.count("waiting: no answer within 1 s"))
             said = done.stdout + done.stderr
             assert "not asked for: no answer within 1 s" in said
             assert "Traceback" not in said
@@ -522,6 +525,33 @@ def test_a_placeholder_whose_value_changes_is_not_noticed(applied: Project) -> N
     other = without(applied, HOOK_TOKEN="another-5f6e7d8c")
     assert 0 == other.run("refresh", "--detailed-exitcode").returncode
     assert 0 == other.run("plan", "--refresh", "--detailed-exitcode").returncode
+
+
+def test_the_trouble_of_one_parent_is_its_own(server: SandboxProcess, project: NewProject) -> None:
+    mine = made(server, project)
+    (mine.folder / "provisioner.yaml").write_text(
+        'parents:\n  acme: {api_login: "${env:OCTOPUSH_API_LOGIN}", api_key: "${env:ACME_KEY}"}\n  default: {}\n'
+    )
+    more = mine.folder / "manifests" / "acme.yaml"
+    more.write_text("version: 1\nparent: acme\naccounts:\n  - {name: oslo, first_name: A, last_name: B}\n")
+    both = without(mine, ACME_KEY=mine.environ["OCTOPUSH_API_KEY"])
+    assert 0 == both.run("apply", "--yes").returncode
+    more.write_text(more.read_text() + "  - {name: bergen, first_name: A, last_name: B}\n")
+    edit_manifest(mine, "accounts:\n", "accounts:\n  - {name: lima, first_name: lima}\n")
+    refused = without(mine, ACME_KEY="not-the-key-5c1d")
+    for command in ("refresh", "verify"):
+        done = refused.run(command, "--format", "json")
+        told = {each["parent"]: statuses(each) for each in json.loads(done.stdout)["reports"]}
+        assert (10, ["unchecked"]) == (done.returncode, told["acme"])
+        assert "unchecked" not in told["default"]
+    done = refused.run("apply", "--refresh", "--yes", "--format", "json")
+    told = {each["parent"]: statuses(each) for each in json.loads(done.stdout)["reports"]}
+    assert (10, ["not_attempted", "unchanged", "unchecked"]) == (done.returncode, told["acme"])
+    assert ["created", "unchanged", "unchanged"] == told["default"]
+
+
+def statuses(report: dict[str, Any]) -> list[str]:
+    return [each["status"] for each in report["outcomes"]]
 
 
 def test_every_parent_that_has_a_state_is_read(server: SandboxProcess, project: NewProject) -> None:

@@ -14,7 +14,7 @@ from provisioner.errors import ExitCode, OverLimit, StateMoved
 from provisioner.model.account import FIELDS, MASK, Attributes, Callbacks, Secret
 from provisioner.model.exchange import Failed, Observed, Reading
 from provisioner.model.plan import Change, FieldChange, raise_if_over
-from provisioner.model.report import Outcome, Report, Result, Stop, exit_code
+from provisioner.model.report import Outcome, Report, Result, Scope, Stop, exit_code
 from provisioner.model.state import Abandoned, Active, Drift, Operation, Pending, Record, State, Unknown
 from provisioner.model.verdict import Answer, Created, CreateRequest, InDoubt, NotCreated, SealedContent, Then, Verdict
 from provisioner.planner import plan
@@ -431,7 +431,7 @@ def test_a_signal_during_a_request_lets_it_finish_and_be_saved(code: ExitCode) -
     assert {"athens": "created", "berlin": "not_attempted", "paris": "not_attempted"} == results(report)
     assert "not read back: the run was interrupted" == report.outcomes[0].reason
     assert ("read", "athens") not in run.events
-    assert Stop(code, "the run was interrupted", "Run it again to go on.") == report.stop
+    assert Stop(code, "the run was interrupted", "Run it again to go on.", Scope.RUN) == report.stop
     assert "the run was interrupted" == report.outcomes[2].reason
     assert code is exit_code([report])
     assert credentials("athens") == opened("athens", run.records["athens"]).credentials
@@ -444,6 +444,7 @@ def test_a_signal_during_a_wait_ends_the_run_with_its_own_code(code: ExitCode, t
     run = Run(interrupt=("berlin", code), verdicts={"berlin": NotCreated("asked to try later", then)})
     report = run.apply(keep_going=True)
     assert {"athens": "created", "berlin": "failed", "paris": "not_attempted"} == results(report)
+    assert Stop(code, "asked to try later", scope=Scope.RUN) == report.stop
     assert code is exit_code([report])
     assert {"athens"} == run.records.keys()
 
@@ -464,10 +465,10 @@ def test_a_signal_during_the_last_request_changes_nothing() -> None:
     assert ExitCode.DONE is exit_code([report])
 
 
-# ── Several parents ──────────────────────────────────────────────────────────
+# ── A refresh that was stopped ───────────────────────────────────────────────
 
 
-def test_what_ended_the_run_for_a_parent_ends_it_for_the_next() -> None:
+def test_what_ended_the_refresh_of_a_parent_ends_its_apply() -> None:
     state = State("lineage", "default", accounts={"athens": active("athens")})
     run = Run(state)
     stop = Stop(ExitCode.SETTING_INVALID, "not accepted (HTTP 401)")
@@ -482,7 +483,7 @@ def test_what_ended_the_run_for_a_parent_ends_it_for_the_next() -> None:
     assert state.accounts == run.records
 
 
-def test_an_earlier_stop_is_stronger_than_a_signal() -> None:
+def test_what_ended_the_refresh_is_stronger_than_a_signal() -> None:
     stop = Stop(ExitCode.SETTING_INVALID, "not accepted (HTTP 401)")
     assert stop == Run(heard=ExitCode.INTERRUPTED).apply(stop=stop).stop
 

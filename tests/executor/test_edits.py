@@ -14,7 +14,7 @@ from provisioner.executor import NO_IDENTITY
 from provisioner.model.account import FIELDS, MASK, Attributes, Callbacks, DesiredAccount, Secret
 from provisioner.model.exchange import Edited, EditRequest, EditVerdict, Failed, Missing, Observed, Reading
 from provisioner.model.plan import FieldChange, Unchanged
-from provisioner.model.report import Outcome, Report, Result, Stop, exit_code
+from provisioner.model.report import Outcome, Report, Result, Scope, Stop, exit_code
 from provisioner.model.state import Active, Drift, Operation
 from provisioner.model.verdict import Then
 from provisioner.planner import plan
@@ -324,7 +324,7 @@ def test_where_a_refusal_cannot_be_saved_the_edit_stays_begun(verdict: EditVerdi
     assert "a new password" == begun_password("paris", only(run))
 
 
-# ── Interruption, and what stopped the run before ────────────────────────────
+# ── Interruption, and a refresh that was stopped ─────────────────────────────
 
 
 def test_a_signal_during_an_edit_lets_it_be_saved_and_reads_nothing() -> None:
@@ -342,7 +342,7 @@ def test_a_signal_during_an_edit_lets_it_be_saved_and_reads_nothing() -> None:
 def test_a_signal_during_a_wait_ends_the_run_with_its_own_code() -> None:
     run = editing(edits={"paris": INTERRUPTED}, interrupt=("paris", ExitCode.INTERRUPTED))
     report = run.apply()
-    assert Stop(ExitCode.INTERRUPTED, INTERRUPTED.reason) == report.stop
+    assert Stop(ExitCode.INTERRUPTED, INTERRUPTED.reason, scope=Scope.RUN) == report.stop
     assert BEFORE == only(run)
 
 
@@ -355,7 +355,7 @@ def test_a_signal_before_an_edit_sends_nothing() -> None:
     assert [("not_attempted", "paris")] == run.events
 
 
-def test_what_ended_the_run_for_a_parent_ends_it_for_the_next() -> None:
+def test_what_ended_the_refresh_of_a_parent_ends_its_apply() -> None:
     stop = Stop(ExitCode.SETTING_INVALID, "not accepted (HTTP 401)")
     run = editing()
     assert (Outcome("paris", "update", Result.NOT_ATTEMPTED, stop.reason),) == run.apply(stop=stop).outcomes

@@ -240,7 +240,7 @@ def test_where_more_would_come_to_nothing_no_more_is_asked(failed: Failed) -> No
         Outcome("paris", "refresh", Result.UNCHECKED, failed.reason),
         Outcome("rome", "refresh", Result.UNCHECKED, f"not asked for: {failed.reason}"),
     ) == done.report.outcomes
-    stop = Stop(failed.exit_code, failed.reason, failed.hint, failed.unanswered)
+    stop = Stop(failed.exit_code, failed.reason, failed.hint)
     assert stop == done.report.stop
     assert stop.exit_code is exit_code([done.report])
     assert ("read", "rome") not in watcher.events
@@ -254,20 +254,6 @@ def test_where_one_account_alone_may_be_the_reason_the_next_is_asked_for(failed:
     assert done.report.stop is None
     assert ExitCode.SOME_FAILED is exit_code([done.report])
     assert {"paris": {}, "rome": {}} == done.found
-
-
-def test_what_ended_the_run_for_a_parent_before_ends_it_for_this_one_too() -> None:
-    watcher = Watcher()
-    stop = Stop(ExitCode.SOME_FAILED, "no answer within 30 s", unanswered=True)
-    api = Octopush(watcher.events)
-    held = {"paris": content("paris")}
-    reason = "not asked for: no answer within 30 s"
-    done = executor.refresh(state(paris=PLAIN), held, api, watcher, stop=stop)
-    assert Report("default", (Outcome("paris", "refresh", Result.UNCHECKED, reason),), stop) == done.report
-    report = executor.verify(state(paris=PLAIN), ("paris",), OPENER, api, watcher, stop=stop)
-    assert Report("default", (Outcome("paris", "verify", Result.UNCHECKED, reason),), stop) == report
-    assert {"paris": Failed(reason, Then.STOP)} == executor.balances(held, api, watcher, hopeless=SILENT)
-    assert [("unchecked", "paris")] * 3 == watcher.events
 
 
 def test_a_reading_of_no_known_kind_is_a_defect() -> None:
@@ -411,6 +397,29 @@ def test_every_account_asks_for_its_balance_with_its_own_credentials() -> None:
         ("balance", "rome@sub-accounts.com"),
         ("unchecked", "rome"),
     ] == watcher.events
+
+
+@pytest.mark.parametrize("failed", [UNREACHED, SILENT])
+def test_where_nobody_answers_no_more_balances_are_asked_for(failed: Failed) -> None:
+    watcher = Watcher()
+    api = Octopush(watcher.events)
+    api.balances = {"paris": failed}
+    asked = executor.balances({name: content(name) for name in ("paris", "rome")}, api, watcher)
+    assert {"paris": failed, "rome": Failed(f"not asked for: {failed.reason}", Then.STOP)} == asked
+    assert [
+        ("started", "paris"),
+        ("balance", "paris@sub-accounts.com"),
+        ("unchecked", "paris"),
+        ("unchecked", "rome"),
+    ] == watcher.events
+
+
+@pytest.mark.parametrize("failed", [REJECTED, PROCESSED])
+def test_a_balance_of_one_account_stops_no_other(failed: Failed) -> None:
+    api = Octopush()
+    api.balances = {"paris": failed, "rome": Balance(1, "euros")}
+    held = {name: content(name) for name in ("paris", "rome")}
+    assert {"paris": failed, "rome": Balance(1, "euros")} == executor.balances(held, api, Watcher())
 
 
 @pytest.mark.parametrize(

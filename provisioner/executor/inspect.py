@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, assert_never
 
 from provisioner.errors import ExitCode, IdentityRejected, StateConflict
-from provisioner.executor.ports import Api, Opener, Progress, credentials_of
+from provisioner.executor.ports import Api, Opener, Ports, Progress, credentials_of
+from provisioner.executor.run import INTERRUPTED
 from provisioner.model.account import FIELDS, MASK, Attributes, Credentials, has_placeholder, shown_value
 from provisioner.model.exchange import Balance, Failed, Missing, Observed, Reading, differing, untold
 from provisioner.model.plan import UNFINISHED, FieldChange
@@ -161,13 +162,16 @@ class ReadBack:
     warning: str | None = None
 
 
-def read_back(content: SealedContent, written: Attributes, api: Api) -> ReadBack:
+def read_back(content: SealedContent, written: Attributes, ports: Ports) -> ReadBack:
     """Read the account and compare it with what was sent; a failure is a warning, never an error.
 
-    ``written`` is the same before its placeholders were filled in.
+    ``written`` is the same before its placeholders were filled in. Where a signal asked
+    the run to end, nothing is read.
     """
+    if ports.interrupted() is not None:
+        return ReadBack({}, warning=f"not read back: {INTERRUPTED}")
     credentials = credentials_of(content)
-    reading = api.read(credentials.api_login)
+    reading = ports.api.read(credentials.api_login)
     if not isinstance(reading, Observed):
         return ReadBack({}, warning=f"it could not be read back: {reading.reason}")
     sent: Fields = content.sent.flat() if content.sent else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -53,6 +53,10 @@ class Outcome:
     def exit_code(self) -> ExitCode:
         """What it would tell the caller if it were the only one."""
         return self.weight if self.weight is not None else _EXITS.get(self.result, ExitCode.DONE)
+
+    def warned(self, *warnings: str | None) -> Outcome:
+        """Return the same with more to its reason; None adds nothing."""
+        return replace(self, reason="; ".join(filter(None, (self.reason, *warnings))) or None)
 
 
 class Scope(StrEnum):

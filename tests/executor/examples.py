@@ -6,12 +6,12 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
-from provisioner.errors import StateNotSaved
+from provisioner.errors import ExitCode, StateNotSaved
 from provisioner.model.account import FIELDS, Attributes, Credentials, DesiredAccount, Manifest, Origin, Secret
 from provisioner.model.exchange import Failed, Missing, Observed
 from provisioner.model.report import Report
 from provisioner.model.state import Active, Edit, Operation, Record, State
-from provisioner.model.verdict import Created, SealedContent, Then
+from provisioner.model.verdict import Answer, Created, InDoubt, NotCreated, SealedContent, Then
 from provisioner.state.sealing import AgeOpener, AgeSealer, new_identity, parse_identities
 
 IDENTITY, RECIPIENT = new_identity()
@@ -19,12 +19,24 @@ SEALER: Final = AgeSealer([RECIPIENT])
 OPENER: Final = AgeOpener(parse_identities(IDENTITY, "the test"))
 OPERATION: Final = Operation("an earlier one", "2026-01-01T00:00:00Z", "me@here")
 BEGUN: Final = Operation("one that was begun", "2026-01-02T00:00:00Z", "me@here")
+THREE: Final = ("athens", "berlin", "paris")
 NOW: Final = "2026-02-03T04:05:06Z"
 EMPTY: Final = State("lineage", "default", recipients=(RECIPIENT,))
 NOT_SAVED: Final = StateNotSaved("The state could not be saved: full.", hint="Make room.")
 MISSING: Final = Missing("Octopush does not know its login (HTTP 404)")
 UNREACHED: Final = Failed("the connection was refused", Then.RETRY)
 PROCESSED: Final = Failed("the API answered HTTP 500", Then.RETRY, possible=True)
+
+# ── Verdicts on a create ─────────────────────────────────────────────────────
+
+ANSWER: Final = Answer(201, b'{"api_login": "abc_1f2@sub-accounts.com"}')
+LOST: Final = InDoubt("the connection was reset, after the request was sent")
+CUT: Final = InDoubt("HTTP 201, but the answer was cut", ANSWER)
+REFUSED: Final = NotCreated("the API refused it (HTTP 400)", Then.GO_ON)
+UNAUTHORIZED: Final = NotCreated("not accepted (HTTP 401)", Then.STOP, None, ExitCode.SETTING_INVALID, "Check the key.")
+EXHAUSTED: Final = NotCreated("the API asked to try later (HTTP 429)", Then.RETRY, 30.0)
+
+# ── Accounts ─────────────────────────────────────────────────────────────────
 
 
 def attributes(name: str) -> Attributes:

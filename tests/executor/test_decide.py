@@ -12,11 +12,10 @@ from provisioner.errors import CommandInvalid, StateConflict, StateNotSaved
 from provisioner.model.exchange import Failed, Observed, Reading
 from provisioner.model.state import Abandoned, Drift, Pending, Record, State, Unknown
 from provisioner.model.verdict import Then
-from tests.executor.examples import MISSING, OPERATION, PROCESSED, UNREACHED, active, attributes, edit, observed
+from tests.executor.examples import MISSING, OPERATION, PROCESSED, THREE, UNREACHED, active, attributes, edit, observed
 from tests.executor.examples import state as known
 from tests.executor.watched import Failure, Run
 
-THREE: Final = ("athens", "berlin", "paris")
 SEALED: Final = active("paris").sealed
 
 

@@ -62,7 +62,7 @@ def refresh(state: State, opened: Mapping[str, SealedContent], api: Api, progres
         else:
             progress.started(name)
             reading = api.read(logins[name])
-            stop = stopped_by(reading)
+            stop = _stopped_by(reading)
             drift, outcome = _compared(name, opened[name], record, reading)
             accounts[name] = replace(record, drift=drift)
             found[name] = {each.path: each.after for each in outcome.fields}
@@ -216,7 +216,7 @@ def verify(state: State, names: Sequence[str], opener: Opener, api: Api, progres
             progress.started(name)
             credentials = credentials_of(opened[name])
             reading = api.read(credentials.api_login)
-            stop = stopped_by(reading)
+            stop = _stopped_by(reading)
             outcome = _verified(name, credentials, reading)
         outcomes.append(outcome)
         progress.finished(outcome)
@@ -332,8 +332,8 @@ def _balance_outcome(name: str, told: Balance | Failed) -> Outcome:
     return Outcome(name, "balance", Result.VERIFIED)
 
 
-def stopped_by(reading: Reading) -> Stop | None:
+def _stopped_by(reading: Reading) -> Stop | None:
     """Return why asking for more would come to nothing: nobody answers, a rate limit, refused credentials."""
-    if isinstance(reading, Failed) and (reading.then is Then.STOP or reading.spreads):
+    if isinstance(reading, Failed) and reading.stops:
         return Stop(reading.exit_code, reading.reason, reading.hint)
     return None

@@ -18,14 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
-from provisioner import executor, manifest
-from provisioner.cli.applying import new_password, work
+from provisioner import executor, manifest, placeholders
+from provisioner.cli.applying import work
 from provisioner.errors import StateError
 from provisioner.executor import Ports, Work
-from provisioner.manifest.expansion import requests
-from provisioner.model.account import Credentials, Manifest, Secret
-from provisioner.model.exchange import Observed, differing
-from provisioner.model.plan import Create, raise_if_over
+from provisioner.model.account import Manifest, Secret
+from provisioner.model.plan import raise_if_over
 from provisioner.model.report import Outcome, exit_code
 from provisioner.model.state import State
 from provisioner.octopush.client import Client
@@ -139,33 +137,19 @@ def _marked(ready: Work) -> Work:
 
 def _adopt(project: Project, name: str, login: str, disk: Disk, transport: Exchange) -> int:
     (account,) = (each for each in _wanted().accounts if each.name == name)
-    sent = requests([Create(account)], os.environ, new_password)[name].attributes
     with _held(project, disk) as session:
-        state, opener = _state(project, session), _opener(project)
-        contents = {
-            each: opener.open(record.sealed, lineage=state.lineage, parent=state.parent, name=each)
-            for each, record in state.accounts.items()
-            if record.sealed is not None
-        }
-        logins = {each: content.credentials.api_login for each, content in contents.items() if content.credentials}
-        if executor.may_adopt(state, name, login, logins):
-            ports = _ports(project, session, transport)
-            observed = ports.api.read(login)
-            assert isinstance(observed, Observed)
-            assert observed.api_key is not None
-            state, _ = executor.adopted(
-                state,
-                name,
-                Credentials(login, observed.api_key),
-                observed=observed,
-                wanted=account.attributes,
-                differ=differing(sent.flat(), observed.fields),
-                password_version=account.password_version,
-                kept=contents.get(name),
-                ports=ports,
-            )
-            session.save(state)
-    return 0
+        state, ports = _state(project, session), _ports(project, session, transport)
+        done = executor.adopt(
+            [(name, login)],
+            state,
+            {name: account},
+            ports,
+            _opener(project),
+            alone=False,
+            fits=placeholders.fits,
+            writable=lambda _, found: found,
+        )
+    return exit_code([done.report])
 
 
 def _rekey(project: Project, disk: Disk) -> int:

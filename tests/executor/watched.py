@@ -106,6 +106,7 @@ class Octopush:
         self.sent: list[CreateRequest] = []
         self.edited: list[tuple[str, EditRequest]] = []
         self.on_request: Callable[[str], None] = lambda _: None
+        self.on_read: Callable[[str], None] = lambda _: None
         self._there: dict[str, Attributes] = {}
 
     def create(self, request: CreateRequest) -> Verdict:
@@ -127,6 +128,7 @@ class Octopush:
     def read(self, api_login: str) -> Reading:
         name = api_login.partition("@")[0]
         self.events.append(("read", name))
+        self.on_read(name)
         if name in self.readings:
             return self.readings[name]
         return observed(self._there.get(name, attributes(name)), f"key of {name}")

@@ -29,6 +29,7 @@ from provisioner.model.account import Credentials, Manifest, Secret
 from provisioner.model.plan import Plan, Update, raise_if_over
 from provisioner.model.report import Report, Stop, exit_code
 from provisioner.model.state import Active, State
+from provisioner.planner import with_unchecked
 from provisioner.render import documents, text
 from provisioner.state.sealing import AgeOpener, AgeSealer
 from provisioner.state.session import Session, check_parent
@@ -160,7 +161,7 @@ def _carry_out(options: Options, settings: Settings, watch: Watch, mandate: _Man
         with watch.phase("apply"):
             reports = carried_out(jobs, settings, sealer)
     return [
-        report if each.refreshed is None else inspecting.unchecked(each.refreshed, each.plan, report)
+        report if each.refreshed is None else executor.with_refresh_outcomes(each.refreshed, each.plan, report)
         for each, report in zip(planned, reports, strict=True)
     ]
 
@@ -240,9 +241,9 @@ def _planned(hold: _Held, refreshed: Refreshed | None, settings: Settings) -> _P
         state = hold.state
         plan = planning.plan_for(hold.wanted, state, settings)
     else:
-        state = inspecting.noted(refreshed, hold.state)
+        state = executor.with_drift(refreshed, hold.state)
         plan = planning.plan_for(hold.wanted, state, settings, refreshed.found)
-        plan = inspecting.doubted(plan, refreshed.report)
+        plan = with_unchecked(plan, refreshed.report)
     _show(plan)
     return _Planned(hold, state, plan, refreshed)
 

@@ -24,11 +24,12 @@ from provisioner.errors import ExitCode, StateError, Unverified
 from provisioner.executor import Refreshed
 from provisioner.model.account import DEFAULT_PARENT, Credentials, Manifest, Secret
 from provisioner.model.exchange import Balance, Failed
-from provisioner.model.plan import Plan, Unchanged
+from provisioner.model.plan import Plan
 from provisioner.model.report import Report, Result, Stop, exit_code
 from provisioner.model.state import Active, State
 from provisioner.model.verdict import SealedContent
 from provisioner.octopush.client import Exchange
+from provisioner.planner import with_unchecked
 from provisioner.state.sealing import AgeOpener
 from provisioner.state.session import Session, check_endpoint, check_parent
 
@@ -95,13 +96,6 @@ def looked_at(subjects: Sequence[Subject], settings: Settings, rate: float = RAT
     return found
 
 
-def noted(refreshed: Refreshed, before: State) -> State:
-    """Return the next state, with the drift that was found; ``before`` itself where nothing is new."""
-    if refreshed.state.accounts == before.accounts:
-        return before
-    return replace(refreshed.state, serial=before.serial + 1)
-
-
 def plans(manifests: Iterable[Manifest], settings: Settings) -> tuple[list[Plan], ExitCode]:
     """Return the plans made from what stands at Octopush, and what the reading alone tells the caller.
 
@@ -124,38 +118,16 @@ def plans(manifests: Iterable[Manifest], settings: Settings) -> tuple[list[Plan]
     for manifest, _ in wanted:
         refreshed = found.get(manifest.parent)
         made.append(
-            doubted(planning.plan_for(manifest, refreshed.state, settings, refreshed.found), refreshed.report)
+            with_unchecked(planning.plan_for(manifest, refreshed.state, settings, refreshed.found), refreshed.report)
             if refreshed is not None
             else planning.plan_for(manifest, None, settings)
         )
     return made, exit_code(reports)
 
 
-def doubted(plan: Plan, report: Report) -> Plan:
-    """Return ``plan`` with the accounts marked that nobody could look at: they are as they were known, no more."""
-    unseen = {each.name: each.reason for each in report.outcomes if each.result is Result.UNCHECKED}
-    changes = (
-        replace(each, unchecked=unseen[each.name]) if isinstance(each, Unchanged) and each.name in unseen else each
-        for each in plan.changes
-    )
-    return replace(plan, changes=tuple(changes))
-
-
-def unchecked(refreshed: Refreshed, plan: Plan, done: Report) -> Report:
-    """Return ``done``, the report of an apply, with the accounts that the reading before it could not check.
-
-    An edit that an earlier run began and this one finished was checked by reading it back.
-    """
-    updated = {each.name for each in done.outcomes if each.result is Result.UPDATED}
-    finished = {each.record_name for each in plan.updates if each.unfinished and each.name in updated}
-    told = (each for each in refreshed.report.outcomes if each.exit_code is not ExitCode.DONE)
-    more = (replace(each, result=Result.UNCHECKED, fields=()) for each in told if each.name not in finished)
-    return replace(done, outcomes=(*done.outcomes, *more))
-
-
 def _saved_or_stopped(refreshed: Refreshed, before: State, session: Session) -> Report:
     """Save the drift; what was found is told even where that fails."""
-    after = noted(refreshed, before)
+    after = executor.with_drift(refreshed, before)
     try:
         if after != before:
             session.save(after)

@@ -8,7 +8,15 @@ Refuses I/O but through the interfaces of ``ports``; whoever calls it gives the 
 from provisioner.executor.adopt import Adopted, adopt
 from provisioner.executor.apply import NO_IDENTITY, Work, apply
 from provisioner.executor.decide import RUN_DIED, active, existing, forget, resolve, settle
-from provisioner.executor.inspect import Refreshed, balances, refresh, shared_logins, verify
+from provisioner.executor.inspect import (
+    Refreshed,
+    balances,
+    refresh,
+    shared_logins,
+    verify,
+    with_drift,
+    with_refresh_outcomes,
+)
 from provisioner.executor.ports import Api, Journal, Opener, Ports, Progress, Sealer
 from provisioner.executor.rekey import rekey
 
@@ -36,4 +44,6 @@ __all__ = [
     "settle",
     "shared_logins",
     "verify",
+    "with_drift",
+    "with_refresh_outcomes",
 ]

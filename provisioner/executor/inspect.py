@@ -15,7 +15,7 @@ from provisioner.executor.ports import Api, Opener, Ports, Progress, credentials
 from provisioner.executor.run import INTERRUPTED
 from provisioner.model.account import FIELDS, MASK, Attributes, Credentials, has_placeholder, shown_value
 from provisioner.model.exchange import Balance, Failed, Missing, Observed, Reading, differing, untold
-from provisioner.model.plan import UNFINISHED, FieldChange
+from provisioner.model.plan import UNFINISHED, FieldChange, Plan
 from provisioner.model.report import Outcome, Report, Result, Stop
 from provisioner.model.state import NO_DRIFT, Active, Drift, State
 from provisioner.model.verdict import SealedContent, Then
@@ -33,10 +33,12 @@ class Refreshed:
     """What reading every active account has shown."""
 
     state: State
-    """With the drift that was found; its serial is that of the state before."""
+    """The state that was read, with the drift that was found; its serial is the same."""
     report: Report
     found: Mapping[str, Fields]
     """By account and dotted path, what Octopush holds instead of what was sent, placeholders' values masked."""
+    seen: frozenset[str]
+    """The names of the accounts of which Octopush said anything; of no other has the drift been looked at."""
 
 
 def refresh(state: State, opened: Mapping[str, SealedContent], api: Api, progress: Progress) -> Refreshed:
@@ -52,6 +54,7 @@ def refresh(state: State, opened: Mapping[str, SealedContent], api: Api, progres
     logins = {name: credentials_of(opened[name]).api_login for name in records}
     accounts = dict(state.accounts)
     found: dict[str, Fields] = {}
+    seen: set[str] = set()
     outcomes: list[Outcome] = []
     stop: Stop | None = None
     for name, record in records.items():
@@ -66,9 +69,43 @@ def refresh(state: State, opened: Mapping[str, SealedContent], api: Api, progres
             drift, outcome = _compared(name, opened[name], record, reading)
             accounts[name] = replace(record, drift=drift)
             found[name] = {each.path: each.after for each in outcome.fields}
+            if not isinstance(reading, Failed):
+                seen.add(name)
         outcomes.append(outcome)
         progress.finished(outcome)
-    return Refreshed(replace(state, accounts=accounts), Report(state.parent, tuple(outcomes), stop), found)
+    report = Report(state.parent, tuple(outcomes), stop)
+    return Refreshed(replace(state, accounts=accounts), report, found, frozenset(seen))
+
+
+def with_drift(refreshed: Refreshed, state: State) -> State:
+    """Return the state after ``state``, with the drift that was found; ``state`` itself where nothing of it is new.
+
+    ``state`` may be newer than the one that was read: an account that has been changed
+    since, or of which an edit was begun, stays as it is there.
+    """
+    accounts = dict(state.accounts)
+    for name in refreshed.seen:
+        read, now = refreshed.state.accounts[name], accounts.get(name)
+        if isinstance(read, Active) and isinstance(now, Active) and _is_same(read, now):
+            accounts[name] = replace(now, drift=read.drift)
+    return state if accounts == state.accounts else replace(state, serial=state.serial + 1, accounts=accounts)
+
+
+def _is_same(one: Active, other: Active) -> bool:
+    """Tell whether an account is as it was: the same operation brought it, and the same edit of it was begun."""
+    return one.operation == other.operation and one.edit == other.edit
+
+
+def with_refresh_outcomes(refreshed: Refreshed, plan: Plan, report: Report) -> Report:
+    """Return ``report``, of an apply of ``plan``, with the accounts that the refresh before it could not check.
+
+    An edit that an earlier run began and this one finished was checked by reading it back.
+    """
+    updated = {each.name for each in report.outcomes if each.result is Result.UPDATED}
+    finished = {each.record_name for each in plan.updates if each.unfinished and each.name in updated}
+    failed = (each for each in refreshed.report.outcomes if each.exit_code is not ExitCode.DONE)
+    more = (replace(each, result=Result.UNCHECKED, fields=()) for each in failed if each.name not in finished)
+    return replace(report, outcomes=(*report.outcomes, *more))
 
 
 def _hindrance(content: SealedContent, record: Active) -> str | None:

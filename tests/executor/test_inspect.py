@@ -14,7 +14,7 @@ from provisioner.model.account import FIELDS, MASK, Attributes, Callbacks, Secre
 from provisioner.model.exchange import Balance, Failed, Observed, Reading
 from provisioner.model.plan import UNFINISHED, FieldChange, Unchanged, Update
 from provisioner.model.report import Outcome, Report, Result, Stop, exit_code
-from provisioner.model.state import Active, Drift, Record, State, Unknown
+from provisioner.model.state import Active, Drift, Operation, Record, State, Unknown
 from provisioner.model.verdict import SealedContent, Then
 from provisioner.planner import plan
 from provisioner.state.sealing import AgeOpener, AgeSealer, new_identity, parse_identities
@@ -25,6 +25,7 @@ from tests.executor.examples import (
     OPERATION,
     PROCESSED,
     RECIPIENT,
+    SEALER,
     UNREACHED,
     active,
     attributes,
@@ -254,6 +255,102 @@ def test_where_one_account_alone_may_be_the_reason_the_next_is_asked_for(failed:
     assert done.report.stop is None
     assert ExitCode.SOME_FAILED is exit_code([done.report])
     assert {"paris": {}, "rome": {}} == done.found
+
+
+# ── Drift in a state that may be newer ───────────────────────────────────────
+
+CHANGED: Final = Drift(changed=("last_name",))
+TEXAS: Final = observed(attributes("paris"), last_name="Texas")
+
+
+def test_the_drift_that_was_found_is_in_the_next_state() -> None:
+    before = state(athens=Unknown(attributes("athens"), OPERATION, "lost"), paris=PLAIN, rome=active("rome"))
+    done = refreshed(before, {"paris": TEXAS, "rome": MISSING})
+    after = executor.with_drift(done, before)
+    drift = {"paris": replace(PLAIN, drift=CHANGED), "rome": replace(active("rome"), drift=GONE)}
+    assert replace(before, serial=8, accounts={**before.accounts, **drift}) == after
+    assert after is executor.with_drift(done, after)
+
+
+def test_where_nothing_is_new_the_state_is_the_same() -> None:
+    before = state(paris=replace(PLAIN, drift=CHANGED), rome=active("rome"))
+    assert before is executor.with_drift(refreshed(before, {"paris": TEXAS}), before)
+    nothing = state()
+    assert nothing is executor.with_drift(refreshed(nothing, {}), nothing)
+
+
+def test_drift_that_was_healed_is_taken_back() -> None:
+    before = state(paris=replace(PLAIN, drift=CHANGED))
+    assert state(paris=PLAIN).accounts == executor.with_drift(refreshed(before, {}), before).accounts
+
+
+EDITED: Final = replace(PLAIN, edit=edit("paris", attributes("rome")))
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        replace(PLAIN, operation=Operation("a later one", "2026-01-03T00:00:00Z", "me@here")),
+        EDITED,
+        Unknown(attributes("paris"), OPERATION, "lost"),
+        None,
+    ],
+    ids=["changed", "begun", "unknown", "forgotten"],
+)
+def test_an_account_that_is_no_longer_what_was_read_stays_as_it_is(now: Record | None) -> None:
+    done = refreshed(state(paris=PLAIN, rome=active("rome")), {"paris": TEXAS, "rome": MISSING})
+    newer = replace(state(**({} if now is None else {"paris": now}), rome=active("rome")), serial=12)
+    after = executor.with_drift(done, newer)
+    gone = {"rome": replace(active("rome"), drift=GONE)}
+    assert replace(newer, serial=13, accounts={**newer.accounts, **gone}) == after
+    alone = state(**({} if now is None else {"paris": now}))
+    assert alone is executor.with_drift(done, alone)
+
+
+def test_the_rest_of_a_newer_state_stays_and_so_does_what_is_sealed_anew() -> None:
+    done = refreshed(state(paris=PLAIN), {"paris": TEXAS})
+    again = replace(PLAIN, sealed=SEALER.seal(content("paris")))
+    newer = replace(state(oslo=active("oslo"), paris=again), serial=12, recipients=("age1other",))
+    after = executor.with_drift(done, newer)
+    assert replace(newer, serial=13, accounts={**newer.accounts, "paris": replace(again, drift=CHANGED)}) == after
+
+
+@pytest.mark.parametrize("failed", [PROCESSED, REJECTED])
+def test_drift_that_was_noted_meanwhile_is_not_undone_where_nothing_was_seen(failed: Failed) -> None:
+    done = refreshed(state(paris=PLAIN, rome=active("rome")), {"paris": failed})
+    newer = state(paris=replace(PLAIN, drift=CHANGED), rome=replace(active("rome"), drift=CHANGED))
+    after = executor.with_drift(done, newer)
+    assert newer.accounts["paris"] == after.accounts["paris"]
+    assert (Drift() if failed is PROCESSED else CHANGED) == cast("Active", after.accounts["rome"]).drift
+
+
+# ── What the report of an apply says of the refresh before it ────────────────
+
+
+def test_what_could_not_be_checked_stands_in_the_report_of_the_apply() -> None:
+    before = state(oslo=active("oslo"), paris=PLAIN, rome=active("rome"))
+    partly = Observed({"first_name": "Paname"})
+    done = refreshed(before, {"oslo": MISSING, "paris": PROCESSED, "rome": partly})
+    made = plan(manifest("paris"), before, limit=20, reserved=0)
+    applied = Report("default", (Outcome("paris", "unchanged", Result.UNCHANGED),))
+    _, paris, rome = done.report.outcomes
+    # What drifted and was not seen whole is unchecked; what differs of it was for the plan to show.
+    more = (paris, replace(rome, result=Result.UNCHECKED, fields=()))
+    assert replace(applied, outcomes=(*applied.outcomes, *more)) == executor.with_refresh_outcomes(done, made, applied)
+
+
+@pytest.mark.parametrize(("result", "checked"), [(Result.UPDATED, True), (Result.FAILED, False)])
+@pytest.mark.parametrize("name", ["paris", "lyon"])
+def test_an_edit_that_this_run_finished_was_checked_by_reading_it_back(
+    result: Result, name: str, *, checked: bool
+) -> None:
+    before = state(paris=EDITED)
+    done = refreshed(before, {})
+    account = desired("paris") if name == "paris" else desired("lyon", attributes("paris"), previously="paris")
+    made = plan(manifest(account), before, limit=20, reserved=0)
+    applied = Report("default", (Outcome(name, "update", result),))
+    told = executor.with_refresh_outcomes(done, made, applied).outcomes[1:]
+    assert (() if checked else (Outcome("paris", "refresh", Result.UNCHECKED, UNFINISHED),)) == told
 
 
 def test_a_reading_of_no_known_kind_is_a_defect() -> None:

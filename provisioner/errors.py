@@ -21,14 +21,16 @@
     └── CommandInvalid         64
 
 A message says what happened and where; the hint says what to do. Neither ever
-holds a secret: whoever raises one of these masks first. Only ``cli`` turns an
-error into an exit.
+holds a secret: whoever raises one of these masks first. What a command can do about
+it is advice, of which ``render`` makes a sentence: most that raise an error know no
+commands. Only ``cli`` turns an error into an exit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import IntEnum
+from dataclasses import dataclass
+from enum import Enum, IntEnum
 from types import MappingProxyType
 from typing import ClassVar, Final
 
@@ -103,15 +105,39 @@ MEANINGS: Final[Mapping[ExitCode, tuple[str, str]]] = MappingProxyType(
 """Of every exit code, what it means and what to do."""
 
 
+class Remedy(Enum):
+    """What a command can do about an account."""
+
+    LIST = "list the accounts that there are"
+    FORGET = "forget it: it was deleted"
+    FORGET_FIRST = "forget the one that has its name, should that have been deleted"
+    FORCE = "forget it unasked"
+    REFRESH_OR_FORCE = "note that it is there after all, or forget it unasked"
+    REFRESH = "look for it again"
+    ADOPT_KEY = "take over the key that it has by now"
+    RESOLVE = "end an unknown outcome, or take over what exists"
+    FREE_OR_ADOPT = "forget it unasked where it does not exist, or take it over where it does"
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What can be done, in no words yet: they name a command, and stand where commands are known."""
+
+    remedy: Remedy
+    name: str
+    """The account's."""
+
+
 class ProvisionerError(Exception):
     """Anything that this program reports instead of crashing."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.FAILURE
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", advice: Advice | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.advice = advice
 
 
 class ManifestInvalid(ProvisionerError):

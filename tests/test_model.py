@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner import model
-from provisioner.errors import ExitCode, StateNotSaved
+from provisioner.errors import Advice, ExitCode, Remedy, StateConflict, StateNotSaved
 from provisioner.model.account import (
     CALLBACK_NAMES,
     FIELDS,
@@ -97,6 +97,7 @@ EVERY_KIND: tuple[object, ...] = (
     Failed("refused", Then.GO_ON),
     Balance(12.5, "euros"),
     OUTCOME,
+    Advice(Remedy.FORGET, "paris"),
     STOP,
     Report("default", (OUTCOME,), STOP),
 )
@@ -419,3 +420,5 @@ def test_an_error_is_a_stop_of_the_parent_that_met_it() -> None:
     error = StateNotSaved("The state could not be saved: full.", hint="Make room.")
     assert Stop(ExitCode.STATE_UNUSABLE, "The state could not be saved: full", "Make room.") == Stop.of(error)
     assert Scope.PARENT is Stop.of(error).scope
+    advice = Advice(Remedy.FORCE, "paris")
+    assert advice == Stop.of(StateConflict("It is there.", advice=advice)).advice

@@ -30,6 +30,7 @@ from provisioner.model.state import Active, State
 from provisioner.model.verdict import SealedContent
 from provisioner.octopush.client import Exchange
 from provisioner.planner import with_unchecked
+from provisioner.render import advice
 from provisioner.state.sealing import AgeOpener
 from provisioner.state.session import Session, check_endpoint, check_parent
 
@@ -164,7 +165,7 @@ def require_verified(state: State, names: Sequence[str], settings: Settings, ope
     """Return if every credential of the active accounts ``names`` is the one that Octopush has; raises Unverified."""
     config.require_connection(settings)
     (report,) = _verified([(state, names)], settings, opener, RATE)
-    failed = [f"{each.name}: {each.reason}" for each in report.outcomes if each.exit_code is not ExitCode.DONE]
+    failed = [f"{each.name}: {advice.reason(each)}" for each in report.outcomes if each.exit_code is not ExitCode.DONE]
     if failed:
         hint = report.stop.hint if report.stop is not None and report.stop.hint else "Export the others by their names."
         raise Unverified(

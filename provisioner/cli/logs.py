@@ -20,6 +20,7 @@ from provisioner.errors import ExitCode
 from provisioner.model.report import Outcome, Result
 from provisioner.octopush.client import Exchange
 from provisioner.octopush.transport import Failure, Reply, Request
+from provisioner.render import advice
 from provisioner.state.rescue import MARK
 
 INFO: Final = "info"
@@ -114,7 +115,7 @@ class LogProgress:
             operation=self._about.get("operation") if mine else None,
             action=outcome.action,
             status=outcome.result.value,
-            reason=outcome.reason,
+            reason=advice.reason(outcome),
             fields=[each.path for each in outcome.fields] or None,
             duration=self._since(self._begun) if mine else None,
         )

@@ -17,7 +17,7 @@ import click
 
 from provisioner.errors import CommandInvalid, ProvisionerError
 from provisioner.model.account import Problem, Severity
-from provisioner.render import documents
+from provisioner.render import advice, documents
 from provisioner.render.lines import BAD, CHANGED, Line, printable
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def failure(error: ProvisionerError) -> None:
         return
     first, *more = error.message.splitlines() or [""]
     talk(Line(f"error: {printable(first)}", BAD), *(Line(f"  {printable(line)}", BAD) for line in more))
-    talk(*(f"  {printable(line)}" for line in error.hint.splitlines()))
+    talk(*(f"  {printable(line)}" for line in advice.hint(error).splitlines()))
 
 
 def failure_document(error: ProvisionerError) -> None:

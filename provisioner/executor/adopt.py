@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
-from provisioner.errors import IdentityRejected, StateConflict
+from provisioner.errors import Advice, IdentityRejected, Remedy, StateConflict
 from provisioner.executor.decide import active
 from provisioner.executor.ports import Opener, Ports, credentials_of
 from provisioner.executor.run import Run
@@ -303,8 +303,8 @@ def _may_adopt(state: State, name: str, api_login: str, logins: Mapping[str, str
     if logins[name].casefold() != api_login.casefold():
         raise StateConflict(
             f"{name} has another login already, and is active.",
-            hint="Give the account that is to be adopted a name of its own; or, if the one of that name was deleted,"
-            f" run `provisioner forget {name}` first. Nothing was changed.",
+            hint="Nothing was changed. Give the account that is to be adopted a name of its own.",
+            advice=Advice(Remedy.FORGET_FIRST, name),
         )
     return False
 

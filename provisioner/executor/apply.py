@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
-from provisioner.errors import ExitCode
+from provisioner.errors import Advice, ExitCode, Remedy
 from provisioner.executor.create import create
 from provisioner.executor.ports import Ports, credentials_of
 from provisioner.executor.run import Run
@@ -99,8 +99,8 @@ def _left_alone(change: Unchanged | Gone | Undecided | Closed) -> Outcome:
         case Unchanged():
             return Outcome(change.name, "unchanged", Result.UNCHANGED)
         case Gone():
-            reason = f"{change.reason}; `provisioner forget {change.name}` frees its slot"
-            return Outcome(change.name, "gone", Result.NOT_ATTEMPTED, reason)
+            advice = Advice(Remedy.FORGET, change.name)
+            return Outcome(change.name, "gone", Result.NOT_ATTEMPTED, change.reason, advice=advice)
         case Undecided():
             return Outcome(change.name, "unknown", Result.UNKNOWN, change.reason)
         case Closed():

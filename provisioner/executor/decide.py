@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from provisioner.errors import CommandInvalid, StateConflict
+from provisioner.errors import Advice, CommandInvalid, Remedy, StateConflict
 from provisioner.executor.ports import Journal
 from provisioner.model.exchange import Failed, Missing, Reading
 from provisioner.model.state import Abandoned, Active, Pending, Record, State, Unknown
@@ -39,10 +39,10 @@ def resolve(state: State, name: str, *, abandon: bool) -> State:
     """
     record = existing(state, name)
     if not isinstance(record, Unknown | Pending):
-        todo = _freed(name) if isinstance(record, Abandoned) else "Only an unknown outcome can be resolved."
         raise CommandInvalid(
             f"The outcome of {name} is not unknown: it is {type(record).__name__.lower()}.",
-            hint=f"{todo} Nothing was changed.",
+            hint="Only an unknown outcome can be resolved. Nothing was changed.",
+            advice=Advice(Remedy.FREE_OR_ADOPT, name) if isinstance(record, Abandoned) else None,
         )
     if not abandon:
         return state.with_record(name, None)
@@ -64,17 +64,17 @@ def forget(state: State, name: str, *, reading: Reading | None) -> State:
     record = existing(state, name)
     if reading is None or isinstance(reading, Missing):
         return state.with_record(name, None)
-    forced = "With --force it is forgotten all the same, and if it is there, it holds a place that nothing here counts."
     if isinstance(reading, Failed):
         raise StateConflict(
             f"{name} is not forgotten: it could not be asked for: {reading.reason}.",
-            hint=f"{reading.hint or 'Run it again once that is over.'} {forced}",
+            hint=reading.hint or "Run it again once that is over.",
+            advice=Advice(Remedy.FORCE, name),
         )
     was_gone = isinstance(record, Active) and record.drift.gone
-    stays = " If it is to stay, `provisioner refresh` notes that it is there after all." if was_gone else ""
     raise StateConflict(
         f"{name} is not forgotten: Octopush still knows it.",
-        hint=f"Delete it in Octopush's dashboard first.{stays} {forced}",
+        hint="Delete it in Octopush's dashboard first.",
+        advice=Advice(Remedy.REFRESH_OR_FORCE if was_gone else Remedy.FORCE, name),
     )
 
 
@@ -88,24 +88,16 @@ def active(state: State, name: str) -> Active:
     """
     record = existing(state, name)
     if not isinstance(record, Active):
-        ended = "`provisioner resolve` ends an unknown outcome, and `provisioner adopt` takes over what exists."
         raise StateConflict(
             f"The login of {name} is not known: it is {type(record).__name__.lower()}.",
-            hint=_freed(name) if isinstance(record, Abandoned) else ended,
+            advice=Advice(Remedy.FREE_OR_ADOPT if isinstance(record, Abandoned) else Remedy.RESOLVE, name),
         )
     return record
-
-
-def _freed(name: str) -> str:
-    return (
-        f"If you are sure that it does not exist, `provisioner forget {name} --force` frees its slot; if it does,"
-        f" `provisioner adopt {name} LOGIN` takes it over."
-    )
 
 
 def existing(state: State, name: str) -> Record:
     """Return the record of ``name``; raises CommandInvalid where there is none."""
     record = state.accounts.get(name)
     if record is None:
-        raise CommandInvalid(f"The state has no account {name}.", hint="`provisioner status` lists those that it has.")
+        raise CommandInvalid(f"The state has no account {name}.", advice=Advice(Remedy.LIST, name))
     return record

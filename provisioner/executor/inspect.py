@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, assert_never
 
-from provisioner.errors import ExitCode, IdentityRejected, StateConflict
+from provisioner.errors import Advice, ExitCode, IdentityRejected, Remedy, StateConflict
 from provisioner.executor.ports import Api, Opener, Ports, Progress, credentials_of
 from provisioner.executor.run import INTERRUPTED
 from provisioner.model.account import FIELDS, MASK, Attributes, Credentials, has_placeholder, shown_value
@@ -321,11 +321,8 @@ def _verified(name: str, credentials: Credentials, reading: Reading) -> Outcome:
         case Observed() if reading.api_key is None:
             return Outcome(name, "verify", Result.UNCHECKED, "the answer tells no key")
         case Observed() if reading.api_key != credentials.api_key:
-            reason = (
-                "Octopush has another key for its login than what is sealed; if Octopush changed it,"
-                f" `provisioner adopt {name} LOGIN` takes it over"
-            )
-            return Outcome(name, "verify", Result.FAILED, reason)
+            reason = "Octopush has another key for its login than what is sealed"
+            return Outcome(name, "verify", Result.FAILED, reason, advice=Advice(Remedy.ADOPT_KEY, name))
         case Observed():
             return Outcome(name, "verify", Result.VERIFIED)
         case Missing():

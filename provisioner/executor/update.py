@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from provisioner.errors import Advice, Remedy
 from provisioner.executor.inspect import read_back
 from provisioner.executor.ports import Ports, credentials_of
 from provisioner.executor.run import Run
@@ -74,6 +75,7 @@ def _edit(run: Run, change: Update, held: _Held, request: EditRequest) -> Outcom
 
     verdict = ports.api.edit(credentials.api_login, request)
 
+    advice = None
     match verdict:
         case Edited():
             content = replace(
@@ -87,10 +89,8 @@ def _edit(run: Run, change: Update, held: _Held, request: EditRequest) -> Outcom
         case Missing() if verdict.possible:
             # Should the login be known again, the new password may be the one that opens it.
             after = replace(begun, drift=Drift(gone=True))
-            reason = (
-                f"{verdict.reason}; an attempt before may have been carried out, and what it sent is kept:"
-                " `provisioner refresh` looks for the account again"
-            )
+            reason = f"{verdict.reason}; an attempt before may have been carried out, and what it sent is kept"
+            advice = Advice(Remedy.REFRESH, account.name)
         case Missing():
             after = replace(held.record, drift=Drift(gone=True))
             reason = verdict.reason
@@ -104,7 +104,7 @@ def _edit(run: Run, change: Update, held: _Held, request: EditRequest) -> Outcom
             assert_never(verdict)
     if isinstance(verdict, Failed) and verdict.then is not Then.GO_ON:
         run.stop_by(verdict)
-    outcome = _outcome(change, Result.FAILED, reason)
+    outcome = replace(_outcome(change, Result.FAILED, reason), advice=advice)
     return outcome if after == begun else outcome.warned(run.save(run.state.with_record(account.name, after)))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from provisioner.errors import ExitCode, ProvisionerError
+from provisioner.errors import Advice, ExitCode, ProvisionerError
 from provisioner.model.plan import FieldChange
 
 
@@ -48,6 +48,8 @@ class Outcome:
     """Where Octopush holds something else than it should: ``before`` as sent, ``after`` as found."""
     weight: ExitCode | None = None
     """What it means for the exit, where that is not what its result means."""
+    advice: Advice | None = None
+    """What a command can do about it."""
 
     @property
     def exit_code(self) -> ExitCode:
@@ -75,11 +77,13 @@ class Stop:
     reason: str
     hint: str = ""
     scope: Scope = Scope.PARENT
+    advice: Advice | None = None
+    """What a command can do about it."""
 
     @classmethod
     def of(cls, error: ProvisionerError) -> Stop:
         """Return the stop that ``error`` is for the parent that met it."""
-        return cls(error.exit_code, error.message.removesuffix("."), error.hint)
+        return cls(error.exit_code, error.message.removesuffix("."), error.hint, advice=error.advice)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from provisioner.model.plan import (
     Update,
 )
 from provisioner.model.state import NO_DRIFT
+from provisioner.render import advice
 
 VERSION: Final = 1
 Document = dict[str, Any]
@@ -56,7 +57,7 @@ def error(this: ProvisionerError) -> Document:
             "code": int(this.exit_code),
             "name": type(this).__name__,
             "message": this.message,
-            "hint": this.hint,
+            "hint": advice.hint(this),
         },
     }
 

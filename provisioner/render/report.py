@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from provisioner.model.plan import FieldChange
 from provisioner.model.report import Outcome, Report, Result
+from provisioner.render import advice
 from provisioner.render.documents import VERSION, field
 from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, printable
 from provisioner.render.text import value
@@ -50,14 +51,15 @@ def document(these: Iterable[Report]) -> dict[str, Any]:
 
 
 def _outcome(this: Outcome) -> dict[str, Any]:
-    told = {"name": this.name, "action": this.action, "status": this.result.value, "reason": this.reason}
+    told = {"name": this.name, "action": this.action, "status": this.result.value, "reason": advice.reason(this)}
     return told | {"fields": [field(each) for each in this.fields]} if this.fields else told
 
 
 def outcome(this: Outcome) -> Line:
     """Return one account's outcome."""
     words = _word(this.action, this.result)
-    reason = f"  {printable(this.reason)}" if this.reason else ""
+    told = advice.reason(this)
+    reason = f"  {printable(told)}" if told else ""
     return Line(f"{words:<13}  {printable(this.name)}{reason}", _RESULT_STYLES[this.result])
 
 
@@ -83,8 +85,8 @@ def stopped(this: Report) -> list[Line]:
     if this.stop is None:
         return []
     lines = [Line(f"Stopped: {printable(this.stop.reason)}.", BAD)]
-    if this.stop.hint:
-        lines.append(Line(f"  {printable(this.stop.hint)}"))
+    if hint := advice.hint(this.stop):
+        lines.append(Line(f"  {printable(hint)}"))
     return lines
 
 
@@ -106,7 +108,7 @@ def _told(outcomes: Sequence[Outcome]) -> Iterator[Line]:
     waiting: dict[tuple[Result, str | None], list[str]] = {}
     for each in outcomes:
         if each.result in {Result.NOT_ATTEMPTED, Result.UNCHECKED}:
-            waiting.setdefault((each.result, each.reason), []).append(each.name)
+            waiting.setdefault((each.result, advice.reason(each)), []).append(each.name)
         elif each.result not in {Result.UNCHANGED, Result.VERIFIED}:
             yield outcome(each)
             for change in each.fields:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, assert_never
 
+from provisioner.errors import Advice, Remedy
 from provisioner.model.account import Attributes, Problem, Severity, shown_value
 from provisioner.model.plan import (
     UNFINISHED,
@@ -20,6 +21,7 @@ from provisioner.model.plan import (
     Update,
 )
 from provisioner.model.state import NO_DRIFT, Drift, Slots
+from provisioner.render import advice
 from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, counted, printable
 
 _NAME_WIDTH: Final = 24
@@ -63,7 +65,7 @@ def _told(change: Change, name: str, *, fits: bool) -> list[Line]:
         case Unchanged():
             return [Line(f"  = drift      {name}  {drifted(change.drift)}", QUIET)]
         case Gone():
-            todo = f"`provisioner forget {name.rstrip()}` frees its slot"
+            todo = advice.clause(Advice(Remedy.FORGET, name.rstrip()))
             return [Line(f"  - gone       {name}  {change.reason}; {todo}", BAD)]
         case Undecided():
             return [Line(f"  ? unknown    {name}  {printable(change.reason)}", BAD)]

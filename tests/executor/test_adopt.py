@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 import pytest
 
 from provisioner import executor, placeholders
-from provisioner.errors import ExitCode, IdentityRejected, StateConflict
+from provisioner.errors import Advice, ExitCode, IdentityRejected, Remedy, StateConflict
 from provisioner.executor import Adopted
 from provisioner.model.account import FIELDS, MASK, Attributes, Callbacks, Origin, Problem, Secret
 from provisioner.model.exchange import Failed, Observed, Reading
@@ -139,6 +139,7 @@ def test_an_account_that_has_another_login_is_refused() -> None:
         adopt(run, ("paris", "new@x"), alone=True)
     assert "paris has another login already, and is active." == caught.value.message
     assert "Nothing was changed" in caught.value.hint
+    assert Advice(Remedy.FORGET_FIRST, "paris") == caught.value.advice
     assert [] == run.events
 
 

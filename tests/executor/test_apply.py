@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.errors import ExitCode, OverLimit
+from provisioner.errors import Advice, ExitCode, OverLimit, Remedy
 from provisioner.model.plan import Change, raise_if_over
 from provisioner.model.report import Outcome, Result
 from provisioner.model.state import Abandoned, Drift, State, Unknown
@@ -57,7 +57,8 @@ def test_what_is_not_to_be_created_is_told_and_left_alone() -> None:
             "lost",
             "gone",
             Result.NOT_ATTEMPTED,
-            "Octopush no longer knows its login; `provisioner forget lost` frees its slot",
+            "Octopush no longer knows its login",
+            advice=Advice(Remedy.FORGET, "lost"),
         ),
         Outcome("same", "unchanged", Result.UNCHANGED),
         Outcome("unknown", "unknown", Result.UNKNOWN, "cut"),

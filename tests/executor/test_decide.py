@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from provisioner import executor
-from provisioner.errors import CommandInvalid, StateConflict, StateNotSaved
+from provisioner.errors import Advice, CommandInvalid, Remedy, StateConflict, StateNotSaved
 from provisioner.model.exchange import Failed, Observed, Reading
 from provisioner.model.state import Abandoned, Drift, Pending, Record, State, Unknown
 from provisioner.model.verdict import Then
@@ -85,14 +85,18 @@ def test_what_is_abandoned_keeps_its_slot_and_what_was_sealed(record: Unknown | 
 def test_what_is_not_in_doubt_cannot_be_resolved(record: Record, status: str, *, abandon: bool) -> None:
     with pytest.raises(CommandInvalid, match=f"paris is not unknown: it is {status}") as caught:
         executor.resolve(State("lineage", "default", accounts={"paris": record}), "paris", abandon=abandon)
-    assert (status == "abandoned") == ("`provisioner forget paris --force` frees its slot" in caught.value.hint)
+    advice = Advice(Remedy.FREE_OR_ADOPT, "paris") if status == "abandoned" else None
+    assert ("Only an unknown outcome can be resolved. Nothing was changed.", advice) == (
+        caught.value.hint,
+        caught.value.advice,
+    )
 
 
 @pytest.mark.parametrize("abandon", [False, True])
 def test_what_is_not_there_cannot_be_resolved(*, abandon: bool) -> None:
     with pytest.raises(CommandInvalid, match="no account paris") as caught:
         executor.resolve(State("lineage", "default"), "paris", abandon=abandon)
-    assert "status" in caught.value.hint
+    assert Advice(Remedy.LIST, "paris") == caught.value.advice
 
 
 def test_an_edit_that_was_begun_is_left_for_an_apply_to_finish() -> None:
@@ -126,7 +130,7 @@ def test_what_may_be_there_is_not_forgotten(reading: Reading, why: str) -> None:
     with pytest.raises(StateConflict) as caught:
         executor.forget(known(paris=active("paris")), "paris", reading=reading)
     assert f"paris is not forgotten: {why}." == caught.value.message
-    assert "--force" in caught.value.hint
+    assert Advice(Remedy.FORCE, "paris") == caught.value.advice
     assert ("dashboard" in caught.value.hint) == isinstance(reading, Observed)
 
 
@@ -134,14 +138,14 @@ def test_why_it_could_not_be_asked_for_brings_its_own_advice() -> None:
     refused = Failed("not accepted (HTTP 401)", Then.STOP, hint="Check OCTOPUSH_API_KEY.")
     with pytest.raises(StateConflict) as caught:
         executor.forget(known(paris=active("paris")), "paris", reading=refused)
-    assert caught.value.hint.startswith("Check OCTOPUSH_API_KEY. With --force ")
+    assert ("Check OCTOPUSH_API_KEY.", Advice(Remedy.FORCE, "paris")) == (caught.value.hint, caught.value.advice)
 
 
 def test_what_was_gone_and_is_there_is_looked_for_again() -> None:
     gone = active("paris", drift=Drift(gone=True))
     with pytest.raises(StateConflict) as caught:
         executor.forget(known(paris=gone), "paris", reading=observed(attributes("paris")))
-    assert "`provisioner refresh`" in caught.value.hint
+    assert Advice(Remedy.REFRESH_OR_FORCE, "paris") == caught.value.advice
 
 
 def test_what_is_not_there_cannot_be_forgotten() -> None:
@@ -162,7 +166,8 @@ def test_the_login_of_what_is_not_active_is_not_known(record: Record, status: st
     with pytest.raises(StateConflict) as caught:
         executor.active(known(paris=record), "paris")
     assert f"The login of paris is not known: it is {status}." == caught.value.message
-    assert "adopt" in caught.value.hint
+    remedy = Remedy.FREE_OR_ADOPT if status == "abandoned" else Remedy.RESOLVE
+    assert Advice(remedy, "paris") == caught.value.advice
 
 
 def test_what_is_not_there_has_no_login() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import pytest
 
 from provisioner import executor
-from provisioner.errors import ExitCode, IdentityRejected, StateConflict
+from provisioner.errors import Advice, ExitCode, IdentityRejected, Remedy, StateConflict
 from provisioner.model.account import FIELDS, MASK, Attributes, Callbacks, Secret
 from provisioner.model.exchange import Balance, Failed, Observed, Reading
 from provisioner.model.plan import UNFINISHED, FieldChange, Unchanged, Update
@@ -44,10 +44,7 @@ REJECTED: Final = Failed("not accepted (HTTP 401)", Then.STOP, None, ExitCode.SE
 REFUSED: Final = Failed("the API refused it (HTTP 400)", Then.GO_ON)
 ELSEWHERE: Final = Failed("sent to another address (HTTP 302)", Then.STOP, possible=True)
 SILENT: Final = Failed("no answer within 30 s", Then.RETRY, possible=True, unanswered=True)
-OTHER_KEY: Final = (
-    "Octopush has another key for its login than what is sealed; if Octopush changed it,"
-    " `provisioner adopt paris LOGIN` takes it over"
-)
+OTHER_KEY: Final = "Octopush has another key for its login than what is sealed"
 HOOK: Final = "callbacks.callback_url_for_deliveries"
 
 
@@ -391,8 +388,9 @@ def test_credentials_that_octopush_has_too_are_verified() -> None:
 )
 def test_what_octopush_says_of_credentials_decides(reading: Reading, result: Result, reason: str) -> None:
     report = verified(state(paris=PLAIN, rome=active("rome")), {"paris": reading})
+    advice = Advice(Remedy.ADOPT_KEY, "paris") if reason == OTHER_KEY else None
     assert (
-        Outcome("paris", "verify", result, reason),
+        Outcome("paris", "verify", result, reason, advice=advice),
         Outcome("rome", "verify", Result.VERIFIED),
     ) == report.outcomes
     assert report.stop is None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.errors import ExitCode, StateConflict
+from provisioner.errors import Advice, ExitCode, Remedy, StateConflict
 from provisioner.executor import NO_IDENTITY
 from provisioner.model.account import FIELDS, MASK, Attributes, Callbacks, DesiredAccount, Secret
 from provisioner.model.exchange import Edited, EditRequest, EditVerdict, Failed, Missing, Observed, Reading
@@ -173,14 +173,15 @@ POSSIBLE: Final[dict[str, Row]] = {
 ROME: Final = desired("rome")
 
 
-def ended(verdict: EditVerdict, record: Active, reason: str, stop: Stop | None) -> Run:
+def ended(verdict: EditVerdict, record: Active, reason: str, stop: Stop | None, advice: Advice | None = None) -> Run:
     """Return a run in which the edit of paris came to ``verdict``, and rome was wanted after it."""
     run = Run(state(paris=record), (RENEWED, ROME), edits={"paris": verdict})
     report = run.apply()
     last = Outcome("rome", "create", Result.CREATED)
     if stop is not None:
         last = Outcome("rome", "create", Result.NOT_ATTEMPTED, stop.reason)
-    assert Report("default", (Outcome("paris", "update", Result.FAILED, reason), last), stop) == report
+    first = Outcome("paris", "update", Result.FAILED, reason, advice=advice)
+    assert Report("default", (first, last), stop) == report
     assert (stop.exit_code if stop else ExitCode.SOME_FAILED) is exit_code([report])
     assert ("read", "paris") not in run.events
     return run
@@ -229,11 +230,8 @@ def test_a_login_that_is_not_known_keeps_the_password_of_an_edit_that_was_begun_
 @pytest.mark.parametrize("record", [BEFORE, UNFINISHED], ids=["none begun", "one begun"])
 def test_a_login_that_is_not_known_after_a_doubtful_attempt_keeps_the_password_of_that(record: Active) -> None:
     missing = replace(MISSING, possible=True)
-    kept = (
-        "an attempt before may have been carried out, and what it sent is kept:"
-        " `provisioner refresh` looks for the account again"
-    )
-    run = ended(missing, record, f"{MISSING.reason}; {kept}", None)
+    kept = "an attempt before may have been carried out, and what it sent is kept"
+    run = ended(missing, record, f"{MISSING.reason}; {kept}", None, Advice(Remedy.REFRESH, "paris"))
     after = run.records["paris"]
     assert isinstance(after, Active)
     assert (Drift(gone=True), FIRST) == (after.drift, after.edit and after.edit.operation)

@@ -445,6 +445,18 @@ def test_a_balance_is_asked_for_with_the_credentials_of_its_owner() -> None:
     assert KEY.reveal() not in repr(server.requests)
 
 
+def test_hints_name_the_variables_of_the_parent_and_a_balance_has_none() -> None:
+    with scripted(answering(answer("401 Unauthorized", b""))) as server:
+        acme = client(server.url, credential_names="ACME_LOGIN and ACME_KEY")
+        theirs = (acme.create(LEONARDO), acme.edit(LOGIN, CHANGED), acme.read(LOGIN))
+        own = acme.balance(Credentials(LOGIN, Secret("sub-key-77")))
+    for verdict in theirs:
+        assert isinstance(verdict, NotCreated | Failed)
+        assert "Check ACME_LOGIN and ACME_KEY," in verdict.hint
+    assert isinstance(own, Failed)
+    assert "ACME" not in own.hint
+
+
 def test_the_sandbox_changes_reads_and_counts_the_account_that_was_made() -> None:
     callbacks = Callbacks(callback_url_for_visits="https://hooks.example.com/?t=1", email_for_inbounds="a@example.com")
     request = EditRequest(Attributes("Leonardo", "Vinci", None, callbacks), Secret("Another-1504"))

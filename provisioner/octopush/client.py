@@ -19,7 +19,7 @@ from provisioner.model.account import CALLBACK_NAMES, Attributes, Credentials
 from provisioner.model.exchange import Balance, Edited, EditRequest, EditVerdict, Failed, Reading
 from provisioner.model.verdict import CreateRequest, NotCreated, Then, Verdict
 from provisioner.octopush.idempotent import judge_balance, judge_edit, judge_read
-from provisioner.octopush.refusals import PARENT_CREDENTIALS
+from provisioner.octopush.refusals import INTERRUPTED, PARENT_CREDENTIALS
 from provisioner.octopush.retry import RetryPolicy
 from provisioner.octopush.transport import Failure, Reply, Request
 from provisioner.octopush.verdict import judge
@@ -27,8 +27,7 @@ from provisioner.octopush.verdict import judge
 _SHORTEST_TOKEN: Final = 6
 """A shorter value of a query hides little, and masking it would make holes all over a message."""
 
-_INTERRUPTED: Final = "the run was interrupted before it was sent"
-_UNSENT: Final = Failed(_INTERRUPTED, Then.STOP)
+_UNSENT: Final = Failed(INTERRUPTED, Then.STOP)
 _Outcome = TypeVar("_Outcome")
 
 
@@ -63,7 +62,7 @@ class Client:
         message = Request("POST", f"{self.base_url}/subaccount/create", self._headers(self.parent), _json(body))
         hidden = (*self._hidden(request), request.password.reveal())
         return self.retry.until_settled(
-            partial(self._create_once, message, hidden), unsent=NotCreated(_INTERRUPTED, Then.STOP)
+            partial(self._create_once, message, hidden), unsent=NotCreated(INTERRUPTED, Then.STOP)
         )
 
     def edit(self, api_login: str, request: EditRequest) -> EditVerdict:

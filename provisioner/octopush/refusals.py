@@ -19,6 +19,7 @@ from provisioner.octopush.transport import Failure, Reply
 RETRIED: Final = frozenset({408, 421, 425, 429})
 """Statuses that say that the request was not processed and may be sent again."""
 UNREACHED: Final = "Check that OCTOPUSH_API_URL and the proxy, if there is one, are right and can be reached from here."
+INTERRUPTED: Final = "the run was interrupted before it was sent"
 DISTRUSTED: Final = "Do not go on until you know who answered. For a certificate authority of your own, set ca_file."
 PARENT_CREDENTIALS: Final = "OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY"
 """Where the login and the key come from, unless the settings name other variables."""
@@ -73,6 +74,8 @@ def refused(reply: Reply, said: str, now: datetime, caller: Caller) -> Refusal:
 
 def unanswered(failure: Failure) -> Refusal:
     """Return what it means that no answer arrived, for a request that may be sent again."""
+    if failure.interrupted:
+        return Refusal(failure.reason, Then.STOP)
     if failure.certificate:
         return Refusal(failure.reason, Then.STOP, hint=DISTRUSTED)
     return Refusal(failure.reason, Then.RETRY, hint=UNREACHED)

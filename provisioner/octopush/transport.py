@@ -60,6 +60,8 @@ class Failure:
     reason: str
     certificate: bool = False
     """The server's certificate or host name is not valid."""
+    interrupted: bool = False
+    """The run was interrupted while the request waited for its turn: nobody was asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,16 @@ from provisioner.errors import ExitCode
 from provisioner.model.exchange import Failed
 from provisioner.model.verdict import NotCreated, Then
 from provisioner.octopush.idempotent import judge_balance, judge_edit, judge_read
-from provisioner.octopush.refusals import DISTRUSTED, RETRIED, UNREACHED, Caller, Refusal, refused, unanswered
+from provisioner.octopush.refusals import (
+    DISTRUSTED,
+    INTERRUPTED,
+    RETRIED,
+    UNREACHED,
+    Caller,
+    Refusal,
+    refused,
+    unanswered,
+)
 from provisioner.octopush.transport import Failure, Reply
 from provisioner.octopush.verdict import judge
 
@@ -72,6 +81,14 @@ def test_without_an_answer_it_may_be_tried_again_but_never_where_the_certificate
     assert Refusal("reset", Then.RETRY, hint=UNREACHED) == unanswered(Failure(sent, "reset"))
     wrong = Failure(sent, "not valid", certificate=True)
     assert Refusal("not valid", Then.STOP, hint=DISTRUSTED) == unanswered(wrong)
+
+
+@pytest.mark.parametrize("by", EVERY)
+def test_a_request_that_waited_for_its_turn_when_the_run_was_interrupted_was_not_sent(by: Judge) -> None:
+    failure = Failure(sent=False, reason=INTERRUPTED, interrupted=True)
+    assert Refusal(INTERRUPTED, Then.STOP) == unanswered(failure)
+    kind = NotCreated if by is CREATE else Failed
+    assert kind("the run was interrupted before it was sent", Then.STOP) == judged(by, failure)
 
 
 @pytest.mark.parametrize("by", EVERY)

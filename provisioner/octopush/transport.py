@@ -6,24 +6,27 @@ request. Refuses retries, redirects, ambient settings (``.netrc``, proxy
 variables), compressed bodies, and to raise: what happened is returned.
 
 Each exchange has a fresh connection, because a reused one can lose or mix up an
-answer, and one deadline for everything from the connect to the last byte.
+answer, and one deadline for everything from the connect to the last byte. Any
+number of threads may share a transport.
 """
 
 from __future__ import annotations
 
 import socket
 import ssl
+import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 BODY_CAP: Final = 64 * 1024
@@ -64,6 +67,44 @@ class Failure:
     """The run was interrupted while the request waited for its turn: nobody was asked."""
 
 
+class _SharedContext(ssl.SSLContext):
+    """Trusts the authorities of one file, for many connections at once.
+
+    Nothing may change it once a connection uses it, says Python's documentation; urllib3
+    sets the protocols again for each, which are set here once.
+    """
+
+    def __new__(cls, _: str) -> Self:
+        return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)  # asks for a certificate that is valid for the name
+
+    def __init__(self, ca_file: str) -> None:
+        self.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.hostname_checks_common_name = False
+        self.options |= ssl.OP_NO_TICKET  # no session is ever resumed
+        if sys.version_info >= (3, 13):
+            self.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT  # as Python's own default
+        super().set_alpn_protocols(["http/1.1"])
+        self.load_verify_locations(ca_file)
+
+    def set_alpn_protocols(self, _: object) -> None:
+        """Keep what is set."""
+
+
+class _Authorities:
+    """Whom one transport trusts: parsed once, when TLS first asks, as that takes longer than most exchanges."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._context: ssl.SSLContext | None = None
+
+    def context(self, ca_file: str | None) -> ssl.SSLContext:
+        """Return what all connections share; raises OSError for a file that holds no authorities."""
+        with self._lock:
+            if self._context is None:
+                self._context = _SharedContext(ca_file or DEFAULT_CA_BUNDLE_PATH)
+            return self._context
+
+
 @dataclass(frozen=True, slots=True)
 class Transport:
     """How requests travel; ``timeout`` is the deadline of one exchange in seconds."""
@@ -72,6 +113,8 @@ class Transport:
     proxy: str | None = field(default=None, repr=False)
     """For https alone: plain http is for this machine, and through a proxy the key would leave it in clear."""
     ca_file: str | None = None
+    """Certificate authorities in PEM form instead of those that come with requests."""
+    _authorities: _Authorities = field(default_factory=_Authorities, init=False, repr=False, compare=False)
 
     def exchange(self, request: Request) -> Reply | Failure:
         """Send ``request`` over a connection of its own and return what came of it."""
@@ -80,7 +123,7 @@ class Transport:
         watchdog.daemon = True
         watchdog.start()
         try:
-            with closing(_Adapter(phase)) as adapter:
+            with closing(_Adapter(phase, partial(self._authorities.context, self.ca_file))) as adapter:
                 return self._send(adapter, phase, request)
         except Exception as error:  # noqa: BLE001  # how far the request came decides, not what was raised
             reason = self._late() if phase.expired else _describe(error, self.timeout)
@@ -95,9 +138,7 @@ class Transport:
         proxies = {"https": self.proxy} if self.proxy else None
         # Without a session nothing knows of .netrc, proxy variables or cookies, and nothing
         # can follow a redirect: told not to, a session still parses where it points and reads its body.
-        with adapter.send(
-            prepared, stream=True, timeout=self.timeout, verify=self.ca_file or True, proxies=proxies
-        ) as response:
+        with adapter.send(prepared, stream=True, timeout=self.timeout, proxies=proxies) as response:
             body = bytearray()
             cut = None
             try:
@@ -196,17 +237,28 @@ class _NotedTLSConnection(_NotedConnection, HTTPSConnection):
 
 
 class _Adapter(HTTPAdapter):
-    """Gives every connection the phase of the one exchange that it serves."""
+    """Gives every connection the phase of the one exchange that it serves, and authorities that are parsed already."""
 
-    def __init__(self, phase: _Phase) -> None:
-        super().__init__(max_retries=0)
+    def __init__(self, phase: _Phase, trusting: Callable[[], ssl.SSLContext]) -> None:
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
         self._phase = phase
+        self._trusting = trusting
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  # requests' own
         pool = super().get_connection_with_tls_context(*args, **options)
         kind = _NotedTLSConnection if pool.scheme == "https" else _NotedConnection
         pool.ConnectionCls = partial(kind, phase=self._phase)  # type: ignore[attr-defined]  # urllib3's own way in
         return pool
+
+    def build_connection_pool_key_attributes(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  # the same
+        host, tls = super().build_connection_pool_key_attributes(*args, **options)
+        return host, {**tls, "ssl_context": self._trusting()} if host["scheme"] == "https" else tls
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  # the same
+        return super().proxy_manager_for(*args, proxy_ssl_context=self._trusting(), **options)
+
+    def cert_verify(self, *_: object) -> None:
+        """Name no file of authorities: each connection would parse it anew, into the context that all share."""
 
 
 def _pieces(raw: urllib3.HTTPResponse) -> Iterator[bytes]:

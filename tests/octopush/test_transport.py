@@ -14,15 +14,25 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
-from provisioner.octopush.transport import BODY_CAP, Failure, Reply, Request, Transport, _Phase
+from provisioner.octopush.transport import (
+    BODY_CAP,
+    Failure,
+    Reply,
+    Request,
+    Transport,
+    _NotedTLSConnection,
+    _Phase,
+    _SharedContext,
+)
 from tests.conftest import eventually
 from tests.octopush.servers import ANSWERED, HOST, Script, Wire, answer, answering, dripping, scripted, then
 
@@ -206,29 +216,35 @@ def test_a_failed_tls_handshake_is_not_sent(script: Script, timeout: float, reas
     assert time.monotonic() - started < SHORT * 5
 
 
-def test_a_deadline_that_passes_between_the_connection_and_its_handshake_is_not_sent(
-    authority: Authority, tmp_path: Path
-) -> None:
-    """The authorities are read in between; here from a pipe, and only once both ends of the connection have ended."""
-    pipe, ended = tmp_path / "ca.pem", threading.Event()
-    os.mkfifo(pipe)
+class LateContext(ssl.SSLContext):
+    """Shakes hands only once its connection has ended on both sides."""
+
+    ending: Callable[[], None]
+
+    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:  # noqa: ANN401  # its own arguments
+        self.ending()
+        return super().wrap_socket(*args, **options)
+
+
+def test_a_deadline_that_passes_between_the_connection_and_its_handshake_is_not_sent() -> None:
+    ended = threading.Event()
 
     def ends(wire: Wire) -> None:
         wire.silence()
         wire.connection.close()
         ended.set()
 
-    def write() -> None:
-        with pipe.open("w") as authorities:
-            ended.wait(PATIENT)
-            authorities.write(Path(authority.ca_file).read_text())
+    def ending() -> None:
+        phase.expire()
+        assert ended.wait(PATIENT)
 
-    writer = threading.Thread(target=write)
+    phase, context = _Phase(), LateContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.ending = ending
     with scripted(ends) as server:
-        writer.start()
-        outcome = post(server.url.replace("http:", "https:"), Transport(SHORT, ca_file=str(pipe)))
-        writer.join()
-    assert Failure(sent=False, reason="no answer within 0.3 s") == outcome
+        connection = _NotedTLSConnection(HOST, server.port, phase=phase, ssl_context=context)
+        with closing(phase), closing(connection), pytest.raises(TimeoutError):
+            connection.request("POST", "/", body=BODY)
+    assert (False, []) == (phase.sent, server.requests)
 
 
 @pytest.mark.parametrize("case", ["unknown authority", "another name"])
@@ -249,6 +265,47 @@ def test_a_certificate_of_an_authority_in_the_ca_file_is_accepted(authority: Aut
     assert isinstance(outcome, Reply)
     assert (201, ANSWERED, None) == (outcome.status, outcome.body, outcome.cut)
     assert KEY.encode() in server.requests[0]
+
+
+def test_authorities_are_read_once_for_any_number_of_threads(authority: Authority, tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    transport = Transport(PATIENT, ca_file=str(file))
+    with scripted(answering(answer()), authority.here) as server, ThreadPoolExecutor(8) as pool:
+        # What cannot be read at first is read when the next exchange asks.
+        assert isinstance(post(server.url, transport), Failure)
+        file.write_text(Path(authority.ca_file).read_text())
+        assert isinstance(post(server.url, transport), Reply)
+        file.unlink()
+        outcomes = list(pool.map(post, [server.url] * 16, [transport] * 16))
+        assert 17 == server.connections
+    assert [(201, ANSWERED)] * 16 == [(each.status, each.body) for each in outcomes if isinstance(each, Reply)]
+    # And no other authority came to be trusted meanwhile.
+    assert {"x509": 1, "x509_ca": 1, "crl": 0} == transport._authorities.context(None).cert_store_stats()  # noqa: SLF001
+
+
+def test_tls_is_asked_for_a_valid_certificate_and_for_http_1_1_alone(authority: Authority) -> None:
+    context = _SharedContext(authority.ca_file)
+    assert (ssl.CERT_REQUIRED, True, False) == (
+        context.verify_mode,
+        context.check_hostname,
+        context.hostname_checks_common_name,
+    )
+    assert ssl.TLSVersion.TLSv1_2 == context.minimum_version
+    assert ssl.create_default_context().verify_flags == context.verify_flags
+    chosen: list[str | None] = []
+
+    def script(wire: Wire) -> None:
+        connection = wire.connection
+        assert isinstance(connection, ssl.SSLSocket)
+        chosen.append(connection.selected_alpn_protocol())
+        answering(answer())(wire)
+
+    authority.here.set_alpn_protocols(["h2", "http/1.1"])
+    with scripted(script, authority.here) as server:
+        transport = Transport(PATIENT, ca_file=authority.ca_file)
+        assert isinstance(post(server.url, transport), Reply)
+        assert isinstance(post(server.url, transport), Reply)
+    assert ["http/1.1"] * 2 == chosen
 
 
 # ── A proxy ──────────────────────────────────────────────────────────────────
@@ -294,6 +351,16 @@ def test_a_proxy_that_cannot_be_reached_is_not_sent() -> None:
         proxy = f"http://{HOST}:{bound.getsockname()[1]}"
         expected = Failure(sent=False, reason="the connection was refused")
         assert expected == post("https://api.octopush.invalid/", Transport(PATIENT, proxy=proxy))
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_proxy_over_tls_needs_a_valid_certificate_too(authority: Authority, *, known: bool) -> None:
+    with scripted(answering(answer("502 Bad Gateway")), authority.here) as proxy:
+        transport = Transport(PATIENT, proxy=proxy.url, ca_file=authority.ca_file if known else None)
+        outcome = post("https://api.octopush.invalid/v1", transport)
+    assert isinstance(outcome, Failure)
+    assert (False, not known) == (outcome.sent, outcome.certificate)
+    assert known == (len(proxy.requests) == 1)
 
 
 def test_a_proxy_carries_tls_and_never_sees_the_key(authority: Authority) -> None:

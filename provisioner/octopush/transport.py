@@ -16,6 +16,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -31,6 +32,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 BODY_CAP: Final = 64 * 1024
 """Bytes of a body that are read; the documented answers have a few hundred."""
+
+WATCHDOG: Final = "exchange deadlines"
+"""The name of the thread that ends what is late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,94 @@ class Failure:
     """The server's certificate or host name is not valid."""
     interrupted: bool = False
     """The run was interrupted while the request waited for its turn: nobody was asked."""
+
+
+class _Phase:
+    """What is known about one exchange while it runs, and the hand that ends it at its deadline."""
+
+    def __init__(self) -> None:
+        self.connecting = False
+        self.sent = False
+        self.expired = False
+        self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
+
+    def watch(self, connection: socket.socket) -> None:
+        """Keep a second handle to the connection: TLS takes the first one over."""
+        with self._lock:
+            if self.expired:
+                connection.close()
+                raise TimeoutError
+            self._socket = connection.dup()
+
+    def begin(self) -> None:
+        """Note that the request itself is handed over; raise TimeoutError where the exchange was ended before.
+
+        Of a connection that was ended before its handshake, TLS takes it that none is wanted.
+        """
+        with self._lock:
+            if self.expired:
+                raise TimeoutError
+            self.sent = True
+
+    def expire(self) -> None:
+        """End the exchange: whatever waits on the connection sees its end."""
+        with self._lock:
+            self.expired = True
+            if self._socket is not None:
+                try:
+                    self._socket.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    # The other side closed it in this very moment: it has ended all the same.
+                    return
+
+    def close(self) -> None:
+        """Give the second handle back."""
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
+
+
+class _Watchdog:
+    """Ends the exchanges of one transport at their deadlines, with one thread for as long as there are any.
+
+    All have the same time, so that they are due in the order in which they began, and a new
+    one need not wake the thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._deadlines: dict[_Phase, float] = {}
+        self._thread: threading.Thread | None = None
+
+    def watch(self, phase: _Phase, timeout: float) -> None:
+        """End the exchange in ``timeout`` seconds; raises RuntimeError where no thread can be started."""
+        with self._lock:
+            self._deadlines[phase] = time.monotonic() + timeout
+            if self._thread is None or not self._thread.is_alive():  # a fork leaves the threads behind
+                self._thread = threading.Thread(target=self._run, name=WATCHDOG, daemon=True)
+                self._thread.start()
+
+    def forget(self, phase: _Phase) -> None:
+        """Let the exchange be: it has ended by itself."""
+        with self._lock:
+            self._deadlines.pop(phase, None)
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if not self._deadlines:
+                    self._thread = None
+                    return
+                phase, deadline = next(iter(self._deadlines.items()))
+                wait = deadline - time.monotonic()
+                if wait <= 0:
+                    del self._deadlines[phase]
+            if wait > 0:
+                time.sleep(wait)
+            else:
+                phase.expire()
 
 
 class _SharedContext(ssl.SSLContext):
@@ -114,22 +206,21 @@ class Transport:
     """For https alone: plain http is for this machine, and through a proxy the key would leave it in clear."""
     ca_file: str | None = None
     """Certificate authorities in PEM form instead of those that come with requests."""
+    _watchdog: _Watchdog = field(default_factory=_Watchdog, init=False, repr=False, compare=False)
     _authorities: _Authorities = field(default_factory=_Authorities, init=False, repr=False, compare=False)
 
     def exchange(self, request: Request) -> Reply | Failure:
         """Send ``request`` over a connection of its own and return what came of it."""
         phase = _Phase()
-        watchdog = threading.Timer(self.timeout, phase.expire)
-        watchdog.daemon = True
-        watchdog.start()
         try:
+            self._watchdog.watch(phase, self.timeout)
             with closing(_Adapter(phase, partial(self._authorities.context, self.ca_file))) as adapter:
                 return self._send(adapter, phase, request)
         except Exception as error:  # noqa: BLE001  # how far the request came decides, not what was raised
             reason = self._late() if phase.expired else _describe(error, self.timeout)
             return Failure(phase.sent, reason, certificate=_is_certificate(error))
         finally:
-            watchdog.cancel()
+            self._watchdog.forget(phase)
             phase.close()
 
     def _send(self, adapter: _Adapter, phase: _Phase, request: Request) -> Reply:
@@ -156,53 +247,6 @@ class Transport:
 
     def _late(self) -> str:
         return _LATE.format(self.timeout)
-
-
-class _Phase:
-    """What is known about one exchange while it runs, and the hand that ends it at its deadline."""
-
-    def __init__(self) -> None:
-        self.connecting = False
-        self.sent = False
-        self.expired = False
-        self._socket: socket.socket | None = None
-        self._lock = threading.Lock()
-
-    def watch(self, connection: socket.socket) -> None:
-        """Keep a second handle to the connection: TLS takes the first one over."""
-        with self._lock:
-            if self.expired:
-                connection.close()
-                raise TimeoutError
-            self._socket = connection.dup()
-
-    def begin(self) -> None:
-        """Note that the request itself is handed over; raise TimeoutError where the exchange was ended before.
-
-        Of a connection that was ended before its handshake, TLS takes it that none is wanted.
-        """
-        with self._lock:
-            if self.expired:
-                raise TimeoutError
-            self.sent = True
-
-    def expire(self) -> None:
-        """End the exchange: whatever waits on the connection sees its end."""
-        with self._lock:
-            self.expired = True
-            if self._socket is not None:
-                try:
-                    self._socket.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    # The other side closed it in this very moment: it has ended all the same.
-                    return
-
-    def close(self) -> None:
-        """Give the second handle back."""
-        with self._lock:
-            if self._socket is not None:
-                self._socket.close()
-                self._socket = None
 
 
 class _NotedConnection(HTTPConnection):

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ import pytest
 
 from provisioner.octopush.transport import (
     BODY_CAP,
+    WATCHDOG,
     Failure,
     Reply,
     Request,
@@ -32,6 +33,7 @@ from provisioner.octopush.transport import (
     _NotedTLSConnection,
     _Phase,
     _SharedContext,
+    _Watchdog,
 )
 from tests.conftest import eventually
 from tests.octopush.servers import ANSWERED, HOST, Script, Wire, answer, answering, dripping, scripted, then
@@ -605,12 +607,93 @@ def test_each_exchange_has_a_connection_of_its_own() -> None:
     assert b"cookie" not in b"".join(server.requests).lower()
 
 
-def test_nothing_is_left_running() -> None:
-    with scripted(answering(answer())) as server:
-        post(server.url)
-    timers = lambda: [each for each in threading.enumerate() if isinstance(each, threading.Timer)]  # noqa: E731
-    eventually(lambda: not timers(), within=PATIENT / 2)
+# ── The deadlines of many ────────────────────────────────────────────────────
 
+
+@contextmanager
+def talking_to_all() -> Iterator[str]:
+    """A server that keeps telling everybody to go on, so that no wait for a byte is long, and never answers."""
+    stopping = threading.Event()
+
+    def talk() -> None:
+        with ExitStack() as opened:
+            connections: list[socket.socket] = []
+            while not stopping.is_set():
+                if select.select([listener], [], [], 0.02)[0]:
+                    connections.append(opened.enter_context(listener.accept()[0]))
+                for each in connections:
+                    with suppress(OSError):  # it has gone
+                        each.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    with socket.create_server((HOST, 0)) as listener:
+        talker = threading.Thread(target=talk)
+        talker.start()
+        try:
+            yield f"http://{HOST}:{listener.getsockname()[1]}"
+        finally:
+            stopping.set()
+            talker.join()
+
+
+def watchdogs() -> set[threading.Thread]:
+    return {each for each in threading.enumerate() if each.name == WATCHDOG}
+
+
+def test_one_thread_ends_every_exchange_of_a_transport_at_its_own_deadline() -> None:
+    before, transport = watchdogs(), Transport(SHORT)
+    with talking_to_all() as url, ThreadPoolExecutor(8) as pool:
+        outcomes = [pool.submit(post, url, transport) for _ in range(24)]
+        while not all(each.done() for each in outcomes):
+            assert len(watchdogs() - before) <= 1
+            time.sleep(0.01)
+    ends = [each.result() for each in outcomes]
+    assert {"no answer within 0.3 s"} == {each.reason for each in ends if isinstance(each, Failure)}
+    assert 24 == sum(isinstance(each, Failure) for each in ends)
+
+
+def test_nothing_is_left_running_and_the_next_exchange_has_its_deadline_again() -> None:
+    before, transport = watchdogs(), Transport(SHORT)
+    with scripted(answering(answer())) as server:
+        for _ in range(3):
+            assert isinstance(post(server.url, transport), Reply)
+            assert len(watchdogs() - before) <= 1
+    eventually(lambda: not watchdogs() - before)
+    with talking_to_all() as url:
+        assert Failure(sent=True, reason="no answer within 0.3 s") == post(url, transport)
+
+
+def test_an_exchange_that_has_ended_is_not_ended_again() -> None:
+    watchdog, ended, late = _Watchdog(), _Phase(), _Phase()
+    before = watchdogs()
+    watchdog.watch(ended, SHORT)
+    watchdog.watch(late, SHORT)
+    watchdog.forget(ended)
+    eventually(lambda: not watchdogs() - before)
+    assert (False, True) == (ended.expired, late.expired)
+    watchdog.forget(late)
+
+
+FORKED: Final = """
+import os, signal, sys, warnings
+from provisioner.octopush.transport import Request, Transport
+warnings.simplefilter("ignore")
+transport = Transport(1)
+answering, talking = (Request("GET", url, {}) for url in sys.argv[1:])
+transport.exchange(answering)
+if (child := os.fork()) == 0:
+    signal.alarm(20)
+    os._exit(transport.exchange(talking).reason != "no answer within 1 s")
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_process_that_is_forked_keeps_its_deadlines_itself() -> None:
+    with scripted(answering(answer())) as server, talking_to_all() as url:
+        child = [sys.executable, "-c", FORKED, server.url, url]
+        assert 0 == subprocess.run(child, cwd=Path(__file__).parents[2], check=False, timeout=60).returncode
+
+
+# ── Ambient settings ─────────────────────────────────────────────────────────
 
 CHILD: Final = """
 import json, sys

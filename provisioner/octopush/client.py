@@ -40,7 +40,7 @@ class Exchange(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Speaks for one parent account; a value that holds nothing of any call."""
+    """Speaks for one parent account; keeps nothing between two calls."""
 
     base_url: str
     """As documented: ``https://api.octopush.com/v1/public``."""

@@ -107,7 +107,7 @@ class _Phase:
                 try:
                     self._socket.shutdown(socket.SHUT_RDWR)
                 except OSError:
-                    # The other side closed it in this very moment: it has ended all the same.
+                    # The other side closed it at this very moment, so that it has ended.
                     return
 
     def close(self) -> None:
@@ -302,7 +302,7 @@ class _Adapter(HTTPAdapter):
         return super().proxy_manager_for(*args, proxy_ssl_context=self._trusting(), **options)
 
     def cert_verify(self, *_: object) -> None:
-        """Name no file of authorities: each connection would parse it anew, into the context that all share."""
+        """Name no file of authorities: each connection would parse it again, into the context that all share."""
 
 
 def _pieces(raw: urllib3.HTTPResponse) -> Iterator[bytes]:

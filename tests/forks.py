@@ -29,7 +29,7 @@ PRELOADED: Final = (
     *(f"provisioner.cli.{each}" for each in ("accounts", "adopting", "changing", "delivery", "projects", "reference")),
     "provisioner.cli.logs",
     "provisioner.render.metrics",
-    "provisioner.octopush.sandbox",
+    "provisioner.sandbox",
     "provisioner.render.annotations",
     "provisioner.render.html",
     "provisioner.render.markdown",

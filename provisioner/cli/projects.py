@@ -135,7 +135,7 @@ def _write(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
 
 def sandbox(options: Options) -> int:
     """Serve until the process is asked to end."""
-    from provisioner.octopush.sandbox import FAULT_HELP, Sandbox, Settings, parse_fault
+    from provisioner.sandbox import FAULT_HELP, Sandbox, Settings, parse_fault
 
     if "help" in options["faults"]:
         terminal.data(FAULT_HELP.rstrip("\n") + "\n")

@@ -23,7 +23,7 @@ import requests
 
 from provisioner.errors import ExitCode
 from provisioner.model.account import Secret
-from provisioner.octopush.sandbox import Sandbox, Settings
+from provisioner.sandbox import Sandbox, Settings
 from provisioner.state.sealing import AgeSealer, new_identity
 from tests.cli.test_commands import conforming, outcomes
 from tests.conftest import (

@@ -20,8 +20,8 @@ from provisioner.model.exchange import Balance, Edited, EditRequest, Failed, Mis
 from provisioner.model.verdict import Answer, Created, CreateRequest, InDoubt, NotCreated, Then, Verdict
 from provisioner.octopush.client import Client
 from provisioner.octopush.retry import RetryPolicy
-from provisioner.octopush.sandbox import Sandbox, Settings, parse_fault
 from provisioner.octopush.transport import BODY_CAP, Transport
+from provisioner.sandbox import Sandbox, Settings, parse_fault
 from tests.octopush.servers import ANSWERED, HOST, Script, Server, Wire, answer, answering, dripping, scripted, then
 
 KEY: Final = Secret("parent-key-3f9c1b7e5d")

@@ -1,0 +1,92 @@
+"""What the API does: its four calls, and what stands behind each of them.
+
+Owns who may ask, what is asked and the honest answer. Refuses HTTP, faults and storage.
+
+- documented by Octopush: the paths, the authentication headers, the fields of the
+  requests, the answers of create, read and balance; that reading and writing
+  differ (``callbacks`` is read back as ``callback``, ``email_for_inbounds`` as
+  ``email``, a URL that is not set as ``null``); that a limit exists, 20 by default;
+  that a request with incorrect values is corrected silently and succeeds.
+- seen in clients: the look of a login; 201 as the answer to an edit; a refusal as
+  ``{"code", "message"}``.
+- guessed: every code and message, and how the account over the limit is refused
+  (400); what a missing field or wrong credentials do (400, 401; 403 where a
+  sub-account asks for what is its parent's); which characters are prohibited; that
+  a number or a boolean given for a text is cast and anything else ignored; that an
+  edit keeps what it does not name, replaces ``callbacks`` as a whole and forgets a
+  company that is ``null`` or empty; the names of the URLs in ``callback``, the body
+  of an edit (``{}``), and the shape of ``wallet_packs``.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Collection, Mapping
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import parse_qs
+
+from provisioner.sandbox.accounts import Accounts
+from provisioner.sandbox.reply import Reply, answered, refuse
+from provisioner.sandbox.request import Endpoint, Request
+from provisioner.sandbox.settings import Settings
+
+PREFIX: Final = "/v1/public"
+ROUTES: Final[tuple[tuple[re.Pattern[str], Mapping[str, Endpoint]], ...]] = (
+    (re.compile(f"{PREFIX}/subaccount/create"), {"POST": Endpoint.CREATE}),
+    (re.compile(f"{PREFIX}/subaccount/([^/]+)"), {"GET": Endpoint.READ}),
+    (re.compile(f"{PREFIX}/subaccount/([^/]+)/edit"), {"PATCH": Endpoint.EDIT}),
+    (re.compile(f"{PREFIX}/wallet/check-balance"), {"GET": Endpoint.BALANCE}),
+)
+REQUIRED: Final = ("first_name", "last_name", "password")
+PARENT_EUROS: Final = 12.54
+
+
+class Api:
+    """One parent's sub-accounts behind the four calls; safe to share between threads."""
+
+    def __init__(self, settings: Settings, accounts: Accounts) -> None:
+        self._settings = settings
+        self._accounts = accounts
+
+    def answer(self, endpoint: Endpoint, login: str, request: Request, ignored: Collection[str] = ()) -> Reply:
+        """Return the honest answer, with some of the request's fields ``ignored``; raises RefusalError."""
+        parent = self._authenticated(request)
+        if endpoint is Endpoint.BALANCE:
+            return self._balance(request, PARENT_EUROS if parent else 0.0)
+        if not parent:
+            refuse(HTTPStatus.FORBIDDEN, 103, "Only the parent account may do this.")
+        if endpoint is Endpoint.CREATE:
+            return self._create(request.document(), ignored)
+        account = self._accounts.known(login)
+        if endpoint is Endpoint.EDIT:
+            self._accounts.edit(login, request.document(), ignored)
+            return answered(HTTPStatus.CREATED, {})
+        return answered(HTTPStatus.OK, account.read())
+
+    def _authenticated(self, request: Request) -> bool:
+        """Return whether the parent asks, and not one of its sub-accounts."""
+        parent = _same(request.api_login, self._settings.api_login)
+        account = self._accounts.find(request.api_login)
+        expected = self._settings.api_key if parent or account is None else account.api_key
+        if not _same(request.api_key, expected.reveal()) or not (parent or account):
+            refuse(HTTPStatus.UNAUTHORIZED, 101, "The credentials are not valid.")
+        return parent
+
+    def _create(self, document: dict[str, object], ignored: Collection[str]) -> Reply:
+        if missing := [name for name in REQUIRED if name not in document]:
+            refuse(HTTPStatus.BAD_REQUEST, 121, f"Missing: {', '.join(missing)}.")
+        account = self._accounts.create(document, ignored)
+        return answered(HTTPStatus.CREATED, {"api_key": account.api_key.reveal(), "api_login": account.api_login})
+
+    def _balance(self, request: Request, euros: float) -> Reply:
+        balance: dict[str, object] = {"amount": euros, "unit": "euros"}
+        if parse_qs(request.target.partition("?")[2]).get("with_details") == ["true"]:
+            balance["wallet_packs"] = [{"id": 1, "residual_credit": euros}]
+        return answered(HTTPStatus.OK, balance)
+
+
+def _same(given: str, expected: str) -> bool:
+    """Compare any texts: a key that was set by hand may not fit into UTF-8."""
+    return hmac.compare_digest(given.encode(errors="surrogatepass"), expected.encode(errors="surrogatepass"))

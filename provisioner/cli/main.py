@@ -500,7 +500,14 @@ def completion(**options: Any) -> int:
 
 @cli.command(short_help="Serve a local Octopush to try things out.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Loopback port [default: a free one].")
-@click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="Sub-accounts that fit.")
+@click.option(
+    "--parent-account",
+    "parent_accounts",
+    multiple=True,
+    metavar="LOGIN:KEY[:LIMIT]",
+    help="A parent to serve, with a made-up key; repeat it for several [default: that of the environment].",
+)
+@click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="Sub-accounts of a parent.")
 @click.option("--latency", type=click.FloatRange(0, 60), default=0.0, metavar="S", help="Seconds before each answer.")
 @click.option("--ledger", type=_FILE, metavar="FILE", help="Keep what was created here, and know it at the next start.")
 @click.option(
@@ -511,11 +518,13 @@ def sandbox(**options: Any) -> int:
 
     With --port and --ledger, a restart keeps its address and its accounts. It expects the
     login and key of the environment, OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY, where they are set.
+    To serve several parents, give each with --parent-account, and never with a real key. Each
+    has its own sub-accounts, and its own limit where one is given.
 
     What a person does in Octopush's dashboard, these calls do; they need no credentials:
 
     \b
-    GET    /sandbox/accounts          list the accounts, with their logins
+    GET    /sandbox/accounts          list the accounts of all parents, with their logins
     PATCH  /sandbox/accounts/LOGIN    change first_name, last_name, company_name, callbacks or api_key
     DELETE /sandbox/accounts/LOGIN    delete it, and free its place
     """  # noqa: D301  # click looks for the character itself

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from provisioner import schemas
 from provisioner.cli import terminal, wiring
 from provisioner.cli.wiring import Options
 from provisioner.errors import CommandInvalid, ExitCode, SettingInvalid
 from provisioner.model.account import MASK, Secret
+
+if TYPE_CHECKING:
+    from provisioner.sandbox import Parent
 
 _SETTINGS: Final = """\
 # Settings of this project. Every key is optional; a variable (PROVISIONER_LIMIT)
@@ -71,6 +74,7 @@ credentials*
 *identity*.txt
 """
 
+_PARENTS_SHOWN: Final = 10
 _FILES: Final = ("provisioner.yaml", "manifests/accounts.yaml", "schemas/manifest.v1.schema.json", ".gitignore")
 
 
@@ -135,33 +139,42 @@ def _write(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
 
 def sandbox(options: Options) -> int:
     """Serve until the process is asked to end."""
-    from provisioner.sandbox import FAULT_HELP, Sandbox, Settings, parse_fault
+    from provisioner.sandbox import FAULT_HELP, Parent, Sandbox, Settings, parse_fault, parse_parents
 
     if "help" in options["faults"]:
         terminal.data(FAULT_HELP.rstrip("\n") + "\n")
         return ExitCode.DONE
-    usual = Settings()
-    key = os.environ.get("OCTOPUSH_API_KEY")
-    settings = replace(
-        usual,
+    usual = Parent()
+    login, key = (os.environ.get(f"OCTOPUSH_API_{each}") for each in ("LOGIN", "KEY"))
+    from_environment = Parent(login or usual.api_login, Secret(key) if key else usual.api_key, limit=options["limit"])
+    settings = Settings(
         port=options["port"],
-        limit=options["limit"],
+        parents=parse_parents(options["parent_accounts"], limit=options["limit"]) or (from_environment,),
         latency=options["latency"],
         ledger=options["ledger"],
         faults=tuple(parse_fault(each) for each in options["faults"]),
-        api_login=os.environ.get("OCTOPUSH_API_LOGIN") or usual.api_login,
-        api_key=Secret(key) if key else usual.api_key,
     )
     gc.enable()
     with Sandbox(settings) as server:
         terminal.data(f"{server.url}\n")
         terminal.talk("This is a sandbox: nothing here is real. Stop it with Ctrl-C. To use it:")
-        terminal.talk(f"  export OCTOPUSH_API_URL={server.url} OCTOPUSH_API_LOGIN={settings.api_login}")
-        # The usual key is a word of this program; one from the environment may be a real one.
-        terminal.talk(f"  export OCTOPUSH_API_KEY={MASK if key else usual.api_key.reveal()}")
+        # The usual key is a word of this program; any other may be a real one.
+        shown_key = MASK if key or options["parent_accounts"] else usual.api_key.reveal()
+        terminal.talk(*_exports(server.url, settings.parents, shown_key))
         terminal.talk(f"Its dashboard, to list, PATCH and DELETE accounts by hand: curl {server.dashboard}")
         server.serve_forever()
     return ExitCode.DONE
+
+
+def _exports(url: str, parents: Sequence[Parent], shown_key: str) -> Iterator[str]:
+    """Yield the lines that lead a shell to a sandbox with ``parents``."""
+    yield f"  export OCTOPUSH_API_URL={url}"
+    if len(parents) > 1:
+        yield "and be one of its parents, or name them in provisioner.yaml, under parents:"
+    for parent in parents[:_PARENTS_SHOWN]:
+        yield f"  export OCTOPUSH_API_LOGIN={shlex.quote(parent.api_login)} OCTOPUSH_API_KEY={shown_key}"
+    if len(parents) > _PARENTS_SHOWN:
+        yield f"  and {len(parents) - _PARENTS_SHOWN:,} more"
 
 
 def _new_identity(path: Path) -> str:

@@ -16,8 +16,9 @@ passwords and keys **in clear**.
 from provisioner.sandbox.account import Account
 from provisioner.sandbox.fault_specs import FAULT_HELP, parse_fault
 from provisioner.sandbox.faults import Fault
+from provisioner.sandbox.parent import Parent, parse_parents
 from provisioner.sandbox.received import Seen
 from provisioner.sandbox.sandbox import Sandbox
 from provisioner.sandbox.settings import Settings
 
-__all__ = ["FAULT_HELP", "Account", "Fault", "Sandbox", "Seen", "Settings", "parse_fault"]
+__all__ = ["FAULT_HELP", "Account", "Fault", "Parent", "Sandbox", "Seen", "Settings", "parse_fault", "parse_parents"]

@@ -23,6 +23,8 @@ PROHIBITED: Final = dict.fromkeys((*range(0x20), 0x7F, *map(ord, '<>{}[]|\\^~"`#
 class Account:
     """One sub-account, as it was stored."""
 
+    parent: str
+    """The login of the parent that made it."""
     api_login: str
     api_key: Secret
     password: Secret
@@ -45,6 +47,7 @@ class Account:
     def listed(self) -> dict[str, object]:
         """Return what may be shown of it without credentials: neither key nor password."""
         return {
+            "parent": self.parent,
             "api_login": self.api_login,
             "first_name": self.first_name,
             "last_name": self.last_name,

@@ -8,10 +8,11 @@ Owns who may ask, what is asked and the honest answer. Refuses HTTP, faults and 
   ``email``, a URL that is not set as ``null``); that a limit exists, 20 by default;
   that a request with incorrect values is corrected silently and succeeds.
 - seen in clients: the look of a login; 201 as the answer to an edit; a refusal as
-  ``{"code", "message"}``.
-- guessed: every code and message, and how the account over the limit is refused
+  ``{"code", "message"}``; the code 210 for an account that is not one of the
+  parent's own, whether another has it or nobody.
+- guessed: every other code, and every message, and how the account over the limit is refused
   (400); what a missing field or wrong credentials do (400, 401; 403 where a
-  sub-account asks for what is its parent's); which characters are prohibited; that
+  sub-account asks for what is its parent's); the status of 210 (404); which characters are prohibited; that
   a number or a boolean given for a text is cast and anything else ignored; that an
   edit keeps what it does not name, replaces ``callbacks`` as a whole and forgets a
   company that is ``null`` or empty; the names of the URLs in ``callback``, the body
@@ -27,10 +28,11 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs
 
+from provisioner.sandbox.account import Account
 from provisioner.sandbox.accounts import Accounts
+from provisioner.sandbox.parent import Parent
 from provisioner.sandbox.reply import Reply, answered, refuse
 from provisioner.sandbox.request import Endpoint, Request
-from provisioner.sandbox.settings import Settings
 
 PREFIX: Final = "/v1/public"
 ROUTES: Final[tuple[tuple[re.Pattern[str], Mapping[str, Endpoint]], ...]] = (
@@ -44,40 +46,38 @@ PARENT_EUROS: Final = 12.54
 
 
 class Api:
-    """One parent's sub-accounts behind the four calls; safe to share between threads."""
+    """The four calls, for every parent and its sub-accounts; safe to share between threads."""
 
-    def __init__(self, settings: Settings, accounts: Accounts) -> None:
-        self._settings = settings
+    def __init__(self, parents: tuple[Parent, ...], accounts: Accounts) -> None:
+        self._parents = {each.api_login: each for each in parents}
         self._accounts = accounts
 
     def answer(self, endpoint: Endpoint, login: str, request: Request, ignored: Collection[str] = ()) -> Reply:
         """Return the honest answer, with some of the request's fields ``ignored``; raises RefusalError."""
-        parent = self._authenticated(request)
+        asking = self._authenticated(request)
         if endpoint is Endpoint.BALANCE:
-            return self._balance(request, PARENT_EUROS if parent else 0.0)
-        if not parent:
+            return self._balance(request, PARENT_EUROS if isinstance(asking, Parent) else 0.0)
+        if isinstance(asking, Account):
             refuse(HTTPStatus.FORBIDDEN, 103, "Only the parent account may do this.")
         if endpoint is Endpoint.CREATE:
-            return self._create(request.document(), ignored)
-        account = self._accounts.known(login)
+            return self._create(asking, request.document(), ignored)
+        account = self._accounts.owned(asking, login)
         if endpoint is Endpoint.EDIT:
-            self._accounts.edit(login, request.document(), ignored)
+            self._accounts.edit(asking, login, request.document(), ignored)
             return answered(HTTPStatus.CREATED, {})
         return answered(HTTPStatus.OK, account.read())
 
-    def _authenticated(self, request: Request) -> bool:
-        """Return whether the parent asks, and not one of its sub-accounts."""
-        parent = _same(request.api_login, self._settings.api_login)
-        account = self._accounts.find(request.api_login)
-        expected = self._settings.api_key if parent or account is None else account.api_key
-        if not _same(request.api_key, expected.reveal()) or not (parent or account):
+    def _authenticated(self, request: Request) -> Parent | Account:
+        """Return who asks; raises RefusalError."""
+        asking = self._parents.get(request.api_login) or self._accounts.find(request.api_login)
+        if asking is None or not _same(request.api_key, asking.api_key.reveal()):
             refuse(HTTPStatus.UNAUTHORIZED, 101, "The credentials are not valid.")
-        return parent
+        return asking
 
-    def _create(self, document: dict[str, object], ignored: Collection[str]) -> Reply:
+    def _create(self, parent: Parent, document: dict[str, object], ignored: Collection[str]) -> Reply:
         if missing := [name for name in REQUIRED if name not in document]:
             refuse(HTTPStatus.BAD_REQUEST, 121, f"Missing: {', '.join(missing)}.")
-        account = self._accounts.create(document, ignored)
+        account = self._accounts.create(parent, document, ignored)
         return answered(HTTPStatus.CREATED, {"api_key": account.api_key.reveal(), "api_login": account.api_login})
 
     def _balance(self, request: Request, euros: float) -> Reply:

@@ -3,8 +3,9 @@
 Owns these calls; they need no credentials, no fault strikes them, and they are not among
 the requests that are listed and counted:
 
-- ``GET /sandbox/accounts``: the accounts, the oldest first, ``[{"api_login",
-  "first_name", "last_name", "company_name", "callbacks"}]``.
+- ``GET /sandbox/accounts``: the accounts of all parents, the oldest first, ``[{"parent",
+  "api_login", "first_name", "last_name", "company_name", "callbacks"}]``, where
+  ``parent`` is the parent's login.
 - ``PATCH /sandbox/accounts/{login}``: sets those given of ``first_name``,
   ``last_name``, ``company_name``, ``callbacks`` and ``api_key`` to exactly what is
   given; of ``callbacks`` those that are named, where null clears one. Answers the

@@ -56,11 +56,12 @@ class Ledger:
         finally:
             os.close(folder)
 
-    def load(self) -> tuple[dict[str, Account], bool]:
+    def load(self, first_parent: str) -> tuple[dict[str, Account], bool]:
         """Return every account by its login, and whether a damaged last line was cut off.
 
-        Such a line is what a sandbox killed in writing leaves; its answer was never
-        sent. Raises SettingInvalid for any other damage.
+        A line without a parent, as older sandboxes wrote it, is ``first_parent``'s. A
+        damaged last line is what a sandbox killed in writing leaves; its answer was
+        never sent. Raises SettingInvalid for any other damage.
         """
         accounts: dict[str, Account] = {}
         sound = 0
@@ -68,7 +69,7 @@ class Ledger:
         *lines, rest = content.split(b"\n")
         for number, line in enumerate(lines, 1):
             try:
-                event, account = _event(line)
+                event, account = _event(line, first_parent)
             except (ValueError, RecursionError) as error:
                 if number < len(lines) or rest:
                     raise self._damaged(number, str(error)) from error
@@ -90,6 +91,7 @@ class Ledger:
         """Make one event, ``created``, ``edited`` or ``deleted``, durable; on OSError the file is as it was."""
         entry = {
             "event": event,
+            "parent": account.parent,
             "api_login": account.api_login,
             "api_key": account.api_key.reveal(),
             "password": account.password.reveal(),
@@ -121,11 +123,15 @@ def follow(accounts: dict[str, Account], event: str, account: Account) -> None:
         accounts[account.api_login] = account
 
 
-def _event(line: bytes) -> tuple[str, Account]:
+def _event(line: bytes, first_parent: str) -> tuple[str, Account]:
     """Return what happened, and the account as it then was; raises ValueError."""
-    match json.loads(line):
+    document = json.loads(line)
+    if isinstance(document, dict):
+        document.setdefault("parent", first_parent)
+    match document:
         case {
             "event": "created" | "edited" | "deleted" as event,
+            "parent": str(parent),
             "api_login": str(login),
             "api_key": str(key),
             "password": str(password),
@@ -135,5 +141,5 @@ def _event(line: bytes) -> tuple[str, Account]:
             "callbacks": dict(callbacks),
         }:
             kept = merged(NO_CALLBACKS, callbacks)
-            return event, Account(login, Secret(key), Secret(password), first, last, company, kept)
+            return event, Account(parent, login, Secret(key), Secret(password), first, last, company, kept)
     raise ValueError("it is not an account event")

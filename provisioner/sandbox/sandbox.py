@@ -30,9 +30,9 @@ class Sandbox:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._accounts = Accounts(settings.limit, settings.ledger)
+        self._accounts = Accounts(settings.parents, settings.ledger)
         self._received = Received()
-        api = FaultyApi(Api(settings, self._accounts), settings.faults)
+        api = FaultyApi(Api(settings.parents, self._accounts), settings.faults)
         dashboard = Dashboard(self._accounts, self._received)
         service = Service(api, dashboard, self._received, settings.latency, threading.Event())
         try:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-from provisioner.model.account import Secret
 from provisioner.sandbox.faults import Fault
-
-MADE_UP_KEY: Final = Secret("sandbox")
+from provisioner.sandbox.parent import Parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +15,9 @@ class Settings:
 
     port: int = 0
     """0: any that is free."""
-    limit: int = 20
+    parents: tuple[Parent, ...] = (Parent(),)
+    """At least one, each with a login of its own; what a ledger holds without a parent is the first one's."""
     latency: float = 0.0
     """Seconds between the processing of a request and its answer."""
     ledger: Path | None = None
     faults: tuple[Fault, ...] = ()
-    api_login: str = "parent@example.com"
-    api_key: Secret = MADE_UP_KEY

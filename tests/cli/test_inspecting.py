@@ -23,7 +23,7 @@ import requests
 
 from provisioner.errors import ExitCode
 from provisioner.model.account import Secret
-from provisioner.sandbox import Sandbox, Settings
+from provisioner.sandbox import Parent, Sandbox, Settings
 from provisioner.state.sealing import AgeSealer, new_identity
 from tests.cli.test_commands import conforming, outcomes
 from tests.conftest import (
@@ -256,7 +256,7 @@ def test_an_answer_that_tells_too_little_is_no_check(sandbox: StartSandbox, proj
 
 
 def test_an_api_that_cannot_be_reached(tmp_path: Path, project: NewProject) -> None:
-    with Sandbox(Settings(api_key=PARENT.api_key)) as server:
+    with Sandbox(Settings(parents=(Parent(api_key=PARENT.api_key),))) as server:
         mine = made(SandboxProcess(server.url, tmp_path / "ledger"), project)
     before = mine.state_path.read_bytes()
     for command in ("refresh", "verify"):
@@ -280,7 +280,7 @@ def falling_silent(tmp_path: Path) -> Iterator[tuple[SandboxProcess, Callable[[]
     """Keep a server, and what makes one of it that takes every connection, at the same address, and never answers."""
     with ExitStack() as kept:
         serving = kept.enter_context(ExitStack())
-        server = serving.enter_context(Sandbox(Settings(api_key=PARENT.api_key)))
+        server = serving.enter_context(Sandbox(Settings(parents=(Parent(api_key=PARENT.api_key),))))
         port = urlsplit(server.url).port
 
         def fall_silent() -> None:

@@ -21,7 +21,7 @@ from provisioner.model.verdict import Answer, Created, CreateRequest, InDoubt, N
 from provisioner.octopush.client import Client
 from provisioner.octopush.retry import RetryPolicy
 from provisioner.octopush.transport import BODY_CAP, Transport
-from provisioner.sandbox import Sandbox, Settings, parse_fault
+from provisioner.sandbox import Parent, Sandbox, Settings, parse_fault
 from tests.octopush.servers import ANSWERED, HOST, Script, Server, Wire, answer, answering, dripping, scripted, then
 
 KEY: Final = Secret("parent-key-3f9c1b7e5d")
@@ -45,7 +45,9 @@ def client(url: str, *, waits: list[float] | None = None, timeout: float = 10, *
 
 @contextmanager
 def sandboxed(*faults: str, limit: int = 20) -> Iterator[Sandbox]:
-    with Sandbox(Settings(faults=tuple(map(parse_fault, faults)), api_key=KEY, limit=limit)) as sandbox:
+    with Sandbox(
+        Settings(faults=tuple(map(parse_fault, faults)), parents=(Parent(api_key=KEY, limit=limit),))
+    ) as sandbox:
         yield sandbox
 
 

@@ -13,9 +13,12 @@ from urllib.parse import urlsplit
 
 import requests
 
-from provisioner.sandbox import Sandbox, Settings, parse_fault
+from provisioner.model.account import Secret
+from provisioner.sandbox import Parent, Sandbox, Settings, parse_fault
 
-PARENT = {"api-login": Settings().api_login, "api-key": Settings().api_key.reveal()}
+PARENT = {"api-login": Parent().api_login, "api-key": Parent().api_key.reveal()}
+ACME, UMBRELLA = Parent("acme@example.com", Secret("acme-key"), 2), Parent("umbrella", Secret("umbrella-key"), 1)
+AS_ACME, AS_UMBRELLA = ({"api-login": each.api_login, "api-key": each.api_key.reveal()} for each in (ACME, UMBRELLA))
 LEONARDO = {"first_name": "Leonardo", "last_name": "Da Vinci", "password": "Gioconda-1503"}
 URLS = {
     "callback_url_for_deliveries": "https://hooks.example.com/dlr",
@@ -39,8 +42,9 @@ TIMEOUT = 5
 
 
 @contextmanager
-def running(*faults: str, **settings: Any) -> Iterator[Sandbox]:  # noqa: ANN401 - each setting has its own type
-    with Sandbox(Settings(faults=tuple(map(parse_fault, faults)), **settings)) as sandbox:
+def running(*faults: str, limit: int = 20, **settings: Any) -> Iterator[Sandbox]:  # noqa: ANN401 - each setting has its own type
+    usual = {"faults": tuple(map(parse_fault, faults)), "parents": (Parent(limit=limit),)}
+    with Sandbox(Settings(**(usual | settings))) as sandbox:
         yield sandbox
 
 
@@ -56,17 +60,17 @@ class Remote:
     url: str
 
 
-def create(sandbox: Addressed, **changes: object) -> requests.Response:
+def create(sandbox: Addressed, headers: dict[str, str] = PARENT, **changes: object) -> requests.Response:
     url = f"{sandbox.url}/subaccount/create"
-    return requests.post(url, json=LEONARDO | changes, headers=PARENT, timeout=TIMEOUT, allow_redirects=False)
+    return requests.post(url, json=LEONARDO | changes, headers=headers, timeout=TIMEOUT, allow_redirects=False)
 
 
-def read(sandbox: Addressed, login: str) -> requests.Response:
-    return requests.get(f"{sandbox.url}/subaccount/{login}", headers=PARENT, timeout=TIMEOUT)
+def read(sandbox: Addressed, login: str, headers: dict[str, str] = PARENT) -> requests.Response:
+    return requests.get(f"{sandbox.url}/subaccount/{login}", headers=headers, timeout=TIMEOUT)
 
 
-def edit(sandbox: Addressed, login: str, **document: object) -> requests.Response:
-    return requests.patch(f"{sandbox.url}/subaccount/{login}/edit", json=document, headers=PARENT, timeout=TIMEOUT)
+def edit(sandbox: Addressed, login: str, headers: dict[str, str] = PARENT, **document: object) -> requests.Response:
+    return requests.patch(f"{sandbox.url}/subaccount/{login}/edit", json=document, headers=headers, timeout=TIMEOUT)
 
 
 def balance(sandbox: Addressed, headers: dict[str, str], query: str = "") -> requests.Response:
@@ -125,3 +129,9 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 def holds(sandbox: Sandbox, count: int) -> bool:
     return len(sandbox.accounts) == count
+
+
+def credentials_of(created: requests.Response) -> dict[str, str]:
+    """Return the headers of the sub-account that was created."""
+    answer = created.json()
+    return {"api-login": answer["api_login"], "api-key": answer["api_key"]}

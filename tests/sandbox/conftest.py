@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.sandbox import Sandbox
-from tests.sandbox.calls import running
+from tests.sandbox.calls import ACME, UMBRELLA, running
 
 
 @pytest.fixture
@@ -20,3 +20,10 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
     return tmp_path / "ledger.jsonl"
+
+
+@pytest.fixture
+def several() -> Iterator[Sandbox]:
+    """A sandbox with two parents."""
+    with running(parents=(ACME, UMBRELLA)) as sandbox:
+        yield sandbox

@@ -7,16 +7,21 @@ import re
 import pytest
 import requests
 
-from provisioner.model.account import Callbacks
-from provisioner.sandbox import Sandbox
+from provisioner.model.account import Callbacks, Secret
+from provisioner.sandbox import Parent, Sandbox
 from tests.sandbox.calls import (
+    ACME,
+    AS_ACME,
+    AS_UMBRELLA,
     LEONARDO,
     OLD,
     PARENT,
     TIMEOUT,
+    UMBRELLA,
     URLS,
     balance,
     create,
+    credentials_of,
     edit,
     mixed,
     read,
@@ -181,3 +186,50 @@ def test_a_refusal_has_a_code_and_a_message(sandbox: Sandbox, method: str, path:
     assert answer.json().keys() == {"code", "message"}
     assert ("Allow" in answer.headers) == (status == 405)
     assert sandbox.accounts == ()
+
+
+# ── Several parents ──────────────────────────────────────────────────────────
+
+
+def test_each_parent_has_its_own_accounts_and_its_own_limit(several: Sandbox) -> None:
+    for headers, statuses in ((AS_ACME, [201, 201, 400]), (AS_UMBRELLA, [201, 400])):
+        assert statuses == [create(several, headers).status_code for _ in statuses]
+    assert [ACME.api_login, ACME.api_login, UMBRELLA.api_login] == [each.parent for each in several.accounts]
+
+
+def test_a_parent_does_not_reach_what_is_not_its_own(several: Sandbox) -> None:
+    login = create(several, AS_ACME).json()["api_login"]
+    assert (200, 201) == (read(several, login, AS_ACME).status_code, edit(several, login, AS_ACME).status_code)
+    before = several.accounts
+    for stranger in (login, "abc_1f2@sub-accounts.com", UMBRELLA.api_login):
+        for answer in (
+            read(several, stranger, AS_UMBRELLA),
+            edit(several, stranger, AS_UMBRELLA, first_name="Lisa"),
+        ):
+            assert (404, 210) == (answer.status_code, answer.json()["code"])
+    assert before == several.accounts
+
+
+def test_a_parent_is_not_accepted_with_the_key_of_another(several: Sandbox) -> None:
+    own = credentials_of(create(several, AS_ACME))
+    for key in (UMBRELLA.api_key.reveal(), own["api-key"], ""):
+        assert 401 == balance(several, AS_ACME | {"api-key": key}).status_code
+
+
+def test_a_sub_account_of_any_parent_has_a_balance(several: Sandbox) -> None:
+    for headers in (AS_ACME, AS_UMBRELLA):
+        own = credentials_of(create(several, headers))
+        assert (200, 0.0) == (balance(several, own).status_code, balance(several, own).json()["amount"])
+        assert 403 == create(several, own).status_code
+
+
+def test_without_another_parent_there_is_one(sandbox: Sandbox) -> None:
+    assert 401 == create(sandbox, AS_ACME).status_code
+
+
+def test_a_thousand_parents_are_served_like_one() -> None:
+    parents = tuple(Parent(f"parent-{number}", Secret(f"key-{number}"), 1) for number in range(1000))
+    with running(parents=parents) as sandbox:
+        for number in (0, 499, 999):
+            headers = {"api-login": f"parent-{number}", "api-key": f"key-{number}"}
+            assert [201, 400] == [create(sandbox, headers).status_code for _ in range(2)]

@@ -8,7 +8,23 @@ import pytest
 import requests
 
 from provisioner.sandbox import Sandbox
-from tests.sandbox.calls import NEW, OLD, TIMEOUT, balance, by_hand, create, edit, read, running, stored
+from tests.sandbox.calls import (
+    ACME,
+    AS_ACME,
+    AS_UMBRELLA,
+    NEW,
+    OLD,
+    PARENT,
+    TIMEOUT,
+    UMBRELLA,
+    balance,
+    by_hand,
+    create,
+    edit,
+    read,
+    running,
+    stored,
+)
 
 
 def test_the_dashboard_is_where_it_is_said_to_be(sandbox: Sandbox) -> None:
@@ -31,6 +47,7 @@ def test_the_accounts_are_listed_the_oldest_first_without_a_secret(sandbox: Sand
     assert 200 == answer.status_code
     assert [
         {
+            "parent": PARENT["api-login"],
             "api_login": first["api_login"],
             "first_name": "Lisa",
             "last_name": "Da Vinci",
@@ -38,6 +55,7 @@ def test_the_accounts_are_listed_the_oldest_first_without_a_secret(sandbox: Sand
             "callbacks": OLD["callbacks"],
         },
         {
+            "parent": PARENT["api-login"],
             "api_login": second["api_login"],
             "first_name": "Leonardo",
             "last_name": "Da Vinci",
@@ -118,6 +136,7 @@ def test_a_key_replaced_by_hand_is_accepted(sandbox: Sandbox) -> None:
         {"unknown": "x"},
         {"password": "x"},
         {"api_login": "x"},
+        {"parent": "x"},
         {"callback": {}},
         {"first_name": None},
         {"last_name": 1},
@@ -191,3 +210,16 @@ def test_one_connection_brings_many_calls_by_hand(sandbox: Sandbox) -> None:
             session.patch(f"{accounts}/{login}", json={"first_name": "Lisa"}, timeout=TIMEOUT)
             assert ["Lisa"] == [each["first_name"] for each in session.get(accounts, json={}, timeout=TIMEOUT).json()]
             assert 200 == session.delete(f"{accounts}/{login}", json={}, timeout=TIMEOUT).status_code
+
+
+def test_the_accounts_of_all_parents_are_listed_changed_and_deleted(several: Sandbox) -> None:
+    logins = [create(several, headers).json()["api_login"] for headers in (AS_ACME, AS_UMBRELLA)]
+    owners = [(ACME.api_login, logins[0]), (UMBRELLA.api_login, logins[1])]
+    listed = by_hand(several, "GET", "accounts").json()
+    assert owners == [(each["parent"], each["api_login"]) for each in listed]
+    assert ["acme@example.com", "umbrella"] == [
+        by_hand(several, "PATCH", f"accounts/{login}", {"first_name": "Lisa"}).json()["parent"] for login in logins
+    ]
+    assert 400 == create(several, AS_UMBRELLA).status_code
+    assert [200, 200] == [by_hand(several, "DELETE", f"accounts/{login}").status_code for login in logins]
+    assert 201 == create(several, AS_UMBRELLA).status_code

@@ -12,11 +12,15 @@ import requests
 
 from provisioner.sandbox.faults import FIELDS
 from tests.sandbox.calls import (
+    ACME,
+    AS_ACME,
+    AS_UMBRELLA,
     LEONARDO,
     NEW,
     OLD,
     PARENT,
     TIMEOUT,
+    UMBRELLA,
     URLS,
     balance,
     connected,
@@ -206,3 +210,8 @@ def test_requests_are_counted_once_each_in_parallel() -> None:
         for each in threads:
             each.join()
         assert sorted(each.status or 0 for each in sandbox.requests) == [201] * 10 + [503] * 10
+
+
+def test_requests_are_counted_whichever_parent_sends_them() -> None:
+    with running("503@2", parents=(ACME, UMBRELLA)) as sandbox:
+        assert [201, 503] == [create(sandbox, headers).status_code for headers in (AS_ACME, AS_UMBRELLA)]

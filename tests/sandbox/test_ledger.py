@@ -13,12 +13,18 @@ import pytest
 from provisioner.errors import SettingInvalid
 from provisioner.sandbox import Sandbox, Settings
 from tests.sandbox.calls import (
+    ACME,
+    AS_ACME,
+    AS_UMBRELLA,
     OLD,
+    UMBRELLA,
     URLS,
+    balance,
     by_hand,
     connected,
     create,
     create_bytes,
+    credentials_of,
     edit,
     eventually,
     holds,
@@ -152,4 +158,58 @@ def test_a_ledger_is_a_file_in_a_folder_that_exists(tmp_path: Path) -> None:
 
 def test_a_ledger_has_one_sandbox(ledger: Path) -> None:
     with running(ledger=ledger), pytest.raises(SettingInvalid, match="another sandbox"):
+        Sandbox(Settings(ledger=ledger))
+
+
+def test_a_ledger_says_whose_each_account_is(ledger: Path) -> None:
+    with running(ledger=ledger, parents=(ACME, UMBRELLA)) as sandbox:
+        logins = [create(sandbox, headers).json()["api_login"] for headers in (AS_ACME, AS_UMBRELLA)]
+        before = sandbox.accounts
+    with running(ledger=ledger, parents=(UMBRELLA, ACME)) as sandbox:
+        assert before == sandbox.accounts
+        assert [404, 200] == [read(sandbox, login, AS_UMBRELLA).status_code for login in logins]
+        assert [201, 400] == [create(sandbox, AS_ACME).status_code for _ in range(2)]
+        assert 400 == create(sandbox, AS_UMBRELLA).status_code
+
+
+def test_an_old_ledger_is_the_first_parents(ledger: Path) -> None:
+    with running(ledger=ledger) as sandbox:
+        first, second, third = (create(sandbox).json()["api_login"] for _ in range(3))
+        edit(sandbox, first, last_name="Fibonacci")
+        by_hand(sandbox, "DELETE", f"accounts/{second}")
+    events = [json.loads(line) for line in ledger.read_text().splitlines()]
+    for each in events:
+        del each["parent"]
+    ledger.write_text("".join(f"{json.dumps(each)}\n" for each in events))
+    with running(ledger=ledger, parents=(ACME, UMBRELLA)) as sandbox:
+        assert [(first, ACME.api_login), (third, ACME.api_login)] == [
+            (each.api_login, each.parent) for each in sandbox.accounts
+        ]
+        assert 400 == create(sandbox, AS_ACME).status_code
+        edit(sandbox, first, AS_ACME, last_name="Bonacci")
+    with running(ledger=ledger, parents=(ACME,)) as again:
+        assert [ACME.api_login, ACME.api_login] == [each.parent for each in again.accounts]
+
+
+def test_accounts_of_a_parent_that_is_not_served_are_kept_with_a_note(
+    ledger: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with running(ledger=ledger, parents=(ACME,)) as sandbox:
+        own = credentials_of(create(sandbox, AS_ACME))
+    with running(ledger=ledger, parents=(UMBRELLA,)) as sandbox:
+        assert ["acme@example.com"] == [each.parent for each in sandbox.accounts]
+        assert (404, 200) == (
+            read(sandbox, own["api-login"], AS_UMBRELLA).status_code,
+            balance(sandbox, own).status_code,
+        )
+        assert 201 == create(sandbox, AS_UMBRELLA).status_code
+    assert "accounts of acme@example.com, who is no parent here" in capfd.readouterr().err
+
+
+def test_a_parent_that_is_no_text_is_damage(ledger: Path) -> None:
+    with running(ledger=ledger) as sandbox:
+        create(sandbox)
+        create(sandbox)
+    ledger.write_text(ledger.read_text().replace('"parent": "parent@example.com"', '"parent": null'))
+    with pytest.raises(SettingInvalid, match="damaged at line 1"):
         Sandbox(Settings(ledger=ledger))

@@ -15,8 +15,10 @@ Owns who may ask, what is asked and the honest answer. Refuses HTTP, faults and 
   sub-account asks for what is its parent's); the status of 210 (404); which characters are prohibited; that
   a number or a boolean given for a text is cast and anything else ignored; that an
   edit keeps what it does not name, replaces ``callbacks`` as a whole and forgets a
-  company that is ``null`` or empty; the names of the URLs in ``callback``, the body
-  of an edit (``{}``), and the shape of ``wallet_packs``.
+  company that is ``null`` or empty; the names of the URLs in ``callback``, and the body
+  of an edit (``{}``).
+
+What a balance holds is ``wallet``'s.
 """
 
 from __future__ import annotations
@@ -26,13 +28,13 @@ import re
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import parse_qs
 
 from provisioner.sandbox.account import Account
 from provisioner.sandbox.accounts import Accounts
 from provisioner.sandbox.parent import Parent
 from provisioner.sandbox.reply import Reply, answered, refuse
 from provisioner.sandbox.request import Endpoint, Request
+from provisioner.sandbox.wallet import PARENT_CENTS, balance
 
 PREFIX: Final = "/v1/public"
 ROUTES: Final[tuple[tuple[re.Pattern[str], Mapping[str, Endpoint]], ...]] = (
@@ -42,7 +44,6 @@ ROUTES: Final[tuple[tuple[re.Pattern[str], Mapping[str, Endpoint]], ...]] = (
     (re.compile(f"{PREFIX}/wallet/check-balance"), {"GET": Endpoint.BALANCE}),
 )
 REQUIRED: Final = ("first_name", "last_name", "password")
-PARENT_EUROS: Final = 12.54
 
 
 class Api:
@@ -56,7 +57,8 @@ class Api:
         """Return the honest answer, with some of the request's fields ``ignored``; raises RefusalError."""
         asking = self._authenticated(request)
         if endpoint is Endpoint.BALANCE:
-            return self._balance(request, PARENT_EUROS if isinstance(asking, Parent) else 0.0)
+            query = request.target.partition("?")[2]
+            return answered(HTTPStatus.OK, balance(PARENT_CENTS if isinstance(asking, Parent) else 0, query))
         if isinstance(asking, Account):
             refuse(HTTPStatus.FORBIDDEN, 103, "Only the parent account may do this.")
         if endpoint is Endpoint.CREATE:
@@ -79,12 +81,6 @@ class Api:
             refuse(HTTPStatus.BAD_REQUEST, 121, f"Missing: {', '.join(missing)}.")
         account = self._accounts.create(parent, document, ignored)
         return answered(HTTPStatus.CREATED, {"api_key": account.api_key.reveal(), "api_login": account.api_login})
-
-    def _balance(self, request: Request, euros: float) -> Reply:
-        balance: dict[str, object] = {"amount": euros, "unit": "euros"}
-        if parse_qs(request.target.partition("?")[2]).get("with_details") == ["true"]:
-            balance["wallet_packs"] = [{"id": 1, "residual_credit": euros}]
-        return answered(HTTPStatus.OK, balance)
 
 
 def _same(given: str, expected: str) -> bool:

@@ -8,15 +8,15 @@ Owns who may ask, what is asked and the honest answer. Refuses HTTP, faults and 
   ``email``, a URL that is not set as ``null``); that a limit exists, 20 by default;
   that a request with incorrect values is corrected silently and succeeds.
 - seen in clients: the look of a login; 201 as the answer to an edit; a refusal as
-  ``{"code", "message"}``; the code 210 for an account that is not one of the
-  parent's own, whether another has it or nobody.
-- guessed: every other code, and every message, and how the account over the limit is refused
-  (400); what a missing field or wrong credentials do (400, 401; 403 where a
-  sub-account asks for what is its parent's); the status of 210 (404); which characters are prohibited; that
-  a number or a boolean given for a text is cast and anything else ignored; that an
-  edit keeps what it does not name, replaces ``callbacks`` as a whole and forgets a
-  company that is ``null`` or empty; the names of the URLs in ``callback``, and the body
-  of an edit (``{}``).
+  ``{"code", "message"}``; in older ones, the code 210 for an account that is not one
+  of the parent's own.
+- guessed: that 210 is also for an account that nobody has, and comes with 404; every
+  other code, and every message; how the account over the limit is refused (400); what
+  a missing field or wrong credentials do (400, 401; 403 where a sub-account asks for
+  what is its parent's); which characters are prohibited; that a number or a boolean
+  given for a text is cast and anything else ignored; that an edit keeps what it does
+  not name, replaces ``callbacks`` as a whole and forgets a company that is ``null`` or
+  empty; the names of the URLs in ``callback``, and the body of an edit (``{}``).
 
 What a balance holds is ``wallet``'s.
 """

@@ -1,7 +1,7 @@
 """One connection to the sandbox: HTTP/1.1 in, replies out.
 
-Owns what is HTTP and what is not, how long a client may be silent, and how an answer
-gets onto the wire byte by byte or not at all. Refuses to know what is asked.
+Owns bodies, how long a client may be silent, and how an answer gets onto the wire: at
+once, byte by byte or not at all. Refuses to know what is asked.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import struct
 import threading
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
-from typing import Final, Protocol
+from typing import Final
 
 from provisioner.sandbox.dashboard import BY_HAND, Dashboard
 from provisioner.sandbox.faulty import FaultyApi
+from provisioner.sandbox.head import Head, read_head
 from provisioner.sandbox.received import Received
-from provisioner.sandbox.reply import Ending, RefusalError, Reply, refuse, refused
+from provisioner.sandbox.reply import Ending, RefusalError, Reply, refuse, status_line
 from provisioner.sandbox.request import Request
 
 BODY_CAP: Final = 64 * 2**10
@@ -40,93 +40,95 @@ class Service:
     """Ends every pause."""
 
 
-class Serving(Protocol):
-    """The server that a connection came to."""
-
-    service: Service
-    connections: set[socket.socket]
-
-
-class Connection(BaseHTTPRequestHandler):
+class Connection:
     """One connection, for as many requests as it brings."""
 
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    timeout = IDLE_SECONDS
-    server: Serving  # type: ignore[assignment]  # the base class wants its own server, of which it uses nothing
+    def __init__(self, wire: socket.socket, service: Service) -> None:
+        wire.settimeout(IDLE_SECONDS)
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._wire = wire
+        self._stream = wire.makefile("rb")
+        self._service = service
+        self._ends = False
 
-    def setup(self) -> None:
-        """Make the connection known until it ends, so that a stop ends it."""
-        super().setup()
-        self.server.connections.add(self.connection)
+    def serve(self) -> None:
+        """Return once the connection is over; raises OSError where the client ends it."""
+        with self._stream:
+            while not self._ends:
+                self._serve_one()
 
-    def finish(self) -> None:
-        """Forget the connection."""
-        self.server.connections.discard(self.connection)
-        super().finish()
-
-    def do_GET(self) -> None:
-        """Answer a request of any method."""
-        service = self.server.service
-        if self.path.startswith(BY_HAND):
-            self._send(self._reply_by_hand())
-            return
-        number = service.received.note(self.command, self.path)
-        fault = None
+    def _serve_one(self) -> None:
         try:
-            reply, fault = service.api.answer(self._request())
+            head = read_head(self._stream)
         except RefusalError as refusal:
-            reply = refusal.reply
-        if service.stopping.wait(service.latency + reply.wait):
-            self.close_connection = True
+            self._ends = True
+            self._send(refusal.reply)
             return
-        service.received.settle(number, reply.status, fault.spec if fault else None)
-        self._send(reply)
+        if head is None:
+            self._ends = True
+            return
+        self._ends = not head.persistent
+        reply = self._by_hand(head) if head.target.startswith(BY_HAND) else self._answered(head)
+        if reply is not None:
+            self._send(reply, bodiless=head.method == "HEAD")
 
-    do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = do_OPTIONS = do_GET
-
-    def _reply_by_hand(self) -> Reply:
+    def _by_hand(self, head: Head) -> Reply:
         try:
-            return self.server.service.dashboard.answer(self._request())
+            return self._service.dashboard.answer(self._request(head))
         except RefusalError as refusal:
             return refusal.reply
 
-    def _request(self) -> Request:
-        login, key = self.headers.get("api-login", ""), self.headers.get("api-key", "")
-        return Request(self.command, self.path, login, key, self._body())
+    def _answered(self, head: Head) -> Reply | None:
+        """Return the API's answer once its time has come, or None where the sandbox stops before."""
+        number = self._service.received.note(head.method, head.target)
+        fault = None
+        try:
+            reply, fault = self._service.api.answer(self._request(head))
+        except RefusalError as refusal:
+            reply = refusal.reply
+        if self._stopped_within(self._service.latency + reply.wait):
+            self._ends = True
+            return None
+        self._service.received.settle(number, reply.status, fault.spec if fault else None)
+        return reply
 
-    def _body(self) -> bytes:
-        declared = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers or not re.fullmatch(r"\d{1,15}", declared, re.ASCII):
-            self.close_connection = True
+    def _request(self, head: Head) -> Request:
+        login, key = (head.fields.get(each, "") for each in ("api-login", "api-key"))
+        return Request(head.method, head.target, login, key, self._body(head))
+
+    def _body(self, head: Head) -> bytes:
+        declared = head.fields.get("content-length", "0")
+        if "transfer-encoding" in head.fields or not re.fullmatch(r"\d{1,15}", declared, re.ASCII):
+            self._ends = True
             refuse(HTTPStatus.LENGTH_REQUIRED, 107, "A Content-Length is needed.")
+        if head.expectant:
+            self._wire.sendall(f"{status_line(HTTPStatus.CONTINUE)}\r\n\r\n".encode())
         length = int(declared)
         if length > BODY_CAP:
-            self.close_connection = True
-            self.rfile.read(min(length, DRAIN_CAP))  # a client reads no answer before it has sent its body
+            self._ends = True
+            self._stream.read(min(length, DRAIN_CAP))  # a client reads no answer before it has sent its body
             refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, 108, f"The body is longer than {BODY_CAP} bytes.")
-        body = self.rfile.read(length)
+        body = self._stream.read(length)
         if len(body) < length:
             raise ConnectionAbortedError("the client went away before its body was whole")
         return body
 
-    def _send(self, reply: Reply) -> None:
-        self.close_connection = self.close_connection or reply.ending is not Ending.KEEP
+    def _send(self, reply: Reply, *, bodiless: bool = False) -> None:
+        self._ends = self._ends or reply.ending is not Ending.KEEP
         if reply.ending is Ending.RESET:
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            os.close(self.connection.detach())  # close() alone would come after a FIN
+            self._wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            os.close(self._wire.detach())  # close() alone would come after a FIN
             return
-        data = reply.encoded(close=self.close_connection, bodiless=self.command == "HEAD")
-        step = 1 if reply.pace else max(len(data), 1)
-        for start in range(0, len(data), step):
-            self.wfile.write(data[start : start + step])
-            if self.server.service.stopping.wait(reply.pace):
+        data = reply.encoded(close=self._ends, bodiless=bodiless)
+        if not reply.pace:
+            self._wire.sendall(data)
+            return
+        for each in data:
+            self._wire.sendall(bytes((each,)))
+            if self._stopped_within(reply.pace):
+                self._ends = True
                 return
 
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Refuse what is not HTTP, in the API's shape."""
-        self.close_connection = True
-        self._send(refused(code, 100, message or explain or "This is not HTTP."))
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-        """Print nothing; what was received can be asked for."""
+    def _stopped_within(self, seconds: float) -> bool:
+        """Wait that long, and return whether the sandbox stops before."""
+        return seconds > 0 and self._service.stopping.wait(seconds)

@@ -6,7 +6,7 @@ import contextlib
 import signal
 import threading
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from provisioner.errors import SettingInvalid
 from provisioner.sandbox.account import Account
@@ -19,14 +19,12 @@ from provisioner.sandbox.received import Received, Seen
 from provisioner.sandbox.server import HOST, Server
 from provisioner.sandbox.settings import Settings
 
-POLL_SECONDS: Final = 0.02
-
 
 class Sandbox:
     """A running sandbox: ``with Sandbox(settings) as sandbox: client(sandbox.url)``.
 
     Making one opens the ledger and the port, and raises SettingInvalid where that
-    fails; entering it serves from a thread; leaving it stops.
+    fails; entering it serves from threads; leaving it stops.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -34,7 +32,8 @@ class Sandbox:
         self._received = Received()
         api = FaultyApi(Api(settings.parents, self._accounts), settings.faults)
         dashboard = Dashboard(self._accounts, self._received)
-        service = Service(api, dashboard, self._received, settings.latency, threading.Event())
+        self._stopping = threading.Event()
+        service = Service(api, dashboard, self._received, settings.latency, self._stopping)
         try:
             self._server = Server(settings.port, service)
         except (OSError, OverflowError) as error:
@@ -43,12 +42,11 @@ class Sandbox:
                 f"The sandbox cannot listen on {HOST} port {settings.port}: {error}",
                 hint="Choose another port, or 0 for any that is free.",
             ) from error
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(POLL_SECONDS,), daemon=True)
 
     @property
     def url(self) -> str:
         """The base address of the API."""
-        return f"http://{HOST}:{self._server.server_address[1]}{PREFIX}"
+        return f"http://{HOST}:{self._server.port}{PREFIX}"
 
     @property
     def dashboard(self) -> str:
@@ -68,23 +66,23 @@ class Sandbox:
     def serve_forever(self) -> None:
         """Return once :meth:`shutdown` was called or, in the main thread, on SIGINT or SIGTERM."""
         if threading.current_thread() is not threading.main_thread():
-            self._thread.join()
+            self._stopping.wait()
             return
         before = {each: signal.signal(each, signal.default_int_handler) for each in (signal.SIGINT, signal.SIGTERM)}
         try:
             with contextlib.suppress(KeyboardInterrupt):  # both signals: the way to stop a sandbox
-                self._thread.join()
+                self._stopping.wait()
         finally:
             for each, handler in before.items():
                 signal.signal(each, handler)
 
     def shutdown(self) -> None:
         """Stop at once, answers in flight unsent; harmless when done twice."""
-        self._server.stop(serving=self._thread.is_alive())
+        self._server.stop()
         self._accounts.close()
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._server.start()
         return self
 
     def __exit__(

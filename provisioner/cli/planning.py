@@ -24,7 +24,7 @@ from provisioner.render.lines import printable
 def validate(options: Options) -> int:
     """Print every problem; exit 3 where one of them is an error."""
     settings = wiring.settings(options)
-    loaded = manifest.load(_named(options), parent=options["parent"])
+    loaded = manifest.load(_named(options), owner=options["parent"])
     for each in loaded.manifests:
         if each.parent not in settings.parents:
             terminal.warn(f"the settings know no parent {each.parent}: a plan of its accounts exits with 10.")
@@ -119,7 +119,7 @@ def accounts(options: Options, *more: Path) -> dict[str, DesiredAccount]:
 
 def tell(paths: Sequence[Path], parent: str) -> Loaded:
     """Return what the files at ``paths`` hold, having told every problem."""
-    loaded = manifest.load(paths, parent=parent)
+    loaded = manifest.load(paths, owner=parent)
     for problem in loaded.problems:
         terminal.problem(problem)
     return loaded

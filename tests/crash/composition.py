@@ -186,7 +186,7 @@ def _recover(project: Project, log: Path) -> int:
 
 
 def _wanted() -> Manifest:
-    (wanted,) = manifest.load([Path("manifests")], parent="default").require()
+    (wanted,) = manifest.load([Path("manifests")], owner="default").require()
     return wanted
 
 

@@ -85,7 +85,7 @@ def test_an_unknown_field_suggests_the_nearest() -> None:
 
 def test_an_unknown_field_that_resembles_nothing_gets_the_list() -> None:
     found = only({"version": 1, "accounts": [ACCOUNT], "defaults": {"zzz": 1}})
-    assert found.hint == "Known here: first_name, last_name, company_name, callbacks."
+    assert found.hint == "Known here: first_name, last_name, company_name, callbacks, parent."
     assert found.meant is None
 
 

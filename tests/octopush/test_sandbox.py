@@ -740,7 +740,7 @@ from pathlib import Path
 from provisioner.octopush.sandbox import Sandbox, Settings, parse_fault
 if sys.argv[2:]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
-heavy = {"requests", "urllib3", "pandas", "jsonschema", "yaml", "rich", "click"} & sys.modules.keys()
+heavy = {"requests", "urllib3", "pandas", "jsonschema_rs", "yaml", "rich", "click"} & sys.modules.keys()
 settings = Settings(ledger=Path(sys.argv[1]), faults=(parse_fault("delay=60@3"),))
 with Sandbox(settings) as sandbox:
     print(sandbox.url, *heavy, flush=True)

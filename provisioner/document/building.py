@@ -208,6 +208,7 @@ class Builder:
             marks = self.marks[id(base)]
             for index, (key, inherited) in enumerate(base.items()):
                 if key not in value and isinstance(value, dict):
+                    self._require_room(frame, frame.mark)
                     if frame.places is not None:
                         frame.places[key] = len(value)
                     value[key] = inherited
@@ -245,9 +246,7 @@ class Builder:
         frame.key_mark = mark
         frame.weight += len(key) // _WEIGHED
         places = frame.places
-        if len(frame.value) == MAX_FIELDS and places is None:
-            message = f"There are more than {MAX_FIELDS:,} fields here."
-            raise Unreadable(self._file, mark, message, "Divide the file into several.")
+        self._require_room(frame, mark)
         if plain and key == "<<":
             frame.key = _Key.MERGE
         elif key in frame.value:
@@ -298,6 +297,11 @@ class Builder:
         if self._values > MAX_VALUES:
             message = f"The file holds more than {MAX_VALUES:,} values."
             raise Unreadable(self._file, mark, message, "Divide it into several files.")
+
+    def _require_room(self, frame: _Frame, mark: Mark) -> None:
+        if frame.places is None and len(frame.value) >= MAX_FIELDS:
+            message = f"There are more than {MAX_FIELDS:,} fields here."
+            raise Unreadable(self._file, mark, message, "Divide the file into several.")
 
     def _tagged(self, mark: Mark) -> None:
         # The tag is not named: it may be a password that begins with an exclamation mark.

@@ -101,6 +101,8 @@ def nearest(key: str, known: Sequence[str]) -> str | None:
 def violations(value: Value, schema: str, checks: Mapping[str, Check]) -> Iterator[Violation]:
     """Yield what is wrong with ``value``, at most one violation per path, in the schema's order.
 
+    Of a long list a few entries are looked at after the other, each time in that order.
+
     There are no more than :data:`MAX_TOLD`, of which the last then says that there are more.
 
     :param schema: the schema's name, as in ``manifest.v1``.
@@ -191,7 +193,7 @@ class _OfHalves:
 
 
 def _all_violations(value: Value, schema: str, checks: Mapping[str, Check]) -> Iterator[Violation]:
-    """Yield every violation in the schema's order, :data:`_PIECE` entries after the other; some come repeatedly."""
+    """Yield every violation; some come repeatedly."""
     try:
         yield from _told_in_pieces(value, schema, checks)
     except UnicodeEncodeError:
@@ -231,7 +233,9 @@ def _pieces(value: Value, schema: Mapping[str, Any]) -> Iterator[tuple[Value, st
     """Yield ``value`` with few of its entries at a time: the piece, whose entries it has, and the index of the first.
 
     The validator makes every error at once, and with each a copy of what is wrong. A piece
-    has the errors of its entries and those of the rest of the value, in every piece again.
+    has the errors of its entries, and those of the rest of the value again. So no schema may
+    count or compare entries, but for asking for one; and groups with free names, of which a
+    piece has one field, stand directly in the document.
     """
     fields = schema.get("properties", {})
     parts = {

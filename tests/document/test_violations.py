@@ -219,6 +219,33 @@ def test_no_violation_repeats_a_value() -> None:
         assert "SECRET" not in f"{spelled(found.path)} {found.predicate} {found.hint}"
 
 
+def keywords(schema: object) -> set[str]:
+    """Return every key in ``schema``, names of fields among them."""
+    if isinstance(schema, dict):
+        return {*schema}.union(*map(keywords, schema.values()))
+    return set().union(*map(keywords, schema)) if isinstance(schema, list) else set()
+
+
+@pytest.mark.parametrize("schema", ["manifest.v1", "config.v1"])
+def test_a_schema_asks_nothing_of_entries_together(schema: str) -> None:
+    """They are looked at a few at a time, so that what is wrong with them all would not be found."""
+    together = {"maxItems", "uniqueItems", "contains", "prefixItems", "maxProperties", "patternProperties"}
+    assert set() == keywords(inlined(schema)) & {*together, "anyOf", "oneOf", "dependentRequired", "dependentSchemas"}
+    assert {1} == {each for group in groups(inlined(schema)) for each in least(group)}
+
+
+def groups(schema: object) -> Iterator[dict[str, Any]]:
+    """Yield ``schema`` and each below it."""
+    if isinstance(schema, dict):
+        yield schema
+    for each in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        yield from groups(each)
+
+
+def least(schema: dict[str, Any]) -> list[object]:
+    return [schema[each] for each in ("minItems", "minProperties") if each in schema]
+
+
 def test_inlined_leaves_no_reference() -> None:
     assert "$ref" not in str(inlined("manifest.v1"))
     name = inlined("manifest.v1")["properties"]["accounts"]["items"]["properties"]["name"]

@@ -133,13 +133,14 @@ def parents(count: int, body: str = "{}", more: str = "") -> str:
         (lambda: parents(100_000, "1"), "The file has more problems than are shown. (999 more)"),
         (lambda: parents(100_000, more="  p-99999: {}\n" * 2_000), "stands here for the second time"),
         (lambda: parents(100_000, more="  P: {}\n"), "parents.P does not have the right form."),
+        (lambda: parents(100_000).replace(":", ": &p", 1) + "<<: *p\n", "There are more than 1,000 fields here."),
         (lambda: parents(100_000, more="limit: -1\n"), "limit must be at least 0."),
         (
             lambda: f"x: &x {FLAWED}\nparents: {{<<: [{'*x, ' * 10}]}}\n",
             "x is not a known field.",
         ),
     ],
-    ids=["many", "more", "wrong", "repeated", "last", "beside", "merged"],
+    ids=["many", "more", "wrong", "repeated", "last", "root", "beside", "merged"],
 )
 def test_as_many_parents_as_there_are_cost_no_more_than_other_values(
     tmp_path: Path, make: Callable[[], str], said: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from provisioner.errors import ExitCode
+from provisioner.errors import ExitCode, ProvisionerError
 from provisioner.model.plan import FieldChange
 
 
@@ -73,20 +73,42 @@ class Report:
     parent: str
     outcomes: tuple[Outcome, ...]
     stop: Stop | None = None
+    failure: ProvisionerError | None = None
+    """Why nothing could be done for this parent."""
+
+
+GRAVITY: Final = (
+    ExitCode.OUTCOME_UNKNOWN,
+    ExitCode.INTERRUPTED,
+    ExitCode.TERMINATED,
+    ExitCode.FAILURE,
+    ExitCode.STATE_UNUSABLE,
+    ExitCode.SETTING_INVALID,
+    ExitCode.PLAN_STALE,
+    ExitCode.STATE_LOCKED,
+    ExitCode.REFUSED,
+    ExitCode.MANIFEST_INVALID,
+    ExitCode.USAGE,
+    ExitCode.SOME_FAILED,
+    ExitCode.CHANGES_PENDING,
+    ExitCode.DONE,
+)
+"""The exit codes, gravest first: where several parents end differently, the first of these is what is told."""
 
 
 def exit_code(reports: Iterable[Report]) -> ExitCode:
     """Return what a command tells its caller.
 
-    A doubt is stronger than why the run stopped, that than a failure, and that than what could not be tried.
+    A doubt is stronger than why a parent stopped or failed, of which the gravest counts; that is stronger than
+    accounts that failed, and those than what could not be tried.
     """
     these = tuple(reports)
-    codes = {outcome.exit_code for report in these for outcome in report.outcomes}
-    if ExitCode.OUTCOME_UNKNOWN in codes:
+    outcomes = {outcome.exit_code for report in these for outcome in report.outcomes}
+    if ExitCode.OUTCOME_UNKNOWN in outcomes:
         return ExitCode.OUTCOME_UNKNOWN
-    for report in these:
-        if report.stop is not None:
-            return report.stop.exit_code
-    if ExitCode.SOME_FAILED in codes:
+    ends = {end.exit_code for report in these for end in (report.stop, report.failure) if end is not None}
+    if ends:
+        return min(ends, key=GRAVITY.index)
+    if ExitCode.SOME_FAILED in outcomes:
         return ExitCode.SOME_FAILED
-    return max(codes, default=ExitCode.DONE)
+    return min(outcomes, key=GRAVITY.index, default=ExitCode.DONE)

@@ -9,6 +9,7 @@ from provisioner.config import Settings
 from provisioner.errors import CommandInvalid, ExitCode, IdentityRejected, StateConflict
 from provisioner.model.exchange import Failed
 from provisioner.model.state import State
+from provisioner.render import documents
 from provisioner.render import status as faces
 from provisioner.render.lines import counted
 from provisioner.state import rescue
@@ -25,7 +26,7 @@ def status(options: Options) -> int:
 
         asked = inspecting.balances(found, settings)
     if options["output"] == "json":
-        terminal.document(faces.document(found, asked))
+        terminal.document(documents.states(found, asked))
     else:
         for parent, state in found:
             told = None if asked is None else asked.get(parent, {})

@@ -26,7 +26,7 @@ from provisioner.executor import Refreshed, Work
 from provisioner.executor.ports import credentials_of
 from provisioner.manifest.expansion import edits, requests
 from provisioner.model.account import Credentials, Manifest, Secret
-from provisioner.model.plan import Plan, Update, raise_if_over
+from provisioner.model.plan import Plan, Update, counts, raise_if_over
 from provisioner.model.report import Report, Stop, exit_code
 from provisioner.model.state import Active, State
 from provisioner.render import documents, text
@@ -251,8 +251,8 @@ def _show(plan: Plan) -> None:
     if terminal.log() is None:
         terminal.talk(*text.plan(plan))
         return
-    (told,) = documents.plans([plan])["plans"]
-    terminal.event("plan", parent=plan.parent, serial=plan.serial, **told["summary"], slots=told["slots"])
+    slots = documents.slots(plan.slots)
+    terminal.event("plan", parent=plan.parent, serial=plan.serial, **counts([plan]), slots=slots)
 
 
 def _prepared(planned: _Planned, settings: Settings, sealer: AgeSealer) -> Job:

@@ -78,7 +78,7 @@ def plan(options: Options) -> int:
         return unchecked or error.exit_code
     if unchecked:
         return unchecked
-    pending = any(each.creates or each.updates or (options["refresh"] and each.drifted) for each in plans)
+    pending = any(each.pending or (options["refresh"] and each.drifted) for each in plans)
     return ExitCode.CHANGES_PENDING if pending and options["detailed_exitcode"] else ExitCode.DONE
 
 
@@ -93,10 +93,14 @@ def _show(plans: Sequence[Plan], loaded: Loaded, options: Options, settings: Set
         if out is not None:
             saved_plans.save(out, saved, options, settings)
         if output in {"markdown", "html"}:
-            from provisioner.render import html, markdown  # noqa: PLC0415
+            if output == "markdown":
+                from provisioner.render import markdown  # noqa: PLC0415
 
-            face = markdown.plans if output == "markdown" else html.page
-            terminal.data(face(plans, saved["digest"]))
+                terminal.data(markdown.plans(plans, saved["digest"]))
+            else:
+                from provisioner.render import html  # noqa: PLC0415
+
+                terminal.data(html.page(plans, saved["digest"]))
             return
     if output == "json":
         terminal.document(documents.plans(plans))

@@ -53,9 +53,8 @@ def reports(these: Sequence[Report], output: str) -> None:
     from provisioner.render import report as faces
 
     if output == "json":
-        document(faces.document(these))
-        for each in these:
-            talk(*faces.stopped(each))
+        document(documents.reports(these))
+        talk(*faces.endings(these))
     else:
         for each in these:
             lines(faces.text(each))

@@ -25,7 +25,6 @@ from provisioner.model.account import Secret
 from provisioner.model.report import Report, exit_code
 from provisioner.octopush.transport import Reply, Request, Transport
 from provisioner.render import documents
-from provisioner.render import report as faces
 from provisioner.state.disk import read_file
 from provisioner.state.session import Session
 
@@ -82,7 +81,7 @@ def watched(options: Options, run: Run) -> int:
         outlets.call(watch, failure.exit_code)
         raise
     code = exit_code(reports)
-    if not outlets.keep(watch, code, faces.document(reports), whole=True) and code is ExitCode.DONE:
+    if not outlets.keep(watch, code, documents.reports(reports), whole=True) and code is ExitCode.DONE:
         code = ExitCode.FAILURE
     try:
         terminal.reports(reports, options["output"])

@@ -12,6 +12,7 @@ from provisioner.model.account import Attributes, DesiredAccount
 from provisioner.model.state import NO_DRIFT, Drift, Slots
 
 UNFINISHED: Final = "an edit of it is not finished: the next apply finishes it, where a manifest names it"
+LOGIN_GONE: Final = "Octopush no longer knows its login"
 _NAMED: Final = 20
 """Names that fit into one message; the plan marks all of them."""
 
@@ -117,7 +118,7 @@ class Gone:
     @property
     def reason(self) -> str:
         """What it means."""
-        return "Octopush no longer knows its login"
+        return LOGIN_GONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,7 @@ def _environment() -> Environment:
         autoescape=True,
         finalize=_visible,
         undefined=StrictUndefined,
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -166,6 +167,8 @@ def _environment() -> Environment:
 
 def _visible(value: object) -> object:
     """Return markup as it is, and all else as a text with nothing in it that cannot be seen; then it is escaped."""
+    if type(value) is str and value.isprintable():  # nearly every value; a page has many
+        return value
     return value if isinstance(value, Markup) else printable(str(value))
 
 

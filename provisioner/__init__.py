@@ -1,3 +1,33 @@
 """Provision Octopush SMS sub-accounts in batch, and never lose a credential."""
 
-__version__ = "0.1.0"
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provisioner._version import __version__
+
+__all__ = ["Bounds", "CancelToken", "Folders", "Project", "Reporter", "__version__"]
+
+if TYPE_CHECKING:
+    from provisioner.project.applying import Bounds
+    from provisioner.project.cancel import CancelToken
+    from provisioner.project.folders import Folders
+    from provisioner.project.project import Project
+    from provisioner.project.reporter import Reporter
+
+_HOMES = {
+    "Bounds": "applying",
+    "CancelToken": "cancel",
+    "Folders": "folders",
+    "Project": "project",
+    "Reporter": "reporter",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a name of the public API when it is first asked for: ``--help`` has no use for it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415  # only programs come this way
+
+    return getattr(import_module(f"provisioner.project.{_HOMES[name]}"), name)

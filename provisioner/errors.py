@@ -18,17 +18,22 @@
     ├── SettingsError          10
     │   ├── SettingInvalid          a setting or placeholder is missing or malformed
     │   └── IdentityRejected        the identity does not open what is sealed
-    └── CommandInvalid         64
+    ├── CommandInvalid         64
+    ├── InterruptedRunError   130   ended, or not confirmed, before anything was changed
+    ├── TerminatedError       143   the same, by whatever runs the process
+    └── InternalError           1   a fault of this program
 
 A message says what happened and where; the hint says what to do. Neither ever
-holds a secret: whoever raises one of these masks first. Only ``cli`` turns an
-error into an exit.
+holds a secret: whoever raises one of these masks first. What a command can do about
+it is advice, of which ``render`` makes a sentence: most that raise an error know no
+commands. Only ``cli`` turns an error into an exit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import IntEnum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum, IntEnum
 from types import MappingProxyType
 from typing import ClassVar, Final
 
@@ -103,15 +108,63 @@ MEANINGS: Final[Mapping[ExitCode, tuple[str, str]]] = MappingProxyType(
 """Of every exit code, what it means and what to do."""
 
 
+class Remedy(Enum):
+    """What a command can do about an account."""
+
+    LIST = "list the accounts that there are"
+    FORGET = "forget it: it was deleted"
+    FORGET_FIRST = "forget the one that has its name, should that have been deleted"
+    FORCE = "forget it unasked"
+    REFRESH_OR_FORCE = "note that it is there after all, or forget it unasked"
+    REFRESH = "look for it again"
+    ADOPT_KEY = "take over the key that it has by now"
+    RESOLVE = "end an unknown outcome, or take over what exists"
+    FREE_OR_ADOPT = "forget it unasked where it does not exist, or take it over where it does"
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What can be done, in no words yet: they name a command, and stand where commands are known."""
+
+    remedy: Remedy
+    name: str
+    """The account's."""
+
+
+GRAVITY: Final = (
+    ExitCode.OUTCOME_UNKNOWN,
+    ExitCode.INTERRUPTED,
+    ExitCode.TERMINATED,
+    ExitCode.FAILURE,
+    ExitCode.STATE_UNUSABLE,
+    ExitCode.SETTING_INVALID,
+    ExitCode.PLAN_STALE,
+    ExitCode.STATE_LOCKED,
+    ExitCode.REFUSED,
+    ExitCode.MANIFEST_INVALID,
+    ExitCode.USAGE,
+    ExitCode.SOME_FAILED,
+    ExitCode.CHANGES_PENDING,
+    ExitCode.DONE,
+)
+"""The exit codes, gravest first."""
+
+
+def gravest(codes: Iterable[ExitCode]) -> ExitCode:
+    """Return the gravest of ``codes``: what a command tells its caller that did several things."""
+    return min(codes, key=GRAVITY.index, default=ExitCode.DONE)
+
+
 class ProvisionerError(Exception):
     """Anything that this program reports instead of crashing."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.FAILURE
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", advice: Advice | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.advice = advice
 
 
 class ManifestInvalid(ProvisionerError):
@@ -200,3 +253,29 @@ class CommandInvalid(ProvisionerError):
     """The command line asks for something that does not exist or fit."""
 
     exit_code = ExitCode.USAGE
+
+
+class InterruptedRunError(ProvisionerError):
+    """The person ended the command, or did not confirm it, before anything was changed."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+class TerminatedError(ProvisionerError):
+    """Something outside ended the command before anything was changed."""
+
+    exit_code = ExitCode.TERMINATED
+
+
+class InternalError(ProvisionerError):
+    """A fault of this program."""
+
+
+def internal(error: BaseException) -> InternalError:
+    """Return what may be said of a fault of this program: neither its words nor its values, which may hold a secret."""
+    told = InternalError(
+        f"provisioner failed in a way that it should not ({type(error).__name__}).",
+        hint="Please report the lines above. What was saved is safe; an unfinished request shows as unknown.",
+    )
+    told.__cause__ = error
+    return told

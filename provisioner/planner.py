@@ -7,8 +7,9 @@ manifest and state give the same plan, whatever the order of rows.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Final, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from provisioner.errors import StateConflict
 from provisioner.model.account import MASK, Attributes, DesiredAccount, Manifest, has_placeholder
@@ -25,6 +26,9 @@ from provisioner.model.plan import (
     Update,
 )
 from provisioner.model.state import Abandoned, Active, Pending, Record, State, Unknown
+
+if TYPE_CHECKING:
+    from provisioner.model.report import Report
 
 Found = Mapping[str, Mapping[str, str | None]]
 """By account and dotted path, what a refresh has just found at Octopush."""
@@ -60,6 +64,21 @@ def plan(manifest: Manifest, state: State | None, *, limit: int, reserved: int, 
         changes=tuple(changes),
         over=tuple(creates[fit:]),
     )
+
+
+def with_unchecked(plan: Plan, report: Report) -> Plan:
+    """Return ``plan`` with the accounts marked that ``report``, of a refresh, could not check.
+
+    They are as they were known, no more.
+    """
+    from provisioner.model.report import Result  # noqa: PLC0415  # a plan that was made without a refresh needs none
+
+    unseen = {each.name: each.reason for each in report.outcomes if each.result is Result.UNCHECKED}
+    changes = (
+        replace(each, unchecked=unseen[each.name]) if isinstance(each, Unchanged) and each.name in unseen else each
+        for each in plan.changes
+    )
+    return replace(plan, changes=tuple(changes))
 
 
 def _record_name(account: DesiredAccount, records: Mapping[str, Record]) -> str:

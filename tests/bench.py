@@ -68,8 +68,8 @@ def main() -> None:
 def plans(folder: Path, environment: dict[str, str]) -> None:
     """Compare planning with importing the libraries that it needs."""
     for kind, libraries, bound in (
-        ("yaml", "click, yaml, jsonschema", 1.35),
-        ("csv", "click, yaml, jsonschema, pandas", 1.25),
+        ("yaml", "click, yaml, jsonschema_rs", 1.35),
+        ("csv", "click, yaml, jsonschema_rs, pandas", 1.25),
     ):
         manifest = written(folder / f"twenty.{kind}", ACCOUNTS)
         command, yardstick = alternately(
@@ -166,7 +166,7 @@ def lazy(environment: dict[str, str]) -> None:
         command = [sys.executable, "-X", "importtime", *COMMAND[1:], flag]
         loaded = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stderr
         names = {line.rpartition("|")[2].strip().partition(".")[0] for line in loaded.splitlines()}
-        heavy = sorted(names & {"requests", "jsonschema", "pandas", "rich", "yaml", "tenacity", "pyrage"})
+        heavy = sorted(names & {"requests", "jsonschema_rs", "pandas", "rich", "yaml", "tenacity", "pyrage", "jinja2"})
         print(f"{flag} loads of the libraries: {', '.join(heavy) or 'none'}")
 
 

@@ -20,20 +20,35 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from provisioner.cli.main import main
+from provisioner.cli.main import COMMANDS, main
 
 COMMAND: Final = (sys.executable, "-m", "provisioner")
 PATIENCE: Final = 30
 """Seconds after which something that a test waits for is taken to be stuck."""
 PRELOADED: Final = (
-    *(f"provisioner.cli.{each}" for each in ("accounts", "adopting", "changing", "delivery", "projects", "reference")),
-    "provisioner.cli.logs",
-    "provisioner.render.metrics",
-    "provisioner.octopush.sandbox",
+    *COMMANDS.values(),
+    *(
+        f"provisioner.project.{each}"
+        for each in (
+            "adopting",
+            "applying",
+            "deciding",
+            "metrics",
+            "recovering",
+            "rekeying",
+            "saved",
+            "status",
+            "verify",
+        )
+    ),
+    "provisioner.cli.outlets",
+    "provisioner.cli.starter",
+    "provisioner.sandbox",
     "provisioner.render.annotations",
     "provisioner.render.html",
     "provisioner.render.markdown",
-    "tests.crash.composition",
+    "provisioner.render.metrics",
+    "tests.crash.runs",
     "tests.state",
 )
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import itertools
 import pkgutil
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner import model
-from provisioner.errors import ExitCode
+from provisioner.errors import GRAVITY, Advice, ExitCode, Remedy, StateConflict, StateLocked, StateNotSaved
 from provisioner.model.account import (
     CALLBACK_NAMES,
     FIELDS,
@@ -36,8 +38,21 @@ from provisioner.model.exchange import (
     differing,
     untold,
 )
-from provisioner.model.plan import Closed, Create, FieldChange, Gone, Plan, Unchanged, Undecided, Unmanaged, Update
-from provisioner.model.report import Outcome, Report, Result, Stop, exit_code
+from provisioner.model.plan import (
+    ACTIONS,
+    Change,
+    Closed,
+    Create,
+    FieldChange,
+    Gone,
+    Plan,
+    Unchanged,
+    Undecided,
+    Unmanaged,
+    Update,
+    counts,
+)
+from provisioner.model.report import Outcome, Report, Result, Scope, Stop, exit_code
 from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, Record, Slots, State, Unknown
 from provisioner.model.verdict import Answer, Created, CreateRequest, InDoubt, NotCreated, SealedContent, Then
 
@@ -97,6 +112,7 @@ EVERY_KIND: tuple[object, ...] = (
     Failed("refused", Then.GO_ON),
     Balance(12.5, "euros"),
     OUTCOME,
+    Advice(Remedy.FORGET, "paris"),
     STOP,
     Report("default", (OUTCOME,), STOP),
 )
@@ -408,3 +424,52 @@ def test_the_exit_code_is_that_of_all_parents() -> None:
     assert ExitCode.REFUSED is exit_code([Report("default", (FAILED,)), stopped])
     assert ExitCode.OUTCOME_UNKNOWN is exit_code([stopped, Report("default", (DOUBT,))])
     assert ExitCode.REFUSED is exit_code(iter([Report("default", (DONE,)), stopped]))
+    later = Report("later", (SKIPPED,), Stop(ExitCode.SETTING_INVALID, "401"))
+    assert ExitCode.SETTING_INVALID is exit_code([stopped, later])
+    failed = Report("failed", (), failure=StateNotSaved("The state could not be saved."))
+    assert ExitCode.STATE_UNUSABLE is exit_code([stopped, failed, later])
+    interrupted = Report("last", (SKIPPED,), Stop(ExitCode.INTERRUPTED, "asked", scope=Scope.RUN))
+    assert ExitCode.INTERRUPTED is exit_code([stopped, later, interrupted])
+    assert ExitCode.OUTCOME_UNKNOWN is exit_code([interrupted, Report("default", (DOUBT,))])
+
+
+def test_an_error_is_a_stop_of_the_parent_that_met_it() -> None:
+    error = StateNotSaved("The state could not be saved: full.", hint="Make room.")
+    assert Stop(ExitCode.STATE_UNUSABLE, "The state could not be saved: full", "Make room.") == Stop.of(error)
+    assert Scope.PARENT is Stop.of(error).scope
+    advice = Advice(Remedy.FORCE, "paris")
+    assert advice == Stop.of(StateConflict("It is there.", advice=advice)).advice
+
+
+LOCKED = StateLocked("held", hint="wait")
+
+
+def test_a_parent_that_failed_gives_its_exit_code() -> None:
+    failed = Report("acme", (), failure=LOCKED)
+    assert ExitCode.STATE_LOCKED is exit_code([failed])
+    assert ExitCode.STATE_LOCKED is exit_code([Report("default", (FAILED,)), failed])
+    assert ExitCode.OUTCOME_UNKNOWN is exit_code([failed, Report("default", (DOUBT,))])
+
+
+def test_the_gravest_end_of_several_parents_counts_whatever_their_order() -> None:
+    assert set(ExitCode) == set(GRAVITY)
+    assert len(ExitCode) == len(GRAVITY)
+    assert [8, 130, 143, 1, 5, 10, 9, 6, 4, 3] == [int(code) for code in GRAVITY[:10]]
+    for graver, other in itertools.pairwise(GRAVITY):
+        ends = [Report("a", (FAILED,), Stop(other, "no")), Report("b", (FAILED,), Stop(graver, "no"))]
+        assert graver is exit_code(ends) is exit_code(reversed(ends))
+
+
+def test_every_kind_of_change_has_an_action_and_is_counted() -> None:
+    kinds = get_args(Change)
+    assert len(kinds) == len(set(ACTIONS))
+    assert {kind.action for kind in kinds} == set(ACTIONS)
+    plan = Plan("default", None, 0, SLOTS, (Create(ACCOUNT), Gone("a", ATTRIBUTES), Gone("b", ATTRIBUTES)))
+    assert {**dict.fromkeys(ACTIONS, 0), "create": 2, "gone": 4} == counts([plan, plan])
+    assert dict.fromkeys(ACTIONS, 0) == counts([])
+
+
+def test_what_is_to_be_created_or_changed_is_pending() -> None:
+    assert Plan("default", None, 0, SLOTS, (Create(ACCOUNT),)).pending
+    assert Plan("default", None, 0, SLOTS, (Update(ACCOUNT, (FIELD,)),)).pending
+    assert not Plan("default", None, 0, SLOTS, (Gone("a", ATTRIBUTES), Unchanged("b", ATTRIBUTES))).pending

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from provisioner.errors import ExitCode, StateConflict
 from provisioner.model.account import MASK, Attributes, Callbacks, DesiredAccount, Manifest, Origin, Secret
 from provisioner.model.plan import Closed, Create, FieldChange, Gone, Plan, Unchanged, Undecided, Unmanaged, Update
+from provisioner.model.report import Outcome, Report, Result
 from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, Record, Slots, State, Unknown
-from provisioner.planner import plan
+from provisioner.planner import plan, with_unchecked
 
 LEONARDO = Attributes("Leonardo", "Da Vinci", "Italy", Callbacks(email_for_inbounds="sms@example.com"))
 SOFONISBA = Attributes("Sofonisba", "Anguissola")
@@ -185,6 +186,27 @@ def test_what_octopush_no_longer_knows_is_left_to_a_person(edit: Edit | None) ->
     assert Gone("paris", LEONARDO) == only(wanted(desired("paris", SOFONISBA, password_version=2)), state)
     assert Gone("paris", LEONARDO) == only(wanted(desired("lyon", previously="paris")), state)
     assert Unmanaged("paris", LEONARDO, Drift(gone=True)) == only(wanted(), state)
+
+
+def test_what_a_refresh_could_not_check_is_marked_and_nothing_else_changes() -> None:
+    made = plan(
+        wanted("kept", desired("other", SOFONISBA), "unseen"),
+        known(kept=active(), other=active(), unseen=active(), unmanaged=active()),
+        limit=20,
+        reserved=0,
+    )
+    kept, other, unmanaged, unseen = made.changes
+    report = Report(
+        "default",
+        (
+            Outcome("kept", "refresh", Result.UNCHANGED),
+            *(Outcome(name, "refresh", Result.UNCHECKED, "lost") for name in ("other", "unmanaged", "unseen")),
+        ),
+    )
+    marked = with_unchecked(made, report)
+    assert isinstance(unseen, Unchanged)
+    assert replace(made, changes=(kept, other, unmanaged, replace(unseen, unchecked="lost"))) == marked
+    assert made == with_unchecked(made, Report("default", ()))
 
 
 # ── An edit that was begun ───────────────────────────────────────────────────

@@ -17,9 +17,10 @@ import pytest
 import requests
 import yaml
 
-from provisioner import config, manifest, schemas
+from provisioner import manifest, schemas
 from provisioner.cli.main import _EXITS
 from provisioner.errors import ExitCode
+from provisioner.settings import loading
 from tests.conftest import PARENT, PATIENCE, StartSandbox, environment, headers
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -202,5 +203,5 @@ def test_every_field_of_the_manifest_is_described() -> None:
 def test_the_settings_of_several_parents_are_valid(tmp_path: Path) -> None:
     (text,) = (block for block in blocks("yaml") if "parents:" in block)
     (tmp_path / "provisioner.yaml").write_text(text)
-    loaded = config.load(tmp_path / "provisioner.yaml", {}, {})
+    loaded = loading.load(tmp_path / "provisioner.yaml", {}, {})
     assert sorted(yaml.safe_load(text)["parents"]) == sorted(loaded.parents)

@@ -1,37 +1,31 @@
-"""From whatever ended a command to the error that is told of it."""
+"""From whatever ended a command to the error that is reported."""
 
 from __future__ import annotations
 
 import click
 
-from provisioner.errors import CommandInvalid, ExitCode, ProvisionerError
-
-
-class InterruptedRunError(ProvisionerError):
-    """The person ended the command before anything was to be changed."""
-
-    exit_code = ExitCode.INTERRUPTED
-
-
-class TerminatedError(ProvisionerError):
-    """Something outside ended the command before anything was changed."""
-
-    exit_code = ExitCode.TERMINATED
-
-
-class InternalError(ProvisionerError):
-    """A fault of this program."""
+from provisioner.errors import CommandInvalid, InterruptedRunError, ProvisionerError, TerminatedError, internal
 
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM or SIGHUP came; nothing that waits for an answer may take it for a failure of the connection."""
 
 
-def told(error: BaseException) -> ProvisionerError:
+class Ended(Exception):  # noqa: N818  # it is not an error of anybody's
+    """Carries what asked a command to end past click, which would say something of its own."""
+
+    def __init__(self, by: KeyboardInterrupt) -> None:
+        super().__init__()
+        self.by = by
+
+
+def reported(error: BaseException) -> ProvisionerError:
     """Return what is to be said of ``error``; of a fault of this program, neither its words nor its values."""
     match error:
         case ProvisionerError():
             return error
+        case Ended():
+            return reported(error.by)
         case click.UsageError():
             command = f"`{error.ctx.command_path} --help`" if error.ctx else "`provisioner --help`"
             return CommandInvalid(error.format_message(), hint=f"See {command}.")
@@ -47,7 +41,4 @@ def told(error: BaseException) -> ProvisionerError:
                 case _:
                     return InterruptedRunError("Not confirmed; nothing was changed.")
         case _:
-            return InternalError(
-                f"provisioner failed in a way that it should not ({type(error).__name__}).",
-                hint="Please report the lines above. What was saved is safe; an unfinished request shows as unknown.",
-            )
+            return internal(error)

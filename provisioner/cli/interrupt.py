@@ -1,7 +1,7 @@
 """Turns SIGINT, SIGTERM and SIGHUP into a wish that a run hears between two requests.
 
-Owns the signal handlers for the length of an apply. Refuses to cut a request
-short: its answer may be the only copy of a credential.
+Owns the signal handlers while something is changed. Refuses to cut a request short: its
+answer may be the only copy of a credential.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import select
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 from typing import Final, Self
 
-from provisioner.cli import terminal
 from provisioner.errors import ExitCode
 
 _EXITS: Final = {
@@ -32,35 +32,47 @@ _STDERR: Final = 2
 
 
 class Interrupt:
-    """Hears signals while a ``with`` lasts, after which nobody does; a wait in :meth:`sleep` ends when one comes."""
+    """Hears signals from :meth:`arm` to the end of a ``with``, after which nobody does.
 
-    def __init__(self) -> None:
+    ``encoded`` gives a message the form that standard error has.
+    """
+
+    def __init__(self, encoded: Callable[[str], bytes]) -> None:
+        self._encoded = encoded
         self._code: ExitCode | None = None
+        self._armed = False
         # A pipe wakes a wait whenever the signal comes; a lock could be held at that very moment.
         self._woken, self._wake = os.pipe()
 
     def __enter__(self) -> Self:
-        for number in _EXITS:
-            signal.signal(number, self._heard)
-        signal.signal(signal.SIGALRM, self._late)
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        # What was done is now to be told, which takes moments: a signal must not put the
-        # words "nothing was being changed" in the place of the report.
-        for number in _EXITS:
-            signal.signal(number, signal.SIG_IGN)
+        if self._armed:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            # What was done is reported next, which takes moments: a signal must not put the
+            # words "nothing was being changed" in the place of the report.
+            for number in _EXITS:
+                signal.signal(number, signal.SIG_IGN)
         os.close(self._woken)
         os.close(self._wake)
+
+    def arm(self) -> None:
+        """Hear signals from here on: until now, one ends the command at once."""
+        self._armed = True
+        for number in _EXITS:
+            signal.signal(number, self._heard)
+        signal.signal(signal.SIGALRM, self._late)
 
     def code(self) -> ExitCode | None:
         """Return the exit code of the first signal that came, or None."""
         return self._code
 
-    def is_set(self) -> bool:
-        """Tell whether a signal has come."""
-        return self._code is not None
+    def cancel(self) -> None:
+        """End the run as a signal does."""
+        if self._code is None:
+            self._code = ExitCode.INTERRUPTED
+            os.write(self._wake, b"!")
 
     def sleep(self, seconds: float) -> None:
         """Wait, or return at once when a signal comes or has come."""
@@ -71,13 +83,12 @@ class Interrupt:
             self._code = _EXITS[signal.Signals(number)]
             os.write(self._wake, b"!")
             signal.setitimer(signal.ITIMER_REAL, PATIENCE)
-            _say(_SAID)
+            self._say(_SAID)
 
     def _late(self, _: int, __: FrameType | None) -> None:
-        _say(_LATE)
+        self._say(_LATE)
 
-
-def _say(message: str) -> None:
-    # Whoever reads may be gone; an error raised here would cut the request in flight short.
-    with suppress(OSError):
-        os.write(_STDERR, terminal.urgent(message))
+    def _say(self, message: str) -> None:
+        # Whoever reads may be gone; an error raised here would cut the request in flight short.
+        with suppress(OSError):
+            os.write(_STDERR, self._encoded(message))

@@ -1,136 +1,220 @@
-"""Shows how far a run has come: a bar on a terminal, one plain line for each account elsewhere.
+"""How far an operation has come: lines or a bar for people, events for programs.
 
-Refuses to end a run because nobody looks on: what it does matters more than what it says.
+Where there are several parents, each line says whose it is.
 """
 
 from __future__ import annotations
 
-import sys
+import threading
+import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
-from provisioner.cli import terminal
+from provisioner.cli.console import ERROR, INFO, WARNING, LogConsole
+from provisioner.cli.reporters import ConsoleReporter
+from provisioner.errors import ExitCode
 from provisioner.model.report import Outcome, Result
-from provisioner.render import report
+from provisioner.render import report as texts
 from provisioner.render.lines import Line, printable
 
 if TYPE_CHECKING:
-    from provisioner.cli.logs import LogProgress
-    from provisioner.octopush.client import Exchange
+    from provisioner.cli.console import Console
+    from provisioner.model.plan import Plan
+    from provisioner.project.reporter import Requested
 
-# The results of accounts about which something was done; the others are in the report alone.
+# The results of accounts that something was done about; the others are in the report alone.
 _DONE: Final = frozenset({Result.CREATED, Result.UPDATED, Result.ADOPTED, Result.FAILED, Result.UNKNOWN})
-# Those of accounts that went as they should: the bar itself tells of them.
+# Those of accounts that went as they should: the bar itself shows them.
 _AS_IT_SHOULD: Final = frozenset({Result.CREATED, Result.UNCHANGED, Result.VERIFIED})
 _INSPECTING: Final = frozenset({"refresh", "verify", "balance"})
+_SUCCESSES: Final = range(200, 300)
 
 
-class PlainProgress:
+class _PersonReporter(ConsoleReporter):
+    """Speaks to a person about accounts."""
+
+    def __init__(self, console: Console, parents: int) -> None:
+        super().__init__(console)
+        self._names_parents = parents > 1
+
+    def _whose(self, parent: str) -> str:
+        return f"{printable(parent)}: " if self._names_parents else ""
+
+    def _line(self, parent: str, outcome: Outcome) -> Line:
+        line = texts.outcome(outcome)
+        return Line(f"{self._whose(parent)}{line.text}", line.style)
+
+
+class LineReporter(_PersonReporter):
     """One line for each account that something was done about, as it is done."""
 
-    def __init__(self, total: int) -> None:
-        self._total = total
+    def __init__(self, console: Console, parents: int) -> None:
+        super().__init__(console, parents)
+        self._total = 0
         self._done = 0
+        self._lock = threading.Lock()
 
-    def __enter__(self) -> Self:
-        return self
+    def expected(self, accounts: int) -> None:
+        """Note how many there will be."""
+        self._total, self._done = accounts, 0
 
-    def __exit__(self, *_: object) -> None:
-        return
-
-    def at(self, parent: str) -> None:
-        """Say nothing: the report names the parents."""
-
-    def started(self, name: str, operation: str | None = None) -> None:
-        """Say nothing: the line comes with the outcome."""
-
-    def carrying(self, carrier: Exchange) -> Exchange:
-        """Return ``carrier``: nobody wants to hear of single requests."""
-        return carrier
-
-    def waiting(self, words: str) -> None:
+    def waiting(self, parent: str, words: str) -> None:
         """Say why nothing happens for a while."""
-        terminal.talk(f"waiting: {printable(words)}")
+        self._console.talk(f"{self._whose(parent)}waiting: {printable(words)}")
 
-    def finished(self, outcome: Outcome) -> None:
+    def finished(self, parent: str, outcome: Outcome) -> None:
         """Print the account's line."""
-        if _is_done(outcome):
+        if not _is_done(outcome):
+            return
+        with self._lock:
             self._done += 1
-            line = report.outcome(outcome)
-            terminal.talk(Line(f"[{self._done}/{self._total}] {line.text}", line.style))
+            line = self._line(parent, outcome)
+            self._console.talk(Line(f"[{self._done}/{self._total}] {line.text}", line.style))
 
 
-class BarProgress:
+class BarReporter(_PersonReporter):
     """A bar for the whole run, and above it a line for each account that went wrong."""
 
-    def __init__(self, total: int) -> None:
-        from rich.console import Console
+    def __init__(self, console: Console, parents: int) -> None:
+        super().__init__(console, parents)
+        from rich.console import Console as Terminal  # rich is only for a terminal
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-        console = Console(stderr=True, highlight=False, no_color=not terminal.coloured(sys.stderr))
+        terminal = Terminal(stderr=True, highlight=False, no_color=not console.is_coloured(console.stderr))
         self._bar = Progress(
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.description}", markup=False),
-            console=console,
+            console=terminal,
             redirect_stdout=False,
+            redirect_stderr=False,
         )
-        self._task = self._bar.add_task("", total=total)
+        self._task = self._bar.add_task("", total=0)
 
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
+    def expected(self, accounts: int) -> None:
+        """Begin a bar of that length."""
+        self.close()
+        if accounts:
+            with suppress(OSError):  # the terminal may be gone; the run goes on
+                self._bar.reset(self._task, total=accounts, description="")
+                self._bar.start()
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Take the bar away."""
         with suppress(OSError):
             self._bar.update(self._task, description="")
             self._bar.stop()
 
-    def at(self, parent: str) -> None:
-        """Say nothing: the report names the parents."""
-
-    def carrying(self, carrier: Exchange) -> Exchange:
-        """Return ``carrier``: nobody wants to hear of single requests."""
-        return carrier
-
-    def started(self, name: str, operation: str | None = None) -> None:
+    def started(self, parent: str, account: str, operation: str | None) -> None:
         """Name the account that the run is at."""
         del operation
-        with suppress(OSError):  # the terminal may be gone; the run goes on
-            self._bar.update(self._task, description=printable(name))
-
-    def waiting(self, words: str) -> None:
-        """Say above the bar why it stands still."""
-        from rich.text import Text
-
         with suppress(OSError):
-            self._bar.console.print(Text(f"waiting: {printable(words)}"))
+            self._bar.update(self._task, description=f"{self._whose(parent)}{printable(account)}")
 
-    def finished(self, outcome: Outcome) -> None:
+    def waiting(self, parent: str, words: str) -> None:
+        """Say above the bar why it stands still."""
+        self._print(Line(f"{self._whose(parent)}waiting: {printable(words)}"))
+
+    def finished(self, parent: str, outcome: Outcome) -> None:
         """Move the bar on."""
-        from rich.text import Text
-
         if not _is_done(outcome):
             return
         with suppress(OSError):
             self._bar.advance(self._task)
-            if outcome.result not in _AS_IT_SHOULD or outcome.reason:
-                line = report.outcome(outcome)
-                self._bar.console.print(Text(line.text, style=line.style))
+        if outcome.result not in _AS_IT_SHOULD or outcome.reason:
+            self._print(self._line(parent, outcome))
+
+    def phase(self, name: str, seconds: float) -> None:
+        """Take the bar away: what it was about has ended."""
+        super().phase(name, seconds)
+        self.close()
+
+    def _print(self, line: Line) -> None:
+        from rich.text import Text  # rich is only for a terminal
+
+        with suppress(OSError):
+            self._bar.console.print(Text(line.text, style=line.style))
 
 
-def progress(total: int) -> PlainProgress | BarProgress | LogProgress:
-    """Return the progress fit for standard error: events for a program, a bar on a terminal, lines elsewhere."""
-    if (log := terminal.log()) is not None:
-        from provisioner.cli.logs import LogProgress
+class LogReporter(ConsoleReporter):
+    """An event for each request and each account, with how long it took."""
 
-        return LogProgress(log)
-    return BarProgress(total) if total and sys.stderr.isatty() else PlainProgress(total)
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._begun: dict[str, tuple[str, str | None, float]] = {}
+        """By parent: the account that it is at, the operation, and since when."""
+
+    def planned(self, plan: Plan) -> None:
+        """Tell how much of what the plan is."""
+        from provisioner.model.plan import counts  # only an apply shows it here
+        from provisioner.render import documents
+
+        slots = documents.slots(plan.slots)
+        self._console.event(INFO, "plan", parent=plan.parent, serial=plan.serial, **counts([plan]), slots=slots)
+
+    def started(self, parent: str, account: str, operation: str | None) -> None:
+        """Note which account, and which operation, what follows is about."""
+        self._begun[parent] = (account, operation, time.monotonic())
+
+    def waiting(self, parent: str, words: str) -> None:
+        """Say why nothing happens for a while."""
+        account, operation, _ = self._begun.get(parent, (None, None, 0.0))
+        self._console.event(WARNING, "waiting", parent=parent, account=account, operation=operation, message=words)
+
+    def requested(self, request: Requested) -> None:
+        """Tell of one request: its status, or why it has none."""
+        self._console.event(
+            INFO if request.status in _SUCCESSES else WARNING,
+            "request",
+            parent=request.parent,
+            account=request.account,
+            operation=request.operation,
+            call=request.call,
+            attempt=request.attempt,
+            status=request.status,
+            reason=request.reason,
+            sent=request.sent,
+            duration=request.seconds,
+        )
+
+    def finished(self, parent: str, outcome: Outcome) -> None:
+        """Tell what became of an account; how long it took, where anything was asked about it."""
+        account, operation, since = self._begun.pop(parent, (None, None, 0.0))
+        mine = account == outcome.name
+        self._console.event(
+            _level(outcome),
+            "account",
+            parent=parent,
+            account=outcome.name,
+            operation=operation if mine else None,
+            action=outcome.action,
+            status=outcome.result.value,
+            reason=outcome.reason,
+            fields=[each.path for each in outcome.fields] or None,
+            duration=round(time.monotonic() - since, 3) if mine else None,
+        )
+
+
+def reporter(console: Console, parents: int = 1) -> ConsoleReporter:
+    """Return the reporter fit for standard error: events for a program, a bar on a terminal, lines elsewhere.
+
+    Where there are several ``parents``, each line says whose it is.
+    """
+    if isinstance(console, LogConsole):
+        return LogReporter(console)
+    return (BarReporter if console.stderr.isatty() else LineReporter)(console, parents)
 
 
 def _is_done(outcome: Outcome) -> bool:
-    """Tell whether this run did something about the account; an old unknown is none of its work."""
+    """Whether this run did something about the account; an old unknown is not its work."""
     if outcome.action in _INSPECTING:
         return True
     return outcome.action in {"create", "update", "adopt"} and outcome.result in _DONE
+
+
+def _level(outcome: Outcome) -> str:
+    if outcome.result in {Result.FAILED, Result.UNKNOWN}:
+        return ERROR
+    doubtful = outcome.result in {Result.DRIFTED, Result.GONE} or outcome.exit_code is not ExitCode.DONE
+    return WARNING if doubtful or outcome.reason else INFO

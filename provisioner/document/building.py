@@ -14,20 +14,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from provisioner.document.violations import MAX_TOLD, Step, Value, spelled
+from provisioner.document.violations import MAX_TOLD, Step, Value, has_free_names, spelled
 from provisioner.model.account import Origin, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 Mark = tuple[int, int]
 """Line and column, from 0."""
+Places = dict[str, int]
+"""By its key, the number of a field in its mapping, from 0."""
 
 MAX_DEPTH: Final = 16
 MAX_VALUES: Final = 1_000_000
 """Written in one file, aliases counted: enough for 20,000 accounts with all of their fields."""
 MAX_FIELDS: Final = 1_000
-"""In one group; far more than there are names for, and few enough to be searched one by one."""
+"""In one group whose names the schema has; far more than there are, and few enough to be searched one by one."""
 REPEATS: Final = 2
 """So many times what is written may aliases repeat in all: enough where every account shares its callbacks."""
 MAX_REPEATED: Final = 10_000
@@ -77,7 +79,7 @@ class _Key(Enum):
 class _Frame:
     """A mapping or list that is still open."""
 
-    __slots__ = ("anchor", "key", "key_mark", "mark", "marks", "merged", "schema", "value", "weight")
+    __slots__ = ("anchor", "key", "key_mark", "mark", "marks", "merged", "places", "schema", "value", "weight")
 
     def __init__(
         self, value: list[Value] | dict[str, Value], mark: Mark, schema: Mapping[str, Any], anchor: str | None
@@ -85,6 +87,8 @@ class _Frame:
         self.value = value
         self.mark = mark
         self.schema = schema
+        # The number of each key, where there may be too many to be searched one by one.
+        self.places: Places | None = {} if isinstance(value, dict) and has_free_names(schema) else None
         self.anchor = anchor
         self.marks = array("I")
         self.weight = 1
@@ -94,8 +98,7 @@ class _Frame:
 
     def is_known(self) -> bool:
         """Whether the schema has names for what stands here; elsewhere a key may be anything, a secret too."""
-        known = self.schema.keys() & {"items", "properties"}
-        return bool(known) or isinstance(self.schema.get("additionalProperties"), dict)
+        return bool(self.schema.keys() & {"items", "properties"}) or has_free_names(self.schema)
 
     def below(self) -> Mapping[str, Any]:
         """Return the schema of the value that comes next; an empty one where none is known."""
@@ -107,7 +110,7 @@ class _Frame:
 
 
 class Builder:
-    """Builds the value of one file; :attr:`problems` and :attr:`marks` grow while it does."""
+    """Builds the value of one file; :attr:`problems`, :attr:`marks` and :attr:`places` grow while it does."""
 
     def __init__(self, file: str, schema: Mapping[str, Any]) -> None:
         self.problems: list[Problem] = []
@@ -115,6 +118,8 @@ class Builder:
         # of each entry. Far smaller than an object for each. An identity that comes again
         # because a repeated field was dropped is written over by its new owner.
         self.marks: dict[int, array[int]] = {}
+        # By the same identity, where each key of a mapping with free names stands in its marks.
+        self.places: dict[int, Places] = {}
         self._file = file
         self._schema = schema
         self._stack: list[_Frame] = []
@@ -130,20 +135,29 @@ class Builder:
         :raises Unreadable: it is no YAML, holds nothing, or goes beyond a bound.
         """
         try:
-            for event in yaml.parse(text, Loader=_LOADER):
-                self._take(event)
+            self._read(_LOADER(text))
         except yaml.MarkedYAMLError as error:
             raise self._syntax(error) from None
         if self._root is None:
             raise Unreadable(self._file, (0, 0), "The file is empty.", "Write what it should hold, or delete it.")
         return self._root
 
-    def _take(self, event: yaml.Event) -> None:
-        start = event.start_mark
-        mark = (start.line, start.column) if start else (0, 0)
+    def _read(self, loader: yaml.SafeLoader) -> None:
+        next_event: Callable[[], yaml.Event | None] = loader.get_event
+        try:
+            while event := next_event():
+                start = event.start_mark
+                mark = (start.line, start.column) if start else (0, 0)
+                # By far the most; the others are told apart one after the other.
+                if type(event) is yaml.ScalarEvent:
+                    self._scalar(event, mark)
+                else:
+                    self._take(event, mark)
+        finally:
+            loader.dispose()
+
+    def _take(self, event: yaml.Event, mark: Mark) -> None:
         match event:
-            case yaml.ScalarEvent():
-                self._scalar(event, mark)
             case yaml.MappingStartEvent():
                 self._open(event, mark, {})
             case yaml.SequenceStartEvent():
@@ -161,21 +175,24 @@ class Builder:
 
     def _scalar(self, event: yaml.ScalarEvent, mark: Mark) -> None:
         self._count(mark)
-        self._untagged(event.tag, mark)
-        weight = 1 + len(event.value) // _WEIGHED
+        if event.tag is not None:
+            self._tagged(mark)
+        text = event.value
         frame = self._stack[-1] if self._stack else None
         if frame and frame.key is _Key.AWAITED and isinstance(frame.value, dict):
-            self._begin_field(frame, event.value, mark, plain=not event.style)
+            self._begin_field(frame, text, mark, plain=not event.style)
             return
+        weight = 1 + len(text) // _WEIGHED
         below = frame.below() if frame else self._schema
-        value = event.value if event.style else _typed(event.value, below.get("type", ""))
+        value = text if event.style else _typed(text, below.get("type", ""))
         if event.anchor:
             self._anchors[event.anchor] = (value, weight)
         self._attach(value, mark, weight)
 
     def _open(self, event: yaml.CollectionStartEvent, mark: Mark, value: list[Value] | dict[str, Value]) -> None:
         self._count(mark)
-        self._untagged(event.tag, mark)
+        if event.tag is not None:
+            self._tagged(mark)
         if len(self._stack) == MAX_DEPTH:
             message = f"Something is nested here more than {MAX_DEPTH} levels deep."
             raise Unreadable(self._file, mark, message, "Nothing needs that; look for brackets that are never closed.")
@@ -191,9 +208,16 @@ class Builder:
             marks = self.marks[id(base)]
             for index, (key, inherited) in enumerate(base.items()):
                 if key not in value and isinstance(value, dict):
+                    self._require_room(frame, frame.mark)
+                    if frame.places is not None:
+                        frame.places[key] = len(value)
                     value[key] = inherited
                     frame.marks.extend(marks[4 * index : 4 * index + 4])
         self.marks[id(value)] = frame.marks
+        if frame.places is None:
+            self.places.pop(id(value), None)
+        else:
+            self.places[id(value)] = frame.places
         if frame.anchor:
             self._anchors[frame.anchor] = (value, frame.weight)
         self._attach(value, frame.mark, frame.weight)
@@ -221,19 +245,21 @@ class Builder:
     def _begin_field(self, frame: _Frame, key: str, mark: Mark, *, plain: bool) -> None:
         frame.key_mark = mark
         frame.weight += len(key) // _WEIGHED
-        if len(frame.value) == MAX_FIELDS:
-            message = f"There are more than {MAX_FIELDS:,} fields here."
-            raise Unreadable(self._file, mark, message, "Divide the file into several.")
+        places = frame.places
+        self._require_room(frame, mark)
         if plain and key == "<<":
             frame.key = _Key.MERGE
         elif key in frame.value:
-            first = frame.marks[4 * list(frame.value).index(key)] + 1
+            number = list(frame.value).index(key) if places is None else places[key]
+            first = frame.marks[4 * number] + 1
             path = (*self._path(), key) if frame.is_known() else self._path()
             subject = spelled(path) if frame.is_known() else "A field"
             message = f"{subject} stands here for the second time; the first is on line {first}."
             self._problem(mark, path, message, "Keep one of them.")
             frame.key = _Key.DROPPED
         else:
+            if places is not None:
+                places[key] = len(frame.value)
             frame.key = key
 
     def _attach(self, value: Value, mark: Mark, weight: int) -> None:
@@ -247,15 +273,14 @@ class Builder:
             frame.marks.extend(mark)
             return
         key, frame.key = frame.key, _Key.AWAITED
-        match key:
-            case _Key.AWAITED:
-                self._problem(mark, self._path(), "A field's name must be plain text.", "Write it as in name: paris.")
-                frame.key = _Key.DROPPED
-            case _Key.MERGE:
-                self._merge(frame, value, mark)
-            case str():
-                frame.value[key] = value
-                frame.marks.extend((*frame.key_mark, *mark))
+        if isinstance(key, str):
+            frame.value[key] = value
+            frame.marks.extend(frame.key_mark + mark)
+        elif key is _Key.AWAITED:
+            self._problem(mark, self._path(), "A field's name must be plain text.", "Write it as in name: paris.")
+            frame.key = _Key.DROPPED
+        elif key is _Key.MERGE:
+            self._merge(frame, value, mark)
 
     def _merge(self, frame: _Frame, value: Value, mark: Mark) -> None:
         bases = value if isinstance(value, list) else [value]
@@ -273,11 +298,15 @@ class Builder:
             message = f"The file holds more than {MAX_VALUES:,} values."
             raise Unreadable(self._file, mark, message, "Divide it into several files.")
 
-    def _untagged(self, tag: str | None, mark: Mark) -> None:
+    def _require_room(self, frame: _Frame, mark: Mark) -> None:
+        if frame.places is None and len(frame.value) >= MAX_FIELDS:
+            message = f"There are more than {MAX_FIELDS:,} fields here."
+            raise Unreadable(self._file, mark, message, "Divide the file into several.")
+
+    def _tagged(self, mark: Mark) -> None:
         # The tag is not named: it may be a password that begins with an exclamation mark.
-        if tag is not None:
-            message = "A value cannot have a YAML tag: a text that begins with ! is read so."
-            self._problem(mark, self._path(), message, "Put the text in quotes, or delete the tag.")
+        message = "A value cannot have a YAML tag: a text that begins with ! is read so."
+        self._problem(mark, self._path(), message, "Put the text in quotes, or delete the tag.")
 
     def _path(self) -> tuple[Step, ...]:
         """Return the path of the value that comes next, as far as the schema knows it."""

@@ -70,7 +70,9 @@ def text_fault(text: str) -> tuple[str, str] | None:
     deletes what it does not like and reports success.
     """
     odd = "" if text.isprintable() else next(one for one in text if not one.isprintable())
-    if odd := odd or next((one for one in _BLANK_LETTERS if one in text), ""):
+    if not odd and not text.isascii():
+        odd = next((one for one in _BLANK_LETTERS if one in text), "")
+    if odd:
         return _oddity(odd), "Delete it, or type the text again by hand: it often comes from copying."
     if text != text.strip(" "):
         return "begins or ends with a space", "Delete the space."

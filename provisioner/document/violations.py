@@ -8,13 +8,13 @@ wrong place. The schema itself has the last word through ``errorMessage`` and
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import cache, partial
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, cast
 
-from jsonschema import Draft202012Validator, FormatChecker, ValidationError
-from jsonschema.validators import extend
+from jsonschema_rs import Draft202012Validator, ValidationError
 
 from provisioner import schemas
 from provisioner.document.characters import shown
@@ -27,6 +27,12 @@ Check = Callable[[str], tuple[str, str] | None]
 
 MAX_TOLD: Final = 1_000
 """Nobody reads more problems at once; a file of noise must not fill the memory, nor a log."""
+
+_PIECE: Final = 100
+"""So many entries of a list are looked at together for what is wrong."""
+_STAND_INS: Final = {0xD800 + each: 0x40000 + each for each in range(0x800)}
+"""For each half of a character one of those that are none in any script, and as unfit for a text."""
+_HALVES: Final = {stand_in: half for half, stand_in in _STAND_INS.items()}
 
 _LONGEST_KEY: Final = 64
 """Comparing longer ones takes long and finds nothing."""
@@ -95,6 +101,8 @@ def nearest(key: str, known: Sequence[str]) -> str | None:
 def violations(value: Value, schema: str, checks: Mapping[str, Check]) -> Iterator[Violation]:
     """Yield what is wrong with ``value``, at most one violation per path, in the schema's order.
 
+    Of a long list a few entries are looked at after the other, each time in that order.
+
     There are no more than :data:`MAX_TOLD`, of which the last then says that there are more.
 
     :param schema: the schema's name, as in ``manifest.v1``.
@@ -102,34 +110,22 @@ def violations(value: Value, schema: str, checks: Mapping[str, Check]) -> Iterat
     """
     seen: set[tuple[Step, ...]] = set()
     told = 0
-    for error in _validator(schema, checks).iter_errors(value):
-        for violation in _violations(error):
-            # A text that is too long, say, need not match its pattern as well, and what is
-            # misspelled is not missing too.
-            if violation.path in seen:
-                continue
-            if told == MAX_TOLD - 1:
-                yield Violation((), Part.VALUE, "has more problems than are shown", "Correct these first.")
-                return
-            told += 1
-            seen.add(violation.path)
-            if violation.meant:
-                seen.add((*violation.path[:-1], violation.meant))
-            yield violation
+    for violation in _all_violations(value, schema, checks):
+        # A text that is too long, say, need not match its pattern as well, and what is
+        # misspelled is not missing too.
+        if violation.path in seen:
+            continue
+        if told == MAX_TOLD - 1:
+            yield Violation((), Part.VALUE, "has more problems than are shown", "Correct these first.")
+            return
+        told += 1
+        seen.add(violation.path)
+        if violation.meant:
+            seen.add((*violation.path[:-1], violation.meant))
+        yield violation
 
 
 # ── The schema, made ready ───────────────────────────────────────────────────
-
-
-class _UnfitError(ValueError):
-    """A text is not of its format; the arguments are the predicate and the hint."""
-
-
-def _fits(check: Check, instance: object) -> bool:
-    """Ask ``check`` in the way that jsonschema expects of one."""
-    if isinstance(instance, str) and (fault := check(instance)):
-        raise _UnfitError(*fault)
-    return True
 
 
 @cache
@@ -153,77 +149,166 @@ def _inlined(part: Any, defs: Mapping[str, Any]) -> Any:  # noqa: ANN401  # JSON
     return {**_inlined(defs[part["$ref"].removeprefix("#/$defs/")], defs), **own}
 
 
-class _Formats(FormatChecker):
-    """The checks of one run, and the validators of subschemas that it has made ready.
+def has_free_names(schema: Mapping[str, Any]) -> bool:
+    """Tell whether a group of ``schema`` may have any number of fields, whose names are the writer's."""
+    return isinstance(schema.get("additionalProperties"), dict)
 
-    jsonschema makes a validator for each value that it looks at, which takes longer than
-    looking. A checker of formats is what all of them share, so they are kept here.
+
+@cache
+def _validator(schema: str, checks: tuple[tuple[str, Check], ...]) -> Draft202012Validator:
+    formats: dict[str, Callable[..., bool]] = {name: partial(_fits, check) for name, check in checks}
+    return Draft202012Validator(inlined(schema), formats=formats, validate_formats=True)
+
+
+def _fits(check: Check, text: str) -> bool:
+    return check(text) is None
+
+
+# ── What is wrong ────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class _Breach:
+    """One keyword of a schema that a value breaks."""
+
+    rank: tuple[int, ...]
+    """Sorts breaches as their keywords stand in the schema, and those of one keyword by entry."""
+    path: tuple[Step, ...]
+    keyword: str
+    schema: Mapping[str, Any]
+    """The one that has the keyword."""
+    found: Any
+    """The value; of a wrong name the name itself, which is then the last step of the path."""
+    is_name: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _OfHalves:
+    """A check that gets each half of a character back in place of its stand-in."""
+
+    check: Check
+
+    def __call__(self, text: str) -> tuple[str, str] | None:
+        return self.check(text.translate(_HALVES))
+
+
+def _all_violations(value: Value, schema: str, checks: Mapping[str, Check]) -> Iterator[Violation]:
+    """Yield every violation; some come repeatedly."""
+    try:
+        yield from _told_in_pieces(value, schema, checks)
+    except UnicodeEncodeError:
+        # Half of a character, which the validator cannot take. What was yielded comes again.
+        halved: dict[str, Check] = {name: _OfHalves(check) for name, check in checks.items()}
+        for each in _told_in_pieces(_stood_in(value), schema, halved):
+            path = tuple(step.translate(_HALVES) if isinstance(step, str) else step for step in each.path)
+            yield replace(each, path=path)
+
+
+def _stood_in(value: Value) -> Value:
+    """Return ``value`` with a stand-in for each half of a character."""
+    if isinstance(value, dict):
+        return {key.translate(_STAND_INS): _stood_in(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_stood_in(each) for each in value]
+    return value.translate(_STAND_INS) if isinstance(value, str) else value
+
+
+def _told_in_pieces(value: Value, schema: str, checks: Mapping[str, Check]) -> Iterator[Violation]:
+    validator = _validator(schema, tuple(checks.items()))
+    if validator.is_valid(value):
+        return
+    whole = inlined(schema)
+    for piece, name, begin in _pieces(value, whole):
+        breaches = [_breach(each, whole, piece) for each in validator.iter_errors(piece)]
+        for breach in sorted(breaches, key=attrgetter("rank")):
+            for violation in _violations(breach, checks):
+                match violation.path:
+                    case (str(first), int(index), *rest) if first == name:
+                        yield replace(violation, path=(name, begin + index, *rest))
+                    case _:
+                        yield violation
+
+
+def _pieces(value: Value, schema: Mapping[str, Any]) -> Iterator[tuple[Value, str, int]]:
+    """Yield ``value`` with few of its entries at a time: the piece, whose entries it has, and the index of the first.
+
+    The validator makes every error at once, and with each a copy of what is wrong. A piece
+    has the errors of its entries, and those of the rest of the value again. So no schema may
+    count or compare entries, but for asking for one; and groups with free names, of which a
+    piece has one field, stand directly in the document.
     """
-
-    def __init__(self, checks: Mapping[str, Check]) -> None:
-        super().__init__(formats=())
-        self.ready: dict[int, Draft202012Validator] = {}
-        for name, check in checks.items():
-            self.checks(name, raises=_UnfitError)(partial(_fits, check))
-
-
-def _ready(validator: Any, schema: Mapping[str, Any]) -> Draft202012Validator:  # noqa: ANN401  # made by jsonschema
-    """Return a validator for ``schema``; an inlined one lives as long as the program, so its identity is its own."""
-    known: dict[int, Draft202012Validator] = validator.format_checker.ready
-    found = known.get(id(schema))
-    if found is None:
-        found = known[id(schema)] = validator.evolve(schema=schema)
-    return found
-
-
-def _properties(
-    validator: object, properties: Mapping[str, Mapping[str, Any]], instance: object, _: object
-) -> Iterator[ValidationError]:
-    if isinstance(instance, dict):
-        for key, schema in properties.items():
-            if key in instance:
-                for error in _ready(validator, schema).iter_errors(instance[key]):
-                    error.path.appendleft(key)
-                    yield error
+    fields = schema.get("properties", {})
+    parts = {
+        name: _parts(entries)
+        for name, entries in (value.items() if isinstance(value, dict) else ())
+        if (isinstance(entries, list) and len(entries) > _PIECE)
+        or (isinstance(entries, dict) and entries and has_free_names(fields.get(name, {})))
+    }
+    if not isinstance(value, dict) or not parts:
+        yield value, "", 0
+        return
+    first = {**value, **{name: next(each) for name, each in parts.items()}}
+    yield first, "", 0
+    for name, each in parts.items():
+        for number, part in enumerate(each, 1):
+            yield {**first, name: part}, name, number * _PIECE
 
 
-def _items(validator: object, schema: Mapping[str, Any], instance: object, _: object) -> Iterator[ValidationError]:
-    if isinstance(instance, list):
-        each = _ready(validator, schema)
-        for index, value in enumerate(instance):
-            for error in each.iter_errors(value):
-                error.path.appendleft(index)
-                yield error
+def _parts(entries: list[Value] | dict[str, Value]) -> Iterator[Value]:
+    if isinstance(entries, list):
+        for begin in range(0, len(entries), _PIECE):
+            yield entries[begin : begin + _PIECE]
+        return
+    # One by one: in a path the validator has 7 for a field named 007, and nothing for one whose name is empty.
+    for key, entry in entries.items():
+        yield {key: entry}
 
 
-def _if(
-    validator: object, condition: Mapping[str, Any], instance: Value, whole: Mapping[str, Any]
-) -> Iterator[ValidationError]:
-    branch = whole.get("then" if _ready(validator, condition).is_valid(instance) else "else")
-    if branch is not None:
-        yield from _ready(validator, branch).iter_errors(instance)
-
-
-_Validator: Final = extend(  # type: ignore[no-untyped-call]  # the stubs give it no types
-    Draft202012Validator, {"properties": _properties, "items": _items, "if": _if}
-)
-
-
-def _validator(schema: str, checks: Mapping[str, Check]) -> Draft202012Validator:
-    validator: Draft202012Validator = _Validator(inlined(schema), format_checker=_Formats(checks))
-    return validator
+def _breach(error: ValidationError, schema: Mapping[str, Any], value: Value) -> _Breach:
+    """Return ``error`` with its place in ``schema``, of which the validator's own order is not that."""
+    path: list[Step] = []
+    rank: list[int] = []
+    found: Any = value
+    steps = iter(error.schema_path)
+    ways = iter(error.instance_path)
+    keyword = ""
+    below: Any = schema
+    is_name = False
+    for step in steps:
+        schema, keyword = below, cast("str", step)
+        rank.append(list(schema).index(keyword))
+        below = schema[keyword]
+        if keyword in {"allOf", "properties"}:
+            part = cast("Any", next(steps))
+            rank.append(part if keyword == "allOf" else list(below).index(part))
+            below = below[part]
+        match keyword:
+            case "properties" | "items":
+                way = next(ways)
+                rank.append(way if isinstance(way, int) else 0)
+                path.append(way)
+                found = found[way]
+            case "additionalProperties" if below:
+                (way,) = found
+                if way:
+                    next(ways)
+                path.append(way)
+                found = found[way]
+            case "propertyNames":
+                is_name = True
+                (found,) = found
+                path.append(found)
+    return _Breach(tuple(rank), tuple(path), keyword, schema, found, is_name)
 
 
 # ── The words ────────────────────────────────────────────────────────────────
 
 
-def _violations(error: ValidationError) -> Iterator[Violation]:
-    """Yield ``error`` in words, one violation for each key that it is about."""
-    path: tuple[Step, ...] = tuple(error.absolute_path)
-    schema = error.schema if isinstance(error.schema, dict) else {}
-    found: Any = error.instance
-    wanted: Any = error.validator_value
-    match error.validator:
+def _violations(breach: _Breach, checks: Mapping[str, Check]) -> Iterator[Violation]:
+    """Yield ``breach`` in words, one violation for each key that it is about."""
+    path, found, schema = breach.path, breach.found, breach.schema
+    wanted = schema[breach.keyword]
+    match breach.keyword:
         case "required":
             for key in wanted:
                 if key not in found:
@@ -236,10 +321,8 @@ def _violations(error: ValidationError) -> Iterator[Violation]:
                     yield _unknown((*path, key), known, found)
         case "not":
             yield Violation(path, Part.KEY, schema["errorMessage"], "Delete it here.")
-        case _ if "propertyNames" in error.schema_path:
-            yield Violation((*path, found), Part.KEY, *_words(error, schema))
         case _:
-            yield Violation(path, Part.VALUE, *_words(error, schema))
+            yield Violation(path, Part.KEY if breach.is_name else Part.VALUE, *_words(breach, checks))
 
 
 def _unknown(path: tuple[Step, ...], known: Sequence[str], present: Container[str]) -> Violation:
@@ -248,21 +331,20 @@ def _unknown(path: tuple[Step, ...], known: Sequence[str], present: Container[st
     return Violation(path, Part.KEY, "is not a known field", hint, None if near in present else near)
 
 
-def _words(error: ValidationError, schema: Mapping[str, Any]) -> tuple[str, str]:
+def _words(breach: _Breach, checks: Mapping[str, Check]) -> tuple[str, str]:
     """Return the predicate and the hint for one broken keyword."""
-    found: Any = error.instance
-    wanted: Any = error.validator_value
-    if error.validator == "type":
+    found, schema = breach.found, breach.schema
+    wanted = schema[breach.keyword]
+    if breach.keyword == "type":
         return _type_words(wanted, found)
-    if isinstance(error.cause, _UnfitError):
-        predicate, hint = error.cause.args
-        return predicate, hint
+    if breach.keyword == "format" and (fault := checks[wanted](found)):
+        return fault
     if found == []:
         return "is empty", "Write at least one entry, or delete it where it is optional."
     if found in ("", {}):
         return "is empty", "Give it a value, or delete it where it is optional."
-    if error.validator in _WORDS:
-        predicate, hint = _WORDS[error.validator]
+    if breach.keyword in _WORDS:
+        predicate, hint = _WORDS[breach.keyword]
         size = len(found) if isinstance(found, str | list | dict) else 0
         return predicate.format(wanted=wanted, size=size), hint.format(wanted=wanted)
     example = f"For example: {schema['examples'][0]}" if "examples" in schema else ""

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
-from provisioner.document.building import Builder, Mark, Unreadable
+from provisioner.document.building import Builder, Mark, Places, Unreadable
 from provisioner.document.characters import character, decoded, is_utf32
 from provisioner.document.violations import Check, Part, Step, Value, Violation, inlined, spelled, violations
 from provisioner.model.account import Origin, Problem
@@ -38,6 +38,7 @@ class Document:
     problems: tuple[Problem, ...]
     """What reading found; the schema was not asked yet."""
     _marks: Mapping[int, array[int]] = field(repr=False)
+    _places: Mapping[int, Places] = field(repr=False)
 
     def origin(self, path: tuple[Step, ...], part: Part = Part.VALUE) -> Origin:
         """Return where the value at ``path`` stands, or its key, or what should have it."""
@@ -47,7 +48,8 @@ class Document:
         for depth, step in enumerate(steps, 1):
             marks = self._marks[id(value)]
             if isinstance(value, dict):
-                at = 2 * list(value).index(str(step))
+                places = self._places.get(id(value))
+                at = 2 * (list(value).index(str(step)) if places is None else places[str(step)])
                 at += 0 if part is Part.KEY and depth == len(steps) else 1
                 value = value[str(step)]
             else:
@@ -93,8 +95,8 @@ def parse_yaml(raw: bytes, file: str, schema: str) -> Document:
     try:
         value = builder.build(_text(raw, file))
     except Unreadable as error:
-        return Document(file, None, (*builder.problems, error.problem), {})
-    return Document(file, value, tuple(builder.problems), builder.marks)
+        return Document(file, None, (*builder.problems, error.problem), {}, {})
+    return Document(file, value, tuple(builder.problems), builder.marks, builder.places)
 
 
 def _by_place(problem: Problem) -> Mark:

@@ -5,16 +5,25 @@ what the request brought is sealed and durable before anything else happens.
 Refuses I/O but through the interfaces of ``ports``; whoever calls it gives the clock.
 """
 
-from provisioner.executor.adoption import adopted, may_adopt, with_key
+from provisioner.executor.adopt import Adopted, adopt
 from provisioner.executor.apply import NO_IDENTITY, Work, apply
-from provisioner.executor.decisions import RUN_DIED, active, forget, resolve, settle
-from provisioner.executor.inspection import Refreshed, balances, refresh, shared_logins, verify
+from provisioner.executor.decide import RUN_DIED, active, existing, forget, resolve, settle
+from provisioner.executor.inspect import (
+    Refreshed,
+    balances,
+    refresh,
+    shared_logins,
+    verify,
+    with_drift,
+    with_refresh_outcomes,
+)
 from provisioner.executor.ports import Api, Journal, Opener, Ports, Progress, Sealer
-from provisioner.executor.rekeying import rekey
+from provisioner.executor.rekey import rekey
 
 __all__ = [
     "NO_IDENTITY",
     "RUN_DIED",
+    "Adopted",
     "Api",
     "Journal",
     "Opener",
@@ -24,16 +33,17 @@ __all__ = [
     "Sealer",
     "Work",
     "active",
-    "adopted",
+    "adopt",
     "apply",
     "balances",
+    "existing",
     "forget",
-    "may_adopt",
     "refresh",
     "rekey",
     "resolve",
     "settle",
     "shared_logins",
     "verify",
-    "with_key",
+    "with_drift",
+    "with_refresh_outcomes",
 ]

@@ -10,7 +10,7 @@ from provisioner.errors import ExitCode, StateConflict
 from provisioner.model.account import Credentials
 from provisioner.model.exchange import Balance, EditRequest, EditVerdict, Failed, Reading
 from provisioner.model.report import Outcome
-from provisioner.model.state import Record, State
+from provisioner.model.state import Operation, Record, State
 from provisioner.model.verdict import CreateRequest, SealedContent, Verdict
 
 
@@ -83,6 +83,10 @@ class Ports:
     """``user@host``."""
     interrupted: Callable[[], ExitCode | None]
     """The exit code of the signal that asked the run to end, once one has."""
+
+    def operation(self) -> Operation:
+        """Return a new operation, which starts now."""
+        return Operation(self.new_id(), self.now(), self.by)
 
 
 def credentials_of(content: SealedContent) -> Credentials:

@@ -26,6 +26,11 @@ class Entry:
     """That of the account where it was never known under another name."""
     previously_path: str
 
+    def owner(self, rest: str) -> str | None:
+        """Return the parent of the account: ``rest`` where it names none, None where what it names is no text."""
+        parent = self.fields.get("parent", rest)
+        return parent if isinstance(parent, str) and parent else None
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -34,6 +39,6 @@ class Part:
     entries: tuple[Entry, ...]
     problems: tuple[Problem, ...]
     parent: str | None = None
-    """None where the file names none."""
+    """Owns the accounts that name none; None where the file names none either."""
     more: int = 0
     """How many problems were only counted."""

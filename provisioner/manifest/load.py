@@ -1,8 +1,8 @@
-"""Loading: the manifests of every file, merged by parent.
+"""Loading: the accounts of every file, merged by parent.
 
-Owns what can only be seen across files: that a name is used once, and that an account
-that got another name took it from nobody. Refuses to return half a manifest: with one
-problem anywhere there is none.
+Owns what can only be seen across files: which parent has which account, that each parent
+uses a name once, and that an account that got another name took it from nobody. Refuses
+to return half a manifest: with one problem anywhere there is none.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from provisioner.model.account import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from provisioner.document import Value
@@ -63,11 +63,20 @@ class Loaded:
         refuse_any(self.problems, "manifest")
         return self.manifests
 
+    def of(self, parents: Collection[str]) -> tuple[Manifest, ...]:
+        """Return the manifests of ``parents``; all of them where none is named.
 
-def load(paths: Sequence[Path], *, parent: str = DEFAULT_PARENT) -> Loaded:
+        A parent of which no account is asked for has none.
+
+        :raises ManifestInvalid: there is an error, whoever's account it is about.
+        """
+        return tuple(each for each in self.require() if not parents or each.parent in parents)
+
+
+def load(paths: Sequence[Path], *, owner: str = DEFAULT_PARENT) -> Loaded:
     """Read the manifests at ``paths``: files, or folders with manifests directly inside.
 
-    :param parent: owns the accounts of the files that name no parent.
+    :param owner: the parent of the accounts for which neither they nor their file name one.
     """
     files: list[Found] = []
     entries: dict[str, dict[str, Entry]] = {}
@@ -79,14 +88,14 @@ def load(paths: Sequence[Path], *, parent: str = DEFAULT_PARENT) -> Loaded:
             continue
         contents.append(source)
         part = _read(source)
-        owner = part.parent or parent
+        rest = part.parent or owner
         files.append(Found(part.problems, part.more))
-        files[-1].extend(_add(entries.setdefault(owner, {}), part))
-        read.append((owner, part, files[-1]))
+        files[-1].extend(_add(entries, rest, part))
+        read.append((rest, part, files[-1]))
     # Once every file is read: the old name may be in any of them.
     claimed: dict[tuple[str, str], Entry] = {}
-    for owner, part, found in read:
-        found.extend(_moved(owner, claimed, entries[owner], part))
+    for rest, part, found in read:
+        found.extend(_moved(claimed, entries, rest, part))
     problems = told(files)
     if errors(problems):
         return Loaded((), problems, tuple(contents))
@@ -107,12 +116,17 @@ def _read(source: Source) -> Part:
     return table.read(source.raw, file)
 
 
-def _add(known: dict[str, Entry], part: Part) -> Iterator[Problem]:
-    """Add the entries of ``part`` to those ``known``, and yield what is wrong with their names."""
+def _add(entries: dict[str, dict[str, Entry]], rest: str, part: Part) -> Iterator[Problem]:
+    """Add what ``part`` holds to the ``entries`` of each parent, and yield what is wrong with their names.
+
+    :param rest: the parent of the entries that name none.
+    """
     for entry in part.entries:
         name = entry.fields.get("name")
-        if not isinstance(name, str) or not name:
+        owner = entry.owner(rest)
+        if not isinstance(name, str) or not name or owner is None:
             continue
+        known = entries.setdefault(owner, {})
         first = known.get(name) or known.get(name.casefold())
         if first:
             yield _repeated(name, entry, first)
@@ -134,17 +148,22 @@ def _repeated(name: str, entry: Entry, first: Entry) -> Problem:
 
 
 def _moved(
-    owner: str, claimed: dict[tuple[str, str], Entry], known: Mapping[str, Entry], part: Part
+    claimed: dict[tuple[str, str], Entry], entries: Mapping[str, Mapping[str, Entry]], rest: str, part: Part
 ) -> Iterator[Problem]:
-    """Add the old names of ``part`` to those ``claimed``, and yield what is wrong with them."""
+    """Add the old names of ``part`` to those ``claimed``, and yield what is wrong with them.
+
+    :param rest: the parent of the entries that name none.
+    """
 
     def problem(entry: Entry, message: str, hint: str) -> Problem:
         return Problem(entry.previously_origin, entry.previously_path, message, hint)
 
     for entry in part.entries:
         previously, name = entry.fields.get("previously"), entry.fields.get("name")
-        if not isinstance(previously, str) or not previously:
+        owner = entry.owner(rest)
+        if not isinstance(previously, str) or not previously or owner is None:
             continue
+        known = entries.get(owner, {})
         what, file = shown(previously) or "The name here", entry.previously_origin.file
         folded = previously.casefold()
         if isinstance(name, str) and name.casefold() == folded:

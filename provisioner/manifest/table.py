@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from provisioner.document import Part as Of
-from provisioner.document import inlined, violations
+from provisioner.document import inlined, nearest, violations
 from provisioner.manifest.advice import advice
 from provisioner.manifest.cells import Table, Unreadable, open_table
 from provisioner.manifest.columns import cell, fitting, header_problems, positions
@@ -19,7 +19,7 @@ from provisioner.manifest.problems import Found
 from provisioner.model.account import Problem, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from provisioner.document import Step, Value
 
@@ -49,7 +49,16 @@ def read(raw: bytes, file: str) -> Part:
     ]
     if entries:
         problems.extend(_cell_problems(entries, table, numbers))
+    if _misses_parent(table, columns):
+        # Nobody knows whose accounts these are, and names of several parents would look repeated.
+        entries = []
     return Part(tuple(entries), tuple(problems.kept), more=problems.more)
+
+
+def _misses_parent(table: Table, columns: Collection[str]) -> bool:
+    """Tell whether the table says whose each account is, in a column whose name is misspelled."""
+    unknown = (name for name in table.header if name not in columns)
+    return "parent" not in table.header and any(nearest(name, list(columns)) == "parent" for name in unknown)
 
 
 def _account() -> dict[str, Any]:

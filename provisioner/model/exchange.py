@@ -74,6 +74,11 @@ class Failed:
         """
         return self.then is Then.RETRY and (self.unanswered or not self.possible)
 
+    @property
+    def stops(self) -> bool:
+        """Whether asking the same parent's account for more would come to nothing."""
+        return self.then is Then.STOP or self.spreads
+
 
 @dataclass(frozen=True, slots=True)
 class Balance:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 
 from provisioner.errors import OverLimit
 from provisioner.model.account import Attributes, DesiredAccount
 from provisioner.model.state import NO_DRIFT, Drift, Slots
 
 UNFINISHED: Final = "an edit of it is not finished: the next apply finishes it, where a manifest names it"
+LOGIN_GONE: Final = "Octopush no longer knows its login"
 _NAMED: Final = 20
 """Names that fit into one message; the plan marks all of them."""
 
@@ -30,6 +33,7 @@ class FieldChange:
 class Create:
     """The account is missing."""
 
+    action: ClassVar[str] = "create"
     account: DesiredAccount
     resembles: str | None = None
     """An unmanaged account with the same attributes: this may be that one under a new name."""
@@ -44,6 +48,7 @@ class Create:
 class Update:
     """The account exists and is to be changed."""
 
+    action: ClassVar[str] = "update"
     account: DesiredAccount
     fields: tuple[FieldChange, ...]
     """Empty where an edit that an earlier run began is to be finished and nothing else is known to differ."""
@@ -77,6 +82,7 @@ class Update:
 class Unchanged:
     """The account exists as it should, or as near to it as Octopush makes it."""
 
+    action: ClassVar[str] = "unchanged"
     name: str
     attributes: Attributes
     drift: Drift = NO_DRIFT
@@ -93,6 +99,7 @@ class Unchanged:
 class Unmanaged:
     """The account exists and no manifest names it; it is never touched."""
 
+    action: ClassVar[str] = "unmanaged"
     name: str
     attributes: Attributes
     drift: Drift = NO_DRIFT
@@ -104,19 +111,21 @@ class Unmanaged:
 class Gone:
     """The account was there, and Octopush no longer knows it; a person must decide."""
 
+    action: ClassVar[str] = "gone"
     name: str
     attributes: Attributes
 
     @property
     def reason(self) -> str:
         """What it means."""
-        return "Octopush no longer knows its login"
+        return LOGIN_GONE
 
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
     """Nobody knows whether the account exists; a person must resolve it."""
 
+    action: ClassVar[str] = "unknown"
     name: str
     attributes: Attributes
     reason: str
@@ -126,12 +135,15 @@ class Undecided:
 class Closed:
     """The account was abandoned: it keeps its slot and is not created again."""
 
+    action: ClassVar[str] = "abandoned"
     name: str
     attributes: Attributes
     reason: str
 
 
 Change = Create | Update | Unchanged | Unmanaged | Gone | Undecided | Closed
+ACTIONS: Final = tuple(kind.action for kind in (Create, Update, Unchanged, Unmanaged, Gone, Undecided, Closed))
+"""The action of every kind of change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +165,11 @@ class Plan:
         return tuple(each for each in self.changes if isinstance(each, Create))
 
     @property
+    def pending(self) -> bool:
+        """Whether there is anything to create or to change."""
+        return bool(self.creates or self.updates)
+
+    @property
     def drifted(self) -> bool:
         """Whether any account is known not to be at Octopush what was sent."""
         return any(
@@ -164,6 +181,12 @@ class Plan:
     def updates(self) -> tuple[Update, ...]:
         """The accounts to change."""
         return tuple(each for each in self.changes if isinstance(each, Update))
+
+
+def counts(plans: Iterable[Plan]) -> dict[str, int]:
+    """Return how many changes of each action ``plans`` hold together; every one of ``ACTIONS`` is there, in order."""
+    found = Counter(change.action for plan in plans for change in plan.changes)
+    return {action: found[action] for action in ACTIONS}
 
 
 def raise_if_over(plan: Plan) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from provisioner.errors import ExitCode
+from provisioner.errors import Advice, ExitCode, ProvisionerError, gravest
 from provisioner.model.plan import FieldChange
 
 
@@ -48,22 +48,42 @@ class Outcome:
     """Where Octopush holds something else than it should: ``before`` as sent, ``after`` as found."""
     weight: ExitCode | None = None
     """What it means for the exit, where that is not what its result means."""
+    advice: Advice | None = None
+    """What a command can do about it."""
 
     @property
     def exit_code(self) -> ExitCode:
         """What it would tell the caller if it were the only one."""
         return self.weight if self.weight is not None else _EXITS.get(self.result, ExitCode.DONE)
 
+    def warned(self, *warnings: str | None) -> Outcome:
+        """Return the same with more to its reason; None adds nothing."""
+        return replace(self, reason="; ".join(filter(None, (self.reason, *warnings))) or None)
+
+
+class Scope(StrEnum):
+    """What a stop ends."""
+
+    PARENT = "parent"
+    RUN = "run"
+    """Every parent of the run: it was interrupted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why a run ended before its plan was done."""
+    """Why the work for a parent ended before it was done."""
 
     exit_code: ExitCode
     reason: str
     hint: str = ""
-    unanswered: bool = False
-    """Nobody answered, whichever parent asked."""
+    scope: Scope = Scope.PARENT
+    advice: Advice | None = None
+    """What a command can do about it."""
+
+    @classmethod
+    def of(cls, error: ProvisionerError) -> Stop:
+        """Return the stop that ``error`` is for the parent that met it."""
+        return cls(error.exit_code, error.message.removesuffix("."), error.hint, advice=error.advice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +93,23 @@ class Report:
     parent: str
     outcomes: tuple[Outcome, ...]
     stop: Stop | None = None
+    failure: ProvisionerError | None = None
+    """Why nothing could be done for this parent."""
 
 
 def exit_code(reports: Iterable[Report]) -> ExitCode:
     """Return what a command tells its caller.
 
-    A doubt is stronger than why the run stopped, that than a failure, and that than what could not be tried.
+    A doubt is graver than why a parent was stopped, or could not be begun with, that than
+    a failure, and that than what could not be tried.
     """
     these = tuple(reports)
-    codes = {outcome.exit_code for report in these for outcome in report.outcomes}
-    if ExitCode.OUTCOME_UNKNOWN in codes:
+    outcomes = {outcome.exit_code for report in these for outcome in report.outcomes}
+    if ExitCode.OUTCOME_UNKNOWN in outcomes:
         return ExitCode.OUTCOME_UNKNOWN
-    for report in these:
-        if report.stop is not None:
-            return report.stop.exit_code
-    if ExitCode.SOME_FAILED in codes:
+    ends = [each.exit_code for report in these for each in (report.stop, report.failure) if each is not None]
+    if ends:
+        return gravest(ends)
+    if ExitCode.SOME_FAILED in outcomes:
         return ExitCode.SOME_FAILED
-    return max(codes, default=ExitCode.DONE)
+    return gravest(outcomes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final
+from typing import ClassVar, Final
 
 from provisioner.model.account import Attributes
 
@@ -25,6 +25,7 @@ class Operation:
 class Pending:
     """The intent is durable; whether the request was sent is not known from here."""
 
+    status: ClassVar[str] = "pending"
     attributes: Attributes
     operation: Operation
     sealed: str | None = None
@@ -66,6 +67,7 @@ class Edit:
 class Active:
     """The account exists and its credentials are kept."""
 
+    status: ClassVar[str] = "active"
     attributes: Attributes
     operation: Operation
     """The one that brought what is sealed."""
@@ -89,6 +91,7 @@ class Active:
 class Unknown:
     """Nobody can know whether the account exists; it keeps its slot."""
 
+    status: ClassVar[str] = "unknown"
     attributes: Attributes
     operation: Operation
     reason: str
@@ -100,6 +103,7 @@ class Unknown:
 class Abandoned:
     """A person gave an unknown up; it keeps its slot for ever."""
 
+    status: ClassVar[str] = "abandoned"
     attributes: Attributes
     operation: Operation
     reason: str

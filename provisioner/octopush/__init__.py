@@ -1,4 +1,4 @@
-"""Octopush: its sub-account API, how a request travels, what an answer proves; and a sandbox of it.
+"""Octopush's sub-account API from the client's side: how a request travels, and what an answer proves.
 
-Import the module that is needed: the sandbox starts without any library.
+Import the module that is needed.
 """

@@ -15,12 +15,8 @@ from typing import Any, Final
 from provisioner.model.account import MASK
 from provisioner.octopush.transport import Reply
 
-RETRIED: Final = frozenset({408, 421, 425, 429})
-"""Statuses of an answer that says that the request was not processed and may be sent again."""
 ACCEPTED: Final = 300
 """Statuses from 200 up to this one are a success."""
-UNREACHED: Final = "Check that OCTOPUSH_API_URL and the proxy, if there is one, are right and can be reached from here."
-DISTRUSTED: Final = "Do not go on until you know who answered. For a certificate authority of your own, set ca_file."
 _WORDS: Final = frozenset({"code", "message"})
 _CODE_LENGTH: Final = 40
 _MESSAGE_LENGTH: Final = 300

@@ -14,11 +14,12 @@ from functools import partial
 from typing import Final, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
-from provisioner import __version__
+from provisioner._version import __version__
 from provisioner.model.account import CALLBACK_NAMES, Attributes, Credentials
 from provisioner.model.exchange import Balance, Edited, EditRequest, EditVerdict, Failed, Reading
 from provisioner.model.verdict import CreateRequest, NotCreated, Then, Verdict
 from provisioner.octopush.idempotent import judge_balance, judge_edit, judge_read
+from provisioner.octopush.refusals import INTERRUPTED, PARENT_CREDENTIALS
 from provisioner.octopush.retry import RetryPolicy
 from provisioner.octopush.transport import Failure, Reply, Request
 from provisioner.octopush.verdict import judge
@@ -26,8 +27,7 @@ from provisioner.octopush.verdict import judge
 _SHORTEST_TOKEN: Final = 6
 """A shorter value of a query hides little, and masking it would make holes all over a message."""
 
-_INTERRUPTED: Final = "the run was interrupted before it was sent"
-_UNSENT: Final = Failed(_INTERRUPTED, Then.STOP)
+_UNSENT: Final = Failed(INTERRUPTED, Then.STOP)
 _Outcome = TypeVar("_Outcome")
 
 
@@ -40,7 +40,7 @@ class Exchange(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Speaks for one parent account."""
+    """Speaks for one parent account; keeps nothing between two calls."""
 
     base_url: str
     """As documented: ``https://api.octopush.com/v1/public``."""
@@ -49,6 +49,8 @@ class Client:
     retry: RetryPolicy
     now: Callable[[], datetime]
     retry_on_503: bool = False
+    credential_names: str = PARENT_CREDENTIALS
+    """Where the parent's login and key come from, in the words of a hint: ``ACME_LOGIN and ACME_KEY``."""
 
     def create(self, request: CreateRequest) -> Verdict:
         """Create a sub-account: ``POST /subaccount/create`` (documented), 201 with its credentials.
@@ -60,7 +62,7 @@ class Client:
         message = Request("POST", f"{self.base_url}/subaccount/create", self._headers(self.parent), _json(body))
         hidden = (*self._hidden(request), request.password.reveal())
         return self.retry.until_settled(
-            partial(self._create_once, message, hidden), unsent=NotCreated(_INTERRUPTED, Then.STOP)
+            partial(self._create_once, message, hidden), unsent=NotCreated(INTERRUPTED, Then.STOP)
         )
 
     def edit(self, api_login: str, request: EditRequest) -> EditVerdict:
@@ -79,7 +81,8 @@ class Client:
             body["password"] = request.password.reveal()
         message = Request("PATCH", f"{self._account(api_login)}/edit", self._headers(self.parent), _json(body))
         hidden = (*self._hidden(request), request.password.reveal() if request.password else "")
-        attempts = _EditAttempts(partial(self._exchange, message, judge_edit, hidden))
+        judged = partial(judge_edit, credential_names=self.credential_names)
+        attempts = _EditAttempts(partial(self._exchange, message, judged, hidden))
         verdict = self.retry.until_settled(attempts, unsent=_UNSENT)
         if attempts.possible and not isinstance(verdict, Edited):
             return replace(verdict, possible=True)
@@ -88,7 +91,8 @@ class Client:
     def read(self, api_login: str) -> Reading:
         """Return a sub-account as it is, but for its password: ``GET /subaccount/{api_login}`` (documented), 200."""
         message = Request("GET", self._account(api_login), self._headers(self.parent))
-        attempt = partial(self._exchange, message, judge_read, (self.parent.api_key.reveal(),))
+        judged = partial(judge_read, credential_names=self.credential_names)
+        attempt = partial(self._exchange, message, judged, (self.parent.api_key.reveal(),))
         return self.retry.until_settled(attempt, unsent=_UNSENT)
 
     def balance(self, account: Credentials) -> Balance | Failed:
@@ -98,8 +102,13 @@ class Client:
         return self.retry.until_settled(attempt, unsent=_UNSENT)
 
     def _create_once(self, message: Request, hidden: tuple[str, ...]) -> Verdict:
-        outcome = self.transport.exchange(message)
-        return judge(outcome, retry_on_503=self.retry_on_503, now=self.now(), hidden=hidden)
+        return judge(
+            self.transport.exchange(message),
+            retry_on_503=self.retry_on_503,
+            now=self.now(),
+            hidden=hidden,
+            credential_names=self.credential_names,
+        )
 
     def _exchange(self, message: Request, judge: Callable[..., _Outcome], hidden: tuple[str, ...]) -> _Outcome:
         return judge(self.transport.exchange(message), now=self.now(), hidden=hidden)

@@ -10,27 +10,37 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, TypeGuard
 
-from provisioner.errors import ExitCode
 from provisioner.model.account import CALLBACK_NAMES, Secret
 from provisioner.model.exchange import Balance, Edited, EditVerdict, Failed, Missing, Observed, Reading
 from provisioner.model.verdict import Then
 from provisioner.octopush import answers
+from provisioner.octopush.refusals import PARENT_CREDENTIALS, Caller, Refusal, refused, unanswered
 from provisioner.octopush.transport import Failure, Reply
 
 _EMAIL: Final = "email_for_inbounds"
+_OWNER: Final = Caller(
+    "the credentials", unaccepted="Check whether somebody changed the sub-account's own key at Octopush."
+)
 
 
-def judge_edit(outcome: Reply | Failure, *, now: datetime, hidden: Sequence[str] = ()) -> EditVerdict:
-    """Return what one edit came to.
+def judge_edit(
+    outcome: Reply | Failure,
+    *,
+    now: datetime,
+    hidden: Sequence[str] = (),
+    credential_names: str = PARENT_CREDENTIALS,
+) -> EditVerdict:
+    """Return what one edit came to; ``credential_names`` says where the parent's login and key come from.
 
     The body of a success is not documented (seen: 201), so that none is asked for;
     one that carries an error is believed.
     """
-    if (unsuccessful := _unsuccessful(outcome, now, hidden)) is not None:
+    if (unsuccessful := _unsuccessful(outcome, now, hidden, _parent(credential_names))) is not None:
         return unsuccessful
     assert isinstance(outcome, Reply)  # noqa: S101  # what is no reply is no success
     if _carries_an_error(_document(outcome)):
@@ -39,13 +49,19 @@ def judge_edit(outcome: Reply | Failure, *, now: datetime, hidden: Sequence[str]
     return Edited()
 
 
-def judge_read(outcome: Reply | Failure, *, now: datetime, hidden: Sequence[str] = ()) -> Reading:
-    """Return what one read came to.
+def judge_read(
+    outcome: Reply | Failure,
+    *,
+    now: datetime,
+    hidden: Sequence[str] = (),
+    credential_names: str = PARENT_CREDENTIALS,
+) -> Reading:
+    """Return what one read came to; ``credential_names`` says where the parent's login and key come from.
 
     Reading differs from writing (documented): ``callbacks`` is read as ``callback``,
     ``email_for_inbounds`` as ``email``, and a URL that is not set as null.
     """
-    document = _read_document(outcome, now, hidden)
+    document = _read_document(outcome, now, hidden, _parent(credential_names))
     if not isinstance(document, dict):
         return document
     fields: dict[str, str | None] = {}
@@ -64,7 +80,7 @@ def judge_read(outcome: Reply | Failure, *, now: datetime, hidden: Sequence[str]
 
 def judge_balance(outcome: Reply | Failure, *, now: datetime, hidden: Sequence[str] = ()) -> Balance | Failed:
     """Return what asking for a balance came to (documented: ``{"amount": 12.54, "unit": "euros"}``)."""
-    document = _read_document(outcome, now, hidden)
+    document = _read_document(outcome, now, hidden, _OWNER)
     if isinstance(document, Missing):
         return Failed(document.reason, Then.GO_ON)
     if isinstance(document, Failed):
@@ -75,17 +91,24 @@ def judge_balance(outcome: Reply | Failure, *, now: datetime, hidden: Sequence[s
     return Balance(amount, unit)
 
 
-def _unsuccessful(outcome: Reply | Failure, now: datetime, hidden: Sequence[str]) -> Missing | Failed | None:
+def _parent(credential_names: str) -> Caller:
+    return Caller("the credentials", unaccepted=f"Check {credential_names}, and that they are those of the parent.")
+
+
+def _unsuccessful(
+    outcome: Reply | Failure, now: datetime, hidden: Sequence[str], caller: Caller
+) -> Missing | Failed | None:
     """Return what is wrong with an answer whose status is no success, or None for one whose status is."""
     if isinstance(outcome, Failure):
-        if outcome.certificate:
-            return Failed(outcome.reason, Then.STOP, hint=answers.DISTRUSTED, possible=outcome.sent)
-        return Failed(outcome.reason, Then.RETRY, hint=answers.UNREACHED, possible=outcome.sent, unanswered=True)
+        refusal = unanswered(outcome)
+        return replace(_failed(refusal), possible=outcome.sent, unanswered=refusal.then is Then.RETRY)
     status, said = outcome.status, answers.words(outcome, hidden)
     if HTTPStatus.OK <= status < answers.ACCEPTED:
         return None
+    if status == HTTPStatus.NOT_FOUND:
+        return Missing(f"Octopush does not know its login (HTTP {status}{said})")
     if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _refused(outcome, said, now)
+        return _failed(refused(outcome, said, now, caller))
     if status // 100 == 3:  # noqa: PLR2004  # the class of redirects
         reason = f"the API sent it to another address (HTTP {status}), which is not followed"
         return Failed(reason, Then.STOP, possible=True)
@@ -93,30 +116,15 @@ def _unsuccessful(outcome: Reply | Failure, now: datetime, hidden: Sequence[str]
     return Failed(f"the API answered HTTP {status}{said}", Then.RETRY, wait, possible=True)
 
 
-def _refused(reply: Reply, said: str, now: datetime) -> Missing | Failed:
-    status = reply.status
-    match status:
-        case _ if status in answers.RETRIED:
-            wait = answers.retry_after(reply, now)
-            return Failed(f"the API asked to try later (HTTP {status}{said})", Then.RETRY, wait)
-        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            return Failed(
-                f"the API did not accept the credentials (HTTP {status}{said})",
-                Then.STOP,
-                exit_code=ExitCode.SETTING_INVALID,
-                hint="Check OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY, and that they are those of the parent.",
-            )
-        case HTTPStatus.PAYMENT_REQUIRED:
-            return Failed(f"the API asks for payment (HTTP {status}{said})", Then.STOP)
-        case HTTPStatus.NOT_FOUND:
-            return Missing(f"Octopush does not know its login (HTTP {status}{said})")
-        case _:
-            return Failed(f"the API refused it (HTTP {status}{said})", Then.GO_ON)
+def _failed(refusal: Refusal) -> Failed:
+    return Failed(refusal.reason, refusal.then, refusal.retry_after, refusal.exit_code, refusal.hint)
 
 
-def _read_document(outcome: Reply | Failure, now: datetime, hidden: Sequence[str]) -> dict[str, Any] | Missing | Failed:
+def _read_document(
+    outcome: Reply | Failure, now: datetime, hidden: Sequence[str], caller: Caller
+) -> dict[str, Any] | Missing | Failed:
     """Return the object that a successful answer holds."""
-    if (unsuccessful := _unsuccessful(outcome, now, hidden)) is not None:
+    if (unsuccessful := _unsuccessful(outcome, now, hidden, caller)) is not None:
         return unsuccessful
     assert isinstance(outcome, Reply)  # noqa: S101  # what is no reply is no success
     if outcome.cut is not None:

@@ -31,7 +31,11 @@ def _silent(_: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long a request is tried; ``sleep`` may return early when the run is interrupted."""
+    """How long a request is tried; ``sleep`` may return early when the run is interrupted.
+
+    It keeps nothing between two calls, so that any number of threads may share it; ``sleep``,
+    ``interrupted`` and ``waiting`` are then called by each of them.
+    """
 
     attempts: int
     budget: float

@@ -6,28 +6,35 @@ request. Refuses retries, redirects, ambient settings (``.netrc``, proxy
 variables), compressed bodies, and to raise: what happened is returned.
 
 Each exchange has a fresh connection, because a reused one can lose or mix up an
-answer, and one deadline for everything from the connect to the last byte.
+answer, and one deadline for everything from the connect to the last byte. Any
+number of threads may share a transport.
 """
 
 from __future__ import annotations
 
 import socket
 import ssl
+import sys
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 BODY_CAP: Final = 64 * 1024
 """Bytes of a body that are read; the documented answers have a few hundred."""
+
+WATCHDOG: Final = "exchange deadlines"
+"""The name of the thread that ends what is late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,59 +67,8 @@ class Failure:
     reason: str
     certificate: bool = False
     """The server's certificate or host name is not valid."""
-
-
-@dataclass(frozen=True, slots=True)
-class Transport:
-    """How requests travel; ``timeout`` is the deadline of one exchange in seconds."""
-
-    timeout: float
-    proxy: str | None = field(default=None, repr=False)
-    """For https alone: plain http is for this machine, and through a proxy the key would leave it in clear."""
-    ca_file: str | None = None
-
-    def exchange(self, request: Request) -> Reply | Failure:
-        """Send ``request`` over a connection of its own and return what came of it."""
-        phase = _Phase()
-        watchdog = threading.Timer(self.timeout, phase.expire)
-        watchdog.daemon = True
-        watchdog.start()
-        try:
-            with closing(_Adapter(phase)) as adapter:
-                return self._send(adapter, phase, request)
-        except Exception as error:  # noqa: BLE001  # how far the request came decides, not what was raised
-            reason = self._late() if phase.expired else _describe(error, self.timeout)
-            return Failure(phase.sent, reason, certificate=_is_certificate(error))
-        finally:
-            watchdog.cancel()
-            phase.close()
-
-    def _send(self, adapter: _Adapter, phase: _Phase, request: Request) -> Reply:
-        headers = {"Accept-Encoding": "identity", **request.headers}
-        prepared = requests.Request(request.method, request.url, headers, data=request.body).prepare()
-        proxies = {"https": self.proxy} if self.proxy else None
-        # Without a session nothing knows of .netrc, proxy variables or cookies, and nothing
-        # can follow a redirect: told not to, a session still parses where it points and reads its body.
-        with adapter.send(
-            prepared, stream=True, timeout=self.timeout, verify=self.ca_file or True, proxies=proxies
-        ) as response:
-            body = bytearray()
-            cut = None
-            try:
-                for piece in _pieces(response.raw):
-                    body += piece
-                    if len(body) > BODY_CAP:
-                        cut = f"it is larger than {BODY_CAP} bytes"
-                        break
-            except Exception as error:  # noqa: BLE001  # the status stands, whatever becomes of the body
-                cut = _describe(error, self.timeout)
-            if phase.expired and (cut or "Content-Length" not in response.headers):
-                # Where no length was announced, the deadline's cut looks like an end.
-                cut = self._late()
-            return Reply(response.status_code, response.headers, bytes(body[:BODY_CAP]), cut)
-
-    def _late(self) -> str:
-        return _LATE.format(self.timeout)
+    interrupted: bool = False
+    """The run was interrupted while the request waited for its turn: nobody was asked."""
 
 
 class _Phase:
@@ -151,7 +107,7 @@ class _Phase:
                 try:
                     self._socket.shutdown(socket.SHUT_RDWR)
                 except OSError:
-                    # The other side closed it in this very moment: it has ended all the same.
+                    # The other side closed it at this very moment, so that it has ended.
                     return
 
     def close(self) -> None:
@@ -160,6 +116,137 @@ class _Phase:
             if self._socket is not None:
                 self._socket.close()
                 self._socket = None
+
+
+class _Watchdog:
+    """Ends the exchanges of one transport at their deadlines, with one thread for as long as there are any.
+
+    All have the same time, so that they are due in the order in which they began, and a new
+    one need not wake the thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._deadlines: dict[_Phase, float] = {}
+        self._thread: threading.Thread | None = None
+
+    def watch(self, phase: _Phase, timeout: float) -> None:
+        """End the exchange in ``timeout`` seconds; raises RuntimeError where no thread can be started."""
+        with self._lock:
+            self._deadlines[phase] = time.monotonic() + timeout
+            if self._thread is None or not self._thread.is_alive():  # a fork leaves the threads behind
+                self._thread = threading.Thread(target=self._run, name=WATCHDOG, daemon=True)
+                self._thread.start()
+
+    def forget(self, phase: _Phase) -> None:
+        """Let the exchange be: it has ended by itself."""
+        with self._lock:
+            self._deadlines.pop(phase, None)
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if not self._deadlines:
+                    self._thread = None
+                    return
+                phase, deadline = next(iter(self._deadlines.items()))
+                wait = deadline - time.monotonic()
+                if wait <= 0:
+                    del self._deadlines[phase]
+            if wait > 0:
+                time.sleep(wait)
+            else:
+                phase.expire()
+
+
+class _SharedContext(ssl.SSLContext):
+    """Trusts the authorities of one file, for many connections at once.
+
+    Nothing may change it once a connection uses it, says Python's documentation; urllib3
+    sets the protocols again for each, which are set here once.
+    """
+
+    def __new__(cls, _: str) -> Self:
+        return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)  # asks for a certificate that is valid for the name
+
+    def __init__(self, ca_file: str) -> None:
+        self.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.hostname_checks_common_name = False
+        self.options |= ssl.OP_NO_TICKET  # no session is ever resumed
+        if sys.version_info >= (3, 13):
+            self.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT  # as Python's own default
+        super().set_alpn_protocols(["http/1.1"])
+        self.load_verify_locations(ca_file)
+
+    def set_alpn_protocols(self, _: object) -> None:
+        """Keep what is set."""
+
+
+class _Authorities:
+    """Whom one transport trusts: parsed once, when TLS first asks, as that takes longer than most exchanges."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._context: ssl.SSLContext | None = None
+
+    def context(self, ca_file: str | None) -> ssl.SSLContext:
+        """Return what all connections share; raises OSError for a file that holds no authorities."""
+        with self._lock:
+            if self._context is None:
+                self._context = _SharedContext(ca_file or DEFAULT_CA_BUNDLE_PATH)
+            return self._context
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """How requests travel; ``timeout`` is the deadline of one exchange in seconds."""
+
+    timeout: float
+    proxy: str | None = field(default=None, repr=False)
+    """For https alone: plain http is for this machine, and through a proxy the key would leave it in clear."""
+    ca_file: str | None = None
+    """Certificate authorities in PEM form instead of those that come with requests."""
+    _watchdog: _Watchdog = field(default_factory=_Watchdog, init=False, repr=False, compare=False)
+    _authorities: _Authorities = field(default_factory=_Authorities, init=False, repr=False, compare=False)
+
+    def exchange(self, request: Request) -> Reply | Failure:
+        """Send ``request`` over a connection of its own and return what came of it."""
+        phase = _Phase()
+        try:
+            self._watchdog.watch(phase, self.timeout)
+            with closing(_Adapter(phase, partial(self._authorities.context, self.ca_file))) as adapter:
+                return self._send(adapter, phase, request)
+        except Exception as error:  # noqa: BLE001  # how far the request came decides, not what was raised
+            reason = self._late() if phase.expired else _describe(error, self.timeout)
+            return Failure(phase.sent, reason, certificate=_is_certificate(error))
+        finally:
+            self._watchdog.forget(phase)
+            phase.close()
+
+    def _send(self, adapter: _Adapter, phase: _Phase, request: Request) -> Reply:
+        headers = {"Accept-Encoding": "identity", **request.headers}
+        prepared = requests.Request(request.method, request.url, headers, data=request.body).prepare()
+        proxies = {"https": self.proxy} if self.proxy else None
+        # Without a session nothing knows of .netrc, proxy variables or cookies, and nothing
+        # can follow a redirect: told not to, a session still parses where it points and reads its body.
+        with adapter.send(prepared, stream=True, timeout=self.timeout, proxies=proxies) as response:
+            body = bytearray()
+            cut = None
+            try:
+                for piece in _pieces(response.raw):
+                    body += piece
+                    if len(body) > BODY_CAP:
+                        cut = f"it is larger than {BODY_CAP} bytes"
+                        break
+            except Exception as error:  # noqa: BLE001  # the status stands, whatever becomes of the body
+                cut = _describe(error, self.timeout)
+            if phase.expired and (cut or "Content-Length" not in response.headers):
+                # Where no length was announced, the deadline's cut looks like an end.
+                cut = self._late()
+            return Reply(response.status_code, response.headers, bytes(body[:BODY_CAP]), cut)
+
+    def _late(self) -> str:
+        return _LATE.format(self.timeout)
 
 
 class _NotedConnection(HTTPConnection):
@@ -194,17 +281,28 @@ class _NotedTLSConnection(_NotedConnection, HTTPSConnection):
 
 
 class _Adapter(HTTPAdapter):
-    """Gives every connection the phase of the one exchange that it serves."""
+    """Gives every connection the phase of the one exchange that it serves, and authorities that are parsed already."""
 
-    def __init__(self, phase: _Phase) -> None:
-        super().__init__(max_retries=0)
+    def __init__(self, phase: _Phase, trusting: Callable[[], ssl.SSLContext]) -> None:
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
         self._phase = phase
+        self._trusting = trusting
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  # requests' own
         pool = super().get_connection_with_tls_context(*args, **options)
         kind = _NotedTLSConnection if pool.scheme == "https" else _NotedConnection
         pool.ConnectionCls = partial(kind, phase=self._phase)  # type: ignore[attr-defined]  # urllib3's own way in
         return pool
+
+    def build_connection_pool_key_attributes(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  # the same
+        host, tls = super().build_connection_pool_key_attributes(*args, **options)
+        return host, {**tls, "ssl_context": self._trusting()} if host["scheme"] == "https" else tls
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  # the same
+        return super().proxy_manager_for(*args, proxy_ssl_context=self._trusting(), **options)
+
+    def cert_verify(self, *_: object) -> None:
+        """Name no file of authorities: each connection would parse it again, into the context that all share."""
 
 
 def _pieces(raw: urllib3.HTTPResponse) -> Iterator[bytes]:

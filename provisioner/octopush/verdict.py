@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final, TypeGuard
@@ -18,6 +19,7 @@ from provisioner.errors import ExitCode
 from provisioner.model.account import Credentials, Secret
 from provisioner.model.verdict import Answer, Created, InDoubt, NotCreated, Then, Verdict
 from provisioner.octopush import answers
+from provisioner.octopush.refusals import PARENT_CREDENTIALS, Caller, Refusal, refused, unanswered
 from provisioner.octopush.transport import Failure, Reply
 
 # How Octopush refuses the 21st sub-account is not documented; a refusal that speaks
@@ -29,11 +31,19 @@ _LIMIT: Final = re.compile(
 )
 
 
-def judge(outcome: Reply | Failure, *, retry_on_503: bool, now: datetime, hidden: Sequence[str] = ()) -> Verdict:
+def judge(
+    outcome: Reply | Failure,
+    *,
+    retry_on_503: bool,
+    now: datetime,
+    hidden: Sequence[str] = (),
+    credential_names: str = PARENT_CREDENTIALS,
+) -> Verdict:
     """Return the verdict on one create request.
 
     ``now`` is what a ``Retry-After`` date is counted from; ``hidden`` are the texts
-    that the request carried and that no reason may repeat, should the API echo them.
+    that the request carried and that no reason may repeat, should the API echo them;
+    ``credential_names`` says where the parent's login and key come from.
     """
     if isinstance(outcome, Failure):
         return _judge_failure(outcome)
@@ -44,7 +54,7 @@ def judge(outcome: Reply | Failure, *, retry_on_503: bool, now: datetime, hidden
     if status == HTTPStatus.SERVICE_UNAVAILABLE and retry_on_503:
         return NotCreated(f"the API is not available (HTTP {status})", Then.RETRY, answers.retry_after(outcome, now))
     if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _judge_refusal(outcome, said, now)
+        return _judge_refusal(outcome, said, now, credential_names)
     match status // 100:
         case 1:
             what = "no final answer"
@@ -58,17 +68,10 @@ def judge(outcome: Reply | Failure, *, retry_on_503: bool, now: datetime, hidden
 def _judge_failure(failure: Failure) -> Verdict:
     if failure.sent:
         return InDoubt(f"{failure.reason}, after the request was sent")
-    if failure.certificate:
-        return NotCreated(
-            failure.reason,
-            Then.STOP,
-            hint=answers.DISTRUSTED,
-        )
-    return NotCreated(
-        f"{failure.reason}, before the request was sent",
-        Then.RETRY,
-        hint=answers.UNREACHED,
-    )
+    refusal = unanswered(failure)
+    if refusal.then is Then.RETRY:
+        refusal = replace(refusal, reason=f"{refusal.reason}, before the request was sent")
+    return _not_created(refusal)
 
 
 def _judge_success(reply: Reply, said: str) -> Verdict:
@@ -92,34 +95,26 @@ def _judge_success(reply: Reply, said: str) -> Verdict:
     return Created(Credentials(login, Secret(key)), warning)
 
 
-def _judge_refusal(reply: Reply, said: str, now: datetime) -> Verdict:
-    status = reply.status
-    if status in answers.RETRIED:
+def _judge_refusal(reply: Reply, said: str, now: datetime, credential_names: str) -> Verdict:
+    caller = Caller(
+        "the parent's credentials",
+        unaccepted=f"Check {credential_names}, and that they may create sub-accounts.",
+        unpaid="Look at the parent's balance.",
+    )
+    refusal = refused(reply, said, now, caller)
+    if refusal.then is not Then.RETRY and _LIMIT.search(said):
         return NotCreated(
-            f"the API asked to try later (HTTP {status}{said})", Then.RETRY, answers.retry_after(reply, now)
-        )
-    if _LIMIT.search(said):
-        return NotCreated(
-            f"the API refused one more sub-account (HTTP {status}{said})",
+            f"the API refused one more sub-account (HTTP {reply.status}{said})",
             Then.STOP,
             exit_code=ExitCode.REFUSED,
             hint="Count the sub-accounts in the dashboard: set `limit` if Octopush gives you fewer, or `reserved` for"
             " those outside this state.",
         )
-    match status:
-        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            return NotCreated(
-                f"the API did not accept the parent's credentials (HTTP {status}{said})",
-                Then.STOP,
-                exit_code=ExitCode.SETTING_INVALID,
-                hint="Check OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY, and that they may create sub-accounts.",
-            )
-        case HTTPStatus.PAYMENT_REQUIRED:
-            return NotCreated(
-                f"the API asks for payment (HTTP {status}{said})", Then.STOP, hint="Look at the parent's balance."
-            )
-        case _:
-            return NotCreated(f"the API refused it (HTTP {status}{said})", Then.GO_ON)
+    return _not_created(refusal)
+
+
+def _not_created(refusal: Refusal) -> NotCreated:
+    return NotCreated(refusal.reason, refusal.then, refusal.retry_after, refusal.exit_code, refusal.hint)
 
 
 def _kept(reply: Reply) -> Answer | None:

@@ -1,4 +1,4 @@
 """Turns plans, reports and states into what people and programs read.
 
-Owns every face of a plan or report. Refuses to decide anything, and to print.
+Owns every format of a plan or report, and the words that formats share. Refuses to decide anything, and to print.
 """

@@ -27,26 +27,26 @@ def github(these: Iterable[Problem]) -> str:
 
 def gitlab(these: Iterable[Problem]) -> str:
     """Return GitLab's Code Quality report: a JSON list of issues, each with a fingerprint of its own."""
-    met: dict[str, int] = {}
+    seen: dict[str, int] = {}
     issues = []
     for each in these:
         # The line is left out: a problem that only moved is the same problem.
-        told = f"{each.origin.file}\n{each.path}\n{each.message}"
-        met[told] = met.get(told, 0) + 1
-        issues.append(_issue(each, f"{told}\n{met[told]}"))
+        same = f"{each.origin.file}\n{each.path}\n{each.message}"
+        seen[same] = seen.get(same, 0) + 1
+        issues.append(_issue(each, f"{same}\n{seen[same]}"))
     return json.dumps(issues, indent=2, ensure_ascii=False) + "\n"
 
 
 def _command(problem: Problem) -> str:
     origin = problem.origin
     places = {"file": _path(origin.file), "line": origin.line, "col": origin.column, "title": _TITLE}
-    told = ",".join(f"{key}={_escaped(str(value), ':,')}" for key, value in places.items() if value is not None)
-    return f"::{_GITHUB[problem.severity]} {told}::{_escaped(words(problem))}"
+    properties = ",".join(f"{key}={_escaped(str(value), ':,')}" for key, value in places.items() if value is not None)
+    return f"::{_GITHUB[problem.severity]} {properties}::{_escaped(one_line(problem))}"
 
 
 def _issue(problem: Problem, identity: str) -> dict[str, Any]:
     return {
-        "description": words(problem),
+        "description": one_line(problem),
         "check_name": _TITLE,
         "fingerprint": hashlib.sha256(identity.encode(errors="backslashreplace")).hexdigest(),
         "severity": _GITLAB[problem.severity],
@@ -54,7 +54,7 @@ def _issue(problem: Problem, identity: str) -> dict[str, Any]:
     }
 
 
-def words(problem: Problem) -> str:
+def one_line(problem: Problem) -> str:
     """Return a problem in one line: its row, what is wrong, and what to do."""
     row = f"Row {problem.origin.row}: " if problem.origin.row is not None else ""
     return f"{row}{printable(problem.message)} {printable(problem.hint)}".strip()

@@ -1,8 +1,8 @@
-"""The faces of opened credentials. Every function here returns secrets in clear, or masked where it says so.
+"""The formats of opened credentials. Every function here returns secrets in clear, or masked where it says so.
 
-Owns the quoting, so that no value can be taken for something else: by a shell, by a
-spreadsheet that sees a formula in it, or by a reader of YAML that sees a number.
-Refuses a name that its receiver would not take.
+Owns their JSON documents too, so that nothing else that renders reveals a secret; and the
+quoting, so that no value can be taken for something else: by a shell, by a spreadsheet
+that sees a formula in it, or by a reader of YAML that sees a number. Refuses a name that its receiver would not take.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def as_kubernetes(contents: Iterable[SealedContent]) -> str:
     No two accounts have one name, whoever their parents are; a label names the parent.
     Every text is quoted and in ASCII, so that a reader of YAML 1.1 and one of 1.2 see the same.
     """
-    import yaml  # noqa: PLC0415  # no other face needs it
+    import yaml  # noqa: PLC0415  # no other format needs it
 
     return yaml.safe_dump_all(
         [_secret(each) for each in contents],
@@ -146,10 +146,14 @@ def _hidden(content: SealedContent) -> Iterator[tuple[str, str]]:
             yield path, value
 
 
-def masked(contents: Sequence[SealedContent]) -> list[Line]:
-    """Return a table of the logins, with every key and password masked."""
-    rows = [[printable(value or "") for value in _masked(each)] for each in contents]
-    return list(table(("NAME", "API LOGIN", "API KEY", "PASSWORD"), rows))
+def masked(contents: Iterable[SealedContent], *, name_parents: bool = False) -> list[Line]:
+    """Return a table of the logins, with every key and password masked; a first column may name the parents."""
+    heading = ("NAME", "API LOGIN", "API KEY", "PASSWORD")
+    rows = [
+        [*((each.parent,) if name_parents else ()), *(printable(value or "") for value in _masked(each))]
+        for each in contents
+    ]
+    return list(table(("PARENT", *heading) if name_parents else heading, rows))
 
 
 def _masked(content: SealedContent) -> tuple[str, str | None, str, str]:

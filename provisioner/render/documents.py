@@ -1,10 +1,14 @@
-"""The JSON documents of version 1: plain dictionaries, ready for ``json.dumps``."""
+"""The JSON documents of version 1: plain dictionaries, ready for ``json.dumps``.
+
+Owns their shapes, which the files in ``schemas/`` describe. Refuses to hold a secret in
+clear: the documents of opened credentials are made in ``render/credentials.py``.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any, Final, assert_never
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from provisioner.errors import ProvisionerError
 from provisioner.model.account import Problem, Severity, shown_value
@@ -19,11 +23,23 @@ from provisioner.model.plan import (
     Undecided,
     Unmanaged,
     Update,
+    counts,
 )
-from provisioner.model.state import NO_DRIFT
+from provisioner.model.state import NO_DRIFT, Active, Record, Slots, State
+from provisioner.render import advice, words
+
+if TYPE_CHECKING:  # what only reports and balances need is not loaded for a plan
+    from provisioner.model.exchange import Balance, Failed
+    from provisioner.model.report import Outcome, Report
+
+    Balances = Mapping[str, Balance | Failed]
+    """What accounts have left, by name; one that is not here was not asked for."""
 
 VERSION: Final = 1
 Document = dict[str, Any]
+
+# The schema of a plan's summary knows these and no others; whoever wants to count the rest has the changes.
+_SUMMED: Final = tuple(kind.action for kind in (Create, Update, Unchanged, Unmanaged, Undecided))
 
 
 def plans(these: Iterable[Plan]) -> Document:
@@ -32,11 +48,25 @@ def plans(these: Iterable[Plan]) -> Document:
 
 
 def digest(document: Document) -> str:
-    """Return what tells one document of plans from any other, whatever face it is shown with."""
+    """Return what tells one document of plans from any other, whatever format it is shown in."""
     import hashlib  # noqa: PLC0415  # it takes its time to load, and most commands have no use for it
 
-    told = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(told.encode()).hexdigest()
+    content = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def reports(these: Iterable[Report]) -> Document:
+    """Return the document of what a command did; ``schemas/report.v1.schema.json`` describes it."""
+    return {"version": VERSION, "reports": [_report(each) for each in these]}
+
+
+def states(these: Iterable[tuple[str, State | None]], balances: Mapping[str, Balances] | None = None) -> Document:
+    """Return the document of ``status --format json``; each state comes with its parent's name.
+
+    ``balances`` are those of each parent's accounts, where they were asked for.
+    """
+    found = [(parent, state, None if balances is None else balances.get(parent, {})) for parent, state in these]
+    return {"version": VERSION, "states": [_state(*each) for each in found]}
 
 
 def problems(these: Iterable[Problem]) -> Document:
@@ -50,62 +80,37 @@ def problems(these: Iterable[Problem]) -> Document:
 
 def error(this: ProvisionerError) -> Document:
     """Return the document of a failure under ``--format json``."""
-    return {
-        "version": VERSION,
-        "error": {
-            "code": int(this.exit_code),
-            "name": type(this).__name__,
-            "message": this.message,
-            "hint": this.hint,
-        },
-    }
-
-
-def action(change: Change) -> str:
-    """Return the word for what is to be done about an account."""
-    match change:
-        case Create():
-            return "create"
-        case Update():
-            return "update"
-        case Unchanged():
-            return "unchanged"
-        case Unmanaged():
-            return "unmanaged"
-        case Gone():
-            return "gone"
-        case Undecided():
-            return "unknown"
-        case Closed():
-            return "abandoned"
-        case _:
-            assert_never(change)
+    return {"version": VERSION, "error": _error(this)}
 
 
 def _plan(plan: Plan) -> Document:
-    slots = plan.slots
-    actions = [action(change) for change in plan.changes]
+    found = counts([plan])
     return {
         "parent": plan.parent,
         "lineage": plan.lineage,
         "serial": plan.serial,
-        "slots": {
-            "limit": slots.limit,
-            "reserved": slots.reserved,
-            "used": slots.used,
-            "unknown": slots.unknown,
-            "planned": slots.planned,
-            "left": slots.left,
-        },
-        "summary": {word: actions.count(word) for word in ("create", "update", "unchanged", "unmanaged", "unknown")},
+        "slots": slots(plan.slots),
+        "summary": {action: found[action] for action in _SUMMED},
         "changes": [_change(change) for change in plan.changes],
         "over": list(plan.over),
     }
 
 
+def slots(these: Slots) -> Document:
+    """Return the slots of a parent, by what they hold."""
+    return {
+        "limit": these.limit,
+        "reserved": these.reserved,
+        "used": these.used,
+        "unknown": these.unknown,
+        "planned": these.planned,
+        "left": these.left,
+    }
+
+
 def _change(change: Change) -> Document:
     attributes = change.account.attributes if isinstance(change, Create | Update) else change.attributes
-    document: Document = {"action": action(change), "name": change.name, "attributes": attributes.shown()}
+    document: Document = {"action": change.action, "name": change.name, "attributes": attributes.shown()}
     match change:
         case Create():
             if change.account.previously is not None:
@@ -116,7 +121,7 @@ def _change(change: Change) -> Document:
             document["fields"] = [field(each) for each in change.fields]
         case Undecided() | Closed() | Gone():
             document["reason"] = change.reason
-        case _:  # unchanged or unmanaged; `action` knows no other
+        case Unchanged() | Unmanaged():
             if change.drift != NO_DRIFT:
                 drift = change.drift
                 document["drift"] = {
@@ -155,3 +160,54 @@ def problem(this: Problem) -> Document:
         "message": this.message,
         "hint": this.hint,
     }
+
+
+def _report(this: Report) -> Document:
+    document: Document = {"parent": this.parent, "outcomes": [_outcome(each) for each in this.outcomes]}
+    if this.failure is not None:
+        document["error"] = _error(this.failure)
+    return document
+
+
+def _outcome(this: Outcome) -> Document:
+    document = {"name": this.name, "action": this.action, "status": this.result.value, "reason": advice.reason(this)}
+    return document | {"fields": [field(each) for each in this.fields]} if this.fields else document
+
+
+def _error(this: ProvisionerError) -> Document:
+    return {
+        "code": int(this.exit_code),
+        "name": type(this).__name__,
+        "message": this.message,
+        "hint": advice.hint(this),
+    }
+
+
+def _state(parent: str, state: State | None, balances: Balances | None) -> Document:
+    return {
+        "parent": parent,
+        "lineage": state.lineage if state else None,
+        "serial": state.serial if state else 0,
+        "accounts": [
+            _account(name, record, balances) for name, record in sorted(state.accounts.items() if state else ())
+        ],
+    }
+
+
+def _account(name: str, record: Record, balances: Balances | None) -> Document:
+    balance = (balances or {}).get(name)
+    document: Document = {
+        "name": name,
+        "status": record.status,
+        "created_at": record.created_at if isinstance(record, Active) else None,
+        "reason": words.reason(record, balance),
+    }
+    if balances is not None:
+        document["balance"] = _balance(balance)
+    return document
+
+
+def _balance(this: Balance | Failed | None) -> Document | None:
+    from provisioner.model.exchange import Balance  # noqa: PLC0415  # no plan has balances, and each loads this module
+
+    return {"amount": this.amount, "unit": this.unit} if isinstance(this, Balance) else None

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
-from provisioner.model.plan import Change, Closed, Create, Gone, Plan, Unchanged, Undecided, Unmanaged, Update
-from provisioner.model.state import NO_DRIFT
-from provisioner.render import text
-from provisioner.render.lines import BAD, Line, counted, printable
+from provisioner.model.plan import Plan
+from provisioner.render import text, words
+from provisioner.render.lines import Line, counted, printable
+from provisioner.render.words import Label, Name, Sentence
 
 LONGEST: Final = 65_000
 """Characters; GitHub takes 65,536 in a comment, and whoever posts it may add a line."""
@@ -32,15 +31,29 @@ _REST: Final = 500
 _AROUND: Final = 100
 """Characters around the details: what folds them, and what says that they are a diff."""
 
-# Mark, heading, and the sign with which a diff colours a line; in the order in which they matter to a reviewer.
-_KINDS: Final[tuple[tuple[type[Change], str, str, str], ...]] = (
-    (Create, "➕", "create", "+"),  # noqa: RUF001  # the sign is meant
-    (Update, "✏️", "update", "!"),
-    (Undecided, "❓", "unknown", "-"),
-    (Gone, "❌", "gone", "-"),
-    (Unmanaged, "⚠️", "unmanaged", "#"),
-    (Closed, "🚫", "abandoned", "#"),
-)
+# The sign of each row of the table, in which a create without a slot stands with the others.
+_ROW_SIGNS: Final = {
+    Label.CREATE: "➕",  # noqa: RUF001  # the sign is meant
+    Label.UPDATE: "✏️",
+    Label.UNKNOWN: "❓",
+    Label.GONE: "❌",
+    Label.UNMANAGED: "⚠️",
+    Label.ABANDONED: "🚫",
+    Label.UNCHECKED: "❓",
+    Label.DRIFT: "〰️",
+}
+# The sign with which a diff colours a line.
+_DIFF_SIGNS: Final = {
+    Label.CREATE: "+",
+    Label.NO_SLOT: "-",
+    Label.UPDATE: "!",
+    Label.UNKNOWN: "-",
+    Label.GONE: "-",
+    Label.UNMANAGED: "#",
+    Label.ABANDONED: "#",
+    Label.UNCHECKED: " ",
+    Label.DRIFT: " ",
+}
 
 
 def plans(these: Sequence[Plan], digest: str) -> str:
@@ -58,16 +71,16 @@ def plans(these: Sequence[Plan], digest: str) -> str:
             break
         heads.append(head)
     left = max(0, left)
-    told, rest = these[: len(heads)], these[len(heads) :]
-    for position, plan in enumerate(told):
+    shown, rest = these[: len(heads)], these[len(heads) :]
+    for position, plan in enumerate(shown):
         table = _table(plan)
         if len(table) <= left:
             heads[position] += table
             left -= len(table)
     parts = []
-    for position, (plan, head) in enumerate(zip(told, heads, strict=True)):
+    for position, (plan, head) in enumerate(zip(shown, heads, strict=True)):
         # Parents share what room there is; one that needs less leaves it to those after it.
-        share = left // (len(told) - position)
+        share = left // (len(shown) - position)
         details = _details(plan, share + _LEFT_OUT)
         left -= max(0, len(details) - _LEFT_OUT)
         parts.append(head + details)
@@ -76,46 +89,43 @@ def plans(these: Sequence[Plan], digest: str) -> str:
 
 def _left_out(rest: Sequence[Plan]) -> str:
     """Return what stands for the parents that did not fit: one sentence that counts what all of them hold."""
-    together = replace(rest[0], changes=tuple(change for plan in rest for change in plan.changes))
     refused = sum(bool(plan.over) for plan in rest)
     also = f" **Refused** for want of slots: {counted(refused, 'parent')}." if refused else ""
-    said = f"{counted(len(rest), 'parent')} more did not fit here: see `provisioner plan`."
-    return f"**{said}** {text.summary(together)}{also}\n\n"
+    missing = f"{counted(len(rest), 'parent')} more did not fit here: see `provisioner plan`."
+    return f"**{missing}** {words.summary(rest)}{also}\n\n"
 
 
 def _head(plan: Plan) -> str:
     """Return the heading with the slots, and the sentence that sums up."""
-    lines = [f"## {_name(plan.parent)}: {text.slots(plan.slots)}", ""]
+    lines = [f"## {_name(plan.parent)}: {words.slots(plan.slots)}", ""]
     if plan.over:
-        lines += [f"> **Refused**: there is no slot for {_names(plan.over)}. Nothing would be sent.", ""]
-    return "\n".join((*lines, f"**{text.summary(plan)}**", "", ""))
+        lines += [f"> **Refused**: {_marked(words.refusal(plan, _NAMED))}", ""]
+    return "\n".join((*lines, f"**{words.summary([plan])}**", "", ""))
 
 
 def _table(plan: Plan) -> str:
     """Return the table of what is to be done, or nothing where nothing is."""
-    rows = [row for kind in _KINDS if (row := _row(plan, *kind))]
-    if unsure := [each.name for each in plan.changes if isinstance(each, Unchanged) and each.unchecked is not None]:
-        rows.append(f"| ❓ | **unchecked** | {len(unsure)} | {_names(unsure)} |")
-    if drifted := [each.name for each in plan.changes if isinstance(each, Unchanged) and each.drift != NO_DRIFT]:
-        rows.append(f"| 〰️ | **drift** | {len(drifted)} | {_names(drifted)} |")
+    named: dict[Label, list[str]] = {label: [] for label in _ROW_SIGNS}
+    for label, change in words.shown(plan):
+        named[Label.CREATE if label is Label.NO_SLOT else label].append(change.name)
+    rows = [
+        f"| {_ROW_SIGNS[label]} | **{label.word}** | {len(names)} | {_marked(words.listed(names, _NAMED))} |"
+        for label, names in named.items()
+        if names
+    ]
     return "\n".join(("| | action | | accounts |", "|---|---|--:|---|", *rows, "", "")) if rows else ""
-
-
-def _row(plan: Plan, kind: type[Change], mark: str, word: str, _: str) -> str | None:
-    names = [change.name for change in plan.changes if isinstance(change, kind)]
-    return f"| {mark} | **{word}** | {len(names)} | {_names(names)} |" if names else None
 
 
 def _details(plan: Plan, room: int) -> str:
     """Return what is to be done to the letter, folded, in at most ``room`` characters; or how much is missing."""
-    count = len(text.noted(plan))
+    count = sum(map(words.is_shown, plan.changes))
     if not count:
         return ""
     room -= _AROUND + _LEFT_OUT
     taken: list[str] = []
     fence = 3
-    for change, lines in text.changes(plan):
-        block = "\n".join(_signed(change, line) for line in lines)
+    for label, lines in text.changes(plan):
+        block = "\n".join(_signed(label, line) for line in lines)
         # The fence is longer than any of its kind inside; it stands twice.
         longer = max(fence, 1 + max((len(run) for run in re.findall("`+", block)), default=0))
         room -= len(block) + 1 + 2 * (longer - fence)
@@ -124,28 +134,26 @@ def _details(plan: Plan, room: int) -> str:
         taken.append(block)
         fence = longer
     missing = count - len(taken)
-    said = f"{counted(missing, 'account')} {'more ' if taken else ''}did not fit here: see `provisioner plan`.\n"
+    remark = f"{counted(missing, 'account')} {'more ' if taken else ''}did not fit here: see `provisioner plan`.\n"
     if not taken:
-        return f"{said}\n"
+        return f"{remark}\n"
     marks = "`" * fence
     body = "\n".join(taken)
-    after = f"\n{said}" if missing else ""
+    after = f"\n{remark}" if missing else ""
     return f"<details><summary>Details</summary>\n\n{marks}diff\n{body}\n{marks}\n{after}\n</details>\n\n"
 
 
-def _signed(change: Change, line: Line) -> str:
+def _signed(label: Label, line: Line) -> str:
     """Return a line of the text plan as a diff's: the sign at its edge is what gives it its colour."""
-    sign = next((sign for kind, _, _, sign in _KINDS if isinstance(change, kind)), " ")
-    if line.style == BAD:
-        sign = "-"
+    sign = _DIFF_SIGNS[label]
     # The text plan's lines are printable already; a line end in one would leave the fence.
-    told = printable(line.text)
-    return f"{sign} {told[_MARKED:]}" if told[:_MARKED].strip() else f"{sign} {told[2:]}"
+    content = printable(line.text)
+    return f"{sign} {content[_MARKED:]}" if content[:_MARKED].strip() else f"{sign} {content[2:]}"
 
 
-def _names(names: Sequence[str]) -> str:
-    told = ", ".join(_name(name) for name in names[:_NAMED])
-    return f"{told} and {len(names) - _NAMED} more" if len(names) > _NAMED else told
+def _marked(sentence: Sentence) -> str:
+    """Return a sentence with its names as code; all else in it is ours."""
+    return "".join(_name(piece) if isinstance(piece, Name) else piece for piece in sentence)
 
 
 def _name(name: str) -> str:

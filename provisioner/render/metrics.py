@@ -35,7 +35,7 @@ _METRICS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "last_run_duration_seconds": ("How long the last run took.", ()),
     "last_run_phase_duration_seconds": ("How long a part of the last run took.", ("phase",)),
 }
-_STATUSES: Final = {Active: "active", Pending: "pending", Unknown: "unknown", Abandoned: "abandoned"}
+_STATUSES: Final = tuple(kind.status for kind in (Active, Pending, Unknown, Abandoned))
 _LAST_SUCCESS: Final = "last_success_timestamp_seconds"
 
 Samples = dict[tuple[str, tuple[str, ...]], float]
@@ -128,9 +128,9 @@ def _of_parent(seen: Seen) -> Samples:
     slots = state.slots(limit=seen.limit, reserved=seen.reserved, planned=0)
     kinds = {kind: getattr(slots, kind) for kind in ("limit", "reserved", "used", "unknown", "left")}
     samples: Samples = {("slots", (seen.parent, kind)): value for kind, value in kinds.items()}
-    counts = Counter(type(record) for record in state.accounts.values())
-    for kind, status in _STATUSES.items():
-        samples["accounts", (seen.parent, status)] = counts[kind]
+    counts = Counter(record.status for record in state.accounts.values())
+    for status in _STATUSES:
+        samples["accounts", (seen.parent, status)] = counts[status]
     active = [record for record in state.accounts.values() if isinstance(record, Active)]
     drifted = sum(bool(record.drift.changed) or record.drift.gone for record in active)
     samples["drifted_accounts", (seen.parent,)] = drifted

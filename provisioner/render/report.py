@@ -1,15 +1,15 @@
-"""What a command did about accounts: as text for people, and as the JSON document of version 1."""
+"""What a command did about accounts, as text for people."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from provisioner.model.plan import FieldChange
 from provisioner.model.report import Outcome, Report, Result
-from provisioner.render.documents import VERSION, field
+from provisioner.render import advice
 from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, printable
-from provisioner.render.text import value
+from provisioner.render.words import MASKED_ALIKE, value
 
 _RESULT_STYLES: Final = {
     Result.CREATED: GOOD,
@@ -25,8 +25,6 @@ _RESULT_STYLES: Final = {
     Result.GONE: BAD,
     Result.UNCHECKED: CHANGED,
 }
-
-
 _WORDS: Final = {
     ("refresh", Result.UNCHANGED): "as sent",
     ("verify", Result.VERIFIED): "good",
@@ -35,37 +33,21 @@ _WORDS: Final = {
 _DOINGS: Final = {"refresh": "Checked", "verify": "Verified"}
 
 
-def document(these: Iterable[Report]) -> dict[str, Any]:
-    """Return the document of ``--format json``; ``schemas/report.v1.schema.json`` describes it."""
-    return {
-        "version": VERSION,
-        "reports": [
-            {
-                "parent": report.parent,
-                "outcomes": [_outcome(each) for each in report.outcomes],
-            }
-            for report in these
-        ],
-    }
-
-
-def _outcome(this: Outcome) -> dict[str, Any]:
-    told = {"name": this.name, "action": this.action, "status": this.result.value, "reason": this.reason}
-    return told | {"fields": [field(each) for each in this.fields]} if this.fields else told
-
-
 def outcome(this: Outcome) -> Line:
     """Return one account's outcome."""
     words = _word(this.action, this.result)
-    reason = f"  {printable(this.reason)}" if this.reason else ""
+    said = advice.reason(this)
+    reason = f"  {printable(said)}" if said else ""
     return Line(f"{words:<13}  {printable(this.name)}{reason}", _RESULT_STYLES[this.result])
 
 
 def text(this: Report) -> list[Line]:
     """Return what a command did for one parent, and why it ended early where it did."""
-    lines = [Line(f"{this.parent}:", HEADING)]
-    lines += [Line(f"  {line.text}", line.style) for line in _told(this.outcomes)]
-    lines += [Line(_summary(this.outcomes)), *stopped(this)]
+    lines = [_heading(this)]
+    lines += [Line(f"  {line.text}", line.style) for line in _accounts(this.outcomes)]
+    if this.outcomes or this.failure is None:
+        lines.append(Line(_summary(this.outcomes)))
+    lines += _ending(this)
     unknown = [printable(each.name) for each in this.outcomes if each.result is Result.UNKNOWN]
     if unknown:
         lines.append(
@@ -78,13 +60,30 @@ def text(this: Report) -> list[Line]:
     return lines
 
 
-def stopped(this: Report) -> list[Line]:
-    """Return why a run ended before its work was done, where it did."""
-    if this.stop is None:
-        return []
-    lines = [Line(f"Stopped: {printable(this.stop.reason)}.", BAD)]
-    if this.stop.hint:
-        lines.append(Line(f"  {printable(this.stop.hint)}"))
+def endings(these: Sequence[Report]) -> list[Line]:
+    """Return why a command did not do all of its work, where it did not; of several parents, each is named."""
+    lines: list[Line] = []
+    for each in these:
+        if (ending := _ending(each)) and len(these) > 1:
+            lines.append(_heading(each))
+        lines += ending
+    return lines
+
+
+def _heading(this: Report) -> Line:
+    return Line(f"{this.parent}:", HEADING)
+
+
+def _ending(this: Report) -> list[Line]:
+    lines: list[Line] = []
+    if this.failure is not None:
+        first, *more = this.failure.message.splitlines() or [""]
+        lines += [Line(f"Failed: {printable(first)}", BAD), *(Line(f"  {printable(line)}", BAD) for line in more)]
+        lines += [Line(f"  {printable(line)}") for line in advice.hint(this.failure).splitlines()]
+    if this.stop is not None:
+        lines.append(Line(f"Stopped: {printable(this.stop.reason)}.", BAD))
+        if hint := advice.hint(this.stop):
+            lines.append(Line(f"  {printable(hint)}"))
     return lines
 
 
@@ -101,12 +100,12 @@ def _word(action: str, result: Result) -> str:
     return _WORDS.get((action, result), result.value.replace("_", " "))
 
 
-def _told(outcomes: Sequence[Outcome]) -> Iterator[Line]:
+def _accounts(outcomes: Sequence[Outcome]) -> Iterator[Line]:
     """Yield a line for each account that something happened to, and one for all that one reason kept from it."""
     waiting: dict[tuple[Result, str | None], list[str]] = {}
     for each in outcomes:
         if each.result in {Result.NOT_ATTEMPTED, Result.UNCHECKED}:
-            waiting.setdefault((each.result, each.reason), []).append(each.name)
+            waiting.setdefault((each.result, advice.reason(each)), []).append(each.name)
         elif each.result not in {Result.UNCHANGED, Result.VERIFIED}:
             yield outcome(each)
             for change in each.fields:
@@ -118,5 +117,5 @@ def _told(outcomes: Sequence[Outcome]) -> Iterator[Line]:
 def _found(change: FieldChange, word: str) -> str:
     """Return a field that is not as it should be: what was sent, or is wanted, and what is there."""
     sent, found = value(change.path, change.before), value(change.path, change.after)
-    same = " (the masked part differs)" if sent == found else ""
+    same = f" {MASKED_ALIKE}" if sent == found else ""
     return f"{change.path}: {word} {sent}, found {found}{same}"

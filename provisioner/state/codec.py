@@ -7,12 +7,12 @@ repeats a key or is of a newer version is not a state.
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+import re
+from collections.abc import Sequence
+from functools import cache, lru_cache
 from typing import Any, Final, assert_never, cast
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
-from referencing import Registry
+from jsonschema_rs import Draft202012Validator, Registry, ValidationError
 
 from provisioner import schemas
 from provisioner.errors import StateInvalid
@@ -35,6 +35,11 @@ _RESTORE: Final = (
     "Nothing was sent. Restore the file from version control or from its .backup. A .backup lacks what the last run"
     " made: adopt the accounts made since first (`provisioner adopt NAME LOGIN`), or an apply would create them again."
 )
+
+_DEPTH: Final = 32
+"""Far more levels than a state has."""
+_HALVES: Final = re.compile("[\ud800-\udfff]")
+_PLAIN_STEP: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
 
 Document = dict[str, Any]
 
@@ -205,18 +210,63 @@ def require(document: object, schema: str, source: str) -> None:
         StateInvalid: names the first place that breaks it, never its value.
 
     """
-    validator = Draft202012Validator(schemas.load(schema), registry=_REGISTRY)
+    validator = _validator(schema)
     try:
-        problem = best_match(validator.iter_errors(document))
-    except RecursionError:
-        raise StateInvalid(f"{source} is damaged: it is too deep.", hint=_RESTORE) from None
-    if problem is not None:
-        place = problem.json_path
+        place = _first_place(validator, document)
+    except ValueError:
+        # The validator follows neither half of a character nor more than some 250 levels.
+        place = _first_place(validator, _followed(document, _DEPTH))
+    if place is not None:
         raise StateInvalid(f"{source} is damaged: {place} does not fit its schema, {schema}.", hint=_RESTORE)
 
 
-# A rescued record is one of the state's: its schema refers to that one by its name.
-_REGISTRY: Final = Registry().with_contents([("urn:octopush-provisioner:state.v1", schemas.load("state.v1"))])
+@cache
+def _validator(schema: str) -> Draft202012Validator:
+    # A rescued record is one of the state's: its schema refers to that one by its name.
+    registry = Registry([("urn:octopush-provisioner:state.v1", schemas.load("state.v1"))])
+    return Draft202012Validator(schemas.load(schema), registry=registry)
+
+
+def _first_place(validator: Draft202012Validator, document: object) -> str | None:
+    """Return the first place at which ``document`` breaks the schema, as a JSON path, or None where it fits."""
+    if validator.is_valid(document):
+        return None
+    return _json_path(document, min(validator.iter_errors(document), key=_rank).instance_path)
+
+
+def _rank(error: ValidationError) -> tuple[int, bool]:
+    """Put the outermost place first and, of those as deep, one that breaks more than the rule of a status."""
+    return len(error.instance_path), error.kind.name == "oneOf"
+
+
+def _json_path(value: Any, steps: Sequence[str | int]) -> str:  # noqa: ANN401  # JSON has no closer type
+    """Return ``steps`` into ``value`` as in ``$.accounts['lyon-2'].recipients[0]``."""
+    path = "$"
+    for each in steps:
+        step = each
+        if isinstance(value, dict) and isinstance(each, int):
+            # The validator takes an account's name of digits alone for an index.
+            step = next(key for key in value if key.isdecimal() and int(key) == each)
+        path += f".{step}" if _PLAIN_STEP.fullmatch(str(step)) else f"[{step!r}]"
+        value = value[step]
+    return path
+
+
+def _followed(value: Any, levels: int) -> Any:  # noqa: ANN401  # JSON has no closer type
+    """Return ``value`` as a validator can follow it; what it would refuse stays refused.
+
+    A stand-in takes the place of each half of a character, and nothing that of whatever is
+    more than ``levels`` deep: there a schema that names its every field has refused it before.
+    """
+    if isinstance(value, str):
+        return _HALVES.sub("\N{REPLACEMENT CHARACTER}", value)
+    if isinstance(value, dict | list) and not levels:
+        return None
+    if isinstance(value, list):
+        return [_followed(each, levels - 1) for each in value]
+    if isinstance(value, dict):
+        return {_followed(key, levels): _followed(each, levels - 1) for key, each in value.items()}
+    return value
 
 
 class _RepeatedKeyError(ValueError):

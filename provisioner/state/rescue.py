@@ -1,28 +1,25 @@
-"""Keeps what a request brought when the state could not be saved.
+"""What a request brought, as it is kept when the state could not be saved.
 
-Owns ``<state>.rescue``, whose space is reserved before the run begins, and the
-line on standard error that is the last resort. Both hold the same line of JSON,
-in which everything secret is sealed: it is safe in a log.
+Owns the line that keeps one outcome, wherever it stands: next to the state, in a log as
+the last resort, or with what a person had the state forget. Everything secret in it is
+sealed: it is safe in a log. Refuses to know where lines are kept.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
-from provisioner.errors import StateConflict, StateError, StateForeign, StateInvalid, StateNotSaved
+from provisioner.errors import StateConflict, StateForeign, StateInvalid
 from provisioner.model.state import Abandoned, Active, Pending, Record, State, Unknown
 from provisioner.state import codec
-from provisioner.state.disk import Disk, open_private, read_file
 
 MARK: Final = "provisioner-rescue"
 SPACE: Final = 256 * 1024
-"""Bytes reserved: more than a sealed answer of the largest size that is read."""
+"""Bytes to reserve: more than a sealed answer of the largest size that is read."""
 
 _LINE: Final = re.compile(rf'{MARK}(?: |": )(?=\{{)')
 """A log may add to both ends of a line, or have it under that name in an object of its own."""
@@ -44,99 +41,6 @@ class Entry:
     """None: it is proven that nothing was created."""
 
 
-class Rescue:
-    """The place beside one local state; ``path`` is None where there is no local folder."""
-
-    def __init__(self, path: Path | None, stderr: TextIO, disk: Disk | None = None) -> None:
-        self.path = path
-        self._stderr = stderr
-        self._disk = disk or Disk()
-        self._kept = 0
-        """Bytes of what this run has kept in the file; what comes next stands behind them."""
-
-    def reserve(self) -> None:
-        """Take the space on the disk now.
-
-        Raises:
-            StateNotSaved: there is no room; nothing has been sent yet.
-
-        """
-        if self.path is None:
-            return
-        try:
-            self._put(self.path, b"\0" * SPACE)
-        except OSError as error:
-            raise StateNotSaved(
-                f"No room could be reserved at {self.path}: {error.strerror or error}.",
-                hint="Make room, or make the folder writable, then run again. Nothing was sent.",
-            ) from error
-
-    def keep(self, entry: Entry) -> str:
-        """Keep ``entry`` and say where: the file, or else standard error."""
-        line = f"{encode(entry)}\n"
-        if self.path is not None:
-            try:
-                self._put(self.path, line.encode())
-            except OSError as error:
-                self._stderr.write(f"{self.path} did not take it either: {error.strerror or error}\n")
-            else:
-                self._kept += len(line)
-                return str(self.path)
-        self._stderr.write(line)
-        self._stderr.flush()
-        return f"standard error, in the line that begins with {MARK} (`provisioner recover LOG` puts it back)"
-
-    def entries(self) -> tuple[Entry, ...]:
-        """Return what an earlier run had to leave here.
-
-        Raises:
-            StateInvalid: what is there cannot be read, or is no rescued outcome.
-
-        """
-        if self.path is None:
-            return ()
-        try:
-            raw = read_file(self.path) or b""
-        except OSError as error:
-            raise StateInvalid(
-                f"{self.path} cannot be read: {error.strerror or error}.",
-                hint="It may hold an outcome that the state does not: make it a file that you may read.",
-            ) from error
-        kept = raw.rstrip(b"\0").decode(errors="replace")
-        entries = found_in(kept, str(self.path))
-        if kept and not entries:
-            raise StateInvalid(f"{self.path} holds something else than rescued outcomes.", hint=_KEEP)
-        return entries
-
-    def clear(self) -> None:
-        """Remove the file: its entries are in the state, or it held none. Raises StateError."""
-        if self.path is None:
-            return
-        try:
-            self.path.unlink(missing_ok=True)
-        except OSError as error:
-            raise StateError(
-                f"{self.path} cannot be removed: {error.strerror or error}.",
-                hint="Make the folder of the state writable. Nothing that the file holds is missing from the state.",
-            ) from error
-
-    def _put(self, path: Path, data: bytes) -> None:
-        """Write over the reserved space; without truncation, so that no new space is needed."""
-        descriptor = open_private(path, os.O_WRONLY)
-        try:
-            os.lseek(descriptor, self._kept, os.SEEK_SET)
-            try:
-                self._disk.write(descriptor, data)
-            except OSError:
-                # Half a line would be taken for damage, and stand in the next run's way.
-                os.ftruncate(descriptor, self._kept)
-                raise
-            self._disk.sync(descriptor)
-        finally:
-            os.close(descriptor)
-        self._disk.sync_folder(path.parent)
-
-
 def encode(entry: Entry) -> str:
     """Return the line that keeps ``entry``."""
     document = {
@@ -147,6 +51,19 @@ def encode(entry: Entry) -> str:
         "record": None if entry.record is None else codec.encode_record(entry.record),
     }
     return f"{MARK} {json.dumps(document)}"
+
+
+def decode(kept: bytes, source: str) -> tuple[Entry, ...]:
+    """Return the entries that a store has kept; ``source`` names the place.
+
+    Raises:
+        StateInvalid: one is damaged, or what is there is something else.
+
+    """
+    entries = found_in(kept.decode(errors="replace"), source)
+    if kept and not entries:
+        raise StateInvalid(f"{source} holds something else than rescued outcomes.", hint=_KEEP)
+    return entries
 
 
 def found_in(text: str, source: str) -> tuple[Entry, ...]:

@@ -11,12 +11,12 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import pyrage
 from pyrage import ssh, x25519
 
-from provisioner.errors import IdentityRejected, SettingInvalid, StateConflict
+from provisioner.errors import IdentityRejected, Refused, SettingInvalid, StateConflict
 from provisioner.model.account import Attributes, Credentials, Secret
 from provisioner.model.verdict import Answer, SealedContent
 
@@ -30,6 +30,13 @@ def new_identity() -> tuple[Secret, str]:
     """Return a new X25519 identity and its recipient."""
     identity = x25519.Identity.generate()
     return Secret(str(identity)), str(identity.to_public())
+
+
+class Opener(Protocol):
+    """What opens seals, whether it remembers them or not."""
+
+    def open(self, sealed: str, *, lineage: str, parent: str, name: str) -> SealedContent:
+        """Return what ``sealed`` holds; raises IdentityRejected or StateConflict."""
 
 
 class AgeSealer:
@@ -84,6 +91,22 @@ class AgeOpener:
                 hint="Somebody moved a sealed value between records. Restore the state from version control.",
             )
         return content
+
+
+def require_opens(opener: Opener, sealer: AgeSealer) -> None:
+    """Refuse recipients that do not include the identity in use; raises Refused.
+
+    Only opening a seal can tell that of every kind of key.
+    """
+    probe = SealedContent("", "", "", "")
+    try:
+        opener.open(sealer.seal(probe), lineage="", parent="", name="")
+    except IdentityRejected:
+        raise Refused(
+            "The identity in use could not open what is sealed to these recipients.",
+            hint="You would lock yourself out. Leave your own recipient in, and let one who stays remove it."
+            " Nothing was changed.",
+        ) from None
 
 
 def parse_identities(text: Secret, source: str) -> list[Identity]:

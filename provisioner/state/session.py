@@ -11,28 +11,35 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Final
 
-from provisioner.errors import StateError, StateForeign
+from provisioner.errors import StateError, StateForeign, StateNotSaved
 from provisioner.model.state import Record, State
+from provisioner.state import codec
 from provisioner.state import rescue as rescuing
-from provisioner.state.disk import Disk, make_folder, remove_leftovers
-from provisioner.state.lock import Holder, held
-from provisioner.state.reading import check
-from provisioner.state.rescue import Entry, Rescue
+from provisioner.state.holder import Holder
+from provisioner.state.reading import Snapshot, check, load
+from provisioner.state.rescue import Entry
 from provisioner.state.seen import Seen
-from provisioner.state.store import LocalStore, Store
+from provisioner.state.stores import Store
+
+_TODO: Final = "`provisioner recover LOG` puts it back"
 
 
 class Session:
     """A state that this run alone may change."""
 
-    def __init__(self, store: Store, rescue: Rescue, seen: Seen, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, store: Store, seen: Seen, warn: Callable[[str], None], last_resort: Callable[[str], bool]
+    ) -> None:
+        self.found: Snapshot = load(store, held=True)
+        """The state as it was before this run did anything to it."""
         self._store = store
-        self._rescue = rescue
         self._seen = seen
         self._warn = warn
+        self._last_resort = last_resort
         self._forgetful = False
-        self._state, self._version = store.load()
+        self._state, self._version = self.found.state, self.found.version
 
     @property
     def state(self) -> State | None:
@@ -45,7 +52,7 @@ class Session:
         This machine remembers it before anything is sent: should the run die, the state
         as it was before must not be taken for the newest one.
         """
-        self._version = self._store.save(state, self._version)
+        self._version = self._store.save(codec.encode(state), self._version)
         self._state = state
         self.note()
 
@@ -62,11 +69,20 @@ class Session:
 
     def reserve(self) -> None:
         """Take the room that a rescue would need. Raises StateNotSaved."""
-        self._rescue.reserve()
+        self._store.reserve(rescuing.SPACE)
 
     def rescue(self, state: State, name: str, operation: str, record: Record | None) -> str:
         """Keep an outcome that ``save`` did not take, and say where it is kept."""
-        return self._rescue.keep(Entry(state.lineage, state.parent, name, operation, record))
+        line = rescuing.encode(Entry(state.lineage, state.parent, name, operation, record))
+        try:
+            self._store.rescue(f"{line}\n".encode())
+        except StateNotSaved as error:
+            self._warn(error.message)
+        else:
+            return self._store.rescue_address
+        if self._last_resort(line):
+            return f"standard error, in the line that begins with {rescuing.MARK} ({_TODO})"
+        return f"nothing but this line ({_TODO}): {line}"
 
     def put_back(self, entries: tuple[Entry, ...]) -> None:
         """Save the state with ``entries`` where they belong; see :func:`rescue.put_back`."""
@@ -74,43 +90,50 @@ class Session:
         if state is not None and state != self._state:
             self.save(replace(state, serial=state.serial + 1))
 
+    def keep_forgotten(self, entry: Entry, moment: str) -> str:
+        """Keep what the state is about to forget, and return where: ``recover`` puts it back from there.
+
+        Raises:
+            StateNotSaved: it was not kept.
+
+        """
+        return self._store.keep_forgotten(f"{moment} {rescuing.encode(entry)}\n".encode())
+
 
 @contextmanager
 def opened(  # noqa: PLR0913  # every part of a hold is given: none of them is looked up here
-    store: LocalStore,
+    store: Store,
     *,
     parent: str,
     holder: Holder,
     lock_timeout: float,
     sleep: Callable[[float], None],
-    rescue: Rescue,
+    last_resort: Callable[[str], bool],
     seen: Seen,
     warn: Callable[[str], None],
     accept: bool = False,
 ) -> Iterator[Session]:
     """Hold the state for the length of a ``with``.
 
-    ``accept`` skips the comparison with what this machine has seen. Raises
+    ``accept`` skips the comparison with what this machine has seen. ``last_resort`` takes
+    a rescued line that the store did not, and returns whether it is kept. Raises
     StateLocked, StateInvalid, StateForeign, StateRolledBack, StateNotSaved; at the
     end only ``warn`` hears of what fails, so that it does not hide what the run did.
     """
-    path = store.path
-    _make_folder(store)
-    with held(path.with_name(f"{path.name}.lock"), holder, timeout=lock_timeout, sleep=sleep):
-        remove_leftovers(path)
-        session = Session(store, rescue, seen, warn)
+    with store.hold(holder, timeout=lock_timeout, sleep=sleep):
+        session = Session(store, seen, warn, last_resort)
         check(store, session.state, parent, seen, accept=accept)
         if accept and session.state is None:
             _forget(store, seen, warn)
-        if entries := rescue.entries():
+        if entries := session.found.rescued:
             session.put_back(entries)
-            warn(f"Put back from {rescue.path}: {', '.join(entry.name for entry in entries)}.")
+            warn(f"Put back from {store.rescue_address}: {', '.join(entry.name for entry in entries)}.")
         session.note()
-        rescue.clear()
+        store.clear_rescued()
         try:
             yield session
         finally:
-            _tidy(rescue, warn)
+            _tidy(store, warn)
 
 
 def check_parent(state: State, *, endpoint: str, api_login: str) -> State:
@@ -158,19 +181,9 @@ def _forget(store: Store, seen: Seen, warn: Callable[[str], None]) -> None:
         warn(f"This machine cannot forget the state that it has seen: {error.strerror or error}.")
 
 
-def _tidy(rescue: Rescue, warn: Callable[[str], None]) -> None:
+def _tidy(store: Store, warn: Callable[[str], None]) -> None:
     try:
-        if not rescue.entries():
-            rescue.clear()
+        if not store.rescued():
+            store.clear_rescued()
     except StateError as error:
         warn(error.message)
-
-
-def _make_folder(store: LocalStore) -> None:
-    try:
-        make_folder(store.path.parent, Disk())
-    except OSError as error:
-        raise StateError(
-            f"The folder {store.path.parent} cannot be made: {error.strerror or error}.",
-            hint="Make it, or name another place in the setting `state`. Nothing was sent.",
-        ) from error

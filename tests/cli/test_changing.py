@@ -774,7 +774,7 @@ def test_forget_speaks_for_those_who_read(applied: Project, server: SandboxProce
     delete_by_hand(server, login_of(applied, "rome"))
     done = applied.run("forget", "rome", "--yes")
     assert "forgotten      rome" in done.stdout
-    assert "the next apply creates it anew" in done.stderr
+    assert "the next apply creates it again" in done.stderr
 
 
 # ── What nobody here could open again ────────────────────────────────────────

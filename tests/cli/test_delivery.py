@@ -318,7 +318,7 @@ def test_where_no_file_can_be_nothing_is_left_behind(applied: Project) -> None:
 
 def test_a_pipe_is_not_replaced(applied: Project) -> None:
     os.mkfifo(applied.folder / "pipe")
-    assert_not_written(applied, "pipe", "pipe is no file", "Name a file")
+    assert_not_written(applied, "pipe", "pipe is a pipe or a device, and not a file", "Name a file")
 
 
 def test_in_a_read_only_folder_nothing_is_left_behind(applied: Project) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from provisioner.cli.failures import Terminated, told
+from provisioner.cli.failures import Terminated, reported
 
 
 def ended_at_a_question(by: type[BaseException]) -> click.Abort:
@@ -27,6 +27,6 @@ def ended_at_a_question(by: type[BaseException]) -> click.Abort:
         (Terminated(), 143, "Asked to end; nothing was being changed."),
     ],
 )
-def test_a_no_is_told_from_an_end(error: BaseException, code: int, words: str) -> None:
-    failure = told(error)
+def test_a_no_is_not_an_end(error: BaseException, code: int, words: str) -> None:
+    failure = reported(error)
     assert (code, words) == (failure.exit_code, failure.message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import socket
@@ -23,7 +24,7 @@ import requests
 
 from provisioner.errors import ExitCode
 from provisioner.model.account import Secret
-from provisioner.octopush.sandbox import Sandbox, Settings
+from provisioner.sandbox import Parent, Sandbox, Settings
 from provisioner.state.sealing import AgeSealer, new_identity
 from tests.cli.test_commands import conforming, outcomes
 from tests.conftest import (
@@ -256,7 +257,7 @@ def test_an_answer_that_tells_too_little_is_no_check(sandbox: StartSandbox, proj
 
 
 def test_an_api_that_cannot_be_reached(tmp_path: Path, project: NewProject) -> None:
-    with Sandbox(Settings(api_key=PARENT.api_key)) as server:
+    with Sandbox(Settings(parents=(Parent(api_key=PARENT.api_key),))) as server:
         mine = made(SandboxProcess(server.url, tmp_path / "ledger"), project)
     before = mine.state_path.read_bytes()
     for command in ("refresh", "verify"):
@@ -280,7 +281,7 @@ def falling_silent(tmp_path: Path) -> Iterator[tuple[SandboxProcess, Callable[[]
     """Keep a server, and what makes one of it that takes every connection, at the same address, and never answers."""
     with ExitStack() as kept:
         serving = kept.enter_context(ExitStack())
-        server = serving.enter_context(Sandbox(Settings(api_key=PARENT.api_key)))
+        server = serving.enter_context(Sandbox(Settings(parents=(Parent(api_key=PARENT.api_key),))))
         port = urlsplit(server.url).port
 
         def fall_silent() -> None:
@@ -291,7 +292,9 @@ def falling_silent(tmp_path: Path) -> Iterator[tuple[SandboxProcess, Callable[[]
         yield SandboxProcess(server.url, tmp_path / "ledger"), fall_silent
 
 
-def test_a_server_that_never_answers_costs_the_time_of_one_account(tmp_path: Path, project: NewProject) -> None:
+def test_a_server_that_never_answers_costs_each_parent_the_time_of_one_account(
+    tmp_path: Path, project: NewProject
+) -> None:
     with falling_silent(tmp_path) as (server, fall_silent):
         mine = made(server, project, ("oslo", "paris", "rome"))
         (mine.folder / "provisioner.yaml").write_text(
@@ -309,7 +312,8 @@ def test_a_server_that_never_answers_costs_the_time_of_one_account(tmp_path: Pat
             ["refresh"], ["verify"], ["plan", "--refresh"], ["apply", "--refresh", "--yes"], ["status", "--balances"],
         ):  # fmt: skip
             done = mine.run(*command, "--timeout", "1", "--attempts", "2")
-            assert (command, 7, 1) == (command, done.returncode, done.stderr.count("waiting: no answer within 1 s"))
+            # Of two parents: what stops one is not known to stop the other.
+            assert (command, 7, 2) == (command, done.returncode, done.stderr.count("waiting: no answer within 1 s"))
             said = done.stdout + done.stderr
             assert "not asked for: no answer within 1 s" in said
             assert "Traceback" not in said
@@ -524,6 +528,33 @@ def test_a_placeholder_whose_value_changes_is_not_noticed(applied: Project) -> N
     assert 0 == other.run("plan", "--refresh", "--detailed-exitcode").returncode
 
 
+def test_the_trouble_of_one_parent_is_its_own(server: SandboxProcess, project: NewProject) -> None:
+    mine = made(server, project)
+    (mine.folder / "provisioner.yaml").write_text(
+        'parents:\n  acme: {api_login: "${env:OCTOPUSH_API_LOGIN}", api_key: "${env:ACME_KEY}"}\n  default: {}\n'
+    )
+    more = mine.folder / "manifests" / "acme.yaml"
+    more.write_text("version: 1\nparent: acme\naccounts:\n  - {name: oslo, first_name: A, last_name: B}\n")
+    both = without(mine, ACME_KEY=mine.environ["OCTOPUSH_API_KEY"])
+    assert 0 == both.run("apply", "--yes").returncode
+    more.write_text(more.read_text() + "  - {name: bergen, first_name: A, last_name: B}\n")
+    edit_manifest(mine, "accounts:\n", "accounts:\n  - {name: lima, first_name: lima}\n")
+    refused = without(mine, ACME_KEY="not-the-key-5c1d")
+    for command in ("refresh", "verify"):
+        done = refused.run(command, "--format", "json")
+        told = {each["parent"]: statuses(each) for each in json.loads(done.stdout)["reports"]}
+        assert (10, ["unchecked"]) == (done.returncode, told["acme"])
+        assert "unchecked" not in told["default"]
+    done = refused.run("apply", "--refresh", "--yes", "--format", "json")
+    told = {each["parent"]: statuses(each) for each in json.loads(done.stdout)["reports"]}
+    assert (10, ["not_attempted", "unchanged", "unchecked"]) == (done.returncode, told["acme"])
+    assert ["created", "unchanged", "unchanged"] == told["default"]
+
+
+def statuses(report: dict[str, Any]) -> list[str]:
+    return [each["status"] for each in report["outcomes"]]
+
+
 def test_every_parent_that_has_a_state_is_read(server: SandboxProcess, project: NewProject) -> None:
     mine = made(server, project)
     (mine.folder / "provisioner.yaml").write_text(
@@ -540,7 +571,7 @@ def test_every_parent_that_has_a_state_is_read(server: SandboxProcess, project: 
         assert ["acme", "default"] == parents(mine.run(command, "--format", "json").stdout)
         assert ["acme"] == parents(mine.run(command, "--parent", "acme", "--format", "json").stdout)
     assert ["default"] == parents(mine.run("verify", "paris", "--format", "json").stdout)
-    assert "[3/3] as sent" in mine.run("refresh").stderr
+    assert re.search(r"\[3/3\] (acme|default): as sent", mine.run("refresh").stderr)
     delete(server, mine, "rome")
     assert 0 == mine.run("plan", "--refresh").returncode
     states = json.loads(mine.run("status", "--balances", "--format", "json").stdout)["states"]

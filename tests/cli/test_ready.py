@@ -82,7 +82,7 @@ def test_both_are_written_where_both_are_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "what"), [("schedule", "is no folder"), ("schedule/provisioner.cron/x", "is no file")]
+    ("name", "what"), [("schedule", "is not a folder"), ("schedule/provisioner.cron/x", "is not a file")]
 )
 def test_what_is_in_the_way_is_told_and_nothing_is_written(tmp_path: Path, name: str, what: str) -> None:
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -44,7 +44,7 @@ def test_every_error_is_explained_by_its_name_in_any_case(tmp_path: Path) -> Non
 def test_what_is_no_code_and_no_error_is_said_to_be_none(tmp_path: Path, what: str, hint: str) -> None:
     done = said(["explain", what], tmp_path)
     assert (64, "") == (done.returncode, done.stdout)
-    assert f"{what} is no exit code and no error of this program." in done.stderr
+    assert f"{what} is not an exit code or an error of this program." in done.stderr
     assert hint in done.stderr
 
 

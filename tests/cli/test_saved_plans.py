@@ -304,9 +304,7 @@ def test_of_two_that_apply_it_at_once_one_does(planned: Project, server: Sandbox
     assert 2 == len(server.accounts())
 
 
-def test_several_parents_are_checked_before_anything_is_done_for_one(
-    server: SandboxProcess, project: NewProject
-) -> None:
+def test_a_parent_whose_plan_is_stale_is_refused_alone(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, TWO)
     (mine.folder / "provisioner.yaml").write_text(
         "parents:\n"
@@ -319,11 +317,12 @@ def test_several_parents_are_checked_before_anything_is_done_for_one(
     assert 0 == mine.run("plan", "--out", "plan.json").returncode
     # What comes second has moved.
     assert 0 == replace(mine).run("apply", "--yes", "manifests/accounts.yaml").returncode
-    before = sent(server)
+    moved = mine.state_path.read_bytes()
     done = mine.run(*APPLY)
-    assert (9, before, False) == (done.returncode, sent(server), (mine.folder / "state" / "acme.json").exists())
-    assert "parent default" in done.stderr
-    assert "parent acme" not in done.stderr
+    assert (9, moved) == (done.returncode, mine.state_path.read_bytes())
+    assert "acme:\n  created        lyon\n" in done.stdout
+    assert "the state of the parent default is of lineage" in done.stdout
+    assert 3 == len(server.accounts())
 
 
 def test_on_a_terminal_it_still_asks(planned: Project, server: SandboxProcess) -> None:

@@ -9,7 +9,9 @@ import select
 import signal
 from collections.abc import Iterator
 from enum import Enum
+from functools import cached_property
 from http.client import HTTPConnection
+from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,10 +36,10 @@ def die() -> None:
 
 
 class _CountingDisk(Disk):
-    """Asks ``_before`` ahead of every call, and of each write when it is half done."""
+    """Asks ``_before`` ahead of every call, and of each write when it is half done; the calls of all threads count."""
 
     def __init__(self) -> None:
-        self._calls = 0
+        self._calls = count(1)
 
     def write(self, descriptor: int, data: bytes) -> None:
         self._step()
@@ -55,8 +57,7 @@ class _CountingDisk(Disk):
         super().replace(source, target)
 
     def _step(self) -> None:
-        self._calls += 1
-        self._before(self._calls)
+        self._before(next(self._calls))
 
     def _before(self, call: int) -> None:
         raise NotImplementedError
@@ -96,17 +97,20 @@ class Moment(Enum):
 
 
 class MortalTransport:
-    """Kills the process at one moment of one request."""
+    """Kills the process at one moment of one request; the requests of all threads count."""
 
     def __init__(self, last: int, moment: Moment) -> None:
-        self._requests = 0
+        self._requests = count(1)
         self._last = last
         self._moment = moment
-        self._real = Transport(timeout=PATIENCE)
+
+    @cached_property
+    def _real(self) -> Transport:
+        """What carries requests, made in the process that dies: a transport cannot be handed to another."""
+        return Transport(timeout=PATIENCE)
 
     def exchange(self, request: Request) -> Reply | Failure:
-        self._requests += 1
-        if self._requests == self._last:
+        if next(self._requests) == self._last:
             match self._moment:
                 case Moment.BEFORE:
                     pass

@@ -12,7 +12,7 @@ from provisioner.model.state import Active, State
 from provisioner.model.verdict import SealedContent
 from provisioner.state.sealing import AgeOpener, parse_identities
 from tests.conftest import HOOK_TOKEN, NewProject, Project, SandboxProcess, assert_no_secret
-from tests.crash import composition
+from tests.crash import runs
 
 Entry: TypeAlias = dict[str, Any]
 """An account as a manifest has it."""
@@ -36,7 +36,7 @@ def created(server: SandboxProcess, project: NewProject, *entries: Entry) -> Pro
     """Return a project whose accounts exist."""
     mine = project(server, ())
     ask_for(mine, *entries)
-    assert 0 == composition.run(mine)
+    assert 0 == runs.run(mine)
     return mine
 
 
@@ -119,20 +119,20 @@ def assert_settled(server: SandboxProcess, mine: Project, *, adopting: Collectio
     assert dict.fromkeys(at_server) == {name: record.edit for name, record in records.items()}
 
     before = len(server.requests()), mine.state_path.stat().st_mtime_ns, mine.state_path.read_bytes()
-    assert 0 == composition.run(mine)
+    assert 0 == runs.run(mine)
     assert before == (len(server.requests()), mine.state_path.stat().st_mtime_ns, mine.state_path.read_bytes())
 
 
 def assert_settles(server: SandboxProcess, mine: Project, *, adopting: Collection[str] = ()) -> None:
     """Run once more and check that everything is as it should be."""
-    assert 0 == composition.run(mine)
+    assert 0 == runs.run(mine)
     assert_settled(server, mine, adopting=adopting)
 
 
 def assert_no_secret_at_all(server: SandboxProcess, mine: Project) -> None:
     """Check that no file holds a secret in clear, nor a password that was never sent, nor any identity."""
     assert_no_secret(server, mine)
-    marks = (composition.PASSWORD_MARK.encode(), b"AGE-SECRET-KEY-")
+    marks = (runs.PASSWORD_MARK.encode(), b"AGE-SECRET-KEY-")
     assert [] == [each for each in mine.files() if any(mark in each.read_bytes() for mark in marks)]
 
 

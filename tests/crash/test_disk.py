@@ -15,7 +15,7 @@ from tests.conftest import (
     assert_no_secret,
     running_sandboxes,
 )
-from tests.crash import composition
+from tests.crash import runs
 from tests.crash.deaths import SAVE_STEPS, FailingDisk
 from tests.crash.living import (
     EDITED,
@@ -57,17 +57,17 @@ def test_a_call_that_fails_loses_nothing_and_leaves_no_doubt(
     rescued_to = set()
     for step in count(1):
         mine = project(server, TWO)
-        if (code := composition.run(mine, disk=FailingDisk(step, broken=broken))) == 0:
+        if (code := runs.run(mine, disk=FailingDisk(step, broken=broken))) == 0:
             break
         assert UNUSABLE == code
         assert_no_secret(server, mine)
-        log = composition.log_of(mine)
+        log = runs.log_of(mine)
         if "provisioner-rescue {" in log.read_text():
             rescued_to.add("log")
-            assert 0 == composition.recover(mine, log)
+            assert 0 == runs.recover(mine, log)
         elif mine.state_path.with_name("default.json.rescue").exists():
             rescued_to.add("file")
-        assert 0 == composition.run(mine)
+        assert 0 == runs.run(mine)
         assert_all_kept(server, mine)
     assert step > len(TWO) * 10
     assert {"log" if broken else "file"} <= rescued_to
@@ -83,7 +83,7 @@ def test_a_call_that_fails_in_an_edit_loses_nothing_and_the_next_run_finishes_it
     for step in range(1, 3 * SAVE_STEPS + 1):
         mine = created(server, project, PARIS, ROME)
         ask_for(mine, PARIS | EDITED | ROTATED, ROME)
-        assert UNUSABLE == composition.run(mine, disk=FailingDisk(step, broken=True))
+        assert UNUSABLE == runs.run(mine, disk=FailingDisk(step, broken=True))
         assert (step > 2 * SAVE_STEPS) == edited(server, mine)
         assert_nothing_lost(server, mine)
         assert_settles(server, mine)

@@ -29,7 +29,7 @@ from tests.conftest import (
     assert_no_secret,
     server_accounts,
 )
-from tests.crash import composition
+from tests.crash import runs
 from tests.crash.deaths import SAVE_STEPS, Moment, MortalDisk, MortalTransport
 
 KILLED = -9
@@ -63,7 +63,7 @@ def server(sandbox: StartSandbox) -> SandboxProcess:
 def test_killed_at_every_step_of_the_reservation(server: SandboxProcess, project: NewProject) -> None:
     for step in range(1, RESERVE_STEPS + 1):
         mine = project(server, TWENTY)
-        assert KILLED == composition.run(mine, disk=MortalDisk(step))
+        assert KILLED == runs.run(mine, disk=MortalDisk(step))
         assert_settles(server, mine, {}, tried=TWENTY)
 
 
@@ -74,7 +74,7 @@ def test_killed_at_steps_of_both_saves_of_an_account(server: SandboxProcess, pro
         if (step + number) % SAVE_STEPS and "CRASH_EVERY_STEP" not in os.environ:
             continue
         mine = project(server, TWENTY)
-        assert KILLED == composition.run(mine, disk=MortalDisk(step))
+        assert KILLED == runs.run(mine, disk=MortalDisk(step))
         assert_settles(server, mine, {TWENTY[number]: doubt}, tried=around(number))
 
 
@@ -84,7 +84,7 @@ def test_killed_at_every_moment_of_the_create_of_an_account(
 ) -> None:
     for moment, doubt in DOUBT_AT_MOMENT.items():
         mine = project(server, TWENTY)
-        assert KILLED == composition.run(mine, transport=MortalTransport(create(number), moment))
+        assert KILLED == runs.run(mine, transport=MortalTransport(create(number), moment))
         assert_settles(server, mine, {TWENTY[number]: doubt}, tried=around(number))
 
 
@@ -95,7 +95,7 @@ def test_killed_at_a_moment_of_the_read_back_of_an_account(
     """One of the three for each account: its credentials are saved by then, and nothing is in doubt."""
     moment = list(Moment)[number % len(Moment)]
     mine = project(server, TWENTY)
-    assert KILLED == composition.run(mine, transport=MortalTransport(create(number) + 1, moment))
+    assert KILLED == runs.run(mine, transport=MortalTransport(create(number) + 1, moment))
     assert "active" == mine.statuses()[TWENTY[number]]
     assert_settles(server, mine, {}, tried=around(number))
 
@@ -103,7 +103,7 @@ def test_killed_at_a_moment_of_the_read_back_of_an_account(
 def test_there_is_no_other_step_or_request(server: SandboxProcess, project: NewProject) -> None:
     steps, requests = RESERVE_STEPS + 2 * SAVE_STEPS * len(TWENTY), 2 * len(TWENTY)
     mine = project(server, TWENTY)
-    spared = composition.run(mine, MortalDisk(steps + 1), MortalTransport(requests + 1, Moment.BEFORE))
+    spared = runs.run(mine, MortalDisk(steps + 1), MortalTransport(requests + 1, Moment.BEFORE))
     assert 0 == spared
     assert_settles(server, mine, {}, tried=TWENTY)
 
@@ -117,8 +117,8 @@ def test_killed_again_at_every_step_of_the_run_after(server: SandboxProcess, pro
     spared = (UNKNOWN, None)
     for step, (code, doubt) in enumerate([*killed, spared], start=1):
         mine = project(server, FOUR)
-        assert KILLED == composition.run(mine, transport=MortalTransport(create(2), Moment.ANSWERED))
-        assert code == composition.run(mine, disk=MortalDisk(step))
+        assert KILLED == runs.run(mine, transport=MortalTransport(create(2), Moment.ANSWERED))
+        assert code == runs.run(mine, disk=MortalDisk(step))
         for _twice_is_once in range(2):
             assert_settles(server, mine, {"madrid": 1, "paris": doubt}, tried=FOUR)
 
@@ -145,7 +145,7 @@ def assert_settles(
     are ``tried`` are shown to the server too. Before and after, no secret is in clear.
     """
     assert_no_secret_at_all(server, mine)
-    code = composition.run(mine)
+    code = runs.run(mine)
     assert_no_secret_at_all(server, mine)
 
     doubtful = {name: accounts for name, accounts in doubts.items() if accounts is not None}
@@ -173,7 +173,7 @@ def assert_settles(
 def assert_no_secret_at_all(server: SandboxProcess, mine: Project) -> None:
     """Check that no file holds a secret in clear, nor a password that was never sent."""
     assert_no_secret(server, mine)
-    mark = composition.PASSWORD_MARK.encode()
+    mark = runs.PASSWORD_MARK.encode()
     assert [] == [each for each in mine.files() if mark in each.read_bytes()]
 
 

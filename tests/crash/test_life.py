@@ -15,8 +15,7 @@ from provisioner.errors import IdentityRejected
 from provisioner.model.account import Secret
 from provisioner.state.sealing import AgeOpener, new_identity, parse_identities
 from tests.conftest import PARENT, PATIENCE, NewProject, Project, SandboxProcess, StartSandbox, headers
-from tests.crash import composition
-from tests.crash.composition import PASSWORD_MARK
+from tests.crash import runs
 from tests.crash.deaths import Moment, MortalTransport, every_death, no_death
 from tests.crash.living import (
     EDITED,
@@ -33,6 +32,7 @@ from tests.crash.living import (
     ledger,
     seals,
 )
+from tests.crash.runs import PASSWORD_MARK
 
 KILLED = -9
 SOME_FAILED = 7
@@ -65,11 +65,11 @@ def test_killed_at_every_step_and_moment_of_a_change(
     saves, sent = (1, 0) if change == RENAMED else (2, 2)
     for disk, transport in every_death(saves=saves, requests=sent):
         mine = changed(server, project, change)
-        assert KILLED == composition.run(mine, disk, transport)
+        assert KILLED == runs.run(mine, disk, transport)
         assert_nothing_lost(server, mine)
         assert_settles(server, mine)
     mine = changed(server, project, change)
-    assert 0 == composition.run(mine, *no_death(saves=saves, requests=sent))
+    assert 0 == runs.run(mine, *no_death(saves=saves, requests=sent))
     assert_settled(server, mine)
 
 
@@ -85,12 +85,12 @@ def test_killed_at_every_step_and_moment_of_what_follows_a_rotation_that_was_ans
     server = sandbox("--limit", "1000", "--fault", f"{fault}@1-{len(deaths)}:edit")
     begun = [changed(server, project, ROTATED) for _ in deaths]
     for mine in begun:
-        assert SOME_FAILED == composition.run(mine)
+        assert SOME_FAILED == runs.run(mine)
         assert {"paris", "paris+", "rome"} == seals_of(mine).keys()
         assert_nothing_lost(server, mine)
     for mine, (disk, transport) in zip(begun, deaths, strict=True):
         ask_for(mine, PARIS | ROTATED | then, ROME)
-        assert KILLED == composition.run(mine, disk, transport)
+        assert KILLED == runs.run(mine, disk, transport)
         assert_nothing_lost(server, mine)
         assert_settles(server, mine)
 
@@ -103,7 +103,7 @@ def test_a_refusal_of_what_follows_loses_no_rotation_that_was_answered_with_500(
     mine = changed(server, project, ROTATED)
     for change in (ROTATED, ROTATED | RENAMED | EDITED):
         ask_for(mine, PARIS | change, ROME)
-        assert SOME_FAILED == composition.run(mine)
+        assert SOME_FAILED == runs.run(mine)
         assert_nothing_lost(server, mine)
     assert {"lutetia", "lutetia+", "rome"} == seals_of(mine).keys()
     assert_settles(server, mine)
@@ -123,13 +123,13 @@ def test_killed_at_every_step_of_a_rekey(server: SandboxProcess, project: NewPro
     """All seals are opened by the old identity, or all by the new one; that of a rotation that was begun too."""
     for disk, _ in every_death(saves=1, requests=0):
         mine = changed(server, project, ROTATED)
-        assert KILLED == composition.run(mine, transport=MortalTransport(1, Moment.ANSWERED))
+        assert KILLED == runs.run(mine, transport=MortalTransport(1, Moment.ANSWERED))
         mine, old, new = rekeyed(mine)
         everything = {"paris", "paris+", "rome"}
-        assert KILLED == composition.rekey(mine, disk)
+        assert KILLED == runs.rekey(mine, disk)
         assert [set(), everything] == sorted([openable(mine, old), openable(mine, new)], key=len)
         assert_nothing_lost(server, mine)
-        assert 0 == composition.rekey(mine)
+        assert 0 == runs.rekey(mine)
         assert [set(), everything] == [openable(mine, old), openable(mine, new)]
         assert_settles(server, mine)
         assert [set(), {"paris", "rome"}] == [openable(mine, old), openable(mine, new)]
@@ -176,9 +176,9 @@ def test_killed_at_every_step_and_moment_of_the_adoption_of_a_stranger(
         mine = created(server, project, ROME)
         login = created_by_hand(server, mine)
         ask_for(mine, PARIS, ROME)
-        assert KILLED == composition.adopt(mine, "paris", login, disk, transport)
+        assert KILLED == runs.adopt(mine, "paris", login, disk, transport)
         assert_nothing_lost(server, mine, adopting=[login])
-        assert 0 == composition.adopt(mine, "paris", login)
+        assert 0 == runs.adopt(mine, "paris", login)
         assert_nothing_lost(server, mine, adopting=[login])
         assert ["active", "active"] == [mine.statuses()[name] for name in ("paris", "rome")]
         assert_settles(server, mine, adopting=[login])
@@ -192,12 +192,12 @@ def test_killed_at_every_step_and_moment_of_the_adoption_of_an_unknown(
     for disk, transport in every_death(saves=1, requests=1):
         mine = project(server, ())
         ask_for(mine, PARIS, ROME)
-        assert KILLED == composition.run(mine, transport=MortalTransport(1, Moment.ANSWERED))
-        assert UNKNOWN == composition.run(mine)
+        assert KILLED == runs.run(mine, transport=MortalTransport(1, Moment.ANSWERED))
+        assert UNKNOWN == runs.run(mine)
         (login,) = (login for login, account in ledger(server, mine).items() if account["first_name"] == "paris")
-        assert KILLED == composition.adopt(mine, "paris", login, disk, transport)
+        assert KILLED == runs.adopt(mine, "paris", login, disk, transport)
         assert_nothing_lost(server, mine, adopting=[login])
-        assert 0 == composition.adopt(mine, "paris", login)
+        assert 0 == runs.adopt(mine, "paris", login)
         assert_settled(server, mine)
 
 

@@ -29,6 +29,13 @@ def test_the_number_of_fields_is_bounded() -> None:
     assert refused("".join(fields)) == ("There are more than 1,000 fields here.", 1001, 1)
 
 
+def test_the_number_of_merged_fields_is_bounded() -> None:
+    half, more = (", ".join(f"{key}{number}: 1" for number in range(MAX_FIELDS // 2)) for key in "kl")
+    text = f"a: &a {{{half}}}\nb: &b {{{more}}}\nc: {{<<: [*a, *b]"
+    assert parsed(f"{text}}}").problems == ()
+    assert refused(f"{text}, z: 1}}") == ("There are more than 1,000 fields here.", 3, 4)
+
+
 def test_the_number_of_problems_is_bounded() -> None:
     problems = parsed("a: 1\n" * (MAX_TOLD + 50)).problems
     assert len(problems) == MAX_TOLD

@@ -1,9 +1,16 @@
 """Violations: each keyword in words, at its path, once."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator, FormatChecker
 
 from provisioner.document import Part, Value, Violation, inlined, spelled, violations
 from provisioner.manifest.formats import CHECKS
+from provisioner.model.account import CALLBACK_NAMES
 
 ACCOUNT: dict[str, Value] = {"name": "paris", "first_name": "Leonardo", "last_name": "Da Vinci"}
 
@@ -85,7 +92,7 @@ def test_an_unknown_field_suggests_the_nearest() -> None:
 
 def test_an_unknown_field_that_resembles_nothing_gets_the_list() -> None:
     found = only({"version": 1, "accounts": [ACCOUNT], "defaults": {"zzz": 1}})
-    assert found.hint == "Known here: first_name, last_name, company_name, callbacks."
+    assert found.hint == "Known here: first_name, last_name, company_name, callbacks, parent."
     assert found.meant is None
 
 
@@ -159,6 +166,46 @@ def test_noise_ends_after_a_thousand() -> None:
     assert all(each.path for each in violations(exactly, "manifest.v1", CHECKS))
 
 
+@pytest.mark.parametrize("index", [0, 99, 100, 101, 249])
+def test_an_entry_far_down_a_list_has_its_own_index(index: int) -> None:
+    accounts: list[Value] = [dict(ACCOUNT) for _ in range(250)]
+    accounts[index] = {**ACCOUNT, "name": ""}
+    wrong, first = violations({"version": 1, "parent": 7, "accounts": accounts}, "manifest.v1", CHECKS)
+    assert (wrong.path, first.path) == (("parent",), ("accounts", index, "name"))
+
+
+@pytest.mark.parametrize("name", ["007", "7", "acme", "a-1"])
+def test_a_name_that_is_free_is_kept_as_it_is(name: str) -> None:
+    parents: Value = {"other": {}, "7": {}, name: {"limit": -1}}
+    assert only({"parents": parents}, "config.v1").path == ("parents", name, "limit")
+
+
+def test_a_name_that_is_empty_is_told_with_what_is_below_it() -> None:
+    found = [(each.path, each.part) for each in violations({"parents": {"": {"": 1, "limit": "x"}}}, "config.v1", {})]
+    assert found == [
+        (("parents", ""), Part.KEY),
+        (("parents", "", ""), Part.KEY),
+        (("parents", "", "limit"), Part.VALUE),
+    ]
+
+
+def test_a_name_does_not_end_in_a_line_break() -> None:
+    assert only({"parents": {"acme\n": {}}}, "config.v1").path == ("parents", "acme\n")
+
+
+def test_half_of_a_character_is_told_as_such() -> None:
+    predicate = "contains U+DCFF, which is no character of any script"
+    assert only(manifest(company_name="a\udcff")).predicate == predicate
+    wrong, unknown = violations(manifest(zzz=1, **{"a\ud800": 1}), "manifest.v1", CHECKS)
+    assert (wrong.path[-1], unknown.path[-1]) == ("zzz", "a\ud800")
+    (key,) = violations({"state": "a\udcff", "parents": {"\ud800": {}}}, "config.v1", {})
+    assert key.path == ("parents", "\ud800")
+    # Three hundred entries above it are looked at before it.
+    accounts: list[Value] = [{**ACCOUNT, "name": ""}, *[dict(ACCOUNT)] * 300, {**ACCOUNT, "name": "\ud800"}]
+    found = list(violations({"version": 1, "accounts": accounts}, "manifest.v1", CHECKS))
+    assert [each.path[1] for each in found] == [0, 301]
+
+
 def test_no_violation_repeats_a_value() -> None:
     account: Value = {
         "name": "https://x/?t=SECRET",
@@ -172,9 +219,113 @@ def test_no_violation_repeats_a_value() -> None:
         assert "SECRET" not in f"{spelled(found.path)} {found.predicate} {found.hint}"
 
 
+def keywords(schema: object) -> set[str]:
+    """Return every key in ``schema``, names of fields among them."""
+    if isinstance(schema, dict):
+        return {*schema}.union(*map(keywords, schema.values()))
+    return set().union(*map(keywords, schema)) if isinstance(schema, list) else set()
+
+
+@pytest.mark.parametrize("schema", ["manifest.v1", "config.v1"])
+def test_a_schema_asks_nothing_of_entries_together(schema: str) -> None:
+    """They are looked at a few at a time, so that what is wrong with them all would not be found."""
+    together = {"maxItems", "uniqueItems", "contains", "prefixItems", "maxProperties", "patternProperties"}
+    assert set() == keywords(inlined(schema)) & {*together, "anyOf", "oneOf", "dependentRequired", "dependentSchemas"}
+    assert {1} == {each for group in groups(inlined(schema)) for each in least(group)}
+
+
+def groups(schema: object) -> Iterator[dict[str, Any]]:
+    """Yield ``schema`` and each below it."""
+    if isinstance(schema, dict):
+        yield schema
+    for each in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        yield from groups(each)
+
+
+def least(schema: dict[str, Any]) -> list[object]:
+    return [schema[each] for each in ("minItems", "minProperties") if each in schema]
+
+
 def test_inlined_leaves_no_reference() -> None:
     assert "$ref" not in str(inlined("manifest.v1"))
     name = inlined("manifest.v1")["properties"]["accounts"]["items"]["properties"]["name"]
     assert name["title"] == "Name"
     assert name["maxLength"] == 63
     assert inlined("manifest.v1") is inlined("manifest.v1")
+
+
+# ── Of one mind with another validator ───────────────────────────────────────
+
+TEXTS = st.sampled_from(
+    [
+        *("", "x", "paris", "Paris", "a\n", " a", "x" * 64, "x" * 256, "https://e.com", "http://e.com/${env:X}"),
+        *("${env:X}", "${env:}", "${", "ftp://x", "a@b.co", "a@b", "\u0430", "\u0662", "\u2028", "1", "7", "007"),
+    ]
+)
+SCALARS = TEXTS | st.sampled_from([None, True, False, 0, 1, 2, -1, 1.0, 0.0, 1.5, 10**30, -(10**30)])
+VALUES = SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(TEXTS, SCALARS, max_size=2)
+
+
+def group(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Return groups that have some of ``fields``, most of the right shape, and perhaps another one."""
+    own = st.fixed_dictionaries({}, optional={name: each | VALUES for name, each in fields.items()})
+    other = st.dictionaries(st.sampled_from(["zzz", "first_nam", "", "7", "not"]), VALUES, max_size=1)
+    return st.builds(lambda one, two: {**one, **two}, own, other)
+
+
+OF_AN_ACCOUNT = {
+    **dict.fromkeys(("name", "first_name", "last_name", "company_name", "password", "previously", "parent"), TEXTS),
+    "password_version": st.integers(-1, 2),
+    "callbacks": group(**dict.fromkeys(CALLBACK_NAMES, TEXTS)),
+}
+MANIFESTS = group(
+    version=st.just(1),
+    parent=TEXTS,
+    defaults=group(**OF_AN_ACCOUNT),
+    accounts=st.lists(group(**OF_AN_ACCOUNT), max_size=3),
+)
+SETTINGS = group(
+    state=TEXTS,
+    recipients=st.lists(TEXTS, max_size=3),
+    limit=st.integers(-1, 2_000_000),
+    timeout=st.floats(-1, 4_000),
+    retry_on_503=st.booleans(),
+    parents=st.dictionaries(
+        TEXTS.filter(lambda name: "\n" not in name),  # with Python's $ a name may end in one
+        group(api_key=TEXTS, limit=st.integers(-1, 2_000_000)) | VALUES,
+        max_size=3,
+    ),
+)
+
+
+def fits(name: str, text: object) -> bool:
+    return not isinstance(text, str) or CHECKS[name](text) is None
+
+
+def paths(value: Value, schema: str) -> Iterator[tuple[str | int, ...]]:
+    """Yield the paths that jsonschema finds fault with."""
+    checker = FormatChecker(formats=())
+    for name in CHECKS:
+        checker.checks(name)(lambda text, name=name: fits(name, text))
+    for error in Draft202012Validator(inlined(schema), format_checker=checker).iter_errors(value):
+        path = tuple(error.absolute_path)
+        match error.validator:
+            case "required":
+                yield from ((*path, key) for key in error.validator_value if key not in error.instance)
+            case "additionalProperties":
+                yield from ((*path, key) for key in error.instance if key not in error.schema["properties"])
+            case _ if "propertyNames" in error.schema_path:
+                yield (*path, error.instance)
+            case _:
+                yield path
+
+
+@given(st.tuples(MANIFESTS, st.just("manifest.v1")) | st.tuples(SETTINGS, st.just("config.v1")))
+def test_another_validator_finds_fault_with_the_same(given: tuple[Value, str]) -> None:
+    value, schema = given
+    found = list(violations(value, schema, CHECKS))
+    ours = {each.path for each in found}
+    meant = {(*each.path[:-1], each.meant) for each in found if each.meant}
+    theirs = set(paths(value, schema))
+    assert ours <= theirs <= ours | meant
+    assert len(ours) == len(found)

@@ -238,6 +238,22 @@ def test_a_repeated_field_that_was_not_the_first() -> None:
     assert problem.message == "accounts stands here for the second time; the first is on line 3."
 
 
+def test_a_group_with_free_names_has_as_many_fields_as_one_writes() -> None:
+    lines = [f"  p-{number}: {{limit: 1}}\n" for number in range(2_000)]
+    document = parsed(f"parents:\n{''.join(lines)}  p-1500: {{}}\n", "config.v1")
+    (problem,) = document.problems
+    assert problem.message == "parents.p-1500 stands here for the second time; the first is on line 1502."
+    origin = document.origin(("parents", "p-1999", "limit"))
+    assert (origin.line, origin.column) == (2_001, 19)
+
+
+def test_merged_fields_of_a_group_with_free_names_keep_their_places() -> None:
+    text = "state: &s {z: {}, a: {limit: x}}\nparents:\n  a: {}\n  <<: *s\n  b: {}\n"
+    document = parsed(text, "config.v1")
+    places = [document.origin(("parents", name)) for name in ("a", "b", "z")]
+    assert [(each.line, each.column) for each in places] == [(3, 6), (5, 6), (1, 15)]
+
+
 def test_a_repeated_field_where_none_is_known_is_not_named() -> None:
     (problem,) = parsed("parent: {SECRET: 1, SECRET: 2}").problems
     assert (problem.path, problem.message.split(";")[0]) == ("parent", "A field stands here for the second time")

@@ -102,6 +102,57 @@ def test_a_bomb_is_refused_at_once(tmp_path: Path, make: Callable[[], str], mess
     assert float(str(found["megabytes"])) < 200
 
 
+# The same of settings, in which a group may have as many fields as there are parents.
+SETTINGS = """
+import json, resource, sys
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_AS, (2 ** 30, 2 ** 30))
+resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
+from provisioner.settings import loading
+from provisioner.errors import SettingInvalid
+before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+try:
+    said = f"{len(loading.load(Path(sys.argv[1]), {}, {}).parents)} parents"
+except SettingInvalid as error:
+    said = error.message
+seconds = resource.getrusage(resource.RUSAGE_SELF).ru_utime - before
+status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+print(json.dumps({"seconds": seconds, "megabytes": int(status["VmHWM"].split()[0]) / 1024, "said": said}))
+"""
+
+
+def parents(count: int, body: str = "{}", more: str = "") -> str:
+    return "parents:\n" + "".join(f"  p-{number}: {body}\n" for number in range(count)) + more
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: parents(1_001, "{api_login: '${env:L}', api_key: '${env:K}', limit: 50}"), "1001 parents"),
+        (lambda: parents(100_000), "100000 parents"),
+        (lambda: parents(100_000, "1"), "The file has more problems than are shown. (999 more)"),
+        (lambda: parents(100_000, more="  p-99999: {}\n" * 2_000), "stands here for the second time"),
+        (lambda: parents(100_000, more="  P: {}\n"), "parents.P does not have the right form."),
+        (lambda: parents(100_000).replace(":", ": &p", 1) + "<<: *p\n", "There are more than 1,000 fields here."),
+        (lambda: parents(100_000, more="limit: -1\n"), "limit must be at least 0."),
+        (
+            lambda: f"x: &x {FLAWED}\nparents: {{<<: [{'*x, ' * 10}]}}\n",
+            "x is not a known field.",
+        ),
+    ],
+    ids=["many", "more", "wrong", "repeated", "last", "root", "beside", "merged"],
+)
+def test_as_many_parents_as_there_are_cost_no_more_than_other_values(
+    tmp_path: Path, make: Callable[[], str], said: str
+) -> None:
+    path = tmp_path / "provisioner.yaml"
+    path.write_text(make())
+    found = loaded(path, script=SETTINGS)
+    assert said in str(found["said"])
+    assert float(str(found["seconds"])) < 10
+    assert float(str(found["megabytes"])) < 300
+
+
 def test_many_accounts_in_yaml_fit(tmp_path: Path) -> None:
     path = tmp_path / "many.yaml"
     accounts = "".join(
@@ -139,6 +190,15 @@ def test_of_many_problems_the_first_are_told_and_the_others_counted(tmp_path: Pa
     found = loaded(path, script=ROWS)
     assert (found["told"], found["last"]) == (1_001, f"{more} more problems are not shown.")
     assert float(str(found["megabytes"])) < 300
+
+
+def test_a_table_of_a_thousand_parents_fits(tmp_path: Path) -> None:
+    path = tmp_path / "many.csv"
+    rows = "".join(f"p-{parent},a-{n},F,L\n" for parent in range(1_000) for n in range(20))
+    path.write_text(f"parent,name,first_name,last_name\n{rows}")
+    found = loaded(path, script=ROWS)
+    assert (found["accounts"], found["messages"]) == (20_000, [])
+    assert float(str(found["megabytes"])) < 200
 
 
 def test_many_rows_fit(tmp_path: Path) -> None:

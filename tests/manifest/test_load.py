@@ -85,7 +85,7 @@ def test_files_are_merged_by_parent(tmp_path: Path) -> None:
         table(tmp_path / "e.tsv", "n"),
     ]
     assert names(load(paths)) == {"default": ["a", "m", "n", "z"], "zeta": ["x", "y"]}
-    assert names(load(paths, parent="zeta")) == {"zeta": ["a", "m", "n", "x", "y", "z"]}
+    assert names(load(paths, owner="zeta")) == {"zeta": ["a", "m", "n", "x", "y", "z"]}
     assert names(load([tmp_path])) == names(load(list(reversed(paths))))
 
 
@@ -117,8 +117,102 @@ def test_a_name_is_used_once_across_files(tmp_path: Path) -> None:
 def test_a_name_may_be_used_by_each_parent(tmp_path: Path) -> None:
     paths = [manifest(tmp_path / "a.yaml", "x"), manifest(tmp_path / "b.yaml", "x", parent="acme")]
     assert names(load(paths)) == {"default": ["x"], "acme": ["x"]}
-    (problem,) = load(paths, parent="acme").errors
+    (problem,) = load(paths, owner="acme").errors
     assert "is used already" in problem.message
+
+
+# ── Many parents in one file ─────────────────────────────────────────────────
+
+OWNED = """\
+version: 1
+parent: acme
+defaults: {first_name: a, last_name: b}
+accounts:
+- {name: x}
+- {name: x, parent: zeta}
+- {name: y, parent: default}
+"""
+
+
+X_AND_X = 'The name "X" differs only in capitals from one that is used already: line 2, row 1.'
+
+
+def rows(path: Path, *each: str) -> Path:
+    path.write_text("parent,name,first_name,last_name,previously\n" + "".join(f"{row}\n" for row in each))
+    return path
+
+
+def test_the_parent_nearest_to_an_account_owns_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(OWNED)
+    assert names(load([path])) == {"acme": ["x"], "default": ["y"], "zeta": ["x"]}
+    path.write_text(OWNED.replace("defaults: {", "defaults: {parent: other, "))
+    assert names(load([path])) == {"default": ["y"], "other": ["x"], "zeta": ["x"]}
+    path.write_text(OWNED.replace("parent: acme\n", ""))
+    assert names(load([path], owner="mine")) == {"default": ["y"], "mine": ["x"], "zeta": ["x"]}
+
+
+def test_a_table_holds_many_parents(tmp_path: Path) -> None:
+    path = rows(tmp_path / "a.csv", "acme,paris,a,b,", ",paris,a,b,", "zeta,paris,a,b,", "acme,lyon,a,b,")
+    assert names(load([path])) == {"acme": ["lyon", "paris"], "default": ["paris"], "zeta": ["paris"]}
+    assert names(load([path], owner="zeta-2")) == {"acme": ["lyon", "paris"], "zeta": ["paris"], "zeta-2": ["paris"]}
+    (problem,) = load([path], owner="zeta").errors
+    assert (problem.message, problem.origin.row) == ('The name "paris" is used already: line 3, row 2.', 3)
+
+
+def test_a_name_is_used_once_by_each_parent_of_a_table(tmp_path: Path) -> None:
+    path = rows(tmp_path / "a.csv", "acme,x,a,b,", "zeta,x,a,b,", "acme,X,a,b,", "zeta,x,a,b,")
+    assert [(each.message, each.origin) for each in load([path]).errors if "used" in each.message] == [
+        (X_AND_X, Origin(str(path), 4, row=3)),
+        ('The name "x" is used already: line 3, row 2.', Origin(str(path), 5, row=4)),
+    ]
+
+
+def test_a_table_and_a_document_share_a_parent(tmp_path: Path) -> None:
+    one, two = manifest(tmp_path / "a.yaml", "x", parent="acme"), rows(tmp_path / "b.csv", "acme,x,a,b,", "zeta,x,a,b,")
+    (problem,) = load([one, two]).errors
+    assert problem.message == f'The name "x" is used already: {one}, line 4.'
+    assert (problem.origin, problem.path) == (Origin(str(two), 2, row=1), "name")
+
+
+def test_previous_names_of_a_table_are_compared_within_each_parent(tmp_path: Path) -> None:
+    path = rows(tmp_path / "a.csv", "acme,x,a,b,y", "zeta,y,a,b,w", "zeta,v,a,b,y", "acme,u,a,b,w", "zeta,t,a,b,w")
+    assert [(each.message, each.origin) for each in load([path]).errors] == [
+        ('"y" is still in the manifest (line 3, row 2): its record cannot move.', Origin(str(path), 4, row=3)),
+        ('"w" was another account\'s old name already: line 3, row 2.', Origin(str(path), 6, row=5)),
+    ]
+
+
+def test_a_wrong_parent_is_told_at_its_place(tmp_path: Path) -> None:
+    table = rows(tmp_path / "a.csv", "acme,x,a,b,", "Acme,y,a,b,")
+    (problem,) = load([table]).errors
+    assert (problem.origin, problem.path) == (Origin(str(table), 3, row=2), "parent")
+    assert problem.message.startswith("The parent of row 2 must be lower-case letters")
+    assert problem.hint == "For example: acme"
+    path = tmp_path / "a.yaml"
+    path.write_text(OWNED.replace("zeta}", "[SECRET]}").replace("parent: default", "parrent: SECRET"))
+    wrong, unknown = load([path]).errors
+    assert (wrong.origin, wrong.path) == (Origin(str(path), 6, 21), "accounts[1].parent")
+    assert (unknown.origin, unknown.hint) == (Origin(str(path), 7, 13), "Did you mean parent?")
+
+
+@pytest.mark.parametrize("header", ["Parent", "parents"])
+def test_names_are_not_compared_while_the_column_of_their_parents_is_misspelled(tmp_path: Path, header: str) -> None:
+    path = rows(tmp_path / "a.csv", "acme,x,a,b,w", "zeta,x,a,b,w", "zeta,y,a,,")
+    path.write_text(path.read_text().replace("parent", header))
+    column, cell = load([path]).errors
+    assert (column.hint, cell.message) == ("Did you mean parent?", "The last_name of row 3 is empty.")
+
+
+def test_some_parents_are_taken_once_all_are_checked(tmp_path: Path) -> None:
+    path = rows(tmp_path / "a.csv", "zeta,x,a,b,", "acme,x,a,b,", ",x,a,b,")
+    found = load([path])
+    assert found.of(()) == found.require()
+    assert [each.parent for each in found.of({"zeta", "acme", "nobody"})] == ["acme", "zeta"]
+    assert found.of(["nobody"]) == ()
+    wrong = load([rows(tmp_path / "b.csv", "zeta,x,a,b,", "acme,X,a,b,")])
+    with pytest.raises(ManifestInvalid, match="1 problem in the manifest"):
+        wrong.of({"zeta"})
 
 
 def test_capitals_do_not_make_another_name(tmp_path: Path) -> None:
@@ -243,7 +337,7 @@ def test_previous_names_are_compared_within_a_parent(tmp_path: Path) -> None:
         renamed(tmp_path / "c.csv", ("u", "w")),
     ]
     assert load(paths).problems == ()
-    assert [each.origin.file for each in load(paths, parent="acme").errors] == [str(paths[0]), str(paths[2])]
+    assert [each.origin.file for each in load(paths, owner="acme").errors] == [str(paths[0]), str(paths[2])]
 
 
 def test_an_account_without_a_good_name_has_a_previous_one_all_the_same(tmp_path: Path) -> None:

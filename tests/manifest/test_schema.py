@@ -20,7 +20,7 @@ def test_it_is_a_schema() -> None:
 
 
 def test_its_fields_are_those_of_an_account() -> None:
-    ours = {each.name for each in fields(DesiredAccount)} - {"attributes", "origin"}
+    ours = {each.name for each in fields(DesiredAccount)} - {"attributes", "origin"} | {"parent"}
     assert set(ACCOUNT["properties"]) == {each.name for each in fields(Attributes)} | ours
     assert tuple(ACCOUNT["properties"]["callbacks"]["properties"]) == CALLBACK_NAMES
 
@@ -63,6 +63,15 @@ def test_a_previous_name_obeys_the_rules_of_a_name() -> None:
         for field in ("name", "previously")
     )
     assert name == previously
+
+
+def test_the_parent_of_an_account_obeys_the_rules_of_that_of_a_file() -> None:
+    said = {"title", "description", "examples", "default"}
+    whole, own = (
+        {key: rule for key, rule in field.items() if key not in said}
+        for field in (inlined("manifest.v1")["properties"]["parent"], ACCOUNT["properties"]["parent"])
+    )
+    assert whole == own
 
 
 def test_the_default_of_a_password_version_is_that_of_an_account() -> None:

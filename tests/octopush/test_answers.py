@@ -93,6 +93,5 @@ def test_half_of_a_character_is_what_cannot_be_sent(text: str) -> None:
     assert is_whole(text) == (text.encode(errors="replace").decode() == text)
 
 
-def test_what_says_that_it_was_not_processed() -> None:
-    assert {408, 421, 425, 429} == answers.RETRIED
+def test_a_redirect_is_no_success() -> None:
     assert 300 == answers.ACCEPTED

@@ -20,8 +20,8 @@ from provisioner.model.exchange import Balance, Edited, EditRequest, Failed, Mis
 from provisioner.model.verdict import Answer, Created, CreateRequest, InDoubt, NotCreated, Then, Verdict
 from provisioner.octopush.client import Client
 from provisioner.octopush.retry import RetryPolicy
-from provisioner.octopush.sandbox import Sandbox, Settings, parse_fault
 from provisioner.octopush.transport import BODY_CAP, Transport
+from provisioner.sandbox import Parent, Sandbox, Settings, parse_fault
 from tests.octopush.servers import ANSWERED, HOST, Script, Server, Wire, answer, answering, dripping, scripted, then
 
 KEY: Final = Secret("parent-key-3f9c1b7e5d")
@@ -45,7 +45,9 @@ def client(url: str, *, waits: list[float] | None = None, timeout: float = 10, *
 
 @contextmanager
 def sandboxed(*faults: str, limit: int = 20) -> Iterator[Sandbox]:
-    with Sandbox(Settings(faults=tuple(map(parse_fault, faults)), api_key=KEY, limit=limit)) as sandbox:
+    with Sandbox(
+        Settings(faults=tuple(map(parse_fault, faults)), parents=(Parent(api_key=KEY, limit=limit),))
+    ) as sandbox:
         yield sandbox
 
 
@@ -443,6 +445,18 @@ def test_a_balance_is_asked_for_with_the_credentials_of_its_owner() -> None:
     assert "GET /v1/public/wallet/check-balance HTTP/1.1" == line
     assert (LOGIN, "sub-key-77") == (headers["api-login"], headers["api-key"])
     assert KEY.reveal() not in repr(server.requests)
+
+
+def test_hints_name_the_variables_of_the_parent_and_a_balance_has_none() -> None:
+    with scripted(answering(answer("401 Unauthorized", b""))) as server:
+        acme = client(server.url, credential_names="ACME_LOGIN and ACME_KEY")
+        theirs = (acme.create(LEONARDO), acme.edit(LOGIN, CHANGED), acme.read(LOGIN))
+        own = acme.balance(Credentials(LOGIN, Secret("sub-key-77")))
+    for verdict in theirs:
+        assert isinstance(verdict, NotCreated | Failed)
+        assert "Check ACME_LOGIN and ACME_KEY," in verdict.hint
+    assert isinstance(own, Failed)
+    assert "ACME" not in own.hint
 
 
 def test_the_sandbox_changes_reads_and_counts_the_account_that_was_made() -> None:

@@ -15,7 +15,7 @@ from provisioner.errors import ExitCode
 from provisioner.model.account import CALLBACK_NAMES, FIELDS, Secret
 from provisioner.model.exchange import Balance, Edited, Failed, Missing, Observed
 from provisioner.model.verdict import Then
-from provisioner.octopush import answers
+from provisioner.octopush import refusals
 from provisioner.octopush.idempotent import judge_balance, judge_edit, judge_read
 from provisioner.octopush.transport import Failure, Reply
 
@@ -50,14 +50,14 @@ def failed(judge: Judge, outcome: Reply | Failure, *hidden: str) -> Failed:
 @pytest.mark.parametrize("judge", JUDGES)
 @pytest.mark.parametrize("sent", [False, True])
 def test_without_an_answer_it_is_tried_again_and_how_far_it_came_is_noted(judge: Judge, *, sent: bool) -> None:
-    expected = Failed("reset", Then.RETRY, hint=answers.UNREACHED, possible=sent, unanswered=True)
+    expected = Failed("reset", Then.RETRY, hint=refusals.UNREACHED, possible=sent, unanswered=True)
     assert expected == judge(Failure(sent, "reset"), now=NOW)
 
 
 @pytest.mark.parametrize("judge", JUDGES)
 @pytest.mark.parametrize("sent", [False, True])
 def test_a_certificate_that_is_not_valid_stops_the_run(judge: Judge, *, sent: bool) -> None:
-    expected = Failed("not valid", Then.STOP, hint=answers.DISTRUSTED, possible=sent)
+    expected = Failed("not valid", Then.STOP, hint=refusals.DISTRUSTED, possible=sent)
     assert expected == judge(Failure(sent, "not valid", certificate=True), now=NOW)
 
 
@@ -91,7 +91,8 @@ def test_credentials_that_are_not_accepted_stop_the_run(judge: Judge, status: in
     verdict = failed(judge, reply(status))
     assert f"the API did not accept the credentials (HTTP {status})" == verdict.reason
     assert (Then.STOP, ExitCode.SETTING_INVALID, False) == (verdict.then, verdict.exit_code, verdict.possible)
-    assert "OCTOPUSH_API_KEY" in verdict.hint
+    # Whoever asks for a balance is the sub-account itself.
+    assert ("OCTOPUSH_API_KEY" in verdict.hint) == (judge is not judge_balance)
 
 
 @pytest.mark.parametrize("judge", JUDGES)

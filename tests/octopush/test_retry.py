@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise, repeat
 from typing import Final
@@ -14,6 +17,7 @@ from provisioner.model.account import Credentials, Secret
 from provisioner.model.exchange import Balance, Edited, Failed, Missing, Observed
 from provisioner.model.verdict import Created, InDoubt, NotCreated, Then
 from provisioner.octopush.retry import RetryPolicy
+from tests.conftest import PATIENCE
 
 AGAIN: Final = NotCreated("the connection was refused", Then.RETRY)
 CREATED: Final = Created(Credentials("abc", Secret("key")))
@@ -149,3 +153,30 @@ def test_an_answer_that_arrives_after_an_interruption_counts() -> None:
 
     run.on_attempt = interrupt
     assert CREATED is run.settle()
+
+
+def test_threads_share_a_policy_and_none_counts_the_attempts_of_another() -> None:
+    threads, attempts = 8, 3
+    together = threading.Barrier(threads)
+    waits: list[float] = []
+    told: list[str] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        together.wait(PATIENCE)
+
+    policy = RetryPolicy(attempts, 60, 120, sleep, lambda: False, told.append)
+
+    def settle(number: int) -> object:
+        verdicts = iter([Failed(f"{number}", Then.RETRY, float(attempt)) for attempt in range(1, attempts + 1)])
+        return policy.until_settled(lambda: next(verdicts), unsent=UNSENT)
+
+    with ThreadPoolExecutor(threads) as pool:
+        settled = list(pool.map(settle, range(threads)))
+    assert [Failed(f"{number}", Then.RETRY, float(attempts)) for number in range(threads)] == settled
+    assert {1.0: threads, 2.0: threads} == Counter(waits)
+    assert {
+        f"{number}; attempt {attempt} of {attempts} in {attempt - 1}.0 s"
+        for number in range(threads)
+        for attempt in range(2, attempts + 1)
+    } == set(told)

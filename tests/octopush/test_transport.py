@@ -14,15 +14,27 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
-from provisioner.octopush.transport import BODY_CAP, Failure, Reply, Request, Transport, _Phase
+from provisioner.octopush.transport import (
+    BODY_CAP,
+    WATCHDOG,
+    Failure,
+    Reply,
+    Request,
+    Transport,
+    _NotedTLSConnection,
+    _Phase,
+    _SharedContext,
+    _Watchdog,
+)
 from tests.conftest import eventually
 from tests.octopush.servers import ANSWERED, HOST, Script, Wire, answer, answering, dripping, scripted, then
 
@@ -206,29 +218,35 @@ def test_a_failed_tls_handshake_is_not_sent(script: Script, timeout: float, reas
     assert time.monotonic() - started < SHORT * 5
 
 
-def test_a_deadline_that_passes_between_the_connection_and_its_handshake_is_not_sent(
-    authority: Authority, tmp_path: Path
-) -> None:
-    """The authorities are read in between; here from a pipe, and only once both ends of the connection have ended."""
-    pipe, ended = tmp_path / "ca.pem", threading.Event()
-    os.mkfifo(pipe)
+class LateContext(ssl.SSLContext):
+    """Shakes hands only once its connection has ended on both sides."""
+
+    ending: Callable[[], None]
+
+    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:  # noqa: ANN401  # its own arguments
+        self.ending()
+        return super().wrap_socket(*args, **options)
+
+
+def test_a_deadline_that_passes_between_the_connection_and_its_handshake_is_not_sent() -> None:
+    ended = threading.Event()
 
     def ends(wire: Wire) -> None:
         wire.silence()
         wire.connection.close()
         ended.set()
 
-    def write() -> None:
-        with pipe.open("w") as authorities:
-            ended.wait(PATIENT)
-            authorities.write(Path(authority.ca_file).read_text())
+    def ending() -> None:
+        phase.expire()
+        assert ended.wait(PATIENT)
 
-    writer = threading.Thread(target=write)
+    phase, context = _Phase(), LateContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.ending = ending
     with scripted(ends) as server:
-        writer.start()
-        outcome = post(server.url.replace("http:", "https:"), Transport(SHORT, ca_file=str(pipe)))
-        writer.join()
-    assert Failure(sent=False, reason="no answer within 0.3 s") == outcome
+        connection = _NotedTLSConnection(HOST, server.port, phase=phase, ssl_context=context)
+        with closing(phase), closing(connection), pytest.raises(TimeoutError):
+            connection.request("POST", "/", body=BODY)
+    assert (False, []) == (phase.sent, server.requests)
 
 
 @pytest.mark.parametrize("case", ["unknown authority", "another name"])
@@ -249,6 +267,47 @@ def test_a_certificate_of_an_authority_in_the_ca_file_is_accepted(authority: Aut
     assert isinstance(outcome, Reply)
     assert (201, ANSWERED, None) == (outcome.status, outcome.body, outcome.cut)
     assert KEY.encode() in server.requests[0]
+
+
+def test_authorities_are_read_once_for_any_number_of_threads(authority: Authority, tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    transport = Transport(PATIENT, ca_file=str(file))
+    with scripted(answering(answer()), authority.here) as server, ThreadPoolExecutor(8) as pool:
+        # What cannot be read at first is read when the next exchange asks.
+        assert isinstance(post(server.url, transport), Failure)
+        file.write_text(Path(authority.ca_file).read_text())
+        assert isinstance(post(server.url, transport), Reply)
+        file.unlink()
+        outcomes = list(pool.map(post, [server.url] * 16, [transport] * 16))
+        assert 17 == server.connections
+    assert [(201, ANSWERED)] * 16 == [(each.status, each.body) for each in outcomes if isinstance(each, Reply)]
+    # And no other authority came to be trusted meanwhile.
+    assert {"x509": 1, "x509_ca": 1, "crl": 0} == transport._authorities.context(None).cert_store_stats()  # noqa: SLF001
+
+
+def test_tls_is_asked_for_a_valid_certificate_and_for_http_1_1_alone(authority: Authority) -> None:
+    context = _SharedContext(authority.ca_file)
+    assert (ssl.CERT_REQUIRED, True, False) == (
+        context.verify_mode,
+        context.check_hostname,
+        context.hostname_checks_common_name,
+    )
+    assert ssl.TLSVersion.TLSv1_2 == context.minimum_version
+    assert ssl.create_default_context().verify_flags == context.verify_flags
+    chosen: list[str | None] = []
+
+    def script(wire: Wire) -> None:
+        connection = wire.connection
+        assert isinstance(connection, ssl.SSLSocket)
+        chosen.append(connection.selected_alpn_protocol())
+        answering(answer())(wire)
+
+    authority.here.set_alpn_protocols(["h2", "http/1.1"])
+    with scripted(script, authority.here) as server:
+        transport = Transport(PATIENT, ca_file=authority.ca_file)
+        assert isinstance(post(server.url, transport), Reply)
+        assert isinstance(post(server.url, transport), Reply)
+    assert ["http/1.1"] * 2 == chosen
 
 
 # ── A proxy ──────────────────────────────────────────────────────────────────
@@ -294,6 +353,16 @@ def test_a_proxy_that_cannot_be_reached_is_not_sent() -> None:
         proxy = f"http://{HOST}:{bound.getsockname()[1]}"
         expected = Failure(sent=False, reason="the connection was refused")
         assert expected == post("https://api.octopush.invalid/", Transport(PATIENT, proxy=proxy))
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_proxy_over_tls_needs_a_valid_certificate_too(authority: Authority, *, known: bool) -> None:
+    with scripted(answering(answer("502 Bad Gateway")), authority.here) as proxy:
+        transport = Transport(PATIENT, proxy=proxy.url, ca_file=authority.ca_file if known else None)
+        outcome = post("https://api.octopush.invalid/v1", transport)
+    assert isinstance(outcome, Failure)
+    assert (False, not known) == (outcome.sent, outcome.certificate)
+    assert known == (len(proxy.requests) == 1)
 
 
 def test_a_proxy_carries_tls_and_never_sees_the_key(authority: Authority) -> None:
@@ -538,12 +607,93 @@ def test_each_exchange_has_a_connection_of_its_own() -> None:
     assert b"cookie" not in b"".join(server.requests).lower()
 
 
-def test_nothing_is_left_running() -> None:
-    with scripted(answering(answer())) as server:
-        post(server.url)
-    timers = lambda: [each for each in threading.enumerate() if isinstance(each, threading.Timer)]  # noqa: E731
-    eventually(lambda: not timers(), within=PATIENT / 2)
+# ── The deadlines of many ────────────────────────────────────────────────────
 
+
+@contextmanager
+def talking_to_all() -> Iterator[str]:
+    """A server that keeps telling everybody to go on, so that no wait for a byte is long, and never answers."""
+    stopping = threading.Event()
+
+    def talk() -> None:
+        with ExitStack() as opened:
+            connections: list[socket.socket] = []
+            while not stopping.is_set():
+                if select.select([listener], [], [], 0.02)[0]:
+                    connections.append(opened.enter_context(listener.accept()[0]))
+                for each in connections:
+                    with suppress(OSError):  # it has gone
+                        each.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    with socket.create_server((HOST, 0)) as listener:
+        talker = threading.Thread(target=talk)
+        talker.start()
+        try:
+            yield f"http://{HOST}:{listener.getsockname()[1]}"
+        finally:
+            stopping.set()
+            talker.join()
+
+
+def watchdogs() -> set[threading.Thread]:
+    return {each for each in threading.enumerate() if each.name == WATCHDOG}
+
+
+def test_one_thread_ends_every_exchange_of_a_transport_at_its_own_deadline() -> None:
+    before, transport = watchdogs(), Transport(SHORT)
+    with talking_to_all() as url, ThreadPoolExecutor(8) as pool:
+        outcomes = [pool.submit(post, url, transport) for _ in range(24)]
+        while not all(each.done() for each in outcomes):
+            assert len(watchdogs() - before) <= 1
+            time.sleep(0.01)
+    ends = [each.result() for each in outcomes]
+    assert {"no answer within 0.3 s"} == {each.reason for each in ends if isinstance(each, Failure)}
+    assert 24 == sum(isinstance(each, Failure) for each in ends)
+
+
+def test_nothing_is_left_running_and_the_next_exchange_has_its_deadline_again() -> None:
+    before, transport = watchdogs(), Transport(SHORT)
+    with scripted(answering(answer())) as server:
+        for _ in range(3):
+            assert isinstance(post(server.url, transport), Reply)
+            assert len(watchdogs() - before) <= 1
+    eventually(lambda: not watchdogs() - before)
+    with talking_to_all() as url:
+        assert Failure(sent=True, reason="no answer within 0.3 s") == post(url, transport)
+
+
+def test_an_exchange_that_has_ended_is_not_ended_again() -> None:
+    watchdog, ended, late = _Watchdog(), _Phase(), _Phase()
+    before = watchdogs()
+    watchdog.watch(ended, SHORT)
+    watchdog.watch(late, SHORT)
+    watchdog.forget(ended)
+    eventually(lambda: not watchdogs() - before)
+    assert (False, True) == (ended.expired, late.expired)
+    watchdog.forget(late)
+
+
+FORKED: Final = """
+import os, signal, sys, warnings
+from provisioner.octopush.transport import Request, Transport
+warnings.simplefilter("ignore")
+transport = Transport(1)
+answering, talking = (Request("GET", url, {}) for url in sys.argv[1:])
+transport.exchange(answering)
+if (child := os.fork()) == 0:
+    signal.alarm(20)
+    os._exit(transport.exchange(talking).reason != "no answer within 1 s")
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_process_that_is_forked_keeps_its_deadlines_itself() -> None:
+    with scripted(answering(answer())) as server, talking_to_all() as url:
+        child = [sys.executable, "-c", FORKED, server.url, url]
+        assert 0 == subprocess.run(child, cwd=Path(__file__).parents[2], check=False, timeout=60).returncode
+
+
+# ── Ambient settings ─────────────────────────────────────────────────────────
 
 CHILD: Final = """
 import json, sys

@@ -33,7 +33,7 @@ def test_no_text_begins_a_command_of_its_own_or_changes_a_place(file: str, messa
     (line,) = annotations.github([Problem(Origin(file or "a", 1), "", message, hint)]).splitlines()
     found = re.fullmatch(r"::error file=([^,:]*),line=1,title=provisioner validate::(.*)", line)
     assert found
-    assert annotations.words(Problem(Origin(file or "a", 1), "", message, hint)) == unquote(found[2])
+    assert annotations.one_line(Problem(Origin(file or "a", 1), "", message, hint)) == unquote(found[2])
 
 
 def test_gitlab_gets_one_issue_each_with_a_fingerprint_that_does_not_depend_on_the_line() -> None:

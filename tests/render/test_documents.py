@@ -2,16 +2,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import cast
 
-import pytest
 from jsonschema import Draft202012Validator
 
 from provisioner import schemas
-from provisioner.errors import StateLocked
+from provisioner.errors import ExitCode, StateLocked
 from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Origin, Problem, Severity
+from provisioner.model.exchange import Balance, Failed
 from provisioner.model.plan import (
-    Change,
     Closed,
     Create,
     FieldChange,
@@ -22,9 +20,10 @@ from provisioner.model.plan import (
     Unmanaged,
     Update,
 )
-from provisioner.model.report import Outcome, Report, Result
-from provisioner.model.state import Drift, Operation, Slots
-from provisioner.render import documents, report
+from provisioner.model.report import Outcome, Report, Result, Stop
+from provisioner.model.state import Active, Drift, Operation, Pending, Slots, State
+from provisioner.model.verdict import Then
+from provisioner.render import documents
 
 URL = "https://u:pw@h.example/x?token=t1"
 MASKED = "https://***@h.example/x?***"
@@ -68,7 +67,7 @@ def test_the_documents_have_the_shapes_that_others_build_on() -> None:
                 "outcomes": [{"name": "paris", "action": "create", "status": "created", "reason": None}],
             }
         ],
-    } == report.document([this])
+    } == documents.reports([this])
     assert {
         "version": 1,
         "error": {"code": 6, "name": "StateLocked", "message": "held", "hint": "wait"},
@@ -148,10 +147,78 @@ def test_a_plan_of_what_life_does_conforms() -> None:
     ] == document["plans"][0]["changes"]
 
 
-def test_a_change_of_no_known_kind_is_a_defect() -> None:
-    class Odd:
-        attributes = LEO
-        name = "odd"
+# ── Reports and states ───────────────────────────────────────────────────────
 
-    with pytest.raises(AssertionError):
-        documents.action(cast("Change", Odd()))
+HOOK = "callbacks.callback_url_for_visits"
+FIELDS = (
+    FieldChange("first_name", "Leo\x1b", "Leonardo"),
+    FieldChange("company_name", None, "X"),
+    FieldChange(HOOK, "https://u:pw@h.example/x?token=t1", "https://u:pw@h.example/x?token=t2"),
+)
+
+
+def test_a_report_of_every_result_conforms_and_hides_what_urls_carry() -> None:
+    outcomes = tuple(Outcome(f"a-{number}", "update", result) for number, result in enumerate(Result))
+    told = Outcome("b", "refresh", Result.DRIFTED, "why", (*FIELDS, FieldChange("last_name", "A", "B", drifted=True)))
+    document = documents.reports([Report("default", (*outcomes, told), Stop(ExitCode.FAILURE, "no"))])
+    Draft202012Validator(schemas.load("report.v1")).validate(document)
+    *plain, last = document["reports"][0]["outcomes"]
+    assert all({"name", "action", "status", "reason"} == each.keys() for each in plain)
+    assert [result.value for result in Result] == [each["status"] for each in plain]
+    masked = "https://***@h.example/x?***"
+    assert {
+        "name": "b",
+        "action": "refresh",
+        "status": "drifted",
+        "reason": "why",
+        "fields": [
+            {"path": "first_name", "before": "Leo\x1b", "after": "Leonardo"},
+            {"path": "company_name", "before": None, "after": "X"},
+            {"path": HOOK, "before": masked, "after": masked},
+            {"path": "last_name", "before": "A", "after": "B", "drifted": True},
+        ],
+    } == last
+    assert "t1" not in json.dumps(document)
+    assert "pw" not in json.dumps(document)
+
+
+def test_a_report_of_a_parent_that_failed_says_why() -> None:
+    failure = StateLocked("held", hint="wait")
+    document = documents.reports([Report("acme", (), failure=failure), Report("default", ())])
+    Draft202012Validator(schemas.load("report.v1")).validate(document)
+    assert [
+        {"parent": "acme", "outcomes": [], "error": documents.error(failure)["error"]},
+        {"parent": "default", "outcomes": []},
+    ] == document["reports"]
+
+
+def test_the_error_of_a_report_has_the_shape_of_any_other() -> None:
+    ours = schemas.load("report.v1")["properties"]["reports"]["items"]["properties"]["error"]
+    theirs = schemas.load("error.v1")["properties"]["error"]
+    assert theirs["required"] == ours["required"]
+    for name, other in theirs["properties"].items():
+        kept = {key: ours["properties"][name].get(key) for key in ("enum", "type", "pattern", "minLength")}
+        assert kept == {key: other.get(key) for key in kept}
+
+
+def test_a_status_says_when_and_why() -> None:
+    state = State("l", "p", 4, accounts={"b": Pending(LEO, OPERATION), "a": Active(LEO, OPERATION, "T", "s")})
+    (first, none) = documents.states([("p", state), ("q", None)])["states"]
+    assert [
+        {"name": "a", "status": "active", "created_at": "T", "reason": None},
+        {"name": "b", "status": "pending", "created_at": None, "reason": Pending(LEO, OPERATION).reason},
+    ] == first["accounts"]
+    assert {"parent": "q", "lineage": None, "serial": 0, "accounts": []} == none
+
+
+def test_a_status_with_balances_says_what_is_left_or_why_that_is_not_known() -> None:
+    active = Active(LEO, OPERATION, "T", "s")
+    state = State("l", "p", 4, accounts=dict.fromkeys("abc", active))
+    balances = {"p": {"a": Balance(12.5, "euros"), "b": Failed("HTTP 500", Then.GO_ON)}}
+    document = documents.states([("p", state)], balances)
+    Draft202012Validator(schemas.load("status.v1")).validate(document)
+    assert [
+        ({"amount": 12.5, "unit": "euros"}, None),
+        (None, "its balance cannot be had: HTTP 500"),
+        (None, None),
+    ] == [(each["balance"], each["reason"]) for each in document["states"][0]["accounts"]]

@@ -18,6 +18,7 @@ from typing import Final
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
 
 from provisioner.model.account import Attributes, Callbacks
 from provisioner.model.plan import (
@@ -33,7 +34,7 @@ from provisioner.model.plan import (
     Update,
 )
 from provisioner.model.state import Drift, Slots
-from provisioner.render import html, text
+from provisioner.render import html, words
 from provisioner.render.lines import printable
 from tests.render import browser
 from tests.render.samples import HOSTILE, anything, counts, desired, with_texts
@@ -156,6 +157,7 @@ def row(change: Change, *, over: tuple[str, ...] = ()) -> str:
             "~ update a An earlier run began it, and its outcome is not known.",
         ),
         (Unchanged("a", ADA, Drift(("last_name",))), "= drift a Octopush made something else of last_name"),
+        (Unchanged("a", ADA, unchecked="HTTP 500"), "? unchecked a HTTP 500"),
         (
             Create(replace(desired("a", Attributes("Ada", "King")), previously="b")),
             (
@@ -243,8 +245,8 @@ def test_a_parent_is_told_by_its_heading_its_slots_and_its_summary() -> None:
     parsed = Parsed(html.page(plans, "sha-1"))
     assert ["default", "acme"] == parsed.all("h2")
     for plan in plans:
-        assert text.slots(plan.slots) in parsed.said
-        assert text.summary(plan) in parsed.said
+        assert words.slots(plan.slots) in parsed.said
+        assert words.summary([plan]) in parsed.said
     assert "state serial 7" in parsed.said
     assert "no state yet" in parsed.said
     assert parsed.said.endswith("Plan sha-1")
@@ -318,7 +320,7 @@ def test_a_full_gauge_says_that_nothing_is_left() -> None:
 def test_the_gauge_is_always_whole(slots: Slots) -> None:
     segments, legend = gauge(slots)
     assert 100 == pytest.approx(sum(width for _, _, width in segments), abs=0.5)
-    assert text.slots(slots) in html.page([one(slots=slots)], "d")
+    assert words.slots(slots) in html.page([one(slots=slots)], "d")
     drawn = sum(int(each.split()[0]) for each in legend if not each.startswith("the limit"))
     assert max(slots.limit, slots.reserved + slots.used + slots.planned) == drawn
 
@@ -368,16 +370,31 @@ def test_what_cannot_be_seen_is_written_out(value: str) -> None:
     assert printable(f"a{value}b") in page
 
 
-def test_markup_is_made_in_one_place_only() -> None:
+def test_only_files_of_the_page_are_taken_for_markup() -> None:
     source = ast.parse(Path(html.__file__).read_text(encoding="utf-8"))
     makers = {
-        function.name if isinstance(function, ast.FunctionDef) else ""
+        function.name
         for function in ast.walk(source)
         if isinstance(function, ast.FunctionDef)
         for call in ast.walk(function)
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "_Markup"
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Markup"
     }
-    assert {"__call__", "_row", "page"} == makers, "markup is made of values by templates and rows alone"
+    assert {"_asset"} == makers
+
+
+def test_no_template_lets_a_value_through_as_it_is() -> None:
+    templates = list(resources.files("provisioner.render").joinpath("templates").iterdir())
+    assert "page.html" in {each.name for each in templates}
+    for template in templates:
+        source = template.read_text(encoding="utf-8")
+        # A concatenation would be escaped before what cannot be seen is written out.
+        assert not re.search(r"\|\s*(safe|escape|e|xmlattr|tojson)\b|autoescape|~", source), template.name
+        assert not re.search(r"=\{\{", source), "an attribute without quotation marks"
+
+
+def test_what_a_template_does_not_know_is_a_defect() -> None:
+    with pytest.raises(UndefinedError):
+        html._environment().from_string("{{ missing }}").render()  # noqa: SLF001  # no page of ours has one
 
 
 # ── The policy ───────────────────────────────────────────────────────────────

@@ -27,7 +27,7 @@ from provisioner.model.plan import (
     Update,
 )
 from provisioner.model.state import Drift, Slots
-from provisioner.render import markdown, text
+from provisioner.render import markdown, words
 from provisioner.render.lines import printable
 from tests.render.samples import HOSTILE, anything, counts, desired, with_texts
 
@@ -141,13 +141,14 @@ def test_it_is_never_longer_than_a_comment_may_be_and_the_sums_are_kept(
     plans = [one(*changes, over=tuple(each.name for each in changes[::4]), parent=name(i)) for i in range(parents)]
     said = markdown.plans(plans, "d" * 64)
     assert len(said) <= markdown.LONGEST
-    assert f"**{text.summary(plans[0])}**" in said
+    assert f"**{words.summary([plans[0]])}**" in said
     assert said.endswith(f"<sub>Plan `{'d' * 64}`</sub>\n")
     shown = said.count("\n## ") + 1
     if shown < parents:
         rest = one(*(changes * (parents - shown)))
         assert (
-            f"{parents - shown} parents more did not fit here: see `provisioner plan`.** {text.summary(rest)}" in said
+            f"{parents - shown} parents more did not fit here: see `provisioner plan`.** {words.summary([rest])}"
+            in said
         )
     if accounts >= 1000:
         assert len(said) > 0.9 * markdown.LONGEST, "what room there is is used"
@@ -176,7 +177,7 @@ def test_whatever_the_plans_it_is_never_too_long(
     plans = [Plan(p.parent, p.lineage, p.serial, p.slots, p.changes * times, p.over) for p in some] * parents
     said = markdown.plans(plans, digest)
     assert len(said) <= markdown.LONGEST
-    assert text.summary(plans[0]) in said
+    assert words.summary([plans[0]]) in said
 
 
 # ── No value is markup ───────────────────────────────────────────────────────

@@ -1,12 +1,8 @@
 from __future__ import annotations
 
-import json
-
 import pytest
-from jsonschema import Draft202012Validator
 
-from provisioner import schemas
-from provisioner.errors import ExitCode
+from provisioner.errors import ExitCode, StateLocked
 from provisioner.model.plan import FieldChange
 from provisioner.model.report import Outcome, Report, Result, Stop
 from provisioner.render import report
@@ -99,26 +95,25 @@ def test_every_result_has_words_and_a_style(result: Result) -> None:
     assert [style for style, results in expected.items() if result in results] == [line.style]
 
 
-def test_a_report_of_every_result_conforms_and_hides_what_urls_carry() -> None:
-    outcomes = tuple(Outcome(f"a-{number}", "update", result) for number, result in enumerate(Result))
-    told = Outcome("b", "refresh", Result.DRIFTED, "why", (*FIELDS, FieldChange("last_name", "A", "B", drifted=True)))
-    document = report.document([Report("default", (*outcomes, told), Stop(ExitCode.FAILURE, "no"))])
-    Draft202012Validator(schemas.load("report.v1")).validate(document)
-    *plain, last = document["reports"][0]["outcomes"]
-    assert all({"name", "action", "status", "reason"} == each.keys() for each in plain)
-    assert [result.value for result in Result] == [each["status"] for each in plain]
-    masked = "https://***@h.example/x?***"
-    assert {
-        "name": "b",
-        "action": "refresh",
-        "status": "drifted",
-        "reason": "why",
-        "fields": [
-            {"path": "first_name", "before": "Leo\x1b", "after": "Leonardo"},
-            {"path": "company_name", "before": None, "after": "X"},
-            {"path": HOOK, "before": masked, "after": masked},
-            {"path": "last_name", "before": "A", "after": "B", "drifted": True},
-        ],
-    } == last
-    assert "t1" not in json.dumps(document)
-    assert "pw" not in json.dumps(document)
+def test_a_parent_for_which_nothing_could_be_done_says_why_and_what_to_do() -> None:
+    failure = StateLocked("It is held.\nSince \x1bnoon.", hint="Wait,\nor ask.")
+    assert """\
+acme:
+Failed: It is held.
+  Since \\x1bnoon.
+  Wait,
+  or ask.""" == rendered(report.text(Report("acme", (), failure=failure)))
+    said = rendered(report.text(Report("acme", (Outcome("a", "create", Result.CREATED),), failure=failure)))
+    assert "Done: 1 created.\nFailed: It is held.\n" in said
+
+
+def test_why_commands_ended_names_the_parent_where_there_are_several() -> None:
+    stopped = Report("default", (), Stop(ExitCode.REFUSED, "no slot", "Look."))
+    failed = Report("acme", (), failure=StateLocked("held"))
+    assert "Stopped: no slot.\n  Look." == rendered(report.endings([stopped]))
+    assert """\
+default:
+Stopped: no slot.
+  Look.
+acme:
+Failed: held""" == rendered(report.endings([stopped, Report("done", ()), failed]))

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import pytest
-
 from provisioner.model.account import Attributes
-from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, Record, State, Unknown
+from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, State, Unknown
 from provisioner.render import status
 from provisioner.render.lines import Line
 
@@ -15,16 +13,6 @@ BEGUN = Edit(LEO, Operation("op-2", "2026-01-05T00:00:00Z", "ada@host"), 2)
 
 def rendered(lines: list[Line]) -> str:
     return "\n".join(line.text for line in lines)
-
-
-def test_a_status_says_when_and_why() -> None:
-    state = State("l", "p", 4, accounts={"b": Pending(LEO, OPERATION), "a": Active(LEO, OPERATION, "T", "s")})
-    (first, none) = status.document([("p", state), ("q", None)])["states"]
-    assert [
-        {"name": "a", "status": "active", "created_at": "T", "reason": None},
-        {"name": "b", "status": "pending", "created_at": None, "reason": Pending(LEO, OPERATION).reason},
-    ] == first["accounts"]
-    assert {"parent": "q", "lineage": None, "serial": 0, "accounts": []} == none
 
 
 def test_a_status_lists_every_kind_of_record() -> None:
@@ -69,23 +57,3 @@ Octopush altered first_name; somebody changed last_name
   b     active  2026-01-02T00:00:00Z  Octopush no longer knows its login""" == rendered(
         status.text("default", state, "s.json")[2:]
     )
-
-
-@pytest.mark.parametrize(
-    ("record", "why"),
-    [
-        (Active(LEO, OPERATION, "T", "s"), None),
-        (
-            Active(LEO, OPERATION, "T", "s", edit=BEGUN),
-            "an edit was begun at 2026-01-05T00:00:00Z and is not known to be finished",
-        ),
-        (Active(LEO, OPERATION, "T", "s", drift=Drift(gone=True)), "Octopush no longer knows its login"),
-        (
-            Active(LEO, OPERATION, "T", "s", drift=DRIFT),
-            "Octopush altered first_name; somebody changed last_name",
-        ),
-        (Unknown(LEO, OPERATION, "lost"), "lost"),
-    ],
-)
-def test_why_an_account_is_not_simply_active(record: Record, why: str | None) -> None:
-    assert why == status.reason(record)

@@ -75,11 +75,6 @@ def test_what_does_not_fit_is_marked() -> None:
     assert ["  + create     a  Leonardo Da Vinci", "  x no slot    b  Leonardo Da Vinci"] == said[1:3]
 
 
-def test_a_plan_with_nothing_to_do_says_so() -> None:
-    assert "Nothing to do: 1 unchanged." == text.summary(Plan("p", "l", 1, slots(), (Unchanged("a", LEO),)))
-    assert "Nothing to do: no account is wanted." == text.summary(Plan("p", "l", 1, slots(), ()))
-
-
 def test_a_url_is_masked_and_a_difference_in_the_masked_part_is_told() -> None:
     path = "callbacks.callback_url_for_visits"
     change = FieldChange(path, "https://u:p@h.example/x?t=1", "https://u:p@h.example/x?t=2")

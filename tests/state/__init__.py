@@ -21,6 +21,7 @@ import pytest
 from provisioner.model.account import Attributes, Callbacks
 from provisioner.model.state import Abandoned, Active, Operation, Pending, State, Unknown
 from provisioner.state.disk import Disk
+from provisioner.state.holder import Holder
 
 # ── Examples ─────────────────────────────────────────────────────────────────
 
@@ -43,6 +44,13 @@ STATE: Final = State(
     accounts={"paris": ACTIVE, "rome": UNKNOWN, "oslo": ABANDONED},
 )
 LATER: Final = STATE.with_record("lima", PENDING)
+ADA: Final = Holder(4711, "laptop", "ada", "2026-01-02T03:04:05Z", "https://ci.example/run/7")
+BOB: Final = Holder(12, "server", "bob", "2026-01-02T03:04:06Z")
+
+
+def never(seconds: float) -> None:
+    """Sleep for whoever must not wait."""
+    raise AssertionError(f"It slept for {seconds} seconds.")
 
 
 def of_operation(record: Active | Pending | Unknown, operation: str) -> Active | Pending | Unknown:

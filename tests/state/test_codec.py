@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from referencing import Registry
 
 from provisioner import schemas
 from provisioner.errors import ExitCode, StateInvalid
@@ -418,6 +420,114 @@ def test_no_change_of_one_byte_raises_anything_else(data: st.DataObject) -> None
         codec.decode(bytes(raw), "it")
     except StateInvalid as error:
         assert "it" in error.message  # noqa: PT017  # it may also still be a state
+
+
+# ── As strict as the standard's own validator ────────────────────────────────
+
+REFERENCE = Draft202012Validator(
+    schemas.load("state.v1"),
+    registry=Registry().with_contents([("urn:octopush-provisioner:state.v1", schemas.load("state.v1"))]),
+)
+RESCUE = REFERENCE.evolve(schema=schemas.load("rescue.v1"))
+
+ODD: tuple[object, ...] = (
+    *(True, False, None, 0, 1, 1.0, 3.0, -0.0, 1.5, -1, 2**53 + 1, 2**64, 10**400, 1e308, 2.0**53),
+    *(float("nan"), float("inf"), float("-inf")),
+    *(
+        "",
+        "\n",
+        "a\n",
+        "é",
+        "\udcff",
+        "\ud800\udc00",
+        "\U0001f600",
+        "\0",
+        "null",
+        "pending",
+        SEALED[:-70],
+        SEALED + "\n",
+    ),
+    *("-----BEGIN AGE ENCRYPTED FILE-----", f"\n{SEALED}", f" {SEALED}", f"{SEALED}\udcff", "x" * 64, "00$00\n"),
+    *([], {}, [[]], [None], ["a", "a"], [1, 1.0], [True, 1], ["a", "b"], {"": 1}, {"paris\n": {}}, {"gone": 1}),
+    *({"gone": True}, {"altered": ["\udcff"]}, {"first_name": "\udcff", "last_name": ""}),
+)
+
+
+def places(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:  # noqa: ANN401  # it is JSON
+    """Return the path of every value of ``document``."""
+    steps = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
+    return [path, *(each for key, value in steps for each in places(value, (*path, key)))]
+
+
+def changed(document: Any, path: tuple[Any, ...], value: object) -> Any:  # noqa: ANN401
+    """Return a copy of ``document`` with ``value`` at ``path``."""
+    if not path:
+        return value
+    copy = dict(document) if isinstance(document, dict) else list(document)
+    copy[path[0]] = changed(copy[path[0]] if len(path) > 1 else None, path[1:], value)
+    return copy
+
+
+def is_taken(document: object, schema: str) -> bool:
+    try:
+        codec.require(document, schema, "it")
+    except StateInvalid:
+        return False
+    return True
+
+
+LIVED = replace(
+    ACTIVE,
+    password_version=2,
+    drift=Drift(("first_name",), ("last_name",), gone=True),
+    edit=Edit(LEONARDO, OPERATION, 3, SEALED),
+    first_operation="op-0",
+)
+WHOLE: dict[str, Any] = json.loads(codec.encode(replace(STATE, accounts={"cusco": LIVED, "rome": UNKNOWN})))
+LINE: dict[str, Any] = {
+    "lineage": "l",
+    "parent": "p",
+    "name": "lima",
+    "operation": "o",
+    "record": codec.encode_record(LIVED),
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "reference", "whole"), [("state.v1", REFERENCE, WHOLE), ("rescue.v1", RESCUE, LINE)]
+)
+def test_nothing_is_taken_that_the_reference_refuses(
+    schema: str, reference: Draft202012Validator, whole: dict[str, Any]
+) -> None:
+    """Every value is replaced by each odd one, and every field removed, renamed and added."""
+    stricter = set()
+    for path in places(whole):
+        parent = whole
+        for step in path[:-1]:
+            parent = parent[step]
+        tried = [changed(whole, path, odd) for odd in ODD]
+        if path and isinstance(parent, dict):
+            without = {key: value for key, value in parent.items() if key != path[-1]}
+            names = ("other", f"{path[-1]}\n", f"{path[-1]}\udcff", str(path[-1]).upper(), "a" * 64)
+            renamed = [without, *(without | {name: parent[path[-1]]} for name in names), parent | {"reason": "r"}]
+            tried += [changed(whole, path[:-1], each) for each in renamed]
+        for document in tried:
+            taken, expected = is_taken(document, schema), reference.is_valid(document)
+            assert expected or not taken, (path, document)
+            if expected and not taken:
+                stricter.add(path)
+    # To Python's own patterns, the end of a line is the end of a text.
+    assert stricter == ({("parent_check",)} if schema == "state.v1" else set())
+
+
+def test_a_place_is_written_as_the_reference_writes_it() -> None:
+    for name in ("lyon-2", "2", "007", "a"):
+        document = {**WHOLE, "accounts": {name: {**WHOLE["accounts"]["cusco"], "sealed": ["x"]}}}
+        (place,) = [each.json_path for each in REFERENCE.iter_errors(document)]
+        with pytest.raises(StateInvalid, match=re.escape(f" {place} does not fit")):
+            codec.require(document, "state.v1", "it")
 
 
 # ── One source of truth ──────────────────────────────────────────────────────

@@ -1,41 +1,18 @@
-"""What a request brought, kept where the state could not be saved, and put back later."""
+"""The line that keeps what a request brought, in whatever holds it, and how it is put back."""
 
 from __future__ import annotations
 
-import io
 import json
-import stat
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.errors import ExitCode, StateConflict, StateError, StateForeign, StateInvalid, StateNotSaved
+from provisioner.errors import ExitCode, StateConflict, StateForeign, StateInvalid
 from provisioner.model.state import Record, Unknown
-from provisioner.state.rescue import MARK, SPACE, Entry, Rescue, encode, found_in, put_back
-from tests.state import (
-    ABANDONED,
-    ACTIVE,
-    LEONARDO,
-    OPERATION,
-    PENDING,
-    STATE,
-    UMASKS,
-    UNKNOWN,
-    ScriptedDisk,
-    file_size_limit,
-    fill,
-    full,
-    mode,
-    needs_mounts,
-    of_operation,
-    with_disk_of,
-    with_read_only,
-    with_umask,
-)
+from provisioner.state.rescue import MARK, SPACE, Entry, decode, encode, found_in, put_back
+from tests.state import ABANDONED, ACTIVE, LEONARDO, OPERATION, PENDING, STATE, UNKNOWN, of_operation
 
 ENTRY = Entry("lineage-1", "default", "lima", "op-1", ACTIVE)
 OSLO = replace(ABANDONED, operation=replace(OPERATION, id="op-0"))
@@ -44,231 +21,45 @@ LONG = replace(ENTRY, record=replace(ACTIVE, sealed=ACTIVE.sealed + "x" * 200_00
 SECOND = replace(ENTRY, name="oslo", operation="op-2", record=of_operation(UNKNOWN, "op-2"))
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state.json.rescue"
+# ── What a store has kept ────────────────────────────────────────────────────
 
 
-@pytest.fixture
-def stderr() -> io.StringIO:
-    return io.StringIO()
+def kept(*entries: Entry) -> bytes:
+    """Return ``entries`` as a session has a store keep them."""
+    return b"".join(f"{encode(each)}\n".encode() for each in entries)
 
 
-# ── The file ─────────────────────────────────────────────────────────────────
-
-
-def test_the_space_that_is_reserved_is_really_taken(path: Path, stderr: io.StringIO) -> None:
-    Rescue(path, stderr).reserve()
-    found = path.stat()
-    assert SPACE == found.st_size
-    assert found.st_blocks * 512 >= SPACE
-    assert 0o600 == stat.S_IMODE(found.st_mode)
-
-
-@pytest.mark.parametrize("mask", UMASKS)
-def test_what_is_rescued_is_its_owners_alone_whatever_the_umask(path: Path, stderr: io.StringIO, mask: int) -> None:
-    with with_umask(mask):
-        Rescue(path, stderr).reserve()
-    assert 0o600 == mode(path)
-
-
-def test_reserved_space_holds_no_entry(path: Path, stderr: io.StringIO) -> None:
-    rescue = Rescue(path, stderr)
-    assert () == rescue.entries()
-    rescue.reserve()
-    assert () == rescue.entries()
+def test_where_nothing_is_kept_there_is_no_entry() -> None:
+    assert () == decode(b"", "it")
 
 
 @pytest.mark.parametrize("entry", [ENTRY, NOTHING_CREATED, LONG, SECOND])
-def test_what_is_kept_is_found_by_the_next_run(path: Path, stderr: io.StringIO, entry: Entry) -> None:
-    rescue = Rescue(path, stderr)
-    rescue.reserve()
-    assert str(path) == rescue.keep(entry)
-    assert (entry,) == Rescue(path, stderr).entries()
-    assert SPACE == path.stat().st_size
-    assert "" == stderr.getvalue()
+def test_what_is_kept_is_found(entry: Entry) -> None:
+    assert (entry,) == decode(kept(entry), "it")
+    assert len(kept(entry)) < SPACE
 
 
-def test_it_is_kept_where_nothing_was_reserved(path: Path, stderr: io.StringIO) -> None:
-    assert str(path) == Rescue(path, stderr).keep(ENTRY)
-    assert (ENTRY,) == Rescue(path, stderr).entries()
-    assert 0o600 == stat.S_IMODE(path.stat().st_mode)
-
-
-def test_what_is_kept_second_stands_behind_the_first(path: Path, stderr: io.StringIO) -> None:
-    rescue = Rescue(path, stderr)
-    rescue.reserve()
-    for entry in (LONG, ENTRY, NOTHING_CREATED):
-        rescue.keep(entry)
-    assert (LONG, ENTRY, NOTHING_CREATED) == Rescue(path, stderr).entries()
-
-
-def test_what_is_kept_is_durable(path: Path, stderr: io.StringIO) -> None:
-    disk = ScriptedDisk()
-    Rescue(path, stderr, disk).keep(ENTRY)
-    assert ["write", "sync", f"folder {path.parent.name}", "sync"] == disk.calls
-
-
-def test_clearing_removes_the_file_and_asks_for_none(path: Path, stderr: io.StringIO) -> None:
-    rescue = Rescue(path, stderr)
-    rescue.keep(ENTRY)
-    rescue.clear()
-    assert not path.exists()
-    rescue.clear()
-    assert () == rescue.entries()
-
-
-# ── The file does not take it ────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("at", range(1, 5))
-def test_no_room_to_reserve_is_said_before_anything_is_sent(path: Path, stderr: io.StringIO, at: int) -> None:
-    with pytest.raises(StateNotSaved) as caught:
-        Rescue(path, stderr, ScriptedDisk(at, full)).reserve()
-    assert f"No room could be reserved at {path}: No space left on device." == caught.value.message
-    assert "Nothing was sent." in caught.value.hint
-    assert () == Rescue(path, stderr).entries()
-
-
-@pytest.mark.parametrize("at", range(1, 5))
-def test_what_the_file_does_not_take_goes_to_standard_error(path: Path, stderr: io.StringIO, at: int) -> None:
-    place = Rescue(path, stderr, ScriptedDisk(at, full)).keep(ENTRY)
-    assert f"standard error, in the line that begins with {MARK} (`provisioner recover LOG` puts it back)" == place
-    said = stderr.getvalue()
-    assert said.startswith(f"{path} did not take it either: No space left on device\n")
-    assert said.endswith(f"\n{encode(ENTRY)}\n")
-    assert (ENTRY,) == found_in(said, "the log")
-    # Half a line would stand in the next run's way; a whole one may be there too.
-    assert Rescue(path, stderr).entries() in {(), (ENTRY,)}
-
-
-def test_half_a_line_takes_nothing_that_was_kept_before_with_it(path: Path, stderr: io.StringIO) -> None:
-    rescue = Rescue(path, stderr, ScriptedDisk(5, full))
-    rescue.keep(ENTRY)
-    rescue.keep(SECOND)
-    assert (ENTRY,) == Rescue(path, stderr).entries()
-    assert (SECOND,) == found_in(stderr.getvalue(), "the log")
-
-
-def test_where_there_is_no_folder_standard_error_is_the_place(stderr: io.StringIO) -> None:
-    rescue = Rescue(None, stderr)
-    rescue.reserve()
-    assert () == rescue.entries()
-    rescue.keep(ENTRY)
-    rescue.clear()
-    assert f"{encode(ENTRY)}\n" == stderr.getvalue()
-
-
-def test_standard_error_has_it_before_anything_else_happens() -> None:
-    raw = io.BytesIO()
-    stderr = io.TextIOWrapper(raw)
-    Rescue(None, stderr).keep(ENTRY)
-    assert f"{encode(ENTRY)}\n" == raw.getvalue().decode()
-    stderr.close()
-
-
-def test_a_link_is_not_written_through(path: Path, stderr: io.StringIO) -> None:
-    precious = path.with_name("precious")
-    precious.write_text("mine")
-    path.symlink_to(precious)
-    rescue = Rescue(path, stderr)
-    with pytest.raises(StateNotSaved, match="symbolic links"):
-        rescue.reserve()
-    rescue.keep(ENTRY)
-    assert "mine" == precious.read_text()
-    assert (ENTRY,) == found_in(stderr.getvalue(), "the log")
-
-
-def test_a_limit_on_the_size_of_files_is_found_when_reserving(path: Path, stderr: io.StringIO) -> None:
-    with file_size_limit(SPACE - 1), pytest.raises(StateNotSaved, match="File too large"):
-        Rescue(path, stderr).reserve()
-    assert 0 == path.stat().st_size
-
-
-def rescue_on_a_full_disk(folder: Path) -> None:
-    stderr = io.StringIO()
-    rescue = Rescue(folder / "rescue", stderr)
-    rescue.reserve()
-    fill(folder)
-    assert str(folder / "rescue") == rescue.keep(LONG)
-    assert (LONG,) == Rescue(folder / "rescue", stderr).entries()
-    rescue.keep(LONG)
-    assert (LONG,) == found_in(stderr.getvalue(), "the log")
-    assert (LONG,) == Rescue(folder / "rescue", stderr).entries()
-    with pytest.raises(StateNotSaved, match="No space left"):
-        Rescue(folder / "another", stderr).reserve()
-
-
-@needs_mounts
-def test_a_full_disk_takes_what_fits_into_the_reserved_space(tmp_path: Path) -> None:
-    with_disk_of("512k", tmp_path, rescue_on_a_full_disk)
-
-
-def rescue_read_only(folder: Path) -> None:
-    stderr = io.StringIO()
-    rescue = Rescue(folder / "rescue", stderr)
-    with pytest.raises(StateNotSaved, match="Read-only file system"):
-        rescue.reserve()
-    rescue.keep(ENTRY)
-    assert (ENTRY,) == found_in(stderr.getvalue(), "the log")
-    with pytest.raises(StateError, match="cannot be removed: Read-only file system"):
-        rescue.clear()
-
-
-@needs_mounts
-def test_a_read_only_folder_sends_it_to_standard_error(tmp_path: Path) -> None:
-    (tmp_path / "rescue").touch()
-    with_read_only(tmp_path, rescue_read_only)
-
-
-def test_a_file_that_cannot_be_removed_is_an_error_of_the_state(path: Path, stderr: io.StringIO) -> None:
-    path.mkdir()
-    with pytest.raises(StateError) as caught:
-        Rescue(path, stderr).clear()
-    assert f"{path} cannot be removed: " in caught.value.message
-    assert "missing from the state" in caught.value.hint
+def test_what_is_kept_second_stands_behind_the_first() -> None:
+    assert (LONG, ENTRY, NOTHING_CREATED) == decode(kept(LONG, ENTRY, NOTHING_CREATED), "it")
 
 
 # ── Damage ───────────────────────────────────────────────────────────────────
 
 
-def a_folder(path: Path) -> None:
-    path.mkdir()
-
-
-def a_link(path: Path) -> None:
-    path.symlink_to("state.json")
-
-
-@pytest.mark.parametrize("make", [a_folder, a_link])
-def test_a_file_that_cannot_be_read_may_hold_an_outcome(
-    path: Path, stderr: io.StringIO, make: Callable[[Path], None]
-) -> None:
-    make(path)
-    with pytest.raises(StateInvalid) as caught:
-        Rescue(path, stderr).entries()
-    assert f"{path} cannot be read: " in caught.value.message
-
-
 @pytest.mark.parametrize("raw", [b"\xff\xfe garbage", b"hello\n", encode(ENTRY)[8:].encode(), b"\0\0x"])
-def test_a_file_that_holds_something_else_is_not_taken_for_an_empty_one(
-    path: Path, stderr: io.StringIO, raw: bytes
-) -> None:
-    path.write_bytes(raw)
+def test_something_else_is_not_taken_for_nothing(raw: bytes) -> None:
     with pytest.raises(StateInvalid) as caught:
-        Rescue(path, stderr).entries()
-    assert f"{path} holds something else than rescued outcomes." == caught.value.message
+        decode(raw, "state.json.rescue")
+    assert "state.json.rescue holds something else than rescued outcomes." == caught.value.message
     assert "move the damaged one away" in caught.value.hint
-    assert raw == path.read_bytes()
 
 
-def test_a_line_that_was_cut_anywhere_is_found_to_be_damaged(path: Path, stderr: io.StringIO) -> None:
+def test_a_line_that_was_cut_anywhere_is_found_to_be_damaged() -> None:
     whole = encode(ENTRY).encode()
     for length in range(1, len(whole)):
-        path.write_bytes(whole[:length].ljust(SPACE // 64, b"\0"))
         with pytest.raises(StateInvalid) as caught:
-            Rescue(path, stderr).entries()
-        assert str(path) in caught.value.message
+            decode(whole[:length], "state.json.rescue")
+        assert "state.json.rescue" in caught.value.message
         assert "c2VhbGVk" not in caught.value.message + caught.value.hint
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
+import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,35 +23,38 @@ from provisioner.errors import (
     StateNotSaved,
     StateRolledBack,
 )
-from provisioner.model.state import State
+from provisioner.model.state import Record, State
 from provisioner.state import codec
-from provisioner.state.disk import Disk
-from provisioner.state.lock import Holder, held
-from provisioner.state.reading import read
-from provisioner.state.rescue import Entry, Rescue, found_in
+from provisioner.state.reading import Snapshot, load, read
+from provisioner.state.rescue import MARK, SPACE, Entry, decode, encode, found_in, put_back
 from provisioner.state.seen import Seen
 from provisioner.state.session import Session, check_parent, opened
-from provisioner.state.store import LocalStore, MemoryStore
+from provisioner.state.stores import Store
+from provisioner.state.stores.local import LocalStore
+from provisioner.state.stores.memory import MemoryStore
 from tests.forks import exit_code_of
 from tests.state import (
     ACTIVE,
+    ADA,
+    BOB,
     LATER,
     PENDING,
     STATE,
+    UNKNOWN,
     ScriptedDisk,
     die,
     full,
     needs_mounts,
+    never,
     of_operation,
     with_read_only,
 )
 
-HOLDER = Holder(4711, "laptop", "ada", "2026-01-02T03:04:05Z")
-PARIS = Entry("lineage-1", "default", "lima", "op-1", ACTIVE)
-
-
-def never(seconds: float) -> None:
-    raise AssertionError(f"It slept for {seconds} seconds.")
+LIMA = Entry("lineage-1", "default", "lima", "op-1", ACTIVE)
+ROME = Entry("lineage-1", "default", "rome", "op-2", of_operation(UNKNOWN, "op-2"))
+RESERVE, SAVE = 4, 10
+"""Disk calls of a reservation, and of a save that keeps a backup too."""
+LONG = replace(LIMA, record=replace(ACTIVE, sealed=ACTIVE.sealed + "x" * 200_000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,36 +63,43 @@ class Project:
 
     path: Path
     seen: Seen
-    stderr: io.StringIO = field(default_factory=io.StringIO)
     warnings: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    """The lines that were left to the last resort."""
 
     @property
     def rescue_path(self) -> Path:
         return self.path.with_name(f"{self.path.name}.rescue")
 
     @property
-    def lock_path(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.lock")
+    def forgotten_path(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.forgotten")
 
-    def rescue(self, disk: Disk | None = None) -> Rescue:
-        return Rescue(self.rescue_path, self.stderr, disk)
+    def rescued(self) -> tuple[Entry, ...]:
+        """Return what is rescued on the disk."""
+        return decode(LocalStore(self.path).rescued(), str(self.rescue_path))
+
+    def logged(self, line: str) -> bool:
+        """Keep a line where nothing else did."""
+        self.log.append(line)
+        return True
 
     @contextmanager
     def opened(
         self,
-        store: LocalStore | None = None,
+        store: Store | None = None,
         *,
         parent: str = "default",
-        rescue: Rescue | None = None,
+        last_resort: Callable[[str], bool] | None = None,
         accept: bool = False,
     ) -> Iterator[Session]:
         with opened(
             store or LocalStore(self.path),
             parent=parent,
-            holder=HOLDER,
+            holder=ADA,
             lock_timeout=0,
             sleep=never,
-            rescue=rescue or self.rescue(),
+            last_resort=last_resort or self.logged,
             seen=self.seen,
             warn=self.warnings.append,
             accept=accept,
@@ -103,7 +113,7 @@ class Project:
 
     def found(self) -> State | None:
         """Return the state as it is on the disk."""
-        return LocalStore(self.path).load()[0]
+        return load(LocalStore(self.path)).state
 
     def names(self) -> list[str]:
         return sorted(each.name for each in self.path.parent.iterdir())
@@ -137,13 +147,13 @@ def test_what_a_run_saves_the_next_one_finds(project: Project) -> None:
 
 
 class Watched(LocalStore):
-    """A store that tells whether its state was held when it was loaded."""
+    """A store that knows whether its state was held when it was loaded."""
 
     held: bool | None = None
 
-    def load(self) -> tuple[State | None, str]:
+    def load(self) -> tuple[bytes | None, str]:
         try:
-            with held(self.path.with_name(f"{self.path.name}.lock"), HOLDER, timeout=0, sleep=never):
+            with LocalStore(self.path).hold(BOB, timeout=0, sleep=never):
                 self.held = False
         except StateLocked:
             self.held = True
@@ -212,12 +222,12 @@ def save_and_die(path: Path, home: Path, at: int) -> None:
         session.save(LATER)
 
 
-@pytest.mark.parametrize("at", range(1, 11))
+@pytest.mark.parametrize("at", range(1, RESERVE + SAVE + 1))
 def test_after_a_run_that_was_killed_the_next_one_goes_on(project: Project, tmp_path: Path, at: int) -> None:
     project.saved(STATE)
     assert -signal.SIGKILL == exit_code_of(save_and_die, project.path, tmp_path / "home" / "seen", at)
     with project.opened() as session:
-        assert (STATE if at <= 8 else LATER) == session.state
+        assert (LATER if at > RESERVE + SAVE - 2 else STATE) == session.state
         session.save(LATER.with_record("lima", None))
     expected = ["default.json", "default.json.backup", "default.json.lock"]
     assert expected == project.names()
@@ -298,15 +308,15 @@ def test_a_home_that_cannot_be_written_is_only_warned_of(tmp_path: Path) -> None
 def rescued(project: Project, *entries: Entry) -> None:
     """Leave ``entries`` as a run does whose save failed."""
     project.path.parent.mkdir(parents=True, exist_ok=True)
-    rescue = project.rescue()
-    rescue.reserve()
+    store = LocalStore(project.path)
+    store.reserve(SPACE)
     for entry in entries:
-        rescue.keep(entry)
+        store.rescue(f"{encode(entry)}\n".encode())
 
 
 def test_what_was_rescued_is_put_back_by_the_next_run(project: Project) -> None:
     project.saved(LATER)
-    rescued(project, PARIS)
+    rescued(project, LIMA)
     expected = replace(LATER.with_record("lima", ACTIVE), serial=LATER.serial + 1)
     with project.opened() as session:
         assert expected == session.state
@@ -320,7 +330,7 @@ def test_what_was_rescued_is_put_back_by_the_next_run(project: Project) -> None:
 def test_putting_back_what_is_there_already_saves_nothing(project: Project) -> None:
     project.saved(LATER.with_record("lima", ACTIVE))
     before = project.path.stat().st_ino
-    rescued(project, PARIS)
+    rescued(project, LIMA)
     with project.opened() as session:
         assert LATER.serial + 1 == (session.state or STATE).serial
     assert before == project.path.stat().st_ino
@@ -330,34 +340,34 @@ def test_putting_back_what_is_there_already_saves_nothing(project: Project) -> N
 def test_an_entry_of_a_log_is_put_back_into_a_session(project: Project) -> None:
     project.saved(LATER)
     with project.opened() as session:
-        session.put_back((PARIS,))
-        session.put_back((PARIS,))
+        session.put_back((LIMA,))
+        session.put_back((LIMA,))
     assert replace(LATER.with_record("lima", ACTIVE), serial=LATER.serial + 1) == project.found()
 
 
 @pytest.mark.parametrize(
     ("entry", "error"),
     [
-        (replace(PARIS, lineage="lineage-2"), StateForeign),
-        (replace(PARIS, name="paris", operation="op-2", record=of_operation(ACTIVE, "op-2")), StateConflict),
+        (replace(LIMA, lineage="lineage-2"), StateForeign),
+        (replace(LIMA, name="paris", operation="op-2", record=of_operation(ACTIVE, "op-2")), StateConflict),
     ],
 )
 def test_what_cannot_be_put_back_is_kept(project: Project, entry: Entry, error: type[ProvisionerError]) -> None:
     project.saved(LATER)
-    rescued(project, PARIS, entry)
+    rescued(project, LIMA, entry)
     with pytest.raises(error), project.opened():
         pass
     assert LATER == project.found()
-    assert (PARIS, entry) == project.rescue().entries()
+    assert (LIMA, entry) == project.rescued()
     assert [] == project.warnings
 
 
 def test_what_was_rescued_is_kept_where_the_state_still_cannot_be_saved(project: Project) -> None:
     project.saved(LATER)
-    rescued(project, PARIS)
+    rescued(project, LIMA)
     with pytest.raises(StateNotSaved), project.opened(LocalStore(project.path, ScriptedDisk(1, full))):
         pass
-    assert (PARIS,) == project.rescue().entries()
+    assert (LIMA,) == project.rescued()
     with project.opened():
         pass
     assert ACTIVE == (project.found() or STATE).accounts["lima"]
@@ -373,13 +383,13 @@ def test_a_damaged_rescue_is_kept_and_stops_the_run(project: Project) -> None:
 
 def test_a_save_that_fails_is_rescued_and_the_next_run_goes_on(project: Project) -> None:
     """The first run of all, on a full disk: its intent is in no state, and nothing may stand in the next one's way."""
-    with project.opened(LocalStore(project.path, ScriptedDisk(1, full))) as session:
+    with project.opened(LocalStore(project.path, ScriptedDisk(RESERVE + 1, full))) as session:
         session.reserve()
         with pytest.raises(StateNotSaved):
             session.save(STATE.with_record("lima", PENDING))
         assert session.state is None
         assert str(project.rescue_path) == session.rescue(STATE, "lima", "op-1", None)
-    assert (replace(PARIS, record=None),) == project.rescue().entries()
+    assert (replace(LIMA, record=None),) == project.rescued()
     with project.opened() as session:
         assert session.state is None
         session.save(STATE)
@@ -392,7 +402,7 @@ def test_what_a_run_rescued_is_there_after_its_end(project: Project) -> None:
     with project.opened() as session:
         session.reserve()
         session.rescue(LATER, "lima", "op-1", ACTIVE)
-    assert (PARIS,) == project.rescue().entries()
+    assert (LIMA,) == project.rescued()
     assert [] == project.warnings
 
 
@@ -422,7 +432,7 @@ def clear_read_only(folder: Path) -> None:
     project = Project(folder / "default.json", Seen(folder / "seen"))
     with pytest.raises(StateError, match=r"The lock .* cannot be opened: Read-only file system"), project.opened():
         pass
-    assert STATE == read(LocalStore(project.path), parent="default", seen=project.seen)
+    assert STATE == read(LocalStore(project.path), parent="default", seen=project.seen).state
 
 
 @needs_mounts
@@ -431,12 +441,185 @@ def test_a_read_only_folder_can_be_read_and_not_held(tmp_path: Path) -> None:
     with_read_only(tmp_path, clear_read_only)
 
 
-def test_a_rescue_without_a_folder_goes_to_standard_error(project: Project) -> None:
-    project.saved(LATER)
-    with project.opened(rescue=Rescue(None, project.stderr)) as session:
+# ── Where a session rescues to ───────────────────────────────────────────────
+
+IN_A_LOG = f"standard error, in the line that begins with {MARK} (`provisioner recover LOG` puts it back)"
+
+
+@pytest.mark.parametrize("record", [ACTIVE, UNKNOWN, None, LONG.record])
+def test_what_is_rescued_is_in_the_store_and_nowhere_else(project: Project, record: Record | None) -> None:
+    with project.opened() as session:
         session.reserve()
+        assert str(project.rescue_path) == session.rescue(LATER, "lima", "op-1", record)
+        assert SPACE == project.rescue_path.stat().st_size
+    assert (replace(LIMA, record=record),) == project.rescued()
+    assert ([], []) == (project.log, project.warnings)
+
+
+def test_it_is_rescued_where_nothing_was_reserved(project: Project) -> None:
+    with project.opened() as session:
+        assert str(project.rescue_path) == session.rescue(LATER, "lima", "op-1", ACTIVE)
+    assert (LIMA,) == project.rescued()
+
+
+def test_what_is_rescued_second_stands_behind_the_first(project: Project) -> None:
+    with project.opened() as session:
+        session.reserve()
+        for entry in (LONG, LIMA, ROME):
+            session.rescue(LATER, entry.name, entry.operation, entry.record)
+    assert (LONG, LIMA, ROME) == project.rescued()
+
+
+@pytest.mark.parametrize("at", range(1, 5))
+def test_what_the_store_does_not_take_goes_to_the_last_resort(project: Project, at: int) -> None:
+    with project.opened(LocalStore(project.path, ScriptedDisk(at, full))) as session:
+        assert IN_A_LOG == session.rescue(LATER, "lima", "op-1", ACTIVE)
+        assert [encode(LIMA)] == project.log
+        assert [f"{project.rescue_path} did not take it either: No space left on device."] == project.warnings
+    # Half a line would stand in the next run's way; a whole one may be there too.
+    assert project.rescued() in {(), (LIMA,)}
+
+
+def test_a_line_that_nothing_takes_is_in_the_words_themselves(project: Project) -> None:
+    asked: list[str] = []
+
+    def refuse(line: str) -> bool:
+        asked.append(line)
+        return False
+
+    with project.opened(LocalStore(project.path, ScriptedDisk(1, full)), last_resort=refuse) as session:
+        where = session.rescue(LATER, "lima", "op-1", ACTIVE)
+    assert f"nothing but this line (`provisioner recover LOG` puts it back): {encode(LIMA)}" == where
+    assert [encode(LIMA)] == asked
+    assert (LIMA,) == found_in(f"lima: its outcome is in {where}\n", "the log")
+    assert [f"{project.rescue_path} did not take it either: No space left on device."] == project.warnings
+
+
+def test_what_the_store_takes_asks_for_no_last_resort(project: Project) -> None:
+    def refuse(line: str) -> bool:
+        raise AssertionError(line)
+
+    with project.opened(last_resort=refuse) as session:
         session.rescue(LATER, "lima", "op-1", ACTIVE)
-    assert (PARIS,) == found_in(project.stderr.getvalue(), "the log")
+    assert (LIMA,) == project.rescued()
+
+
+def test_one_outcome_in_the_log_leaves_those_in_the_store(project: Project) -> None:
+    with project.opened(LocalStore(project.path, ScriptedDisk(5, full))) as session:
+        session.rescue(LATER, "lima", "op-1", ACTIVE)
+        session.rescue(LATER, ROME.name, ROME.operation, ROME.record)
+    assert (LIMA,) == project.rescued()
+    assert (ROME,) == found_in("\n".join(project.log), "the log")
+
+
+def test_a_rescue_that_is_a_link_is_left_for_the_log(project: Project) -> None:
+    precious = project.path.with_name("precious")
+    with project.opened() as session:
+        precious.write_text("mine")
+        project.rescue_path.symlink_to(precious)
+        with pytest.raises(StateNotSaved, match="symbolic links"):
+            session.reserve()
+        session.rescue(LATER, "lima", "op-1", ACTIVE)
+    assert "mine" == precious.read_text()
+    assert (LIMA,) == found_in("\n".join(project.log), "the log")
+
+
+class Refusing(MemoryStore):
+    """A store that has no place for what is rescued."""
+
+    def rescue(self, line: bytes) -> None:
+        raise StateNotSaved(f"{len(line)} bytes found no place.")
+
+
+def test_where_there_is_no_place_the_log_is_one(project: Project) -> None:
+    with project.opened(Refusing()) as session:
+        session.reserve()
+        assert IN_A_LOG == session.rescue(LATER, "lima", "op-1", ACTIVE)
+    assert [encode(LIMA)] == project.log
+    assert [f"{len(encode(LIMA)) + 1} bytes found no place."] == project.warnings
+
+
+# ── What the session found ───────────────────────────────────────────────────
+
+
+def test_a_first_run_found_nothing(project: Project) -> None:
+    with project.opened() as session:
+        session.save(STATE)
+        assert Snapshot(None, "") == session.found
+
+
+def test_what_was_found_is_the_state_before_this_run_did_anything(project: Project) -> None:
+    project.saved(STATE)
+    before = read(LocalStore(project.path), parent="default", seen=project.seen)
+    with project.opened() as session:
+        assert before == session.found
+        session.save(LATER)
+        session.rescue(LATER, "lima", "op-1", ACTIVE)
+        assert before == session.found
+    assert STATE == before.state
+
+
+def test_what_was_found_is_as_it_was_before_anything_was_put_back(project: Project) -> None:
+    project.saved(LATER)
+    rescued(project, LIMA)
+    before = read(LocalStore(project.path), parent="default", seen=project.seen)
+    with project.opened() as session:
+        assert before == session.found
+        assert (LATER, (LIMA,)) == (session.found.state, session.found.rescued)
+        assert replace(session.found.settled or STATE, serial=LATER.serial + 1) == session.state
+        assert load(LocalStore(project.path)).version != session.found.version
+
+
+# ── What was forgotten ───────────────────────────────────────────────────────
+
+MOMENT = "2026-01-31T12:00:00Z"
+
+
+def test_what_is_forgotten_is_one_line_each_the_latest_last_and_can_be_put_back(project: Project) -> None:
+    entries = (LIMA, ROME)
+    with project.opened() as session:
+        for each in entries:
+            assert str(project.forgotten_path) == session.keep_forgotten(each, MOMENT)
+    text = project.forgotten_path.read_text()
+    assert [f"{MOMENT} provisioner-rescue {{"] * 2 == [line[: len(MOMENT) + 21] for line in text.splitlines()]
+    assert entries == found_in(text, "it")
+    empty = replace(STATE, accounts={})
+    assert {"lima": LIMA.record, "rome": ROME.record} == getattr(put_back(empty, entries), "accounts", {})
+
+
+def test_what_is_forgotten_is_found_though_an_editor_took_the_end_of_the_line(project: Project) -> None:
+    with project.opened() as session:
+        session.keep_forgotten(LIMA, MOMENT)
+        project.forgotten_path.write_text(project.forgotten_path.read_text().rstrip("\n"))
+        session.keep_forgotten(ROME, MOMENT)
+    assert (LIMA, ROME) == found_in(project.forgotten_path.read_text(), "it")
+    assert 2 == project.forgotten_path.read_text().count("\n")
+
+
+def test_what_is_not_kept_is_not_forgotten(project: Project) -> None:
+    with project.opened(LocalStore(project.path, ScriptedDisk(1, full))) as session:
+        reason = f"could not be kept in {re.escape(str(project.forgotten_path))}"
+        with pytest.raises(StateNotSaved, match=reason):
+            session.keep_forgotten(LIMA, MOMENT)
+    assert not project.forgotten_path.exists()
+
+
+# ── A session in memory ──────────────────────────────────────────────────────
+
+
+def test_a_session_needs_no_file(project: Project, tmp_path: Path) -> None:
+    store = MemoryStore()
+    with project.opened(store) as session:
+        session.reserve()
+        session.save(LATER)
+        assert "memory" == session.rescue(LATER, "lima", "op-1", ACTIVE)
+    with project.opened(store) as session:
+        assert replace(LATER.with_record("lima", ACTIVE), serial=LATER.serial + 1) == session.state
+        assert b"" == store.rescued()
+        with pytest.raises(StateLocked), project.opened(store):
+            pass
+    assert ["Put back from memory: lima."] == project.warnings
+    assert ["home"] == [each.name for each in tmp_path.iterdir()]
 
 
 # ── Reading ──────────────────────────────────────────────────────────────────
@@ -446,18 +629,18 @@ def test_reading_holds_nothing_and_writes_nothing(project: Project) -> None:
     project.saved(STATE)
     before = project.names()
     with project.opened():
-        assert STATE == read(LocalStore(project.path), parent="default", seen=project.seen)
+        assert STATE == read(LocalStore(project.path), parent="default", seen=project.seen).state
     assert before == project.names()
 
 
 def test_reading_makes_no_folder(project: Project) -> None:
-    assert read(LocalStore(project.path), parent="default", seen=project.seen) is None
+    assert Snapshot(None, "") == read(LocalStore(project.path), parent="default", seen=project.seen)
     assert not project.path.parent.exists()
 
 
 def test_reading_the_state_of_another_parent_is_refused(project: Project) -> None:
     store = MemoryStore()
-    store.save(STATE, "")
+    store.save(codec.encode(STATE), "")
     with pytest.raises(StateForeign, match="memory is the state of the parent default, not of acme"):
         read(store, parent="acme", seen=project.seen)
 

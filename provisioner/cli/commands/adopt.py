@@ -1,0 +1,114 @@
+"""``provisioner adopt``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from provisioner.cli.options import (
+    CONNECTION,
+    FILE,
+    Choice,
+    Context,
+    format_option,
+    parents_option,
+    pass_context,
+    project_options,
+)
+from provisioner.errors import CommandInvalid
+
+if TYPE_CHECKING:
+    from provisioner.cli.console import Console
+    from provisioner.project.adopting import Adoption
+
+
+@click.command(short_help="Take over accounts that exist.")
+@click.argument("words", nargs=-1, metavar="[NAME LOGIN] [MANIFEST]...")
+@click.option("--from", "table", type=FILE, metavar="FILE", help="Take over those of a CSV table: name,login.")
+@click.option(
+    "--write", type=FILE, metavar="FILE",
+    help="Where to write a manifest of those that have none [default: manifests/adopted.yaml].",
+)  # fmt: skip
+@parents_option
+@project_options("limit", "reserved", "lock_timeout", *CONNECTION)
+@format_option("text", "json")
+@pass_context
+def command(  # the options of the command
+    context: Context,
+    *,
+    choice: Choice,
+    words: tuple[str, ...],
+    table: Path | None,
+    write: Path | None,
+    parents: tuple[str, ...],
+    output: str,
+) -> int:
+    """Take over accounts that exist at Octopush already: NAME is yours, LOGIN theirs.
+
+    Reads each account, and keeps its login and key, sealed; of one that has its login
+    already, a key that Octopush has changed. What differs from the manifest is changed
+    by the next apply. For those that no manifest names, one is
+    written, never over a file: the next free name is taken. Needs the credentials
+    of the parent, and an identity.
+    """
+    from provisioner.cli.interrupt import Interrupt
+    from provisioner.cli.outlets import show
+    from provisioner.cli.progress import reporter
+    from provisioner.project.adopting import read_table
+
+    console = context.console
+    with reporter(console) as hears:
+        rows = _named(words) if table is None else read_table(table, hears)
+        manifests = [Path(word) for word in (words[2:] if table is None else words)]
+        project = choice.open(context)
+        with Interrupt(console.urgent) as interrupt:
+            interrupt.arm()
+            adoption = project.adopt(
+                rows,
+                manifests,
+                write=write,
+                alone=table is None,
+                parents=parents,
+                reporter=hears,
+                cancel=interrupt,
+            )
+    _remind(console, adoption)
+    show(console, adoption.reports, output)
+    return adoption.reports.exit_code
+
+
+def _named(words: Sequence[str]) -> list[tuple[str, str]]:
+    try:
+        name, login, *_ = words
+    except ValueError:
+        raise CommandInvalid(
+            "Say which account is to be adopted.",
+            hint="Give its name and its login at Octopush, or a table of both with --from FILE.",
+        ) from None
+    return [(name, login)]
+
+
+def _remind(console: Console, done: Adoption) -> None:
+    """Say what is left to do."""
+    from provisioner.render.lines import counted
+
+    for each in done.written:
+        console.talk(f"Written to {each.path}: {counted(len(each.accounts), 'account')} that no manifest named.")
+        for variable, name, path in each.variables:
+            console.talk(
+                f"  {variable} stands there for {path} of {name}: before an apply changes the account, set it;"
+                f" `provisioner credentials show {name}` shows its value."
+            )
+    if done.without_password:
+        console.talk(
+            f"Passwords cannot be read, so that none is kept of {', '.join(done.without_password)}:"
+            " `provisioner rotate-password` sets one."
+        )
+    for slots in done.over.values():
+        console.warn(
+            f"{slots.used} slots are used and {slots.reserved} are reserved, of {slots.limit}: what was adopted is no"
+            f" longer outside this project. Lower `reserved` to {max(0, slots.limit - slots.used)} or less."
+        )

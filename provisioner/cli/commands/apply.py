@@ -1,0 +1,114 @@
+"""``provisioner apply``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from provisioner.cli.options import (
+    CONNECTION,
+    FILE,
+    Choice,
+    Context,
+    apply_rate_option,
+    format_option,
+    jobs_option,
+    log_format_option,
+    manifests_argument,
+    parents_option,
+    pass_context,
+    project_options,
+    refresh_option,
+    report_option,
+    yes_option,
+)
+from provisioner.errors import CommandInvalid
+
+if TYPE_CHECKING:
+    from provisioner.cli.reporters import ConsoleReporter
+    from provisioner.project.applying import Reports
+    from provisioner.project.plans import Plans
+    from provisioner.project.project import Project
+
+
+@click.command(short_help="Create what is missing.")
+@manifests_argument
+@parents_option
+@project_options(
+    "limit", "reserved", *CONNECTION, "retry_on_503", "lock_timeout", "keep_going", "metrics_file", "heartbeat_url"
+)
+@format_option("text", "json")
+@log_format_option
+@report_option
+@click.option(
+    "--plan", "saved", type=FILE, metavar="FILE",
+    help="Do exactly what `plan --out FILE` saved, or nothing and exit with 9.",
+)  # fmt: skip
+@refresh_option
+@jobs_option
+@apply_rate_option
+@yes_option
+@pass_context
+def command(  # the options of the command
+    context: Context,
+    *,
+    choice: Choice,
+    manifests: tuple[Path, ...],
+    parents: tuple[str, ...],
+    output: str,
+    report: Path | None,
+    saved: Path | None,
+    refresh: bool,
+    jobs: int,
+    rate: int | None,
+    yes: bool,
+) -> int:
+    """Create what is missing, one account at a time, and keep the credentials sealed.
+
+    Plans, shows the plan, asks, and does exactly that; several parents are worked on side
+    by side. Needs the parents' credentials and the recipients to seal to. With --refresh,
+    what somebody changed at Octopush is found first, and changed back. With --plan, the
+    saved plan is made again and compared: what was reviewed is what happens.
+    """
+    from provisioner.cli.interrupt import Interrupt
+    from provisioner.cli.outlets import watched
+
+    console = context.console
+    if not yes and not console.is_interactive:
+        raise CommandInvalid(
+            "There is no terminal to ask on.", hint="Look at `provisioner plan`, then apply with --yes."
+        )
+    if saved is not None and (manifests or parents or refresh):
+        raise CommandInvalid(
+            "A saved plan says by itself from which manifests it was made, for which parents, and whether --refresh was"
+            " given.",
+            hint=f"Write `provisioner apply --plan {saved}`.",
+        )
+
+    def run(project: Project, hears: ConsoleReporter) -> Reports:
+        if saved is not None:
+            plans = project.reviewed(saved, jobs=jobs, reporter=hears)
+        else:
+            plans = project.plan(
+                manifests, parents=parents, refresh=refresh, wait=True, jobs=jobs, rate=rate, reporter=hears
+            )
+        with Interrupt(console.urgent) as interrupt:
+
+            def approve(allowed: Plans) -> bool:
+                agreed = console.confirm(question(allowed), yes=yes)
+                interrupt.arm()
+                return agreed
+
+            return project.apply(plans, approve=approve, jobs=jobs, rate=rate, reporter=hears, cancel=interrupt)
+
+    return watched(context, choice, run, manifests=manifests, output=output, report=report)
+
+
+def question(plans: Plans) -> str:
+    """Return what a person is asked before ``plans`` are carried out."""
+    parts = [f"{verb} {count}" for verb, count in (("create", plans.creates), ("change", plans.updates)) if count]
+    noun = "sub-account" if plans.creates + plans.updates == 1 else "sub-accounts"
+    many = f" of {len(plans.parents)} parents" if len(plans.parents) > 1 else ""
+    return f"{' and '.join(parts).capitalize()} {noun}{many}?"

@@ -1,0 +1,174 @@
+"""``provisioner credentials``: show, list and export."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from provisioner.cli.options import (
+    CONNECTION,
+    FILE,
+    Choice,
+    Context,
+    format_option,
+    parents_option,
+    pass_context,
+    project_options,
+)
+from provisioner.errors import CommandInvalid, ExitCode
+
+if TYPE_CHECKING:
+    from provisioner.cli.console import Console
+    from provisioner.project.credentials import Opened
+
+_DURATION: Final = r"([0-9]+)([smhd])"
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+# Narrower than datetime's own reading, which takes any character for the T and a week for a date.
+_MOMENT: Final = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+)
+DELIVERED: Final = "the password that is delivered is the one before"
+
+
+@click.group(short_help="Open what is sealed.")
+def command() -> None:
+    """Open what is sealed; needs the identity."""
+
+
+@command.command("show")
+@click.argument("name")
+@parents_option
+@project_options()
+@format_option("text", "json")
+@pass_context
+def show(context: Context, *, choice: Choice, name: str, parents: tuple[str, ...], output: str) -> int:
+    """Show the login, key and password of one account, in clear."""
+    from provisioner.cli.progress import reporter
+    from provisioner.render import credentials as formats
+
+    console = context.console
+    project = choice.open(context)
+    (opened,) = project.open_credentials([name], parents=parents, reporter=reporter(console))
+    if output == "json":
+        console.data(formats.shown_as_json(opened.content, opened.unfinished_passwords))
+    else:
+        # Never wrapped at a terminal's edge: these are there to be copied.
+        lines = formats.as_text(opened.content, opened.unfinished_passwords)
+        console.data("".join(f"{line.text}\n" for line in lines))
+    _warn(console, [opened], "one of these passwords is right")
+    if opened.content.credentials is None:
+        console.warn(
+            f"the outcome of {name} is unknown: this is what was kept of it, not credentials that are known to work."
+        )
+    return ExitCode.DONE
+
+
+@command.command("list")
+@parents_option
+@project_options()
+@pass_context
+def list_(context: Context, *, choice: Choice, parents: tuple[str, ...]) -> int:
+    """List the logins of all accounts, with keys and passwords masked."""
+    from provisioner.cli.progress import reporter
+    from provisioner.render import credentials as formats
+
+    console = context.console
+    project = choice.open(context)
+    opened = project.open_credentials(parents=parents, reporter=reporter(console))
+    console.lines(formats.masked((each.content for each in opened), name_parents=len(project.settings.parents) > 1))
+    _warn(console, opened, "the password that is kept may be the one before")
+    return ExitCode.DONE
+
+
+@command.command("export")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@parents_option
+@project_options(*CONNECTION)
+@format_option("env", "json", "csv", "kubernetes")
+@click.option("--verified", is_flag=True, help="Only if `verify` finds all of them good; else none, and exit 7.")
+@click.option(
+    "--since", metavar="WHEN", help="Only those created since a date or time (UTC), or since 30m, 12h, 7d ago."
+)
+@click.option("--out", type=FILE, metavar="FILE", help="Write to FILE (0600) instead of standard output.")
+@pass_context
+def export(  # the options of the command
+    context: Context,
+    *,
+    choice: Choice,
+    names: tuple[str, ...],
+    parents: tuple[str, ...],
+    output: str,
+    verified: bool,
+    since: str | None,
+    out: Path | None,
+) -> int:
+    """Write the credentials of all active accounts, or of those named, in clear."""
+    from provisioner.cli.progress import reporter
+    from provisioner.project.credentials import require_credentials, require_distinct
+    from provisioner.render import credentials as formats
+
+    console = context.console
+    moment = None if since is None else _moment(since, datetime.now(UTC))
+    if moment is not None and names:
+        raise CommandInvalid(
+            "Accounts were named, and --since chooses them too.", hint="Give names or --since, and not both."
+        )
+    project = choice.open(context)
+    if out is not None:
+        from provisioner.project import outputs
+
+        outputs.require_free(out, project.files())
+    opened = project.open_credentials(
+        names, parents=parents, since=moment, verified=verified, reporter=reporter(console)
+    )
+    require_credentials(opened, "Nothing was exported.")
+    if output != "kubernetes":
+        require_distinct(opened)
+    contents = [each.content for each in opened]
+    if moment is not None and not contents:
+        console.talk(f"No account was created since {moment:%Y-%m-%d %H:%M:%S} UTC.")
+    as_asked = {
+        "env": formats.as_env, "json": formats.as_json, "csv": formats.as_csv, "kubernetes": formats.as_kubernetes
+    }[output]  # fmt: skip
+    content = as_asked(contents)
+    if output == "csv" and (altered := formats.altered_by_csv(contents)):
+        console.warn(f"an apostrophe was put into a value of {', '.join(altered)}, so that it is no formula.")
+    _warn(console, opened, DELIVERED)
+    if out is None:
+        console.data(content)
+    else:
+        outputs.write(out, content)
+        console.talk(f"Written to {out}, readable by you alone.")
+    return ExitCode.DONE
+
+
+def _warn(console: Console, opened: Sequence[Opened], consequence: str) -> None:
+    for each in opened:
+        for warning in each.warnings(consequence):
+            console.warn(warning)
+
+
+def _moment(text: str, now: datetime) -> datetime:
+    """Return what ``--since`` says, to the whole second before it: no more is known of an account."""
+    from provisioner.project.credentials import in_utc
+
+    moment = None
+    with suppress(ValueError, OverflowError):
+        if duration := re.fullmatch(_DURATION, text):
+            moment = now - timedelta(**{_UNITS[duration[2]]: int(duration[1])})
+        elif re.fullmatch(_MOMENT, text):
+            moment = in_utc(datetime.fromisoformat(text))
+    if moment is None:
+        raise CommandInvalid(
+            f"--since {text} is neither a date nor a duration.",
+            hint="Write a date or time as in 2026-01-31 or 2026-01-31T12:00:00Z (UTC where no zone is named), or how"
+            " long ago as in 30m, 12h or 7d.",
+        )
+    return moment.replace(microsecond=0)

@@ -1,0 +1,75 @@
+"""``provisioner exec``."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from provisioner.cli.options import Choice, Context, parents_option, pass_context, project_options
+from provisioner.errors import CommandInvalid, StateConflict
+
+# Python ignores these signals, and what is ignored would stay so in the command.
+_IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
+
+
+@click.command("exec", short_help="Run a command as one account.", context_settings={"allow_interspersed_args": False})
+@parents_option
+@project_options()
+@click.argument("name")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND [ARG]...")
+@pass_context
+def command(context: Context, *, choice: Choice, parents: tuple[str, ...], name: str, words: tuple[str, ...]) -> int:
+    """Run a command with the credentials of one account in its environment, and nowhere else.
+
+    It finds OCTOPUSH_API_LOGIN, OCTOPUSH_API_KEY and, where one is kept, OCTOPUSH_PASSWORD,
+    and neither the identity nor the parent's key. The exit code is the command's own.
+    """
+    from provisioner.cli.commands.credentials import DELIVERED
+    from provisioner.cli.progress import reporter
+    from provisioner.project.credentials import require_credentials
+    from provisioner.render import credentials as formats
+
+    line = _command_line(words)
+    project = choice.open(context)
+    (opened,) = project.open_credentials([name], parents=parents, reporter=reporter(context.console))
+    require_credentials([opened], "Nothing was run.")
+    for warning in opened.warnings(DELIVERED):
+        context.console.warn(warning)
+    environ = project.inherited(sorted(formats.VARIABLES)) | formats.as_environment(opened.content)
+    before = {each: signal.signal(each, signal.SIG_DFL) for each in _IGNORED}
+    try:
+        os.execvpe(line[0], line, environ)  # noqa: S606  # there is nothing for a shell to do
+    except OSError as error:
+        raise CommandInvalid(
+            f"{line[0]} cannot be run: {error.strerror or error}.",
+            hint="Check its name and PATH. Options of exec stand before the account's name.",
+        ) from None
+    except ValueError:
+        # Without its cause, which may hold the value.
+        raise StateConflict(
+            f"The credentials of {name} hold a character that no environment may hold.",
+            hint="`provisioner credentials export` delivers them even so. Nothing was run.",
+        ) from None
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _command_line(words: Sequence[str]) -> tuple[str, ...]:
+    """Return the command itself, of all words that follow the account's name."""
+    marked = words[:1] == ("--",)
+    line = tuple(words[1:] if marked else words)
+    if not line or not line[0]:
+        raise CommandInvalid(
+            "No command was given.", hint="Write it after the account's name, as in `provisioner exec paris -- env`."
+        )
+    if line[0].startswith("-") and not marked:
+        raise CommandInvalid(
+            f"There is an option, {line[0]}, where a command should be.",
+            hint="Options of exec stand before the account's name: `provisioner exec --parent acme paris -- env`.",
+        )
+    return line

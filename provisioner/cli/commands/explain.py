@@ -1,0 +1,51 @@
+"""``provisioner explain``."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from provisioner.cli.options import Context, pass_context
+from provisioner.errors import MEANINGS, CommandInvalid, ExitCode, ProvisionerError
+
+if TYPE_CHECKING:
+    from provisioner.cli.console import Console
+
+
+@click.command(short_help="Say what an exit code or an error means.")
+@click.argument("what", metavar="CODE|ERROR")
+@pass_context
+def command(context: Context, *, what: str) -> int:
+    """Say what an exit code, or an error's name, means and what to do about it."""
+    from provisioner.document import nearest
+
+    console = context.console
+    kinds = {kind.__name__.lower(): kind for kind in _kinds(ProvisionerError)}
+    if what.isdecimal() and int(what) in set(ExitCode):
+        _explain(console, ExitCode(int(what)), f"Exit code {what}")
+    elif (kind := kinds.get(what.lower())) is not None:
+        console.data(f"{kind.__name__}: {inspect.getdoc(kind)}\n")
+        _explain(console, kind.exit_code, f"It ends the command with exit code {int(kind.exit_code)}")
+    else:
+        names = [kind.__name__ for kind in kinds.values()]
+        near = nearest(what, list(kinds))
+        raise CommandInvalid(
+            f"{what} is not an exit code or an error of this program.",
+            hint=f"Did you mean {kinds[near].__name__}?" if near else f"Known errors: {', '.join(sorted(names))}.",
+        )
+    return ExitCode.DONE
+
+
+def _explain(console: Console, code: ExitCode, subject: str) -> None:
+    meaning, todo = MEANINGS[code]
+    console.data(f"{subject}: {meaning}.\n" + (f"{todo}\n" if todo else ""))
+
+
+def _kinds(kind: type[ProvisionerError]) -> Iterator[type[ProvisionerError]]:
+    """Yield every error below ``kind`` that a command may print."""
+    for each in kind.__subclasses__():
+        yield each
+        yield from _kinds(each)

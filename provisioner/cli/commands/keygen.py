@@ -1,0 +1,25 @@
+"""``provisioner keygen``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from provisioner.cli.options import FILE, Context, pass_context
+from provisioner.errors import ExitCode
+
+
+@click.command(short_help="Make an age identity.")
+@click.option("-o", "--out", type=FILE, metavar="FILE", help="Where to write it, instead of the usual place.")
+@pass_context
+def command(context: Context, *, out: Path | None) -> int:
+    """Make an age identity (0600) and print its recipient."""
+    from provisioner.project import identity
+    from provisioner.project.folders import Folders
+
+    path = out or Folders.of_user().identity
+    recipient = identity.keygen(path)
+    context.console.talk(f"The identity is in {path}: keep it secret, and keep a copy. Its recipient:")
+    context.console.data(f"{recipient}\n")
+    return ExitCode.DONE

@@ -1,0 +1,134 @@
+"""``provisioner plan``."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from provisioner.cli.options import (
+    CONNECTION,
+    FILE,
+    Choice,
+    Context,
+    detailed_option,
+    format_option,
+    jobs_option,
+    manifests_argument,
+    parents_option,
+    pass_context,
+    project_options,
+    rate_option,
+    refresh_option,
+)
+
+if TYPE_CHECKING:
+    from provisioner.cli.console import Console
+    from provisioner.cli.reporters import ConsoleReporter
+    from provisioner.project.plans import Plans
+    from provisioner.project.project import Project
+
+
+@click.command(short_help="Show what apply would do.")
+@manifests_argument
+@parents_option
+@project_options("limit", "reserved", *CONNECTION)
+@format_option("text", "markdown", "json", "html")
+@click.option("--out", type=FILE, metavar="FILE", help="Save the plan, for `apply --plan FILE`; it holds no secret.")
+@detailed_option
+@refresh_option
+@jobs_option
+@rate_option
+@pass_context
+def command(  # the options of the command
+    context: Context,
+    *,
+    choice: Choice,
+    manifests: tuple[Path, ...],
+    parents: tuple[str, ...],
+    output: str,
+    out: Path | None,
+    detailed: bool,
+    refresh: bool,
+    jobs: int,
+    rate: int,
+) -> int:
+    """Show what apply would do, and the slots used, planned and left.
+
+    Needs no secret and no network, unless --refresh asks for what stands at Octopush
+    just now: then it needs the parents' credentials and the identity, saves nothing, and
+    exits with 7 where an account could not be checked.
+    """
+    console = context.console
+    project = choice.open(context)
+    hears = _reporter(console, project, refresh=refresh)
+    with hears:
+        plans = project.plan(manifests, parents=parents, refresh=refresh, jobs=jobs, rate=rate, reporter=hears)
+    plans.require_any()
+    _say_unchecked(console, plans)
+    if out is not None:
+        _save(console, project, plans, out)
+    _show(console, project, plans, output)
+    for parent, error in plans.failures.items():
+        console.failure(error, parent)
+    for over in plans.over:
+        console.failure(over)
+    return plans.exit_code(detailed=detailed)
+
+
+def _reporter(console: Console, project: Project, *, refresh: bool) -> ConsoleReporter:
+    """Return who hears of it; only a refresh takes a while."""
+    if not refresh:
+        from provisioner.cli.reporters import ConsoleReporter
+
+        return ConsoleReporter(console)
+    from provisioner.cli.progress import reporter
+
+    return reporter(console, len(project.settings.parents))
+
+
+def _say_unchecked(console: Console, plans: Plans) -> None:
+    """Say which accounts could not be looked at, and why."""
+    from provisioner.render import advice
+
+    for name, each in plans.parents.items():
+        if each.refreshed is None:
+            continue
+        whose = f"{name}: " if len(plans.parents) > 1 else ""
+        for outcome in each.refreshed.report.outcomes:
+            if outcome.exit_code:
+                console.warn(f"{whose}{outcome.name} could not be checked: {advice.reason(outcome)}.")
+        stop = each.refreshed.report.stop
+        if stop is not None and (hint := advice.hint(stop)):
+            console.talk(f"  {hint}")
+
+
+def _save(console: Console, project: Project, plans: Plans, out: Path) -> None:
+    if plans.failures:
+        console.warn(f"nothing is saved to {out}: {', '.join(plans.failures)} could not be planned.")
+        return
+    project.save_plan(plans, out)
+    console.talk(f"Saved to {out}: `provisioner apply --plan {shlex.quote(str(out))}` does exactly this, or nothing.")
+
+
+def _show(console: Console, project: Project, plans: Plans, output: str) -> None:
+    match output:
+        case "json":
+            from provisioner.render import documents
+
+            console.document(documents.plans(plans.plans))
+        case "markdown":
+            from provisioner.render import markdown
+
+            console.data(markdown.plans(plans.plans, project.digest(plans)))
+        case "html":
+            from provisioner.render import html
+
+            console.data(html.page(plans.plans, project.digest(plans)))
+        case _:
+            from provisioner.render import text
+
+            for plan in plans.plans:
+                console.lines(text.plan(plan))

@@ -1,0 +1,86 @@
+"""``provisioner reconcile``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from provisioner.cli.options import (
+    CONNECTION,
+    Choice,
+    Context,
+    apply_rate_option,
+    format_option,
+    jobs_option,
+    log_format_option,
+    manifests_argument,
+    parents_option,
+    pass_context,
+    project_options,
+    report_option,
+)
+
+if TYPE_CHECKING:
+    from provisioner.cli.reporters import ConsoleReporter
+    from provisioner.project.applying import Reports
+    from provisioner.project.plans import Plans
+    from provisioner.project.project import Project
+
+
+@click.command(short_help="Apply on a schedule, unattended.")
+@manifests_argument
+@parents_option
+@project_options(
+    "max_creates", "max_updates", "limit", "reserved", *CONNECTION, "retry_on_503", "lock_timeout", "keep_going",
+    "metrics_file", "heartbeat_url",
+)  # fmt: skip
+@format_option("text", "json")
+@log_format_option
+@report_option
+@click.option("--new-state", is_flag=True, help="Begin a state where there is none; else that is refused, with 5.")
+@jobs_option
+@apply_rate_option
+@pass_context
+def command(  # the options of the command
+    context: Context,
+    *,
+    choice: Choice,
+    manifests: tuple[Path, ...],
+    parents: tuple[str, ...],
+    output: str,
+    report: Path | None,
+    new_state: bool,
+    jobs: int,
+    rate: int | None,
+) -> int:
+    """Make Octopush what the manifests say, with nobody there: for a scheduler.
+
+    Looks for drift where there is an identity, plans, and applies, without asking. Over
+    a threshold nothing is done, and the exit is 4. Where nothing is new, it sends nothing
+    but reads, and writes no state. Needs the parents' credentials and the recipients to
+    seal to.
+    """
+    from provisioner.cli.interrupt import Interrupt
+    from provisioner.cli.outlets import watched
+    from provisioner.project.applying import Bounds
+
+    def run(project: Project, hears: ConsoleReporter) -> Reports:
+        looks = project.has_identity
+        if not looks:
+            hears.warning("there is no identity: accounts are not compared with Octopush, and none is changed.")
+        plans = project.plan(manifests, parents=parents, refresh=looks, wait=True, jobs=jobs, rate=rate, reporter=hears)
+        settings = project.settings
+        bounds = Bounds(max_creates=settings.max_creates, max_updates=settings.max_updates, new_state=new_state)
+        with Interrupt(context.console.urgent) as interrupt:
+
+            def approve(_: Plans) -> bool:
+                interrupt.arm()
+                return True
+
+            return project.apply(
+                plans, approve=approve, bounds=bounds, jobs=jobs, rate=rate, reporter=hears, cancel=interrupt
+            )
+
+    return watched(context, choice, run, manifests=manifests, output=output, report=report)

@@ -1,0 +1,87 @@
+"""``provisioner recover``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from provisioner.cli.options import Choice, Context, parents_option, pass_context, project_options, yes_option
+from provisioner.errors import CommandInvalid, ExitCode
+
+if TYPE_CHECKING:
+    from provisioner.project.recovering import Accepted, Recovered
+
+
+@click.command(short_help="Put back what was rescued.")
+@click.argument("log", required=False, type=click.File("r", encoding="utf-8", errors="replace"), metavar="[LOG]")
+@parents_option
+@project_options("lock_timeout")
+@click.option("--only", metavar="NAME", help="Put back this account alone, as LOG has it last.")
+@click.option("--accept-state", is_flag=True, help="Take the state as it stands, though this machine saw another.")
+@yes_option
+@pass_context
+def command(  # the options of the command
+    context: Context,
+    *,
+    choice: Choice,
+    log: TextIO | None,
+    parents: tuple[str, ...],
+    only: str | None,
+    accept_state: bool,
+    yes: bool,
+) -> int:
+    """Put back what was rescued when the state could not be saved.
+
+    Without LOG, from the .rescue file next to the state; with it, from the log of the
+    run (- is standard input), where the last resort was printed, sealed; or from the
+    .forgotten file next to the state, where `forget` keeps what it takes out.
+    """
+    from provisioner.cli.progress import reporter
+    from provisioner.render import status as texts
+
+    console = context.console
+    if only is not None and log is None:
+        raise CommandInvalid("--only chooses from a log, and none is named.", hint="Name the file that holds it.")
+
+    def approve(these: Sequence[Accepted]) -> bool:
+        return console.confirm(
+            f"Accept {' and '.join(map(_described, these))}, whatever this machine has seen before? Accounts that it"
+            " does not know would be created again.",
+            yes=yes,
+        )
+
+    recovered = choice.open(context).recover(
+        None if log is None else log.read(),
+        "" if log is None else log.name,
+        only=only,
+        accept_state=accept_state,
+        parents=parents,
+        approve=approve,
+        reporter=reporter(console),
+    )
+    for each in recovered:
+        for name in each.names:
+            console.talk(_put_back(name, each))
+        console.lines(texts.text(each.parent, each.after, each.address))
+    if not recovered:
+        console.talk("There is nothing to put back.")
+    return ExitCode.DONE
+
+
+def _described(this: Accepted) -> str:
+    """Return what is about to be accepted."""
+    from provisioner.render.lines import counted
+
+    if this.state is None:
+        return f"that there is no state at {this.address}"
+    return f"{this.address} with serial {this.state.serial} and {counted(len(this.state.accounts), 'account')}"
+
+
+def _put_back(name: str, this: Recovered) -> str:
+    """Return what has become of an account that a rescued outcome was given for."""
+    was, record = (None if state is None else state.accounts.get(name) for state in (this.before, this.after))
+    if was == record:
+        return f"There was nothing to put back of {name}: the state has its outcome, under this name or another."
+    return f"{name} was not created: its slot is free." if record is None else f"{name} is back in the state."

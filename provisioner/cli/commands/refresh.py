@@ -1,0 +1,55 @@
+"""``provisioner refresh``."""
+
+from __future__ import annotations
+
+import click
+
+from provisioner.cli.options import (
+    CONNECTION,
+    Choice,
+    Context,
+    format_option,
+    jobs_option,
+    log_format_option,
+    parents_option,
+    pass_context,
+    project_options,
+    rate_option,
+)
+from provisioner.errors import ExitCode
+
+
+@click.command(short_help="Find what was changed at Octopush.")
+@parents_option
+@project_options("lock_timeout", *CONNECTION)
+@format_option("text", "json")
+@click.option(
+    "--detailed-exitcode", "detailed", is_flag=True, help="Exit with 2 when an account has drifted or is gone."
+)
+@log_format_option
+@jobs_option
+@rate_option
+@pass_context
+def command(  # the options of the command
+    context: Context, *, choice: Choice, parents: tuple[str, ...], output: str, detailed: bool, jobs: int, rate: int
+) -> int:
+    """Read every active account at Octopush, and compare it with what was sent.
+
+    What was found is kept in the state, so that the next plan shows it; nothing is changed
+    at Octopush. Needs the parents' credentials and the identity. Exits with 7 where an
+    account could not be checked.
+    """
+    from provisioner.cli.outlets import show
+    from provisioner.cli.progress import reporter
+    from provisioner.model.report import Result
+
+    project = choice.open(context)
+    hears = reporter(context.console, len(project.settings.parents))
+    with hears:
+        reports = project.refresh(parents=parents, jobs=jobs, rate=rate, reporter=hears)
+    reports.require_any()
+    show(context.console, reports, output)
+    results = {outcome.result for report in reports.reports for outcome in report.outcomes}
+    if reports.exit_code is ExitCode.DONE and detailed and results & {Result.DRIFTED, Result.GONE}:
+        return ExitCode.CHANGES_PENDING
+    return reports.exit_code

@@ -1,0 +1,104 @@
+"""``provisioner rekey``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from provisioner.cli.options import (
+    Choice,
+    Context,
+    format_option,
+    parents_option,
+    pass_context,
+    project_options,
+    yes_option,
+)
+
+if TYPE_CHECKING:
+    from provisioner.cli.console import Console
+    from provisioner.project.rekeying import Rekey
+
+
+@click.command(short_help="Change who can open what is sealed.")
+@click.option("--add", multiple=True, metavar="RECIPIENT", help="Seal to this one too; may be repeated.")
+@click.option("--remove", multiple=True, metavar="RECIPIENT", help="Seal to this one no longer; may be repeated.")
+@parents_option
+@project_options("lock_timeout")
+@format_option("text", "json")
+@yes_option
+@pass_context
+def command(  # the options of the command
+    context: Context,
+    *,
+    choice: Choice,
+    add: tuple[str, ...],
+    remove: tuple[str, ...],
+    parents: tuple[str, ...],
+    output: str,
+    yes: bool,
+) -> int:
+    """Open everything and seal it again, each parent all or nothing.
+
+    Without --add and --remove, to the recipients of the settings; else to those of
+    the state with these changes. Needs an identity.
+    """
+    from provisioner.cli.outlets import show
+    from provisioner.cli.progress import reporter
+
+    console = context.console
+    console.require_answer(yes=yes)
+    project = choice.open(context)
+
+    def approve(these: Sequence[Rekey]) -> bool:
+        _show_recipients(console, these)
+        return console.confirm(_question(these), yes=yes)
+
+    reports, done = project.rekey(add=add, remove=remove, parents=parents, approve=approve, reporter=reporter(console))
+    reports.require_any()
+    _remind(console, [each for each in done if each.parent.name in reports.states])
+    show(console, reports, output)
+    return reports.exit_code
+
+
+def _show_recipients(console: Console, these: Sequence[Rekey]) -> None:
+    from provisioner.render.lines import printable
+
+    alike = len({each.changes for each in these}) == 1
+    for each in these[:1] if alike else these:
+        if not alike:
+            console.talk(f"{printable(each.parent.name)}:")
+        for sign, recipient in each.changes:
+            console.talk(f"  {sign} {printable(recipient)}")
+
+
+def _question(these: Sequence[Rekey]) -> str:
+    from provisioner.render.lines import counted
+
+    accounts = counted(sum(len(each.state.accounts) for each in these), "account")
+    many = f" of {len(these)} parents" if len(these) > 1 else ""
+    numbers = sorted({len(each.recipients) for each in these})
+    recipients = counted(numbers[0], "recipient") if len(numbers) == 1 else "their recipients"
+    return f"Seal {accounts}{many} again, to {recipients}?"
+
+
+def _remind(console: Console, these: Sequence[Rekey]) -> None:
+    """Say what rekeying cannot do, and what is left to do."""
+    from provisioner.render.lines import printable
+
+    if any(each.removes for each in these):
+        older = ", ".join(dict.fromkeys(copy for each in these for copy in each.older_copies))
+        console.talk(
+            "Whoever was removed has read what they have read, and can still open every older copy of the state:"
+            f" {f'{older}, ' if older else ''}version control, backups.",
+            "To shut them out, rotate the passwords, and have Octopush change the keys.",
+        )
+    others = dict.fromkeys(each.recipients for each in these if each.differs_from_settings)
+    for recipients in others:
+        named = ", ".join(f'"{each}"' if " " in each else each for each in recipients)
+        console.warn(
+            "the settings name other recipients, to whom the next apply seals. Make them the same, in provisioner.yaml"
+            f" or PROVISIONER_RECIPIENTS: recipients: [{printable(named)}]"
+        )

@@ -1,0 +1,52 @@
+"""``provisioner resolve``."""
+
+from __future__ import annotations
+
+import click
+
+from provisioner.cli.options import Choice, Context, parents_option, pass_context, project_options, yes_option
+from provisioner.errors import CommandInvalid, ExitCode
+
+
+@click.command(short_help="End an unknown outcome.")
+@click.argument("name")
+@parents_option
+@project_options("lock_timeout")
+@click.option("--not-created", is_flag=True, help="It does not exist: its slot is free again.")
+@click.option("--abandon", is_flag=True, help="It is given up: it keeps its slot.")
+@yes_option
+@pass_context
+def command(  # the options of the command
+    context: Context,
+    *,
+    choice: Choice,
+    name: str,
+    parents: tuple[str, ...],
+    not_created: bool,
+    abandon: bool,
+    yes: bool,
+) -> int:
+    """End an unknown outcome, once a person has looked in Octopush's dashboard."""
+    from provisioner.cli.progress import reporter
+
+    console = context.console
+    if abandon == not_created:
+        raise CommandInvalid(
+            "Say how it ended with one of --not-created and --abandon.",
+            hint="Look in Octopush's dashboard first: --not-created frees the slot, and the next apply creates it.",
+        )
+    if abandon:
+        question = f"Give {name} up for good? It keeps its slot."
+        said = f"{name} is given up; it keeps its slot."
+    else:
+        question = f"Are you sure that {name} does not exist? Its slot will be free again."
+        said = f"{name} does not exist; its slot is free, and the next apply creates it."
+    choice.open(context).resolve(
+        name,
+        abandon=abandon,
+        parents=parents,
+        confirm=lambda: console.confirm(question, yes=yes),
+        reporter=reporter(console),
+    )
+    console.talk(said)
+    return ExitCode.DONE

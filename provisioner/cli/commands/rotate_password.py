@@ -1,0 +1,63 @@
+"""``provisioner rotate-password``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from provisioner.cli.options import (
+    CONNECTION,
+    Choice,
+    Context,
+    format_option,
+    manifests_argument,
+    parents_option,
+    pass_context,
+    project_options,
+    yes_option,
+)
+
+
+@click.command("rotate-password", short_help="Give an account a new password.")
+@click.argument("name")
+@manifests_argument
+@parents_option
+@project_options("lock_timeout", *CONNECTION)
+@format_option("text", "json")
+@yes_option
+@pass_context
+def command(  # the options of the command
+    context: Context,
+    *,
+    choice: Choice,
+    name: str,
+    manifests: tuple[Path, ...],
+    parents: tuple[str, ...],
+    output: str,
+    yes: bool,
+) -> int:
+    """Give an account a new password: the manifest's if it gives one, else a generated one.
+
+    The account is sent as it was last sent, with the password alone changed. Needs
+    the credentials of the parent and an identity.
+    """
+    from provisioner.cli.interrupt import Interrupt
+    from provisioner.cli.outlets import show
+    from provisioner.cli.progress import reporter
+
+    console = context.console
+    console.require_answer(yes=yes)
+    project = choice.open(context)
+    with Interrupt(console.urgent) as interrupt, reporter(console) as hears:
+
+        def confirm() -> bool:
+            agreed = console.confirm(f"Set a new password for {name}?", yes=yes)
+            interrupt.arm()
+            return agreed
+
+        reports = project.rotate_password(
+            name, manifests, parents=parents, confirm=confirm, reporter=hears, cancel=interrupt
+        )
+    show(console, reports, output)
+    return reports.exit_code

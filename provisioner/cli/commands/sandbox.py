@@ -1,0 +1,96 @@
+"""``provisioner sandbox``."""
+
+from __future__ import annotations
+
+import gc
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from provisioner.cli.options import FILE, Context, pass_context
+from provisioner.errors import ExitCode
+from provisioner.model.account import MASK, Secret
+
+if TYPE_CHECKING:
+    from provisioner.sandbox import Parent
+
+_PARENTS_SHOWN: Final = 10
+
+
+@click.command(short_help="Serve a local Octopush to try things out.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Loopback port [default: a free one].")
+@click.option(
+    "--parent-account", "parent_accounts", multiple=True, metavar="LOGIN:KEY[:LIMIT]",
+    help="A parent to serve, with a made-up key; repeat it for several [default: that of the environment].",
+)  # fmt: skip
+@click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="Sub-accounts of a parent.")
+@click.option("--latency", type=click.FloatRange(0, 60), default=0.0, metavar="S", help="Seconds before each answer.")
+@click.option("--ledger", type=FILE, metavar="FILE", help="Keep what was created here, and know it at the next start.")
+@click.option(
+    "--fault", "faults", multiple=True, metavar="SPEC", help="A fault to order; see `provisioner sandbox --fault help`."
+)
+@pass_context
+def command(
+    context: Context,
+    *,
+    port: int,
+    parent_accounts: tuple[str, ...],
+    limit: int,
+    latency: float,
+    ledger: Path | None,
+    faults: tuple[str, ...],
+) -> int:
+    """Serve a local Octopush to try things out on, with limits, latency and faults to order.
+
+    With --port and --ledger, a restart keeps its address and its accounts. It expects the
+    login and key of the environment, OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY, where they are set.
+    To serve several parents, give each with --parent-account, and never with a real key. Each
+    has its own sub-accounts, and its own limit where one is given.
+
+    What a person does in Octopush's dashboard, these calls do; they need no credentials:
+
+    \b
+    GET    /sandbox/accounts          list the accounts of all parents, with their logins
+    PATCH  /sandbox/accounts/LOGIN    change first_name, last_name, company_name, callbacks or api_key
+    DELETE /sandbox/accounts/LOGIN    delete it, and free its place
+    """  # noqa: D301  # click looks for the character itself
+    from provisioner.sandbox import FAULT_HELP, Parent, Sandbox, Settings, parse_fault, parse_parents
+
+    console = context.console
+    if "help" in faults:
+        console.data(FAULT_HELP.rstrip("\n") + "\n")
+        return ExitCode.DONE
+    usual = Parent()
+    login, key = (context.environ.get(f"OCTOPUSH_API_{each}") for each in ("LOGIN", "KEY"))
+    of_environment = Parent(login or usual.api_login, Secret(key) if key else usual.api_key, limit=limit)
+    settings = Settings(
+        port=port,
+        parents=parse_parents(parent_accounts, limit=limit) or (of_environment,),
+        latency=latency,
+        ledger=ledger,
+        faults=tuple(parse_fault(each) for each in faults),
+    )
+    gc.enable()
+    with Sandbox(settings) as server:
+        console.data(f"{server.url}\n")
+        console.talk("This is a sandbox: nothing here is real. Stop it with Ctrl-C. To use it:")
+        # The usual key is a word of this program; any other may be a real one.
+        shown_key = MASK if key or parent_accounts else usual.api_key.reveal()
+        console.talk(*_exports(server.url, settings.parents, shown_key))
+        console.talk(f"Its dashboard, to list, PATCH and DELETE accounts by hand: curl {server.dashboard}")
+        server.serve_forever()
+    return ExitCode.DONE
+
+
+def _exports(url: str, parents: Sequence[Parent], shown_key: str) -> Iterator[str]:
+    """Yield the lines that lead a shell to a sandbox with ``parents``."""
+    yield f"  export OCTOPUSH_API_URL={url}"
+    if len(parents) > 1:
+        yield "and be one of its parents, or name them in provisioner.yaml, under parents:"
+    for parent in parents[:_PARENTS_SHOWN]:
+        yield f"  export OCTOPUSH_API_LOGIN={shlex.quote(parent.api_login)} OCTOPUSH_API_KEY={shown_key}"
+    if len(parents) > _PARENTS_SHOWN:
+        yield f"  and {len(parents) - _PARENTS_SHOWN:,} more"

@@ -1,0 +1,31 @@
+"""``provisioner schema``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from provisioner import schemas
+from provisioner.cli.options import Context, pass_context
+from provisioner.errors import ExitCode
+
+SCHEMAS: Final = ("manifest", "config", "state", "plan", "report", "status", "problems", "credentials", "error")
+
+
+@click.command(short_help="Print a JSON Schema.")
+@click.argument("name", type=click.Choice(SCHEMAS), default="manifest")
+@pass_context
+def command(context: Context, *, name: str) -> int:
+    """Print a JSON Schema: of a manifest or the settings, of the state, or of what a command prints as JSON.
+
+    \b
+    plan         plan --format json
+    report       apply, refresh, verify, adopt, forget, rotate-password, rekey
+    status       status
+    problems     validate
+    credentials  credentials export and show
+    error        every command that fails
+    """  # noqa: D301  # click looks for the character itself
+    context.console.data(schemas.text(f"{name}.v1"))
+    return ExitCode.DONE

@@ -1,0 +1,52 @@
+"""``provisioner status``."""
+
+from __future__ import annotations
+
+import click
+
+from provisioner.cli.options import (
+    CONNECTION,
+    Choice,
+    Context,
+    format_option,
+    jobs_option,
+    parents_option,
+    pass_context,
+    project_options,
+)
+
+
+@click.command(short_help="List the accounts of the state.")
+@parents_option
+@project_options(*CONNECTION)
+@format_option("text", "json")
+@click.option("--balances", is_flag=True, help="Ask what each account has left, as that account; needs the identity.")
+@jobs_option
+@pass_context
+def command(  # the options of the command
+    context: Context, *, choice: Choice, parents: tuple[str, ...], output: str, balances: bool, jobs: int
+) -> int:
+    """List the accounts of the state with their statuses; needs no identity, unless for --balances."""
+    from provisioner.cli.progress import reporter
+    from provisioner.errors import gravest
+    from provisioner.render import documents
+    from provisioner.render import status as texts
+
+    console = context.console
+    project = choice.open(context)
+    hears = reporter(console, len(project.settings.parents))
+    with hears:
+        statuses = project.status(parents=parents, balances=balances, jobs=jobs, reporter=hears)
+    failures = {each.parent: each.failure for each in statuses if each.failure is not None}
+    if len(statuses) == 1 and failures:
+        raise failures[statuses[0].parent]
+    known = [each for each in statuses if each.parent not in failures]
+    if output == "json":
+        asked = {each.parent: each.balances for each in known if each.balances is not None} if balances else None
+        console.document(documents.states([(each.parent, each.state) for each in known], asked))
+    else:
+        for each in known:
+            console.lines(texts.text(each.parent, each.state, each.address, each.balances))
+    for parent, failure in failures.items():
+        console.failure(failure, parent)
+    return gravest(each.exit_code for each in statuses)

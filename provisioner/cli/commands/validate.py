@@ -1,0 +1,70 @@
+"""``provisioner validate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from provisioner.cli.options import (
+    Choice,
+    Context,
+    format_option,
+    manifests_argument,
+    parents_option,
+    pass_context,
+    project_options,
+)
+from provisioner.errors import CommandInvalid, ExitCode
+
+if TYPE_CHECKING:
+    from provisioner.cli.console import Console
+
+
+@click.command(short_help="Report every problem of every manifest.")
+@manifests_argument
+@parents_option
+@project_options()
+@format_option("text", "json", "github", "gitlab")
+@pass_context
+def command(
+    context: Context, *, choice: Choice, manifests: tuple[Path, ...], parents: tuple[str, ...], output: str
+) -> int:
+    """Report every problem of every manifest, with its place and what to do.
+
+    --parent chooses whose accounts are counted; problems are reported of all.
+    """
+    from provisioner.render import documents, text
+
+    console = context.console
+    project = choice.open(context)
+    try:
+        loaded = project.validate(manifests)
+    except CommandInvalid as error:
+        _report_nothing(console, error, output)
+        raise
+    for each in loaded.manifests:
+        if each.parent not in project.settings.parents:
+            console.warn(f"the settings know no parent {each.parent}: a plan of its accounts exits with 10.")
+    if output == "json":
+        console.document(documents.problems(loaded.problems))
+    elif output in {"github", "gitlab"}:
+        from provisioner.render import annotations
+
+        annotated = annotations.github if output == "github" else annotations.gitlab
+        console.data(annotated(loaded.problems))
+    else:
+        for problem in loaded.problems:
+            console.lines(text.problem(problem))
+        chosen = [each for each in loaded.manifests if not parents or each.parent in parents]
+        console.lines([text.verdict(loaded.problems, sum(len(each.accounts) for each in chosen))])
+    return ExitCode.MANIFEST_INVALID if loaded.errors else ExitCode.DONE
+
+
+def _report_nothing(console: Console, error: CommandInvalid, output: str) -> None:
+    """Print a report for a program even where there is nothing to validate."""
+    if output == "gitlab":
+        console.data("[]\n")
+    elif output == "github":
+        console.data(f"::error::{error.message} {error.hint}\n")

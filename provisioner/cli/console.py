@@ -1,0 +1,290 @@
+"""What a command says: data to standard output, talk to standard error.
+
+Owns printing, asking and colour. There are two consoles, for people and for programs;
+one is chosen when the process starts, and handed down. rich is imported only where there
+is a terminal to colour.
+
+The rules of talk: it never ends a command, because what a command does matters more than
+what it says; data that cannot be written does, because somebody waits for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+import click
+
+from provisioner.errors import CommandInvalid, ProvisionerError
+
+if TYPE_CHECKING:
+    from provisioner.model.account import Problem
+    from provisioner.render.lines import Line
+
+INFO: Final = "info"
+WARNING: Final = "warning"
+ERROR: Final = "error"
+RESCUE: Final = "provisioner-rescue"
+
+# What Python makes of a byte in a file's name that is not UTF-8; no JSON may hold it. It is
+# compiled only for JSON, as that takes its time.
+_SURROGATE: Final = "[\ud800-\udfff]"
+_BYTES: Final = 0xDC00
+
+
+class OutputError(ProvisionerError):
+    """Standard output did not take what was written."""
+
+
+class Console(ABC):
+    """Where one command speaks."""
+
+    def __init__(self, stdin: TextIO, stdout: TextIO, stderr: TextIO, environ: Mapping[str, str]) -> None:
+        self.stderr = stderr
+        self._stdin = stdin
+        self._stdout = stdout
+        self._environ = environ
+        self._nobody_hears = False
+        # Parents run side by side; a line is written whole.
+        self._lock = threading.Lock()
+
+    # ── Data ─────────────────────────────────────────────────────────────────
+
+    def data(self, content: str) -> None:
+        """Write ``content`` to standard output as it is, in UTF-8 whatever the locale; raises OutputError."""
+        with self._writing():
+            self._stdout.buffer.write(content.encode(errors="backslashreplace"))
+            self._stdout.flush()
+
+    def document(self, content: Mapping[str, Any]) -> None:
+        """Write one JSON document to standard output; raises OutputError."""
+        self.data(re.sub(_SURROGATE, _escaped, json.dumps(content, indent=2, ensure_ascii=False)) + "\n")
+
+    def lines(self, these: Iterable[Line]) -> None:
+        """Write lines to standard output, coloured on a terminal; raises OutputError."""
+        with self._writing():
+            self._write(self._stdout, these)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            # What did not fit must not be tried again when the process ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stdout.fileno())
+            raise OutputError(
+                f"Standard output cannot be written: {error.strerror}.",
+                hint="What the command did is done even so; `provisioner status` shows it.",
+            ) from error
+
+    def _write(self, stream: TextIO, these: Iterable[Line]) -> None:
+        if not self.is_coloured(stream):
+            stream.write("".join(f"{line.text}\n" for line in these))
+            stream.flush()
+            return
+        from rich.console import Console as Terminal  # only for a terminal
+        from rich.text import Text
+
+        terminal = Terminal(file=stream, highlight=False)
+        for line in these:
+            terminal.print(Text(line.text, style=line.style))
+
+    def is_coloured(self, stream: TextIO) -> bool:
+        """Whether ``stream`` is a terminal that may be coloured; NO_COLOR is respected."""
+        return stream.isatty() and not self._environ.get("NO_COLOR") and self._environ.get("TERM") != "dumb"
+
+    # ── Questions ────────────────────────────────────────────────────────────
+
+    @property
+    def is_interactive(self) -> bool:
+        """Whether a person can be asked."""
+        return self._stdin.isatty() and self.stderr.isatty()
+
+    def require_answer(self, *, yes: bool) -> None:
+        """Refuse, before anything is done, a question that nobody could answer; raises CommandInvalid."""
+        if not yes and not self.is_interactive:
+            raise CommandInvalid("There is no terminal to ask on.", hint="Add --yes once you are sure.")
+
+    def confirm(self, question: str, *, yes: bool) -> bool:
+        """Return whether a person has said yes, or ``yes`` was given; raises CommandInvalid where nobody is there."""
+        self.require_answer(yes=yes)
+        return yes or click.confirm(question, err=True)
+
+    # ── Talk ─────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def _saying(self) -> Iterator[None]:
+        """Write to standard error; that its reader went away ends nothing."""
+        try:
+            yield
+        except OSError:
+            self._nobody_hears = True
+            with suppress(OSError):
+                # What was not written must not be tried again when the process ends, nor change its exit code.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self.stderr.fileno())
+
+    def _taken(self, text: str) -> bool:
+        """Write ``text`` to standard error, and return whether somebody may have it now."""
+        with self._lock, self._saying():
+            self.stderr.write(text)
+            self.stderr.flush()
+        return not self._nobody_hears
+
+    @abstractmethod
+    def talk(self, *these: Line | str) -> None:
+        """Say what a person wants to hear meanwhile."""
+
+    @abstractmethod
+    def warn(self, message: str) -> None:
+        """Say what a person should know and no exit code says."""
+
+    @abstractmethod
+    def problem(self, this: Problem) -> None:
+        """Say what is wrong with a manifest, and where."""
+
+    @abstractmethod
+    def failure(self, error: ProvisionerError, parent: str | None = None) -> None:
+        """Say what ended the command, or what kept it from a parent, and what to do."""
+
+    @abstractmethod
+    def event(self, level: str, event: str, **fields: object) -> None:
+        """Write what only a log holds; of no interest to a person."""
+
+    @abstractmethod
+    def raw(self, text: str) -> None:
+        """Write lines as they are, those of a traceback say."""
+
+    @abstractmethod
+    def urgent(self, message: str) -> bytes:
+        """Return what a signal's handler may write to standard error by itself."""
+
+    @abstractmethod
+    def last_resort(self, line: str) -> bool:
+        """Write a sealed outcome that no disk took, and return whether it was taken."""
+
+
+class TextConsole(Console):
+    """Speaks to people."""
+
+    def talk(self, *these: Line | str) -> None:
+        """Write lines to standard error, coloured on a terminal."""
+        from provisioner.render.lines import Line  # only who speaks needs it
+
+        with self._lock, self._saying():
+            self._write(self.stderr, (each if isinstance(each, Line) else Line(each) for each in these))
+
+    def warn(self, message: str) -> None:
+        """See :class:`Console`."""
+        from provisioner.render.lines import CHANGED, Line  # only who speaks needs it
+
+        self.talk(Line(f"warning: {message}", CHANGED))
+
+    def problem(self, this: Problem) -> None:
+        """See :class:`Console`."""
+        from provisioner.render import text  # most manifests have none
+
+        self.talk(*text.problem(this))
+
+    def failure(self, error: ProvisionerError, parent: str | None = None) -> None:
+        """See :class:`Console`."""
+        from provisioner.render import advice  # most commands do not fail
+        from provisioner.render.lines import BAD, Line, printable
+
+        first, *more = error.message.splitlines() or [""]
+        whose = "" if parent is None else f"{parent}: "
+        self.talk(Line(f"error: {whose}{printable(first)}", BAD), *(Line(f"  {printable(line)}", BAD) for line in more))
+        self.talk(*(f"  {printable(line)}" for line in advice.hint(error).splitlines()))
+
+    def event(self, level: str, event: str, **fields: object) -> None:
+        """Say nothing: people see it by other means."""
+
+    def raw(self, text: str) -> None:
+        """See :class:`Console`."""
+        with self._saying():
+            self.stderr.write(text)
+            self.stderr.flush()
+
+    def urgent(self, message: str) -> bytes:
+        """See :class:`Console`."""
+        return f"\n{message}\n".encode()
+
+    def last_resort(self, line: str) -> bool:
+        """See :class:`Console`."""
+        return self._taken(f"{line}\n")
+
+
+class LogConsole(Console):
+    """Speaks to programs: standard error is one JSON object per line.
+
+    Refuses to say where a request went, what it held, or what came back, but for the
+    status: an address holds a login, and the rest holds secrets.
+    """
+
+    def talk(self, *these: Line | str) -> None:
+        """Write an event for each line."""
+        for each in these:
+            text = each if isinstance(each, str) else each.text
+            if text.strip():
+                self.event(INFO, "message", message=text.strip())
+
+    def warn(self, message: str) -> None:
+        """See :class:`Console`."""
+        self.event(WARNING, "warning", message=message)
+
+    def problem(self, this: Problem) -> None:
+        """See :class:`Console`."""
+        from provisioner.model.account import Severity  # most manifests have none
+        from provisioner.render import documents
+
+        level = {Severity.ERROR: ERROR, Severity.WARNING: WARNING}.get(this.severity, INFO)
+        self.event(level, "problem", **documents.problem(this))
+
+    def failure(self, error: ProvisionerError, parent: str | None = None) -> None:
+        """See :class:`Console`."""
+        from provisioner.render import documents  # most commands do not fail
+
+        self.event(ERROR, "error", parent=parent, **documents.error(error)["error"])
+
+    def event(self, level: str, event: str, **fields: object) -> None:
+        """Write one event, with those of ``fields`` that are known.
+
+        A reader that went away ends nothing: between a request and the save of its answer
+        that would lose an account.
+        """
+        with self._lock, self._saying():
+            self.stderr.write(_encoded(level, event, **fields))
+            self.stderr.flush()
+
+    def raw(self, text: str) -> None:
+        """Write an event for each line."""
+        self.talk(*text.splitlines())
+
+    def urgent(self, message: str) -> bytes:
+        """See :class:`Console`."""
+        return _encoded(WARNING, "signal", message=message).encode()
+
+    def last_resort(self, line: str) -> bool:
+        """Write the outcome under its own key, where ``recover`` finds it in a log."""
+        return self._taken(_encoded(ERROR, "rescue", **{RESCUE: json.loads(line.removeprefix(RESCUE))}))
+
+
+def _encoded(level: str, event: str, **fields: object) -> str:
+    """Return one line: the time (UTC, ISO 8601), the level, the event, and those of ``fields`` that are known."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    known = {name: value for name, value in fields.items() if value is not None}
+    return json.dumps({"time": now, "level": level, "event": event} | known) + "\n"
+
+
+def _escaped(surrogate: re.Match[str]) -> str:
+    r"""Return what stands for a byte in a file's name that is not UTF-8 as four characters, ``\xff``."""
+    code = ord(surrogate.group())
+    return rf"\\x{code - _BYTES:02x}" if code - _BYTES in range(0x80, 0x100) else rf"\\u{code:04x}"

@@ -1,0 +1,131 @@
+"""Options that several commands share, and the values that a command gets them as."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+import click
+
+from provisioner import schemas
+
+if TYPE_CHECKING:
+    from provisioner.cli.console import Console
+    from provisioner.project.project import Project
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_KINDS: Final = {"integer": int, "number": float, "string": str}
+FILE: Final = click.Path(path_type=Path)
+CONNECTION: Final = ("timeout", "attempts", "retry_budget", "retry_after_cap", "proxy", "ca_file")
+"""The settings of whatever speaks to Octopush."""
+_MOST_JOBS: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the process gives every command."""
+
+    console: Console
+    environ: Mapping[str, str]
+
+
+pass_context = click.make_pass_decorator(Context)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which project is meant, and which of its settings a flag changes."""
+
+    config: Path | None
+    flags: Mapping[str, object]
+
+    def open(self, context: Context) -> Project:
+        """Return the project; raises SettingInvalid."""
+        from provisioner.project.project import Project  # noqa: PLC0415  # --help opens none
+
+        interactive = context.console.is_interactive
+        return Project.open(self.config, environ=context.environ, flags=self.flags, interactive=interactive)
+
+
+def project_options(*tuning: str) -> Callable[[_Command], _Command]:
+    """Add the options of a command that opens a project, and those of the ``tuning`` that it heeds.
+
+    The command gets them as one argument, ``choice``. Their kinds and words are those of
+    the settings' schema.
+    """
+    names = ("state", *tuning)
+
+    def add(command: _Command) -> _Command:
+        @functools.wraps(command)
+        def called(*arguments: object, config: Path | None, **options: object) -> object:
+            flags = {name: options.pop(name) for name in names}
+            return command(*arguments, choice=Choice(config, flags), **options)
+
+        with_options = cast("_Command", called)
+        for name in reversed(tuning):
+            with_options = _tuning(name)(with_options)
+        with_options = click.option("--state", metavar="PATH", help="Where the state is; {parent} is replaced.")(
+            with_options
+        )
+        return click.option("--config", type=FILE, metavar="FILE", help="Settings [default: provisioner.yaml].")(
+            with_options
+        )
+
+    return add
+
+
+def _tuning(name: str) -> Callable[[_Command], _Command]:
+    known = schemas.load("config.v1")
+    schema = known["properties"][name]
+    if "$ref" in schema:
+        schema = known["$defs"][schema["$ref"].rpartition("/")[2]]
+    flag = "--" + name.replace("_", "-")
+    words = schema["description"] + (f" [default: {schema['default']}]" if schema.get("default") else "")
+    if schema["type"] == "boolean":
+        return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=words)
+    return click.option(flag, name, type=_KINDS[schema["type"]], help=words)
+
+
+def format_option(*formats: str, words: str = "What standard output holds.") -> Callable[[_Command], _Command]:
+    """Add ``--format``; the command gets it as ``output``."""
+    return click.option(
+        "--format", "output", type=click.Choice(formats), default=formats[0], show_default=True, help=words
+    )
+
+
+parents_option = click.option(
+    "--parent", "parents", metavar="NAME", multiple=True, help="Only this parent; may be repeated [default: all]."
+)
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(1, _MOST_JOBS),
+    default=8,
+    show_default=True,
+    help="Parents that are worked on at once.",
+)
+rate_option = click.option(
+    "--rate", type=click.IntRange(1, 1000), default=20, show_default=True,
+    help="Requests that begin in one second, over all parents.",
+)  # fmt: skip
+apply_rate_option = click.option(
+    "--rate", type=click.IntRange(1, 1000), help="Requests that begin in one second, over all parents [default: any]."
+)
+refresh_option = click.option(
+    "--refresh", is_flag=True, help="Read every account at Octopush first; needs the identity."
+)
+log_format_option = click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", envvar="PROVISIONER_LOG_FORMAT",
+    expose_value=False,  # it is in force before the command line is parsed
+    help="What standard error holds: talk, or one JSON object per line.",
+)  # fmt: skip
+report_option = click.option(
+    "--report", type=FILE, metavar="FILE", help="Keep the JSON report, or the error, in FILE too."
+)
+manifests_argument = click.argument("manifests", nargs=-1, type=FILE, metavar="[MANIFEST]...")
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask; needed where there is no terminal.")
+detailed_option = click.option(
+    "--detailed-exitcode", "detailed", is_flag=True, help="Exit with 2 when changes are pending."
+)

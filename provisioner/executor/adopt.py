@@ -1,0 +1,326 @@
+"""Takes over accounts that exist: a login is known, and the API tells its key.
+
+Owns whether one may be adopted, and what it is then: each is in the state before the
+next is asked for. Refuses to give one login to two names, and to know how a manifest
+is written: what may stand in one, and what fits, is asked of the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias, assert_never
+
+from provisioner.errors import Advice, IdentityRejected, Remedy, StateConflict
+from provisioner.executor.decide import active
+from provisioner.executor.ports import Opener, Ports, credentials_of
+from provisioner.executor.run import Run
+from provisioner.model.account import (
+    FIELDS,
+    MASK,
+    Attributes,
+    Credentials,
+    DesiredAccount,
+    Problem,
+    Secret,
+    has_placeholder,
+)
+from provisioner.model.exchange import Failed, Missing, Observed, untold
+from provisioner.model.plan import FieldChange
+from provisioner.model.report import Outcome, Report, Result
+from provisioner.model.state import Active, Drift, State
+from provisioner.model.verdict import SealedContent
+
+Row: TypeAlias = tuple[str, str]
+"""A name and the login that is to be adopted under it."""
+Fits: TypeAlias = Callable[[str, str], bool]
+"""Whether a value may be what a text of a manifest stands for."""
+Writable: TypeAlias = Callable[[str, Attributes], Attributes | Problem]
+"""Attributes as a manifest may have them, by the account's name and what was found; or why no manifest may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """What an adoption has come to."""
+
+    report: Report
+    state: State
+    """As it was saved last."""
+    unwritten: Mapping[str, Attributes]
+    """By name, what is in the state and in no manifest, as a manifest may have it."""
+    without_password: tuple[str, ...]
+    """The names of those whose password is not kept: it cannot be read."""
+
+
+def adopt(  # noqa: PLR0913  # what an apply is given, and how manifests write what is found
+    rows: Sequence[Row],
+    state: State,
+    desired: Mapping[str, DesiredAccount],
+    ports: Ports,
+    opener: Opener,
+    *,
+    alone: bool,
+    fits: Fits,
+    writable: Writable,
+) -> Adopted:
+    """Take over the account of each of ``rows``, and return what became of it.
+
+    ``desired`` holds by name what the manifests ask of the parent. ``alone`` is whether
+    a person named the one account: what stands against it is raised, and where it was
+    adopted before, its key is compared. Of a table, each account has its outcome.
+
+    Raises:
+        IdentityRejected: the identity does not open what is sealed; nothing was asked for.
+        StateConflict: what is sealed was replaced, or ``alone`` may not be adopted; nothing was changed.
+
+    """
+    adoption = _Adoption(Run(state, ports), desired, opener, fits, writable)
+    for name, login in rows:
+        adoption.take(name, login, alone=alone)
+    return adoption.done()
+
+
+class _Adoption:
+    """The progress of one adoption: whose login is known, and what is to be said of it afterwards."""
+
+    def __init__(
+        self, run: Run, desired: Mapping[str, DesiredAccount], opener: Opener, fits: Fits, writable: Writable
+    ) -> None:
+        self._run = run
+        self._desired = desired
+        self._renamed = {each.previously: each for each in desired.values() if each.previously is not None}
+        self._opener = opener
+        self._fits = fits
+        self._writable = writable
+        self._opened = {
+            name: self._content(name, record.sealed)
+            for name, record in sorted(run.state.accounts.items())
+            if isinstance(record, Active)
+        }
+        self._logins = {name: credentials_of(content).api_login for name, content in self._opened.items()}
+        self._unwritten: dict[str, Attributes] = {}
+        self._without_password: list[str] = []
+
+    def done(self) -> Adopted:
+        """Return what it has come to."""
+        return Adopted(self._run.report(), self._run.state, self._unwritten, tuple(self._without_password))
+
+    def take(self, name: str, login: str, *, alone: bool) -> None:
+        """Adopt one account unless the run was stopped; what stands against the only one is raised."""
+        outcome = self._run.held_back(name, "adopt")
+        if outcome is None:
+            try:
+                outcome = self._adopt(name, login, alone=alone)
+            except (StateConflict, IdentityRejected) as error:
+                if alone:
+                    raise
+                outcome = _failed(name, error.message.removesuffix("."))
+        self._run.finish(outcome)
+
+    def _adopt(self, name: str, login: str, *, alone: bool) -> Outcome:
+        state, ports = self._run.state, self._run.ports
+        _require_own_name(state, name, self._desired.get(name))
+        known = not _may_adopt(state, name, login, self._logins)
+        if known and name not in self._desired and name not in self._renamed:
+            # A run that died after it had saved the state has not written it.
+            self._unwritten[name] = state.accounts[name].attributes
+        if known and not alone:
+            return Outcome(name, "adopt", Result.UNCHANGED)
+        kept = None if known else self._kept(name)
+        ports.progress.started(name)
+        reading = ports.api.read(self._logins[name] if known else login)
+        match reading:
+            case Observed():
+                if reading.api_key is None:
+                    return _failed(name, "the answer tells no key")
+                if known:
+                    return self._take_key(name, reading.api_key)
+                return self._take_over(name, Credentials(login, reading.api_key), reading, kept)
+            case Failed():
+                if reading.stops:
+                    self._run.stop_by(reading)
+                return _failed(name, reading.reason)
+            case Missing():
+                return _failed(name, reading.reason)
+            case _:
+                assert_never(reading)
+
+    def _content(self, name: str, sealed: str) -> SealedContent:
+        state = self._run.state
+        return self._opener.open(sealed, lineage=state.lineage, parent=state.parent, name=name)
+
+    def _kept(self, name: str) -> SealedContent | None:
+        """Return what is sealed of an outcome that was unknown until now."""
+        record = self._run.state.accounts.get(name)
+        return None if record is None or record.sealed is None else self._content(name, record.sealed)
+
+    def _take_key(self, name: str, api_key: Secret) -> Outcome:
+        """Keep the key of an account that was adopted or created before, should Octopush have changed it."""
+        content = self._opened[name]
+        if api_key == credentials_of(content).api_key:
+            return Outcome(name, "adopt", Result.UNCHANGED)
+        after = _with_key(self._run.state, name, content, api_key, self._run.ports)
+        if (unsaved := self._run.save(after)) is not None:
+            return _failed(name, unsaved)
+        return Outcome(name, "adopt", Result.ADOPTED, "Octopush has another key for its login by now, which is kept")
+
+    def _take_over(
+        self, name: str, credentials: Credentials, observed: Observed, kept: SealedContent | None
+    ) -> Outcome:
+        """Put an account that is in no record, or was unknown until now, into the state."""
+        # Under the name that it had before, it is the account that a manifest has under its new one.
+        desired = self._desired.get(name) or self._renamed.get(name)
+        if desired is None:
+            wanted = self._writable(name, Attributes.of_fields(observed.fields))
+            if isinstance(wanted, Problem):
+                return _failed(
+                    name,
+                    f"what Octopush has of it cannot stand in a manifest: {wanted.message.removesuffix('.')};"
+                    " write it into one as it should be, and adopt it then",
+                )
+        else:
+            wanted = desired.attributes
+        found = _Found(observed, wanted, self._differing(wanted, observed))
+        record = self._record(name, credentials, found, kept, 1 if desired is None else desired.password_version)
+        if (unsaved := self._run.save(self._run.state.with_record(name, record))) is not None:
+            return _failed(name, unsaved)
+        self._logins[name] = credentials.api_login
+        if desired is None:
+            self._unwritten[name] = wanted
+        if kept is None or kept.password is None:
+            self._without_password.append(name)
+        return Outcome(name, "adopt", Result.ADOPTED, found.told(in_manifest=desired is not None), found.fields())
+
+    def _differing(self, wanted: Attributes, observed: Observed) -> tuple[str, ...]:
+        """Return the fields that are not as ``wanted``; what the answer does not tell is not known to be."""
+        flat = wanted.flat()
+        return tuple(path for path in FIELDS if not self._matches(flat.get(path), observed.fields.get(path) or None))
+
+    def _matches(self, wanted: str | None, found: str | None) -> bool:
+        if wanted is None or found is None:
+            return wanted == found
+        return self._fits(wanted, found)
+
+    def _record(
+        self, name: str, credentials: Credentials, found: _Found, kept: SealedContent | None, password_version: int
+    ) -> Active:
+        """Return the record of an account that is taken over; ``kept`` was sealed of its unknown outcome."""
+        state, ports = self._run.state, self._run.ports
+        before = state.accounts.get(name)
+        operation = ports.operation()
+        content = SealedContent(
+            state.lineage,
+            state.parent,
+            name,
+            operation.id,
+            password=kept.password if kept else None,
+            credentials=credentials,
+            sent=found.sent(),
+        )
+        return Active(
+            found.wanted,
+            operation,
+            ports.now(),
+            ports.sealer.seal(content),
+            password_version=password_version,
+            drift=Drift(changed=found.differ),
+            # What was an unknown until now may yet turn up in the log of the run that created it.
+            first_operation=None if before is None else before.operation.id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An account as Octopush has it, beside what it is wanted to be."""
+
+    observed: Observed
+    wanted: Attributes
+    differ: tuple[str, ...]
+    """The paths at which it is not as it is wanted: the next apply changes them."""
+
+    def sent(self) -> Attributes:
+        """Return what is kept as sent: where it differs, what is wanted, so that every refresh finds the drift."""
+        flat = self.wanted.flat()
+        return Attributes.of_fields({**self.observed.fields, **{path: flat.get(path) for path in self.differ}})
+
+    def fields(self) -> tuple[FieldChange, ...]:
+        """Return what differs as it may be shown: what was found may hold some of what a placeholder stands for."""
+        flat = self.wanted.flat()
+        changes = (FieldChange(path, flat.get(path), self.observed.fields.get(path)) for path in self.differ)
+        return tuple(
+            replace(each, after=each.after and MASK) if has_placeholder(each.before or "") else each for each in changes
+        )
+
+    def told(self, *, in_manifest: bool) -> str:
+        """Say in words what was found."""
+        flat = self.wanted.flat()
+        parts = []
+        if not in_manifest:
+            parts.append("it was in no manifest")
+        elif matching := [path for path in flat if path not in self.differ]:
+            parts.append(f"as in the manifest: {', '.join(matching)}")
+        if self.differ:
+            parts.append(f"the next apply changes {', '.join(self.differ)}")
+        if silent := untold(flat if in_manifest else FIELDS, self.observed.fields):
+            parts.append(f"the answer does not tell {', '.join(silent)}")
+        return "; ".join(parts)
+
+
+def _failed(name: str, reason: str) -> Outcome:
+    return Outcome(name, "adopt", Result.FAILED, reason)
+
+
+# ── Whether it may be adopted ────────────────────────────────────────────────
+
+
+def _require_own_name(state: State, name: str, desired: DesiredAccount | None) -> None:
+    """Refuse a name that is the new one of an account which the state has; raises StateConflict."""
+    if desired is not None and desired.previously in state.accounts:
+        raise StateConflict(
+            f"{name} was previously {desired.previously}, says the manifest, and the state has that one.",
+            hint=f"If this is that account, adopt it as {desired.previously}: the next apply gives it its new name."
+            f" If it is another one, delete `previously` under {name}. Nothing was changed.",
+        )
+
+
+def _may_adopt(state: State, name: str, api_login: str, logins: Mapping[str, str]) -> bool:
+    """Tell whether ``name`` is still to be given ``api_login``; False: it has it already.
+
+    ``logins`` holds, by name, the logins of all active accounts.
+
+    Raises:
+        StateConflict: the login is another account's, or the account has another login.
+
+    """
+    for owner, login in logins.items():
+        if login.casefold() == api_login.casefold() and owner != name:
+            raise StateConflict(
+                f"The login {api_login} is that of {owner} already.",
+                hint=f"One login belongs to one name: to rename {owner}, write `previously: {owner}` in the manifest.",
+            )
+    if not isinstance(state.accounts.get(name), Active):
+        return True
+    if logins[name].casefold() != api_login.casefold():
+        raise StateConflict(
+            f"{name} has another login already, and is active.",
+            hint="Nothing was changed. Give the account that is to be adopted a name of its own.",
+            advice=Advice(Remedy.FORGET_FIRST, name),
+        )
+    return False
+
+
+# ── A key that Octopush changed ──────────────────────────────────────────────
+
+
+def _with_key(state: State, name: str, content: SealedContent, api_key: Secret, ports: Ports) -> State:
+    """Return ``state`` with another key for ``name``, an active account of which ``content`` is sealed."""
+    record = active(state, name)
+    operation = ports.operation()
+    renewed = Credentials(credentials_of(content).api_login, api_key)
+    after = replace(
+        record,
+        operation=operation,
+        sealed=ports.sealer.seal(replace(content, operation=operation.id, credentials=renewed)),
+        first_operation=record.first_operation or record.operation.id,
+    )
+    return state.with_record(name, after)

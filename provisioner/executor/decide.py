@@ -1,0 +1,103 @@
+"""What ends a doubt: a run that died is noticed, and a person decides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from provisioner.errors import Advice, CommandInvalid, Remedy, StateConflict
+from provisioner.executor.ports import Journal
+from provisioner.model.exchange import Failed, Missing, Reading
+from provisioner.model.state import Abandoned, Active, Pending, Record, State, Unknown
+
+RUN_DIED: Final = "the run that sent it died before it saved the outcome"
+
+
+def settle(state: State, journal: Journal) -> State:
+    """Turn every intent of a run that died into an unknown, durably; return the state that follows.
+
+    An edit that was begun stays as it is: it is idempotent, and an apply finishes it.
+    """
+    died = {name: record for name, record in state.accounts.items() if isinstance(record, Pending)}
+    if not died:
+        return state
+    unknown = {name: Unknown(each.attributes, each.operation, RUN_DIED, each.sealed) for name, each in died.items()}
+    after = replace(state, serial=state.serial + 1, accounts={**state.accounts, **unknown})
+    journal.save(after)
+    return after
+
+
+def resolve(state: State, name: str, *, abandon: bool) -> State:
+    """Return ``state`` with the unknown ``name`` ended as a person decided.
+
+    ``abandon`` True: it may exist and is given up; it keeps its slot. False: the
+    person made sure that it does not exist, and its slot is free again.
+
+    Raises:
+        CommandInvalid: there is no such account, or its outcome is not unknown.
+
+    """
+    record = existing(state, name)
+    if not isinstance(record, Unknown | Pending):
+        raise CommandInvalid(
+            f"The outcome of {name} is not unknown: it is {type(record).__name__.lower()}.",
+            hint="Only an unknown outcome can be resolved. Nothing was changed.",
+            advice=Advice(Remedy.FREE_OR_ADOPT, name) if isinstance(record, Abandoned) else None,
+        )
+    if not abandon:
+        return state.with_record(name, None)
+    # Whoever resolves holds the state: a run that is still at it there is not.
+    reason = record.reason if isinstance(record, Unknown) else RUN_DIED
+    return state.with_record(name, Abandoned(record.attributes, record.operation, reason, record.sealed))
+
+
+def forget(state: State, name: str, *, reading: Reading | None) -> State:
+    """Return ``state`` without ``name``, which was deleted by hand; its slot is free again.
+
+    ``reading`` is what Octopush says of its login; None: a person forces it, unasked.
+
+    Raises:
+        CommandInvalid: there is no such account.
+        StateConflict: Octopush still knows it, or could not be asked.
+
+    """
+    record = existing(state, name)
+    if reading is None or isinstance(reading, Missing):
+        return state.with_record(name, None)
+    if isinstance(reading, Failed):
+        raise StateConflict(
+            f"{name} is not forgotten: it could not be asked for: {reading.reason}.",
+            hint=reading.hint or "Run it again once that is over.",
+            advice=Advice(Remedy.FORCE, name),
+        )
+    was_gone = isinstance(record, Active) and record.drift.gone
+    raise StateConflict(
+        f"{name} is not forgotten: Octopush still knows it.",
+        hint="Delete it in Octopush's dashboard first.",
+        advice=Advice(Remedy.REFRESH_OR_FORCE if was_gone else Remedy.FORCE, name),
+    )
+
+
+def active(state: State, name: str) -> Active:
+    """Return the record of ``name``, whose login is kept.
+
+    Raises:
+        CommandInvalid: there is no such account.
+        StateConflict: its login is not known.
+
+    """
+    record = existing(state, name)
+    if not isinstance(record, Active):
+        raise StateConflict(
+            f"The login of {name} is not known: it is {type(record).__name__.lower()}.",
+            advice=Advice(Remedy.FREE_OR_ADOPT if isinstance(record, Abandoned) else Remedy.RESOLVE, name),
+        )
+    return record
+
+
+def existing(state: State, name: str) -> Record:
+    """Return the record of ``name``; raises CommandInvalid where there is none."""
+    record = state.accounts.get(name)
+    if record is None:
+        raise CommandInvalid(f"The state has no account {name}.", advice=Advice(Remedy.LIST, name))
+    return record

@@ -1,0 +1,373 @@
+"""Compares what is kept with what Octopush has: fields, credentials and balances.
+
+Changes nothing, here or there; what was not seen is never called right.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias, assert_never
+
+from provisioner.errors import Advice, ExitCode, IdentityRejected, Remedy, StateConflict
+from provisioner.executor.ports import Api, Opener, Ports, Progress, credentials_of
+from provisioner.executor.run import INTERRUPTED
+from provisioner.model.account import FIELDS, MASK, Attributes, Credentials, has_placeholder, shown_value
+from provisioner.model.exchange import Balance, Failed, Missing, Observed, Reading, differing, untold
+from provisioner.model.plan import UNFINISHED, FieldChange, Plan
+from provisioner.model.report import Outcome, Report, Result, Stop
+from provisioner.model.state import NO_DRIFT, Active, Drift, State
+from provisioner.model.verdict import SealedContent, Then
+
+Fields: TypeAlias = Mapping[str, str | None]
+
+_NOT_ASKED: Final = "not asked for: {}"
+
+
+# ── Drift ────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What reading every active account has shown."""
+
+    state: State
+    """The state that was read, with the drift that was found; its serial is the same."""
+    report: Report
+    found: Mapping[str, Fields]
+    """By account and dotted path, what Octopush holds instead of what was sent, placeholders' values masked."""
+    seen: frozenset[str]
+    """The names of the accounts of which Octopush said anything; of no other has the drift been looked at."""
+
+
+def refresh(state: State, opened: Mapping[str, SealedContent], api: Api, progress: Progress) -> Refreshed:
+    """Read every active account and compare it with what was sent, as ``opened`` has it by name.
+
+    Where more would come to nothing, the remaining accounts are not asked for.
+
+    Raises:
+        StateConflict: what is sealed for one of them holds no credentials; nothing was sent.
+
+    """
+    records = {name: each for name, each in sorted(state.accounts.items()) if isinstance(each, Active)}
+    logins = {name: credentials_of(opened[name]).api_login for name in records}
+    accounts = dict(state.accounts)
+    found: dict[str, Fields] = {}
+    seen: set[str] = set()
+    outcomes: list[Outcome] = []
+    stop: Stop | None = None
+    for name, record in records.items():
+        if (hindered := _hindrance(opened[name], record)) is not None:
+            outcome = _unchecked(name, hindered)
+        elif stop is not None:
+            outcome = _unchecked(name, _NOT_ASKED.format(stop.reason))
+        else:
+            progress.started(name)
+            reading = api.read(logins[name])
+            stop = _stopped_by(reading)
+            drift, outcome = _compared(name, opened[name], record, reading)
+            accounts[name] = replace(record, drift=drift)
+            found[name] = {each.path: each.after for each in outcome.fields}
+            if not isinstance(reading, Failed):
+                seen.add(name)
+        outcomes.append(outcome)
+        progress.finished(outcome)
+    report = Report(state.parent, tuple(outcomes), stop)
+    return Refreshed(replace(state, accounts=accounts), report, found, frozenset(seen))
+
+
+def with_drift(refreshed: Refreshed, state: State) -> State:
+    """Return the state after ``state``, with the drift that was found; ``state`` itself where nothing of it is new.
+
+    ``state`` may be newer than the one that was read: an account that has been changed
+    since, or of which an edit was begun, stays as it is there.
+    """
+    accounts = dict(state.accounts)
+    for name in refreshed.seen:
+        read, now = refreshed.state.accounts[name], accounts.get(name)
+        if isinstance(read, Active) and isinstance(now, Active) and _is_same(read, now):
+            accounts[name] = replace(now, drift=read.drift)
+    return state if accounts == state.accounts else replace(state, serial=state.serial + 1, accounts=accounts)
+
+
+def _is_same(one: Active, other: Active) -> bool:
+    """Tell whether an account is as it was: the same operation brought it, and the same edit of it was begun."""
+    return one.operation == other.operation and one.edit == other.edit
+
+
+def with_refresh_outcomes(refreshed: Refreshed, plan: Plan, report: Report) -> Report:
+    """Return ``report``, of an apply of ``plan``, with the accounts that the refresh before it could not check.
+
+    An edit that an earlier run began and this one finished was checked by reading it back.
+    """
+    updated = {each.name for each in report.outcomes if each.result is Result.UPDATED}
+    finished = {each.record_name for each in plan.updates if each.unfinished and each.name in updated}
+    failed = (each for each in refreshed.report.outcomes if each.exit_code is not ExitCode.DONE)
+    more = (replace(each, result=Result.UNCHECKED, fields=()) for each in failed if each.name not in finished)
+    return replace(report, outcomes=(*report.outcomes, *more))
+
+
+def _hindrance(content: SealedContent, record: Active) -> str | None:
+    """Return why nothing can be compared, if so; an account that was gone is asked for all the same."""
+    return UNFINISHED if record.edit is not None and not record.drift.gone else _misplaced(content, record)
+
+
+def _unchecked(name: str, reason: str) -> Outcome:
+    return Outcome(name, "refresh", Result.UNCHECKED, reason)
+
+
+def _compared(name: str, content: SealedContent, record: Active, reading: Reading) -> tuple[Drift, Outcome]:
+    """Return the drift that ``reading`` shows, and the outcome that tells of it."""
+    match reading:
+        case Failed():
+            return record.drift, _unchecked(name, reading.reason)
+        case Missing():
+            return Drift(gone=True), Outcome(name, "refresh", Result.GONE, reading.reason)
+        case Observed():
+            pass
+        case _:
+            assert_never(reading)
+    if record.edit is not None:
+        return NO_DRIFT, _unchecked(name, UNFINISHED)
+    if content.sent is None:
+        return replace(record.drift, gone=False), _unchecked(name, "what was sent for it is not kept")
+    sent: Fields = content.sent.flat()
+    differ = differing(sent, reading.fields)
+    # What Octopush itself made of a field at once would be made of it again.
+    altered = tuple(
+        path for path in differ if path in content.altered and not differing(content.altered, _only(path, reading))
+    )
+    changed = tuple(path for path in differ if path not in altered)
+    silent = untold(FIELDS, reading.fields)
+    # A field that was not seen is as it was when it was seen last.
+    drift = Drift(
+        altered + tuple(path for path in silent if path in record.drift.altered),
+        changed + tuple(path for path in silent if path in record.drift.changed),
+    )
+    hidden = _filled(record.attributes, content.sent)
+    fields = (_found(path, record.attributes, sent, reading, hidden) for path in differ)
+    told = (("somebody changed", changed), ("Octopush altered", altered), ("the answer does not tell", silent))
+    return drift, Outcome(
+        name,
+        "refresh",
+        Result.DRIFTED if differ else Result.UNCHECKED if silent else Result.UNCHANGED,
+        "; ".join(f"{words} {', '.join(paths)}" for words, paths in told if paths) or None,
+        tuple(replace(each, drifted=each.path in changed) for each in fields),
+        weight=ExitCode.SOME_FAILED if differ and silent else None,
+    )
+
+
+def _only(path: str, reading: Observed) -> Fields:
+    return {path: reading.fields[path]}
+
+
+# ── What may be shown of a field ─────────────────────────────────────────────
+
+
+def _filled(written: Attributes, sent: Attributes | None) -> frozenset[str]:
+    """Return the paths at which what is found may hold what a placeholder brings, or what was sent shows more.
+
+    Where in what is found a token may stand, nobody can know: it is as likely in a path as in a query.
+    """
+    texts = written.flat()
+    return frozenset(path for path, text in texts.items() if has_placeholder(text)) | frozenset(
+        path
+        for path, value in (sent.flat() if sent else {}).items()
+        if path not in texts or shown_value(path, texts[path]) != shown_value(path, value)
+    )
+
+
+def _found(path: str, written: Attributes, sent: Fields, reading: Observed, hidden: frozenset[str]) -> FieldChange:
+    """Return what was sent and found at ``path``; where a placeholder stands, that, and not what it brought."""
+    if path not in hidden:
+        return FieldChange(path, sent.get(path), reading.fields[path])
+    return FieldChange(path, written.flat().get(path) or MASK, reading.fields[path] and MASK)
+
+
+# ── What was just written ────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """What an account is right after it was created or changed."""
+
+    altered: Fields
+    """What Octopush made of fields that were sent otherwise."""
+    fields: tuple[FieldChange, ...] = ()
+    """The same as changes: ``before`` as sent, ``after`` as found."""
+    warning: str | None = None
+
+
+def read_back(content: SealedContent, written: Attributes, ports: Ports) -> ReadBack:
+    """Read the account and compare it with what was sent; a failure is a warning, never an error.
+
+    ``written`` is the same before its placeholders were filled in. Where a signal asked
+    the run to end, nothing is read.
+    """
+    if ports.interrupted() is not None:
+        return ReadBack({}, warning=f"not read back: {INTERRUPTED}")
+    credentials = credentials_of(content)
+    reading = ports.api.read(credentials.api_login)
+    if not isinstance(reading, Observed):
+        return ReadBack({}, warning=f"it could not be read back: {reading.reason}")
+    sent: Fields = content.sent.flat() if content.sent else {}
+    differ = differing(sent, reading.fields)
+    hidden = _filled(written, content.sent)
+    warnings = []
+    if differ:
+        warnings.append(f"Octopush stored something else than was sent: {', '.join(differ)}")
+    if silent := untold(FIELDS, reading.fields):
+        warnings.append(f"the answer does not tell {', '.join(silent)}")
+    if reading.api_key is not None and reading.api_key != credentials.api_key:
+        warnings.append("the key that is read back is another than the one that was given")
+    return ReadBack(
+        {path: reading.fields[path] for path in differ},
+        tuple(_found(path, written, sent, reading, hidden) for path in differ),
+        "; ".join(warnings) or None,
+    )
+
+
+# ── Credentials ──────────────────────────────────────────────────────────────
+
+
+def verify(state: State, names: Sequence[str], opener: Opener, api: Api, progress: Progress) -> Report:
+    """Open the credentials of the active accounts ``names``, and compare them with their records and Octopush.
+
+    Where more would come to nothing, the remaining accounts are not asked for.
+
+    Raises:
+        IdentityRejected: the identity opens none of them.
+
+    """
+    opened, faults = _opened(state, opener)
+    faults |= {name: fault for name, fault in _shared(opened).items() if name not in faults}
+    outcomes: list[Outcome] = []
+    stop: Stop | None = None
+    for name in names:
+        if name in faults:
+            outcome = Outcome(name, "verify", Result.FAILED, faults[name])
+        elif stop is not None:
+            outcome = Outcome(name, "verify", Result.UNCHECKED, _NOT_ASKED.format(stop.reason))
+        else:
+            progress.started(name)
+            credentials = credentials_of(opened[name])
+            reading = api.read(credentials.api_login)
+            stop = _stopped_by(reading)
+            outcome = _verified(name, credentials, reading)
+        outcomes.append(outcome)
+        progress.finished(outcome)
+    return Report(state.parent, tuple(outcomes), stop)
+
+
+def shared_logins(state: State, opener: Opener) -> dict[str, str]:
+    """Return, by name, what is wrong with the active accounts that have one login between them.
+
+    What does not open is none of them. Raises IdentityRejected where nothing opens.
+    """
+    return _shared(_opened(state, opener)[0])
+
+
+def _opened(state: State, opener: Opener) -> tuple[dict[str, SealedContent], dict[str, str]]:
+    """Return what is sealed of every active account, and what is wrong with it; raises IdentityRejected.
+
+    Of all, and not of those alone that are asked for: only so is a login noticed that is another's
+    too, and told whether the identity is wrong or one record is.
+    """
+    opened: dict[str, SealedContent] = {}
+    faults: dict[str, str] = {}
+    rejected: IdentityRejected | None = None
+    for name, record in sorted(state.accounts.items()):
+        if not isinstance(record, Active):
+            continue
+        try:
+            content = opener.open(record.sealed, lineage=state.lineage, parent=state.parent, name=name)
+        except IdentityRejected as error:
+            faults[name] = error.message.removesuffix(".")
+            rejected = error
+        except StateConflict as error:
+            faults[name] = error.message.removesuffix(".")
+        else:
+            opened[name] = content
+            if fault := _misplaced(content, record):
+                faults[name] = fault
+    if rejected is not None and not opened:
+        raise rejected
+    return opened, faults
+
+
+def _misplaced(content: SealedContent, record: Active) -> str | None:
+    if content.credentials is None:
+        return "what is sealed in its record holds no credentials"
+    if content.operation != record.operation.id:
+        return f"what is sealed in its record is of another operation, {content.operation}: it was replaced"
+    return None
+
+
+def _shared(opened: Mapping[str, SealedContent]) -> dict[str, str]:
+    """Return a fault for each of the accounts that have one login between them."""
+    logins = {name: each.credentials.api_login.casefold() for name, each in opened.items() if each.credentials}
+    counts = Counter(logins.values())
+    return {
+        name: "its login is also that of "
+        + ", ".join(each for each in logins if logins[each] == login and each != name)
+        for name, login in logins.items()
+        if counts[login] > 1
+    }
+
+
+def _verified(name: str, credentials: Credentials, reading: Reading) -> Outcome:
+    match reading:
+        case Observed() if reading.api_key is None:
+            return Outcome(name, "verify", Result.UNCHECKED, "the answer tells no key")
+        case Observed() if reading.api_key != credentials.api_key:
+            reason = "Octopush has another key for its login than what is sealed"
+            return Outcome(name, "verify", Result.FAILED, reason, advice=Advice(Remedy.ADOPT_KEY, name))
+        case Observed():
+            return Outcome(name, "verify", Result.VERIFIED)
+        case Missing():
+            return Outcome(name, "verify", Result.FAILED, reading.reason)
+        case Failed():
+            return Outcome(name, "verify", Result.UNCHECKED, reading.reason)
+        case _:
+            assert_never(reading)
+
+
+# ── Balances ─────────────────────────────────────────────────────────────────
+
+
+def balances(opened: Mapping[str, SealedContent], api: Api, progress: Progress) -> dict[str, Balance | Failed]:
+    """Ask for the balance of each account, with its own credentials; one that they do not open stops no other.
+
+    Where nobody answers, the remaining accounts are not asked for.
+
+    Raises:
+        StateConflict: what is sealed for one of them holds no credentials; nothing was sent.
+
+    """
+    credentials = {name: credentials_of(content) for name, content in sorted(opened.items())}
+    asked: dict[str, Balance | Failed] = {}
+    hopeless: Failed | None = None
+    for name, own in credentials.items():
+        if hopeless is not None:
+            asked[name] = Failed(_NOT_ASKED.format(hopeless.reason), Then.STOP)
+        else:
+            progress.started(name)
+            told = asked[name] = api.balance(own)
+            if isinstance(told, Failed) and told.spreads:
+                hopeless = told
+        progress.finished(_balance_outcome(name, asked[name]))
+    return asked
+
+
+def _balance_outcome(name: str, told: Balance | Failed) -> Outcome:
+    if isinstance(told, Failed):
+        return Outcome(name, "balance", Result.UNCHECKED, told.reason)
+    return Outcome(name, "balance", Result.VERIFIED)
+
+
+def _stopped_by(reading: Reading) -> Stop | None:
+    """Return why asking for more would come to nothing: nobody answers, a rate limit, refused credentials."""
+    if isinstance(reading, Failed) and reading.stops:
+        return Stop(reading.exit_code, reading.reason, reading.hint)
+    return None

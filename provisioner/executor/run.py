@@ -1,0 +1,97 @@
+"""One parent's run: whether it goes on, where its state is kept, and what became of each account.
+
+Owns the stop, the saving and the rescue, once for whatever a run does. Refuses to
+know what that is: each step has a module of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from provisioner.errors import StateError
+from provisioner.executor.ports import Ports
+from provisioner.model.exchange import Failed
+from provisioner.model.report import Outcome, Report, Result, Scope, Stop
+from provisioner.model.state import Record, State
+from provisioner.model.verdict import NotCreated
+
+INTERRUPTED: Final = "the run was interrupted"
+_UNSAVED: Final = "the state could not be saved"
+
+
+class Run:
+    """The progress of one parent's run."""
+
+    def __init__(self, state: State, ports: Ports, stop: Stop | None = None) -> None:
+        self.state = state
+        """As it was saved last."""
+        self.ports = ports
+        self._stop = stop
+        self._outcomes: list[Outcome] = []
+
+    # ── Order ────────────────────────────────────────────────────────────────
+
+    def held_back(self, name: str, action: str) -> Outcome | None:
+        """Return the outcome of an account to which the run does not come any more; None: it goes on."""
+        stop = self._stopped()
+        return None if stop is None else Outcome(name, action, Result.NOT_ATTEMPTED, stop.reason)
+
+    def finish(self, outcome: Outcome) -> None:
+        """Take an outcome that is final."""
+        self._outcomes.append(outcome)
+        self.ports.progress.finished(outcome)
+
+    def report(self) -> Report:
+        """Return what the run has come to."""
+        return Report(self.state.parent, tuple(self._outcomes), self._stop)
+
+    # ── Stop ─────────────────────────────────────────────────────────────────
+
+    def stop(self, stop: Stop) -> None:
+        """Go no further: what is left is not attempted."""
+        self._stop = stop
+
+    def stop_by(self, verdict: NotCreated | Failed) -> None:
+        """Stop because of what a request came to; where a signal cut its retries short, that ends the whole run."""
+        code = self.ports.interrupted()
+        if code is None:
+            self.stop(Stop(verdict.exit_code, verdict.reason, verdict.hint))
+        else:
+            self.stop(Stop(code, verdict.reason, verdict.hint, Scope.RUN))
+
+    def _stopped(self) -> Stop | None:
+        """Hear whether a signal asked the run to end, and return why it goes no further, or None."""
+        if self._stop is None and (code := self.ports.interrupted()) is not None:
+            self._stop = Stop(code, INTERRUPTED, "Run it again to go on.", Scope.RUN)
+        return self._stop
+
+    # ── Save and rescue ──────────────────────────────────────────────────────
+
+    def save(self, after: State) -> str | None:
+        """Save ``after``; where that fails, stop the run and return what happened."""
+        stop = self._failed(after)
+        if stop is None:
+            return None
+        self.stop(stop)
+        return _UNSAVED
+
+    def save_outcome(self, name: str, record: Record | None, *, kept: Record | None) -> str | None:
+        """Save ``record``; where that fails, rescue ``kept``, stop the run and return what happened."""
+        before = self.state
+        operation = (record or before.accounts[name]).operation
+        stop = self._failed(before.with_record(name, record))
+        if stop is None:
+            return None
+        place = self.ports.journal.rescue(before, name, operation.id, kept)
+        self.stop(replace(stop, hint=f"{stop.hint} The outcome of {name} is kept in {place}."))
+        return f"{_UNSAVED}, and the outcome is kept in {place}"
+
+    def _failed(self, after: State) -> Stop | None:
+        """Save ``after``, and return the stop that a failure is."""
+        try:
+            self.ports.journal.save(after)
+        except StateError as error:
+            return Stop.of(error)
+        self.state = after
+        return None

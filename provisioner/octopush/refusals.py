@@ -1,0 +1,81 @@
+"""What a refusal means, and a request that found nobody: one table for every call.
+
+Owns whether to try again, to go on or to stop, and what is to be checked. Refuses to
+judge a success and whatever leaves a doubt: those depend on the call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Final
+
+from provisioner.errors import ExitCode
+from provisioner.model.verdict import Then
+from provisioner.octopush import answers
+from provisioner.octopush.transport import Failure, Reply
+
+RETRIED: Final = frozenset({408, 421, 425, 429})
+"""Statuses that say that the request was not processed and may be sent again."""
+UNREACHED: Final = "Check that OCTOPUSH_API_URL and the proxy, if there is one, are right and can be reached from here."
+INTERRUPTED: Final = "the run was interrupted before it was sent"
+DISTRUSTED: Final = "Do not go on until you know who answered. For a certificate authority of your own, set ca_file."
+PARENT_CREDENTIALS: Final = "OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY"
+"""Where the login and the key come from, unless the settings name other variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose credentials a call carries, in the words of a refusal."""
+
+    credentials: str
+    """As in ``the parent's credentials``."""
+    unaccepted: str
+    """What to check where the API does not accept them."""
+    unpaid: str = ""
+    """What to check where the API asks for payment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request came to nothing, and what follows."""
+
+    reason: str
+    then: Then
+    retry_after: float | None = None
+    """Seconds that the server asked to wait."""
+    exit_code: ExitCode = ExitCode.SOME_FAILED
+    hint: str = ""
+
+
+def refused(reply: Reply, said: str, now: datetime, caller: Caller) -> Refusal:
+    """Return what a 4xx means.
+
+    ``said`` are the API's own words, secrets masked; ``now`` is what a ``Retry-After`` date is counted from.
+    """
+    status = reply.status
+    match status:
+        case _ if status in RETRIED:
+            wait = answers.retry_after(reply, now)
+            return Refusal(f"the API asked to try later (HTTP {status}{said})", Then.RETRY, wait)
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+            return Refusal(
+                f"the API did not accept {caller.credentials} (HTTP {status}{said})",
+                Then.STOP,
+                exit_code=ExitCode.SETTING_INVALID,
+                hint=caller.unaccepted,
+            )
+        case HTTPStatus.PAYMENT_REQUIRED:
+            return Refusal(f"the API asks for payment (HTTP {status}{said})", Then.STOP, hint=caller.unpaid)
+        case _:
+            return Refusal(f"the API refused it (HTTP {status}{said})", Then.GO_ON)
+
+
+def unanswered(failure: Failure) -> Refusal:
+    """Return what it means that no answer arrived, for a request that may be sent again."""
+    if failure.interrupted:
+        return Refusal(failure.reason, Then.STOP)
+    if failure.certificate:
+        return Refusal(failure.reason, Then.STOP, hint=DISTRUSTED)
+    return Refusal(failure.reason, Then.RETRY, hint=UNREACHED)

@@ -1,0 +1,19 @@
+"""The public Python API: a project, and everything that can be done with it.
+
+Everything that a program needs is here::
+
+    import os
+    from provisioner import Project
+
+    project = Project.open("provisioner.yaml", environ=os.environ)
+    plans = project.plan()
+    reports = project.apply(plans, approve=lambda plans: plans.creates <= 5)
+    print(reports.exit_code, [outcome.name for report in reports.reports for outcome in report.outcomes])
+
+Import the module that is needed for the types of results: loading all of them takes time
+that a plan does not have.
+"""
+
+from provisioner.project.project import Project
+
+__all__ = ["Project"]

@@ -1,0 +1,85 @@
+"""Finds accounts by their names, in whichever parent they are, and says where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from provisioner import executor
+from provisioner.errors import CommandInvalid
+from provisioner.model.state import State
+from provisioner.project.parent import require_state
+
+if TYPE_CHECKING:
+    from provisioner.project.parent import Parent
+    from provisioner.project.project import Project
+    from provisioner.project.reporter import Reporter
+
+
+def owner_of(name: str, parents: Sequence[Parent], reporter: Reporter) -> Parent:
+    """Return the one of ``parents`` whose state has the account ``name``; the only one, whether or not it has it.
+
+    Raises:
+        CommandInvalid: none of several has it, or more than one.
+        StateError: a state cannot be read, so that nobody can say where the account is.
+
+    """
+    if len(parents) == 1:
+        return parents[0]
+    states = {parent.name: parent.look(reporter).state for parent in parents}
+    owners = [parent for parent in parents if (state := states[parent.name]) is not None and name in state.accounts]
+    if len(owners) > 1:
+        raise CommandInvalid(
+            f"{name} is an account of {', '.join(parent.name for parent in owners)}.",
+            hint="Say which of them with --parent.",
+        )
+    if owners:
+        return owners[0]
+    known = [each for state in states.values() if state is not None for each in state.accounts]
+    raise CommandInvalid(
+        f"No state has an account {name}.",
+        hint=f"{_meant([name], known)}`provisioner status` lists those that there are.",
+    )
+
+
+def by_owner(
+    project: Project, parents: Sequence[str], names: Sequence[str], reporter: Reporter, *, active: bool = False
+) -> list[tuple[Parent, State, tuple[str, ...]]]:
+    """Return each parent that has some of the accounts ``names``, its state, and which; each name once.
+
+    Raises:
+        CommandInvalid: one of them is not known, or is that of several parents.
+        StateConflict: the parent has no state, or with ``active``, the login of one of them is not known.
+
+    """
+    found: dict[str, list[str]] = {}
+    chosen = project.parents(parents)
+    for name in dict.fromkeys(names):
+        found.setdefault(owner_of(name, chosen, reporter).name, []).append(name)
+    owners = []
+    for owner, own in sorted(found.items()):
+        parent = project.parent(owner)
+        state = require_state(parent.look(reporter).state, owner)
+        require_known(state, own)
+        if active:
+            for name in own:
+                executor.active(state, name)
+        owners.append((parent, state, tuple(own)))
+    return owners
+
+
+def require_known(state: State, names: Iterable[str]) -> None:
+    """Refuse a name that ``state`` does not have; raises CommandInvalid, which suggests the nearest that it has."""
+    missing = [name for name in names if name not in state.accounts]
+    if missing:
+        raise CommandInvalid(
+            f"The state has no account {', '.join(missing)}.",
+            hint=f"{_meant(missing, state.accounts)}`provisioner status` lists those that it has.",
+        )
+
+
+def _meant(missing: Iterable[str], known: Iterable[str]) -> str:
+    from provisioner.document import nearest  # only a mistake needs it
+
+    near = dict.fromkeys(filter(None, (nearest(name, sorted(known)) for name in missing)))
+    return f"Did you mean {', '.join(near)}? " if near else ""

@@ -1,0 +1,255 @@
+"""Takes over accounts that exist at Octopush, and writes a manifest for those that have none.
+
+Owns the order: each account is in the state before the next is asked for, and the state is
+saved before a manifest is written. Refuses to put into a manifest what may hold a token,
+and to write over a file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from provisioner import executor, placeholders
+from provisioner.errors import CommandInvalid, ProvisionerError
+from provisioner.executor.adopt import Adopted, Row
+from provisioner.manifest import logins, yaml_manifest
+from provisioner.manifest.problems import errors
+from provisioner.manifest.sources import YAML_SUFFIXES
+from provisioner.manifest.writing import as_yaml, with_placeholders
+from provisioner.model.account import DEFAULT_PARENT, Attributes, DesiredAccount, Problem
+from provisioner.model.report import Report, Result
+from provisioner.model.state import Slots
+from provisioner.project.applying import Reports, failed
+from provisioner.project.plans import MANIFESTS, warn_of_recipients
+from provisioner.project.running import attempted
+from provisioner.state.disk import Disk, write_new
+
+if TYPE_CHECKING:
+    from provisioner.model.state import State
+    from provisioner.project.parent import Parent
+    from provisioner.project.project import Project
+    from provisioner.project.reporter import Reporter
+    from provisioner.project.running import Run
+
+_USUAL: Final = Path(MANIFESTS) / "adopted.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A manifest that was written for adopted accounts."""
+
+    path: Path
+    accounts: Mapping[str, Attributes]
+    """By name, as the manifest has them."""
+
+    @property
+    def variables(self) -> tuple[tuple[str, str, str], ...]:
+        """Each variable that now stands for what may be a secret: its name, the account's, and the field's path."""
+        return tuple(
+            (variable.removeprefix("env:"), name, path)
+            for name, attributes in sorted(self.accounts.items())
+            for path, value in attributes.flat().items()
+            for variable in placeholders.names(value)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What an adoption came to."""
+
+    reports: Reports
+    written: tuple[Written, ...]
+    without_password: tuple[str, ...]
+    """The names of those whose password is not kept: it cannot be read."""
+    over: Mapping[str, Slots]
+    """The slots of parents that have more accounts than fit, now that these are known."""
+
+
+def read_table(path: Path, reporter: Reporter) -> list[Row]:
+    """Return the names and logins of a CSV table; raises ManifestInvalid once every problem was reported."""
+    found = logins.read(path)
+    for problem in found.problems:
+        reporter.problem(problem)
+    return [(row.name, row.api_login) for row in found.require()]
+
+
+def adopt(  # which, for whom, and where they are written down
+    project: Project,
+    rows: Sequence[Row],
+    paths: Sequence[Path],
+    run: Run,
+    *,
+    write: Path | None,
+    alone: bool,
+    parents: Sequence[str],
+) -> Adoption:
+    """Take ``rows`` over; see :meth:`Project.adopt`."""
+    for name, login in rows if alone else ():
+        if fault := logins.fault(name, login):
+            raise CommandInvalid(fault[0], hint=fault[1])
+    target = _target(project, write)
+    known = _desired(project, paths, tuple(_written_before(target)), run.reporter)
+    groups = _by_parent(project, rows, known, parents, run.reporter)
+    run.reporter.expected(len(rows))
+    reports: list[Report] = []
+    states: dict[str, State | None] = {}
+    done: list[Adopted] = []
+    written: list[Written] = []
+    for parent, own in groups:
+        desired = known.get(parent.name, {})
+        outcome = attempted(_adopted, parent, own, desired, run, target, written, alone=alone)
+        if not isinstance(outcome, ProvisionerError):
+            done.append(outcome)
+            reports.append(outcome.report)
+            states[parent.name] = outcome.state
+        elif len(groups) == 1:
+            raise outcome
+        else:
+            reports.append(failed(parent.name, outcome))
+    without = tuple(name for each in done for name in each.without_password)
+    over = {each.state.parent: slots for each in done if (slots := _over(project, each)) is not None}
+    return Adoption(Reports(tuple(reports), states), tuple(written), without, over)
+
+
+def _adopted(  # whose, which, and where they are written down
+    parent: Parent,
+    rows: Sequence[Row],
+    desired: Mapping[str, DesiredAccount],
+    run: Run,
+    target: Path,
+    written: list[Written],
+    *,
+    alone: bool,
+) -> Adopted:
+    opener = parent.opener(run.reporter)
+    with parent.hold(run) as session:
+        state = parent.bound(session.state)
+        warn_of_recipients(session.state, parent.settings, run.reporter)
+        ports = parent.ports(session, run.watch(parent.name), run)
+        done = executor.adopt(
+            rows, state, desired, ports, opener, alone=alone, fits=placeholders.fits, writable=_writable
+        )
+        if done.unwritten:
+            written.append(_write(target, done.unwritten, parent))
+        return done
+
+
+# ── Whose they are ───────────────────────────────────────────────────────────
+
+
+def _desired(
+    project: Project, paths: Sequence[Path], more: Sequence[Path], reporter: Reporter
+) -> dict[str, dict[str, DesiredAccount]]:
+    """Return, by parent and name, what the manifests ask for; there may be none. Raises ManifestInvalid."""
+    return {
+        this.parent: {account.name: account for account in this.accounts}
+        for this in project.desired_manifests(paths, reporter, more=more)
+    }
+
+
+def _by_parent(
+    project: Project,
+    rows: Sequence[Row],
+    known: Mapping[str, Mapping[str, DesiredAccount]],
+    parents: Sequence[str],
+    reporter: Reporter,
+) -> list[tuple[Parent, list[Row]]]:
+    """Return the rows of each parent: of the only one, or of the one whose manifest or state has the name.
+
+    Raises:
+        CommandInvalid: several have it.
+
+    """
+    chosen = project.parents(parents)
+    if len(chosen) == 1:
+        return [(chosen[0], list(rows))]
+    states = {parent.name: parent.look(reporter).state for parent in chosen}
+    groups: dict[str, list[Row]] = {}
+    for name, login in rows:
+        owners = [
+            parent
+            for parent, state in states.items()
+            if name in known.get(parent, {}) or (state is not None and name in state.accounts)
+        ]
+        if len(owners) > 1:
+            raise CommandInvalid(
+                f"{name} is an account of {', '.join(owners)}.", hint="Say which of them with --parent."
+            )
+        owner = owners[0] if owners else project.settings.owner
+        if owner not in states:
+            raise CommandInvalid(
+                f"Nothing says which parent {name} belongs to.", hint="Name it with --parent, or in a manifest."
+            )
+        groups.setdefault(owner, []).append((name, login))
+    return [(project.parent(name), own) for name, own in sorted(groups.items())]
+
+
+def _over(project: Project, done: Adopted) -> Slots | None:
+    own = project.settings.parent(done.state.parent)
+    slots = done.state.slots(limit=own.limit, reserved=own.reserved, planned=0)
+    adopted = any(outcome.result is Result.ADOPTED for outcome in done.report.outcomes)
+    return slots if adopted and slots.left < 0 else None
+
+
+# ── The manifest of those that had none ──────────────────────────────────────
+
+
+def _target(project: Project, write: Path | None) -> Path:
+    target = write or project.folder / _USUAL
+    if target.suffix.lower() not in YAML_SUFFIXES:
+        raise CommandInvalid(
+            f"{target} is not the name of a YAML file.", hint="--write makes a manifest: end its name in .yaml."
+        )
+    return target
+
+
+def _places(target: Path) -> Iterator[Path]:
+    """Yield ``target`` and, should something be there, the names to try after it."""
+    yield target
+    for number in count(2):
+        yield target.with_stem(f"{target.stem}-{number}")
+
+
+def _written_before(target: Path) -> Iterator[Path]:
+    """Yield what earlier runs have written: whoever is in there is in a manifest, whichever were named."""
+    for place in _places(target):
+        if not os.path.lexists(place):
+            return
+        if place.is_file():
+            yield place
+
+
+def _writable(name: str, found: Attributes) -> Attributes | Problem:
+    """Return an account as a manifest may have it, or what is wrong with a manifest that has it."""
+    wanted, _ = with_placeholders(name, found)
+    problems = errors(yaml_manifest.read(as_yaml([(name, wanted)]).encode(), name).problems)
+    return problems[0] if problems else wanted
+
+
+def _write(target: Path, accounts: Mapping[str, Attributes], parent: Parent) -> Written:
+    """Write one manifest of ``accounts``; raises CommandInvalid."""
+    owner = None if parent.name == DEFAULT_PARENT else parent.name
+    content = as_yaml(accounts.items(), parent=owner).encode()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return Written(_first_free(target, content), accounts)
+    except OSError as error:
+        raise CommandInvalid(
+            f"The manifest cannot be written to {target}: {error.strerror or error}.",
+            hint="What was adopted is in the state. Run it again, with --write and a place that is writable.",
+        ) from error
+
+
+def _first_free(target: Path, content: bytes) -> Path:
+    for place in _places(target):
+        try:
+            write_new(place, content, Disk())
+        except FileExistsError:
+            continue
+        return place
+    raise AssertionError  # the places have no end

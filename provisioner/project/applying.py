@@ -1,0 +1,290 @@
+"""Carries plans out: each parent on its own, and nothing but what was planned.
+
+Owns the order of an apply. Everything that can be found out without holding a state is
+found out first, and then a person is asked. Per parent, and only there: the state is held
+and compared with the one that the plan was made from, dead intents are settled, drift is
+noted, and the plan is carried out. No lock is held while a person thinks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from provisioner import executor
+from provisioner.errors import (
+    InternalError,
+    InterruptedRunError,
+    OverThreshold,
+    PlanStale,
+    ProvisionerError,
+    StateConflict,
+    StateLocked,
+)
+from provisioner.executor import Work
+from provisioner.executor.ports import credentials_of
+from provisioner.manifest.expansion import edits, requests
+from provisioner.model.plan import Change, Plan, Undecided, Update, raise_if_over
+from provisioner.model.report import Outcome, Report, Result, Scope, Stop, exit_code
+from provisioner.model.state import Active, State, Unknown
+from provisioner.project.plans import ParentPlan, Plans, made_from
+from provisioner.project.running import attempted, each
+
+if TYPE_CHECKING:
+    from provisioner.errors import ExitCode
+    from provisioner.model.verdict import SealedContent
+    from provisioner.project.parent import Parent
+    from provisioner.project.project import Project
+    from provisioner.project.reporter import Reporter
+    from provisioner.project.running import Jobs, Run
+    from provisioner.state.session import Session
+
+Approve = Callable[[Plans], bool]
+"""Is shown what is about to happen, once all that can be checked was checked, and says whether it may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one apply may do at most; beyond it, nothing is done."""
+
+    max_creates: int | None = None
+    """Over all parents; None: as many as there are slots."""
+    max_updates: int | None = None
+    new_state: bool = True
+    """Whether a parent that has no state may get one. A wrong checkout or an empty volume has none either."""
+    keep_going: bool | None = None
+    """Whether a parent goes on after an outcome that nobody can know; None: as the settings say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """What an operation did, parent by parent."""
+
+    reports: tuple[Report, ...]
+    states: Mapping[str, State | None] = field(default_factory=dict, repr=False)
+    """The state in which each parent that was held was left."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The gravest of all."""
+        return exit_code(self.reports)
+
+    def require_any(self) -> None:
+        """Raise the failure of the only parent where nothing was done for it: there is nothing else to report."""
+        if len(self.reports) == 1 and (failure := self.reports[0].failure) is not None:
+            raise failure
+
+
+def failed(parent: str, failure: ProvisionerError) -> Report:
+    """Return the report of a parent that nothing could be done for."""
+    return Report(parent, (), failure=failure)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """One parent's plan, ready to be carried out: nothing was held, saved or sent for it."""
+
+    parent: Parent
+    planned: ParentPlan
+    work: Work
+
+
+def apply(  # a plan, who allows it, its bounds, and how it is run
+    project: Project, plans: Plans, run: Run, *, approve: Approve | None, bounds: Bounds, jobs: Jobs
+) -> Reports:
+    """Carry ``plans`` out; see :meth:`Project.apply`."""
+    _bounded("create", plans.creates, bounds.max_creates)
+    _bounded("update", plans.updates, bounds.max_updates)
+    for plan in plans.plans:
+        run.reporter.planned(plan)
+    names = sorted((*plans.parents, *plans.failures))
+    ready = {name: attempted(_ready, project, name, plans, bounds, run.reporter) for name in names}
+    if len(ready) == 1 and isinstance(only := next(iter(ready.values())), ProvisionerError):
+        raise only
+    failures = {name: one for name, one in ready.items() if isinstance(one, ProvisionerError)}
+    allowed = replace(
+        plans, parents={name: one for name, one in plans.parents.items() if name not in failures}, failures=failures
+    )
+    asked = replace(allowed, parents={name: one for name, one in allowed.parents.items() if not _is_stopped(one)})
+    if (asked.creates or asked.updates) and approve is not None and not approve(asked):
+        raise InterruptedRunError("Not confirmed; nothing was changed.")
+    run.reporter.expected(allowed.creates + allowed.updates)
+    begun = time.monotonic()
+    done = each(names, lambda name: _turn(ready[name], plans, name, run, bounds), jobs, run.cancel)
+    run.reporter.phase("apply", time.monotonic() - begun)
+    states = {report.parent: state for report, held, state in done if held}
+    return Reports(tuple(report for report, _, _ in done), states)
+
+
+def _is_stopped(planned: ParentPlan) -> bool:
+    """Whether the refresh ended so that nothing will be sent."""
+    return planned.refreshed is not None and planned.refreshed.report.stop is not None
+
+
+def _bounded(action: str, count: int, bound: int | None) -> None:
+    """Refuse more changes of one kind than a run may do; raises OverThreshold."""
+    if bound is not None and count > bound:
+        raise OverThreshold(
+            f"The plan would {action} {count}, and this run may {action} {bound}.",
+            hint=f"Look at `provisioner plan`; if it is right, apply it by hand or raise --max-{action}s."
+            " Nothing was created or changed.",
+        )
+
+
+# ── Before anybody is asked ──────────────────────────────────────────────────
+
+
+def _ready(project: Project, name: str, plans: Plans, bounds: Bounds, reporter: Reporter) -> _Ready:
+    """Find out all that can be without holding the parent's state."""
+    if name in plans.failures:
+        raise plans.failures[name]
+    parent, planned = project.parent(name), plans.parents[name]
+    raise_if_over(planned.plan)
+    parent.keys.sealer()
+    if planned.snapshot.state is None and not bounds.new_state:
+        raise StateConflict(
+            f"There is no state of the parent {name} at {parent.store.address}.",
+            hint="If accounts exist, bring the state back: without it they would be created again. If the project"
+            " is new, run `provisioner apply` once, or give --new-state. Nothing was sent.",
+        )
+    state = parent.bound(planned.snapshot.settled)
+    return _Ready(parent, planned, _work(planned.plan, state, parent, reporter))
+
+
+def _work(plan: Plan, state: State, parent: Parent, reporter: Reporter) -> Work:
+    """Read every placeholder and open every seal that ``plan`` needs; without an identity, none for its updates."""
+    creates = requests(plan.creates, parent.environ, parent.parts.new_password)
+    if not plan.updates or not parent.keys.has_identity():
+        return Work(creates)
+    opener = parent.opener(reporter)
+    parent.keys.require_own(opener)
+    opened: dict[str, SealedContent] = {}
+    begun: dict[str, SealedContent] = {}
+    for update in plan.updates:
+        record = state.accounts[update.record_name]
+        assert isinstance(record, Active)  # noqa: S101  # what the plan updates exists
+        opened[update.record_name] = parent.content(opener, state, update.record_name, record.sealed)
+        credentials_of(opened[update.record_name])
+        if record.edit is not None and record.edit.sealed is not None:
+            begun[update.record_name] = parent.content(opener, state, update.record_name, record.edit.sealed)
+    passwords = {name: content.password for name, content in begun.items() if content.password is not None}
+    return Work(
+        creates, edits(_sent(plan.updates), parent.environ, parent.parts.new_password, passwords), opened, begun
+    )
+
+
+def _sent(updates: Iterable[Update]) -> Iterable[Update]:
+    """Return those of ``updates`` that need a request, and so their placeholders."""
+    return (update for update in updates if update.sends)
+
+
+# ── A parent's turn ──────────────────────────────────────────────────────────
+
+
+def _turn(
+    ready: _Ready | ProvisionerError, plans: Plans, name: str, run: Run, bounds: Bounds
+) -> tuple[Report, bool, State | None]:
+    """Return the report of one parent, whether its state was held, and how that was left."""
+    if isinstance(ready, ProvisionerError):
+        return _failed(name, plans, ready, run), False, None
+    if (code := run.cancel.code()) is not None:
+        return _interrupted(name, plans, code, run), False, None
+    held: list[Session] = []
+    outcome = attempted(_carried_out, ready, run, bounds, held)
+    if isinstance(outcome, StateLocked) and (code := run.cancel.code()) is not None:
+        # It was the wait for the lock that was interrupted.
+        return _interrupted(name, plans, code, run), False, None
+    report = _failed(name, plans, outcome, run) if isinstance(outcome, ProvisionerError) else outcome
+    return report, bool(held), held[0].state if held else None
+
+
+def _interrupted(name: str, plans: Plans, code: ExitCode, run: Run) -> Report:
+    """Return the report of a parent whose turn did not come before the run was asked to end."""
+    stop = Stop(code, "the run was interrupted", "Run it again to go on.", scope=Scope.RUN)
+    return Report(name, _not_attempted(name, plans, stop.reason, run), stop)
+
+
+def _failed(name: str, plans: Plans, failure: ProvisionerError, run: Run) -> Report:
+    """Return the report of a parent for which nothing was done."""
+    # Where this program itself failed, nobody can say which accounts it had come to: the state can.
+    reason = failure.message.splitlines()[0].removesuffix(".")
+    outcomes = () if isinstance(failure, InternalError) else _not_attempted(name, plans, reason, run)
+    return Report(name, outcomes, failure=failure)
+
+
+def _not_attempted(name: str, plans: Plans, reason: str, run: Run) -> tuple[Outcome, ...]:
+    planned = plans.parents.get(name)
+    if planned is None:
+        return ()
+    outcomes = [
+        Outcome(change.name, action, Result.NOT_ATTEMPTED, reason)
+        for action, changes in (("create", planned.plan.creates), ("update", planned.plan.updates))
+        for change in changes
+    ]
+    for outcome in outcomes:
+        run.reporter.finished(name, outcome)
+    return tuple(sorted(outcomes, key=lambda outcome: outcome.name))
+
+
+def _carried_out(ready: _Ready, run: Run, bounds: Bounds, held: list[Session]) -> Report:
+    parent, planned = ready.parent, ready.planned
+    with parent.hold(run) as session:
+        held.append(session)
+        same = session.found.version == planned.snapshot.version and session.found.rescued == planned.snapshot.rescued
+        state = session.state
+        if not same:
+            _require_same_plan(planned, state, parent)
+        state = executor.settle(parent.bound(state), session)
+        if planned.refreshed is not None and (after := executor.with_drift(planned.refreshed, state)) != state:
+            session.save(after)
+            state = after
+        work = ready.work if same else _work(planned.plan, state, parent, run.reporter)
+        if planned.plan.creates:
+            session.reserve()
+        ports = parent.ports(session, run.watch(parent.name), run)
+        keep_going = parent.settings.keep_going if bounds.keep_going is None else bounds.keep_going
+        # Where Octopush refused the refresh, or did not answer, nothing is sent either.
+        stop = None if planned.refreshed is None else planned.refreshed.report.stop
+        plan = _as_settled(planned.plan, state)
+        report = executor.apply(plan, state, work, ports, keep_going=keep_going, stop=stop)
+    if planned.refreshed is None:
+        return report
+    return executor.with_refresh_outcomes(planned.refreshed, planned.plan, report)
+
+
+def _as_settled(plan: Plan, state: State) -> Plan:
+    """Return ``plan`` with why accounts are unknown as the held state has it: a run that was at work may have died."""
+
+    def settled(change: Change) -> Change:
+        record = state.accounts.get(change.name)
+        if isinstance(change, Undecided) and isinstance(record, Unknown):
+            return replace(change, reason=record.reason)
+        return change
+
+    return replace(plan, changes=tuple(map(settled, plan.changes)))
+
+
+def _require_same_plan(planned: ParentPlan, state: State | None, parent: Parent) -> None:
+    """Return if the state that is held by now still gives the plan that was made; raises PlanStale.
+
+    The state has moved since the plan: somebody else has saved it.
+    """
+    from provisioner.render.documents import plans  # only where something moved in between
+
+    again = made_from(planned.manifest, state, parent, planned.refreshed)
+    before, after = (plans([replace(one, serial=0)])["plans"][0] for one in (planned.plan, again))
+    if before != after:
+        names = _differing(before["changes"], after["changes"])
+        told = f"; the plan comes out differently for {', '.join(names)}" if names else ""
+        raise PlanStale(
+            f"The state of the parent {parent.name} has changed since the plan was made: it is at serial"
+            f" {state.serial if state else 0}, and was at {planned.plan.serial}{told}.",
+            hint="Look at who else works on it, and plan again. Nothing was sent.",
+        )
+
+
+def _differing(before: Iterable[Mapping[str, object]], after: Iterable[Mapping[str, object]]) -> list[str]:
+    was, now = ({str(change["name"]): change for change in changes} for changes in (before, after))
+    return [name for name in sorted(was.keys() | now.keys()) if was.get(name) != now.get(name)]

@@ -1,0 +1,194 @@
+"""Opens what is sealed, for whoever is to get it.
+
+Refuses to hand over as credentials what is not known to be some, and to change any state.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from provisioner import placeholders
+from provisioner.errors import CommandInvalid, ProvisionerError, StateConflict, StateInvalid
+from provisioner.model.account import Secret
+from provisioner.model.state import Active, Record, State
+from provisioner.model.verdict import SealedContent
+from provisioner.project.accounts import by_owner, require_known
+from provisioner.project.parent import require_state
+from provisioner.project.refresh import looked
+from provisioner.state.reading import Snapshot
+
+if TYPE_CHECKING:
+    from provisioner.project.parent import Parent
+    from provisioner.project.project import Project
+    from provisioner.project.running import Run
+
+# What a command has no use for: the keys to every account. A proxy's address may hold a password.
+_OWN_SECRETS: Final = frozenset(
+    {
+        "PROVISIONER_IDENTITY",
+        "PROVISIONER_IDENTITY_FILE",
+        "PROVISIONER_IDENTITY_COMMAND",
+        "PROVISIONER_PROXY",
+        "PROVISIONER_HEARTBEAT_URL",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What is sealed of one account."""
+
+    content: SealedContent
+    record: Record
+    unfinished_passwords: tuple[Secret, ...] = ()
+    """The passwords that Octopush may have instead of the one that is kept, the latest first."""
+
+    @property
+    def name(self) -> str:
+        """The account's name."""
+        return self.content.name
+
+    def warnings(self, consequence: str) -> tuple[str, ...]:
+        """Return what whoever takes these should know; ``consequence`` is what an unfinished password change means."""
+        record, name = self.record, self.name
+        told: list[str] = []
+        if not isinstance(record, Active):
+            return ()
+        if record.drift.gone:
+            told.append(
+                f"Octopush no longer knew the login of {name} when it was last asked: its credentials are likely to be"
+                f" dead. `provisioner verify {name}` asks again."
+            )
+        if record.edit is not None and record.edit.sealed is not None:
+            todo = (
+                f"`provisioner apply` finishes it, or `provisioner rotate-password {name}` where no manifest names it."
+            )
+            if record.drift.gone:
+                todo = "Octopush did not know its login any more: `provisioner refresh` looks for it again."
+            told.append(
+                f"{name} was to get a new password at {record.edit.operation.started_at}, and whether it has is not"
+                f" known: {consequence}. {todo}"
+            )
+        return tuple(told)
+
+
+def chosen(  # which, and what must hold of them
+    project: Project,
+    parents: Sequence[str],
+    names: Sequence[str],
+    run: Run,
+    *,
+    since: datetime | None,
+    verified: bool,
+) -> tuple[Opened, ...]:
+    """Open the credentials that were asked for; see :meth:`Project.open_credentials`."""
+    if names:
+        states = by_owner(project, parents, names, run.reporter)
+    else:
+        looks = looked(project.parents(parents), run.reporter)
+        states = [(parent, _readable(look, parent), ()) for parent, look in looks]
+    found: list[Opened] = []
+    for parent, state, own in states:
+        found += opened(parent, state, own, run, since=since, verified=verified)
+    return tuple(found)
+
+
+def _readable(look: Snapshot | ProvisionerError, parent: Parent) -> State:
+    """Return the state; one that cannot be read is an error, as nobody may take some for all."""
+    if isinstance(look, ProvisionerError):
+        raise look
+    return require_state(look.state, parent.name)
+
+
+def opened(  # of whom, which, and what must hold of them
+    parent: Parent,
+    state: State,
+    names: Sequence[str],
+    run: Run,
+    *,
+    since: datetime | None = None,
+    verified: bool = False,
+) -> list[Opened]:
+    """Open the records of ``names`` in ``state``, or of all active accounts, or of those created ``since``.
+
+    With ``verified``, only once Octopush itself has confirmed that all of them are right.
+
+    Raises:
+        CommandInvalid: there is no account of a name.
+        StateConflict: nothing is kept of one of them.
+        Unverified: one of them is not known to be right.
+        SettingInvalid, IdentityRejected: nobody here can open them.
+
+    """
+    require_known(state, names)
+    wanted = names or [name for name, record in sorted(state.accounts.items()) if _is_chosen(name, record, since)]
+    opener = parent.opener(run.reporter)
+    if active := [name for name in wanted if verified and isinstance(state.accounts[name], Active)]:
+        from provisioner.project.verify import require_verified  # only this loads what sends
+
+        require_verified(parent, state, active, run)
+    found = []
+    for name in wanted:
+        record = state.accounts[name]
+        if record.sealed is None:
+            raise StateConflict(f"Nothing is kept of {name}.", hint="Its outcome is unknown: see `provisioner status`.")
+        content = parent.content(opener, state, name, record.sealed)
+        edit = record.edit if isinstance(record, Active) else None
+        unfinished: tuple[Secret, ...] = ()
+        if edit is not None and edit.sealed is not None:
+            sealed = parent.content(opener, state, name, edit.sealed)
+            unfinished = tuple(each for each in (sealed.password, *sealed.others) if each is not None)
+        found.append(Opened(content, record, unfinished))
+    return found
+
+
+def require_credentials(these: Sequence[Opened], consequence: str) -> None:
+    """Refuse what is not known to be credentials; raises StateConflict."""
+    doubtful = [each.name for each in these if each.content.credentials is None]
+    if doubtful:
+        raise StateConflict(
+            f"There are no credentials of {', '.join(doubtful)}: nobody knows how its creation ended.",
+            hint=f"`provisioner credentials show NAME` shows what was kept. {consequence}",
+        )
+
+
+def require_distinct(these: Sequence[Opened]) -> None:
+    """Refuse two accounts of one name, for a format that knows them by it; raises CommandInvalid."""
+    counts = Counter(each.name for each in these)
+    twice = sorted(name for name, count in counts.items() if count > 1)
+    if twice:
+        owners = sorted({each.content.parent for each in these if each.name in twice})
+        raise CommandInvalid(
+            f"{', '.join(twice)} is an account of {', '.join(owners)}, and this format knows accounts by name alone.",
+            hint="Export one parent at a time, with --parent. Nothing was exported.",
+        )
+
+
+def _is_chosen(name: str, record: Record, since: datetime | None) -> bool:
+    if not isinstance(record, Active) or since is None:
+        return isinstance(record, Active)
+    try:
+        return in_utc(datetime.fromisoformat(record.created_at)) >= since
+    except (ValueError, OverflowError):
+        raise StateInvalid(
+            f"When {name} was created cannot be read from the state.", hint="Name the accounts instead of --since."
+        ) from None
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return ``moment`` in UTC, which it is taken for where it names no zone."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def inherited(project: Project, given: Collection[str]) -> dict[str, str]:
+    """Return what a command may know of the project's environment: nothing that opens another account.
+
+    ``given`` names the variables that the command gets anyway.
+    """
+    keys = (name for parent in project.settings.parents.values() for name in placeholders.names(parent.api_key))
+    ours = _OWN_SECRETS | set(given) | {name.removeprefix("env:") for name in keys}
+    return {name: value for name, value in project.environ.items() if name not in ours}

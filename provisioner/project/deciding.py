@@ -1,0 +1,199 @@
+"""What a person decides about single accounts: resolve, forget, rotate a password.
+
+Each is looked at first, without holding anything, then asked about, and then done on the
+state that is held: if its record is another by then, it is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from provisioner import executor
+from provisioner.errors import InterruptedRunError, SettingInvalid, StateConflict
+from provisioner.executor import Work
+from provisioner.executor.ports import credentials_of
+from provisioner.manifest import expansion
+from provisioner.model.account import DesiredAccount, Origin
+from provisioner.model.exchange import EditRequest, Reading
+from provisioner.model.plan import FieldChange, Plan, Update
+from provisioner.model.report import Outcome, Report, Result
+from provisioner.model.state import Active, State
+from provisioner.project.accounts import require_known
+from provisioner.project.applying import Reports
+from provisioner.project.parent import require_state
+from provisioner.project.plans import warn_of_recipients
+from provisioner.project.provenance import now
+from provisioner.state.rescue import Entry
+
+if TYPE_CHECKING:
+    from provisioner.executor.ports import Opener
+    from provisioner.model.account import Secret
+    from provisioner.model.verdict import SealedContent
+    from provisioner.project.parent import Parent
+    from provisioner.project.running import Run
+
+Confirm = Callable[[], bool]
+"""Asks a person, once it is certain that what they decided can be done."""
+
+_APPLY_FIRST = "Run `provisioner apply` first: it finishes or undoes that. Nothing was sent."
+
+
+def confirmed(confirm: Confirm | None) -> None:
+    """Return once a person has said yes; raises InterruptedRunError where they say no."""
+    if confirm is not None and not confirm():
+        raise InterruptedRunError("Not confirmed; nothing was changed.")
+
+
+def _require_same(name: str, seen: State, held: State) -> None:
+    """Refuse an account that is another, since it was looked at and asked about; raises StateConflict."""
+    if seen.lineage != held.lineage or seen.accounts.get(name) != held.accounts.get(name):
+        raise StateConflict(
+            f"{name} has changed since you were asked about it: another run has saved the state.",
+            hint="Look at `provisioner status`, and decide again. Nothing was changed.",
+        )
+
+
+# ── Resolve ──────────────────────────────────────────────────────────────────
+
+
+def resolve(parent: Parent, name: str, run: Run, *, abandon: bool, confirm: Confirm | None) -> State:
+    """End one unknown outcome as a person decides; see :meth:`Project.resolve`."""
+    seen = require_state(parent.look(run.reporter).settled, parent.name)
+    require_known(seen, [name])
+    executor.resolve(seen, name, abandon=abandon)
+    confirmed(confirm)
+    with parent.hold(run) as session:
+        state = require_state(session.state, parent.name)
+        _require_same(name, seen, state)
+        after = executor.resolve(state, name, abandon=abandon)
+        session.save(after)
+        return after
+
+
+# ── Forget ───────────────────────────────────────────────────────────────────
+
+
+def forget(parent: Parent, name: str, run: Run, *, force: bool, confirm: Confirm | None) -> tuple[Reports, str]:
+    """Take an account out of the state; return the report, and where what was known of it is kept."""
+    seen = require_state(parent.look(run.reporter).settled, parent.name)
+    require_known(seen, [name])
+    executor.forget(seen, name, reading=None if force else _reading(parent, seen, name, run))
+    confirmed(confirm)
+    with parent.hold(run) as session:
+        state = require_state(session.state, parent.name)
+        _require_same(name, seen, state)
+        # Between the question and now it may have been found after all.
+        after = executor.forget(state, name, reading=None if force else _reading(parent, state, name, run))
+        record = state.accounts[name]
+        kept = session.keep_forgotten(Entry(state.lineage, parent.name, name, record.operation.id, record), now())
+        session.save(after)
+        left = session.state
+    reason = "forced: Octopush was not asked" if force else None
+    report = Report(parent.name, (Outcome(name, "forget", Result.FORGOTTEN, reason),))
+    return Reports((report,), {parent.name: left}), kept
+
+
+def _reading(parent: Parent, state: State, name: str, run: Run) -> Reading:
+    """Return what Octopush says of an account; that another Octopush does not know it would mean nothing."""
+    record = executor.active(state, name)
+    parent.bound(state)
+    content = parent.content(parent.opener(run.reporter), state, name, record.sealed)
+    client = parent.client(run.watch(parent.name), run)
+    return client.read(credentials_of(content).api_login)
+
+
+# ── Rotate a password ────────────────────────────────────────────────────────
+
+
+def rotate_password(
+    parent: Parent, name: str, desired: DesiredAccount | None, run: Run, *, confirm: Confirm | None
+) -> Reports:
+    """Give an account a new password, and send nothing else that it does not have already.
+
+    ``desired`` is what a manifest asks of it, where one does.
+    """
+    opener = parent.opener(run.reporter)
+    seen = parent.bound(require_state(parent.look(run.reporter).settled, parent.name))
+    require_known(seen, [name])
+    update = _rotation(parent, seen, name)
+    work = _work(parent, seen, name, opener, desired)
+    parent.keys.require_own(opener)
+    warn_of_recipients(seen, parent.settings, run.reporter)
+    confirmed(confirm)
+    run.reporter.expected(1)
+    with parent.hold(run) as session:
+        state = parent.bound(require_state(session.state, parent.name))
+        _require_same(name, seen, state)
+        slots = state.slots(limit=parent.own.limit, reserved=parent.own.reserved, planned=0)
+        plan = Plan(parent.name, state.lineage, state.serial, slots, (update,))
+        report = executor.apply(plan, state, work, parent.ports(session, run.watch(parent.name), run))
+        return Reports((report,), {parent.name: session.state})
+
+
+def _rotation(parent: Parent, state: State, name: str) -> Update:
+    """Return the change that a new password is, and nothing else."""
+    record = executor.active(state, name)
+    _require_settled(name, record)
+    account = DesiredAccount(
+        name,
+        record.attributes,
+        None,
+        Origin(parent.store.address),
+        # An unfinished edit that asked for a version is finished as it was begun.
+        password_version=(record.edit or record).password_version,
+    )
+    return Update(account, (FieldChange("password", None, None),), unfinished=record.edit is not None)
+
+
+def _work(parent: Parent, state: State, name: str, opener: Opener, desired: DesiredAccount | None) -> Work:
+    """Return the account as it was sent, and the password to send with it."""
+    record = executor.active(state, name)
+    content = parent.content(opener, state, name, record.sealed)
+    credentials_of(content)
+    if content.sent is None:
+        raise StateConflict(
+            f"What was sent for {name} is not kept, and a new password is sent with the whole account.",
+            hint="Raise its `password_version` in the manifest, and run `provisioner apply`. Nothing was sent.",
+        )
+    begun = None
+    if record.edit is not None and record.edit.sealed is not None:
+        begun = parent.content(opener, state, name, record.edit.sealed)
+    # What a placeholder filled in is sent again, and no message may repeat it.
+    written = record.attributes.flat()
+    hidden = tuple(value for path, value in content.sent.flat().items() if value != written.get(path))
+    request = EditRequest(content.sent, _password(parent, content, begun, desired), hidden)
+    return Work({}, {name: request}, {name: content}, {} if begun is None else {name: begun})
+
+
+def _require_settled(name: str, record: Active) -> None:
+    """Refuse where sending an account as it was last sent would undo something, or come to nothing."""
+    if record.drift.gone:
+        raise StateConflict(
+            f"Octopush no longer knows {name}.",
+            hint=f"If it was deleted, `provisioner forget {name}` frees its slot. Nothing was sent.",
+        )
+    if record.drift.changed:
+        raise StateConflict(
+            f"{name} is not at Octopush what it should be: {', '.join(record.drift.changed)}.", hint=_APPLY_FIRST
+        )
+    if record.edit is not None and record.edit.attributes != record.attributes:
+        raise StateConflict(f"An earlier run began to change {name}, and did not finish.", hint=_APPLY_FIRST)
+
+
+def _password(
+    parent: Parent, content: SealedContent, begun: SealedContent | None, desired: DesiredAccount | None
+) -> Secret:
+    """Return the password to set: that of an unfinished rotation, the manifest's, or a new one."""
+    if begun is not None and begun.password is not None:
+        # Octopush may have it already.
+        return begun.password
+    given = None if desired is None else expansion.password(desired, parent.environ)
+    if given is None:
+        return parent.parts.new_password()
+    if given == content.password:
+        raise SettingInvalid(
+            f"The password that the manifest gives {content.name} is the one that it has.",
+            hint="Change what its placeholder stands for, or delete `password` to get one. Nothing was sent.",
+        )
+    return given

@@ -1,0 +1,47 @@
+"""The user's own folders on this machine: for the identity, and for what this machine has seen of states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from provisioner.errors import SettingInvalid
+
+PROGRAM: Final = "octopush-provisioner"
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where a user keeps what belongs to no project."""
+
+    config: Path
+    """The identity is in here."""
+    state: Path
+    """What this machine remembers of the states that it has met."""
+
+    @classmethod
+    def of_user(cls) -> Folders:
+        """Return those of the user who runs this process, as the operating system has them.
+
+        Raises:
+            SettingInvalid: there is no home folder.
+
+        """
+        from platformdirs import user_config_path, user_state_path  # a caller may name its own
+
+        try:
+            folders = cls(user_config_path(PROGRAM), user_state_path(PROGRAM))
+        except RuntimeError:
+            folders = cls(Path(), Path())
+        if not (folders.config.is_absolute() and folders.state.is_absolute()):
+            raise SettingInvalid(
+                "There is no home folder, in which this machine remembers the states that it has seen.",
+                hint="Set HOME, or XDG_CONFIG_HOME and XDG_STATE_HOME, to an absolute path.",
+            )
+        return folders
+
+    @property
+    def identity(self) -> Path:
+        """Where the user's identity is looked for: never inside a repository."""
+        return self.config / "identity.txt"

@@ -1,0 +1,46 @@
+"""Calls the address that waits to hear that a run has ended."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING
+
+from provisioner.errors import ExitCode
+from provisioner.octopush.transport import Reply, Request, Transport
+
+if TYPE_CHECKING:
+    from provisioner.model.account import Secret
+
+
+def call(
+    url: Secret, code: ExitCode, patience: float, proxy: str | None = None, ca_file: str | None = None
+) -> str | None:
+    """POST how a run ended to ``url``, and return why nobody heard it, or None; the address may be a secret.
+
+    ``{status}`` and ``{exit_code}`` in it are replaced. Returns after ``patience`` seconds at the latest.
+    """
+    status = status_of(code)
+    address = url.reveal().replace("{status}", status).replace("{exit_code}", str(int(code)))
+    body = json.dumps({"version": 1, "status": status, "exit_code": int(code)}).encode()
+    message = Request("POST", address, {"Content-Type": "application/json"}, body)
+    transport = Transport(patience, proxy, ca_file)
+    answers: list[str | None] = []
+
+    def exchange() -> None:
+        outcome = transport.exchange(message)
+        if isinstance(outcome, Reply):
+            answers.append(None if outcome.status in range(200, 300) else f"it answered with HTTP {outcome.status}")
+        else:
+            answers.append(outcome.reason)
+
+    # The look-up of a name knows no time-out, and must not hold up a run that has ended.
+    caller = threading.Thread(target=exchange, daemon=True)
+    caller.start()
+    caller.join(patience)
+    return answers[0] if answers else f"no answer within {patience:g} s"
+
+
+def status_of(code: ExitCode) -> str:
+    """Return the word for how a run ended."""
+    return "success" if code is ExitCode.DONE else "failure"

@@ -1,0 +1,53 @@
+"""Makes an age identity, and tells the recipient of one that exists."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from provisioner import placeholders
+from provisioner.errors import CommandInvalid, SettingInvalid
+from provisioner.model.account import Secret
+from provisioner.project.provenance import now
+from provisioner.state.disk import Disk, make_folder, open_private
+from provisioner.state.sealing import new_identity, parse_identities, recipient_of
+
+
+def keygen(path: Path) -> str:
+    """Write a new identity to ``path`` (0600), and return its recipient.
+
+    Raises:
+        CommandInvalid: something is there already, or it cannot be written.
+
+    """
+    identity, recipient = new_identity()
+    content = f"# created: {now()}\n# public key: {recipient}\n{identity.reveal()}\n"
+    try:
+        make_folder(path.parent, Disk())
+        descriptor = open_private(path, os.O_WRONLY | os.O_EXCL)
+    except OSError as error:
+        if os.path.lexists(path):
+            raise CommandInvalid(f"{path} exists and is left as it is.", hint=_there(path)) from None
+        raise CommandInvalid(
+            f"The identity cannot be written to {path}: {error.strerror}.", hint="Give another place with -o."
+        ) from error
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+    return recipient
+
+
+def recipient(path: Path) -> str:
+    """Return the recipient of the identity at ``path``; raises SettingInvalid where there is none in it."""
+    (first, *_) = parse_identities(Secret(placeholders.read_file(path)), str(path))
+    return recipient_of(first, str(path))
+
+
+def _there(path: Path) -> str:
+    """Return what to do about the file that stands where an identity was to be written."""
+    another = "For another one, give another place with -o."
+    try:
+        return f"The recipient of the identity that is there is {recipient(path)}. {another}"
+    except SettingInvalid as error:
+        return f"{error.message} {another}"

@@ -1,0 +1,50 @@
+"""Leaves the metrics of a run in a file for Prometheus, in the place of those of the run before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provisioner.state.disk import read_file
+
+if TYPE_CHECKING:
+    from provisioner.errors import ExitCode
+    from provisioner.project.applying import Reports
+    from provisioner.project.project import Project
+    from provisioner.project.reporter import Reporter
+
+
+def write(  # what a run was, in each of its respects
+    path: Path,
+    project: Project,
+    reports: Reports | None,
+    code: ExitCode,
+    phases: Mapping[str, float],
+    duration: float,
+    reporter: Reporter,
+) -> None:
+    """Write the metrics of a run that ended with ``code``; ``reports`` is None where it came to no parent.
+
+    Raises:
+        OSError: the file cannot be written; it is as it was.
+
+    """
+    from prometheus_client import write_to_textfile  # only who wants metrics needs it
+
+    from provisioner.render import metrics
+
+    before: metrics.Samples = {}
+    try:
+        before = metrics.parsed((read_file(path) or b"").decode())
+    except (OSError, ValueError):
+        reporter.warning(f"{path} held no metrics that can be read: when the last success was is no longer known.")
+    states = {} if reports is None else reports.states
+    seen = tuple(
+        metrics.Seen(name, project.settings.parent(name).limit, project.settings.parent(name).reserved, state)
+        for name, state in sorted(states.items())
+    )
+    whole = reports is not None and len(states) == len(reports.reports)
+    run = metrics.Run(seen, code, round(time.time(), 3), duration, phases, whole)
+    write_to_textfile(str(path), metrics.registry(metrics.after(run, before)))

@@ -1,0 +1,315 @@
+"""One parent of a project, with everything that an operation needs, each part resolved once.
+
+Owns the settings, store, credentials, sealer, opener and client of one parent, and the
+check that its state belongs to its account. Refuses to decide what is done with them.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from provisioner.errors import SettingInvalid, StateConflict
+from provisioner.model.state import Active, Pending, Record, State
+from provisioner.settings import ParentSettings, Settings
+from provisioner.state.reading import Snapshot, read
+from provisioner.state.seen import Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from provisioner.executor.ports import Opener, Ports
+    from provisioner.model.account import Credentials
+    from provisioner.model.verdict import SealedContent
+    from provisioner.octopush.client import Client
+    from provisioner.project.cancel import Cancel
+    from provisioner.project.parts import Parts
+    from provisioner.project.reporter import Reporter
+    from provisioner.project.running import Run, Watch
+    from provisioner.state.sealing import AgeOpener, AgeSealer
+    from provisioner.state.session import Session
+    from provisioner.state.stores import Store
+
+
+_POLL: Final = 0.1
+"""Seconds between two looks at whether another run has ended."""
+
+
+class Keys:
+    """To whom a project seals, and with what it opens: found out once, however many parents and threads ask."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str], default: Path) -> None:
+        self._settings = settings
+        self.environ = environ
+        self._default = default
+        self._lock = threading.Lock()
+        self._sealer: AgeSealer | None = None
+        self._opener: AgeOpener | SettingInvalid | None = None
+        self._checked = False
+
+    def sealer(self) -> AgeSealer:
+        """Return what seals to the recipients of the settings; raises SettingInvalid where there is none."""
+        from provisioner.state.sealing import AgeSealer  # a plan seals nothing
+
+        with self._lock:
+            if self._sealer is None:
+                self._sealer = AgeSealer(self._settings.recipients)
+            return self._sealer
+
+    def has_identity(self) -> bool:
+        """Whether an identity was given anywhere; whether it is the right one is another matter."""
+        from provisioner.settings import secrets  # a plan opens nothing
+
+        return secrets.has_identity(self._settings, self.environ, self._default)
+
+    def opener(self, said: Callable[[str], None] | None) -> AgeOpener:
+        """Return what opens seals; raises SettingInvalid where there is no identity, or it is malformed.
+
+        A command that prints the identity, which may ask a person, is run once.
+        """
+        from provisioner.settings import secrets  # a plan opens nothing
+        from provisioner.state.sealing import AgeOpener, parse_identities
+
+        with self._lock:
+            if self._opener is None:
+                try:
+                    text, source = secrets.identity(self._settings, self.environ, self._default, said)
+                    self._opener = AgeOpener(parse_identities(text, source), source)
+                except SettingInvalid as error:
+                    self._opener = error
+            if isinstance(self._opener, SettingInvalid):
+                raise self._opener
+            return self._opener
+
+    def require_own(self, opener: Opener) -> None:
+        """Refuse recipients that do not include the identity in use; raises Refused.
+
+        What is changed is sealed to them: nobody here could open it again.
+        """
+        from provisioner.state.sealing import require_opens  # a plan seals nothing
+
+        sealer = self.sealer()
+        with self._lock:
+            if not self._checked:
+                require_opens(opener, sealer)
+                self._checked = True
+
+
+class _OpensOnce:
+    """Opens each seal once, however often it is asked for."""
+
+    def __init__(self, opener: Opener) -> None:
+        self._opener = opener
+        self._opened: dict[tuple[str, str, str, str], SealedContent] = {}
+
+    def open(self, sealed: str, *, lineage: str, parent: str, name: str) -> SealedContent:
+        """Return what ``sealed`` holds; raises IdentityRejected or StateConflict."""
+        key = (sealed, lineage, parent, name)
+        if key not in self._opened:
+            self._opened[key] = self._opener.open(sealed, lineage=lineage, parent=parent, name=name)
+        return self._opened[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the parents of a project share."""
+
+    settings: Settings
+    environ: Mapping[str, str]
+    keys: Keys
+    seen: Seen
+    parts: Parts
+    interactive: bool
+    """Whether a command that prints the identity may ask a person on standard error."""
+
+
+class Parent:
+    """One parent; used by one thread at a time."""
+
+    def __init__(self, name: str, shared: Shared) -> None:
+        self.name = name
+        self.settings = shared.settings
+        self.own: ParentSettings = shared.settings.parent(name)
+        self.environ = shared.environ
+        self.keys = shared.keys
+        self.parts = shared.parts
+        self._seen = shared.seen
+        self._interactive = shared.interactive
+        self._checks: dict[str | None, str] = {}
+        self._opener: Opener | None = None
+
+    # ── Its state ────────────────────────────────────────────────────────────
+
+    @cached_property
+    def store(self) -> Store:
+        """Where its state is kept; raises SettingInvalid for an address that cannot be one."""
+        return self.parts.store(self.settings.state_path(self.name))
+
+    def look(self, reporter: Reporter) -> Snapshot:
+        """Return its state without holding it, and warn of what an earlier run left unfinished.
+
+        Raises:
+            StateError: it cannot be read, or is not the one that this machine knows.
+
+        """
+        snapshot = read(self.store, parent=self.name, seen=self._seen)
+        if snapshot.state is not None and any(map(_is_unfinished, snapshot.state.accounts.values())):
+            if holder := self.store.holder():
+                reporter.warning(
+                    f"the state is held by {holder}: what it is working on shows as unknown or unfinished until it"
+                    " ends."
+                )
+            elif snapshot.rescued:
+                reporter.warning(
+                    f"an outcome is kept in {self.store.rescue_address}: the next apply, or `provisioner recover`, puts"
+                    " it back."
+                )
+        return snapshot
+
+    def wait_for_others(self, cancel: Cancel) -> None:
+        """Return once no other run holds the state, or when the setting ``lock_timeout`` has passed.
+
+        What is planned while another run is at work is stale when that has ended.
+        """
+        waited = 0.0
+        while waited < self.settings.lock_timeout and self.store.holder() is not None and cancel.code() is None:
+            cancel.sleep(_POLL)
+            waited += _POLL
+
+    @contextmanager
+    def hold(self, run: Run, *, accept: bool = False) -> Iterator[Session]:
+        """Hold its state for the length of a ``with``; see :func:`provisioner.state.session.opened`."""
+        from provisioner.project.provenance import holder  # a plan holds nothing
+        from provisioner.state.session import opened
+
+        with opened(
+            self.store,
+            parent=self.name,
+            holder=holder(self.environ),
+            lock_timeout=self.settings.lock_timeout,
+            sleep=run.cancel.sleep,
+            last_resort=run.reporter.last_resort,
+            seen=self._seen,
+            warn=run.reporter.warning,
+            accept=accept,
+        ) as session:
+            yield session
+
+    # ── Its account at Octopush ──────────────────────────────────────────────
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        """Its login and key; raises SettingInvalid where one of them is missing."""
+        from provisioner.settings import secrets  # a plan needs none
+
+        return secrets.credentials(self.own, self.environ, self.settings.base)
+
+    def bound(self, state: State | None) -> State:
+        """Return ``state``, or a new one, bound to the parent's account at the settings' address.
+
+        Raises:
+            StateForeign: it is bound to another account or address.
+            SettingInvalid: the parent has no credentials.
+
+        """
+        from provisioner.state.session import check_parent  # a plan binds nothing
+
+        state = state or State(lineage=str(uuid.uuid4()), parent=self.name)
+        if not state.accounts:
+            # From its first record on it names those that it began with, so that a plan warns until a rekey.
+            state = replace(state, recipients=tuple(sorted(set(self.settings.recipients))))
+        elif self._checks.get(state.parent_check) == state.endpoint and state.endpoint is not None:
+            return state
+        after = check_parent(state, endpoint=self.settings.api_url, api_login=self.credentials.api_login)
+        if after.parent_check is not None and after.endpoint is not None:
+            self._checks[after.parent_check] = after.endpoint
+        return after
+
+    def client(self, watch: Watch, run: Run) -> Client:
+        """Return what speaks to Octopush for this parent in one run."""
+        return self._client(self.credentials, watch, run)
+
+    def client_of_nobody(self, watch: Watch, run: Run) -> Client:
+        """Return the same without the parent's credentials, for what a sub-account asks by itself."""
+        from provisioner.model.account import Credentials, Secret
+
+        return self._client(Credentials("", Secret("")), watch, run)
+
+    def _client(self, credentials: Credentials, watch: Watch, run: Run) -> Client:
+        from datetime import UTC, datetime  # a plan sends nothing
+
+        from provisioner.octopush.client import Client
+        from provisioner.octopush.retry import RetryPolicy
+
+        settings = self.settings
+        return Client(
+            base_url=settings.api_url,
+            parent=credentials,
+            transport=watch,
+            retry=RetryPolicy(
+                attempts=settings.attempts,
+                budget=settings.retry_budget,
+                retry_after_cap=settings.retry_after_cap,
+                sleep=run.cancel.sleep,
+                interrupted=lambda: run.cancel.code() is not None,
+                waiting=watch.waiting,
+            ),
+            now=lambda: datetime.now(UTC),
+            retry_on_503=settings.retry_on_503,
+            credential_names=" and ".join(self.own.sources),
+        )
+
+    def ports(self, session: Session, watch: Watch, run: Run) -> Ports:
+        """Return all that an operation on the held state touches; raises SettingInvalid."""
+        from provisioner.executor.ports import Ports  # a plan touches nothing
+        from provisioner.project import provenance
+
+        return Ports(
+            api=self.client(watch, run),
+            journal=session,
+            sealer=self.keys.sealer(),
+            progress=watch,
+            now=provenance.now,
+            new_id=lambda: str(uuid.uuid4()),
+            by=provenance.by(self.environ),
+            interrupted=run.cancel.code,
+        )
+
+    # ── What is sealed ───────────────────────────────────────────────────────
+
+    def opener(self, reporter: Reporter) -> Opener:
+        """Return what opens its seals, each once; raises SettingInvalid."""
+        if self._opener is None:
+            self._opener = _OpensOnce(self.keys.opener(None if self._interactive else reporter.identity_said))
+        return self._opener
+
+    def content(self, opener: Opener, state: State, name: str, sealed: str) -> SealedContent:
+        """Return what is sealed in the record of ``name``; raises IdentityRejected or StateConflict."""
+        return opener.open(sealed, lineage=state.lineage, parent=state.parent, name=name)
+
+    def active(self, opener: Opener, state: State) -> dict[str, SealedContent]:
+        """Return what is sealed of every active account, by name; raises IdentityRejected or StateConflict."""
+        return {
+            name: self.content(opener, state, name, record.sealed)
+            for name, record in sorted(state.accounts.items())
+            if isinstance(record, Active)
+        }
+
+
+def require_state(state: State | None, parent: str) -> State:
+    """Return ``state``; raises StateConflict where there is none."""
+    if state is None:
+        raise StateConflict(
+            f"There is no state of the parent {parent} yet.", hint="Check --state, or run `provisioner apply` first."
+        )
+    return state
+
+
+def _is_unfinished(record: Record) -> bool:
+    return isinstance(record, Pending) or (isinstance(record, Active) and record.edit is not None)

@@ -1,0 +1,66 @@
+"""What a project is made of besides its settings: where states are kept, what carries requests, how passwords are made.
+
+Owns the usual parts. A program may bring its own, and tests bring ones that fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from provisioner.model.account import Secret
+    from provisioner.octopush.client import Exchange
+    from provisioner.settings import Settings
+    from provisioner.state.stores import Store
+
+_PASSWORD_BYTES: Final = 24
+
+
+def local_store(path: Path) -> Store:
+    """Return the store of a state that is a file."""
+    from provisioner.state.stores.local import LocalStore
+
+    return LocalStore(path)
+
+
+def transport(settings: Settings) -> Exchange:
+    """Return what carries requests as the settings say."""
+    from provisioner.octopush.transport import Transport  # a plain plan sends nothing
+
+    return Transport(settings.timeout, settings.proxy, settings.ca_file)
+
+
+def new_password() -> Secret:
+    """Return a password of 32 characters, of 190 bits; what Octopush demands of one is not documented.
+
+    It begins with a letter, holds a capital, a digit and a sign, and needs no quotes in
+    a shell, a URL or a spreadsheet.
+    """
+    import secrets  # a plan makes none
+    import string
+
+    from provisioner.model.account import Secret
+
+    kinds = (string.ascii_lowercase, string.ascii_uppercase, string.digits, "-_")
+    while True:
+        text = secrets.token_urlsafe(_PASSWORD_BYTES)
+        if text[0].isalpha() and all(any(one in kind for one in text) for kind in kinds):
+            return Secret(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """How each part is made."""
+
+    store: Callable[[Path], Store] = local_store
+    """The store of one parent's state, from its place."""
+    transport: Callable[[Settings], Exchange] = transport
+    """What carries the requests of all parents; used by several threads."""
+    new_password: Callable[[], Secret] = new_password
+    """A password for an account that the manifest gives none."""
+
+
+USUAL: Final = Parts()

@@ -1,0 +1,243 @@
+"""Plans: what an apply would do, for every parent that the manifests name.
+
+Owns the way from manifests and states to plans. Holds no lock, saves nothing, and
+needs neither a secret nor the network, unless it is asked what stands at Octopush now.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from provisioner import manifest
+from provisioner.errors import CommandInvalid, ExitCode, OverLimit, ProvisionerError, gravest
+from provisioner.manifest.load import Loaded
+from provisioner.manifest.sources import Source
+from provisioner.model.account import Manifest
+from provisioner.model.plan import Create, Plan, Update, counts, raise_if_over
+from provisioner.model.state import State, without_comment
+from provisioner.planner import NOTHING_FOUND, Found
+from provisioner.planner import plan as planned
+from provisioner.project.parent import Parent
+from provisioner.project.running import attempted, each
+from provisioner.state.reading import Snapshot
+
+if TYPE_CHECKING:
+    from provisioner.executor import Refreshed
+    from provisioner.model.report import Report
+    from provisioner.project.project import Project
+    from provisioner.project.reporter import Reporter
+    from provisioner.project.running import Jobs, Run
+    from provisioner.settings import Settings
+
+MANIFESTS: Final = "manifests"
+"""The project's folder of them, for whoever names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParentPlan:
+    """The plan of one parent, and all that it was made from."""
+
+    plan: Plan
+    manifest: Manifest
+    snapshot: Snapshot
+    """The state as it was read."""
+    refreshed: Refreshed | None = None
+    """What reading its accounts at Octopush has shown, where that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """What an apply would do; :meth:`Project.apply` carries it out."""
+
+    parents: Mapping[str, ParentPlan]
+    """By the parent's name, sorted."""
+    failures: Mapping[str, ProvisionerError]
+    """Why there is no plan of a parent: its state cannot be used, say."""
+    manifests: tuple[Path, ...]
+    """The files and folders that were named."""
+    sources: tuple[Source, ...]
+    """The files that were read."""
+    owner: str
+    """The parent of accounts that name none."""
+    refresh: bool
+    """Whether the accounts were read at Octopush first."""
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """The plan of each parent."""
+        return tuple(each.plan for each in self.parents.values())
+
+    @property
+    def creates(self) -> int:
+        """How many accounts would be created."""
+        return counts(self.plans)[Create.action]
+
+    @property
+    def updates(self) -> int:
+        """How many accounts would be changed."""
+        return counts(self.plans)[Update.action]
+
+    @property
+    def over(self) -> tuple[OverLimit, ...]:
+        """The refusals of parents that have no slot for all of their creates."""
+        return tuple(error for plan in self.plans if (error := _over(plan)) is not None)
+
+    def require_any(self) -> None:
+        """Raise the failure of the only parent, where it has one: then there is nothing else to say."""
+        if len(self.failures) == 1 and not self.parents:
+            raise next(iter(self.failures.values()))
+
+    def exit_code(self, *, detailed: bool = False) -> ExitCode:
+        """Return what planning tells its caller; ``detailed`` tells changes that are pending too."""
+        refused = [error.exit_code for error in (*self.failures.values(), *self.over)]
+        seen = [each.refreshed.report for each in self.parents.values() if each.refreshed is not None]
+        refreshed = _exit_code(seen) if seen else ExitCode.DONE
+        if (code := gravest((*refused, refreshed))) is not ExitCode.DONE:
+            return code
+        pending = any(plan.pending or (self.refresh and plan.drifted) for plan in self.plans)
+        return ExitCode.CHANGES_PENDING if detailed and pending else ExitCode.DONE
+
+
+def _exit_code(reports: Sequence[Report]) -> ExitCode:
+    from provisioner.model.report import exit_code  # a plain plan has no report
+
+    return exit_code(reports)
+
+
+def _over(plan: Plan) -> OverLimit | None:
+    try:
+        raise_if_over(plan)
+    except OverLimit as error:
+        return error
+    return None
+
+
+def loaded(project: Project, paths: Sequence[Path], reporter: Reporter) -> Loaded:
+    """Return what the manifests at ``paths`` hold, once every problem of them has been reported."""
+    found = manifest.load(paths, owner=project.settings.owner)
+    for problem in found.problems:
+        reporter.problem(problem)
+    return found
+
+
+def manifest_paths(project: Project, paths: Sequence[Path]) -> tuple[Path, ...]:
+    """Return the manifests that were named, or else the project's folder of them; raises CommandInvalid."""
+    usual = project.folder / MANIFESTS
+    if not paths and not usual.is_dir():
+        raise CommandInvalid(f"No manifest was named, and there is no folder {usual}/.", hint="Name a file or folder.")
+    return tuple(paths) or (usual,)
+
+
+def plan(  # what is planned, and how
+    project: Project, paths: Sequence[Path], parents: Sequence[str], run: Run, *, refresh: bool, wait: bool, jobs: Jobs
+) -> Plans:
+    """Return the plans of ``parents``, or of all that the manifests name; see :meth:`Project.plan`."""
+    named = manifest_paths(project, paths)
+    found = loaded(project, named, run.reporter)
+    return plans_of(project, named, found, parents, run, refresh=refresh, wait=wait, jobs=jobs)
+
+
+def plans_of(  # what is planned, and how
+    project: Project,
+    named: Sequence[Path],
+    read: Loaded,
+    parents: Sequence[str],
+    run: Run,
+    *,
+    refresh: bool,
+    wait: bool,
+    jobs: Jobs,
+) -> Plans:
+    """Return the plans of what was ``read`` from the manifests that were ``named``.
+
+    Raises:
+        ManifestInvalid: one of the manifests has an error.
+
+    """
+    manifests = read.of(parents)
+    begun = time.monotonic()
+    looks = each(manifests, lambda this: attempted(_looked, project, this, run, wait=wait), jobs, run.cancel)
+    found: list[Refreshed | ProvisionerError | None] = [None] * len(looks)
+    if refresh:
+        from provisioner.project.refresh import refreshed  # a plain plan loads nothing that sends
+
+        found = refreshed(looks, run, jobs)
+        run.reporter.phase("refresh", time.monotonic() - begun)
+    made: dict[str, ParentPlan] = {}
+    failures: dict[str, ProvisionerError] = {}
+    for this, look, seen in zip(manifests, looks, found, strict=True):
+        outcome = attempted(_planned, this, look, seen, run.reporter)
+        if isinstance(outcome, ProvisionerError):
+            failures[this.parent] = outcome
+        else:
+            made[this.parent] = outcome
+    return Plans(made, failures, tuple(named), read.sources, project.settings.owner, refresh)
+
+
+def _looked(project: Project, this: Manifest, run: Run, *, wait: bool) -> tuple[Parent, Snapshot]:
+    parent = project.parent(this.parent)
+    if wait:
+        parent.wait_for_others(run.cancel)
+    return parent, parent.look(run.reporter)
+
+
+def _planned(
+    this: Manifest,
+    look: tuple[Parent, Snapshot] | ProvisionerError,
+    refreshed: Refreshed | ProvisionerError | None,
+    reporter: Reporter,
+) -> ParentPlan:
+    for error in (look, refreshed):
+        if isinstance(error, ProvisionerError):
+            raise error
+    assert not isinstance(look, ProvisionerError | None)  # noqa: S101  # raised above
+    assert not isinstance(refreshed, ProvisionerError)  # noqa: S101  # raised above
+    parent, snapshot = look
+    warn_of_recipients(snapshot.state, parent.settings, reporter)
+    return ParentPlan(made_from(this, snapshot.settled, parent, refreshed), this, snapshot, refreshed)
+
+
+def made_from(this: Manifest, state: State | None, parent: Parent, refreshed: Refreshed | None) -> Plan:
+    """Return the plan that ``this`` manifest and ``state`` give; what was ``refreshed`` is part of the state."""
+    if refreshed is None or state is None:
+        return _plan(this, state, parent)
+    from provisioner.executor import with_drift  # a plain plan reads nothing at Octopush
+    from provisioner.planner import with_unchecked
+
+    # The drift is not saved yet: the plan is of the state as it is.
+    drifted = replace(with_drift(refreshed, state), serial=state.serial)
+    made = _plan(this, drifted, parent, refreshed.found)
+    return with_unchecked(made, refreshed.report)
+
+
+def _plan(this: Manifest, state: State | None, parent: Parent, found: Found = NOTHING_FOUND) -> Plan:
+    return planned(this, state, limit=parent.own.limit, reserved=parent.own.reserved, found=found)
+
+
+def warn_of_recipients(state: State | None, settings: Settings, reporter: Reporter) -> None:
+    """Report where the state is sealed to other recipients than the settings name."""
+    if state is None or not settings.recipients or state.recipients == settings.recipients:
+        return
+    wanted, sealed = ({without_comment(one) for one in these} for these in (settings.recipients, state.recipients))
+    told = [
+        f"only {where} name{'s' if where == 'the state' else ''} {_listed(these)}"
+        for where, these in (("the settings", wanted - sealed), ("the state", sealed - wanted))
+        if these
+    ]
+    if told:
+        # Somebody who was just removed from the state must not be let in again without a look.
+        reporter.warning(
+            f"the settings seal to other recipients than the state of {state.parent} is sealed to: {'; '.join(told)}."
+            " Edit `recipients` in provisioner.yaml (or PROVISIONER_RECIPIENTS), or run `provisioner rekey` if the"
+            " settings are right: it seals all that exists to theirs."
+        )
+
+
+def _listed(recipients: Iterable[str]) -> str:
+    from provisioner.render.lines import printable  # only where they differ
+
+    return printable(", ".join(sorted(recipients)))

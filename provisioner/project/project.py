@@ -1,0 +1,514 @@
+"""A project: its settings, its parents, and one method for each thing that can be done with them.
+
+Owns the public Python API; each method's work is a module of its own, loaded when it is
+called. Refuses to print, to ask, to read any environment but the one that it is given,
+and to touch what belongs to the process: signals, streams, the garbage collector.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provisioner.project.cancel import Cancel, CancelToken
+from provisioner.project.parent import Keys, Parent, Shared
+from provisioner.project.parts import USUAL, Parts
+from provisioner.project.reporter import SILENT, Reporter
+from provisioner.project.running import JOBS, READS_PER_SECOND, Jobs, Run
+from provisioner.settings import Settings, loading
+from provisioner.state.seen import Seen
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from provisioner.manifest.load import Loaded
+    from provisioner.model.account import DesiredAccount, Manifest
+    from provisioner.model.state import State
+    from provisioner.octopush.client import Exchange
+    from provisioner.project.adopting import Adoption
+    from provisioner.project.applying import Approve, Bounds, Reports
+    from provisioner.project.credentials import Opened
+    from provisioner.project.deciding import Confirm
+    from provisioner.project.folders import Folders
+    from provisioner.project.plans import Plans
+    from provisioner.project.recovering import Accept, Recovered
+    from provisioner.project.rekeying import Approve as ApproveRekey
+    from provisioner.project.rekeying import Rekey
+    from provisioner.project.status import ParentStatus
+
+
+class Project:
+    """A project, open for use; safe to share between threads, and to open as often as you like.
+
+    Every method that takes ``parents`` works on those, or on all where none is named. One
+    that takes ``jobs`` works on as many parents at once; an executor of threads may be
+    given instead. What happens meanwhile is reported to ``reporter``, and ``cancel`` ends
+    the work between two requests.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Path,
+        environ: Mapping[str, str],
+        folders: Folders,
+        parts: Parts,
+        *,
+        interactive: bool,
+    ) -> None:
+        self.settings = settings
+        self.folder = folder
+        """The folder of the project, in which ``manifests/`` is looked for."""
+        self.environ = environ
+        self.folders = folders
+        self._keys = Keys(settings, environ, folders.identity)
+        self._shared = Shared(settings, environ, self._keys, Seen(folders.state / "seen"), parts, interactive)
+        self._parents: dict[str, Parent] = {}
+        self._transport: Exchange | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(  # where the settings come from, strongest last
+        cls,
+        path: Path | str | None = None,
+        *,
+        environ: Mapping[str, str],
+        flags: Mapping[str, object] | None = None,
+        folders: Folders | None = None,
+        interactive: bool = False,
+        parts: Parts = USUAL,
+    ) -> Project:
+        """Return the project at ``path``: its folder, or its ``provisioner.yaml``.
+
+        ``environ`` is the environment, usually ``os.environ``: settings, credentials and
+        placeholders are read from it, and commands are run with it. ``flags`` holds
+        settings that are stronger than both, by their name. ``folders`` are the user's own;
+        None: those of the user who runs the process. With ``interactive``, a command that
+        prints the identity may ask a person on standard error. ``parts`` replaces what the project is made of.
+
+        Raises:
+            SettingInvalid: a file, variable or flag is not what its setting may be.
+
+        """
+        from provisioner.project.folders import Folders  # imported above for its type alone
+
+        named = None if path is None else Path(path)
+        is_folder = named is not None and named.is_dir()
+        folder = named if named is not None and is_folder else Path()
+        settings = loading.load(None if is_folder else named, environ, flags or {}, folder=folder)
+        return cls(settings, folder, environ, folders or Folders.of_user(), parts, interactive=interactive)
+
+    # ── Its parents ──────────────────────────────────────────────────────────
+
+    def parent(self, name: str) -> Parent:
+        """Return one parent, ready for use; raises SettingInvalid where the settings have none of that name."""
+        with self._lock:
+            if name not in self._parents:
+                self._parents[name] = Parent(name, self._shared)
+            return self._parents[name]
+
+    def parents(self, names: Sequence[str] = ()) -> tuple[Parent, ...]:
+        """Return the parents of these names, or all of the settings, sorted by name; raises SettingInvalid."""
+        return tuple(self.parent(name) for name in sorted(set(names) or self.settings.parents))
+
+    @property
+    def has_identity(self) -> bool:
+        """Whether an identity was given anywhere; whether it is the right one is another matter."""
+        return self._keys.has_identity()
+
+    def owner_of(self, name: str, parents: Sequence[str] = (), reporter: Reporter = SILENT) -> Parent:
+        """Return the parent whose state has the account ``name``; raises CommandInvalid where that is not certain."""
+        from provisioner.project.accounts import owner_of
+
+        return owner_of(name, self.parents(parents), reporter)
+
+    def files(self, manifests: Sequence[Path] = ()) -> dict[Path, str]:
+        """Return the files of this project that no other file may replace, and what each of them is."""
+        from provisioner.project.outputs import project_files
+
+        return project_files(self, manifests)
+
+    # ── Manifests and plans ──────────────────────────────────────────────────
+
+    def validate(self, paths: Sequence[Path] = ()) -> Loaded:
+        """Return what the manifests hold, and every problem of them; raises CommandInvalid where there is none."""
+        from provisioner import manifest
+        from provisioner.project.plans import manifest_paths
+
+        return manifest.load(manifest_paths(self, paths), owner=self.settings.owner)
+
+    def plan(  # what to plan, and how
+        self,
+        paths: Sequence[Path] = (),
+        *,
+        parents: Sequence[str] = (),
+        refresh: bool = False,
+        wait: bool = False,
+        jobs: Jobs = JOBS,
+        rate: float | None = None,
+        reporter: Reporter = SILENT,
+        cancel: Cancel | None = None,
+    ) -> Plans:
+        """Return what an apply would do, for every parent that the manifests at ``paths`` name.
+
+        Without ``paths``, the folder ``manifests/`` is read. Nothing is held, saved or sent,
+        and no secret is needed, unless ``refresh`` asks what stands at Octopush now: then
+        the credentials and an identity are. With ``wait``, for plans that will be applied at
+        once, a run that is at work is waited for as long as the setting ``lock_timeout`` says.
+        A parent that cannot be planned is in ``failures``.
+
+        Raises:
+            ManifestInvalid: a manifest has an error; every problem has been reported.
+            CommandInvalid: there is no manifest.
+            SettingInvalid: the proxy or the authorities of the settings cannot be used.
+
+        """
+        from provisioner.project import plans
+
+        run = self._run(reporter, cancel, rate or READS_PER_SECOND, sends=refresh)
+        return plans.plan(self, paths, parents, run, refresh=refresh, wait=wait, jobs=jobs)
+
+    def save_plan(self, plans: Plans, out: Path) -> str:
+        """Save ``plans`` to ``out``, for :meth:`reviewed`, and return their digest.
+
+        Raises:
+            CommandInvalid: it cannot be written there.
+
+        """
+        from provisioner.project import outputs, saved
+
+        document = saved.document(plans, self.settings)
+        outputs.require_free(out, self.files(plans.manifests))
+        outputs.write_json(out, document)
+        return str(document["digest"])
+
+    def digest(self, plans: Plans) -> str:
+        """Return the digest of ``plans``, as :meth:`save_plan` writes it and every format for a reviewer shows it."""
+        from provisioner.project import saved
+
+        return str(saved.document(plans, self.settings)["digest"])
+
+    def reviewed(
+        self, path: Path, *, jobs: Jobs = JOBS, reporter: Reporter = SILENT, cancel: Cancel | None = None
+    ) -> Plans:
+        """Return the plans that were saved to ``path``, made again and found to be the same.
+
+        A parent whose plan comes out differently is in ``failures``.
+
+        Raises:
+            PlanStale: the manifests or settings have changed, no parent's plan is the same, or it is not a saved plan.
+            CommandInvalid: there is no such file.
+
+        """
+        from provisioner.project import saved
+
+        this = saved.read(path)
+        run = self._run(reporter, cancel, READS_PER_SECOND, sends=this.refreshed)
+        return saved.again(this, self, run, jobs)
+
+    def apply(  # a plan, who allows it, its bounds, and how it is run
+        self,
+        plans: Plans,
+        *,
+        approve: Approve | None = None,
+        bounds: Bounds | None = None,
+        jobs: Jobs = JOBS,
+        rate: float | None = None,
+        reporter: Reporter = SILENT,
+        cancel: Cancel | None = None,
+    ) -> Reports:
+        """Carry ``plans`` out, and return what became of every account.
+
+        ``approve`` is shown the plans, once all that can be checked was checked, and before
+        anything is held or sent; None: nobody is asked. A parent whose state has moved since
+        is planned again, and refused if that comes out differently. ``rate`` bounds the
+        requests that begin in a second, over all parents; None: no bound.
+
+        A parent's trouble is in its report; nothing is raised once the first request was sent.
+
+        Raises:
+            OverThreshold: the plans exceed ``bounds``.
+            InterruptedRunError: ``approve`` returned False.
+            ProvisionerError: there is one parent, and nothing can be done for it.
+
+        """
+        from provisioner.project import applying
+
+        run = self._run(reporter, cancel, rate, sends=True)
+        return applying.apply(self, plans, run, approve=approve, bounds=bounds or applying.Bounds(), jobs=jobs)
+
+    # ── What is known, and what is there ─────────────────────────────────────
+
+    def status(  # whose, and how balances are asked for
+        self,
+        *,
+        parents: Sequence[str] = (),
+        balances: bool = False,
+        jobs: Jobs = JOBS,
+        rate: float = READS_PER_SECOND,
+        reporter: Reporter = SILENT,
+        cancel: Cancel | None = None,
+    ) -> tuple[ParentStatus, ...]:
+        """Return every parent's state and, where ``balances`` are asked for, what each account has left."""
+        from provisioner.project import status
+
+        run = self._run(reporter, cancel, rate, sends=balances)
+        return status.status(self.parents(parents), run, balances=balances, jobs=jobs)
+
+    def refresh(  # whose, and how
+        self,
+        *,
+        parents: Sequence[str] = (),
+        jobs: Jobs = JOBS,
+        rate: float = READS_PER_SECOND,
+        reporter: Reporter = SILENT,
+        cancel: Cancel | None = None,
+    ) -> Reports:
+        """Read every active account at Octopush, compare it with what was sent, and save what differs.
+
+        Nothing is changed at Octopush. Raises StateConflict where no parent has a state.
+        """
+        from provisioner.project import refresh
+
+        return refresh.refresh(self.parents(parents), self._run(reporter, cancel, rate, sends=True), jobs)
+
+    def verify(  # whose, and how
+        self,
+        names: Sequence[str] = (),
+        *,
+        parents: Sequence[str] = (),
+        jobs: Jobs = JOBS,
+        rate: float = READS_PER_SECOND,
+        reporter: Reporter = SILENT,
+        cancel: Cancel | None = None,
+    ) -> Reports:
+        """Compare the credentials of all active accounts, or of ``names``, with their records and with Octopush.
+
+        Raises:
+            CommandInvalid: an account of ``names`` is not known, or is that of several parents.
+            StateConflict: the login of one of them is not known, or no parent has a state.
+
+        """
+        from provisioner.project import verify
+
+        run = self._run(reporter, cancel, rate, sends=True)
+        return verify.verify(verify.chosen(self, parents, names, reporter), run, jobs)
+
+    # ── Credentials ──────────────────────────────────────────────────────────
+
+    def open_credentials(  # which, and what must hold of them
+        self,
+        names: Sequence[str] = (),
+        *,
+        parents: Sequence[str] = (),
+        since: datetime | None = None,
+        verified: bool = False,
+        reporter: Reporter = SILENT,
+        cancel: Cancel | None = None,
+    ) -> tuple[Opened, ...]:
+        """Open the credentials of ``names``, of all active accounts, or of those created ``since`` a time in UTC.
+
+        With ``verified``, only once Octopush itself has confirmed that all of them are right.
+
+        Raises:
+            SettingInvalid, IdentityRejected: nobody here can open them.
+            Unverified: one of them is not known to be right.
+            CommandInvalid, StateConflict: one of ``names`` is not known, or nothing is kept of it.
+
+        """
+        from provisioner.project import credentials
+
+        run = self._run(reporter, cancel, READS_PER_SECOND, sends=verified)
+        return credentials.chosen(self, parents, names, run, since=since, verified=verified)
+
+    def inherited(self, given: Sequence[str] = ()) -> dict[str, str]:
+        """Return what a command that works as one account may know of the environment: no key to another account."""
+        from provisioner.project.credentials import inherited
+
+        return inherited(self, given)
+
+    # ── What a person decides ────────────────────────────────────────────────
+
+    def resolve(  # which, how, and who confirms it
+        self,
+        name: str,
+        *,
+        abandon: bool,
+        parents: Sequence[str] = (),
+        confirm: Confirm | None = None,
+        reporter: Reporter = SILENT,
+        cancel: Cancel | None = None,
+    ) -> State:
+        """End an unknown outcome: ``abandon`` keeps its slot; else it does not exist, and its slot is free.
+
+        Returns the state that follows. Raises CommandInvalid where there is no such account, or its outcome is known.
+        """
+        from provisioner.project import deciding
+
+        run = self._run(reporter, cancel, None, sends=False)
+        return deciding.resolve(self.owner_of(name, parents, reporter), name, run, abandon=abandon, confirm=confirm)
+
+    def forget(  # which, how, and who confirms it
+        self,
+        name: str,
+        *,
+        force: bool = False,
+        parents: Sequence[str] = (),
+        confirm: Confirm | None = None,
+        reporter: Reporter = SILENT,
+        cancel: Cancel | None = None,
+    ) -> tuple[Reports, str]:
+        """Take an account that Octopush no longer knows out of the state; with ``force``, without asking Octopush.
+
+        Returns the report, and where what was known of it is kept, sealed. Raises
+        StateConflict where Octopush still knows it, or could not be asked.
+        """
+        from provisioner.project import deciding
+
+        run = self._run(reporter, cancel, None, sends=not force)
+        return deciding.forget(self.owner_of(name, parents, reporter), name, run, force=force, confirm=confirm)
+
+    def rotate_password(  # which, how, and who confirms it
+        self,
+        name: str,
+        paths: Sequence[Path] = (),
+        *,
+        parents: Sequence[str] = (),
+        confirm: Confirm | None = None,
+        reporter: Reporter = SILENT,
+        cancel: Cancel | None = None,
+    ) -> Reports:
+        """Give an account a new password: that of the manifests at ``paths`` if they give one, or else a generated one.
+
+        Raises:
+            StateConflict: it is not at Octopush as it should be, or an earlier change is not finished.
+
+        """
+        from provisioner.project import deciding
+
+        run = self._run(reporter, cancel, None, sends=True)
+        owner = self.owner_of(name, parents, reporter)
+        desired = self.desired(owner.name, paths, reporter).get(name)
+        return deciding.rotate_password(owner, name, desired, run, confirm=confirm)
+
+    def desired(self, parent: str, paths: Sequence[Path], reporter: Reporter = SILENT) -> dict[str, DesiredAccount]:
+        """Return, by name, what the manifests ask of one parent; there may be none. Raises ManifestInvalid."""
+        manifests = (each for each in self.desired_manifests(paths, reporter) if each.parent == parent)
+        return {account.name: account for manifest in manifests for account in manifest.accounts}
+
+    def desired_manifests(
+        self, paths: Sequence[Path], reporter: Reporter = SILENT, *, more: Sequence[Path] = ()
+    ) -> tuple[Manifest, ...]:
+        """Return what the manifests at ``paths``, or else the project's, and ``more`` of them ask of each parent.
+
+        There may be none. Raises ManifestInvalid.
+        """
+        from provisioner.manifest.sources import holds_any
+        from provisioner.project.plans import MANIFESTS, loaded
+
+        usual = self.folder / MANIFESTS
+        named = [*paths] or ([usual] if holds_any(usual) else [])
+        return loaded(self, [*named, *more], reporter).require()
+
+    def rekey(  # whose, for whom, and who allows it
+        self,
+        *,
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+        parents: Sequence[str] = (),
+        approve: ApproveRekey | None = None,
+        reporter: Reporter = SILENT,
+        cancel: Cancel | None = None,
+    ) -> tuple[Reports, tuple[Rekey, ...]]:
+        """Open everything and seal it again, each parent in one save.
+
+        Without ``add`` and ``remove``, to the recipients of the settings; else to those of
+        the state with these changes. Returns the report, and what was done to each parent.
+
+        Raises:
+            Refused: whoever runs it could not open it any more.
+
+        """
+        from provisioner.project import rekeying
+
+        run = self._run(reporter, cancel, None, sends=False)
+        return rekeying.rekey(self.parents(parents), run, add=add, remove=remove, approve=approve)
+
+    def recover(  # what, whose, and who allows it
+        self,
+        log: str | None = None,
+        source: str = "the log",
+        *,
+        only: str | None = None,
+        accept_state: bool = False,
+        parents: Sequence[str] = (),
+        approve: Accept | None = None,
+        reporter: Reporter = SILENT,
+        cancel: Cancel | None = None,
+    ) -> tuple[Recovered, ...]:
+        """Put back what was rescued when a state could not be saved: next to the state, or in the text ``log``.
+
+        ``source`` names the log in messages; ``only`` is the one account to put back from it.
+        With ``accept_state``, a state is taken as it stands, though this machine has seen another.
+
+        Raises:
+            StateConflict, StateForeign: an outcome belongs to another state, or the account is another by now.
+
+        """
+        from provisioner.project import recovering
+
+        entries = () if log is None else recovering.entries_in(log, source, only)
+        run = self._run(reporter, cancel, None, sends=False)
+        return recovering.recover(self.parents(parents), entries, run, accept_state=accept_state, approve=approve)
+
+    def adopt(  # which, and where they are written down
+        self,
+        accounts: Sequence[tuple[str, str]],
+        paths: Sequence[Path] = (),
+        *,
+        write: Path | None = None,
+        alone: bool = False,
+        parents: Sequence[str] = (),
+        reporter: Reporter = SILENT,
+        cancel: Cancel | None = None,
+    ) -> Adoption:
+        """Take over accounts that exist at Octopush, each given as a name of yours and its login there.
+
+        What differs from the manifests at ``paths`` is changed by the next apply. Those that
+        no manifest names are written to a new one at ``write``, or ``manifests/adopted.yaml``,
+        never over a file. With ``alone``, what stands against the one account is raised.
+
+        Raises:
+            StateConflict, IdentityRejected: only ``alone``; else it is in the report.
+            CommandInvalid: the accounts cannot all belong to one parent, or the manifest cannot be written.
+
+        """
+        from provisioner.project import adopting
+
+        run = self._run(reporter, cancel, None, sends=True)
+        return adopting.adopt(self, accounts, paths, run, write=write, alone=alone, parents=parents)
+
+    # ── What all of them share ───────────────────────────────────────────────
+
+    def _run(self, reporter: Reporter, cancel: Cancel | None, rate: float | None, *, sends: bool) -> Run:
+        """Return what one operation shares; raises SettingInvalid where it ``sends`` and could not."""
+        token = cancel or CancelToken()
+        return Run(reporter, token, self._carrier(rate, token) if sends else None)
+
+    def _carrier(self, rate: float | None, cancel: Cancel) -> Exchange:
+        from provisioner.settings.connection import require_connection
+
+        with self._lock:
+            if self._transport is None:
+                require_connection(self.settings)
+                self._transport = self._shared.parts.transport(self.settings)
+            transport = self._transport
+        if rate is None:
+            return transport
+        import time
+
+        from provisioner.octopush.pace import Paced
+
+        return Paced(transport, rate, clock=time.monotonic, sleep=cancel.sleep)

@@ -1,0 +1,140 @@
+"""Puts back what was rescued when a state could not be saved, or what a person had it forget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provisioner import executor
+from provisioner.errors import CommandInvalid, IdentityRejected, ProvisionerError, StateConflict
+from provisioner.model.state import State
+from provisioner.project.deciding import confirmed
+from provisioner.project.running import attempted
+from provisioner.state import codec, rescue
+
+if TYPE_CHECKING:
+    from provisioner.project.parent import Parent
+    from provisioner.project.reporter import Reporter
+    from provisioner.project.running import Run
+    from provisioner.state.rescue import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A state that is about to be taken as it stands, whatever this machine has seen before."""
+
+    address: str
+    state: State | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What has become of one parent's state."""
+
+    parent: str
+    address: str
+    before: State | None
+    after: State | None
+    names: tuple[str, ...]
+    """The accounts that rescued outcomes were given for, each once."""
+
+
+Accept = Callable[[Sequence[Accepted]], bool]
+
+
+def entries_in(text: str, source: str, only: str | None) -> tuple[Entry, ...]:
+    """Return the rescued outcomes in ``text``, a log say; of the account ``only``, the last.
+
+    Raises:
+        CommandInvalid: there is none.
+        StateInvalid: one is damaged.
+
+    """
+    entries = rescue.found_in(text, source)
+    if not entries:
+        raise CommandInvalid(
+            f"There is no rescued outcome in {source}.",
+            hint=f"It is a line that holds {rescue.MARK}, as the run printed it.",
+        )
+    if only is None:
+        return entries
+    chosen = tuple(each for each in entries if each.name == only)[-1:]
+    if not chosen:
+        raise CommandInvalid(
+            f"There is no rescued outcome of {only} in {source}.", hint="Without --only, all that is there is put back."
+        )
+    return chosen
+
+
+def recover(
+    parents: Sequence[Parent], entries: Sequence[Entry], run: Run, *, accept_state: bool, approve: Accept | None
+) -> tuple[Recovered, ...]:
+    """Put ``entries`` back, and what earlier runs left next to the states; see :meth:`Project.recover`."""
+    if accept_state:
+        stands = tuple(Accepted(parent.store.address, _as_it_stands(parent)) for parent in parents)
+        confirmed(None if approve is None else lambda: approve(stands))
+    if len(parents) > 1 and (others := {entry.parent for entry in entries} - {parent.name for parent in parents}):
+        raise CommandInvalid(
+            f"There are rescued outcomes of {', '.join(sorted(others))}, which is not among the parents at hand.",
+            hint="Look at --parent, and at `parents` in the settings. Nothing was changed.",
+        )
+    done = [
+        attempted(_recovered, parent, entries, run, accept_state=accept_state, alone=len(parents) == 1)
+        for parent in parents
+    ]
+    for outcome in done:
+        if isinstance(outcome, ProvisionerError):
+            raise outcome
+    return tuple(outcome for outcome in done if not isinstance(outcome, ProvisionerError | None))
+
+
+def _as_it_stands(parent: Parent) -> State | None:
+    raw, _ = parent.store.load()
+    return None if raw is None else codec.decode(raw, parent.store.address)
+
+
+def _recovered(  # of whom, what, how
+    parent: Parent,
+    entries: Sequence[Entry],
+    run: Run,
+    *,
+    accept_state: bool,
+    alone: bool,
+) -> Recovered | None:
+    # The outcomes of another state are refused where only one parent is at hand.
+    own = tuple(entry for entry in entries if alone or entry.parent == parent.name)
+    if not (alone or own or accept_state or parent.store.rescued()):
+        return None
+    with parent.hold(run, accept=accept_state) as session:
+        before = session.state
+        _require_own_logins(parent, before, rescue.put_back(before, own), run.reporter)
+        session.put_back(own)
+        names = tuple(dict.fromkeys(entry.name for entry in own))
+        return Recovered(parent.name, parent.store.address, before, session.state, names)
+
+
+def _require_own_logins(parent: Parent, before: State | None, after: State | None, reporter: Reporter) -> None:
+    """Refuse to put back what has another name by now; only the login says that for certain, and it is sealed.
+
+    Raises StateConflict. Without an identity that opens it, a warning says what was not compared.
+    """
+    if before is None or after is None or before == after:
+        return
+    put = {name for name, each in after.accounts.items() if before.accounts.get(name) != each}
+    try:
+        known = parent.keys.has_identity()
+        faults = executor.shared_logins(after, parent.opener(reporter)) if known else None
+    except IdentityRejected:
+        faults = None
+    if faults is None:
+        reporter.warning(
+            "there is no identity that opens what is put back, so its login was not compared with those of the others;"
+            " `provisioner verify` does that."
+        )
+        return
+    for name in sorted(put & faults.keys()):
+        raise StateConflict(
+            f"{name} is not put back: {faults[name]}.",
+            hint="It is the same account, and has that name by now: there is nothing to put back. Nothing was changed.",
+        )

@@ -1,0 +1,146 @@
+"""Seals everything again, to other recipients: each parent in one save, all of its records or none.
+
+Refuses to let anybody lock themselves out of what is sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provisioner import executor
+from provisioner.errors import CommandInvalid, ProvisionerError, StateConflict
+from provisioner.model.report import Outcome, Report, Result
+from provisioner.model.state import Active, State, without_comment
+from provisioner.project.applying import Reports, failed
+from provisioner.project.deciding import confirmed
+from provisioner.project.parent import require_state
+from provisioner.project.refresh import looked
+from provisioner.project.running import attempted
+from provisioner.render.lines import printable
+from provisioner.state.sealing import AgeSealer, require_opens
+
+if TYPE_CHECKING:
+    from provisioner.project.parent import Parent
+    from provisioner.project.running import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Rekey:
+    """What is about to happen to one parent's seals."""
+
+    parent: Parent
+    state: State
+    recipients: tuple[str, ...]
+    """To whom everything will be sealed."""
+
+    @property
+    def changes(self) -> tuple[tuple[str, str], ...]:
+        """Each recipient with a sign: ``+`` is added, ``-`` is removed, ``=`` stays."""
+        before = {without_comment(each) for each in self.state.recipients}
+        after = {without_comment(each) for each in self.recipients}
+        return tuple(
+            ("-" if (key := without_comment(each)) not in after else "=" if key in before else "+", each)
+            for each in sorted({*self.state.recipients, *self.recipients})
+        )
+
+    @property
+    def removes(self) -> bool:
+        """Whether somebody is removed, who can still open every older copy of the state."""
+        return any(sign == "-" for sign, _ in self.changes)
+
+    @property
+    def older_copies(self) -> tuple[str, ...]:
+        """Where older copies of what is sealed are kept next to the state."""
+        return self.parent.store.older_copies()
+
+    @property
+    def differs_from_settings(self) -> bool:
+        """Whether the next apply would seal to others again."""
+        named = {without_comment(each) for each in self.parent.settings.recipients}
+        return {without_comment(each) for each in self.recipients} != named
+
+
+Approve = Callable[[Sequence[Rekey]], bool]
+
+
+def rekey(  # whose, for whom, and who allows it
+    parents: Sequence[Parent], run: Run, *, add: Sequence[str], remove: Sequence[str], approve: Approve | None
+) -> tuple[Reports, tuple[Rekey, ...]]:
+    """Seal everything of ``parents`` again; see :meth:`Project.rekey`."""
+    looks = looked(parents, run.reporter)
+    ready = {parent.name: attempted(_ready, parent, look, run, add, remove) for parent, look in looks}
+    if len(ready) == 1 and isinstance(only := next(iter(ready.values())), ProvisionerError):
+        raise only
+    todo = [each for each in ready.values() if not isinstance(each, ProvisionerError)]
+    confirmed(None if approve is None or not todo else lambda: approve(todo))
+    reports: list[Report] = []
+    states: dict[str, State | None] = {}
+    for name, each in ready.items():
+        outcome = each if isinstance(each, ProvisionerError) else attempted(_rekeyed, each, run, states)
+        reports.append(failed(name, outcome) if isinstance(outcome, ProvisionerError) else outcome)
+    return Reports(tuple(reports), states), tuple(todo)
+
+
+def _ready(parent: Parent, look: object, run: Run, add: Sequence[str], remove: Sequence[str]) -> Rekey:
+    if isinstance(look, ProvisionerError):
+        raise look
+    state = require_state(parent.look(run.reporter).settled, parent.name)
+    recipients = _recipients(state, parent.settings.recipients, add, remove)
+    opener = parent.opener(run.reporter)
+    require_opens(opener, AgeSealer(recipients))
+    for name, sealed in sealed_values(state):
+        parent.content(opener, state, name, sealed)
+    return Rekey(parent, state, recipients)
+
+
+def _rekeyed(this: Rekey, run: Run, states: dict[str, State | None]) -> Report:
+    parent = this.parent
+    with parent.hold(run) as session:
+        state = require_state(session.state, parent.name)
+        if state.recipients != this.state.recipients:
+            raise StateConflict(
+                f"The recipients of the state of {parent.name} have changed since you were asked.",
+                hint="Run it again, and look at what it shows. Nothing was changed.",
+            )
+        after = executor.rekey(state, parent.opener(run.reporter), AgeSealer(this.recipients), this.recipients)
+        session.save(after)
+        states[parent.name] = session.state
+    outcomes = (
+        Outcome(name, "rekey", Result.UNCHANGED if record.sealed is None else Result.UPDATED)
+        for name, record in sorted(after.accounts.items())
+    )
+    return Report(parent.name, tuple(outcomes))
+
+
+def sealed_values(state: State) -> Iterator[tuple[str, str]]:
+    """Yield every sealed value of ``state``, with its account's name."""
+    for name, record in state.accounts.items():
+        if record.sealed is not None:
+            yield name, record.sealed
+        if isinstance(record, Active) and record.edit is not None and record.edit.sealed is not None:
+            yield name, record.edit.sealed
+
+
+def _recipients(state: State, named: Sequence[str], add: Sequence[str], remove: Sequence[str]) -> tuple[str, ...]:
+    """Return to whom everything is to be sealed; an SSH key is the same under any comment."""
+    if not add and not remove:
+        return tuple(sorted(set(named)))
+    wanted = {without_comment(each): each for each in state.recipients}
+    for text in add:
+        AgeSealer([text])
+        wanted.setdefault(without_comment(text), " ".join(text.split()))
+    for text in remove:
+        if wanted.pop(without_comment(text), None) is None:
+            # Only what is known to be a recipient may be repeated: it may be a private key.
+            AgeSealer([text])
+            raise CommandInvalid(
+                f"The state is not sealed to {printable(without_comment(text))}.",
+                hint=f"It is sealed to {printable(', '.join(state.recipients))}. Nothing was changed.",
+            )
+    if not wanted:
+        raise CommandInvalid(
+            "Nobody would be left who can open what is sealed.", hint="Add a recipient with --add. Nothing was changed."
+        )
+    return tuple(sorted(wanted.values()))

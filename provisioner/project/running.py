@@ -1,0 +1,143 @@
+"""Runs an operation over many parents, side by side, each on its own.
+
+Owns the order of results, and the rule that one parent's trouble is that parent's
+alone. Within a parent there is one request at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeAlias, TypeVar
+
+from provisioner.errors import ProvisionerError, internal
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from provisioner.model.report import Outcome
+    from provisioner.octopush.client import Exchange
+    from provisioner.octopush.transport import Failure, Reply, Request
+    from provisioner.project.cancel import Cancel
+    from provisioner.project.reporter import Reporter
+
+JOBS: Final = 8
+"""Parents that are worked on at once where nothing else is said."""
+READS_PER_SECOND: Final = 20.0
+"""Requests that begin in a second, over all parents, while accounts are only read."""
+
+_CALLS: Final = {"POST": "create", "PATCH": "edit", "GET": "read"}
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+_Arguments = ParamSpec("_Arguments")
+
+Jobs: TypeAlias = "int | Executor"
+"""How many parents at once, or the executor of threads that carries them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What all parents of one operation share."""
+
+    reporter: Reporter
+    cancel: Cancel
+    carrier: Exchange | None
+    """Carries the requests of all of them, so that its rate holds over all; None where none is sent."""
+
+    def watch(self, parent: str) -> Watch:
+        """Return what reports one parent's part."""
+        return Watch(parent, self)
+
+
+class Watch:
+    """One parent's part of a run: carries its requests, and says what is done to which account."""
+
+    def __init__(self, parent: str, run: Run) -> None:
+        self._parent = parent
+        self._run = run
+        self._account: str | None = None
+        self._operation: str | None = None
+        self._last: Request | None = None
+        self._attempt = 0
+
+    def started(self, name: str, operation: str | None = None) -> None:
+        """Note which account, and which operation, the requests that follow are about."""
+        self._account, self._operation = name, operation
+        self._run.reporter.started(self._parent, name, operation)
+
+    def finished(self, outcome: Outcome) -> None:
+        """Pass a final outcome on."""
+        self._run.reporter.finished(self._parent, outcome)
+        self._account = self._operation = None
+
+    def waiting(self, words: str) -> None:
+        """Pass on why nothing happens for a while."""
+        self._run.reporter.waiting(self._parent, words)
+
+    def exchange(self, request: Request) -> Reply | Failure:
+        """Carry one request, and report how it ended."""
+        from provisioner.octopush.transport import Failure, Reply  # whoever sends has loaded it
+        from provisioner.project.reporter import Requested
+
+        # A request that is tried again is the same object.
+        self._attempt = self._attempt + 1 if request is self._last else 1
+        self._last = request
+        begun = time.monotonic()
+        assert self._run.carrier is not None  # noqa: S101  # whoever sends asks for a run that does
+        outcome = self._run.carrier.exchange(request)
+        self._run.reporter.requested(
+            Requested(
+                parent=self._parent,
+                account=self._account,
+                operation=self._operation,
+                call="balance" if request.url.endswith("/check-balance") else _CALLS[request.method],
+                attempt=self._attempt,
+                status=outcome.status if isinstance(outcome, Reply) else None,
+                reason=outcome.reason if isinstance(outcome, Failure) else outcome.cut,
+                sent=outcome.sent if isinstance(outcome, Failure) else None,
+                seconds=round(time.monotonic() - begun, 3),
+            )
+        )
+        return outcome
+
+
+def each(items: Sequence[_Item], work: Callable[[_Item], _Result], jobs: Jobs, cancel: Cancel) -> list[_Result]:
+    """Return what ``work`` makes of each of ``items``, in their order; up to ``jobs`` of them at once.
+
+    ``work`` raises nothing but what ends the whole run. Where something does, KeyboardInterrupt
+    included, those under way are asked to end, and are waited for.
+    """
+    if len(items) < 2 or jobs == 1:  # noqa: PLR2004  # no thread is needed for one
+        return [work(item) for item in items]
+    if not isinstance(jobs, int):
+        return _together(jobs, items, work, cancel)
+    from concurrent.futures import ThreadPoolExecutor  # most projects have one parent
+
+    with ThreadPoolExecutor(min(jobs, len(items)), thread_name_prefix="parent") as threads:
+        return _together(threads, items, work, cancel)
+
+
+def _together(
+    executor: Executor, items: Sequence[_Item], work: Callable[[_Item], _Result], cancel: Cancel
+) -> list[_Result]:
+    futures = [executor.submit(work, item) for item in items]
+    try:
+        return [future.result() for future in futures]
+    except BaseException:
+        cancel.cancel()
+        for future in futures:
+            future.cancel()
+        raise
+
+
+def attempted(
+    work: Callable[_Arguments, _Result], *arguments: _Arguments.args, **options: _Arguments.kwargs
+) -> _Result | ProvisionerError:
+    """Return what ``work`` returns, or the error that it ended with, which is one parent's alone."""
+    try:
+        return work(*arguments, **options)
+    except ProvisionerError as error:
+        return error
+    except Exception as error:  # noqa: BLE001  # a fault of this program must not stop the other parents
+        return internal(error)

@@ -1,0 +1,217 @@
+"""Saved plans: what ``plan --out`` writes, and what is compared before one is applied.
+
+A saved plan is the document of ``plan --format json``, its digest, and what it was made
+from: manifests, address, recipients, where each state is and, in the plan itself, lineage
+and serial of each state. It holds no secret. To apply it is to plan again and to refuse
+unless the plan comes out the same: what was reviewed is what happens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from provisioner import document as checking
+from provisioner import schemas
+from provisioner.errors import CommandInvalid, PlanStale, ProvisionerError
+from provisioner.project.plans import Plans, loaded, plans_of
+from provisioner.render import documents
+from provisioner.render.lines import printable
+
+if TYPE_CHECKING:
+    from provisioner.project.project import Project
+    from provisioner.project.running import Jobs, Run
+    from provisioner.settings import Settings
+
+_SCHEMA: Final = "plan.v1"
+_MAX_BYTES: Final = 100_000_000
+_HINT: Final = "Plan again, and have the new plan reviewed. Nothing was sent."
+_SLOT_WORDS: Final = {"limit": "the limit of", "reserved": "what is reserved of"}
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPlan:
+    """A plan that was saved, and is known to be as it was written."""
+
+    path: Path
+    plans: Mapping[str, documents.Document]
+    """By parent, as ``plan --format json`` has each."""
+    manifests: tuple[Path, ...]
+    """The files and folders that were named."""
+    owner: str
+    """The parent of accounts that name none."""
+    files: Mapping[str, str]
+    """The SHA-256 of each manifest that was read, by its path."""
+    endpoint: str
+    recipients: tuple[str, ...]
+    states: Mapping[str, str]
+    """Where each parent's state is."""
+    refreshed: bool
+
+
+def document(plans: Plans, settings: Settings) -> documents.Document:
+    """Return what is saved of ``plans``: what they say, what they were made from, and the digest of both.
+
+    The digest is what a reviewer sees in every format of the plan.
+    """
+    source = {
+        "manifests": [str(path) for path in plans.manifests],
+        "files": [{"path": str(source.path), "sha256": _sha256(source.raw)} for source in plans.sources],
+        "parent": plans.owner,
+        "endpoint": settings.api_url,
+        "recipients": sorted(settings.recipients),
+        "states": {name: str(settings.state_path(name)) for name in plans.parents},
+        "refreshed": plans.refresh,
+    }
+    said = {**documents.plans(plans.plans), "source": source}
+    return {**said, "digest": documents.digest(said)}
+
+
+def again(saved: SavedPlan, project: Project, run: Run, jobs: Jobs) -> Plans:
+    """Return the plans that ``saved`` was made of, made again; see :meth:`Project.reviewed`.
+
+    Raises:
+        PlanStale: manifests, address, recipients or places are others, or the plan of every parent is.
+
+    """
+    found = loaded(project, saved.manifests, run.reporter)
+    files = {str(source.path): _sha256(source.raw) for source in found.sources}
+    _refuse(saved, (*_moved_files(saved, files), *_moved_settings(saved, project.settings)))
+    made = plans_of(
+        project, saved.manifests, found, sorted(saved.plans), run, refresh=saved.refreshed, wait=True, jobs=jobs
+    )
+    parents, failures = dict(made.parents), dict(made.failures)
+    for name in sorted(saved.plans.keys() | made.parents.keys()):
+        now = None if name not in made.parents else documents.plans([made.parents[name].plan])["plans"][0]
+        try:
+            if name not in failures:
+                _refuse(saved, _moved(name, saved.plans.get(name), now))
+        except PlanStale as error:
+            parents.pop(name, None)
+            failures[name] = error
+    if not parents:
+        raise _together(saved, failures)
+    return replace(made, parents=parents, failures=failures)
+
+
+def _together(saved: SavedPlan, failures: Mapping[str, ProvisionerError]) -> ProvisionerError:
+    """Return one error for plans of which none can be applied."""
+    stale = [error for error in failures.values() if isinstance(error, PlanStale)]
+    if len(stale) < len(failures) or not stale:
+        return next(error for error in failures.values() if not isinstance(error, PlanStale))
+    reasons = [line for error in stale for line in error.message.splitlines()[1:]]
+    return PlanStale("\n".join((f"The plan in {saved.path} is stale:", *reasons)), hint=_HINT)
+
+
+def read(path: Path) -> SavedPlan:
+    """Return the plan that was saved to ``path``.
+
+    Raises:
+        CommandInvalid: there is no such file, or it cannot be read.
+        PlanStale: it is not a saved plan of this version, or was changed since it was written.
+
+    """
+    saved = _parsed(path)
+    digest, source = saved.pop("digest"), saved["source"]
+    if documents.digest(saved) != digest:
+        raise PlanStale(f"The plan in {path} was changed after it was saved.", hint=_HINT)
+    return SavedPlan(
+        path,
+        plans={each["parent"]: each for each in saved["plans"]},
+        manifests=tuple(map(Path, source["manifests"])),
+        owner=source["parent"],
+        files={each["path"]: each["sha256"] for each in source["files"]},
+        endpoint=source["endpoint"],
+        recipients=tuple(source["recipients"]),
+        states=source["states"],
+        refreshed=source["refreshed"],
+    )
+
+
+def _refuse(saved: SavedPlan, reasons: Iterable[str]) -> None:
+    if moved := tuple(reasons):
+        raise PlanStale("\n".join((f"The plan in {saved.path} is stale:", *moved)), hint=_HINT)
+
+
+def _moved_settings(saved: SavedPlan, settings: Settings) -> Iterator[str]:
+    if settings.api_url != saved.endpoint:
+        yield f"the address of the API is {settings.api_url}, and was {saved.endpoint}"
+    if tuple(sorted(settings.recipients)) != saved.recipients:
+        yield "the recipients to seal to are others"
+    if settings.owner != saved.owner:
+        yield f"accounts that name no parent belong to {settings.owner}, and belonged to {saved.owner}"
+    for parent, place in saved.states.items():
+        if parent in settings.parents and (now := str(settings.state_path(parent))) != place:
+            yield f"the state of the parent {parent} is kept at {now}, and was at {place}"
+
+
+def _moved_files(saved: SavedPlan, files: Mapping[str, str]) -> Iterator[str]:
+    for path in sorted(saved.files.keys() | files.keys()):
+        if path not in files:
+            yield f"the manifest {path} cannot be read any more"
+        elif path not in saved.files:
+            yield f"the manifest {path} is new"
+        elif files[path] != saved.files[path]:
+            yield f"the manifest {path} has changed"
+
+
+def _moved(parent: str, was: documents.Document | None, now: documents.Document | None) -> Iterator[str]:
+    """Yield what has moved since one parent's plan was made."""
+    if was == now:
+        return
+    if was is None or now is None:
+        yield f"the manifests {'no longer ask' if now is None else 'ask now'} for accounts of the parent {parent}"
+        return
+    if was["lineage"] != now["lineage"]:
+        yield f"the state of the parent {parent} is {_lineage(now)}, and was {_lineage(was)}"
+    elif was["serial"] != now["serial"]:
+        yield f"the state of the parent {parent} is at serial {now['serial']}, and was at {was['serial']}"
+    for key, words in _SLOT_WORDS.items():
+        if was["slots"][key] != now["slots"][key]:
+            yield f"{words} the parent {parent} is {now['slots'][key]}, and was {was['slots'][key]}"
+    before, after = ({each["name"]: each for each in plan["changes"]} for plan in (was, now))
+    names = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
+    if names:
+        yield f"the plan of the parent {parent} comes out differently for {', '.join(names)}"
+
+
+def _lineage(plan: documents.Document) -> str:
+    return f"of lineage {plan['lineage']}" if plan["lineage"] else "none"
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise CommandInvalid(
+            f"The plan {path} cannot be read: {error.strerror or error}.", hint="`provisioner plan --out` writes one."
+        ) from error
+    try:
+        saved = json.loads(raw) if len(raw) <= _MAX_BYTES else None
+    except (ValueError, RecursionError):
+        saved = None
+    hint = "`provisioner plan --out plan.json` writes one. Nothing was sent."
+    if not isinstance(saved, dict):
+        raise PlanStale(f"{path} holds no plan.", hint=hint)
+    known = schemas.load(_SCHEMA)["properties"]["version"]["const"]
+    if saved.get("version") != known:
+        version = printable(json.dumps(saved.get("version"))[:20])
+        raise PlanStale(
+            f"The plan in {path} is of the version {version}, and this program knows {known}.",
+            hint=f"Plan and apply with the same program. {_HINT}",
+        )
+    for found in checking.violations(cast("checking.Value", saved), _SCHEMA, {}):
+        place = checking.spelled(found.path) or "it"
+        raise PlanStale(f"{path} holds no plan of version {known}: {printable(place)} {found.predicate}.", hint=hint)
+    if "source" not in saved:
+        raise PlanStale(f"{path} was printed and not saved: it does not say what it was made from.", hint=hint)
+    return saved
+
+
+def _sha256(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()

@@ -1,0 +1,101 @@
+"""Compares credentials, and asks for balances. Changes nothing, here or at Octopush."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from provisioner import executor
+from provisioner.errors import ExitCode, ProvisionerError, Unverified
+from provisioner.model.exchange import Balance, Failed
+from provisioner.model.report import Report
+from provisioner.model.state import Active, State
+from provisioner.project.accounts import by_owner
+from provisioner.project.applying import Reports, failed
+from provisioner.project.parent import require_state
+from provisioner.project.refresh import active_accounts, looked
+from provisioner.project.running import attempted, each
+from provisioner.render import advice
+
+if TYPE_CHECKING:
+    from provisioner.model.verdict import SealedContent
+    from provisioner.project.parent import Parent
+    from provisioner.project.project import Project
+    from provisioner.project.reporter import Reporter
+    from provisioner.project.running import Jobs, Run
+
+Balances: TypeAlias = Mapping[str, Balance | Failed]
+"""What accounts have left, by name, or why that is not known."""
+
+
+Choice = tuple["Parent", State | ProvisionerError, tuple[str, ...]]
+"""A parent, its state or why that cannot be read, and the names of accounts; none for all active ones."""
+
+
+def chosen(project: Project, parents: Sequence[str], names: Sequence[str], reporter: Reporter) -> list[Choice]:
+    """Return whose credentials are to be verified; raises CommandInvalid or StateConflict."""
+    if not names:
+        looks = looked(project.parents(parents), reporter)
+        return [
+            (parent, look if isinstance(look, ProvisionerError) else require_state(look.state, parent.name), ())
+            for parent, look in looks
+        ]
+    return [(parent, state, own) for parent, state, own in by_owner(project, parents, names, reporter, active=True)]
+
+
+def verify(these: Sequence[Choice], run: Run, jobs: Jobs) -> Reports:
+    """Compare the credentials of the active accounts of ``these`` with their records and with Octopush.
+
+    An empty choice of names stands for all active accounts. See :meth:`Project.verify`.
+    """
+    wanted = [
+        (parent, state, () if isinstance(state, ProvisionerError) else tuple(names) or _active(state))
+        for parent, state, names in these
+    ]
+    run.reporter.expected(sum(len(names) for _, _, names in wanted))
+
+    def turn(this: tuple[Parent, State | ProvisionerError, Sequence[str]]) -> Report:
+        parent, state, names = this
+        outcome = state if isinstance(state, ProvisionerError) else attempted(verified, parent, state, names, run)
+        return failed(parent.name, outcome) if isinstance(outcome, ProvisionerError) else outcome
+
+    return Reports(tuple(each(wanted, turn, jobs, run.cancel)))
+
+
+def verified(parent: Parent, state: State, names: Sequence[str], run: Run) -> Report:
+    """Return the report on the accounts ``names``; raises SettingInvalid, StateForeign or IdentityRejected."""
+    opener = parent.opener(run.reporter)
+    parent.bound(state)
+    watch = run.watch(parent.name)
+    return executor.verify(state, names, opener, parent.client(watch, run), watch)
+
+
+def require_verified(parent: Parent, state: State, names: Sequence[str], run: Run) -> None:
+    """Return if the credentials of all active accounts ``names`` are those that Octopush has; raises Unverified."""
+    report = verified(parent, state, names, run)
+    failed = [f"{one.name}: {advice.reason(one)}" for one in report.outcomes if one.exit_code is not ExitCode.DONE]
+    if failed:
+        hint = (report.stop and advice.hint(report.stop)) or "Export the others by their names."
+        raise Unverified(
+            "\n".join(("Not every credential could be verified:", *failed)), hint=f"{hint} Nothing was exported."
+        )
+
+
+def balances(looks: Sequence[tuple[Parent, State]], run: Run, jobs: Jobs) -> dict[str, Balances | ProvisionerError]:
+    """Return, by parent, what every active account has left, asked for with its own credentials."""
+    run.reporter.expected(active_accounts(state for _, state in looks))
+    asked = each(looks, lambda look: attempted(_balances, *look, run), jobs, run.cancel)
+    return {parent.name: told for (parent, _), told in zip(looks, asked, strict=True)}
+
+
+def _balances(parent: Parent, state: State, run: Run) -> Balances:
+    from provisioner.state.session import check_endpoint  # only what sends needs it
+
+    check_endpoint(state, parent.settings.api_url)
+    contents: Mapping[str, SealedContent] = parent.active(parent.opener(run.reporter), state)
+    watch = run.watch(parent.name)
+    return executor.balances(contents, parent.client_of_nobody(watch, run), watch)
+
+
+def _active(state: State) -> tuple[str, ...]:
+    return tuple(name for name, record in sorted(state.accounts.items()) if isinstance(record, Active))

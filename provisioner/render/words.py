@@ -1,0 +1,256 @@
+"""The words and counts that the formats share: each stands here once, and each format gives them its shape.
+
+Owns what a change is called, whether it is worth showing, what is said about it, and the
+sentences that sum up a plan. Refuses to make markup, and to write out what a terminal
+would obey: a sentence holds values as they are, and whoever shows it makes them safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Final, assert_never
+
+from provisioner.errors import Advice, Remedy
+from provisioner.model.account import Attributes, shown_value
+from provisioner.model.plan import (
+    LOGIN_GONE,
+    UNFINISHED,
+    Change,
+    Closed,
+    Create,
+    FieldChange,
+    Gone,
+    Plan,
+    Unchanged,
+    Undecided,
+    Unmanaged,
+    Update,
+    counts,
+)
+from provisioner.model.state import NO_DRIFT, Active, Drift, Record, Slots
+from provisioner.render import advice
+from provisioner.render.lines import BAD, CHANGED, GOOD, QUIET, printable
+
+if TYPE_CHECKING:
+    from provisioner.model.exchange import Balance, Failed
+
+# How a summary says each action; what is not here is said by its own word.
+_PLANNED: Final = {Create.action: "to create", Update.action: "to update"}
+
+MASKED_ALIKE: Final = "(the masked part differs)"
+"""Follows two values that differ in nothing but what is masked."""
+
+
+class Name(str):
+    """The name of an account or a parent inside a sentence."""
+
+    __slots__ = ()
+
+
+class Code(str):
+    """What a person would type, inside a sentence."""
+
+    __slots__ = ()
+
+
+Sentence = tuple[str, ...]
+"""Pieces that follow each other without a space: plain words, and each :class:`Name` and :class:`Code`."""
+
+
+class Label(Enum):
+    """What a change is called where a plan shows it, gravest for a reviewer first."""
+
+    CREATE = (Create.action, "+", GOOD)
+    NO_SLOT = ("no slot", "x", BAD)
+    UPDATE = (Update.action, "~", CHANGED)
+    UNKNOWN = (Undecided.action, "?", BAD)
+    GONE = (Gone.action, "-", BAD)
+    UNMANAGED = (Unmanaged.action, "!", CHANGED)
+    ABANDONED = (Closed.action, "-", QUIET)
+    UNCHECKED = ("unchecked", "?", CHANGED)
+    DRIFT = ("drift", "=", QUIET)
+
+    def __init__(self, word: str, mark: str, style: str) -> None:
+        self.word = word
+        self.mark = mark
+        """One character."""
+        self.style = style
+        """Of a :class:`provisioner.render.lines.Line`."""
+
+
+# ── Changes ──────────────────────────────────────────────────────────────────
+
+
+def is_shown(change: Change) -> bool:
+    """Tell whether a change is worth showing: an account that is as it should be only counts."""
+    return not isinstance(change, Unchanged) or not change.is_sure
+
+
+def shown(plan: Plan) -> Iterator[tuple[Label, Change]]:
+    """Yield each change that is worth showing with its label, in the plan's order."""
+    over = frozenset(plan.over)
+    for change in plan.changes:
+        if is_shown(change):
+            yield _label(change, fits=change.name not in over), change
+
+
+def _label(change: Change, *, fits: bool) -> Label:
+    match change:
+        case Create():
+            return Label.CREATE if fits else Label.NO_SLOT
+        case Update():
+            return Label.UPDATE
+        case Unchanged():
+            return Label.DRIFT if change.unchecked is None else Label.UNCHECKED
+        case Unmanaged():
+            return Label.UNMANAGED
+        case Gone():
+            return Label.GONE
+        case Undecided():
+            return Label.UNKNOWN
+        case Closed():
+            return Label.ABANDONED
+        case _:
+            assert_never(change)
+
+
+def explanation(change: Unchanged | Unmanaged | Gone | Undecided | Closed) -> Sentence:
+    """Return why an account that no apply touches is shown."""
+    match change:
+        case Unchanged():
+            return ("; ".join(filter(None, (change.unchecked, drift(change.drift)))),)
+        case Unmanaged():
+            known = [each for each in (drift(change.drift), UNFINISHED if change.unfinished else "") if each]
+            if not known:
+                return ("exists and is in no manifest; it is left alone",)
+            return ("; ".join(("is in no manifest", *known)),)
+        case Gone():
+            return (change.reason, "; ", *_todo(Remedy.FORGET, change.name))
+        case Undecided():
+            return (change.reason,)
+        case Closed():
+            return ("keeps its slot; to create it anew, give it another name",)
+        case _:
+            assert_never(change)
+
+
+def _todo(remedy: Remedy, name: str) -> Sentence:
+    """Return what can be done, with its command set apart, whatever the name holds."""
+    pieces = advice.clause(Advice(remedy, "{name}")).split("`")
+    filled = [piece.replace("{name}", name) for piece in pieces]
+    return tuple(Code(piece) if number % 2 else piece for number, piece in enumerate(filled) if piece)
+
+
+def notes(change: Create) -> Iterator[tuple[Sentence, ...]]:
+    """Yield what a reviewer should know about a create, each note in as many sentences as it has lines."""
+    own = Name(change.name)
+    if change.account.previously is not None:
+        before = change.account.previously
+        yield ((f"Nothing moves: the state knows no {before}, its name before. This is a new account.",),)
+    if change.resembles is not None:
+        twin = Name(change.resembles)
+        yield (
+            (twin, " is in no manifest and has the same attributes. If ", own, " is its new name,"),
+            ("write ", Code(f"previously: {twin}"), " under ", own, ": else this is a second account."),
+        )
+
+
+def drift(this: Drift) -> str:
+    """Return in which fields Octopush holds something else than was sent, and why; nothing where there is none."""
+    if this == NO_DRIFT:
+        return ""
+    parts = []
+    if this.altered:
+        parts.append(f"Octopush made something else of {', '.join(this.altered)}")
+    if this.changed:
+        parts.append(f"somebody changed {', '.join(this.changed)}")
+    if this.gone:
+        parts.append(LOGIN_GONE)
+    return "; ".join(parts)
+
+
+def holder(attributes: Attributes) -> str:
+    """Return whose an account is."""
+    name = f"{attributes.first_name} {attributes.last_name}"
+    return f"{name}, {attributes.company_name}" if attributes.company_name else name
+
+
+def new_password(change: FieldChange) -> str | None:
+    """Return what is said of a field by which a new password is asked for, or None for any other field."""
+    if change.path == "password":
+        return "a new one"
+    if change.path == "password_version":
+        return f"a new one, for version {change.after} ({change.before} before)"
+    return None
+
+
+def value(path: str, text: str | None) -> str:
+    """Return a field's value in quotation marks, printable, what it may hide masked."""
+    return "(none)" if text is None else f'"{printable(shown_value(path, text))}"'
+
+
+# ── Plans ────────────────────────────────────────────────────────────────────
+
+
+def summary(plans: Iterable[Plan]) -> str:
+    """Return one sentence that counts what plans hold together, by action."""
+    these = tuple(plans)
+    found = [f"{count} {_PLANNED.get(action, action)}" for action, count in counts(these).items() if count]
+    if not any(plan.pending for plan in these):
+        return f"Nothing to do: {', '.join(found) or 'no account is wanted'}."
+    return f"Plan: {', '.join(found)}."
+
+
+def refusal(plan: Plan, most: int) -> Sentence:
+    """Return for which accounts there is no slot; at most ``most`` are named."""
+    return ("there is no slot for ", *listed(plan.over, most), ". Nothing would be sent.")
+
+
+def listed(names: Sequence[str], most: int) -> Sentence:
+    """Return names, of which at most ``most`` are named and the others counted."""
+    pieces: list[str] = []
+    for name in names[:most]:
+        pieces += [", ", Name(name)] if pieces else [Name(name)]
+    return (*pieces, *((f" and {len(names) - most} more",) if len(names) > most else ()))
+
+
+def slots(these: Slots) -> str:
+    """Return a parent's slots in one phrase."""
+    parts = [f"{these.used} of {these.limit} slots used"]
+    if these.unknown:
+        parts[0] += f" ({these.unknown} unknown)"
+    if these.reserved:
+        parts.append(f"{these.reserved} reserved")
+    parts.append(f"{these.planned} planned")
+    parts.append(f"{these.left} left" if these.left >= 0 else f"{-these.left} too many")
+    return ", ".join(parts)
+
+
+# ── Records ──────────────────────────────────────────────────────────────────
+
+
+def reason(record: Record, balance: Balance | Failed | None = None) -> str | None:
+    """Return why an account is not simply active and why its balance could not be had, or None."""
+    parts = [_reason(record)]
+    if balance is not None:
+        from provisioner.model.exchange import Failed  # noqa: PLC0415  # no plan has balances, and each loads this
+
+        if isinstance(balance, Failed):
+            parts.append(f"its balance cannot be had: {balance.reason}")
+    return "; ".join(filter(None, parts)) or None
+
+
+def _reason(record: Record) -> str | None:
+    if not isinstance(record, Active):
+        return record.reason
+    parts = []
+    if record.edit is not None:
+        parts.append(f"an edit was begun at {record.edit.operation.started_at} and is not known to be finished")
+    if record.drift.gone:
+        parts.append(LOGIN_GONE)
+    if record.drift.altered:
+        parts.append(f"Octopush altered {', '.join(record.drift.altered)}")
+    if record.drift.changed:
+        parts.append(f"somebody changed {', '.join(record.drift.changed)}")
+    return "; ".join(parts) or None

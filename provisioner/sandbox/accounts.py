@@ -1,0 +1,122 @@
+"""The sub-accounts of a running sandbox, those of all parents.
+
+Owns which accounts there are and whose they are, each parent's limit, the making of
+logins and keys, and the order: an event is in the ledger, where there is one, before it
+has happened. Safe to share between threads. Refuses HTTP, and to check who asks.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import threading
+from collections import Counter
+from collections.abc import Collection, Mapping
+from http import HTTPStatus
+from pathlib import Path
+
+from provisioner.model.account import Secret
+from provisioner.sandbox.account import Account
+from provisioner.sandbox.ledger import Ledger, follow
+from provisioner.sandbox.parent import Parent
+from provisioner.sandbox.reply import LIMIT_REACHED, RefusalError, refuse
+
+
+class Accounts:
+    """Every account, in memory and in the ledger."""
+
+    def __init__(self, parents: tuple[Parent, ...], ledger: Path | None) -> None:
+        """Read what ``ledger`` holds; raises SettingInvalid where it cannot be used."""
+        self._parents = frozenset(each.api_login for each in parents)
+        self._path = ledger
+        self._lock = threading.Lock()
+        self._accounts: dict[str, Account] = {}
+        self._ledger = Ledger(ledger) if ledger else None
+        if self._ledger:
+            try:
+                self._accounts, cut = self._ledger.load(parents[0].api_login)
+            except BaseException:
+                self._ledger.close()
+                raise
+            if cut:
+                print(f"sandbox: the last line of {ledger} was damaged; it is dropped", file=sys.stderr)
+        self._held = Counter(each.parent for each in self._accounts.values())
+        for parent in sorted(self._held.keys() - self._parents):
+            print(f"sandbox: {ledger} has accounts of {parent}, who is no parent here", file=sys.stderr)
+
+    def close(self) -> None:
+        """Let the ledger go, once a request in flight is stored."""
+        with self._lock:
+            if self._ledger:
+                self._ledger.close()
+
+    def every(self) -> tuple[Account, ...]:
+        """Return every account, the oldest first."""
+        with self._lock:
+            return tuple(self._accounts.values())
+
+    def find(self, login: str) -> Account | None:
+        """Return the account that ``login`` names, if there is one."""
+        return self._accounts.get(login)
+
+    def known(self, login: str) -> Account:
+        """Return the account that ``login`` names, whosever it is; raises RefusalError."""
+        account = self.find(login)
+        if account is None:
+            refuse(HTTPStatus.NOT_FOUND, 106, "This sub-account is not known.")
+        return account
+
+    def owned(self, parent: Parent, login: str) -> Account:
+        """Return the account that ``login`` names, if ``parent`` made it; raises RefusalError."""
+        account = self.find(login)
+        if account is None or account.parent != parent.api_login:
+            refuse(HTTPStatus.NOT_FOUND, 210, "This is not one of your sub-accounts.")
+        return account
+
+    def create(self, parent: Parent, document: Mapping[str, object], ignored: Collection[str]) -> Account:
+        """Make an account of what can be read of ``document``; raises RefusalError."""
+        with self._lock:
+            if self._held[parent.api_login] >= parent.limit:
+                raise RefusalError(LIMIT_REACHED)
+            blank = Account(parent.api_login, self._unused_login(), Secret(secrets.token_hex(16)), Secret(""))
+            account = blank.corrected(document, ignored)
+            self._store("created", account)
+        return account
+
+    def edit(self, parent: Parent, login: str, document: Mapping[str, object], ignored: Collection[str]) -> None:
+        """Give an account of ``parent`` what can be read of ``document``; raises RefusalError."""
+        with self._lock:
+            self._store("edited", self.owned(parent, login).corrected(document, ignored))
+
+    def set_by_hand(self, login: str, document: Mapping[str, object]) -> Account:
+        """Give an account exactly what ``document`` gives, and return it; raises RefusalError."""
+        with self._lock:
+            try:
+                account = self.known(login).set_by_hand(document)
+            except ValueError as error:
+                refuse(HTTPStatus.BAD_REQUEST, 109, f"Nothing is changed: {error}.")
+            self._store("edited", account)
+        return account
+
+    def delete(self, login: str) -> None:
+        """Forget an account, and free its slot; raises RefusalError."""
+        with self._lock:
+            self._store("deleted", self.known(login))
+
+    def _store(self, event: str, account: Account) -> None:
+        try:
+            if self._ledger:
+                self._ledger.append(event, account)
+        except OSError as error:
+            print(f"sandbox: {self._path} could not be written: {error}", file=sys.stderr)
+            refuse(HTTPStatus.INTERNAL_SERVER_ERROR, 500, "The sandbox could not write its ledger.")
+        follow(self._accounts, event, account)
+        self._held[account.parent] += {"created": 1, "edited": 0, "deleted": -1}[event]
+
+    def _unused_login(self) -> str:
+        while True:
+            drawn = secrets.token_bytes(5)
+            letters = "".join(chr(ord("a") + each % 26) for each in drawn[:3])
+            login = f"{letters}_{drawn[3:].hex()[:3]}@sub-accounts.com"
+            if login not in self._accounts and login not in self._parents:
+                return login

@@ -1,0 +1,74 @@
+"""What the API has no call for, and a person does in Octopush's dashboard: here calls of the sandbox's own.
+
+Owns these calls; they need no credentials, no fault strikes them, and they are not among
+the requests that are listed and counted:
+
+- ``GET /sandbox/accounts``: the accounts of all parents, the oldest first, ``[{"parent",
+  "api_login", "first_name", "last_name", "company_name", "callbacks"}]``, where
+  ``parent`` is the parent's login.
+- ``PATCH /sandbox/accounts/{login}``: sets those given of ``first_name``,
+  ``last_name``, ``company_name``, ``callbacks`` and ``api_key`` to exactly what is
+  given; of ``callbacks`` those that are named, where null clears one. Answers the
+  account as it is listed, or 400 for what cannot be set, and then sets nothing.
+- ``DELETE /sandbox/accounts/{login}``: the account is gone, its slot free.
+- ``GET /sandbox/requests``: what the API received, ``[{"n", "method", "path",
+  "status", "fault"}]``, the latest 10,000, with null for a status that was not, or
+  not yet, sent.
+
+Refuses HTTP, storage, and to show a password or a key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from enum import Enum
+from http import HTTPStatus
+from typing import Final
+
+from provisioner.sandbox.accounts import Accounts
+from provisioner.sandbox.received import Received
+from provisioner.sandbox.reply import Reply, answered
+from provisioner.sandbox.request import Request, routed
+
+BY_HAND: Final = "/sandbox/"
+
+
+class Action(Enum):
+    """What can be done in the dashboard."""
+
+    REQUESTS = "requests"
+    ACCOUNTS = "accounts"
+    CHANGE = "change"
+    DELETE = "delete"
+
+
+ROUTES: Final[tuple[tuple[re.Pattern[str], Mapping[str, Action]], ...]] = (
+    (re.compile(f"{BY_HAND}requests"), {"GET": Action.REQUESTS}),
+    (re.compile(f"{BY_HAND}accounts"), {"GET": Action.ACCOUNTS}),
+    (re.compile(f"{BY_HAND}accounts/([^/]+)"), {"PATCH": Action.CHANGE, "DELETE": Action.DELETE}),
+)
+
+
+class Dashboard:
+    """The calls by hand; safe to share between threads."""
+
+    def __init__(self, accounts: Accounts, received: Received) -> None:
+        self._accounts = accounts
+        self._received = received
+
+    def answer(self, request: Request) -> Reply:
+        """Return the answer; raises RefusalError."""
+        action, login = routed(request, ROUTES)
+        match action:
+            case Action.REQUESTS:
+                return answered(HTTPStatus.OK, [asdict(each) for each in self._received.every()])
+            case Action.ACCOUNTS:
+                return answered(HTTPStatus.OK, [each.listed() for each in self._accounts.every()])
+            case Action.CHANGE:
+                account = self._accounts.set_by_hand(login, request.document())
+                return answered(HTTPStatus.OK, account.listed())
+            case Action.DELETE:
+                self._accounts.delete(login)
+                return answered(HTTPStatus.OK, {})

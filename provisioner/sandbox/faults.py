@@ -1,0 +1,221 @@
+"""The faults that can be ordered of the sandbox.
+
+Owns the table of the kinds of fault, and which requests a fault strikes. Refuses sockets,
+threads and accounts: a fault only says whether the request is processed first, what of
+it is then ignored, and how the honest answer is distorted. How one is written is
+``fault_specs``'.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Final
+
+from provisioner.model.account import CALLBACK_NAMES
+from provisioner.sandbox.reply import LIMIT_REACHED, Ending, Reply, answered, refused, status_line
+from provisioner.sandbox.request import Endpoint
+
+FIELDS: Final = ("first_name", "last_name", "company_name", "password", "callbacks", *CALLBACK_NAMES)
+"""What a create and an edit can give, and a fault can ignore; a callback on its own as well as all of them."""
+
+
+def _as_it_is(reply: Reply, _: Fault) -> Reply:
+    return reply
+
+
+def _nothing(_: Fault) -> tuple[str, ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One way in which a request or its answer can go wrong."""
+
+    shown: str
+    """The name, then the parameter: ``=P`` where one must be given, ``[=P]`` where there is a default."""
+    text: str
+    distort: Callable[[Reply, Fault], Reply] = _as_it_is
+    param: str | None = None
+    """A pattern that the whole parameter matches; None: there is no parameter."""
+    default: str | None = ""
+    """The parameter where none is given; None: one must be given."""
+    names: str | None = None
+    """A pattern that the whole name matches, for a family of names; None: the one shown."""
+    ignore: Callable[[Fault], tuple[str, ...]] = _nothing
+    """Returns which of FIELDS are taken out of the request, unseen, before it is processed."""
+    endpoints: tuple[Endpoint, ...] = tuple(Endpoint)
+    """Where it can be ordered."""
+
+    def called(self, name: str) -> bool:
+        """Return whether ``name`` names this kind."""
+        return re.fullmatch(self.names or re.escape(re.split(r"\[?=", self.shown)[0]), name, re.ASCII) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One kind of fault and the requests that it strikes."""
+
+    spec: str
+    name: str
+    param: str
+    kind: Kind
+    endpoint: Endpoint
+    first: int
+    last: int | None
+    """The last request struck, counted like ``first`` from 1; None: no end."""
+    share: float
+    """The part of those requests that is struck, above 0 and up to 1."""
+    seed: str
+
+    def strikes(self, endpoint: Endpoint, number: int) -> bool:
+        """Return whether the ``number``-th request to ``endpoint`` is struck; the same for every asking."""
+        if endpoint is not self.endpoint or number < self.first or (self.last is not None and number > self.last):
+            return False
+        if self.share == 1:
+            return True
+        drawn = sha256(f"{self.seed}:{self.name}:{number}".encode()).digest()
+        return int.from_bytes(drawn[:8]) < self.share * 2**64
+
+    @property
+    def processed(self) -> bool:
+        """Whether the request is processed before the fault strikes."""
+        return self.kind not in UNPROCESSED
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Which of FIELDS the request gives in vain."""
+        return self.kind.ignore(self)
+
+    def distorted(self, honest: Reply) -> Reply:
+        """Return what is sent instead of ``honest``."""
+        return self.kind.distort(honest, self)
+
+
+def _edited(reply: Reply, **changes: object) -> Reply:
+    return replace(reply, body=json.dumps({**json.loads(reply.body), **changes}).encode())
+
+
+def _silence(reply: Reply, _: Fault) -> Reply:
+    return replace(reply, status=None, wire=b"", ending=Ending.CLOSE)
+
+
+def _reset(reply: Reply, _: Fault) -> Reply:
+    return replace(reply, status=None, wire=b"", ending=Ending.RESET)
+
+
+def _delayed(reply: Reply, fault: Fault) -> Reply:
+    return replace(reply, wait=float(fault.param))
+
+
+def _cut(reply: Reply, _: Fault) -> Reply:
+    whole = reply.body
+    return replace(reply, declared=len(whole), body=whole[: len(whole) // 2], ending=Ending.CLOSE)
+
+
+def _not_json(reply: Reply, _: Fault) -> Reply:
+    return replace(reply, body=b"<html><body>It works!</body></html>")
+
+
+def _without_key(reply: Reply, _: Fault) -> Reply:
+    document = json.loads(reply.body)
+    document.pop("api_key", None)
+    return replace(reply, body=json.dumps(document).encode())
+
+
+def _key_twice(reply: Reply, _: Fault) -> Reply:
+    return replace(reply, body=b'{"api_key": "another", ' + reply.body.removeprefix(b"{"))
+
+
+def _coded(reply: Reply, fault: Fault) -> Reply:
+    return _edited(reply, code=int(fault.param), message="Something was not right.")
+
+
+def _status(_: Reply, fault: Fault) -> Reply:
+    headers = (("Retry-After", fault.param),) if fault.param else ()
+    return refused(int(fault.name[:3]), 121, f"Ordered by the fault {fault.name}.", headers=headers)
+
+
+def _redirect(_: Reply, fault: Fault) -> Reply:
+    status = HTTPStatus.TEMPORARY_REDIRECT if fault.name == "redirect" else int(fault.name)
+    return answered(status, {}, headers=(("Location", fault.param),))
+
+
+def _limit(_: Reply, __: Fault) -> Reply:
+    return LIMIT_REACHED
+
+
+def _broken_status(reply: Reply, _: Fault) -> Reply:
+    return replace(reply, status=None, wire=b"HTTQ/9 what?\r\n\r\n", ending=Ending.CLOSE)
+
+
+def _interim(reply: Reply, fault: Fault) -> Reply:
+    status = int(fault.param)
+    return replace(reply, status=status, wire=f"{status_line(status)}\r\n\r\n".encode(), ending=Ending.CLOSE)
+
+
+def _huge(reply: Reply, fault: Fault) -> Reply:
+    return replace(reply, body=reply.body.ljust(int(fault.param)))
+
+
+def _drip(reply: Reply, fault: Fault) -> Reply:
+    return replace(reply, pace=float(fault.param))
+
+
+def _success(reply: Reply, fault: Fault) -> Reply:
+    return replace(reply, status=int(fault.name))
+
+
+def _the_one(fault: Fault) -> tuple[str, ...]:
+    return (fault.param,)
+
+
+def _everything(_: Fault) -> tuple[str, ...]:
+    return FIELDS
+
+
+_SECONDS: Final = r"\d{1,6}(\.\d{1,6})?"
+_PRINTABLE: Final = r"[ -~]+"
+_URL: Final = r"https?://[!-~]+"
+_ELSEWHERE: Final = "https://elsewhere.invalid/v1/public/subaccount/create"
+_REDIRECTS: Final = r"redirect|30[12378]"
+_FIELD: Final = "|".join(FIELDS)
+_WRITING: Final = (Endpoint.CREATE, Endpoint.EDIT)
+
+PROCESSED: Final = (
+    Kind("lost", "the connection is closed with no byte sent", _silence),
+    Kind("reset-after", "a TCP reset", _reset),
+    Kind("delay=SECONDS", "the answer comes that much later", _delayed, _SECONDS, None),
+    Kind("cut", "half of the body that Content-Length announces", _cut),
+    Kind("not-json", "the body is a page", _not_json),
+    Kind("missing-credential", "the answer lacks api_key", _without_key),
+    Kind("duplicate-credential", "the answer has api_key twice", _key_twice),
+    Kind("code[=NUMBER]", "the body carries a code, by default 121", _coded, r"\d{1,9}", "121"),
+    Kind("200 … 203", "that status instead of the usual one", _success, names="20[0-3]"),
+    Kind("huge[=BYTES]", "a body of that size, by default 16 MiB", _huge, r"\d{1,9}", str(16 * 2**20)),
+    Kind("drip[=SECONDS]", "the answer comes byte by byte, by default each 0.1 s", _drip, _SECONDS, "0.1"),
+    Kind("broken-status", "the status line is garbage", _broken_status),
+    Kind("1xx[=STATUS]", "an interim status, by default 103, and nothing after it", _interim, r"1\d\d", "103"),
+    Kind("NNN-after[=RETRY_AFTER]", "400 to 599, though processed", _status, _PRINTABLE, names=r"[45]\d\d-after"),
+)
+"""The request is processed first, so that the account is made. A refusal is left as it is: nothing is then in doubt."""
+
+INATTENTIVE: Final = (
+    Kind("drop=FIELD", "as if FIELD were not given", param=_FIELD, default=None, ignore=_the_one, endpoints=_WRITING),
+    Kind("ignored", "as if nothing were given", ignore=_everything, endpoints=(Endpoint.EDIT,)),
+)
+"""The request is processed but for a part of it, and answered as if for the whole. A refusal is left as it is."""
+
+UNPROCESSED: Final = (
+    Kind("reset-before", "a TCP reset", _reset),
+    Kind("limit", "refused as if the limit were reached", _limit),
+    Kind("NNN[=RETRY_AFTER]", "400 to 599; Retry-After is any text", _status, _PRINTABLE, names=r"[45]\d\d"),
+    Kind("redirect[=URL]", "307 to another host; also 301, 302, 303, 308", _redirect, _URL, _ELSEWHERE, _REDIRECTS),
+)
+"""Nothing is looked at, not even the credentials."""
+
+KINDS: Final = (*PROCESSED, *INATTENTIVE, *UNPROCESSED)

@@ -1,0 +1,37 @@
+"""The API with the faults that were ordered.
+
+Owns the count of the requests to each endpoint, in order of arrival whoever sends them, and
+which fault strikes one. Refuses the faults' meaning (``faults``) and the API's (``api``).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+
+from provisioner.sandbox.api import ROUTES, Api
+from provisioner.sandbox.faults import Fault
+from provisioner.sandbox.reply import Reply
+from provisioner.sandbox.request import Endpoint, Request, routed
+
+
+class FaultyApi:
+    """Answers as the API does, but where a fault strikes; safe to share between threads."""
+
+    def __init__(self, api: Api, faults: tuple[Fault, ...]) -> None:
+        self._api = api
+        self._faults = faults
+        self._lock = threading.Lock()
+        self._counts: Counter[Endpoint] = Counter()
+
+    def answer(self, request: Request) -> tuple[Reply, Fault | None]:
+        """Return the answer to one request, and the fault that distorted it; raises RefusalError."""
+        endpoint, login = routed(request, ROUTES)
+        with self._lock:
+            self._counts[endpoint] += 1
+            number = self._counts[endpoint]
+        fault = next((each for each in self._faults if each.strikes(endpoint, number)), None)
+        if fault is None:
+            return self._api.answer(endpoint, login, request), None
+        honest = self._api.answer(endpoint, login, request, fault.ignored) if fault.processed else Reply(None)
+        return fault.distorted(honest), fault

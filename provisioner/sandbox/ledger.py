@@ -1,0 +1,145 @@
+"""The file that outlives a sandbox.
+
+Owns JSON lines, one for each account that was created, edited or deleted, only ever
+appended to and durable before :meth:`Ledger.append` returns. It holds the made-up
+passwords and keys **in clear**. Refuses HTTP, limits and printing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import stat
+from io import FileIO
+from pathlib import Path
+
+from provisioner.errors import SettingInvalid
+from provisioner.model.account import Secret
+from provisioner.sandbox.account import NO_CALLBACKS, Account, merged
+
+
+class Ledger:
+    """An append-only file of account events, held by one sandbox at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make ``path``, never through a symbolic link; raises SettingInvalid."""
+        self._path = path
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            self._file = FileIO(os.open(path, flags, 0o600), "r+")
+        except OSError as error:
+            raise SettingInvalid(
+                f"The ledger {path} cannot be opened: {error.strerror}",
+                hint="Name a file, not a symbolic link, in a folder that exists and can be written to.",
+            ) from error
+        try:
+            self._claim()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _claim(self) -> None:
+        descriptor = self._file.fileno()
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise SettingInvalid(f"The ledger {self._path} is not a file", hint="Name a file, or one to be made.")
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SettingInvalid(
+                f"The ledger {self._path} is held by another sandbox", hint="Stop that one, or name another file."
+            ) from error
+        os.fchmod(descriptor, 0o600)
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def load(self, first_parent: str) -> tuple[dict[str, Account], bool]:
+        """Return every account by its login, and whether a damaged last line was cut off.
+
+        A line without a parent, as older sandboxes wrote it, is ``first_parent``'s. A
+        damaged last line is what a sandbox killed in writing leaves; its answer was
+        never sent. Raises SettingInvalid for any other damage.
+        """
+        accounts: dict[str, Account] = {}
+        sound = 0
+        content = self._file.readall()
+        *lines, rest = content.split(b"\n")
+        for number, line in enumerate(lines, 1):
+            try:
+                event, account = _event(line, first_parent)
+            except (ValueError, RecursionError) as error:
+                if number < len(lines) or rest:
+                    raise self._damaged(number, str(error)) from error
+                break
+            if (event == "created") == (account.api_login in accounts):
+                raise self._damaged(number, "it does not follow from the lines before it")
+            follow(accounts, event, account)
+            sound += len(line) + 1
+        self._file.truncate(sound)
+        return accounts, sound < len(content)
+
+    def _damaged(self, number: int, reason: str) -> SettingInvalid:
+        return SettingInvalid(
+            f"The ledger {self._path} is damaged at line {number}: {reason}",
+            hint="Correct the line, or move the file away to start with no account.",
+        )
+
+    def append(self, event: str, account: Account) -> None:
+        """Make one event, ``created``, ``edited`` or ``deleted``, durable; on OSError the file is as it was."""
+        entry = {
+            "event": event,
+            "parent": account.parent,
+            "api_login": account.api_login,
+            "api_key": account.api_key.reveal(),
+            "password": account.password.reveal(),
+            "first_name": account.first_name,
+            "last_name": account.last_name,
+            "company_name": account.company_name,
+            "callbacks": account.callbacks.given(),
+        }
+        line = memoryview(json.dumps(entry).encode() + b"\n")
+        size = self._file.seek(0, os.SEEK_END)
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+            os.fsync(self._file.fileno())
+        except OSError:
+            self._file.truncate(size)
+            raise
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._file.close()
+
+
+def follow(accounts: dict[str, Account], event: str, account: Account) -> None:
+    """Let ``event`` happen to ``accounts``, by their logins."""
+    if event == "deleted":
+        del accounts[account.api_login]
+    else:
+        accounts[account.api_login] = account
+
+
+def _event(line: bytes, first_parent: str) -> tuple[str, Account]:
+    """Return what happened, and the account as it then was; raises ValueError."""
+    document = json.loads(line)
+    if isinstance(document, dict):
+        document.setdefault("parent", first_parent)
+    match document:
+        case {
+            "event": "created" | "edited" | "deleted" as event,
+            "parent": str(parent),
+            "api_login": str(login),
+            "api_key": str(key),
+            "password": str(password),
+            "first_name": str(first),
+            "last_name": str(last),
+            "company_name": str() | None as company,
+            "callbacks": dict(callbacks),
+        }:
+            kept = merged(NO_CALLBACKS, callbacks)
+            return event, Account(parent, login, Secret(key), Secret(password), first, last, company, kept)
+    raise ValueError("it is not an account event")

@@ -1,0 +1,70 @@
+"""The parent accounts that a sandbox serves, and how one is given, as in ``acme@example.com:made-up:50``.
+
+Owns the text's form and every message about one that cannot be understood. No message
+repeats a key: somebody may have given a real one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from provisioner.errors import CommandInvalid
+from provisioner.model.account import Secret
+
+MADE_UP_KEY: Final = Secret("sandbox")
+_WORD: Final = r"[!-9;-~]+"
+_LIMIT: Final = r"[0-9]{1,9}"
+_HINT: Final = (
+    "Give each as LOGIN:KEY or LOGIN:KEY:LIMIT, as in acme@example.com:made-up:50. "
+    "Login and key are made of visible ASCII characters without a colon."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """One parent account, with the credentials that its requests carry."""
+
+    api_login: str = "parent@example.com"
+    api_key: Secret = MADE_UP_KEY
+    limit: int = 20
+    """How many sub-accounts fit."""
+
+
+def parse_parents(specs: Iterable[str], *, limit: int) -> tuple[Parent, ...]:
+    """Return the parents that ``specs`` give, each ``LOGIN:KEY[:LIMIT]``; ``limit`` is that of one without its own.
+
+    Raises CommandInvalid, also where two have the same login.
+    """
+    parents: dict[str, Parent] = {}
+    for number, spec in enumerate(specs, 1):
+        parent = _parsed(number, spec, limit)
+        if parent.api_login in parents:
+            raise CommandInvalid(
+                f"The parent account {parent.api_login} is given twice.", hint="Give each login once, with one key."
+            )
+        parents[parent.api_login] = parent
+    return tuple(parents.values())
+
+
+def _parsed(number: int, spec: str, limit: int) -> Parent:
+    match spec.split(":"):
+        case [login, key] if _are_words(login, key):
+            return Parent(login, Secret(key), limit)
+        case [login, key, given] if _are_words(login, key) and re.fullmatch(_LIMIT, given):
+            return Parent(login, Secret(key), int(given))
+        case [_]:
+            reason = "it has no key"
+        case [login, key] | [login, key, _] if not _are_words(login, key):
+            reason = "its login or its key is empty, or has a character that neither may have"
+        case [_, _, _]:
+            reason = "its limit is not a number of at most nine digits"
+        case _:
+            reason = "it has too many colons"
+    raise CommandInvalid(f"The parent account number {number} cannot be understood: {reason}.", hint=_HINT)
+
+
+def _are_words(*texts: str) -> bool:
+    return all(re.fullmatch(_WORD, each) for each in texts)

@@ -1,0 +1,90 @@
+"""One answer of the sandbox, as it goes over the wire.
+
+Owns the shape of an answer (:class:`Reply`), its bytes, and how a request is refused.
+Refuses sockets, and to know what is being answered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from http import HTTPStatus
+from typing import Final, NoReturn
+
+
+class Ending(Enum):
+    """What becomes of the connection after the answer."""
+
+    KEEP = "keep"
+    CLOSE = "close"
+    RESET = "reset"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer, honest or distorted."""
+
+    status: int | None
+    """None: no status that a client could read is sent."""
+    body: bytes = b"{}"
+    headers: tuple[tuple[str, str], ...] = ()
+    declared: int | None = None
+    """The Content-Length, where it is not the body's own."""
+    wire: bytes | None = None
+    """Sent as it is, instead of status, headers and body."""
+    wait: float = 0.0
+    """Seconds before the first byte."""
+    pace: float = 0.0
+    """Seconds after each byte; 0 sends everything at once."""
+    ending: Ending = Ending.KEEP
+
+    def encoded(self, *, close: bool, bodiless: bool = False) -> bytes:
+        """Return the bytes to send; ``close`` announces the connection's end, ``bodiless`` answers a HEAD."""
+        if self.wire is not None:
+            return self.wire
+        declared = len(self.body) if self.declared is None else self.declared
+        lines = (
+            status_line(self.status),
+            "Content-Type: application/json",
+            f"Content-Length: {declared}",
+            f"Connection: {'close' if close else 'keep-alive'}",
+            *(f"{name}: {value}" for name, value in self.headers),
+        )
+        return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + (b"" if bodiless else self.body)
+
+
+PHRASES: Final[Mapping[int | None, str]] = {each.value: each.phrase for each in HTTPStatus}
+
+
+def status_line(status: int | None) -> str:
+    """Return the first line of an answer, without its end."""
+    return f"HTTP/1.1 {status} {PHRASES.get(status, 'Unassigned')}"
+
+
+def answered(status: int, document: object, *, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
+    """Return the answer that carries ``document`` as JSON."""
+    return Reply(status, json.dumps(document).encode(), headers)
+
+
+def refused(status: int, code: int, message: str, *, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
+    """Return a refusal in the shape that clients of the real API have seen."""
+    return answered(status, {"code": code, "message": message}, headers=headers)
+
+
+LIMIT_REACHED: Final = refused(HTTPStatus.BAD_REQUEST, 150, "The limit of sub-accounts of this user is reached.")
+"""How the real API refuses is not documented: status, code and message are a guess."""
+
+
+class RefusalError(Exception):
+    """A request that is answered with ``reply`` and changes nothing."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.status)
+        self.reply = reply
+
+
+def refuse(status: int, code: int, message: str, *, headers: tuple[tuple[str, str], ...] = ()) -> NoReturn:
+    """Raise the RefusalError that answers with ``status``, ``code`` and ``message``."""
+    raise RefusalError(refused(status, code, message, headers=headers))

@@ -1,0 +1,68 @@
+"""One request as it was received, and which call it is.
+
+Owns the request's shape, its JSON, the names of the API's calls and the search in a table
+of routes; the tables are ``api``'s and ``dashboard``'s. Answers nothing but that there is
+no such call.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from http import HTTPStatus
+from typing import TypeVar
+from urllib.parse import unquote
+
+from provisioner.sandbox.reply import refuse
+
+
+class Endpoint(StrEnum):
+    """The calls of the API: those that are counted, and that a fault can strike."""
+
+    CREATE = "create"
+    READ = "read"
+    EDIT = "edit"
+    BALANCE = "balance"
+
+
+Call = TypeVar("Call", bound=Enum)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, its body whole."""
+
+    method: str
+    target: str
+    """Path and query string, as they came."""
+    api_login: str
+    api_key: str
+    body: bytes
+
+    def document(self) -> dict[str, object]:
+        """Return the body, a JSON object; raises RefusalError for anything else."""
+        try:
+            document = json.loads(self.body)
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            refuse(HTTPStatus.BAD_REQUEST, 100, "The body is not a JSON object.")
+        return document
+
+
+def routed(request: Request, routes: Iterable[tuple[re.Pattern[str], Mapping[str, Call]]]) -> tuple[Call, str]:
+    """Return which call ``request`` is, and the login in its path, empty where there is none.
+
+    ``routes`` has, for each path, the call behind each of its methods. Raises RefusalError.
+    """
+    path = request.target.partition("?")[0]
+    for pattern, calls in routes:
+        if found := pattern.fullmatch(path):
+            if request.method not in calls:
+                allow = (("Allow", ", ".join(calls)),)
+                refuse(HTTPStatus.METHOD_NOT_ALLOWED, 105, "This method is not allowed here.", headers=allow)
+            return calls[request.method], unquote("".join(found.groups()))
+    return refuse(HTTPStatus.NOT_FOUND, 104, "There is nothing at this path.")

@@ -1,0 +1,91 @@
+"""A running sandbox: its parts, put together, started and stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from types import TracebackType
+from typing import Self
+
+from provisioner.errors import SettingInvalid
+from provisioner.sandbox.account import Account
+from provisioner.sandbox.accounts import Accounts
+from provisioner.sandbox.api import PREFIX, Api
+from provisioner.sandbox.connection import Service
+from provisioner.sandbox.dashboard import BY_HAND, Dashboard
+from provisioner.sandbox.faulty import FaultyApi
+from provisioner.sandbox.received import Received, Seen
+from provisioner.sandbox.server import HOST, Server
+from provisioner.sandbox.settings import Settings
+
+
+class Sandbox:
+    """A running sandbox: ``with Sandbox(settings) as sandbox: client(sandbox.url)``.
+
+    Making one opens the ledger and the port, and raises SettingInvalid where that
+    fails; entering it serves from threads; leaving it stops.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._accounts = Accounts(settings.parents, settings.ledger)
+        self._received = Received()
+        api = FaultyApi(Api(settings.parents, self._accounts), settings.faults)
+        dashboard = Dashboard(self._accounts, self._received)
+        self._stopping = threading.Event()
+        service = Service(api, dashboard, self._received, settings.latency, self._stopping)
+        try:
+            self._server = Server(settings.port, service)
+        except (OSError, OverflowError) as error:
+            self._accounts.close()
+            raise SettingInvalid(
+                f"The sandbox cannot listen on {HOST} port {settings.port}: {error}",
+                hint="Choose another port, or 0 for any that is free.",
+            ) from error
+
+    @property
+    def url(self) -> str:
+        """The base address of the API."""
+        return f"http://{HOST}:{self._server.port}{PREFIX}"
+
+    @property
+    def dashboard(self) -> str:
+        """The address at which accounts are listed, and below which each is changed and deleted by hand."""
+        return f"{self.url.removesuffix(PREFIX)}{BY_HAND}accounts"
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """Every account, the oldest first."""
+        return self._accounts.every()
+
+    @property
+    def requests(self) -> tuple[Seen, ...]:
+        """What was received, the oldest first; what ``GET /sandbox/requests`` lists."""
+        return self._received.every()
+
+    def serve_forever(self) -> None:
+        """Return once :meth:`shutdown` was called or, in the main thread, on SIGINT or SIGTERM."""
+        if threading.current_thread() is not threading.main_thread():
+            self._stopping.wait()
+            return
+        before = {each: signal.signal(each, signal.default_int_handler) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            with contextlib.suppress(KeyboardInterrupt):  # both signals: the way to stop a sandbox
+                self._stopping.wait()
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    def shutdown(self) -> None:
+        """Stop at once, answers in flight unsent; harmless when done twice."""
+        self._server.stop()
+        self._accounts.close()
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.shutdown()

@@ -1,0 +1,23 @@
+"""How one sandbox is to behave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioner.sandbox.faults import Fault
+from provisioner.sandbox.parent import Parent
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one sandbox is to behave."""
+
+    port: int = 0
+    """0: any that is free."""
+    parents: tuple[Parent, ...] = (Parent(),)
+    """At least one, each with a login of its own; what a ledger holds without a parent is the first one's."""
+    latency: float = 0.0
+    """Seconds between the processing of a request and its answer."""
+    ledger: Path | None = None
+    faults: tuple[Fault, ...] = ()

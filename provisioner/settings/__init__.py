@@ -1,0 +1,115 @@
+"""What a project's settings are, once they are known.
+
+Owns their types. ``loading`` says where each comes from, and ``secrets`` reads what
+only a run needs. Refuses to hold a secret: placeholders stay as they were written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from provisioner import placeholders
+from provisioner.errors import SettingInvalid
+from provisioner.model.account import DEFAULT_PARENT
+
+FILE: Final = "provisioner.yaml"
+TUNING: Final = (
+    "limit",
+    "reserved",
+    "timeout",
+    "attempts",
+    "retry_budget",
+    "retry_after_cap",
+    "retry_on_503",
+    "lock_timeout",
+    "keep_going",
+    "proxy",
+    "ca_file",
+    "max_creates",
+    "max_updates",
+    "metrics_file",
+    "heartbeat_url",
+)
+"""The settings that are a flag and a variable too."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParentSettings:
+    """One Octopush account that owns sub-accounts; login and key are placeholders."""
+
+    name: str
+    api_login: str
+    api_key: str
+    limit: int
+    reserved: int
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What its login and key come from: names of variables, and paths of files."""
+        named = (each.partition(":")[2] for text in (self.api_login, self.api_key) for each in placeholders.names(text))
+        return tuple(dict.fromkeys(named))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of a project; seconds are floats."""
+
+    state: str
+    recipients: tuple[str, ...]
+    api_url: str
+    """Without a slash at its end."""
+    timeout: float
+    attempts: int
+    retry_budget: float
+    retry_after_cap: float
+    retry_on_503: bool
+    lock_timeout: float
+    keep_going: bool
+    parents: Mapping[str, ParentSettings]
+    file: Path
+    """Where ``provisioner.yaml`` is, or would be."""
+    proxy: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
+    identity_file: str | None = None
+    max_creates: int | None = None
+    max_updates: int | None = None
+    metrics_file: str | None = None
+    heartbeat_url: str | None = field(default=None, repr=False)
+    """Placeholders unexpanded."""
+
+    @property
+    def base(self) -> Path:
+        """The folder that the paths of ``provisioner.yaml`` are relative to."""
+        return self.file.parent
+
+    @property
+    def owner(self) -> str:
+        """The parent of accounts that name none: the only one that there is, or else ``default``."""
+        return next(iter(self.parents)) if len(self.parents) == 1 else DEFAULT_PARENT
+
+    def parent(self, name: str) -> ParentSettings:
+        """Return the settings of one parent; raises SettingInvalid where there is none of that name."""
+        try:
+            return self.parents[name]
+        except KeyError:
+            raise SettingInvalid(
+                f"There is no parent {name} in the settings; known: {', '.join(sorted(self.parents))}.",
+                hint=f"Name it under `parents` in {FILE}, or correct the manifest.",
+            ) from None
+
+    def state_path(self, parent: str) -> Path:
+        """Return the file of one parent's state; raises SettingInvalid for an address that is not a path."""
+        if "://" in self.state:
+            scheme = self.state.partition("://")[0]
+            raise SettingInvalid(
+                f"States cannot be kept in {scheme}: this version keeps them in files.",
+                hint="Set `state` to a path, as in state/{parent}.json.",
+            )
+        if "{parent}" not in self.state and len(self.parents) > 1:
+            raise SettingInvalid(
+                "Several parents would share one state.", hint="Put {parent} into `state`: each parent has its own."
+            )
+        return Path(self.state.replace("{parent}", parent))

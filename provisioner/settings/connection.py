@@ -1,0 +1,32 @@
+"""Checks what a connection will need, before anything is held or sent."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from provisioner.errors import SettingInvalid
+from provisioner.settings import Settings
+
+
+def require_connection(settings: Settings) -> None:
+    """Return if the authorities and the proxy of ``settings`` can be used; raises SettingInvalid."""
+    if settings.ca_file is not None:
+        import ssl  # noqa: PLC0415  # a plan has no use for it
+
+        try:
+            ssl.create_default_context(cafile=settings.ca_file)
+        except (OSError, ValueError) as error:
+            raise SettingInvalid(
+                f"The setting ca_file, {settings.ca_file}, holds no certificate authorities.",
+                hint="It must be a readable file of certificates in PEM form.",
+            ) from error
+    if settings.proxy is not None:
+        try:
+            parts = urlsplit(settings.proxy)
+            valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except ValueError:
+            valid = False
+        if not valid:
+            raise SettingInvalid(
+                "The setting proxy is not the address of a proxy.", hint="Write it as in http://proxy.example.com:3128."
+            )

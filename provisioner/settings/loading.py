@@ -1,0 +1,200 @@
+"""Settings: from flags, the environment and ``provisioner.yaml``, strongest first.
+
+Owns where each setting comes from and what it may be; names, kinds, bounds and
+defaults are those of ``config.v1.schema.json``. Refuses to expand a placeholder
+before a secret is needed, so that planning needs none.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+from provisioner import document, placeholders, schemas
+from provisioner.errors import SettingInvalid
+from provisioner.model.account import DEFAULT_PARENT, Problem
+from provisioner.settings import FILE, TUNING, ParentSettings, Settings
+
+_SCHEMA: Final = "config.v1"
+_API_URL: Final = "OCTOPUSH_API_URL"
+_TRUE: Final = frozenset({"1", "true", "yes", "on"})
+_FALSE: Final = frozenset({"0", "false", "no", "off"})
+
+
+def load(
+    file: Path | None, environ: Mapping[str, str], flags: Mapping[str, object], *, folder: Path = Path()
+) -> Settings:
+    """Return the settings of a project.
+
+    ``file`` is what ``--config`` named; without it, PROVISIONER_CONFIG is, or else
+    ``provisioner.yaml`` in ``folder``, which may be absent. ``flags`` holds the flags that
+    were given, by the setting's name; those that are None were not.
+
+    Raises:
+        SettingInvalid: a file, variable or flag is not what its setting may be.
+
+    """
+    named = file or (Path(variable) if (variable := environ.get("PROVISIONER_CONFIG")) else None)
+    path = named or folder / FILE
+    from_file = _from_file(path, required=named is not None)
+    given = {name: value for name, value in flags.items() if value is not None}
+    _require(given, "on the command line")
+    known = schemas.load(_SCHEMA)["properties"]
+    defaults: dict[str, Any] = {name: _deref(each).get("default") for name, each in known.items()}
+    defaults["state"] = str(folder / defaults["state"])
+    stronger = {**_from_environment(environ), **given}
+    merged: dict[str, Any] = {**defaults, **from_file, **stronger}
+    _check_url(merged["api_url"])
+    parents = _parents(merged, from_file, stronger)
+    merged = {name: merged[name] for name in known if name not in {"parents", "limit", "reserved"}}
+    merged["recipients"] = tuple(merged["recipients"])
+    merged["api_url"] = merged["api_url"].rstrip("/")
+    return Settings(**merged, parents=parents, file=path)
+
+
+def _from_file(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError as error:
+        if not required:
+            return {}
+        raise SettingInvalid(f"There is no {path}.", hint="Check --config or PROVISIONER_CONFIG.") from error
+    except OSError as error:
+        raise SettingInvalid(f"{path} cannot be read: {error.strerror}.", hint="It must be a readable file.") from error
+    settings = _parsed(raw, path)
+    for name in ("state", "identity_file", "ca_file", "metrics_file"):
+        if name in settings and "://" not in settings[name]:
+            settings[name] = str(path.parent / settings[name])
+    _check_parents(settings.get("parents", {}), path)
+    return settings
+
+
+def _parsed(raw: bytes, path: Path) -> dict[str, Any]:
+    if all(line.lstrip().startswith(b"#") for line in raw.splitlines() if line.strip()):
+        return {}
+    parsed = document.parse_yaml(raw, str(path), _SCHEMA)
+    if problems := parsed.checked(_SCHEMA, {}):
+        raise SettingInvalid(_told(problems), hint=problems[0].hint)
+    return dict(cast("dict[str, Any]", parsed.value))
+
+
+def _told(problems: tuple[Problem, ...]) -> str:
+    first, more = problems[0], len(problems) - 1
+    place = f"{first.origin.file}:{first.origin.line}" if first.origin.line else first.origin.file
+    return f"{place}: {first.message}{f' ({more} more)' if more else ''}"
+
+
+def _check_parents(parents: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    for name, parent in parents.items():
+        text = parent.get("api_key")
+        if text is not None and placeholders.filled(text, ""):
+            raise SettingInvalid(
+                f"{path}: the api_key of the parent {name} is written in clear.",
+                hint="Write a placeholder, as in ${env:ACME_KEY}, and change the key: this file is read by many.",
+            )
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    known = schemas.load(_SCHEMA)["properties"]
+    settings: dict[str, Any] = {}
+    for name in ("state", *TUNING):
+        variable = f"PROVISIONER_{name.upper()}"
+        if text := environ.get(variable):
+            settings[name] = _typed(text, _deref(known[name])["type"], variable)
+            _require({name: settings[name]}, f"in {variable}")
+    if url := environ.get(_API_URL):
+        settings["api_url"] = url
+    if text := environ.get("PROVISIONER_RECIPIENTS"):
+        settings["recipients"] = _split_recipients(text)
+    return settings
+
+
+def _split_recipients(text: str) -> list[str]:
+    """Split at commas, line feeds, and blanks; an ssh key holds a blank of its own."""
+    words = text.replace(",", " ").split()
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] in {"ssh-ed25519", "ssh-rsa"}:
+            joined[-1] += f" {word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def _typed(text: str, kind: str, variable: str) -> object:
+    """Return the text of an environment variable as what the schema wants."""
+    if kind == "string":
+        return text
+    if kind == "boolean" and text.lower() in _TRUE | _FALSE:
+        return text.lower() in _TRUE
+    try:
+        return {"integer": int, "number": float}[kind](text)
+    except (KeyError, ValueError):
+        wanted = {"integer": "a whole number", "number": "a number"}.get(kind, "true or false")
+        raise SettingInvalid(f"{variable} must be {wanted}.", hint=f"Correct or unset {variable}.") from None
+
+
+def _require(settings: Mapping[str, object], where: str) -> None:
+    for name, value in settings.items():
+        # Every comparison with a NaN is false, so that no bound of the schema stops it.
+        if isinstance(value, float) and not math.isfinite(value):
+            raise SettingInvalid(f"The setting {name} {where} must be a number.", hint="Write it in digits.")
+    for found in document.violations(cast("document.Value", settings), _SCHEMA, {}):
+        name = document.spelled(found.path)
+        raise SettingInvalid(f"The setting {name} {where} {found.predicate}.", hint=found.hint)
+
+
+def _deref(schema: dict[str, Any]) -> dict[str, Any]:
+    if (reference := schema.get("$ref")) is not None:
+        found: dict[str, Any] = schemas.load(_SCHEMA)["$defs"][reference.rpartition("/")[2]]
+        return found
+    return schema
+
+
+def _parents(
+    merged: Mapping[str, Any], from_file: Mapping[str, Any], stronger: Mapping[str, Any]
+) -> dict[str, ParentSettings]:
+    """Return every parent; a limit of its own is weaker than a variable or flag, and stronger than the file's."""
+    listed = from_file.get("parents") or {
+        DEFAULT_PARENT: {"api_login": "${env:OCTOPUSH_API_LOGIN}", "api_key": "${env:OCTOPUSH_API_KEY}"}
+    }
+    return {
+        name: ParentSettings(
+            name,
+            parent.get("api_login", "${env:OCTOPUSH_API_LOGIN}"),
+            parent.get("api_key", "${env:OCTOPUSH_API_KEY}"),
+            limit=stronger.get("limit", parent.get("limit", merged["limit"])),
+            reserved=stronger.get("reserved", parent.get("reserved", merged["reserved"])),
+        )
+        for name, parent in listed.items()
+    }
+
+
+def _check_url(url: str) -> None:
+    """Accept https anywhere, and http to this machine alone: the key goes with every request."""
+    hint = f"Set {_API_URL} to an address such as {_deref(schemas.load(_SCHEMA)['properties']['api_url'])['default']}."
+    try:
+        parts = urlsplit(url)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_valid = False
+    if not (port_is_valid and parts.hostname and parts.scheme in {"http", "https"}):
+        raise SettingInvalid("The address of the API is not an http(s) address.", hint=hint)
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise SettingInvalid("The address of the API holds more than host and path.", hint=hint)
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise SettingInvalid(
+            f"The address of the API is http without TLS, to {parts.hostname}.",
+            hint="The parent's key goes with every request: use https. Plain http is for this machine alone.",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,169 @@
+"""A run: what stops it, and what becomes of what cannot be saved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import pytest
+
+from provisioner.errors import ExitCode, StateMoved
+from provisioner.model.report import Outcome, Result, Scope, Stop, exit_code
+from provisioner.model.state import Pending, State
+from provisioner.model.verdict import Created, NotCreated, Then
+from provisioner.state.rescue import Entry
+from tests.executor.examples import (
+    ANSWER,
+    CUT,
+    REFUSED,
+    THREE,
+    active,
+    credentials,
+    opened,
+    results,
+)
+from tests.executor.watched import Failure, Run
+
+FULL: Final = Failure()
+
+# ── Interruption ─────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("code", [ExitCode.INTERRUPTED, ExitCode.TERMINATED])
+def test_a_signal_during_a_request_lets_it_finish_and_be_saved(code: ExitCode) -> None:
+    run = Run(interrupt=("athens", code))
+    report = run.apply()
+    assert {"athens": "created", "berlin": "not_attempted", "paris": "not_attempted"} == results(report)
+    assert "not read back: the run was interrupted" == report.outcomes[0].reason
+    assert ("read", "athens") not in run.events
+    assert Stop(code, "the run was interrupted", "Run it again to go on.", Scope.RUN) == report.stop
+    assert "the run was interrupted" == report.outcomes[2].reason
+    assert code is exit_code([report])
+    assert credentials("athens") == opened("athens", run.records["athens"]).credentials
+    assert 1 == len(run.sent)
+
+
+@pytest.mark.parametrize("code", [ExitCode.INTERRUPTED, ExitCode.TERMINATED])
+@pytest.mark.parametrize("then", [Then.RETRY, Then.STOP])
+def test_a_signal_during_a_wait_ends_the_run_with_its_own_code(code: ExitCode, then: Then) -> None:
+    run = Run(interrupt=("berlin", code), verdicts={"berlin": NotCreated("asked to try later", then)})
+    report = run.apply(keep_going=True)
+    assert {"athens": "created", "berlin": "failed", "paris": "not_attempted"} == results(report)
+    assert Stop(code, "asked to try later", scope=Scope.RUN) == report.stop
+    assert code is exit_code([report])
+    assert {"athens"} == run.records.keys()
+
+
+def test_a_signal_before_the_first_create_sends_nothing() -> None:
+    run = Run(heard=ExitCode.TERMINATED)
+    report = run.apply()
+    assert dict.fromkeys(THREE, "not_attempted") == results(report)
+    assert ExitCode.TERMINATED is exit_code([report])
+    assert [] == run.sent
+    assert ("started", "athens") not in run.events
+
+
+def test_a_signal_during_the_last_request_changes_nothing() -> None:
+    run = Run(interrupt=("paris", ExitCode.INTERRUPTED))
+    report = run.apply()
+    assert dict.fromkeys(THREE, "created") == results(report)
+    assert ExitCode.DONE is exit_code([report])
+
+
+# ── A refresh that was stopped ───────────────────────────────────────────────
+
+
+def test_what_ended_the_refresh_of_a_parent_ends_its_apply() -> None:
+    state = State("lineage", "default", accounts={"athens": active("athens")})
+    run = Run(state)
+    stop = Stop(ExitCode.SETTING_INVALID, "not accepted (HTTP 401)")
+    report = run.apply(stop=stop, keep_going=True)
+    assert stop == report.stop
+    assert (
+        Outcome("athens", "unchanged", Result.UNCHANGED),
+        Outcome("berlin", "create", Result.NOT_ATTEMPTED, stop.reason),
+        Outcome("paris", "create", Result.NOT_ATTEMPTED, stop.reason),
+    ) == report.outcomes
+    assert [] == run.sent
+    assert state.accounts == run.records
+
+
+def test_what_ended_the_refresh_is_stronger_than_a_signal() -> None:
+    stop = Stop(ExitCode.SETTING_INVALID, "not accepted (HTTP 401)")
+    assert stop == Run(heard=ExitCode.INTERRUPTED).apply(stop=stop).stop
+
+
+# ── Saves that fail ──────────────────────────────────────────────────────────
+
+MOVED: Final = Failure(StateMoved("Somebody saved it.", hint="Look at it."))
+
+
+@pytest.mark.parametrize("failure", [FULL, MOVED, replace(FULL, durable=True)], ids=["full", "moved", "durable"])
+def test_where_the_intent_cannot_be_saved_nothing_is_sent(failure: Failure) -> None:
+    run = Run(failures={3: failure})
+    report = run.apply(keep_going=True)
+    place = "standard error, in the line that begins with provisioner-rescue (`provisioner recover LOG` puts it back)"
+    reason = f"the state could not be saved, and the outcome is kept in {place}; nothing was sent"
+    assert (
+        Outcome("athens", "create", Result.CREATED),
+        Outcome("berlin", "create", Result.FAILED, reason),
+        Outcome("paris", "create", Result.NOT_ATTEMPTED, failure.error.message.removesuffix(".")),
+    ) == report.outcomes
+    assert ["Athens"] == [request.attributes.first_name for request in run.sent]
+    assert (Entry("lineage", "default", "berlin", "operation 2", None),) == run.rescued
+    assert report.stop is not None
+    assert f"{failure.error.hint} The outcome of berlin is kept in {place}." == report.stop.hint
+    assert ExitCode.STATE_UNUSABLE is exit_code([report])
+
+    run.loaded().put_back(run.rescued)
+    assert {"athens"} == run.records.keys()
+
+
+@pytest.mark.parametrize("failure", [FULL, MOVED, replace(FULL, durable=True)], ids=["full", "moved", "durable"])
+def test_where_a_credential_cannot_be_saved_it_is_rescued_and_the_run_stops(failure: Failure) -> None:
+    run = Run(failures={2: failure}, verdicts={"athens": Created(credentials("athens"), "HTTP 200")})
+    report = run.apply(keep_going=True)
+    assert {"athens": "created", "berlin": "not_attempted", "paris": "not_attempted"} == results(report)
+    place = "standard error, in the line that begins with provisioner-rescue (`provisioner recover LOG` puts it back)"
+    assert f"HTTP 200; the state could not be saved, and the outcome is kept in {place}" == report.outcomes[0].reason
+    assert ExitCode.STATE_UNUSABLE is exit_code([report])
+    assert 1 == len(run.sent)
+
+    (entry,) = run.rescued
+    assert (
+        "lineage",
+        "default",
+        "athens",
+        "operation 1",
+    ) == (entry.lineage, entry.parent, entry.name, entry.operation)
+    assert credentials("athens") == opened("athens", entry.record).credentials
+    assert "key of athens" not in "".join(run.said)
+
+    run.loaded().put_back(run.rescued)
+    assert credentials("athens") == opened("athens", run.records["athens"]).credentials
+
+
+def test_a_created_account_whose_save_fails_has_that_as_its_only_reason() -> None:
+    report = Run(failures={2: FULL}).apply()
+    assert str(report.outcomes[0].reason).startswith("the state could not be saved, and the outcome is kept in")
+
+
+def test_a_doubt_that_cannot_be_saved_is_rescued_and_stays_the_strongest() -> None:
+    run = Run(failures={2: FULL}, verdicts={"athens": CUT})
+    report = run.apply(keep_going=True)
+    assert {"athens": "unknown", "berlin": "not_attempted", "paris": "not_attempted"} == results(report)
+    assert str(report.outcomes[0].reason).startswith(f"{CUT.reason}; the state could not be saved")
+    assert report.stop is not None
+    assert ExitCode.STATE_UNUSABLE is report.stop.exit_code
+    assert ExitCode.OUTCOME_UNKNOWN is exit_code([report])
+    assert ANSWER == opened("athens", run.rescued[0].record).answer
+
+
+def test_a_refusal_that_cannot_be_saved_is_rescued_so_that_no_doubt_remains() -> None:
+    run = Run(failures={2: FULL}, verdicts={"athens": REFUSED})
+    report = run.apply()
+    assert {"athens": "failed", "berlin": "not_attempted", "paris": "not_attempted"} == results(report)
+    assert (Entry("lineage", "default", "athens", "operation 1", None),) == run.rescued
+    assert isinstance(run.records["athens"], Pending)
+    run.session.put_back(run.rescued)
+    assert {} == run.records

@@ -1,0 +1,79 @@
+"""What can be done about an account is told in the words of its commands, whichever face tells it."""
+
+from __future__ import annotations
+
+import pytest
+
+from provisioner.errors import Advice, ExitCode, ProvisionerError, Remedy, StateConflict
+from provisioner.model.report import Outcome, Report, Result, Stop
+from provisioner.render import advice, documents, report
+
+TOLD = {
+    Remedy.LIST: "`provisioner status` lists those that it has",
+    Remedy.FORGET: "`provisioner forget paris` frees its slot",
+    Remedy.FORGET_FIRST: "if the paris that the state knows was deleted, run `provisioner forget paris` first",
+    Remedy.FORCE: "with --force it is forgotten all the same, and if it is there, it holds a place that nothing here"
+    " counts",
+    Remedy.REFRESH_OR_FORCE: "if it is to stay, `provisioner refresh` notes that it is there after all; with --force it"
+    " is forgotten all the same, and if it is there, it holds a place that nothing here counts",
+    Remedy.REFRESH: "`provisioner refresh` looks for the account again",
+    Remedy.ADOPT_KEY: "if Octopush changed it, `provisioner adopt paris LOGIN` takes it over",
+    Remedy.RESOLVE: "`provisioner resolve` ends an unknown outcome, and `provisioner adopt` takes over what exists",
+    Remedy.FREE_OR_ADOPT: "if you are sure that it does not exist, `provisioner forget paris --force` frees its slot;"
+    " if it does, `provisioner adopt paris LOGIN` takes it over",
+}
+FORCE = Advice(Remedy.FORCE, "paris")
+SENTENCE = f"W{TOLD[Remedy.FORCE][1:]}."
+
+
+@pytest.mark.parametrize("remedy", Remedy)
+def test_every_remedy_has_its_words(remedy: Remedy) -> None:
+    assert TOLD[remedy] == advice.clause(Advice(remedy, "paris"))
+
+
+def test_a_name_is_repeated_as_it_is() -> None:
+    assert "`provisioner forget {name} {0}` frees its slot" == advice.clause(Advice(Remedy.FORGET, "{name} {0}"))
+
+
+@pytest.mark.parametrize(
+    ("hint", "given", "told"),
+    [
+        ("", None, ""),
+        ("Look.", None, "Look."),
+        ("", FORCE, SENTENCE),
+        ("Look.", FORCE, f"Look. {SENTENCE}"),
+        ("", Advice(Remedy.LIST, "paris"), "`provisioner status` lists those that it has."),
+    ],
+)
+def test_what_ended_a_command_tells_its_own_hint_first(hint: str, given: Advice | None, told: str) -> None:
+    error = StateConflict("It is there.", hint=hint, advice=given)
+    assert told == advice.hint(error)
+    assert told == documents.error(error)["error"]["hint"]
+    stop = Stop.of(error)
+    assert told == advice.hint(stop)
+    assert ([f"  {told}"] if told else []) == [line.text for line in report.endings([Report("p", (), stop)])[1:]]
+
+
+def test_an_error_has_no_advice_unless_it_is_given() -> None:
+    assert ProvisionerError("No.").advice is None
+    assert Stop(ExitCode.FAILURE, "no").advice is None
+
+
+def test_an_outcome_tells_its_reason_first_in_text_and_json() -> None:
+    gone = [
+        Outcome(name, "gone", Result.NOT_ATTEMPTED, "it is gone", advice=Advice(Remedy.FORGET, name))
+        for name in ("paris", "rome")
+    ]
+    bare = Outcome("oslo", "gone", Result.NOT_ATTEMPTED, advice=Advice(Remedy.FORGET, "oslo"))
+    outcomes = (*gone, bare, Outcome("lima", "unchanged", Result.UNCHANGED))
+    this = Report("p", outcomes)
+    told = [
+        "it is gone; `provisioner forget paris` frees its slot",
+        "it is gone; `provisioner forget rome` frees its slot",
+        "`provisioner forget oslo` frees its slot",
+    ]
+    (document,) = documents.reports([this])["reports"]
+    assert [*told, None] == [each["reason"] for each in document["outcomes"]]
+    assert [f"  not attempted  {each.name}  {words}" for each, words in zip(outcomes, told, strict=False)] == [
+        line.text for line in report.text(this)[1:4]
+    ]

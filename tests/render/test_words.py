@@ -1,0 +1,124 @@
+"""The words that the formats share, and that none of them forgets a kind of change."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from provisioner.model.account import Attributes
+from provisioner.model.exchange import Balance, Failed
+from provisioner.model.plan import Change, Closed, Create, Gone, Plan, Unchanged, Undecided, Unmanaged, Update, counts
+from provisioner.model.state import Active, Drift, Edit, Operation, Record, Unknown
+from provisioner.model.verdict import Then
+from provisioner.render import documents, html, markdown, text, words
+from provisioner.render.words import Code, Label, Name
+from tests.render.samples import counts as slots
+from tests.render.samples import desired
+
+LEO: Final = Attributes("Leonardo", "Da Vinci")
+OPERATION: Final = Operation("op-1", "2026-01-01T00:00:00Z", "ada@host")
+DRIFT: Final = Drift(("first_name",), ("last_name",))
+BEGUN: Final = Edit(LEO, Operation("op-2", "2026-01-05T00:00:00Z", "ada@host"), 2)
+EVERY: Final[tuple[Change, ...]] = (
+    Create(desired("a", LEO)),
+    Create(desired("b", LEO)),
+    Update(desired("c", LEO), ()),
+    Unchanged("d", LEO),
+    Unchanged("e", LEO, DRIFT),
+    Unchanged("f", LEO, unchecked="HTTP 500"),
+    Unmanaged("g", LEO),
+    Gone("h", LEO),
+    Undecided("i", LEO, "no answer"),
+    Closed("j", LEO, "given up"),
+)
+
+
+def plan(*changes: Change, over: tuple[str, ...] = ()) -> Plan:
+    return Plan("p", "l", 1, slots(), changes, over)
+
+
+def test_every_format_counts_every_action() -> None:
+    every = plan(*EVERY)
+    said = "Plan: 2 to create, 1 to update, 3 unchanged, 1 unmanaged, 1 gone, 1 unknown, 1 abandoned."
+    assert said == words.summary([every])
+    assert said == text.plan(every)[-1].text
+    assert said in markdown.plans([every], "d")
+    assert 3 == html.page([every, plan()], "d").count(said[6:-1]) + 1, "in the navigation and in its section"
+    summary = documents.plans([every])["plans"][0]["summary"]
+    assert {"create": 2, "update": 1, "unchanged": 3, "unmanaged": 1, "unknown": 1} == summary
+    assert summary.items() <= counts([every]).items()
+
+
+def test_every_format_shows_every_kind_of_change_that_is_worth_it() -> None:
+    every = plan(*EVERY, over=("b",))
+    shown = [(label.word, change.name) for label, change in words.shown(every)]
+    assert [
+        ("create", "a"),
+        ("no slot", "b"),
+        ("update", "c"),
+        ("drift", "e"),
+        ("unchecked", "f"),
+        ("unmanaged", "g"),
+        ("gone", "h"),
+        ("unknown", "i"),
+        ("abandoned", "j"),
+    ] == shown
+    assert {label.word for label in Label} == {word for word, _ in shown}
+    for said in ("\n".join(line.text for line in text.plan(every)), markdown.plans([every], "d")):
+        assert all(f"{word:<9}  {name}" in said for word, name in shown)
+    page = html.page([every], "d")
+    assert all(f'</b> {word}</span></td>\n<th scope="row" class="name">{name}<' in page for word, name in shown)
+
+
+def test_plans_are_summed_up_together() -> None:
+    assert "Nothing to do: no account is wanted." == words.summary([plan()]) == words.summary([])
+    assert "Nothing to do: 1 unchanged." == words.summary([plan(Unchanged("a", LEO))])
+    both = [plan(Unchanged("a", LEO)), plan(Update(desired("a", LEO), ()), Gone("b", LEO))]
+    assert "Plan: 1 to update, 1 unchanged, 1 gone." == words.summary(both)
+
+
+def test_what_is_known_of_an_account_that_could_not_be_looked_at_is_said_too() -> None:
+    change = Unchanged("a", LEO, DRIFT, unchecked="HTTP 500")
+    assert ("HTTP 500; Octopush made something else of first_name; somebody changed last_name",) == words.explanation(
+        change
+    )
+
+
+def test_names_are_listed_up_to_a_number_of_them() -> None:
+    assert () == words.listed([], 2)
+    assert ("a", ", ", "b") == words.listed(["a", "b"], 2)
+    assert ("a", ", ", "b", " and 1 more") == words.listed(["a", "b", "c"], 2)
+    assert [Name, str, Name] == [type(each) for each in words.listed(["a", "b"], 2)]
+
+
+def test_what_a_person_would_type_is_marked_in_a_sentence() -> None:
+    assert [Code("provisioner forget a")] == [
+        each for each in words.explanation(Gone("a", LEO)) if isinstance(each, Code)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        (Active(LEO, OPERATION, "T", "s"), None),
+        (
+            Active(LEO, OPERATION, "T", "s", edit=BEGUN),
+            "an edit was begun at 2026-01-05T00:00:00Z and is not known to be finished",
+        ),
+        (Active(LEO, OPERATION, "T", "s", drift=Drift(gone=True)), "Octopush no longer knows its login"),
+        (
+            Active(LEO, OPERATION, "T", "s", drift=DRIFT),
+            "Octopush altered first_name; somebody changed last_name",
+        ),
+        (Unknown(LEO, OPERATION, "lost"), "lost"),
+    ],
+)
+def test_why_an_account_is_not_simply_active(record: Record, why: str | None) -> None:
+    assert why == words.reason(record)
+
+
+def test_why_a_balance_is_not_known_is_said_with_the_rest() -> None:
+    failed = Failed("HTTP 500", Then.GO_ON)
+    assert "lost; its balance cannot be had: HTTP 500" == words.reason(Unknown(LEO, OPERATION, "lost"), failed)
+    assert words.reason(Active(LEO, OPERATION, "T", "s"), Balance(1.0, "euros")) is None

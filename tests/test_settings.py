@@ -1,0 +1,333 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import certifi
+import pytest
+
+from provisioner import schemas
+from provisioner.errors import SettingInvalid
+from provisioner.settings import Settings, connection, loading, secrets
+
+ENVIRON = {"OCTOPUSH_API_LOGIN": "parent@example.com", "OCTOPUSH_API_KEY": "key-1"}
+
+
+def load(tmp_path: Path, text: str = "", environ: dict[str, str] | None = None, **flags: object) -> Settings:
+    path = tmp_path / "provisioner.yaml"
+    path.write_text(text, encoding="utf-8")
+    return loading.load(path, environ or {}, flags)
+
+
+def refused(tmp_path: Path, text: str = "", environ: dict[str, str] | None = None, **flags: object) -> SettingInvalid:
+    with pytest.raises(SettingInvalid) as caught:
+        load(tmp_path, text, environ, **flags)
+    return caught.value
+
+
+def test_without_any_setting_the_defaults_of_the_schema_hold(tmp_path: Path) -> None:
+    settings = loading.load(None, {}, {})
+    known: dict[str, Any] = schemas.load("config.v1")
+    for name, schema in known["properties"].items():
+        if hasattr(settings, name) and name not in {"parents", "recipients"}:
+            assert schema.get("default") == getattr(settings, name)
+    assert (20, 0) == (settings.parent("default").limit, settings.parent("default").reserved)
+    assert Path("state/default.json") == settings.state_path("default")
+    del tmp_path
+
+
+def test_a_flag_is_stronger_than_a_variable_and_that_than_the_file(tmp_path: Path) -> None:
+    text = "timeout: 1\nattempts: 1\nlimit: 1\nretry_on_503: true\n"
+    environ = {"PROVISIONER_TIMEOUT": "2.5", "PROVISIONER_ATTEMPTS": "2", "PROVISIONER_LIMIT": "2"}
+    settings = load(tmp_path, text, environ, attempts=3, limit=3, keep_going=None)
+    assert (2.5, 3, True, False) == (
+        settings.timeout,
+        settings.attempts,
+        settings.retry_on_503,
+        settings.keep_going,
+    )
+    assert 3 == settings.parent("default").limit
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("1", True), ("TRUE", True), ("yes", True), ("off", False), ("0", False)]
+)
+def test_a_boolean_variable(tmp_path: Path, text: str, *, expected: bool) -> None:
+    assert expected is load(tmp_path, environ={"PROVISIONER_KEEP_GOING": text}).keep_going
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("PROVISIONER_LIMIT", "many", "PROVISIONER_LIMIT must be a whole number."),
+        ("PROVISIONER_LIMIT", "1.5", "PROVISIONER_LIMIT must be a whole number."),
+        ("PROVISIONER_TIMEOUT", "soon", "PROVISIONER_TIMEOUT must be a number."),
+        ("PROVISIONER_KEEP_GOING", "maybe", "PROVISIONER_KEEP_GOING must be true or false."),
+        ("PROVISIONER_LIMIT", "-1", "The setting limit in PROVISIONER_LIMIT must be at least 0."),
+    ],
+)
+def test_a_variable_of_the_wrong_kind(tmp_path: Path, variable: str, value: str, message: str) -> None:
+    assert message == refused(tmp_path, environ={variable: value}).message
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_number_that_is_none(tmp_path: Path, value: str) -> None:
+    assert "PROVISIONER_TIMEOUT" in refused(tmp_path, environ={"PROVISIONER_TIMEOUT": value}).message
+
+
+def test_a_flag_out_of_bounds(tmp_path: Path) -> None:
+    assert "The setting attempts on the command line must be at least 1." == refused(tmp_path, attempts=0).message
+
+
+def test_the_file_is_told_with_its_line(tmp_path: Path) -> None:
+    error = refused(tmp_path, "limit: 20\nlimits: 5\n")
+    assert f"{tmp_path}/provisioner.yaml:2: limits is not a known field." == error.message
+    assert "Did you mean limit?" == error.hint
+    assert "(1 more)" in refused(tmp_path, "limits: 5\nresrved: 5\n").message
+
+
+def test_an_empty_file_and_one_of_comments_are_no_settings(tmp_path: Path) -> None:
+    assert 30 == load(tmp_path, "").timeout
+    assert 30 == load(tmp_path, "# nothing\n\n  # yet\n").timeout
+
+
+def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.yaml"
+    with pytest.raises(SettingInvalid, match=r"There is no .*missing\.yaml"):
+        loading.load(missing, {}, {})
+    with pytest.raises(SettingInvalid, match=r"There is no .*missing\.yaml"):
+        loading.load(None, {"PROVISIONER_CONFIG": str(missing)}, {})
+    with pytest.raises(SettingInvalid, match="cannot be read: Is a directory"):
+        loading.load(tmp_path, {}, {})
+
+
+def test_the_variable_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text("timeout: 7\n")
+    assert 7 == loading.load(None, {"PROVISIONER_CONFIG": str(tmp_path / "other.yaml")}, {}).timeout
+
+
+def test_paths_of_the_file_are_relative_to_it_and_no_others(tmp_path: Path) -> None:
+    text = "state: here/{parent}.json\nidentity_file: id.txt\nca_file: ca.pem\n"
+    settings = load(tmp_path, text)
+    assert tmp_path / "here" / "default.json" == settings.state_path("default")
+    assert (str(tmp_path / "id.txt"), str(tmp_path / "ca.pem")) == (settings.identity_file, settings.ca_file)
+    assert Path("there.json") == load(tmp_path, text, {"PROVISIONER_STATE": "there.json"}).state_path("default")
+
+
+def test_a_state_that_is_no_path(tmp_path: Path) -> None:
+    settings = load(tmp_path, "state: s3://bucket/{parent}.json\n")
+    with pytest.raises(SettingInvalid, match="States cannot be kept in s3"):
+        settings.state_path("default")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("age1a age1b", ("age1a", "age1b")),
+        ("age1a,age1b, age1c", ("age1a", "age1b", "age1c")),
+        ("age1a\nssh-ed25519 AAAA,age1b", ("age1a", "ssh-ed25519 AAAA", "age1b")),
+    ],
+)
+def test_recipients_of_the_environment(tmp_path: Path, text: str, expected: tuple[str, ...]) -> None:
+    assert expected == load(tmp_path, environ={"PROVISIONER_RECIPIENTS": text}).recipients
+
+
+# ── Parents ──────────────────────────────────────────────────────────────────
+
+PARENTS = """\
+limit: 30
+parents:
+  acme: {api_login: "${env:ACME_LOGIN}", api_key: "${env:ACME_KEY}", limit: 50, reserved: 2}
+  other: {}
+"""
+
+
+def test_each_parent_has_its_own_limit_or_the_common_one(tmp_path: Path) -> None:
+    settings = load(tmp_path, PARENTS)
+    assert [("acme", 50, 2), ("other", 30, 0)] == [
+        (each.name, each.limit, each.reserved) for each in settings.parents.values()
+    ]
+    assert 5 == load(tmp_path, PARENTS, {"PROVISIONER_LIMIT": "5"}).parent("acme").limit
+    assert 6 == load(tmp_path, PARENTS, {"PROVISIONER_RESERVED": "5"}, reserved=6).parent("other").reserved
+
+
+def test_a_parent_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingInvalid, match="There is no parent default in the settings; known: acme, other"):
+        load(tmp_path, PARENTS).parent("default")
+
+
+def test_parents_cannot_share_a_state(tmp_path: Path) -> None:
+    with pytest.raises(SettingInvalid, match="share one state"):
+        load(tmp_path, PARENTS + "state: one.json\n").state_path("acme")
+    assert tmp_path / "one.json" == load(tmp_path, "state: one.json\n").state_path("default")
+
+
+def test_a_key_in_clear_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    error = refused(tmp_path, "parents: {acme: {api_key: s3cret-key}}\n")
+    assert "the api_key of the parent acme is written in clear" in error.message
+    assert "s3cret" not in error.message + error.hint
+
+
+def test_the_credentials_are_read_when_they_are_needed(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("key-2\n")
+    text = 'parents: {acme: {api_login: "${env:ACME_LOGIN}", api_key: "${file:key}"}, plain: {}}\n'
+    settings = load(tmp_path, text)
+    found = secrets.credentials(settings.parent("acme"), {"ACME_LOGIN": " a@example.com "}, settings.base)
+    assert ("a@example.com", "key-2") == (found.api_login, found.api_key.reveal())
+    found = secrets.credentials(settings.parent("plain"), ENVIRON, settings.base)
+    assert ("parent@example.com", "key-1") == (found.api_login, found.api_key.reveal())
+
+
+def test_a_credential_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(SettingInvalid, match="OCTOPUSH_API_KEY is not set"):
+        secrets.credentials(load(tmp_path).parent("default"), {"OCTOPUSH_API_LOGIN": "a"}, Path())
+
+
+@pytest.mark.parametrize("value", ["two\nlines", "gr\u00fcn", "nul\x7f"])
+def test_a_credential_that_no_header_can_hold_is_not_repeated(tmp_path: Path, value: str) -> None:
+    with pytest.raises(SettingInvalid, match="no HTTP header may hold") as caught:
+        secrets.credentials(load(tmp_path).parent("default"), {**ENVIRON, "OCTOPUSH_API_KEY": value}, Path())
+    assert value not in caught.value.message + caught.value.hint
+    assert "env:OCTOPUSH_API_KEY" in caught.value.hint
+
+
+# ── The address of the API ───────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.octopush.com/v1/public",
+        "https://gateway.example.com:8443/octopush",
+        "http://127.0.0.1:8080/v1/public",
+        "http://127.8.9.1/v1",
+        "http://[::1]:8080/v1",
+        "http://localhost:1/v1",
+    ],
+)
+def test_an_address_that_is_accepted(tmp_path: Path, url: str) -> None:
+    assert url == load(tmp_path, environ={"OCTOPUSH_API_URL": url}).api_url
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("http://api.octopush.com/v1", "http without TLS"),
+        ("http://10.0.0.1/v1", "http without TLS"),
+        ("http://localhost.example.com/v1", "http without TLS"),
+        ("ftp://127.0.0.1/v1", "not an http"),
+        ("api.octopush.com", "not an http"),
+        ("https://", "not an http"),
+        ("https://host:0/", "not an http"),
+        ("https://host:99999/", "not an http"),
+        ("https://[half/", "not an http"),
+        ("https://u:secret@host/", "more than host and path"),
+        ("https://host/?key=secret", "more than host and path"),
+        ("https://host/#secret", "more than host and path"),
+    ],
+)
+def test_an_address_that_is_refused(tmp_path: Path, url: str, message: str) -> None:
+    error = refused(tmp_path, environ={"OCTOPUSH_API_URL": url})
+    assert message in error.message
+    assert "secret" not in error.message + error.hint
+
+
+def test_the_address_of_the_file(tmp_path: Path) -> None:
+    assert "https://gw.example.com" == load(tmp_path, "api_url: https://gw.example.com\n").api_url
+
+
+# ── The identity ─────────────────────────────────────────────────────────────
+
+
+def identity(settings: Settings, environ: dict[str, str], default: Path) -> tuple[str, str]:
+    secret, source = secrets.identity(settings, environ, default, None)
+    return secret.reveal(), source
+
+
+def test_the_identity_is_looked_for_in_order(tmp_path: Path) -> None:
+    for name in ("named", "set", "default"):
+        (tmp_path / name).write_text(f"{name}-key")
+    with_setting, without = load(tmp_path, f"identity_file: {tmp_path}/set\n"), load(tmp_path)
+    environ = {
+        "PROVISIONER_IDENTITY": "the-key",
+        "PROVISIONER_IDENTITY_FILE": str(tmp_path / "named"),
+        "PROVISIONER_IDENTITY_COMMAND": "echo printed-key",
+    }
+    default = tmp_path / "default"
+    assert ("the-key", "PROVISIONER_IDENTITY") == identity(with_setting, environ, default)
+    del environ["PROVISIONER_IDENTITY"]
+    assert ("named-key", str(tmp_path / "named")) == identity(with_setting, environ, default)
+    del environ["PROVISIONER_IDENTITY_FILE"]
+    assert ("printed-key\n", "PROVISIONER_IDENTITY_COMMAND") == identity(with_setting, environ, default)
+    del environ["PROVISIONER_IDENTITY_COMMAND"]
+    assert ("set-key", str(tmp_path / "set")) == identity(with_setting, environ, default)
+    assert ("default-key", str(default)) == identity(without, environ, default)
+    with pytest.raises(SettingInvalid, match=r"There is no identity .* none at .*nowhere"):
+        identity(without, {}, tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("exit 3", "ended with 3"),
+        (
+            f"{sys.executable} -c 'import sys; sys.stdout.buffer.write(b\"\\xff\")'",
+            "printed something that is not text",
+        ),
+    ],
+)
+def test_a_command_that_prints_no_identity(tmp_path: Path, command: str, message: str) -> None:
+    with pytest.raises(SettingInvalid, match=message):
+        secrets.identity(load(tmp_path), {"PROVISIONER_IDENTITY_COMMAND": command}, tmp_path / "nowhere", None)
+
+
+def test_what_the_command_says_goes_to_whoever_listens(tmp_path: Path) -> None:
+    said: list[str] = []
+    command = "echo touch your key >&2; echo $PROVISIONER_PIN"
+    environ = {"PROVISIONER_IDENTITY_COMMAND": command, "PROVISIONER_PIN": "1234", "PATH": "/usr/bin:/bin"}
+    secret, _ = secrets.identity(load(tmp_path), environ, tmp_path / "nowhere", said.append)
+    assert ("1234\n", ["touch your key"]) == (secret.reveal(), said)
+
+
+def test_no_setting_shows_the_password_of_the_proxy(tmp_path: Path) -> None:
+    settings = load(tmp_path, environ={"PROVISIONER_PROXY": "http://u:secret@proxy:3128"})
+    assert "http://u:secret@proxy:3128" == settings.proxy
+    assert "secret" not in repr(settings)
+
+
+def test_the_schema_is_a_schema_and_says_what_every_key_is() -> None:
+    known = schemas.load("config.v1")
+    assert json.loads(schemas.text("config.v1")) == known
+    assert all("description" in each or "$ref" in each for each in known["properties"].values())
+
+
+def test_an_identity_file_that_cannot_be_read(tmp_path: Path) -> None:
+    environ = {"PROVISIONER_IDENTITY_FILE": str(tmp_path / "nowhere")}
+    with pytest.raises(SettingInvalid, match=r"The identity cannot be read\. The file .*nowhere") as caught:
+        secrets.identity(load(tmp_path), environ, tmp_path / "default", None)
+    assert "PROVISIONER_IDENTITY_FILE" in caught.value.hint
+
+
+# ── The connection ───────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("proxy", ["http://proxy.example.com:3128", "https://u:p@proxy.example.com"])
+def test_a_proxy_that_is_accepted(tmp_path: Path, proxy: str) -> None:
+    connection.require_connection(load(tmp_path, proxy=proxy))
+
+
+@pytest.mark.parametrize("proxy", ["proxy:3128", "socks5://u:secret@h:1", "http://", "http://h:0", "http://[half"])
+def test_a_proxy_that_is_refused_and_not_repeated(tmp_path: Path, proxy: str) -> None:
+    with pytest.raises(SettingInvalid, match="not the address of a proxy") as caught:
+        connection.require_connection(load(tmp_path, proxy=proxy))
+    assert "secret" not in caught.value.message + caught.value.hint
+
+
+def test_a_file_that_holds_no_certificate_authorities(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("not a certificate")
+    for name in ("ca.pem", "missing.pem"):
+        with pytest.raises(SettingInvalid, match=f"{name}, holds no certificate authorities"):
+            connection.require_connection(load(tmp_path, ca_file=str(tmp_path / name)))
+    connection.require_connection(load(tmp_path, ca_file=certifi.where()))

@@ -41,8 +41,8 @@ PRELOADED: Final = (
             "verify",
         )
     ),
-    "provisioner.cli.outlets",
-    "provisioner.cli.starter",
+    "provisioner.cli.watched",
+    "provisioner.project.starting",
     "provisioner.sandbox",
     "provisioner.render.annotations",
     "provisioner.render.html",

@@ -50,7 +50,7 @@ class Choice:
         return Project.open(self.config, environ=context.environ, flags=self.flags, interactive=interactive)
 
 
-def project_options(*tuning: str) -> Callable[[_Command], _Command]:
+def project(*tuning: str) -> Callable[[_Command], _Command]:
     """Add the options of a command that opens a project, and those of the ``tuning`` that it heeds.
 
     The command gets them as one argument, ``choice``. Their kinds and words are those of
@@ -89,43 +89,37 @@ def _tuning(name: str) -> Callable[[_Command], _Command]:
     return click.option(flag, name, type=_KINDS[schema["type"]], help=words)
 
 
-def format_option(*formats: str, words: str = "What standard output holds.") -> Callable[[_Command], _Command]:
+def output(*formats: str, words: str = "What standard output holds.") -> Callable[[_Command], _Command]:
     """Add ``--format``; the command gets it as ``output``."""
     return click.option(
         "--format", "output", type=click.Choice(formats), default=formats[0], show_default=True, help=words
     )
 
 
-parents_option = click.option(
+parents = click.option(
     "--parent", "parents", metavar="NAME", multiple=True, help="Only this parent; may be repeated [default: all]."
 )
-jobs_option = click.option(
+jobs = click.option(
     "--jobs",
     type=click.IntRange(1, _MOST_JOBS),
     default=8,
     show_default=True,
     help="Parents that are worked on at once.",
 )
-rate_option = click.option(
+rate = click.option(
     "--rate", type=click.IntRange(1, 1000), default=20, show_default=True,
     help="Requests that begin in one second, over all parents.",
 )  # fmt: skip
-apply_rate_option = click.option(
+apply_rate = click.option(
     "--rate", type=click.IntRange(1, 1000), help="Requests that begin in one second, over all parents [default: any]."
 )
-refresh_option = click.option(
-    "--refresh", is_flag=True, help="Read every account at Octopush first; needs the identity."
-)
-log_format_option = click.option(
+refresh = click.option("--refresh", is_flag=True, help="Read every account at Octopush first; needs the identity.")
+log_format = click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", envvar="PROVISIONER_LOG_FORMAT",
     expose_value=False,  # it is in force before the command line is parsed
     help="What standard error holds: talk, or one JSON object per line.",
 )  # fmt: skip
-report_option = click.option(
-    "--report", type=FILE, metavar="FILE", help="Keep the JSON report, or the error, in FILE too."
-)
-manifests_argument = click.argument("manifests", nargs=-1, type=FILE, metavar="[MANIFEST]...")
-yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask; needed where there is no terminal.")
-detailed_option = click.option(
-    "--detailed-exitcode", "detailed", is_flag=True, help="Exit with 2 when changes are pending."
-)
+report = click.option("--report", type=FILE, metavar="FILE", help="Keep the JSON report, or the error, in FILE too.")
+manifests = click.argument("manifests", nargs=-1, type=FILE, metavar="[MANIFEST]...")
+yes = click.option("--yes", "-y", is_flag=True, help="Do not ask; needed where there is no terminal.")
+detailed = click.option("--detailed-exitcode", "detailed", is_flag=True, help="Exit with 2 when changes are pending.")

@@ -78,7 +78,7 @@ def read_table(path: Path, reporter: Reporter) -> list[Row]:
     return [(row.name, row.api_login) for row in found.require()]
 
 
-def adopt(  # which, for whom, and where they are written down
+def adopt(
     project: Project,
     rows: Sequence[Row],
     paths: Sequence[Path],
@@ -116,7 +116,7 @@ def adopt(  # which, for whom, and where they are written down
     return Adoption(Reports(tuple(reports), states), tuple(written), without, over)
 
 
-def _adopted(  # whose, which, and where they are written down
+def _adopted(
     parent: Parent,
     rows: Sequence[Row],
     desired: Mapping[str, DesiredAccount],

@@ -91,9 +91,7 @@ class _Ready:
     work: Work
 
 
-def apply(  # a plan, who allows it, its bounds, and how it is run
-    project: Project, plans: Plans, run: Run, *, approve: Approve | None, bounds: Bounds, jobs: Jobs
-) -> Reports:
+def apply(project: Project, plans: Plans, run: Run, *, approve: Approve | None, bounds: Bounds, jobs: Jobs) -> Reports:
     """Carry ``plans`` out; see :meth:`Project.apply`."""
     _bounded("create", plans.creates, bounds.max_creates)
     _bounded("update", plans.updates, bounds.max_updates)

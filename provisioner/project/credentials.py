@@ -76,7 +76,7 @@ class Opened:
         return tuple(told)
 
 
-def chosen(  # which, and what must hold of them
+def chosen(
     project: Project,
     parents: Sequence[str],
     names: Sequence[str],
@@ -104,7 +104,7 @@ def _readable(look: Snapshot | ProvisionerError, parent: Parent) -> State:
     return require_state(look.state, parent.name)
 
 
-def opened(  # of whom, which, and what must hold of them
+def opened(
     parent: Parent,
     state: State,
     names: Sequence[str],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,17 +13,16 @@ if TYPE_CHECKING:
     from provisioner.errors import ExitCode
     from provisioner.project.applying import Reports
     from provisioner.project.project import Project
-    from provisioner.project.reporter import Reporter
 
 
-def write(  # what a run was, in each of its respects
+def write(
     path: Path,
     project: Project,
     reports: Reports | None,
     code: ExitCode,
     phases: Mapping[str, float],
     duration: float,
-    reporter: Reporter,
+    warn: Callable[[str], None],
 ) -> None:
     """Write the metrics of a run that ended with ``code``; ``reports`` is None where it came to no parent.
 
@@ -39,7 +38,7 @@ def write(  # what a run was, in each of its respects
     try:
         before = metrics.parsed((read_file(path) or b"").decode())
     except (OSError, ValueError):
-        reporter.warning(f"{path} held no metrics that can be read: when the last success was is no longer known.")
+        warn(f"{path} held no metrics that can be read: when the last success was is no longer known.")
     states = {} if reports is None else reports.states
     seen = tuple(
         metrics.Seen(name, project.settings.parent(name).limit, project.settings.parent(name).reserved, state)

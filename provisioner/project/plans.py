@@ -132,7 +132,7 @@ def manifest_paths(project: Project, paths: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(paths) or (usual,)
 
 
-def plan(  # what is planned, and how
+def plan(
     project: Project, paths: Sequence[Path], parents: Sequence[str], run: Run, *, refresh: bool, wait: bool, jobs: Jobs
 ) -> Plans:
     """Return the plans of ``parents``, or of all that the manifests name; see :meth:`Project.plan`."""
@@ -141,7 +141,7 @@ def plan(  # what is planned, and how
     return plans_of(project, named, found, parents, run, refresh=refresh, wait=wait, jobs=jobs)
 
 
-def plans_of(  # what is planned, and how
+def plans_of(
     project: Project,
     named: Sequence[Path],
     read: Loaded,

@@ -70,7 +70,7 @@ class Project:
         self._lock = threading.Lock()
 
     @classmethod
-    def open(  # where the settings come from, strongest last
+    def open(
         cls,
         path: Path | str | None = None,
         *,
@@ -139,7 +139,7 @@ class Project:
 
         return manifest.load(manifest_paths(self, paths), owner=self.settings.owner)
 
-    def plan(  # what to plan, and how
+    def plan(
         self,
         paths: Sequence[Path] = (),
         *,
@@ -208,7 +208,7 @@ class Project:
         run = self._run(reporter, cancel, READS_PER_SECOND, sends=this.refreshed)
         return saved.again(this, self, run, jobs)
 
-    def apply(  # a plan, who allows it, its bounds, and how it is run
+    def apply(
         self,
         plans: Plans,
         *,
@@ -241,7 +241,7 @@ class Project:
 
     # ── What is known, and what is there ─────────────────────────────────────
 
-    def status(  # whose, and how balances are asked for
+    def status(
         self,
         *,
         parents: Sequence[str] = (),
@@ -257,7 +257,7 @@ class Project:
         run = self._run(reporter, cancel, rate, sends=balances)
         return status.status(self.parents(parents), run, balances=balances, jobs=jobs)
 
-    def refresh(  # whose, and how
+    def refresh(
         self,
         *,
         parents: Sequence[str] = (),
@@ -274,7 +274,7 @@ class Project:
 
         return refresh.refresh(self.parents(parents), self._run(reporter, cancel, rate, sends=True), jobs)
 
-    def verify(  # whose, and how
+    def verify(
         self,
         names: Sequence[str] = (),
         *,
@@ -298,7 +298,7 @@ class Project:
 
     # ── Credentials ──────────────────────────────────────────────────────────
 
-    def open_credentials(  # which, and what must hold of them
+    def open_credentials(
         self,
         names: Sequence[str] = (),
         *,
@@ -331,7 +331,7 @@ class Project:
 
     # ── What a person decides ────────────────────────────────────────────────
 
-    def resolve(  # which, how, and who confirms it
+    def resolve(
         self,
         name: str,
         *,
@@ -350,7 +350,7 @@ class Project:
         run = self._run(reporter, cancel, None, sends=False)
         return deciding.resolve(self.owner_of(name, parents, reporter), name, run, abandon=abandon, confirm=confirm)
 
-    def forget(  # which, how, and who confirms it
+    def forget(
         self,
         name: str,
         *,
@@ -370,7 +370,7 @@ class Project:
         run = self._run(reporter, cancel, None, sends=not force)
         return deciding.forget(self.owner_of(name, parents, reporter), name, run, force=force, confirm=confirm)
 
-    def rotate_password(  # which, how, and who confirms it
+    def rotate_password(
         self,
         name: str,
         paths: Sequence[Path] = (),
@@ -412,7 +412,7 @@ class Project:
         named = [*paths] or ([usual] if holds_any(usual) else [])
         return loaded(self, [*named, *more], reporter).require()
 
-    def rekey(  # whose, for whom, and who allows it
+    def rekey(
         self,
         *,
         add: Sequence[str] = (),
@@ -436,7 +436,7 @@ class Project:
         run = self._run(reporter, cancel, None, sends=False)
         return rekeying.rekey(self.parents(parents), run, add=add, remove=remove, approve=approve)
 
-    def recover(  # what, whose, and who allows it
+    def recover(
         self,
         log: str | None = None,
         source: str = "the log",
@@ -463,7 +463,7 @@ class Project:
         run = self._run(reporter, cancel, None, sends=False)
         return recovering.recover(self.parents(parents), entries, run, accept_state=accept_state, approve=approve)
 
-    def adopt(  # which, and where they are written down
+    def adopt(
         self,
         accounts: Sequence[tuple[str, str]],
         paths: Sequence[Path] = (),

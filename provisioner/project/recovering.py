@@ -94,7 +94,7 @@ def _as_it_stands(parent: Parent) -> State | None:
     return None if raw is None else codec.decode(raw, parent.store.address)
 
 
-def _recovered(  # of whom, what, how
+def _recovered(
     parent: Parent,
     entries: Sequence[Entry],
     run: Run,

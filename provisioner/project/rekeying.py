@@ -65,7 +65,7 @@ class Rekey:
 Approve = Callable[[Sequence[Rekey]], bool]
 
 
-def rekey(  # whose, for whom, and who allows it
+def rekey(
     parents: Sequence[Parent], run: Run, *, add: Sequence[str], remove: Sequence[str], approve: Approve | None
 ) -> tuple[Reports, tuple[Rekey, ...]]:
     """Seal everything of ``parents`` again; see :meth:`Project.rekey`."""

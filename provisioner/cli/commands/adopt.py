@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provisioner.cli.options import (
-    CONNECTION,
-    FILE,
-    Choice,
-    Context,
-    format_option,
-    parents_option,
-    pass_context,
-    project_options,
-)
+from provisioner.cli import options
+from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid
 
 if TYPE_CHECKING:
@@ -27,16 +19,16 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Take over accounts that exist.")
 @click.argument("words", nargs=-1, metavar="[NAME LOGIN] [MANIFEST]...")
-@click.option("--from", "table", type=FILE, metavar="FILE", help="Take over those of a CSV table: name,login.")
+@click.option("--from", "table", type=options.FILE, metavar="FILE", help="Take over those of a CSV table: name,login.")
 @click.option(
-    "--write", type=FILE, metavar="FILE",
+    "--write", type=options.FILE, metavar="FILE",
     help="Where to write a manifest of those that have none [default: manifests/adopted.yaml].",
 )  # fmt: skip
-@parents_option
-@project_options("limit", "reserved", "lock_timeout", *CONNECTION)
-@format_option("text", "json")
-@pass_context
-def command(  # the options of the command
+@options.parents
+@options.project("limit", "reserved", "lock_timeout", *options.CONNECTION)
+@options.output("text", "json")
+@options.pass_context
+def command(
     context: Context,
     *,
     choice: Choice,
@@ -55,8 +47,8 @@ def command(  # the options of the command
     of the parent, and an identity.
     """
     from provisioner.cli.interrupt import Interrupt
-    from provisioner.cli.outlets import show
     from provisioner.cli.progress import reporter
+    from provisioner.cli.watched import show
     from provisioner.project.adopting import read_table
 
     console = context.console
@@ -86,7 +78,7 @@ def _named(words: Sequence[str]) -> list[tuple[str, str]]:
     except ValueError:
         raise CommandInvalid(
             "Say which account is to be adopted.",
-            hint="Give its name and its login at Octopush, or a table of both with --from FILE.",
+            hint="Give its name and its login at Octopush, or a table of both with --from options.FILE.",
         ) from None
     return [(name, login)]
 

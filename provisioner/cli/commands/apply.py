@@ -7,23 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provisioner.cli.options import (
-    CONNECTION,
-    FILE,
-    Choice,
-    Context,
-    apply_rate_option,
-    format_option,
-    jobs_option,
-    log_format_option,
-    manifests_argument,
-    parents_option,
-    pass_context,
-    project_options,
-    refresh_option,
-    report_option,
-    yes_option,
-)
+from provisioner.cli import options
+from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid
 
 if TYPE_CHECKING:
@@ -34,24 +19,31 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Create what is missing.")
-@manifests_argument
-@parents_option
-@project_options(
-    "limit", "reserved", *CONNECTION, "retry_on_503", "lock_timeout", "keep_going", "metrics_file", "heartbeat_url"
+@options.manifests
+@options.parents
+@options.project(
+    "limit",
+    "reserved",
+    *options.CONNECTION,
+    "retry_on_503",
+    "lock_timeout",
+    "keep_going",
+    "metrics_file",
+    "heartbeat_url",
 )
-@format_option("text", "json")
-@log_format_option
-@report_option
+@options.output("text", "json")
+@options.log_format
+@options.report
 @click.option(
-    "--plan", "saved", type=FILE, metavar="FILE",
+    "--plan", "saved", type=options.FILE, metavar="FILE",
     help="Do exactly what `plan --out FILE` saved, or nothing and exit with 9.",
 )  # fmt: skip
-@refresh_option
-@jobs_option
-@apply_rate_option
-@yes_option
-@pass_context
-def command(  # the options of the command
+@options.refresh
+@options.jobs
+@options.apply_rate
+@options.yes
+@options.pass_context
+def command(
     context: Context,
     *,
     choice: Choice,
@@ -73,7 +65,7 @@ def command(  # the options of the command
     saved plan is made again and compared: what was reviewed is what happens.
     """
     from provisioner.cli.interrupt import Interrupt
-    from provisioner.cli.outlets import watched
+    from provisioner.cli.watched import watched
 
     console = context.console
     if not yes and not console.is_interactive:

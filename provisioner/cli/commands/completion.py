@@ -7,7 +7,8 @@ from typing import Final
 import click
 from click.shell_completion import get_completion_class
 
-from provisioner.cli.options import Context, pass_context
+from provisioner.cli import options
+from provisioner.cli.options import Context
 from provisioner.errors import ExitCode
 
 _PROGRAM: Final = "provisioner"
@@ -15,7 +16,7 @@ _PROGRAM: Final = "provisioner"
 
 @click.command(short_help="Print a shell's completion script.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-@pass_context
+@options.pass_context
 @click.pass_context
 def command(this: click.Context, context: Context, *, shell: str) -> int:
     """Print the script that lets a shell complete commands and options.

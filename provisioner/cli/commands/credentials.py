@@ -11,16 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from provisioner.cli.options import (
-    CONNECTION,
-    FILE,
-    Choice,
-    Context,
-    format_option,
-    parents_option,
-    pass_context,
-    project_options,
-)
+from provisioner.cli import options
+from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid, ExitCode
 
 if TYPE_CHECKING:
@@ -44,10 +36,10 @@ def command() -> None:
 
 @command.command("show")
 @click.argument("name")
-@parents_option
-@project_options()
-@format_option("text", "json")
-@pass_context
+@options.parents
+@options.project()
+@options.output("text", "json")
+@options.pass_context
 def show(context: Context, *, choice: Choice, name: str, parents: tuple[str, ...], output: str) -> int:
     """Show the login, key and password of one account, in clear."""
     from provisioner.cli.progress import reporter
@@ -71,9 +63,9 @@ def show(context: Context, *, choice: Choice, name: str, parents: tuple[str, ...
 
 
 @command.command("list")
-@parents_option
-@project_options()
-@pass_context
+@options.parents
+@options.project()
+@options.pass_context
 def list_(context: Context, *, choice: Choice, parents: tuple[str, ...]) -> int:
     """List the logins of all accounts, with keys and passwords masked."""
     from provisioner.cli.progress import reporter
@@ -89,16 +81,16 @@ def list_(context: Context, *, choice: Choice, parents: tuple[str, ...]) -> int:
 
 @command.command("export")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@parents_option
-@project_options(*CONNECTION)
-@format_option("env", "json", "csv", "kubernetes")
+@options.parents
+@options.project(*options.CONNECTION)
+@options.output("env", "json", "csv", "kubernetes")
 @click.option("--verified", is_flag=True, help="Only if `verify` finds all of them good; else none, and exit 7.")
 @click.option(
     "--since", metavar="WHEN", help="Only those created since a date or time (UTC), or since 30m, 12h, 7d ago."
 )
-@click.option("--out", type=FILE, metavar="FILE", help="Write to FILE (0600) instead of standard output.")
-@pass_context
-def export(  # the options of the command
+@click.option("--out", type=options.FILE, metavar="FILE", help="Write to FILE (0600) instead of standard output.")
+@options.pass_context
+def export(
     context: Context,
     *,
     choice: Choice,

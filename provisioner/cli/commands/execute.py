@@ -9,7 +9,8 @@ from typing import Final
 
 import click
 
-from provisioner.cli.options import Choice, Context, parents_option, pass_context, project_options
+from provisioner.cli import options
+from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid, StateConflict
 
 # Python ignores these signals, and what is ignored would stay so in the command.
@@ -17,11 +18,11 @@ _IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
 @click.command("exec", short_help="Run a command as one account.", context_settings={"allow_interspersed_args": False})
-@parents_option
-@project_options()
+@options.parents
+@options.project()
 @click.argument("name")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND [ARG]...")
-@pass_context
+@options.pass_context
 def command(context: Context, *, choice: Choice, parents: tuple[str, ...], name: str, words: tuple[str, ...]) -> int:
     """Run a command with the credentials of one account in its environment, and nowhere else.
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provisioner.cli.options import Context, pass_context
+from provisioner.cli import options
+from provisioner.cli.options import Context
 from provisioner.errors import MEANINGS, CommandInvalid, ExitCode, ProvisionerError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Say what an exit code or an error means.")
 @click.argument("what", metavar="CODE|ERROR")
-@pass_context
+@options.pass_context
 def command(context: Context, *, what: str) -> int:
     """Say what an exit code, or an error's name, means and what to do about it."""
     from provisioner.document import nearest

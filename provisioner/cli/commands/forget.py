@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import click
 
-from provisioner.cli.options import (
-    CONNECTION,
-    Choice,
-    Context,
-    format_option,
-    parents_option,
-    pass_context,
-    project_options,
-    yes_option,
-)
+from provisioner.cli import options
+from provisioner.cli.options import Choice, Context
 
 
 @click.command(short_help="Free the slot of a deleted account.")
 @click.argument("name")
-@parents_option
-@project_options("lock_timeout", *CONNECTION)
-@format_option("text", "json")
+@options.parents
+@options.project("lock_timeout", *options.CONNECTION)
+@options.output("text", "json")
 @click.option("--force", is_flag=True, help="Do not ask Octopush whether it is still there.")
-@yes_option
-@pass_context
-def command(  # the options of the command
+@options.yes
+@options.pass_context
+def command(
     context: Context, *, choice: Choice, name: str, parents: tuple[str, ...], output: str, force: bool, yes: bool
 ) -> int:
     """Forget an account that was deleted in Octopush's dashboard, and free its slot.
@@ -33,8 +25,8 @@ def command(  # the options of the command
     an identity; with --force neither. What was known of it is kept, sealed, next to the
     state, and `recover` puts it back.
     """
-    from provisioner.cli.outlets import show
     from provisioner.cli.progress import reporter
+    from provisioner.cli.watched import show
 
     console = context.console
     console.require_answer(yes=yes)

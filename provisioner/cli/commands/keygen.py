@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from provisioner.cli.options import FILE, Context, pass_context
+from provisioner.cli import options
+from provisioner.cli.options import Context
 from provisioner.errors import ExitCode
 
 
 @click.command(short_help="Make an age identity.")
-@click.option("-o", "--out", type=FILE, metavar="FILE", help="Where to write it, instead of the usual place.")
-@pass_context
+@click.option("-o", "--out", type=options.FILE, metavar="FILE", help="Where to write it, instead of the usual place.")
+@options.pass_context
 def command(context: Context, *, out: Path | None) -> int:
     """Make an age identity (0600) and print its recipient."""
     from provisioner.project import identity

@@ -8,21 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provisioner.cli.options import (
-    CONNECTION,
-    FILE,
-    Choice,
-    Context,
-    detailed_option,
-    format_option,
-    jobs_option,
-    manifests_argument,
-    parents_option,
-    pass_context,
-    project_options,
-    rate_option,
-    refresh_option,
-)
+from provisioner.cli import options
+from provisioner.cli.options import Choice, Context
 
 if TYPE_CHECKING:
     from provisioner.cli.console import Console
@@ -32,17 +19,22 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Show what apply would do.")
-@manifests_argument
-@parents_option
-@project_options("limit", "reserved", *CONNECTION)
-@format_option("text", "markdown", "json", "html")
-@click.option("--out", type=FILE, metavar="FILE", help="Save the plan, for `apply --plan FILE`; it holds no secret.")
-@detailed_option
-@refresh_option
-@jobs_option
-@rate_option
-@pass_context
-def command(  # the options of the command
+@options.manifests
+@options.parents
+@options.project("limit", "reserved", *options.CONNECTION)
+@options.output("text", "markdown", "json", "html")
+@click.option(
+    "--out",
+    type=options.FILE,
+    metavar="FILE",
+    help="Save the plan, for `apply --plan FILE`; it holds no secret.",
+)
+@options.detailed
+@options.refresh
+@options.jobs
+@options.rate
+@options.pass_context
+def command(
     context: Context,
     *,
     choice: Choice,

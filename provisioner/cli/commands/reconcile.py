@@ -7,20 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provisioner.cli.options import (
-    CONNECTION,
-    Choice,
-    Context,
-    apply_rate_option,
-    format_option,
-    jobs_option,
-    log_format_option,
-    manifests_argument,
-    parents_option,
-    pass_context,
-    project_options,
-    report_option,
-)
+from provisioner.cli import options
+from provisioner.cli.options import Choice, Context
 
 if TYPE_CHECKING:
     from provisioner.cli.reporters import ConsoleReporter
@@ -30,20 +18,20 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Apply on a schedule, unattended.")
-@manifests_argument
-@parents_option
-@project_options(
-    "max_creates", "max_updates", "limit", "reserved", *CONNECTION, "retry_on_503", "lock_timeout", "keep_going",
-    "metrics_file", "heartbeat_url",
+@options.manifests
+@options.parents
+@options.project(
+    "max_creates", "max_updates", "limit", "reserved", *options.CONNECTION, "retry_on_503", "lock_timeout",
+    "keep_going", "metrics_file", "heartbeat_url",
 )  # fmt: skip
-@format_option("text", "json")
-@log_format_option
-@report_option
+@options.output("text", "json")
+@options.log_format
+@options.report
 @click.option("--new-state", is_flag=True, help="Begin a state where there is none; else that is refused, with 5.")
-@jobs_option
-@apply_rate_option
-@pass_context
-def command(  # the options of the command
+@options.jobs
+@options.apply_rate
+@options.pass_context
+def command(
     context: Context,
     *,
     choice: Choice,
@@ -63,7 +51,7 @@ def command(  # the options of the command
     seal to.
     """
     from provisioner.cli.interrupt import Interrupt
-    from provisioner.cli.outlets import watched
+    from provisioner.cli.watched import watched
     from provisioner.project.applying import Bounds
 
     def run(project: Project, hears: ConsoleReporter) -> Reports:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from provisioner.cli.options import Choice, Context, parents_option, pass_context, project_options, yes_option
+from provisioner.cli import options
+from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid, ExitCode
 
 if TYPE_CHECKING:
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Put back what was rescued.")
 @click.argument("log", required=False, type=click.File("r", encoding="utf-8", errors="replace"), metavar="[LOG]")
-@parents_option
-@project_options("lock_timeout")
+@options.parents
+@options.project("lock_timeout")
 @click.option("--only", metavar="NAME", help="Put back this account alone, as LOG has it last.")
 @click.option("--accept-state", is_flag=True, help="Take the state as it stands, though this machine saw another.")
-@yes_option
-@pass_context
-def command(  # the options of the command
+@options.yes
+@options.pass_context
+def command(
     context: Context,
     *,
     choice: Choice,

@@ -4,33 +4,23 @@ from __future__ import annotations
 
 import click
 
-from provisioner.cli.options import (
-    CONNECTION,
-    Choice,
-    Context,
-    format_option,
-    jobs_option,
-    log_format_option,
-    parents_option,
-    pass_context,
-    project_options,
-    rate_option,
-)
+from provisioner.cli import options
+from provisioner.cli.options import Choice, Context
 from provisioner.errors import ExitCode
 
 
 @click.command(short_help="Find what was changed at Octopush.")
-@parents_option
-@project_options("lock_timeout", *CONNECTION)
-@format_option("text", "json")
+@options.parents
+@options.project("lock_timeout", *options.CONNECTION)
+@options.output("text", "json")
 @click.option(
     "--detailed-exitcode", "detailed", is_flag=True, help="Exit with 2 when an account has drifted or is gone."
 )
-@log_format_option
-@jobs_option
-@rate_option
-@pass_context
-def command(  # the options of the command
+@options.log_format
+@options.jobs
+@options.rate
+@options.pass_context
+def command(
     context: Context, *, choice: Choice, parents: tuple[str, ...], output: str, detailed: bool, jobs: int, rate: int
 ) -> int:
     """Read every active account at Octopush, and compare it with what was sent.
@@ -39,8 +29,8 @@ def command(  # the options of the command
     at Octopush. Needs the parents' credentials and the identity. Exits with 7 where an
     account could not be checked.
     """
-    from provisioner.cli.outlets import show
     from provisioner.cli.progress import reporter
+    from provisioner.cli.watched import show
     from provisioner.model.report import Result
 
     project = choice.open(context)

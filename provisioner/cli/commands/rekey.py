@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provisioner.cli.options import (
-    Choice,
-    Context,
-    format_option,
-    parents_option,
-    pass_context,
-    project_options,
-    yes_option,
-)
+from provisioner.cli import options
+from provisioner.cli.options import Choice, Context
 
 if TYPE_CHECKING:
     from provisioner.cli.console import Console
@@ -25,12 +18,12 @@ if TYPE_CHECKING:
 @click.command(short_help="Change who can open what is sealed.")
 @click.option("--add", multiple=True, metavar="RECIPIENT", help="Seal to this one too; may be repeated.")
 @click.option("--remove", multiple=True, metavar="RECIPIENT", help="Seal to this one no longer; may be repeated.")
-@parents_option
-@project_options("lock_timeout")
-@format_option("text", "json")
-@yes_option
-@pass_context
-def command(  # the options of the command
+@options.parents
+@options.project("lock_timeout")
+@options.output("text", "json")
+@options.yes
+@options.pass_context
+def command(
     context: Context,
     *,
     choice: Choice,
@@ -45,8 +38,8 @@ def command(  # the options of the command
     Without --add and --remove, to the recipients of the settings; else to those of
     the state with these changes. Needs an identity.
     """
-    from provisioner.cli.outlets import show
     from provisioner.cli.progress import reporter
+    from provisioner.cli.watched import show
 
     console = context.console
     console.require_answer(yes=yes)

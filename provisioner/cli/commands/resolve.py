@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import click
 
-from provisioner.cli.options import Choice, Context, parents_option, pass_context, project_options, yes_option
+from provisioner.cli import options
+from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid, ExitCode
 
 
 @click.command(short_help="End an unknown outcome.")
 @click.argument("name")
-@parents_option
-@project_options("lock_timeout")
+@options.parents
+@options.project("lock_timeout")
 @click.option("--not-created", is_flag=True, help="It does not exist: its slot is free again.")
 @click.option("--abandon", is_flag=True, help="It is given up: it keeps its slot.")
-@yes_option
-@pass_context
-def command(  # the options of the command
+@options.yes
+@options.pass_context
+def command(
     context: Context,
     *,
     choice: Choice,

@@ -6,28 +6,19 @@ from pathlib import Path
 
 import click
 
-from provisioner.cli.options import (
-    CONNECTION,
-    Choice,
-    Context,
-    format_option,
-    manifests_argument,
-    parents_option,
-    pass_context,
-    project_options,
-    yes_option,
-)
+from provisioner.cli import options
+from provisioner.cli.options import Choice, Context
 
 
 @click.command("rotate-password", short_help="Give an account a new password.")
 @click.argument("name")
-@manifests_argument
-@parents_option
-@project_options("lock_timeout", *CONNECTION)
-@format_option("text", "json")
-@yes_option
-@pass_context
-def command(  # the options of the command
+@options.manifests
+@options.parents
+@options.project("lock_timeout", *options.CONNECTION)
+@options.output("text", "json")
+@options.yes
+@options.pass_context
+def command(
     context: Context,
     *,
     choice: Choice,
@@ -43,8 +34,8 @@ def command(  # the options of the command
     the credentials of the parent and an identity.
     """
     from provisioner.cli.interrupt import Interrupt
-    from provisioner.cli.outlets import show
     from provisioner.cli.progress import reporter
+    from provisioner.cli.watched import show
 
     console = context.console
     console.require_answer(yes=yes)

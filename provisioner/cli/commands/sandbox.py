@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from provisioner.cli.options import FILE, Context, pass_context
+from provisioner.cli import options
+from provisioner.cli.options import Context
 from provisioner.errors import ExitCode
 from provisioner.model.account import MASK, Secret
 
@@ -28,11 +29,16 @@ _PARENTS_SHOWN: Final = 10
 )  # fmt: skip
 @click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="Sub-accounts of a parent.")
 @click.option("--latency", type=click.FloatRange(0, 60), default=0.0, metavar="S", help="Seconds before each answer.")
-@click.option("--ledger", type=FILE, metavar="FILE", help="Keep what was created here, and know it at the next start.")
+@click.option(
+    "--ledger",
+    type=options.FILE,
+    metavar="FILE",
+    help="Keep what was created here, and know it at the next start.",
+)
 @click.option(
     "--fault", "faults", multiple=True, metavar="SPEC", help="A fault to order; see `provisioner sandbox --fault help`."
 )
-@pass_context
+@options.pass_context
 def command(
     context: Context,
     *,

@@ -7,7 +7,8 @@ from typing import Final
 import click
 
 from provisioner import schemas
-from provisioner.cli.options import Context, pass_context
+from provisioner.cli import options
+from provisioner.cli.options import Context
 from provisioner.errors import ExitCode
 
 SCHEMAS: Final = ("manifest", "config", "state", "plan", "report", "status", "problems", "credentials", "error")
@@ -15,7 +16,7 @@ SCHEMAS: Final = ("manifest", "config", "state", "plan", "report", "status", "pr
 
 @click.command(short_help="Print a JSON Schema.")
 @click.argument("name", type=click.Choice(SCHEMAS), default="manifest")
-@pass_context
+@options.pass_context
 def command(context: Context, *, name: str) -> int:
     """Print a JSON Schema: of a manifest or the settings, of the state, or of what a command prints as JSON.
 

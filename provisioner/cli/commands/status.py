@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import click
 
-from provisioner.cli.options import (
-    CONNECTION,
-    Choice,
-    Context,
-    format_option,
-    jobs_option,
-    parents_option,
-    pass_context,
-    project_options,
-)
+from provisioner.cli import options
+from provisioner.cli.options import Choice, Context
 
 
 @click.command(short_help="List the accounts of the state.")
-@parents_option
-@project_options(*CONNECTION)
-@format_option("text", "json")
+@options.parents
+@options.project(*options.CONNECTION)
+@options.output("text", "json")
 @click.option("--balances", is_flag=True, help="Ask what each account has left, as that account; needs the identity.")
-@jobs_option
-@pass_context
-def command(  # the options of the command
+@options.jobs
+@options.pass_context
+def command(
     context: Context, *, choice: Choice, parents: tuple[str, ...], output: str, balances: bool, jobs: int
 ) -> int:
     """List the accounts of the state with their statuses; needs no identity, unless for --balances."""

@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provisioner.cli.options import (
-    Choice,
-    Context,
-    format_option,
-    manifests_argument,
-    parents_option,
-    pass_context,
-    project_options,
-)
+from provisioner.cli import options
+from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid, ExitCode
 
 if TYPE_CHECKING:
@@ -23,11 +16,11 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Report every problem of every manifest.")
-@manifests_argument
-@parents_option
-@project_options()
-@format_option("text", "json", "github", "gitlab")
-@pass_context
+@options.manifests
+@options.parents
+@options.project()
+@options.output("text", "json", "github", "gitlab")
+@options.pass_context
 def command(
     context: Context, *, choice: Choice, manifests: tuple[Path, ...], parents: tuple[str, ...], output: str
 ) -> int:

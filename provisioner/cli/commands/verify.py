@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import click
 
-from provisioner.cli.options import (
-    CONNECTION,
-    Choice,
-    Context,
-    format_option,
-    jobs_option,
-    log_format_option,
-    parents_option,
-    pass_context,
-    project_options,
-    rate_option,
-)
+from provisioner.cli import options
+from provisioner.cli.options import Choice, Context
 
 
 @click.command(short_help="Prove that the credentials are good.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@parents_option
-@project_options(*CONNECTION)
-@format_option("text", "json")
-@log_format_option
-@jobs_option
-@rate_option
-@pass_context
-def command(  # the options of the command
+@options.parents
+@options.project(*options.CONNECTION)
+@options.output("text", "json")
+@options.log_format
+@options.jobs
+@options.rate
+@options.pass_context
+def command(
     context: Context,
     *,
     choice: Choice,
@@ -42,8 +32,8 @@ def command(  # the options of the command
     One that was replaced, moved, doubled or is dead is named, and the exit is 7. Needs
     the parents' credentials and the identity; changes nothing.
     """
-    from provisioner.cli.outlets import show
     from provisioner.cli.progress import reporter
+    from provisioner.cli.watched import show
 
     project = choice.open(context)
     hears = reporter(context.console, len(project.settings.parents))

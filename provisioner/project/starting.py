@@ -1,23 +1,19 @@
-"""The files of a starter project.
+"""Begins a project: its settings, a manifest, an identity outside the repository, and ready-made files.
 
-Owns what they hold, and that none is written over a file that exists.
+Owns what these files hold, and that none is written over a file that exists.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from provisioner import schemas
-from provisioner.cli import templates
 from provisioner.errors import CommandInvalid
-from provisioner.project import identity
-from provisioner.project.folders import Folders
-
-if TYPE_CHECKING:
-    from provisioner.cli.console import Console
+from provisioner.project import identity, templates
 
 _SETTINGS: Final = """\
 # Settings of this project. Every key is optional; a variable (PROVISIONER_LIMIT)
@@ -78,10 +74,25 @@ credentials*
 _FILES: Final = ("provisioner.yaml", "manifests/accounts.yaml", "schemas/manifest.v1.schema.json", ".gitignore")
 
 
-def write(console: Console, folder: Path, kinds: Sequence[str]) -> None:
-    """Write what a project needs and lacks, never over a file that exists.
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What was written."""
 
-    ``kinds`` are those of ready-made files to add, as in ``github`` or ``cron``.
+    files: tuple[tuple[Path, bool], ...]
+    """Each file, and whether it was written; one that was there is as it was."""
+    recipient: str | None
+    """That of the identity; None in a project that began before."""
+    names_recipient: bool
+    """Whether ``provisioner.yaml`` names it."""
+    steps: tuple[str, ...]
+    """What is left to do for the ready-made files."""
+
+
+def start(folder: Path, kinds: Sequence[str], identity_path: Path) -> Started:
+    """Write what a project in ``folder`` needs and lacks, and an identity to ``identity_path`` where there is none.
+
+    ``kinds`` are those of ready-made files to add, as in ``github`` or ``cron``; in a
+    project that exists, only these are added.
 
     Raises:
         CommandInvalid: something is in the way, or the folder cannot be written.
@@ -89,46 +100,30 @@ def write(console: Console, folder: Path, kinds: Sequence[str]) -> None:
 
     """
     files = templates.files(*kinds)
-    if kinds and (folder / "provisioner.yaml").is_file():
-        # It began long ago, perhaps on a machine with another identity: only what was asked for is added.
-        files[".gitignore"] = _IGNORED
-        _require_room(folder, files)
-        kept = _write(console, folder, files)
-    else:
-        _require_room(folder, {**dict.fromkeys(_FILES), **files})
-        kept = _begin(console, folder, files)
-    for kind in kinds:
-        console.talk(*templates.steps(kind, kept))
+    exists = bool(kinds) and (folder / "provisioner.yaml").is_file()
+    # One that exists began long ago, perhaps on a machine with another identity.
+    files = {**files, ".gitignore": _IGNORED} if exists else files
+    _require_room(folder, files if exists else {**dict.fromkeys(_FILES), **files})
+    recipient = None if exists else _recipient(identity_path)
+    wanted = files if recipient is None else {**_starter(folder, recipient), **files}
+    written = tuple((folder / name, _written(folder / name, content)) for name, content in wanted.items())
+    kept = {name: _text_of(path) for name, (path, new) in zip(wanted, written, strict=True) if not new}
+    names = recipient is None or recipient in _text_of(folder / "provisioner.yaml")
+    return Started(written, recipient, names, tuple(step for kind in kinds for step in templates.steps(kind, kept)))
 
 
-def _begin(console: Console, folder: Path, more: Mapping[str, str]) -> dict[str, str]:
-    """Write a starter project with ``more`` files, and return the texts of those that were there before."""
-    path = Folders.of_user().identity
-    recipient = identity.recipient(path) if path.exists() else identity.keygen(path)
+def _recipient(path: Path) -> str:
+    return identity.recipient(path) if path.exists() else identity.keygen(path)
+
+
+def _starter(folder: Path, recipient: str) -> dict[str, str]:
+    """Return what the files of a new project hold."""
     contents = (_SETTINGS.format(recipient=recipient), _MANIFEST, schemas.text("manifest.v1"), _IGNORED)
     files = dict(zip(_FILES, contents, strict=True))
     if any((folder / "manifests").glob("*")):
         # A project that has manifests wants no example among them: it would be created.
         del files["manifests/accounts.yaml"]
-    kept = _write(console, folder, {**files, **more})
-    console.talk(f"identity {path}: keep a copy of it somewhere safe, it alone opens the credentials")
-    if recipient not in _text_of(folder / "provisioner.yaml"):
-        console.warn(f"provisioner.yaml does not name the recipient of this identity, {recipient}.")
-    step = "" if folder == Path() else f"cd {folder}, "
-    console.talk(f"Next: {step}edit the manifests in manifests/, then run `provisioner plan`.")
-    return kept
-
-
-def _write(console: Console, folder: Path, files: Mapping[str, str]) -> dict[str, str]:
-    """Write each of ``files`` that is not there, and return the texts of those that are."""
-    kept = {}
-    for name, content in files.items():
-        path = folder / name
-        written = _written(path, content)
-        console.talk(f"{'written' if written else 'kept   '}  {path}")
-        if not written:
-            kept[name] = _text_of(path)
-    return kept
+    return files
 
 
 def _require_room(folder: Path, files: Iterable[str]) -> None:

@@ -1,0 +1,74 @@
+"""Runs that leave something behind, and how a report is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provisioner.cli import failures
+from provisioner.cli.console import INFO
+from provisioner.cli.progress import reporter
+from provisioner.cli.reporters import ConsoleReporter
+from provisioner.errors import ExitCode
+from provisioner.project import heartbeat
+from provisioner.project.outlets import Outlets
+from provisioner.render import documents
+from provisioner.render import report as texts
+
+if TYPE_CHECKING:
+    from provisioner.cli.console import Console
+    from provisioner.cli.options import Choice, Context
+    from provisioner.project.applying import Reports
+    from provisioner.project.project import Project
+
+Run = Callable[["Project", ConsoleReporter], "Reports"]
+
+
+def watched(  # noqa: PLR0913  # which project, what it does, and what it leaves
+    context: Context, choice: Choice, run: Run, *, manifests: Sequence[Path], output: str, report: Path | None
+) -> int:
+    """Carry ``run`` out, leave behind what the settings ask for, print its reports, and return the exit code.
+
+    A run that could not leave what it was to leave exits with 1, unless it has a code of its own.
+    """
+    console = context.console
+    outlets, hears = Outlets(context.environ, console.warn), ConsoleReporter(console)
+
+    def end(code: ExitCode) -> None:
+        outlets.call(code)
+        status, taken = heartbeat.status_of(code), outlets.duration
+        console.event(INFO, "finished", status=status, exit_code=int(code), duration=taken, phases=hears.phases)
+
+    try:
+        # First, so that whoever waits for the call hears of settings that cannot be read.
+        named = choice.flags["heartbeat_url"] or context.environ.get("PROVISIONER_HEARTBEAT_URL")
+        outlets.prepare_call(None if named is None else str(named), Path())
+        project = choice.open(context)
+        outlets.prepare(project, manifests, report)
+        with reporter(console, len(project.settings.parents)) as hears:
+            reports = run(project, hears)
+        reports.require_any()
+    except BaseException as error:
+        failure = failures.reported(error)
+        outlets.keep(failure, hears.phases)
+        end(failure.exit_code)
+        raise
+    code = reports.exit_code
+    if not outlets.keep(reports, hears.phases) and code is ExitCode.DONE:
+        code = ExitCode.FAILURE
+    try:
+        show(console, reports, output)
+    finally:
+        end(code)
+    return code
+
+
+def show(console: Console, reports: Reports, output: str) -> None:
+    """Print what an operation did, as text or as JSON; of the latter, why it ended early is talk."""
+    if output == "json":
+        console.document(documents.reports(reports.reports))
+        console.talk(*texts.endings(reports.reports))
+        return
+    for each in reports.reports:
+        console.lines(texts.text(each))

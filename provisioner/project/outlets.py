@@ -1,0 +1,114 @@
+"""What a run leaves behind for those who did not watch it: report, metrics, heartbeat.
+
+Owns when each of them is written, and where it may be. Everything is checked before the
+run begins; at its end nothing of this hides or changes what the run did.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from provisioner.errors import CommandInvalid, ExitCode, ProvisionerError, SettingInvalid
+from provisioner.project import heartbeat, metrics, outputs
+from provisioner.render import documents
+from provisioner.settings import secrets
+
+if TYPE_CHECKING:
+    from provisioner.model.account import Secret
+    from provisioner.project.applying import Reports
+    from provisioner.project.project import Project
+
+_HEARTBEAT_SECONDS: Final = 5.0
+_HURRIED_SECONDS: Final = 1.0
+"""Where the run was asked to end: whoever asked will not wait for long."""
+_HURRIED: Final = frozenset({ExitCode.INTERRUPTED, ExitCode.TERMINATED})
+
+
+class Outlets:
+    """Where one run leaves what; each is None until it is known that it may be left there."""
+
+    def __init__(self, environ: Mapping[str, str], warn: Callable[[str], None]) -> None:
+        self._environ = environ
+        self._warn = warn
+        self._begun = time.monotonic()
+        self._report: Path | None = None
+        self._metrics: Path | None = None
+        self._heartbeat: Secret | None = None
+        self._project: Project | None = None
+
+    @property
+    def duration(self) -> float:
+        """Seconds since the run began."""
+        return round(time.monotonic() - self._begun, 3)
+
+    def prepare_call(self, address: str | None, base: Path) -> None:
+        """Make ready to call ``address``, its placeholders relative to ``base``; raises SettingInvalid."""
+        self._heartbeat = secrets.heartbeat(address or None, self._environ, base)
+
+    def prepare(self, project: Project, manifests: Sequence[Path], report: Path | None) -> None:
+        """Make ready what the settings ask for, and a ``report``; what came before a fault stays so.
+
+        Raises:
+            CommandInvalid: the report cannot be written where it should be.
+            SettingInvalid: the same of the metrics, or the heartbeat has no address.
+
+        """
+        self._project, settings = project, project.settings
+        if settings.heartbeat_url is not None:
+            self.prepare_call(settings.heartbeat_url, settings.base)
+        if report is None and settings.metrics_file is None:
+            return
+        taken = project.files(manifests)
+        if report is not None:
+            outputs.require_free(report, taken)
+            outputs.require_place(report)
+            taken[report] = "the report"
+            self._report = report
+        if settings.metrics_file is not None:
+            path = Path(settings.metrics_file)
+            try:
+                outputs.require_free(path, taken)
+                outputs.require_place(path)
+            except CommandInvalid as error:
+                raise SettingInvalid(
+                    f"The setting metrics_file cannot be used. {error.message}", hint=f"{error.hint} Nothing was sent."
+                ) from None
+            self._metrics = path
+
+    def keep(self, done: Reports | ProvisionerError, phases: Mapping[str, float]) -> bool:
+        """Write report and metrics of a run that came to ``done``, and return whether that could be done.
+
+        ``phases`` are the seconds that each part took.
+        """
+        reports = None if isinstance(done, ProvisionerError) else done
+        kept = True
+        try:
+            if self._report is not None:
+                document = (
+                    documents.error(done) if isinstance(done, ProvisionerError) else documents.reports(done.reports)
+                )
+                outputs.write_json(self._report, document, ascii_only=False)
+        except CommandInvalid as error:
+            self._warn(f"the report is lost: {error.message}")
+            kept = False
+        try:
+            if self._metrics is not None and self._project is not None:
+                code, duration = done.exit_code, self.duration
+                metrics.write(self._metrics, self._project, reports, code, phases, duration, self._warn)
+        except OSError as error:
+            self._warn(f"the metrics are as they were: {self._metrics} cannot be written: {error.strerror or error}.")
+            kept = False
+        return kept
+
+    def call(self, code: ExitCode) -> None:
+        """Call the heartbeat's address; that nobody hears it makes no run fail."""
+        if self._heartbeat is None:
+            return
+        patience = _HURRIED_SECONDS if code in _HURRIED else _HEARTBEAT_SECONDS
+        settings = None if self._project is None else self._project.settings
+        known = () if settings is None else (settings.proxy, settings.ca_file)
+        if (unheard := heartbeat.call(self._heartbeat, code, patience, *known)) is not None:
+            self._warn(f"the heartbeat was not received: {unheard}.")

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import click
 
-from provisioner.errors import CommandInvalid, InterruptedRunError, ProvisionerError, TerminatedError, internal
+from provisioner.errors import (
+    CommandInvalid,
+    InternalError,
+    InterruptedRunError,
+    ProvisionerError,
+    TerminatedError,
+    internal,
+)
 
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM or SIGHUP came; nothing that waits for an answer may take it for a failure of the connection."""
+
+
+def trace(error: InternalError) -> str:
+    """Return where this program failed, without the exception's own words: they may hold a secret."""
+    import traceback  # noqa: PLC0415  # only a fault of ours needs it
+
+    cause = error.__cause__ or error
+    return "".join(traceback.format_tb(cause.__traceback__))
 
 
 class Ended(Exception):  # noqa: N818  # it is not an error of anybody's

@@ -22,7 +22,7 @@ import click
 
 from provisioner._version import __version__
 from provisioner.cli.console import Console, LogConsole, TextConsole
-from provisioner.cli.failures import Ended, Terminated, reported
+from provisioner.cli.failures import Ended, Terminated, reported, trace
 from provisioner.cli.options import Context
 from provisioner.errors import MEANINGS, ExitCode, InternalError
 
@@ -143,11 +143,7 @@ def _terminated(_: int, __: FrameType | None) -> NoReturn:
 def _failed(error: BaseException, console: Console, *, as_json: bool) -> int:
     failure = reported(error)
     if isinstance(failure, InternalError):
-        import traceback  # noqa: PLC0415  # only a fault of ours needs it
-
-        # Where it failed, without the exception's own words: they may hold a secret.
-        cause = failure.__cause__ or error
-        console.raw("".join(traceback.format_tb(cause.__traceback__)))
+        console.raw(trace(failure))
     elif isinstance(error, Ended | KeyboardInterrupt | click.Abort) and console.stderr.isatty():
         console.raw("\n")
     console.failure(failure)

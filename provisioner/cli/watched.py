@@ -10,7 +10,7 @@ from provisioner.cli import failures
 from provisioner.cli.console import INFO
 from provisioner.cli.progress import reporter
 from provisioner.cli.reporters import ConsoleReporter
-from provisioner.errors import ExitCode
+from provisioner.errors import ExitCode, InternalError
 from provisioner.project import heartbeat
 from provisioner.project.outlets import Outlets
 from provisioner.render import documents
@@ -66,6 +66,9 @@ def watched(  # noqa: PLR0913  # which project, what it does, and what it leaves
 
 def show(console: Console, reports: Reports, output: str) -> None:
     """Print what an operation did, as text or as JSON; of the latter, why it ended early is talk."""
+    for each in reports.reports:
+        if isinstance(each.failure, InternalError):
+            console.raw(failures.trace(each.failure))
     if output == "json":
         console.document(documents.reports(reports.reports))
         console.talk(*texts.endings(reports.reports))

@@ -156,9 +156,16 @@ def plans_of(
 
     Raises:
         ManifestInvalid: one of the manifests has an error.
+        CommandInvalid, SettingInvalid: none of them, or of the settings, has any of ``parents``.
 
     """
+    for name in parents:
+        project.settings.parent(name)
     manifests = read.of(parents)
+    if not manifests:
+        raise CommandInvalid(
+            f"No manifest asks for an account of {', '.join(parents)}.", hint="Look at --parent, and at the manifests."
+        )
     begun = time.monotonic()
     looks = each(manifests, lambda this: attempted(_looked, project, this, run, wait=wait), jobs, run.cancel)
     found: list[Refreshed | ProvisionerError | None] = [None] * len(looks)

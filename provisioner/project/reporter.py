@@ -40,7 +40,8 @@ class Reporter:
     """Hears of everything and does nothing about it; override what you want to hear.
 
     Parents run side by side, so any method may be called from several threads at once.
-    What a method raises ends the operation for that parent, so let it raise nothing.
+    What a method raises ends the operation for that parent, once what is under way is
+    saved; so let it raise nothing.
     """
 
     def problem(self, problem: Problem) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from provisioner.octopush.client import Exchange
     from provisioner.octopush.transport import Failure, Reply, Request
     from provisioner.project.cancel import Cancel
-    from provisioner.project.reporter import Reporter
+    from provisioner.project.reporter import Reporter, Requested
 
 JOBS: Final = 8
 """Parents that are worked on at once where nothing else is said."""
@@ -60,6 +60,8 @@ class Watch:
         self._operation: str | None = None
         self._last: Request | None = None
         self._attempt = 0
+        self._fault: Exception | None = None
+        """What the reporter raised while an answer was to be saved."""
 
     def started(self, name: str, operation: str | None = None) -> None:
         """Note which account, and which operation, the requests that follow are about."""
@@ -67,9 +69,11 @@ class Watch:
         self._run.reporter.started(self._parent, name, operation)
 
     def finished(self, outcome: Outcome) -> None:
-        """Pass a final outcome on."""
-        self._run.reporter.finished(self._parent, outcome)
+        """Pass a final outcome on; raises what the reporter raised since the last one."""
         self._account = self._operation = None
+        self._run.reporter.finished(self._parent, outcome)
+        if self._fault is not None:
+            raise self._fault
 
     def waiting(self, words: str) -> None:
         """Pass on why nothing happens for a while."""
@@ -77,29 +81,33 @@ class Watch:
 
     def exchange(self, request: Request) -> Reply | Failure:
         """Carry one request, and report how it ended."""
-        from provisioner.octopush.transport import Failure, Reply  # whoever sends has loaded it
-        from provisioner.project.reporter import Requested
-
         # A request that is tried again is the same object.
         self._attempt = self._attempt + 1 if request is self._last else 1
         self._last = request
         begun = time.monotonic()
         assert self._run.carrier is not None  # noqa: S101  # whoever sends asks for a run that does
         outcome = self._run.carrier.exchange(request)
-        self._run.reporter.requested(
-            Requested(
-                parent=self._parent,
-                account=self._account,
-                operation=self._operation,
-                call="balance" if request.url.endswith("/check-balance") else _CALLS[request.method],
-                attempt=self._attempt,
-                status=outcome.status if isinstance(outcome, Reply) else None,
-                reason=outcome.reason if isinstance(outcome, Failure) else outcome.cut,
-                sent=outcome.sent if isinstance(outcome, Failure) else None,
-                seconds=round(time.monotonic() - begun, 3),
-            )
-        )
+        try:
+            self._run.reporter.requested(self._requested(outcome, request, time.monotonic() - begun))
+        except Exception as error:  # noqa: BLE001  # an answer must be saved first: it may be the only one
+            self._fault = self._fault or error
         return outcome
+
+    def _requested(self, outcome: Reply | Failure, request: Request, seconds: float) -> Requested:
+        from provisioner.octopush.transport import Failure, Reply  # whoever sends has loaded it
+        from provisioner.project.reporter import Requested
+
+        return Requested(
+            parent=self._parent,
+            account=self._account,
+            operation=self._operation,
+            call="balance" if request.url.endswith("/check-balance") else _CALLS[request.method],
+            attempt=self._attempt,
+            status=outcome.status if isinstance(outcome, Reply) else None,
+            reason=outcome.reason if isinstance(outcome, Failure) else outcome.cut,
+            sent=outcome.sent if isinstance(outcome, Failure) else None,
+            seconds=round(seconds, 3),
+        )
 
 
 def each(items: Sequence[_Item], work: Callable[[_Item], _Result], jobs: Jobs, cancel: Cancel) -> list[_Result]:

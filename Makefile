@@ -55,7 +55,7 @@ bench: $(VENV)/.dev  ## Measure speed as ratios, each beside its yardstick
 	@$(BIN)/python tests/bench.py
 
 clean:  ## Remove the environment and all caches
-	rm -rf $(VENV) .tools .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) .tools .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.created:

@@ -19,8 +19,8 @@ from provisioner.render import report as texts
 if TYPE_CHECKING:
     from provisioner.cli.console import Console
     from provisioner.cli.options import Choice, Context
-    from provisioner.project.applying import Reports
     from provisioner.project.project import Project
+    from provisioner.project.reports import Reports
 
 Run = Callable[["Project", ConsoleReporter], "Reports"]
 

@@ -12,8 +12,8 @@ from provisioner.project.parent import require_state
 
 if TYPE_CHECKING:
     from provisioner.project.parent import Parent
-    from provisioner.project.project import Project
     from provisioner.project.reporter import Reporter
+    from provisioner.project.workspace import Workspace
 
 
 def owner_of(name: str, parents: Sequence[Parent], reporter: Reporter) -> Parent:
@@ -43,7 +43,7 @@ def owner_of(name: str, parents: Sequence[Parent], reporter: Reporter) -> Parent
 
 
 def by_owner(
-    project: Project, parents: Sequence[str], names: Sequence[str], reporter: Reporter, *, active: bool = False
+    workspace: Workspace, parents: Sequence[str], names: Sequence[str], reporter: Reporter, *, active: bool = False
 ) -> list[tuple[Parent, State, tuple[str, ...]]]:
     """Return each parent that has some of the accounts ``names``, its state, and which; each name once.
 
@@ -53,12 +53,12 @@ def by_owner(
 
     """
     found: dict[str, list[str]] = {}
-    chosen = project.parents(parents)
+    chosen = workspace.parents(parents)
     for name in dict.fromkeys(names):
         found.setdefault(owner_of(name, chosen, reporter).name, []).append(name)
     owners = []
     for owner, own in sorted(found.items()):
-        parent = project.parent(owner)
+        parent = workspace.parent(owner)
         state = require_state(parent.look(reporter).state, owner)
         require_known(state, own)
         if active:

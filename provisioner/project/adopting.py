@@ -24,17 +24,17 @@ from provisioner.manifest.writing import as_yaml, with_placeholders
 from provisioner.model.account import DEFAULT_PARENT, Attributes, DesiredAccount, Problem
 from provisioner.model.report import Report, Result
 from provisioner.model.state import Slots
-from provisioner.project.applying import Reports, failed
-from provisioner.project.plans import MANIFESTS, warn_of_recipients
+from provisioner.project.plans import MANIFESTS, desired_manifests, warn_of_recipients
+from provisioner.project.reports import Reports, failed
 from provisioner.project.running import attempted
 from provisioner.state.disk import Disk, write_new
 
 if TYPE_CHECKING:
     from provisioner.model.state import State
     from provisioner.project.parent import Parent
-    from provisioner.project.project import Project
     from provisioner.project.reporter import Reporter
     from provisioner.project.running import Run
+    from provisioner.project.workspace import Workspace
 
 _USUAL: Final = Path(MANIFESTS) / "adopted.yaml"
 
@@ -79,7 +79,7 @@ def read_table(path: Path, reporter: Reporter) -> list[Row]:
 
 
 def adopt(
-    project: Project,
+    workspace: Workspace,
     rows: Sequence[Row],
     paths: Sequence[Path],
     run: Run,
@@ -92,9 +92,9 @@ def adopt(
     for name, login in rows if alone else ():
         if fault := logins.fault(name, login):
             raise CommandInvalid(fault[0], hint=fault[1])
-    target = _target(project, write)
-    known = _desired(project, paths, tuple(_written_before(target)), run.reporter)
-    groups = _by_parent(project, rows, known, parents, run.reporter)
+    target = _target(workspace, write)
+    known = _desired(workspace, paths, tuple(_written_before(target)), run.reporter)
+    groups = _by_parent(workspace, rows, known, parents, run.reporter)
     run.reporter.expected(len(rows))
     reports: list[Report] = []
     states: dict[str, State | None] = {}
@@ -112,7 +112,7 @@ def adopt(
         else:
             reports.append(failed(parent.name, outcome))
     without = tuple(name for each in done for name in each.without_password)
-    over = {each.state.parent: slots for each in done if (slots := _over(project, each)) is not None}
+    over = {each.state.parent: slots for each in done if (slots := _over(workspace, each)) is not None}
     return Adoption(Reports(tuple(reports), states), tuple(written), without, over)
 
 
@@ -143,17 +143,17 @@ def _adopted(
 
 
 def _desired(
-    project: Project, paths: Sequence[Path], more: Sequence[Path], reporter: Reporter
+    workspace: Workspace, paths: Sequence[Path], more: Sequence[Path], reporter: Reporter
 ) -> dict[str, dict[str, DesiredAccount]]:
     """Return, by parent and name, what the manifests ask for; there may be none. Raises ManifestInvalid."""
     return {
         this.parent: {account.name: account for account in this.accounts}
-        for this in project.desired_manifests(paths, reporter, more=more)
+        for this in desired_manifests(workspace, paths, reporter, more=more)
     }
 
 
 def _by_parent(
-    project: Project,
+    workspace: Workspace,
     rows: Sequence[Row],
     known: Mapping[str, Mapping[str, DesiredAccount]],
     parents: Sequence[str],
@@ -165,7 +165,7 @@ def _by_parent(
         CommandInvalid: several have it.
 
     """
-    chosen = project.parents(parents)
+    chosen = workspace.parents(parents)
     if len(chosen) == 1:
         return [(chosen[0], list(rows))]
     states = {parent.name: parent.look(reporter).state for parent in chosen}
@@ -180,17 +180,17 @@ def _by_parent(
             raise CommandInvalid(
                 f"{name} is an account of {', '.join(owners)}.", hint="Say which of them with --parent."
             )
-        owner = owners[0] if owners else project.settings.owner
+        owner = owners[0] if owners else workspace.settings.owner
         if owner not in states:
             raise CommandInvalid(
                 f"Nothing says which parent {name} belongs to.", hint="Name it with --parent, or in a manifest."
             )
         groups.setdefault(owner, []).append((name, login))
-    return [(project.parent(name), own) for name, own in sorted(groups.items())]
+    return [(workspace.parent(name), own) for name, own in sorted(groups.items())]
 
 
-def _over(project: Project, done: Adopted) -> Slots | None:
-    own = project.settings.parent(done.state.parent)
+def _over(workspace: Workspace, done: Adopted) -> Slots | None:
+    own = workspace.settings.parent(done.state.parent)
     slots = done.state.slots(limit=own.limit, reserved=own.reserved, planned=0)
     adopted = any(outcome.result is Result.ADOPTED for outcome in done.report.outcomes)
     return slots if adopted and slots.left < 0 else None
@@ -199,8 +199,8 @@ def _over(project: Project, done: Adopted) -> Slots | None:
 # ── The manifest of those that had none ──────────────────────────────────────
 
 
-def _target(project: Project, write: Path | None) -> Path:
-    target = write or project.folder / _USUAL
+def _target(workspace: Workspace, write: Path | None) -> Path:
+    target = write or workspace.folder / _USUAL
     if target.suffix.lower() not in YAML_SUFFIXES:
         raise CommandInvalid(
             f"{target} is not the name of a YAML file.", hint="--write makes a manifest: end its name in .yaml."

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provisioner import executor
@@ -27,18 +27,19 @@ from provisioner.executor import Work
 from provisioner.executor.ports import credentials_of
 from provisioner.manifest.expansion import edits, requests
 from provisioner.model.plan import Change, Plan, Undecided, Update, raise_if_over
-from provisioner.model.report import Outcome, Report, Result, Scope, Stop, exit_code
+from provisioner.model.report import Outcome, Report, Result, Scope, Stop
 from provisioner.model.state import Active, State, Unknown
 from provisioner.project.plans import ParentPlan, Plans, made_from
+from provisioner.project.reports import Reports
 from provisioner.project.running import attempted, each
 
 if TYPE_CHECKING:
     from provisioner.errors import ExitCode
     from provisioner.model.verdict import SealedContent
     from provisioner.project.parent import Parent
-    from provisioner.project.project import Project
     from provisioner.project.reporter import Reporter
     from provisioner.project.running import Jobs, Run
+    from provisioner.project.workspace import Workspace
     from provisioner.state.session import Session
 
 Approve = Callable[[Plans], bool]
@@ -59,30 +60,6 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Reports:
-    """What an operation did, parent by parent."""
-
-    reports: tuple[Report, ...]
-    states: Mapping[str, State | None] = field(default_factory=dict, repr=False)
-    """The state in which each parent that was held was left."""
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """The gravest of all."""
-        return exit_code(self.reports)
-
-    def require_any(self) -> None:
-        """Raise the failure of the only parent where nothing was done for it: there is nothing else to report."""
-        if len(self.reports) == 1 and (failure := self.reports[0].failure) is not None:
-            raise failure
-
-
-def failed(parent: str, failure: ProvisionerError) -> Report:
-    """Return the report of a parent that nothing could be done for."""
-    return Report(parent, (), failure=failure)
-
-
-@dataclass(frozen=True, slots=True)
 class _Ready:
     """One parent's plan, ready to be carried out: nothing was held, saved or sent for it."""
 
@@ -91,14 +68,16 @@ class _Ready:
     work: Work
 
 
-def apply(project: Project, plans: Plans, run: Run, *, approve: Approve | None, bounds: Bounds, jobs: Jobs) -> Reports:
+def apply(
+    workspace: Workspace, plans: Plans, run: Run, *, approve: Approve | None, bounds: Bounds, jobs: Jobs
+) -> Reports:
     """Carry ``plans`` out; see :meth:`Project.apply`."""
     _bounded("create", plans.creates, bounds.max_creates)
     _bounded("update", plans.updates, bounds.max_updates)
     for plan in plans.plans:
         run.reporter.planned(plan)
     names = sorted((*plans.parents, *plans.failures))
-    ready = {name: attempted(_ready, project, name, plans, bounds, run.reporter) for name in names}
+    ready = {name: attempted(_ready, workspace, name, plans, bounds, run.reporter) for name in names}
     if len(ready) == 1 and isinstance(only := next(iter(ready.values())), ProvisionerError):
         raise only
     failures = {name: one for name, one in ready.items() if isinstance(one, ProvisionerError)}
@@ -134,11 +113,11 @@ def _bounded(action: str, count: int, bound: int | None) -> None:
 # ── Before anybody is asked ──────────────────────────────────────────────────
 
 
-def _ready(project: Project, name: str, plans: Plans, bounds: Bounds, reporter: Reporter) -> _Ready:
+def _ready(workspace: Workspace, name: str, plans: Plans, bounds: Bounds, reporter: Reporter) -> _Ready:
     """Find out all that can be without holding the parent's state."""
     if name in plans.failures:
         raise plans.failures[name]
-    parent, planned = project.parent(name), plans.parents[name]
+    parent, planned = workspace.parent(name), plans.parents[name]
     raise_if_over(planned.plan)
     parent.keys.sealer()
     if planned.snapshot.state is None and not bounds.new_state:

@@ -23,8 +23,8 @@ from provisioner.state.reading import Snapshot
 
 if TYPE_CHECKING:
     from provisioner.project.parent import Parent
-    from provisioner.project.project import Project
     from provisioner.project.running import Run
+    from provisioner.project.workspace import Workspace
 
 # What a command has no use for: the keys to every account. A proxy's address may hold a password.
 _OWN_SECRETS: Final = frozenset(
@@ -77,7 +77,7 @@ class Opened:
 
 
 def chosen(
-    project: Project,
+    workspace: Workspace,
     parents: Sequence[str],
     names: Sequence[str],
     run: Run,
@@ -87,9 +87,9 @@ def chosen(
 ) -> tuple[Opened, ...]:
     """Open the credentials that were asked for; see :meth:`Project.open_credentials`."""
     if names:
-        states = by_owner(project, parents, names, run.reporter)
+        states = by_owner(workspace, parents, names, run.reporter)
     else:
-        looks = looked(project.parents(parents), run.reporter)
+        looks = looked(workspace.parents(parents), run.reporter)
         states = [(parent, _readable(look, parent), ()) for parent, look in looks]
     found: list[Opened] = []
     for parent, state, own in states:
@@ -184,11 +184,11 @@ def in_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def inherited(project: Project, given: Collection[str]) -> dict[str, str]:
+def inherited(workspace: Workspace, given: Collection[str]) -> dict[str, str]:
     """Return what a command may know of the project's environment: nothing that opens another account.
 
     ``given`` names the variables that the command gets anyway.
     """
-    keys = (name for parent in project.settings.parents.values() for name in placeholders.names(parent.api_key))
+    keys = (name for parent in workspace.settings.parents.values() for name in placeholders.names(parent.api_key))
     ours = _OWN_SECRETS | set(given) | {name.removeprefix("env:") for name in keys}
-    return {name: value for name, value in project.environ.items() if name not in ours}
+    return {name: value for name, value in workspace.environ.items() if name not in ours}

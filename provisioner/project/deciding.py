@@ -20,10 +20,10 @@ from provisioner.model.plan import FieldChange, Plan, Update
 from provisioner.model.report import Outcome, Report, Result
 from provisioner.model.state import Active, State
 from provisioner.project.accounts import require_known
-from provisioner.project.applying import Reports
 from provisioner.project.parent import require_state
 from provisioner.project.plans import warn_of_recipients
 from provisioner.project.provenance import now
+from provisioner.project.reports import Reports
 from provisioner.state.rescue import Entry
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from provisioner.state.disk import read_file
 
 if TYPE_CHECKING:
     from provisioner.errors import ExitCode
-    from provisioner.project.applying import Reports
     from provisioner.project.project import Project
+    from provisioner.project.reports import Reports
 
 
 def write(

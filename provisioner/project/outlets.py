@@ -18,8 +18,8 @@ from provisioner.settings import secrets
 
 if TYPE_CHECKING:
     from provisioner.model.account import Secret
-    from provisioner.project.applying import Reports
     from provisioner.project.project import Project
+    from provisioner.project.reports import Reports
 
 _HEARTBEAT_SECONDS: Final = 5.0
 _HURRIED_SECONDS: Final = 1.0

@@ -16,7 +16,7 @@ from provisioner.project.plans import MANIFESTS
 from provisioner.state.disk import Disk, check_room, write_atomically
 
 if TYPE_CHECKING:
-    from provisioner.project.project import Project
+    from provisioner.project.workspace import Workspace
 
 
 def write(out: Path, content: str) -> None:
@@ -57,13 +57,13 @@ def require_free(out: Path, taken: Mapping[Path, str]) -> None:
             )
 
 
-def project_files(project: Project, manifests: Sequence[Path]) -> dict[Path, str]:
+def project_files(workspace: Workspace, manifests: Sequence[Path]) -> dict[Path, str]:
     """Return the files of a project that no other file may replace, and what each is; see :meth:`Project.files`."""
     files: dict[Path, str] = {}
-    for parent in project.parents():
+    for parent in workspace.parents():
         files |= {path: f"{what} of {parent.name}" for path, what in parent.store.files().items()}
-    files[project.settings.file] = "the settings"
-    for named in manifests or (project.folder / MANIFESTS,):
+    files[workspace.settings.file] = "the settings"
+    for named in manifests or (workspace.folder / MANIFESTS,):
         with suppress(OSError):  # what cannot be looked into, its reader reports
             inside = list(named.iterdir()) if named.is_dir() else [named]
             files |= {each: "a manifest" for each in inside if MANIFEST.is_name_of(each)}

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 from provisioner import manifest
 from provisioner.errors import CommandInvalid, ExitCode, OverLimit, ProvisionerError, gravest
 from provisioner.manifest.load import Loaded
-from provisioner.manifest.sources import Source
-from provisioner.model.account import Manifest
+from provisioner.manifest.sources import Source, holds_any
+from provisioner.model.account import DesiredAccount, Manifest
 from provisioner.model.plan import Create, Plan, Update, counts, raise_if_over
 from provisioner.model.state import State, without_comment
 from provisioner.planner import NOTHING_FOUND, Found
@@ -28,9 +28,9 @@ from provisioner.state.reading import Snapshot
 if TYPE_CHECKING:
     from provisioner.executor import Refreshed
     from provisioner.model.report import Report
-    from provisioner.project.project import Project
     from provisioner.project.reporter import Reporter
     from provisioner.project.running import Jobs, Run
+    from provisioner.project.workspace import Workspace
     from provisioner.settings import Settings
 
 MANIFESTS: Final = "manifests"
@@ -116,33 +116,60 @@ def _over(plan: Plan) -> OverLimit | None:
     return None
 
 
-def loaded(project: Project, paths: Sequence[Path], reporter: Reporter) -> Loaded:
+def loaded(workspace: Workspace, paths: Sequence[Path], reporter: Reporter) -> Loaded:
     """Return what the manifests at ``paths`` hold, once every problem of them has been reported."""
-    found = manifest.load(paths, owner=project.settings.owner)
+    found = manifest.load(paths, owner=workspace.settings.owner)
     for problem in found.problems:
         reporter.problem(problem)
     return found
 
 
-def manifest_paths(project: Project, paths: Sequence[Path]) -> tuple[Path, ...]:
+def manifest_paths(workspace: Workspace, paths: Sequence[Path]) -> tuple[Path, ...]:
     """Return the manifests that were named, or else the project's folder of them; raises CommandInvalid."""
-    usual = project.folder / MANIFESTS
+    usual = workspace.folder / MANIFESTS
     if not paths and not usual.is_dir():
         raise CommandInvalid(f"No manifest was named, and there is no folder {usual}/.", hint="Name a file or folder.")
     return tuple(paths) or (usual,)
 
 
+def desired_manifests(
+    workspace: Workspace, paths: Sequence[Path], reporter: Reporter, *, more: Sequence[Path] = ()
+) -> tuple[Manifest, ...]:
+    """Return what the manifests at ``paths``, or else the project's, and ``more`` of them ask of each parent.
+
+    There may be none. Raises ManifestInvalid.
+    """
+    usual = workspace.folder / MANIFESTS
+    named = [*paths] or ([usual] if holds_any(usual) else [])
+    return loaded(workspace, [*named, *more], reporter).require()
+
+
+def desired_accounts(
+    workspace: Workspace, parent: str, paths: Sequence[Path], reporter: Reporter
+) -> dict[str, DesiredAccount]:
+    """Return, by name, what the manifests ask of one parent; there may be none. Raises ManifestInvalid."""
+    manifests = (this for this in desired_manifests(workspace, paths, reporter) if this.parent == parent)
+    return {account.name: account for this in manifests for account in this.accounts}
+
+
 def plan(
-    project: Project, paths: Sequence[Path], parents: Sequence[str], run: Run, *, refresh: bool, wait: bool, jobs: Jobs
+    workspace: Workspace,
+    paths: Sequence[Path],
+    parents: Sequence[str],
+    run: Run,
+    *,
+    refresh: bool,
+    wait: bool,
+    jobs: Jobs,
 ) -> Plans:
     """Return the plans of ``parents``, or of all that the manifests name; see :meth:`Project.plan`."""
-    named = manifest_paths(project, paths)
-    found = loaded(project, named, run.reporter)
-    return plans_of(project, named, found, parents, run, refresh=refresh, wait=wait, jobs=jobs)
+    named = manifest_paths(workspace, paths)
+    found = loaded(workspace, named, run.reporter)
+    return plans_of(workspace, named, found, parents, run, refresh=refresh, wait=wait, jobs=jobs)
 
 
 def plans_of(
-    project: Project,
+    workspace: Workspace,
     named: Sequence[Path],
     read: Loaded,
     parents: Sequence[str],
@@ -160,14 +187,14 @@ def plans_of(
 
     """
     for name in parents:
-        project.settings.parent(name)
+        workspace.settings.parent(name)
     manifests = read.of(parents)
     if not manifests:
         raise CommandInvalid(
             f"No manifest asks for an account of {', '.join(parents)}.", hint="Look at --parent, and at the manifests."
         )
     begun = time.monotonic()
-    looks = each(manifests, lambda this: attempted(_looked, project, this, run, wait=wait), jobs, run.cancel)
+    looks = each(manifests, lambda this: attempted(_looked, workspace, this, run, wait=wait), jobs, run.cancel)
     found: list[Refreshed | ProvisionerError | None] = [None] * len(looks)
     if refresh:
         from provisioner.project.refresh import refreshed  # a plain plan loads nothing that sends
@@ -182,11 +209,11 @@ def plans_of(
             failures[this.parent] = outcome
         else:
             made[this.parent] = outcome
-    return Plans(made, failures, tuple(named), read.sources, project.settings.owner, refresh)
+    return Plans(made, failures, tuple(named), read.sources, workspace.settings.owner, refresh)
 
 
-def _looked(project: Project, this: Manifest, run: Run, *, wait: bool) -> tuple[Parent, Snapshot]:
-    parent = project.parent(this.parent)
+def _looked(workspace: Workspace, this: Manifest, run: Run, *, wait: bool) -> tuple[Parent, Snapshot]:
+    parent = workspace.parent(this.parent)
     if wait:
         parent.wait_for_others(run.cancel)
     return parent, parent.look(run.reporter)

@@ -7,28 +7,25 @@ and to touch what belongs to the process: signals, streams, the garbage collecto
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.project.cancel import Cancel, CancelToken
-from provisioner.project.parent import Keys, Parent, Shared
+from provisioner.project.parent import Parent
 from provisioner.project.parts import USUAL, Parts
 from provisioner.project.reporter import SILENT, Reporter
 from provisioner.project.running import JOBS, READS_PER_SECOND, Jobs, Run
+from provisioner.project.workspace import Workspace
 from provisioner.settings import Settings, loading
-from provisioner.state.seen import Seen
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from provisioner.manifest.load import Loaded
-    from provisioner.model.account import DesiredAccount, Manifest
     from provisioner.model.state import State
-    from provisioner.octopush.client import Exchange
     from provisioner.project.adopting import Adoption
-    from provisioner.project.applying import Approve, Bounds, Reports
+    from provisioner.project.applying import Approve, Bounds
     from provisioner.project.credentials import Opened
     from provisioner.project.deciding import Confirm
     from provisioner.project.folders import Folders
@@ -36,6 +33,7 @@ if TYPE_CHECKING:
     from provisioner.project.recovering import Accept, Recovered
     from provisioner.project.rekeying import Approve as ApproveRekey
     from provisioner.project.rekeying import Rekey
+    from provisioner.project.reports import Reports
     from provisioner.project.status import ParentStatus
 
 
@@ -48,26 +46,13 @@ class Project:
     the work between two requests.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        folder: Path,
-        environ: Mapping[str, str],
-        folders: Folders,
-        parts: Parts,
-        *,
-        interactive: bool,
-    ) -> None:
-        self.settings = settings
-        self.folder = folder
-        """The folder of the project, in which ``manifests/`` is looked for."""
-        self.environ = environ
-        self.folders = folders
-        self._keys = Keys(settings, environ, folders.identity)
-        self._shared = Shared(settings, environ, self._keys, Seen(folders.state / "seen"), parts, interactive)
-        self._parents: dict[str, Parent] = {}
-        self._transport: Exchange | None = None
-        self._lock = threading.Lock()
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    @property
+    def settings(self) -> Settings:
+        """The settings, as they were read when the project was opened."""
+        return self._workspace.settings
 
     @classmethod
     def open(
@@ -98,25 +83,19 @@ class Project:
         is_folder = named is not None and named.is_dir()
         folder = named if named is not None and is_folder else Path()
         settings = loading.load(None if is_folder else named, environ, flags or {}, folder=folder)
-        return cls(settings, folder, environ, folders or Folders.of_user(), parts, interactive=interactive)
+        own = folders or Folders.of_user()
+        return cls(Workspace(settings, folder, environ, own, parts, interactive=interactive))
 
     # ── Its parents ──────────────────────────────────────────────────────────
 
-    def parent(self, name: str) -> Parent:
-        """Return one parent, ready for use; raises SettingInvalid where the settings have none of that name."""
-        with self._lock:
-            if name not in self._parents:
-                self._parents[name] = Parent(name, self._shared)
-            return self._parents[name]
-
     def parents(self, names: Sequence[str] = ()) -> tuple[Parent, ...]:
         """Return the parents of these names, or all of the settings, sorted by name; raises SettingInvalid."""
-        return tuple(self.parent(name) for name in sorted(set(names) or self.settings.parents))
+        return self._workspace.parents(names)
 
     @property
     def has_identity(self) -> bool:
         """Whether an identity was given anywhere; whether it is the right one is another matter."""
-        return self._keys.has_identity()
+        return self._workspace.keys.has_identity()
 
     def owner_of(self, name: str, parents: Sequence[str] = (), reporter: Reporter = SILENT) -> Parent:
         """Return the parent whose state has the account ``name``; raises CommandInvalid where that is not certain."""
@@ -128,7 +107,7 @@ class Project:
         """Return the files of this project that no other file may replace, and what each of them is."""
         from provisioner.project.outputs import project_files
 
-        return project_files(self, manifests)
+        return project_files(self._workspace, manifests)
 
     # ── Manifests and plans ──────────────────────────────────────────────────
 
@@ -137,7 +116,7 @@ class Project:
         from provisioner import manifest
         from provisioner.project.plans import manifest_paths
 
-        return manifest.load(manifest_paths(self, paths), owner=self.settings.owner)
+        return manifest.load(manifest_paths(self._workspace, paths), owner=self.settings.owner)
 
     def plan(
         self,
@@ -168,7 +147,7 @@ class Project:
         from provisioner.project import plans
 
         run = self._run(reporter, cancel, rate or READS_PER_SECOND, sends=refresh)
-        return plans.plan(self, paths, parents, run, refresh=refresh, wait=wait, jobs=jobs)
+        return plans.plan(self._workspace, paths, parents, run, refresh=refresh, wait=wait, jobs=jobs)
 
     def save_plan(self, plans: Plans, out: Path) -> str:
         """Save ``plans`` to ``out``, for :meth:`reviewed`, and return their digest.
@@ -206,7 +185,7 @@ class Project:
 
         this = saved.read(path)
         run = self._run(reporter, cancel, READS_PER_SECOND, sends=this.refreshed)
-        return saved.again(this, self, run, jobs)
+        return saved.again(this, self._workspace, run, jobs)
 
     def apply(
         self,
@@ -237,7 +216,9 @@ class Project:
         from provisioner.project import applying
 
         run = self._run(reporter, cancel, rate, sends=True)
-        return applying.apply(self, plans, run, approve=approve, bounds=bounds or applying.Bounds(), jobs=jobs)
+        return applying.apply(
+            self._workspace, plans, run, approve=approve, bounds=bounds or applying.Bounds(), jobs=jobs
+        )
 
     # ── What is known, and what is there ─────────────────────────────────────
 
@@ -294,7 +275,7 @@ class Project:
         from provisioner.project import verify
 
         run = self._run(reporter, cancel, rate, sends=True)
-        return verify.verify(verify.chosen(self, parents, names, reporter), run, jobs)
+        return verify.verify(verify.chosen(self._workspace, parents, names, reporter), run, jobs)
 
     # ── Credentials ──────────────────────────────────────────────────────────
 
@@ -321,13 +302,13 @@ class Project:
         from provisioner.project import credentials
 
         run = self._run(reporter, cancel, READS_PER_SECOND, sends=verified)
-        return credentials.chosen(self, parents, names, run, since=since, verified=verified)
+        return credentials.chosen(self._workspace, parents, names, run, since=since, verified=verified)
 
     def inherited(self, given: Sequence[str] = ()) -> dict[str, str]:
         """Return what a command that works as one account may know of the environment: no key to another account."""
         from provisioner.project.credentials import inherited
 
-        return inherited(self, given)
+        return inherited(self._workspace, given)
 
     # ── What a person decides ────────────────────────────────────────────────
 
@@ -387,30 +368,12 @@ class Project:
 
         """
         from provisioner.project import deciding
+        from provisioner.project.plans import desired_accounts
 
         run = self._run(reporter, cancel, None, sends=True)
         owner = self.owner_of(name, parents, reporter)
-        desired = self.desired(owner.name, paths, reporter).get(name)
+        desired = desired_accounts(self._workspace, owner.name, paths, reporter).get(name)
         return deciding.rotate_password(owner, name, desired, run, confirm=confirm)
-
-    def desired(self, parent: str, paths: Sequence[Path], reporter: Reporter = SILENT) -> dict[str, DesiredAccount]:
-        """Return, by name, what the manifests ask of one parent; there may be none. Raises ManifestInvalid."""
-        manifests = (each for each in self.desired_manifests(paths, reporter) if each.parent == parent)
-        return {account.name: account for manifest in manifests for account in manifest.accounts}
-
-    def desired_manifests(
-        self, paths: Sequence[Path], reporter: Reporter = SILENT, *, more: Sequence[Path] = ()
-    ) -> tuple[Manifest, ...]:
-        """Return what the manifests at ``paths``, or else the project's, and ``more`` of them ask of each parent.
-
-        There may be none. Raises ManifestInvalid.
-        """
-        from provisioner.manifest.sources import holds_any
-        from provisioner.project.plans import MANIFESTS, loaded
-
-        usual = self.folder / MANIFESTS
-        named = [*paths] or ([usual] if holds_any(usual) else [])
-        return loaded(self, [*named, *more], reporter).require()
 
     def rekey(
         self,
@@ -488,27 +451,11 @@ class Project:
         from provisioner.project import adopting
 
         run = self._run(reporter, cancel, None, sends=True)
-        return adopting.adopt(self, accounts, paths, run, write=write, alone=alone, parents=parents)
+        return adopting.adopt(self._workspace, accounts, paths, run, write=write, alone=alone, parents=parents)
 
     # ── What all of them share ───────────────────────────────────────────────
 
     def _run(self, reporter: Reporter, cancel: Cancel | None, rate: float | None, *, sends: bool) -> Run:
         """Return what one operation shares; raises SettingInvalid where it ``sends`` and could not."""
         token = cancel or CancelToken()
-        return Run(reporter, token, self._carrier(rate, token) if sends else None)
-
-    def _carrier(self, rate: float | None, cancel: Cancel) -> Exchange:
-        from provisioner.settings.connection import require_connection
-
-        with self._lock:
-            if self._transport is None:
-                require_connection(self.settings)
-                self._transport = self._shared.parts.transport(self.settings)
-            transport = self._transport
-        if rate is None:
-            return transport
-        import time
-
-        from provisioner.octopush.pace import Paced
-
-        return Paced(transport, rate, clock=time.monotonic, sleep=cancel.sleep)
+        return Run(reporter, token, self._workspace.carrier(rate, token) if sends else None)

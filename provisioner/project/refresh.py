@@ -14,8 +14,8 @@ from provisioner.errors import ProvisionerError, StateError
 from provisioner.executor import Refreshed
 from provisioner.model.report import Report, Stop
 from provisioner.model.state import Active, State
-from provisioner.project.applying import Reports, failed
 from provisioner.project.parent import require_state
+from provisioner.project.reports import Reports, failed
 from provisioner.project.running import attempted, each
 
 if TYPE_CHECKING:

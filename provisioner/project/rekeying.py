@@ -13,10 +13,10 @@ from provisioner import executor
 from provisioner.errors import CommandInvalid, ProvisionerError, StateConflict
 from provisioner.model.report import Outcome, Report, Result
 from provisioner.model.state import Active, State, without_comment
-from provisioner.project.applying import Reports, failed
 from provisioner.project.deciding import confirmed
 from provisioner.project.parent import require_state
 from provisioner.project.refresh import looked
+from provisioner.project.reports import Reports, failed
 from provisioner.project.running import attempted
 from provisioner.render.lines import printable
 from provisioner.state.sealing import AgeSealer, require_opens

@@ -23,8 +23,8 @@ from provisioner.render import documents
 from provisioner.render.lines import printable
 
 if TYPE_CHECKING:
-    from provisioner.project.project import Project
     from provisioner.project.running import Jobs, Run
+    from provisioner.project.workspace import Workspace
     from provisioner.settings import Settings
 
 _SCHEMA: Final = "plan.v1"
@@ -71,18 +71,18 @@ def document(plans: Plans, settings: Settings) -> documents.Document:
     return {**said, "digest": documents.digest(said)}
 
 
-def again(saved: SavedPlan, project: Project, run: Run, jobs: Jobs) -> Plans:
+def again(saved: SavedPlan, workspace: Workspace, run: Run, jobs: Jobs) -> Plans:
     """Return the plans that ``saved`` was made of, made again; see :meth:`Project.reviewed`.
 
     Raises:
         PlanStale: manifests, address, recipients or places are others, or the plan of every parent is.
 
     """
-    found = loaded(project, saved.manifests, run.reporter)
+    found = loaded(workspace, saved.manifests, run.reporter)
     files = {str(source.path): _sha256(source.raw) for source in found.sources}
-    _refuse(saved, (*_moved_files(saved, files), *_moved_settings(saved, project.settings)))
+    _refuse(saved, (*_moved_files(saved, files), *_moved_settings(saved, workspace.settings)))
     made = plans_of(
-        project, saved.manifests, found, sorted(saved.plans), run, refresh=saved.refreshed, wait=True, jobs=jobs
+        workspace, saved.manifests, found, sorted(saved.plans), run, refresh=saved.refreshed, wait=True, jobs=jobs
     )
     parents, failures = dict(made.parents), dict(made.failures)
     for name in sorted(saved.plans.keys() | made.parents.keys()):

@@ -11,18 +11,18 @@ from provisioner.model.exchange import Balance, Failed
 from provisioner.model.report import Report
 from provisioner.model.state import Active, State
 from provisioner.project.accounts import by_owner
-from provisioner.project.applying import Reports, failed
 from provisioner.project.parent import require_state
 from provisioner.project.refresh import active_accounts, looked
+from provisioner.project.reports import Reports, failed
 from provisioner.project.running import attempted, each
 from provisioner.render import advice
 
 if TYPE_CHECKING:
     from provisioner.model.verdict import SealedContent
     from provisioner.project.parent import Parent
-    from provisioner.project.project import Project
     from provisioner.project.reporter import Reporter
     from provisioner.project.running import Jobs, Run
+    from provisioner.project.workspace import Workspace
 
 Balances: TypeAlias = Mapping[str, Balance | Failed]
 """What accounts have left, by name, or why that is not known."""
@@ -32,15 +32,15 @@ Choice = tuple["Parent", State | ProvisionerError, tuple[str, ...]]
 """A parent, its state or why that cannot be read, and the names of accounts; none for all active ones."""
 
 
-def chosen(project: Project, parents: Sequence[str], names: Sequence[str], reporter: Reporter) -> list[Choice]:
+def chosen(workspace: Workspace, parents: Sequence[str], names: Sequence[str], reporter: Reporter) -> list[Choice]:
     """Return whose credentials are to be verified; raises CommandInvalid or StateConflict."""
     if not names:
-        looks = looked(project.parents(parents), reporter)
+        looks = looked(workspace.parents(parents), reporter)
         return [
             (parent, look if isinstance(look, ProvisionerError) else require_state(look.state, parent.name), ())
             for parent, look in looks
         ]
-    return [(parent, state, own) for parent, state, own in by_owner(project, parents, names, reporter, active=True)]
+    return [(parent, state, own) for parent, state, own in by_owner(workspace, parents, names, reporter, active=True)]
 
 
 def verify(these: Sequence[Choice], run: Run, jobs: Jobs) -> Reports:

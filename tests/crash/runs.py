@@ -20,8 +20,8 @@ from provisioner.model.account import Secret
 from provisioner.model.report import Outcome
 from provisioner.octopush.client import Exchange
 from provisioner.octopush.transport import Transport
-from provisioner.project.applying import Reports
 from provisioner.project.parts import Parts, new_password
+from provisioner.project.reports import Reports
 from provisioner.settings import Settings
 from provisioner.state.disk import Disk
 from provisioner.state.stores.local import LocalStore

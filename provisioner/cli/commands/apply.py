@@ -13,9 +13,9 @@ from provisioner.errors import CommandInvalid
 
 if TYPE_CHECKING:
     from provisioner.cli.reporters import ConsoleReporter
-    from provisioner.project.applying import Reports
     from provisioner.project.plans import Plans
     from provisioner.project.project import Project
+    from provisioner.project.reports import Reports
 
 
 @click.command(short_help="Create what is missing.")

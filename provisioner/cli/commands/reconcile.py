@@ -12,9 +12,9 @@ from provisioner.cli.options import Choice, Context
 
 if TYPE_CHECKING:
     from provisioner.cli.reporters import ConsoleReporter
-    from provisioner.project.applying import Reports
     from provisioner.project.plans import Plans
     from provisioner.project.project import Project
+    from provisioner.project.reports import Reports
 
 
 @click.command(short_help="Apply on a schedule, unattended.")

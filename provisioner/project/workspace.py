@@ -1,0 +1,78 @@
+"""What a project consists of once it is open: its settings, its environment, its parents, and what carries requests.
+
+Every operation works on one. Each part is made once, whichever thread asks for it first.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provisioner.project.parent import Keys, Parent, Shared
+from provisioner.settings import Settings
+from provisioner.state.seen import Seen
+
+if TYPE_CHECKING:
+    from provisioner.octopush.client import Exchange
+    from provisioner.project.cancel import Cancel
+    from provisioner.project.folders import Folders
+    from provisioner.project.parts import Parts
+
+
+class Workspace:
+    """An open project; safe to share between threads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Path,
+        environ: Mapping[str, str],
+        folders: Folders,
+        parts: Parts,
+        *,
+        interactive: bool,
+    ) -> None:
+        self.settings = settings
+        self.folder = folder
+        """In which ``manifests/`` is looked for."""
+        self.environ = environ
+        self.keys = Keys(settings, environ, folders.identity)
+        self._shared = Shared(settings, environ, self.keys, Seen(folders.state / "seen"), parts, interactive)
+        self._parents: dict[str, Parent] = {}
+        self._transport: Exchange | None = None
+        self._lock = threading.Lock()
+
+    def parent(self, name: str) -> Parent:
+        """Return one parent, ready for use; raises SettingInvalid where the settings have none of that name."""
+        with self._lock:
+            if name not in self._parents:
+                self._parents[name] = Parent(name, self._shared)
+            return self._parents[name]
+
+    def parents(self, names: Sequence[str] = ()) -> tuple[Parent, ...]:
+        """Return the parents of these names, or all of the settings, sorted by name; raises SettingInvalid."""
+        return tuple(self.parent(name) for name in sorted(set(names) or self.settings.parents))
+
+    def carrier(self, rate: float | None, cancel: Cancel) -> Exchange:
+        """Return what carries the requests of all parents, ``rate`` of them begun in a second; None: any number.
+
+        Raises:
+            SettingInvalid: the proxy or the authorities of the settings cannot be used.
+
+        """
+        from provisioner.settings.connection import require_connection  # a plain plan sends nothing
+
+        with self._lock:
+            if self._transport is None:
+                require_connection(self.settings)
+                self._transport = self._shared.parts.transport(self.settings)
+            transport = self._transport
+        if rate is None:
+            return transport
+        import time
+
+        from provisioner.octopush.pace import Paced
+
+        return Paced(transport, rate, clock=time.monotonic, sleep=cancel.sleep)

@@ -89,6 +89,8 @@ def command(
         with Interrupt(console.urgent) as interrupt:
 
             def approve(allowed: Plans) -> bool:
+                for parent, error in () if yes else allowed.failures.items():
+                    console.failure(error, parent)
                 agreed = console.confirm(question(allowed), yes=yes)
                 interrupt.arm()
                 return agreed

@@ -47,7 +47,10 @@ class Choice:
         from provisioner.project.project import Project  # noqa: PLC0415  # --help opens none
 
         interactive = context.console.is_interactive
-        return Project.open(self.config, environ=context.environ, flags=self.flags, interactive=interactive)
+        # Whoever names another file of settings still works in the folder that they are in.
+        return Project.open(
+            self.config, environ=context.environ, flags=self.flags, folder=Path(), interactive=interactive
+        )
 
 
 def project(*tuning: str) -> Callable[[_Command], _Command]:

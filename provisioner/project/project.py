@@ -62,16 +62,19 @@ class Project:
         environ: Mapping[str, str],
         flags: Mapping[str, object] | None = None,
         folders: Folders | None = None,
+        folder: Path | None = None,
         interactive: bool = False,
         parts: Parts = USUAL,
     ) -> Project:
-        """Return the project at ``path``: its folder, or its ``provisioner.yaml``.
+        """Return the project at ``path``, its folder or its ``provisioner.yaml``; None: that of the current folder.
 
         ``environ`` is the environment, usually ``os.environ``: settings, credentials and
         placeholders are read from it, and commands are run with it. ``flags`` holds
         settings that are stronger than both, by their name. ``folders`` are the user's own;
         None: those of the user who runs the process. With ``interactive``, a command that
-        prints the identity may ask a person on standard error. ``parts`` replaces what the project is made of.
+        prints the identity may ask a person on standard error. Manifests and states that
+        nobody names are looked for in ``folder``; None: that of the project. ``parts``
+        replaces what the project is made of.
 
         Raises:
             SettingInvalid: a file, variable or flag is not what its setting may be.
@@ -81,10 +84,11 @@ class Project:
 
         named = None if path is None else Path(path)
         is_folder = named is not None and named.is_dir()
-        folder = named if named is not None and is_folder else Path()
-        settings = loading.load(None if is_folder else named, environ, flags or {}, folder=folder)
+        found = Path() if named is None else named if is_folder else named.parent
+        base = found if folder is None else folder
+        settings = loading.load(None if is_folder else named, environ, flags or {}, folder=base)
         own = folders or Folders.of_user()
-        return cls(Workspace(settings, folder, environ, own, parts, interactive=interactive))
+        return cls(Workspace(settings, base, environ, own, parts, interactive=interactive))
 
     # ── Its parents ──────────────────────────────────────────────────────────
 

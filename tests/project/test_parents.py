@@ -1,0 +1,255 @@
+"""Parents side by side: each is its own, whatever becomes of the others."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from provisioner import schemas
+from provisioner.errors import CommandInvalid, ExitCode
+from provisioner.octopush.client import Exchange
+from provisioner.octopush.transport import Failure, Reply, Request, Transport
+from provisioner.project.parts import Parts
+from provisioner.settings import Settings
+from provisioner.state.holder import Holder
+from provisioner.state.stores.local import LocalStore
+from tests.conftest import Project, SandboxProcess, StartSandbox, assert_no_secret
+from tests.project.opened import Heard, accounts_of, having, many, opened, results, state_of
+
+GOOD = tuple(f"good-{number:02}" for number in range(16))
+BAD = ("damaged", "doubt", "locked", "refused")
+THREE = ("acme", "globex", "initech")
+OTHER = Holder(1, "elsewhere", "bob", "2026-01-01T00:00:00Z")
+
+
+@pytest.fixture
+def server(sandbox: StartSandbox) -> SandboxProcess:
+    return sandbox(*accounts_of(*THREE))
+
+
+@pytest.fixture
+def three(server: SandboxProcess, tmp_path: Path) -> Project:
+    return many(server, tmp_path / "three", {"acme": ["paris", "rome"], "globex": ["oslo"], "initech": ["paris"]})
+
+
+# ── One parent's trouble ─────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def troubled(sandbox: StartSandbox, tmp_path: Path) -> Iterator[tuple[SandboxProcess, Project]]:
+    """Twenty parents: 16 that are well, one with a wrong key, one locked, one damaged, one whose answer is lost."""
+    server = sandbox(*accounts_of(*BAD, *GOOD), "--fault", "lost@1")
+    mine = many(server, tmp_path / "twenty", {parent: ["paris", "rome"] for parent in (*BAD, *GOOD)})
+    # The first create of all is the one that gets lost.
+    assert 8 == opened(mine).apply(opened(mine).plan(parents=["doubt"])).exit_code
+    state_of(mine, "damaged").parent.mkdir(exist_ok=True)
+    state_of(mine, "damaged").write_text('{"version": 1')
+    with LocalStore(state_of(mine, "locked")).hold(OTHER, timeout=0, sleep=lambda _: None):
+        yield server, having(mine, REFUSED_KEY="not-the-key-5c1d")
+
+
+SAID = {
+    "damaged": "is not a JSON document",
+    "doubt": "Look for it in Octopush's dashboard",
+    "locked": "The state is held by process 1 of bob on elsewhere",
+    "refused": "Check REFUSED_LOGIN and REFUSED_KEY",
+}
+
+
+@pytest.mark.parametrize("jobs", ["1", "8"])
+def test_the_good_ones_are_done_and_each_bad_one_says_why(troubled: tuple[SandboxProcess, Project], jobs: str) -> None:
+    server, mine = troubled
+    done = mine.run("apply", "--yes", "--jobs", jobs)
+    assert 8 == done.returncode
+    parts = dict(
+        zip(sorted((*BAD, *GOOD)), re.split(r"^(?=[a-z0-9-]+:$)", done.stdout, flags=re.MULTILINE)[1:], strict=True)
+    )
+    for parent in GOOD:
+        assert f"{parent}:\n  created        paris\n  created        rome\nDone: 2 created.\n" == parts[parent]
+    for parent, words in SAID.items():
+        assert words in parts[parent]
+    assert 2 * len(GOOD) + 2 == len(server.accounts())
+    assert_no_secret_of(server, mine, done.stdout, done.stderr)
+
+
+def test_programs_hear_the_same(troubled: tuple[SandboxProcess, Project]) -> None:
+    _, mine = troubled
+    done = mine.run("apply", "--yes", "--format", "json", "--log-format", "json")
+    assert 8 == done.returncode
+    document = json.loads(done.stdout)
+    Draft202012Validator(schemas.load("report.v1")).validate(document)
+    reports = {each["parent"]: each for each in document["reports"]}
+    assert {"damaged": "StateInvalid", "locked": "StateLocked"} == {
+        parent: each["error"]["name"] for parent, each in reports.items() if "error" in each
+    }
+    assert {"unknown", "created"} == {each["status"] for each in reports["doubt"]["outcomes"]}
+    assert ["failed", "not_attempted"] == [each["status"] for each in reports["refused"]["outcomes"]]
+    log = [json.loads(line) for line in done.stderr.splitlines()]
+    assert {*GOOD, "doubt"} == {
+        each["parent"] for each in log if each["event"] == "account" and each["status"] == "created"
+    }
+    assert all(each["parent"] for each in log if each["event"] in {"account", "plan", "request", "waiting"})
+
+
+def test_the_exit_is_the_gravest(troubled: tuple[SandboxProcess, Project]) -> None:
+    _, mine = troubled
+    project = opened(mine)
+    for parents, code in (
+        (["doubt", "damaged", "refused", "locked", "good-01"], ExitCode.OUTCOME_UNKNOWN),
+        (["damaged", "refused", "locked", "good-02"], ExitCode.STATE_UNUSABLE),
+        (["refused", "locked", "good-03"], ExitCode.SETTING_INVALID),
+        (["locked", "good-04"], ExitCode.STATE_LOCKED),
+        (["good-05", "good-06"], ExitCode.DONE),
+    ):
+        assert code is project.apply(project.plan(parents=parents)).exit_code
+
+
+def assert_no_secret_of(server: SandboxProcess, mine: Project, *printed: str) -> None:
+    keys = {value for name, value in mine.environ.items() if name.endswith("_KEY")}
+    texts = [*printed, *(each.read_bytes().decode("latin-1") for each in mine.files())]
+    assert not [key for key in keys for text in texts if key in text]
+    assert_no_secret(server, mine, *printed)
+
+
+# ── Side by side ─────────────────────────────────────────────────────────────
+
+
+class Meeting:
+    """Carries requests, and lets none go before those of three parents are under way."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._real = Transport(settings.timeout)
+        self._barrier = threading.Barrier(3)
+
+    def exchange(self, request: Request) -> Reply | Failure:
+        self._barrier.wait(30)
+        return self._real.exchange(request)
+
+
+def meeting(settings: Settings) -> Exchange:
+    return Meeting(settings)
+
+
+@pytest.mark.parametrize("kind", ["number", "executor"])
+def test_parents_are_worked_on_at_once(server: SandboxProcess, tmp_path: Path, kind: str) -> None:
+    mine = many(server, tmp_path / "equal", {key: ["paris", "rome"] for key in THREE})
+    project = opened(mine, parts=Parts(transport=meeting))
+    with ThreadPoolExecutor(3) as threads:
+        reports = project.apply(project.plan(), jobs=3 if kind == "number" else threads)
+    assert {parent: {"paris": "created", "rome": "created"} for parent in THREE} == results(reports)
+
+
+class Counting:
+    """Carries requests, and notes how many are under way at once, over all parents and within one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._real = Transport(settings.timeout)
+        self._lock = threading.Lock()
+        self._busy: list[str] = []
+        self.most_of_one = 0
+
+    def exchange(self, request: Request) -> Reply | Failure:
+        login = request.headers["api-login"]
+        with self._lock:
+            self._busy.append(login)
+            self.most_of_one = max(self.most_of_one, self._busy.count(login))
+        try:
+            return self._real.exchange(request)
+        finally:
+            with self._lock:
+                self._busy.remove(login)
+
+
+def test_within_a_parent_there_is_one_request_at_a_time(server: SandboxProcess, tmp_path: Path) -> None:
+    carriers: list[Counting] = []
+
+    def counting(settings: Settings) -> Exchange:
+        carriers.append(Counting(settings))
+        return carriers[0]
+
+    mine = many(server, tmp_path / "equal", {key: [f"a{number}" for number in range(6)] for key in THREE})
+    project = opened(mine, parts=Parts(transport=counting))
+    assert 0 == project.apply(project.plan(), jobs=3).exit_code
+    assert [1] == [each.most_of_one for each in carriers]
+
+
+def test_a_password_manager_is_asked_once_for_all_parents(three: Project) -> None:
+    assert 0 == opened(three).apply(opened(three).plan()).exit_code
+    asked = three.root / "asked"
+    command = f"echo asked >> {asked}; cat {three.identity_path}"
+    mine = having(three, PROVISIONER_IDENTITY_COMMAND=command)
+    assert 0 == mine.run("refresh").returncode
+    assert "asked\n" == asked.read_text()
+    project = opened(mine)
+    assert 0 == project.apply(project.plan(refresh=True)).exit_code
+    assert 0 == project.verify().exit_code
+    assert "asked\nasked\n" == asked.read_text()
+
+
+# ── Which parent ─────────────────────────────────────────────────────────────
+
+
+def test_an_only_parent_owns_what_names_none(server: SandboxProcess, tmp_path: Path) -> None:
+    mine = many(server, tmp_path / "one", {"acme": ["paris"]})
+    (mine.folder / "manifests" / "accounts.csv").write_text("name,first_name,last_name\nparis,A,B\n")
+    project = opened(mine)
+    assert {"acme": {"paris": "created"}} == results(project.apply(project.plan()))
+    assert state_of(mine, "acme").exists()
+
+
+def test_a_filter_chooses_and_moves_nothing(three: Project) -> None:
+    project = opened(three)
+    assert ("acme", "initech") == tuple(plan.parent for plan in project.plan(parents=["initech", "acme", "acme"]).plans)
+    assert {"globex": {"oslo": "created"}} == results(project.apply(project.plan(parents=["globex"])))
+    assert ["globex.json", "globex.json.lock"] == sorted(
+        each.name for each in state_of(three, "globex").parent.iterdir()
+    )
+    for command in ("plan", "refresh", "verify", "status", "rekey --yes", "credentials list", "recover", "validate"):
+        done = three.run(*command.split(), "--parent", "globex")
+        assert (command, 0) == (command, done.returncode)
+        assert "acme" not in done.stdout + done.stderr
+    nobody = three.run("plan", "--parent", "nobody")
+    assert (10, True) == (nobody.returncode, "There is no parent nobody" in nobody.stderr)
+
+
+def test_a_name_that_two_parents_share_wants_its_parent(three: Project) -> None:
+    project = opened(three)
+    assert 0 == project.apply(project.plan()).exit_code
+    for command in ("credentials show paris", "resolve paris --not-created --yes", "exec paris -- env"):
+        done = three.run(*command.split())
+        assert (command, 64) == (command, done.returncode)
+        assert "paris is an account of acme, initech." in done.stderr
+    logins = {
+        parent: project.open_credentials(["paris"], parents=[parent])[0].content.credentials
+        for parent in ("acme", "initech")
+    }
+    assert len({each.api_login for each in logins.values() if each is not None}) == 2
+    assert 0 == three.run("credentials", "show", "rome").returncode
+    for output in ("env", "json", "csv"):
+        done = three.run("credentials", "export", "--format", output)
+        assert (64, True) == (done.returncode, "--parent" in done.stderr)
+    assert 0 == three.run("credentials", "export", "--format", "kubernetes").returncode
+    assert 0 == three.run("credentials", "export", "--format", "json", "--parent", "acme").returncode
+    with pytest.raises(CommandInvalid, match="No state has an account atlantis"):
+        project.owner_of("atlantis")
+
+
+def test_everything_covers_every_parent(three: Project) -> None:
+    project, heard = opened(three), Heard()
+    assert 0 == project.apply(project.plan(), reporter=heard).exit_code
+    everybody = [("acme", "paris"), ("acme", "rome"), ("globex", "oslo"), ("initech", "paris")]
+    assert everybody == sorted((parent, name) for parent, name, _ in heard.outcomes)
+    assert {parent for parent, _ in everybody} == {each.parent for each in heard.requests}
+    assert everybody == [(each.content.parent, each.name) for each in project.open_credentials()]
+    assert list(THREE) == [each.parent for each in project.status()]
+    for reports in (project.refresh(), project.verify(), project.rekey()[0]):
+        assert everybody == [(each.parent, outcome.name) for each in reports.reports for outcome in each.outcomes]
+    listed = three.run("credentials", "list").stdout.splitlines()
+    assert ["PARENT", "acme", "acme", "globex", "initech"] == [line.split()[0] for line in listed]

@@ -37,9 +37,8 @@ def test_the_wheel_holds_schemas_and_templates_and_runs(tmp_path: Path) -> None:
     assert f"{tmp_path}/installed/provisioner/schemas.py {schemas.load('manifest.v1')['title']}\n" == said
     shipped = {path.name for path in (tmp_path / "installed" / "provisioner" / "_schemas").iterdir()}
     assert {path.name for path in (ROOT / "schemas").iterdir()} == shipped
-    for folder in ("provisioner/render/templates", "provisioner/templates"):
-        ours, theirs = (each / folder for each in (ROOT, tmp_path / "installed"))
-        assert files_below(ours) == files_below(theirs)
+    ours, theirs = (each / "provisioner/templates" for each in (ROOT, tmp_path / "installed"))
+    assert files_below(ours) == files_below(theirs)
     assert Path("github/.github/workflows/provisioner-plan.yml") in files_below(theirs)
 
 

@@ -1,10 +1,9 @@
 """Plans as one HTML page, for a reviewer who wants to see the whole of it, to search it, or to print it.
 
-Owns what the page says; its markup stands in ``templates``. The page needs no script to
-be read, asks for nothing from anywhere, and its policy lets no script and no style run
-but its own two. Refuses to say more than the text plan may (what a callback's URL hides
-stays hidden), and to make markup of any value: all of them go through one filter, which
-writes out what cannot be seen, and are escaped by the template engine.
+Owns what the page says; its elements stand in ``markup``, through which every value goes.
+The page needs no script to be read, asks for nothing from anywhere, and its policy lets no
+script and no style run but its own two. Refuses to say more than the text plan may: what a
+callback's URL hides stays hidden.
 """
 
 from __future__ import annotations
@@ -13,12 +12,10 @@ import base64
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Final, assert_never
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from provisioner.model.account import Attributes, shown_value
@@ -35,8 +32,9 @@ from provisioner.model.plan import (
     Update,
 )
 from provisioner.model.state import Slots
-from provisioner.render import words
-from provisioner.render.lines import counted, printable
+from provisioner.render import markup, words
+from provisioner.render.lines import counted
+from provisioner.render.markup import filled, joined
 from provisioner.render.words import Code, Label, Name, Sentence
 
 _ROWS: Final = 250
@@ -52,73 +50,7 @@ _NUMBERED: Final = 0.03
 
 _KEYS: Final = {label: label.word.replace(" ", "-") for label in Label}
 """Labels as the filter and the style know them."""
-
-
-# ── What the templates are given ─────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """One field of an update; ``statement`` stands for all else where it is a password, which is never shown."""
-
-    path: str
-    statement: str | None = None
-    before: str | None = None
-    after: str | None = None
-    drifted: bool = False
-    remark: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One change."""
-
-    label: Label
-    name: str
-    explanation: Sentence = ()
-    attributes: tuple[tuple[str, str], ...] = ()
-    notes: tuple[tuple[Sentence, ...], ...] = ()
-    fields: tuple[_Field, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """Its label, as the filter and the style know it."""
-        return _KEYS[self.label]
-
-
-@dataclass(frozen=True, slots=True)
-class _Gauge:
-    """The slots of a parent as lengths; every place is a share of the whole, in percent."""
-
-    segments: tuple[tuple[str, str, str], ...]
-    """The kind, where it begins, and how long it is."""
-    lines: tuple[tuple[str, str], ...]
-    """Between two slots: the kind, which may be empty, and the place."""
-    limit: str | None
-    """Where the limit is, if slots are wanted beyond it."""
-    numbers: tuple[tuple[str, int], ...]
-    legend: tuple[tuple[str, str], ...]
-    """Kinds, and what is said of each."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Parent:
-    """One parent's plan."""
-
-    number: int
-    """From 1; by it the page links to the parent, whatever its name is."""
-    plan: Plan
-    serial: str
-    slots: str
-    summary: str
-    refusal: Sentence
-    gauge: _Gauge
-    rows: tuple[_Row, ...]
-    parts: tuple[tuple[str, tuple[_Row, ...]], ...]
-    """The caption, empty where it is the only one, and the rows of each table."""
-    unchanged: tuple[tuple[str, str], ...]
-    """The accounts that stay as they are, and whose they are."""
-    lines: int = _LINES
+_ROW_LABELS: Final = {label: filled(markup.ROW_LABEL, key, key, label.mark, label.word) for label, key in _KEYS.items()}
 
 
 # ── The page ─────────────────────────────────────────────────────────────────
@@ -127,54 +59,21 @@ class _Parent:
 def page(plans: Sequence[Plan], digest: str) -> str:
     """Return the whole page; ``digest`` is that of the plans, as the footer tells it."""
     style, script = _asset("page.css"), _asset("page.js")
-    parents = [_parent(number, plan) for number, plan in enumerate(plans, 1)]
-    found = Counter(row.label for parent in parents for row in parent.rows)
-    return (
-        _environment()
-        .get_template("page.html")
-        .render(
-            policy=(
-                f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)};"
-                " base-uri 'none'; form-action 'none'"
-            ),
-            title=f"Plan for {plans[0].parent if len(plans) == 1 else counted(len(plans), 'parent')}",
-            style=style,
-            script=script,
-            parents=parents,
-            labels=[(label, _KEYS[label], found[label]) for label in Label if found[label]],
-            digest=digest,
-        )
+    policy = (
+        f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)};"
+        " base-uri 'none'; form-action 'none'"
     )
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("provisioner.render"),
-        autoescape=True,
-        finalize=_visible,
-        undefined=StrictUndefined,
-        auto_reload=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.globals["nothing"] = words.value("", None)
-    environment.filters["accounts"] = lambda count: counted(count, "account")
-    environment.tests["code"] = lambda piece: isinstance(piece, Name | Code)
-    return environment
-
-
-def _visible(value: object) -> object:
-    """Return markup as it is, and all else as a text with nothing in it that cannot be seen; then it is escaped."""
-    if type(value) is str and value.isprintable():  # nearly every value; a page has many
-        return value
-    return value if isinstance(value, Markup) else printable(str(value))
+    title = f"Plan for {plans[0].parent if len(plans) == 1 else counted(len(plans), 'parent')}"
+    found: Counter[Label] = Counter()
+    sections = [_section(number, plan, found) for number, plan in enumerate(plans, 1)]
+    navigation = _navigation(plans) if len(plans) > 1 else markup.EMPTY
+    content = joined((markup.PATTERNS, *sections))
+    return str(filled(markup.PAGE, policy, title, style, title, navigation, _actions(found), content, digest, script))
 
 
 def _asset(name: str) -> Markup:
     """Return a file of the page, with the line ends that a browser will have made of it when it takes the hash."""
-    content = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    content = Path(__file__).with_name(name).read_text(encoding="utf-8")
     return Markup(content)  # noqa: S704  # what a file of this package holds is ours: nothing of a plan is in it
 
 
@@ -183,41 +82,73 @@ def _source(content: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode('ascii')}'"
 
 
-def _parent(number: int, plan: Plan) -> _Parent:
-    rows = tuple(_row(label, change) for label, change in words.shown(plan))
-    return _Parent(
+def _navigation(plans: Sequence[Plan]) -> Markup:
+    links = (
+        filled(markup.PARENT_LINK, number, plan.parent, words.summary([plan])) for number, plan in enumerate(plans, 1)
+    )
+    return filled(markup.NAVIGATION, joined(links))
+
+
+def _actions(found: Counter[Label]) -> Markup:
+    """Return the boxes of the filter, one for each label that was ``found``."""
+    boxes = [filled(markup.ACTION, _KEYS[label], label.word, found[label]) for label in Label if found[label]]
+    return filled(markup.ACTIONS, joined(boxes)) if boxes else markup.EMPTY
+
+
+def _sentence(pieces: Sentence) -> Markup:
+    """Return a sentence with its names, and what a person would type, as code."""
+    return joined(filled(markup.CODE if isinstance(each, Name | Code) else markup.TEXT, each) for each in pieces)
+
+
+def _section(number: int, plan: Plan, found: Counter[Label]) -> Markup:
+    """Return one parent, which the page links to by its ``number``, and add the labels of its changes to ``found``."""
+    rows: list[Markup] = []
+    for label, change in words.shown(plan):
+        found[label] += 1
+        rows.append(filled(markup.ROW, _ROW_LABELS[label], change.name, joined(_said(change))))
+    return filled(
+        markup.SECTION,
         number,
-        plan,
+        number,
+        plan.parent,
         "no state yet" if plan.lineage is None else f"state serial {plan.serial}",
         words.slots(plan.slots),
-        words.summary([plan]),
-        words.refusal(plan, _NAMED) if plan.over else (),
         _gauge(plan.slots),
-        rows,
-        tuple(_parts(rows)),
-        tuple(
-            (each.name, words.holder(each.attributes))
-            for each in plan.changes
-            if isinstance(each, Unchanged) and each.is_sure
-        ),
+        filled(markup.REFUSED, _sentence(words.refusal(plan, _NAMED))) if plan.over else markup.EMPTY,
+        words.summary([plan]),
+        joined(_tables(rows)),
+        _unchanged([each for each in plan.changes if isinstance(each, Unchanged) and each.is_sure]),
     )
 
 
-def _parts(rows: tuple[_Row, ...]) -> Iterator[tuple[str, tuple[_Row, ...]]]:
+def _tables(rows: Sequence[Markup]) -> Iterator[Markup]:
     """Yield the tables of ``rows``: one, or one for as many as a browser lays out at once."""
     if len(rows) <= _ROWS:
         if rows:
-            yield "", rows
+            yield filled(markup.TABLE, "part", filled(markup.CAPTION_READ_OUT, "Changes"), joined(rows))
         return
     for begin in range(0, len(rows), _ROWS):
         some = rows[begin : begin + _ROWS]
-        yield f"Changes {begin + 1} to {begin + len(some)} of {len(rows)}", some
+        caption = filled(markup.CAPTION, f"Changes {begin + 1} to {begin + len(some)} of {len(rows)}")
+        yield filled(markup.TABLE, "part long", caption, joined(some))
+
+
+def _unchanged(these: Sequence[Unchanged]) -> Markup:
+    """Return the accounts that stay as they are, folded."""
+    if not these:
+        return markup.EMPTY
+    items = [filled(markup.UNCHANGED_ACCOUNT, each.name, words.holder(each.attributes)) for each in these]
+    parts = (
+        filled(markup.UNCHANGED_PART, joined(items[begin : begin + _LINES])) for begin in range(0, len(items), _LINES)
+    )
+    return filled(markup.UNCHANGED, counted(len(these), "account"), joined(parts))
 
 
 # ── The gauge ────────────────────────────────────────────────────────────────
 
 
-def _gauge(slots: Slots) -> _Gauge:
+def _gauge(slots: Slots) -> Markup:
+    """Return the slots of a parent as lengths, each a share of the whole, and a legend that says the same in words."""
     over = min(slots.planned, max(0, -slots.left))
     kinds = (
         ("known", slots.used - slots.unknown, "used for certain" if slots.unknown else "used"),
@@ -228,26 +159,33 @@ def _gauge(slots: Slots) -> _Gauge:
         ("left", max(0, slots.left), "left"),
     )
     whole = sum(count for _, count, _ in kinds) or 1
-    segments: list[tuple[str, str, str]] = []
-    numbers: list[tuple[str, int]] = []
-    legend: list[tuple[str, str]] = []
+    segments: list[Markup] = []
+    numbers: list[Markup] = []
+    legend: list[Markup] = []
     begin = 0
     for kind, count, what in kinds:
         if count:
-            segments.append((kind, _share(begin, whole), _share(count, whole)))
+            segments.append(filled(markup.SEGMENT, kind, _share(begin, whole), _share(count, whole)))
             if count / whole >= _NUMBERED:
-                numbers.append((_share(begin + count / 2, whole), count))
-            legend.append((kind, f"{count} {what}"))
+                numbers.append(filled(markup.NUMBER, _share(begin + count / 2, whole), count))
+            legend.append(filled(markup.LEGEND, kind, f"{count} {what}"))
         begin += count
-    taken = whole - max(0, slots.left)
-    marked = range(1, whole) if whole <= _MARKED_SLOTS else ()
-    lines = tuple(("free" if slot > taken else "", _share(slot, whole)) for slot in marked)
+    limit = markup.EMPTY
     if slots.left < 0:
-        legend.append(("mark-limit", f"the limit of {slots.limit}: {-slots.left} too many"))
+        place = _share(slots.limit, whole)
+        limit = filled(markup.LIMIT, place, place)
+        legend.append(filled(markup.LEGEND, "mark-limit", f"the limit of {slots.limit}: {-slots.left} too many"))
     elif not slots.left:
-        legend.append(("left", "0 left"))
-    limit = _share(slots.limit, whole) if slots.left < 0 else None
-    return _Gauge(tuple(segments), lines, limit, tuple(numbers), tuple(legend))
+        legend.append(filled(markup.LEGEND, "left", "0 left"))
+    lines = joined(_lines(whole, whole - max(0, slots.left)))
+    return filled(markup.GAUGE, joined(segments), lines, limit, joined(numbers), joined(legend))
+
+
+def _lines(whole: int, taken: int) -> Iterator[Markup]:
+    """Yield the lines between the slots, where there are few enough to show each by itself."""
+    for slot in range(1, whole) if whole <= _MARKED_SLOTS else ():
+        place = _share(slot, whole)
+        yield filled(markup.BETWEEN_FREE if slot > taken else markup.BETWEEN, place, place)
 
 
 def _share(count: float, whole: int) -> str:
@@ -257,38 +195,64 @@ def _share(count: float, whole: int) -> str:
 # ── What is to be done ───────────────────────────────────────────────────────
 
 
-def _row(label: Label, change: Change) -> _Row:
+def _said(change: Change) -> Iterator[Markup]:
+    """Yield what is said of a change, and by what its account can be known."""
     match change:
         case Create(account=account):
-            return _Row(label, account.name, (), _attributes(account.attributes), tuple(words.notes(change)))
-        case Update(account=account):
-            begun = ("An earlier run began it, and its outcome is not known.",) if change.unfinished else ()
-            return _Row(label, account.name, begun, fields=tuple(map(_field, change.fields)))
+            yield _attributes(account.attributes)
+            yield from map(_note, words.notes(change))
+        case Update():
+            if change.unfinished:
+                yield _explanation(("An earlier run began it, and its outcome is not known.",))
+            if change.fields:
+                yield filled(markup.FIELDS, joined(map(_field, change.fields)))
         case Unchanged():
-            return _Row(label, change.name, words.explanation(change))
+            yield _explanation(words.explanation(change))
         case Gone():
-            why: Sentence = (*words.explanation(change), ".")
+            yield _explanation((*words.explanation(change), "."))
+            yield _attributes(change.attributes)
         case Closed():
-            why = (*words.explanation(change), f" ({change.reason})")
+            yield _explanation((*words.explanation(change), f" ({change.reason})"))
+            yield _attributes(change.attributes)
         case Unmanaged() | Undecided():
-            why = words.explanation(change)
+            yield _explanation(words.explanation(change))
+            yield _attributes(change.attributes)
         case _:
             assert_never(change)
-    return _Row(label, change.name, why, _attributes(change.attributes))
 
 
-def _attributes(attributes: Attributes) -> tuple[tuple[str, str], ...]:
-    return tuple((path, shown_value(path, value)) for path, value in attributes.flat().items())
+def _explanation(why: Sentence) -> Markup:
+    return filled(markup.EXPLANATION, _sentence(why))
 
 
-def _field(change: FieldChange) -> _Field:
-    """Return one field of an update; what its values may hide is masked."""
+def _attributes(attributes: Attributes) -> Markup:
+    flat = attributes.flat()
+    return filled(_attribute_list(tuple(flat)), *(shown_value(path, value) for path, value in flat.items()))
+
+
+@cache
+def _attribute_list(paths: tuple[str, ...]) -> Markup:
+    """Return the template for attributes at ``paths``, which are names of ours; most accounts have the same few."""
+    return filled(markup.ATTRIBUTES, joined(filled(markup.ATTRIBUTE, path) for path in paths))
+
+
+def _note(lines: Sequence[Sentence]) -> Markup:
+    return filled(markup.NOTE, joined(map(_sentence, lines), markup.SPACE))
+
+
+def _field(change: FieldChange) -> Markup:
+    """Return one field of an update, from what it is to what it will be; what its values may hide is masked."""
     if (renewed := words.new_password(change)) is not None:
-        return _Field("password", renewed)
-    before, after = (None if each is None else words.value(change.path, each) for each in (change.before, change.after))
-    remark = ""
+        return filled(markup.FIELD, "password", renewed)
+    before, after = (words.value(change.path, each) for each in (change.before, change.after))
+    shown_before = filled(markup.NOTHING if change.before is None else markup.BEFORE, before)
+    shown_after = filled(markup.NOTHING if change.after is None else markup.AFTER, after)
+    if change.drifted:
+        found = markup.EMPTY if change.before is None else filled(markup.DRIFTED_TO, shown_before)
+        return filled(markup.FIELD, change.path, filled(markup.DRIFTED, found, shown_after))
+    remark = markup.EMPTY
     if before == after:
-        remark = words.MASKED_ALIKE
+        remark = filled(markup.REMARK, words.MASKED_ALIKE)
     elif change.path == "name":
-        remark = "(nothing is sent for that)"
-    return _Field(change.path, None, before, after, change.drifted, remark)
+        remark = filled(markup.REMARK, "(nothing is sent for that)")
+    return filled(markup.FIELD, change.path, filled(markup.BEFORE_AFTER, shown_before, shown_after, remark))

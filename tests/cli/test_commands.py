@@ -599,7 +599,7 @@ def test_a_wrong_command_line_in_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize("flag", ["--help", "--version"])
 def test_what_is_asked_in_a_hurry_loads_no_library(tmp_path: Path, flag: str) -> None:
     libraries = {name.partition(".")[0] for name in loaded(tmp_path, flag)}
-    heavy = {"requests", "jsonschema", "jsonschema_rs", "pandas", "rich", "yaml", "tenacity", "pyrage", "jinja2"}
+    heavy = {"requests", "jsonschema", "jsonschema_rs", "pandas", "rich", "yaml", "tenacity", "pyrage"}
     assert set() == libraries & heavy
 
 
@@ -609,7 +609,7 @@ def test_a_plan_of_what_was_never_applied_loads_only_what_it_needs(tmp_path: Pat
     names = loaded(tmp_path, "plan", "m.yaml")
     assert {"jsonschema_rs", "yaml", "provisioner.planner", "provisioner.model.plan"} <= names
     assert set() == names & {
-        *("hashlib", "jinja2", "jsonschema", "logging", "markupsafe", "pandas", "pyrage", "requests", "rich", "ssl"),
+        *("hashlib", "jsonschema", "logging", "markupsafe", "pandas", "pyrage", "requests", "rich", "ssl"),
         *("subprocess", "tenacity", "urllib3"),
         *("provisioner.model.exchange", "provisioner.model.report", "provisioner.model.verdict"),
         *("provisioner.render.html", "provisioner.render.markdown", "provisioner.render.report"),

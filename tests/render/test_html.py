@@ -13,12 +13,13 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from types import ModuleType
+from typing import Final, TypeVar
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from jinja2 import UndefinedError
+from markupsafe import Markup
 
 from provisioner.model.account import Attributes, Callbacks
 from provisioner.model.plan import (
@@ -34,12 +35,13 @@ from provisioner.model.plan import (
     Update,
 )
 from provisioner.model.state import Drift, Slots
-from provisioner.render import html, words
+from provisioner.render import html, markup, words
 from provisioner.render.lines import printable
 from tests.render import browser
 from tests.render.samples import HOSTILE, anything, counts, desired, with_texts
 
 ADA: Final = Attributes("Ada", "King", "Engines")
+Node = TypeVar("Node", bound=ast.AST)
 VOID: Final = {"meta", "input", "link", "img", "br"}
 SECTION: Final = ("section", "main")
 
@@ -371,30 +373,40 @@ def test_what_cannot_be_seen_is_written_out(value: str) -> None:
 
 
 def test_only_files_of_the_page_are_taken_for_markup() -> None:
-    source = ast.parse(Path(html.__file__).read_text(encoding="utf-8"))
     makers = {
-        function.name
-        for function in ast.walk(source)
-        if isinstance(function, ast.FunctionDef)
-        for call in ast.walk(function)
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Markup"
+        (module.__name__.rpartition(".")[2], function.name)
+        for module in (html, markup)
+        for function, call in inside_functions(module, ast.Call)
+        if isinstance(call.func, ast.Name) and call.func.id == "Markup"
     }
-    assert {"_asset"} == makers
+    assert {("html", "_asset"), ("markup", "filled")} == makers
 
 
-def test_no_template_lets_a_value_through_as_it_is() -> None:
-    templates = list(resources.files("provisioner.render").joinpath("templates").iterdir())
-    assert "page.html" in {each.name for each in templates}
+def test_nothing_gets_into_markup_but_by_the_one_way() -> None:
+    """Escaping alone would leave in what cannot be seen."""
+    source = Path(html.__file__).read_text(encoding="utf-8")
+    assert not re.search(r"\.(join|format|format_map|unescape|__\w+__)\(|markup\.[A-Z_]+ ?[%+*.]| % ", source)
+
+
+def inside_functions(module: ModuleType, kind: type[Node]) -> Iterator[tuple[ast.FunctionDef, Node]]:
+    """Yield every node of a kind that stands in a function of the module, and the function."""
+    assert module.__file__
+    for function in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8"))):
+        if isinstance(function, ast.FunctionDef):
+            yield from ((function, node) for node in ast.walk(function) if isinstance(node, kind))
+
+
+def test_every_attribute_of_a_template_has_quotation_marks() -> None:
+    templates = [each for each in vars(markup).values() if isinstance(each, Markup)]
+    assert markup.PAGE in templates
     for template in templates:
-        source = template.read_text(encoding="utf-8")
-        # A concatenation would be escaped before what cannot be seen is written out.
-        assert not re.search(r"\|\s*(safe|escape|e|xmlattr|tojson)\b|autoescape|~", source), template.name
-        assert not re.search(r"=\{\{", source), "an attribute without quotation marks"
+        assert not re.search(r"=%s", template), template
 
 
-def test_what_a_template_does_not_know_is_a_defect() -> None:
-    with pytest.raises(UndefinedError):
-        html._environment().from_string("{{ missing }}").render()  # noqa: SLF001  # no page of ours has one
+def test_a_template_with_too_few_or_too_many_values_is_a_defect() -> None:
+    for values in ((), ("a", "b")):
+        with pytest.raises(TypeError):
+            markup.filled(markup.CODE, *values)
 
 
 # ── The policy ───────────────────────────────────────────────────────────────

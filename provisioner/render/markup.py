@@ -1,0 +1,155 @@
+"""The markup of the page of a plan, and the one way by which a value gets into it.
+
+Owns every element of the page; ``html`` owns what is said in them. Refuses to make markup
+of any value: :func:`filled` writes out what cannot be seen, and markupsafe escapes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from markupsafe import Markup, escape
+
+from provisioner.render.lines import printable
+
+EMPTY: Final = Markup()
+SPACE: Final = Markup(" ")
+TEXT: Final = Markup("%s")
+
+
+def filled(template: Markup, *values: str | int) -> Markup:
+    """Return ``template`` with a value for each ``%s``: markup as it is, and all else as a text.
+
+    Raises:
+        TypeError: there are more or fewer values than the template has places.
+
+    """
+    # Markup's own ``%`` does the same with an object for each value, and a page has many.
+    return Markup(str.__mod__(template, tuple(map(_inert, values))))  # noqa: S704  # each value is inert
+
+
+def joined(parts: Iterable[Markup], between: Markup = EMPTY) -> Markup:
+    """Return pieces of markup one after the other."""
+    return between.join(parts)
+
+
+def _inert(value: str | int) -> Markup:
+    """Return markup as it is, and all else as a text with nothing in it that cannot be seen, escaped."""
+    return value if isinstance(value, Markup) else escape(printable(str(value)))
+
+
+# ── The page ─────────────────────────────────────────────────────────────────
+
+PAGE: Final = Markup("""\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="%s">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>%s</title>
+<style>%s</style>
+</head>
+<body>
+<a class="skip" href="#plan">Skip to the plan</a>
+<header>
+<h1>%s</h1>
+%s</header>
+<form id="filter" role="search" aria-label="Filter the changes" hidden>
+<label>Filter <input type="search" autocomplete="off" spellcheck="false" placeholder="name, field or value"></label>
+<button type="reset">Show all</button>
+<p id="found" role="status" aria-live="polite"></p>
+%s</form>
+<main id="plan">
+%s</main>
+<footer><p>Plan <code>%s</code></p></footer>
+<script>%s</script>
+</body>
+</html>
+""")
+NAVIGATION: Final = Markup('<nav aria-label="Parents"><ul>\n%s</ul></nav>\n')
+PARENT_LINK: Final = Markup('<li><a href="#parent-%s">%s</a> <span>%s</span></li>\n')
+ACTIONS: Final = Markup("<fieldset><legend>Only</legend>\n%s</fieldset>\n")
+ACTION: Final = Markup('<label><input type="checkbox" value="%s">%s (%s)</label>\n')
+CODE: Final = Markup("<code>%s</code>")
+
+# ── A parent ─────────────────────────────────────────────────────────────────
+
+SECTION: Final = Markup("""\
+<section aria-labelledby="parent-%s">
+<div class="title"><h2 id="parent-%s">%s</h2><p>%s</p></div>
+<p class="slots">%s</p>
+%s%s<p class="summary">%s</p>
+%s<p class="no-match" hidden>Nothing of this parent matches the filter.</p>
+%s</section>
+""")
+REFUSED: Final = Markup('<p class="refused"><strong>Refused</strong>: %s</p>\n')
+TABLE: Final = Markup("""\
+<div class="%s"><table>
+%s
+<thead><tr><th scope="col">Action</th><th scope="col">Account</th><th scope="col">What</th></tr></thead>
+<tbody>
+%s</tbody></table></div>
+""")
+CAPTION: Final = Markup("<caption>%s</caption>")
+CAPTION_READ_OUT: Final = Markup('<caption class="read">%s</caption>')
+UNCHANGED: Final = Markup("<details><summary>%s unchanged</summary>\n%s</details>\n")
+UNCHANGED_PART: Final = Markup('<ul class="same">\n%s</ul>\n')
+UNCHANGED_ACCOUNT: Final = Markup('<li><span class="name">%s</span> <span>%s</span></li>\n')
+
+# ── The gauge ────────────────────────────────────────────────────────────────
+
+# Its patterns, once for the page: stripes with a question's slant, dots, bars, crosses.
+PATTERNS: Final = Markup("""\
+<svg class="patterns" width="0" height="0" aria-hidden="true" focusable="false"><defs>
+<pattern id="questioned" width="8" height="8" patternUnits="userSpaceOnUse">\
+<rect class="back" width="8" height="8"/><path class="ink-alarm" d="M-2 10 10 -2M-2 2 2 -2M6 10 10 6"/></pattern>
+<pattern id="dotted" width="8" height="8" patternUnits="userSpaceOnUse">\
+<rect class="back" width="8" height="8"/><circle class="dot-used" cx="4" cy="4" r="1.8"/></pattern>
+<pattern id="ruled" width="8" height="8" patternUnits="userSpaceOnUse">\
+<rect class="back" width="8" height="8"/><path class="ink-planned" d="M0 4H8"/></pattern>
+<pattern id="crossed" width="9" height="9" patternUnits="userSpaceOnUse">\
+<rect class="back" width="9" height="9"/><path class="ink-alarm" d="M0 0 9 9M9 0 0 9"/></pattern>
+</defs></svg>
+""")
+GAUGE: Final = Markup("""\
+<svg class="gauge" aria-hidden="true" focusable="false">
+%s%s<rect class="frame" width="100%%" height="100%%"/>
+%s%s</svg>
+<ul class="legend">
+%s</ul>
+""")
+SEGMENT: Final = Markup('<rect class="%s" x="%s" width="%s" height="100%%"/>\n')
+BETWEEN: Final = Markup('<line x1="%s" x2="%s" y1="0" y2="100%%"/>\n')
+BETWEEN_FREE: Final = Markup('<line class="free" x1="%s" x2="%s" y1="0" y2="100%%"/>\n')
+LIMIT: Final = Markup('<line class="limit" x1="%s" x2="%s" y1="-15%%" y2="115%%"/>\n')
+NUMBER: Final = Markup('<text x="%s" y="50%%">%s</text>\n')
+LEGEND: Final = Markup(
+    '<li><svg aria-hidden="true" focusable="false"><rect class="%s" width="100%%" height="100%%"/></svg>%s</li>\n'
+)
+
+# ── A change ─────────────────────────────────────────────────────────────────
+
+ROW: Final = Markup('%s<th scope="row" class="name">%s</th>\n<td>%s</td></tr>\n')
+ROW_LABEL: Final = Markup(
+    '<tr data-action="%s"><td><span class="mark do-%s"><b aria-hidden="true">%s</b> %s</span></td>\n'
+)
+EXPLANATION: Final = Markup("<p>%s</p>")
+ATTRIBUTES: Final = Markup("<dl>%s</dl>")
+# Its second place is filled once the list is made.
+ATTRIBUTE: Final = Markup("<div><dt>%s</dt> <dd>%%s</dd></div>\n")
+NOTE: Final = Markup('<p class="note">%s</p>')
+FIELDS: Final = Markup('<ul class="fields">%s</ul>')
+FIELD: Final = Markup('<li><span class="path">%s</span> %s</li>\n')
+BEFORE_AFTER: Final = Markup(
+    '<span class="read">from </span>%s <span aria-hidden="true">→</span><span class="read"> to </span>%s%s'
+)
+DRIFTED: Final = Markup(
+    'somebody changed it at Octopush%s; back <span aria-hidden="true">→</span><span class="read">to </span> %s'
+)
+DRIFTED_TO: Final = Markup(" to %s")
+BEFORE: Final = Markup("<del>%s</del>")
+AFTER: Final = Markup("<ins>%s</ins>")
+NOTHING: Final = Markup('<span class="none">%s</span>')
+REMARK: Final = Markup(' <span class="quiet">%s</span>')

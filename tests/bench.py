@@ -11,14 +11,24 @@ import csv
 import json
 import os
 import resource
+import secrets
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+from provisioner.model.account import Attributes, Callbacks, Credentials, Secret
+from provisioner.model.state import Active, Operation, State
+from provisioner.model.verdict import SealedContent
+from provisioner.state import codec
+from provisioner.state.sealing import AgeSealer
+from provisioner.state.seen import Seen
 
 COMMAND = (sys.executable, "-m", "provisioner")
 ACCOUNTS = 20
@@ -61,6 +71,7 @@ def main() -> None:
         faces(folder, environment)
         applies(folder, environment)
         inspections(folder, environment)
+        many_parents(folder, environment)
         growth(folder, environment)
         lazy(environment)
 
@@ -148,6 +159,111 @@ def inspections(folder: Path, environment: dict[str, str]) -> None:
             print(f"  {command}: {whole:.2f} s; a plain requests loop that reads them: {loop:.2f} s", flush=True)
 
 
+def many_parents(folder: Path, environment: dict[str, str]) -> None:
+    """Show how long planning for many parents that have a state takes, how that grows, and how much memory."""
+    few, many = 100, 1000
+    for kind in ("csv", "yaml"):
+        plans = {count: fleet_plan(folder / f"fleet-{kind}-{count}", count, kind, environment) for count in (few, many)}
+        longer, shorter = alternately(plans[many].timed, plans[few].timed, rounds=3)
+        what = f"plan of {many:,} parents x {ACCOUNTS} in {kind} / of {few}"
+        shown(what, longer / shorter, many / few)
+        memory = peak(plans[many].command, plans[many].environment, plans[many].folder)
+        print(f"  {kind}: {longer:.1f} s (5 allowed), {shorter:.1f} s for {few}; {memory} MB at the most (300 allowed)")
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A project of many parents, each with a state, and the command that plans it."""
+
+    folder: Path
+    command: list[str]
+    environment: dict[str, str]
+
+    def timed(self) -> float:
+        """Return the seconds that the command takes."""
+        return timed(self.command, self.environment, self.folder)
+
+
+def fleet_plan(folder: Path, count: int, kind: str, environment: dict[str, str]) -> Fleet:
+    """Make a project of ``count`` parents with states that this machine has seen, and one account to change in each."""
+    (folder / "manifests").mkdir(parents=True)
+    (folder / "state").mkdir()
+    names = [f"parent-{number:04}" for number in range(count)]
+    recipient = environment["PROVISIONER_RECIPIENTS"]
+    settings = "".join(
+        f"  {name}:\n    api_login: {name}@example.com\n    api_key: ${{env:KEY}}\n    limit: 30\n" for name in names
+    )
+    (folder / "provisioner.yaml").write_text(f"recipients: [{recipient}]\nparents:\n{settings}")
+    seen = Seen(folder / "home/.local/state/octopush-provisioner/seen")
+    sealed = sealed_as_usual(recipient)
+    for name in names:
+        state = State(
+            str(uuid.uuid4()),
+            name,
+            40,
+            endpoint="https://api.octopush.com/v1/public",
+            parent_check=f"{secrets.token_hex(16)}${secrets.token_hex(32)}",
+            recipients=(recipient,),
+            accounts={each: active(number, sealed) for number, each in enumerate(account_names(name))},
+        )
+        path = folder / "state" / f"{name}.json"
+        path.write_bytes(codec.encode(state))
+        seen.note(str(path.resolve()), state)
+    write_fleet(folder / "manifests", names, kind)
+    there = {**environment, "HOME": str(folder / "home")}
+    return Fleet(folder, [*COMMAND, "plan", "--jobs", "8"], there)
+
+
+def account_names(parent: str) -> list[str]:
+    """Return the names of a parent's accounts."""
+    return [f"{parent}-{number:02}" for number in range(ACCOUNTS)]
+
+
+def active(number: int, sealed: str) -> Active:
+    """Return the record of an account that was created as it was wanted, but for the first of each parent."""
+    hooks = Callbacks(callback_url_for_deliveries=f"https://hooks.example.com/{number}")
+    attributes = Attributes("Ada", f"Lovelace {number}", "Engines" if number else "Looms", hooks)
+    operation = Operation(str(uuid.uuid4()), "2026-01-01T00:00:00Z", "ada@build-server")
+    return Active(attributes, operation, "2026-01-01T00:00:01Z", sealed)
+
+
+def sealed_as_usual(recipient: str) -> str:
+    """Return a seal as long as that of an account that was created."""
+    sent = Attributes("Ada", "Lovelace 0", "Engines", Callbacks("https://hooks.example.com/0"))
+    content = SealedContent(
+        str(uuid.uuid4()),
+        "parent-0000",
+        "parent-0000-00",
+        str(uuid.uuid4()),
+        password=Secret(secrets.token_urlsafe(24)),
+        credentials=Credentials("ada.lovelace@example.com", Secret(secrets.token_hex(16))),
+        sent=sent,
+    )
+    return AgeSealer([recipient]).seal(content)
+
+
+def write_fleet(folder: Path, parents: list[str], kind: str) -> None:
+    """Write one table of all accounts, or a YAML manifest for each hundred parents."""
+    if kind == "csv":
+        with (folder / "all.csv").open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(("parent", "name", "first_name", "last_name", "company_name", "callback_url_for_deliveries"))
+            for parent in parents:
+                for n, name in enumerate(account_names(parent)):
+                    hook = f"https://hooks.example.com/{n}"
+                    table.writerow((parent, name, "Ada", f"Lovelace {n}", "Engines", hook))
+        return
+    for begin in range(0, len(parents), 100):
+        with (folder / f"{begin:04}.yaml").open("w", encoding="utf-8") as file:
+            file.write("version: 1\ndefaults:\n  company_name: Engines\naccounts:\n")
+            file.writelines(
+                f"  - parent: {parent}\n    name: {name}\n    first_name: Ada\n    last_name: Lovelace {n}\n"
+                f"    callbacks:\n      callback_url_for_deliveries: https://hooks.example.com/{n}\n"
+                for parent in parents[begin : begin + 100]
+                for n, name in enumerate(account_names(parent))
+            )
+
+
 def growth(folder: Path, environment: dict[str, str]) -> None:
     """Show that validating grows with the number of accounts, and how much memory it takes."""
     for kind, count in (("csv", 100_000), ("yaml", MANY)):
@@ -181,18 +297,22 @@ def alternately(
     return statistics.median(one for one, _ in pairs), statistics.median(other for _, other in pairs)
 
 
-def timed(command: list[str] | tuple[str, ...], environment: dict[str, str]) -> float:
+def timed(command: list[str] | tuple[str, ...], environment: dict[str, str], folder: Path | None = None) -> float:
     """Return the seconds that a process takes from its start to its end."""
     start = time.perf_counter()
-    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     return time.perf_counter() - start
 
 
-def peak(command: list[str], environment: dict[str, str]) -> int:
+def peak(command: list[str], environment: dict[str, str], folder: Path | None = None) -> int:
     """Return the largest memory of a process in MB; it is the largest child of a process of its own."""
     child = os.fork()
     if child == 0:
-        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         os._exit(min(255, used // (8 * 1024)))
     _, status = os.waitpid(child, 0)

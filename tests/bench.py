@@ -60,6 +60,25 @@ for login in os.environ["LOGINS"].split():
     assert answer.json()["first_name"] == "Ada", answer.text
 """
 
+# The same for many parents, each in its turn on one of sixteen threads, and with READS without looking.
+PLAIN_POOL = """
+import os, requests
+from concurrent.futures import ThreadPoolExecutor
+url, key, reads = os.environ["OCTOPUSH_API_URL"], os.environ["FLEET_KEY"], os.environ["READS"] == "yes"
+def parent(number):
+    session = requests.Session()
+    session.headers.update({"api-login": f"parent-{number:04}@example.com", "api-key": key})
+    for each in range(int(os.environ["ACCOUNTS"])):
+        body = {"first_name": "Ada", "last_name": "Lovelace", "password": f"Secret-{each}", "callbacks": {}}
+        answer = session.post(url + "/subaccount/create", json=body, timeout=30)
+        assert answer.status_code == 201, answer.text
+        if reads:
+            answer = session.get(url + "/subaccount/" + answer.json()["api_login"], timeout=30)
+            assert answer.json()["first_name"] == "Ada", answer.text
+with ThreadPoolExecutor(16) as threads:
+    list(threads.map(parent, range(int(os.environ["PARENTS"]))))
+"""
+
 
 def main() -> None:
     """Measure everything in a scratch folder, and print it."""
@@ -71,6 +90,7 @@ def main() -> None:
         faces(folder, environment)
         applies(folder, environment)
         inspections(folder, environment)
+        side_by_side(folder, environment)
         many_parents(folder, environment)
         growth(folder, environment)
         lazy(environment)
@@ -159,6 +179,48 @@ def inspections(folder: Path, environment: dict[str, str]) -> None:
             print(f"  {command}: {whole:.2f} s; a plain requests loop that reads them: {loop:.2f} s", flush=True)
 
 
+def side_by_side(folder: Path, environment: dict[str, str]) -> None:
+    """Compare applying to many parents at once with one after the other, and with a plain pool of threads."""
+    few, many, jobs, latency = 4, 100, 16, 0.05
+    with fleet_sandbox(environment, few, "--latency", str(latency)) as there:
+        alone = timed_fleet(folder / "alone", few, 1, there)
+    with fleet_sandbox(environment, many, "--latency", str(latency)) as there:
+        together = timed_fleet(folder / "together", many, jobs, there)
+    scaled = alone * many / few
+    shown(f"apply of {many} parents x {ACCOUNTS} at 50 ms, {jobs} jobs / 1 job", together / scaled, 1 / 12)
+    print(f"  {jobs} jobs: {together:.1f} s; 1 job: {scaled:.0f} s, scaled from {alone:.1f} s for {few} parents")
+
+    def apply() -> float:
+        with fleet_sandbox(environment, jobs) as there:
+            return timed_fleet(folder / f"fleet-{time.perf_counter_ns()}", jobs, jobs, there)
+
+    def pool(reads: str) -> float:
+        with fleet_sandbox(environment, jobs) as there:
+            return timed([sys.executable, "-c", PLAIN_POOL], {**there, "PARENTS": str(jobs), "READS": reads})
+
+    figures = [(apply(), pool("no"), pool("yes")) for _ in range(5)]
+    applied, posts, reading = (statistics.median(column) for column in zip(*figures, strict=True))
+    shown(f"apply of {jobs} parents x {ACCOUNTS} / a plain pool that posts", applied / posts, 2.5)
+    print(f"  apply: {applied:.2f} s; a pool that posts: {posts:.2f} s; one that reads each back too: {reading:.2f} s")
+
+
+@contextmanager
+def fleet_sandbox(environment: dict[str, str], parents: int, *options: str) -> Iterator[dict[str, str]]:
+    """Serve many parents for the length of a ``with``; yields the environment in which they are used."""
+    key = "only-for-the-sandbox"
+    logins = [f"--parent-account=parent-{number:04}@example.com:{key}" for number in range(parents)]
+    with sandbox(environment, *logins, *options) as url:
+        yield {**environment, "OCTOPUSH_API_URL": url, "FLEET_KEY": key}
+
+
+def timed_fleet(folder: Path, parents: int, jobs: int, environment: dict[str, str]) -> float:
+    """Return the seconds that creating all accounts of new parents takes."""
+    names = [f"parent-{number:04}" for number in range(parents)]
+    write_project(folder, names, environment["PROVISIONER_RECIPIENTS"], "yaml")
+    command = [*COMMAND, "apply", "--yes", "--jobs", str(jobs)]
+    return timed(command, {**environment, "HOME": str(folder / "home")}, folder)
+
+
 def many_parents(folder: Path, environment: dict[str, str]) -> None:
     """Show how long planning for many parents that have a state takes, how that grows, and how much memory."""
     few, many = 100, 1000
@@ -186,14 +248,10 @@ class Fleet:
 
 def fleet_plan(folder: Path, count: int, kind: str, environment: dict[str, str]) -> Fleet:
     """Make a project of ``count`` parents with states that this machine has seen, and one account to change in each."""
-    (folder / "manifests").mkdir(parents=True)
-    (folder / "state").mkdir()
     names = [f"parent-{number:04}" for number in range(count)]
     recipient = environment["PROVISIONER_RECIPIENTS"]
-    settings = "".join(
-        f"  {name}:\n    api_login: {name}@example.com\n    api_key: ${{env:KEY}}\n    limit: 30\n" for name in names
-    )
-    (folder / "provisioner.yaml").write_text(f"recipients: [{recipient}]\nparents:\n{settings}")
+    write_project(folder, names, recipient, kind)
+    (folder / "state").mkdir()
     seen = Seen(folder / "home/.local/state/octopush-provisioner/seen")
     sealed = sealed_as_usual(recipient)
     for name in names:
@@ -209,9 +267,18 @@ def fleet_plan(folder: Path, count: int, kind: str, environment: dict[str, str])
         path = folder / "state" / f"{name}.json"
         path.write_bytes(codec.encode(state))
         seen.note(str(path.resolve()), state)
-    write_fleet(folder / "manifests", names, kind)
     there = {**environment, "HOME": str(folder / "home")}
     return Fleet(folder, [*COMMAND, "plan", "--jobs", "8"], there)
+
+
+def write_project(folder: Path, parents: list[str], recipient: str, kind: str) -> None:
+    """Write the settings of many parents, and their manifests."""
+    (folder / "manifests").mkdir(parents=True)
+    settings = "".join(
+        f"  {name}:\n    api_login: {name}@example.com\n    api_key: ${{env:FLEET_KEY}}\n" for name in parents
+    )
+    (folder / "provisioner.yaml").write_text(f"recipients: [{recipient}]\nparents:\n{settings}")
+    write_manifests(folder / "manifests", parents, kind)
 
 
 def account_names(parent: str) -> list[str]:
@@ -242,7 +309,7 @@ def sealed_as_usual(recipient: str) -> str:
     return AgeSealer([recipient]).seal(content)
 
 
-def write_fleet(folder: Path, parents: list[str], kind: str) -> None:
+def write_manifests(folder: Path, parents: list[str], kind: str) -> None:
     """Write one table of all accounts, or a YAML manifest for each hundred parents."""
     if kind == "csv":
         with (folder / "all.csv").open("w", encoding="utf-8", newline="") as file:

@@ -60,13 +60,13 @@ def reports(these: Iterable[Report]) -> Document:
     return {"version": VERSION, "reports": [_report(each) for each in these]}
 
 
-def states(these: Iterable[tuple[str, State | None]], balances: Mapping[str, Balances] | None = None) -> Document:
-    """Return the document of ``status --format json``; each state comes with its parent's name.
+def states(these: Iterable[tuple[str, str, State | None]], balances: Mapping[str, Balances] | None = None) -> Document:
+    """Return the document of ``status --format json``; each state comes with its parent's name and its address.
 
     ``balances`` are those of each parent's accounts, where they were asked for.
     """
-    found = [(parent, state, None if balances is None else balances.get(parent, {})) for parent, state in these]
-    return {"version": VERSION, "states": [_state(*each) for each in found]}
+    found = [_state(*each, None if balances is None else balances.get(each[0], {})) for each in these]
+    return {"version": VERSION, "states": found}
 
 
 def problems(these: Iterable[Problem]) -> Document:
@@ -183,9 +183,10 @@ def _error(this: ProvisionerError) -> Document:
     }
 
 
-def _state(parent: str, state: State | None, balances: Balances | None) -> Document:
+def _state(parent: str, address: str, state: State | None, balances: Balances | None) -> Document:
     return {
         "parent": parent,
+        "address": address,
         "lineage": state.lineage if state else None,
         "serial": state.serial if state else 0,
         "accounts": [

@@ -203,19 +203,19 @@ def test_the_error_of_a_report_has_the_shape_of_any_other() -> None:
 
 def test_a_status_says_when_and_why() -> None:
     state = State("l", "p", 4, accounts={"b": Pending(LEO, OPERATION), "a": Active(LEO, OPERATION, "T", "s")})
-    (first, none) = documents.states([("p", state), ("q", None)])["states"]
+    (first, none) = documents.states([("p", "state/p.json", state), ("q", "state/q.json", None)])["states"]
     assert [
         {"name": "a", "status": "active", "created_at": "T", "reason": None},
         {"name": "b", "status": "pending", "created_at": None, "reason": Pending(LEO, OPERATION).reason},
     ] == first["accounts"]
-    assert {"parent": "q", "lineage": None, "serial": 0, "accounts": []} == none
+    assert {"parent": "q", "address": "state/q.json", "lineage": None, "serial": 0, "accounts": []} == none
 
 
 def test_a_status_with_balances_says_what_is_left_or_why_that_is_not_known() -> None:
     active = Active(LEO, OPERATION, "T", "s")
     state = State("l", "p", 4, accounts=dict.fromkeys("abc", active))
     balances = {"p": {"a": Balance(12.5, "euros"), "b": Failed("HTTP 500", Then.GO_ON)}}
-    document = documents.states([("p", state)], balances)
+    document = documents.states([("p", "state/p.json", state)], balances)
     Draft202012Validator(schemas.load("status.v1")).validate(document)
     assert [
         ({"amount": 12.5, "unit": "euros"}, None),

@@ -49,23 +49,22 @@ push() {
 
 # What is not brought back would be created again: refuses any other place of a state.
 require_place() {
-  local config=${PROVISIONER_CONFIG:-provisioner.yaml} empty said line state ignored
-  # The command itself knows all settings, and says where a state would be that is not there. In
-  # an empty folder none is, unless its place is the same from everywhere: outside the repository.
+  local config=${PROVISIONER_CONFIG:-provisioner.yaml} empty said parent state ignored
+  # Only the settings matter: a state that cannot be read stops the run, and is not in an empty folder.
   empty=$(mktemp -d)
   if [ -e "$config" ] && [[ $config != /* && /$config/ != */../* ]]; then
     mkdir -p "$empty/$(dirname "$config")"
     cp "$config" "$empty/$config"
   fi
-  said=$(cd "$empty" && provisioner status) || fail 'The settings do not tell where the state is. Nothing was sent.'
+  said=$(cd "$empty" && provisioner status --format json | python3 -c 'import json, sys
+for each in json.load(sys.stdin).get("states", ()): print(each["parent"], each["address"].replace("\n", "?"), sep="/")') \
+    || fail 'The settings do not tell where the state is. Nothing was sent.'
   rm -r "$empty"
-  while IFS= read -r line; do
-    state=${line#*: there is no state at }
-    state=${state% yet}
-    [[ $folder != /* && $line == *": there is no state at $state yet" && $state == "$folder"/*.json \
-      && ${state#"$folder/"} != */* ]] || fail "The settings do not keep this state in $folder/: $line. It could not be\
- brought back. Set \`state\` in provisioner.yaml, and PROVISIONER_STATE if it is set, to $folder/{parent}.json, or name the\
- folder of the state in PROVISIONER_STATE_FOLDER: relative, and in the repository. Nothing was sent."
+  while IFS=/ read -r parent state; do
+    [[ $folder != /* && $state == "$folder"/*.json && ${state#"$folder/"} != */* ]] || fail "The settings do not keep this\
+ state in $folder/: $parent: there is no state at $state that could be brought back. Set \`state\` in provisioner.yaml, and\
+ PROVISIONER_STATE if it is set, to $folder/{parent}.json, or name the folder of the state in PROVISIONER_STATE_FOLDER:\
+ relative, and in the repository. Nothing was sent."
     ignored=0
     git check-ignore --quiet -- "$state" || ignored=$?
     case $ignored in

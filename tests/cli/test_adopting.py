@@ -16,20 +16,21 @@ from provisioner import manifest
 from provisioner.model.account import Attributes, Callbacks
 from provisioner.model.verdict import SealedContent
 from provisioner.state.sealing import new_identity
-from tests.cli.test_changing import (
-    applied_to,
-    change_by_hand,
-    delete_by_hand,
-    edit_manifest,
+from tests.cli.steps import (
+    by_name,
+    change,
+    conforming,
+    delete,
     error_of,
     having,
     login_of,
+    made,
     manifest_of,
+    outcomes,
     password_of,
     record_of,
     without,
 )
-from tests.cli.test_commands import conforming, outcomes
 from tests.conftest import (
     HOOK_TOKEN,
     PARENT,
@@ -69,10 +70,6 @@ def table(project: Project, *rows: tuple[str, str]) -> str:
     return path.name
 
 
-def by_name(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
-    return {name: status for name, _, status, _ in outcomes(done.stdout)}
-
-
 def files(folder: Path) -> list[str]:
     return sorted(each.name for each in folder.iterdir())
 
@@ -87,11 +84,6 @@ def pending(project: Project) -> list[tuple[str, str]]:
     """Return what an apply would do, but for what is as it should be."""
     (plan,) = conforming(project.run("plan", "--format", "json").stdout, "plan.v1")["plans"]
     return [(each["action"], each["name"]) for each in plan["changes"] if each["action"] != "unchanged"]
-
-
-@pytest.fixture
-def server(sandbox: StartSandbox) -> SandboxProcess:
-    return sandbox()
 
 
 # ── One ──────────────────────────────────────────────────────────────────────
@@ -124,23 +116,23 @@ def test_adopting_again_changes_nothing_and_of_a_table_asks_nobody(server: Sandb
     before, asked = mine.state_path.read_bytes(), len(server.requests())
     for again in (login, login.upper()):
         done = mine.run("adopt", "--from", table(mine, ("paris", again)), "--format", "json")
-        assert (0, {"paris": "unchanged"}) == (done.returncode, by_name(done))
+        assert (0, {"paris": "unchanged"}) == (done.returncode, by_name(done.stdout))
     assert asked == len(server.requests())
     for again in (login, login.upper()):
         done = mine.run("adopt", "paris", again, "--format", "json")
-        assert (0, {"paris": "unchanged"}) == (done.returncode, by_name(done))
+        assert (0, {"paris": "unchanged"}) == (done.returncode, by_name(done.stdout))
     assert before == mine.state_path.read_bytes()
     assert ["GET", "GET"] == [each["method"] for each in server.requests()[asked:]]
 
 
 def test_a_key_that_octopush_has_changed_is_taken_over(server: SandboxProcess, project: NewProject) -> None:
-    mine = applied_to(server, project, ("paris", "rome"))
+    mine = made(server, project, ("paris", "rome"))
     login, before = login_of(mine, "paris"), mine.opened("paris")
-    change_by_hand(server, login, api_key="key-made-by-hand-7f3a")
+    change(server, login, api_key="key-made-by-hand-7f3a")
     done = mine.run("verify")
     assert (7, True) == (done.returncode, "`provisioner adopt paris LOGIN` takes it over" in done.stdout)
     done = mine.run("adopt", "paris", login, "--format", "json")
-    assert (0, {"paris": "adopted"}) == (done.returncode, by_name(done))
+    assert (0, {"paris": "adopted"}) == (done.returncode, by_name(done.stdout))
     after = mine.opened("paris")
     assert after.credentials is not None
     assert "key-made-by-hand-7f3a" == after.credentials.api_key.reveal()
@@ -149,7 +141,7 @@ def test_a_key_that_octopush_has_changed_is_taken_over(server: SandboxProcess, p
     assert 0 == mine.run("plan", "--detailed-exitcode").returncode
     assert 0 == mine.run("rotate-password", "paris", "--yes").returncode
     assert_no_secret(server, mine, done.stdout, done.stderr)
-    delete_by_hand(server, login)
+    delete(server, login)
     done = mine.run("adopt", "paris", login)
     assert (7, True) == (done.returncode, "does not know its login" in done.stdout)
 
@@ -277,7 +269,7 @@ def test_a_manifest_that_cannot_be_written_can_be_written_later(server: SandboxP
     assert {"otto": "active"} == mine.statuses()
     before = mine.state_path.read_bytes()
     again = mine.run("adopt", "otto", login, "--format", "json")
-    assert (0, {"otto": "unchanged"}) == (again.returncode, by_name(again))
+    assert (0, {"otto": "unchanged"}) == (again.returncode, by_name(again.stdout))
     assert (before, ["otto"]) == (mine.state_path.read_bytes(), [*written(mine)])
 
 
@@ -322,7 +314,7 @@ def test_a_login_that_nobody_has(server: SandboxProcess, project: NewProject, lo
     mine = project(server, ("paris",))
     for name in ("paris", "oslo"):
         done = mine.run("adopt", name, login, "--format", "json", "--attempts", "1")
-        assert (7, {name: "failed"}) == (done.returncode, by_name(done))
+        assert (7, {name: "failed"}) == (done.returncode, by_name(done.stdout))
     assert None is mine.state()
     assert ["accounts.yaml"] == files(mine.folder / "manifests")
 
@@ -336,7 +328,7 @@ def test_an_unknown_outcome_ends_and_its_password_is_kept(sandbox: StartSandbox,
     assert 0 == mine.run("resolve", "rome", "--abandon", "--yes").returncode
     for name in ("paris", "rome"):
         done = mine.run("adopt", name, logins[name], "--format", "json")
-        assert (0, {name: "adopted"}) == (done.returncode, by_name(done))
+        assert (0, {name: "adopted"}) == (done.returncode, by_name(done.stdout))
         content = mine.opened(name)
         assert (sent[name], logins[name]) == (password_of(content), login_of(mine, name))
         assert "rotate-password" not in done.stderr
@@ -387,9 +379,9 @@ def test_octopush_does_not_tell(sandbox: StartSandbox, project: NewProject, faul
 def test_what_cannot_stand_in_a_manifest_is_written_into_one_first(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, ("paris",))
     login = made_for(server, mine, "paris")
-    change_by_hand(server, login, first_name="")
+    change(server, login, first_name="")
     done = mine.run("adopt", "otto", login, "--format", "json")
-    assert (7, {"otto": "failed"}) == (done.returncode, by_name(done))
+    assert (7, {"otto": "failed"}) == (done.returncode, by_name(done.stdout))
     assert "cannot stand in a manifest" in done.stderr
     assert None is mine.state()
     assert 0 == mine.run("adopt", "paris", login).returncode
@@ -400,15 +392,14 @@ def test_what_cannot_stand_in_a_manifest_is_written_into_one_first(server: Sandb
 def test_a_text_that_looks_like_a_placeholder_stays_what_it_is(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, ("paris",))
     login = made_for(server, mine, "paris", callbacks=None)
-    change_by_hand(server, login, company_name="${env:HOME} Ltd", last_name="\x1b[31mRed")
+    change(server, login, company_name="${env:HOME} Ltd", last_name="\x1b[31mRed")
     done = mine.run("adopt", "otto", login)
     # What a terminal would obey is no text of a manifest.
     assert (7, False) == (done.returncode, "\x1b" in done.stdout + done.stderr)
-    change_by_hand(server, login, last_name="Dix")
+    change(server, login, last_name="Dix")
     assert 0 == mine.run("adopt", "otto", login).returncode
     assert "${env:OTTO_COMPANY_NAME}" == written(mine)["otto"].company_name
     assert "company_name: ${env:HOME} Ltd\n" in mine.run("credentials", "show", "otto").stdout
-    edit_manifest(mine, "  - {name: paris, first_name: paris}\n", "  - {name: paris, first_name: paris}\n")
     path = mine.folder / "manifests" / "adopted.yaml"
     path.write_text(path.read_text().replace("last_name: Dix", "last_name: Otto"))
     manifest_of(mine).unlink()
@@ -419,18 +410,18 @@ def test_a_text_that_looks_like_a_placeholder_stays_what_it_is(server: SandboxPr
 def test_an_account_without_a_key_cannot_be_kept(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, ("paris",))
     login = made_for(server, mine, "paris")
-    change_by_hand(server, login, api_key=" ")
+    change(server, login, api_key=" ")
     done = mine.run("adopt", "paris", login)
     assert (7, True) == (done.returncode, "the answer tells no key" in done.stdout)
     assert None is mine.state()
 
 
 def test_a_new_name_is_no_adoption(server: SandboxProcess, project: NewProject) -> None:
-    mine = applied_to(server, project, ("paris",))
+    mine = made(server, project, ("paris",))
     login = login_of(mine, "paris")
     done = mine.run("adopt", "paname", login)
     assert (5, True) == (done.returncode, "`previously: paris`" in done.stderr)
-    delete_by_hand(server, login)
+    delete(server, login)
     successor = made_for(server, mine, "paris")
     done = mine.run("adopt", "paris", successor)
     assert (5, True) == (done.returncode, "another login already" in done.stderr)
@@ -470,14 +461,14 @@ def test_many_go_on_after_one_that_fails(server: SandboxProcess, project: NewPro
     assert 7 == done.returncode
     assert {
         "otto": "adopted", "gone": "failed", "rome": "failed", "thief": "failed", "anna": "adopted", "paris": "adopted",
-    } == by_name(done)  # fmt: skip
+    } == by_name(done.stdout)  # fmt: skip
     assert ["anna", "otto"] == [*written(mine)]
     # Each was saved before the next was asked for.
     assert serial + 3 == json.loads(mine.state_path.read_text())["serial"]
     before, asked = mine.state_path.read_bytes(), len(server.requests())
     rows = table(mine, ("anna", anna), ("otto", otto), ("paris", paris), ("rome", rome))
     again = mine.run("adopt", "--from", rows, "--format", "json")
-    assert (0, {"unchanged"}) == (again.returncode, set(by_name(again).values()))
+    assert (0, {"unchanged"}) == (again.returncode, set(by_name(again.stdout).values()))
     assert (before, asked) == (mine.state_path.read_bytes(), len(server.requests()))
     assert ["accounts.yaml", "adopted.yaml"] == files(mine.folder / "manifests")
     assert [] == pending(mine)
@@ -539,7 +530,7 @@ def test_a_refused_key_stops_the_run(server: SandboxProcess, project: NewProject
     mine = project(server, ("paris", "rome"))
     rows = table(mine, ("paris", made_for(server, mine, "paris")), ("rome", made_for(server, mine, "rome")))
     done = having(mine, OCTOPUSH_API_KEY="wrong").run("adopt", "--from", rows, "--format", "json")
-    assert (10, {"paris": "failed", "rome": "not_attempted"}) == (done.returncode, by_name(done))
+    assert (10, {"paris": "failed", "rome": "not_attempted"}) == (done.returncode, by_name(done.stdout))
     assert None is mine.state()
 
 
@@ -548,7 +539,7 @@ def test_one_that_is_not_told_does_not_stop_the_others(sandbox: StartSandbox, pr
     mine = project(server, ("paris", "rome"))
     rows = table(mine, ("paris", made_for(server, mine, "paris")), ("rome", made_for(server, mine, "rome")))
     done = mine.run("adopt", "--from", rows, "--format", "json", "--attempts", "1")
-    assert (7, {"paris": "failed", "rome": "adopted"}) == (done.returncode, by_name(done))
+    assert (7, {"paris": "failed", "rome": "adopted"}) == (done.returncode, by_name(done.stdout))
 
 
 def test_an_interrupt_ends_it_between_two(sandbox: StartSandbox, project: NewProject) -> None:
@@ -561,7 +552,7 @@ def test_an_interrupt_ends_it_between_two(sandbox: StartSandbox, project: NewPro
         running.send_signal(signal.SIGTERM)
         out, _ = running.communicate(timeout=PATIENCE)
     done = subprocess.CompletedProcess((), running.returncode, out)
-    statuses = by_name(done)
+    statuses = by_name(done.stdout)
     adopted = [name for name in names if statuses[name] == "adopted"]
     assert (143, "not_attempted") == (done.returncode, statuses["otto"])
     assert (adopted, adopted) == ([*mine.statuses()], [*written(mine)])
@@ -580,10 +571,10 @@ def test_a_kept_seal_of_somebody_else_is_told(sandbox: StartSandbox, project: Ne
     done = mine.run("adopt", "paris", paris)
     assert (10, before) == (done.returncode, mine.state_path.read_bytes())
     done = mine.run("adopt", "--from", table(mine, ("paris", paris), ("rome", rome)), "--format", "json")
-    assert (7, {"paris": "failed", "rome": "adopted"}) == (done.returncode, by_name(done))
+    assert (7, {"paris": "failed", "rome": "adopted"}) == (done.returncode, by_name(done.stdout))
 
 
-def sent(project: Project, name: str) -> Attributes | None:
+def sent_of(project: Project, name: str) -> Attributes | None:
     content: SealedContent = project.opened(name)
     return content.sent
 
@@ -592,7 +583,7 @@ def test_what_was_found_is_what_a_new_password_is_sent_with(server: SandboxProce
     mine = project(server, ("paris",))
     login = made_for(server, mine, "paris")
     assert 0 == mine.run("adopt", "paris", login).returncode
-    found = sent(mine, "paris")
+    found = sent_of(mine, "paris")
     assert found is not None
     assert HOOK == found.callbacks.callback_url_for_deliveries
     assert 0 == without(mine, "HOOK_TOKEN").run("rotate-password", "paris", "--yes").returncode

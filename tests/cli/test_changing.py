@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import select
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 
 from provisioner.errors import ExitCode
-from provisioner.model.account import Secret
-from provisioner.model.state import Active, State
 from provisioner.model.verdict import SealedContent
-from provisioner.state import codec
 from provisioner.state.sealing import AgeOpener, AgeSealer, new_identity, parse_identities
-from tests.cli.test_commands import conforming, outcomes
+from tests.cli.steps import (
+    TWO,
+    answering,
+    begun_password,
+    by_name,
+    conforming,
+    dashboard,
+    delete,
+    edit_manifest,
+    error_of,
+    having,
+    login_of,
+    made,
+    manifest_of,
+    outcomes,
+    password_at,
+    password_of,
+    put,
+    record_of,
+    without,
+)
 from tests.conftest import (
-    COMMAND,
     PATIENCE,
     NewProject,
     Project,
@@ -31,101 +43,9 @@ from tests.conftest import (
     assert_no_secret,
 )
 
-TWO = ("paris", "rome")
-
-
-def accounts_by_hand(server: SandboxProcess, login: str) -> str:
-    return server.url.replace("/v1/public", f"/sandbox/accounts/{login}")
-
-
-def change_by_hand(server: SandboxProcess, login: str, **fields: object) -> None:
-    assert requests.patch(accounts_by_hand(server, login), json=fields, timeout=PATIENCE).ok
-
-
-def delete_by_hand(server: SandboxProcess, login: str) -> None:
-    assert requests.delete(accounts_by_hand(server, login), timeout=PATIENCE).ok
-
-
-def login_of(project: Project, name: str) -> str:
-    credentials = project.opened(name).credentials
-    assert credentials is not None
-    return credentials.api_login
-
-
-def password_of(content: SealedContent) -> str:
-    assert content.password is not None
-    return content.password.reveal()
-
-
-def password_at(server: SandboxProcess, login: str) -> str:
-    """Return the password that the server has, from the last line of its ledger that is about the account."""
-    *_, last = (each["password"] for each in server.accounts() if each["api_login"] == login)
-    return str(last)
-
-
-def without(project: Project, *variables: str) -> Project:
-    """Return the project of somebody who lacks some of the environment."""
-    environ = {name: value for name, value in project.environ.items() if name not in variables}
-    return Project(project.root, project.names, environ)
-
-
-def having(project: Project, **environ: str) -> Project:
-    return Project(project.root, project.names, {**project.environ, **environ})
-
-
-def record_of(project: Project, name: str) -> Active:
-    state = project.state()
-    assert state is not None
-    record = state.accounts[name]
-    assert isinstance(record, Active)
-    return record
-
-
-def begun_password(project: Project, name: str) -> str:
-    """Return the new password of an edit that is not finished."""
-    state, record = project.state(), record_of(project, name)
-    assert state is not None
-    assert record.edit is not None
-    assert record.edit.sealed is not None
-    opener = AgeOpener(parse_identities(Secret(project.identity_path.read_text()), "the test"))
-    return password_of(opener.open(record.edit.sealed, lineage=state.lineage, parent=state.parent, name=name))
-
-
-def manifest_of(project: Project) -> Path:
-    return project.folder / "manifests" / "accounts.yaml"
-
-
-def edit_manifest(project: Project, old: str, new: str) -> None:
-    text = manifest_of(project).read_text()
-    assert old in text
-    manifest_of(project).write_text(text.replace(old, new))
-
 
 def methods(server: SandboxProcess) -> list[str]:
     return [each["method"] for each in server.requests()]
-
-
-def error_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    error: dict[str, Any] = json.loads(done.stdout)["error"]
-    return error
-
-
-@pytest.fixture
-def server(sandbox: StartSandbox) -> SandboxProcess:
-    return sandbox()
-
-
-def applied_to(server: SandboxProcess, project: NewProject, names: tuple[str, ...] = TWO) -> Project:
-    made = project(server, names)
-    done = made.run("apply", "--yes")
-    assert (0, "") == (done.returncode, done.stderr if done.returncode else "")
-    return made
-
-
-@pytest.fixture
-def applied(server: SandboxProcess, project: NewProject) -> Project:
-    """A project whose accounts exist."""
-    return applied_to(server, project)
 
 
 # ── Forget ───────────────────────────────────────────────────────────────────
@@ -133,7 +53,7 @@ def applied(server: SandboxProcess, project: NewProject) -> Project:
 
 def test_what_was_deleted_is_forgotten_and_the_state_before_is_kept(applied: Project, server: SandboxProcess) -> None:
     before = applied.state_path.read_bytes()
-    delete_by_hand(server, login_of(applied, "rome"))
+    delete(server, login_of(applied, "rome"))
     done = applied.run("forget", "rome", "--yes", "--format", "json")
     assert (0, [("rome", "forget", "forgotten", None)]) == (done.returncode, outcomes(done.stdout))
     assert {"paris": "active"} == applied.statuses()
@@ -265,7 +185,7 @@ def test_forgetting_is_asked_for(applied: Project, server: SandboxProcess) -> No
     asked = len(server.requests())
     done = applied.run("forget", "rome")
     assert (64, True, asked) == (done.returncode, "--yes" in done.stderr, len(server.requests()))
-    delete_by_hand(server, login_of(applied, "rome"))
+    delete(server, login_of(applied, "rome"))
     code, said = answering(applied, "n\n", "forget", "rome")
     assert (130, True) == (code, "Forget rome, its login, key and password?" in said)
     assert "error: Not confirmed; nothing was changed." in said
@@ -274,31 +194,6 @@ def test_forgetting_is_asked_for(applied: Project, server: SandboxProcess) -> No
     assert (0, {"paris": "active"}) == (code, applied.statuses())
     for arguments in (["forget", "rome", "--yes"], ["forget", "rome", "--yes", "--force"], ["forget", "--yes"]):
         assert 64 == applied.run(*arguments).returncode
-
-
-def answering(project: Project, answer: str, *arguments: str) -> tuple[int, str]:
-    """Run the command at a terminal, and give its question this answer."""
-    ours, theirs = pty.openpty()
-    said = ""
-    with subprocess.Popen(
-        [*COMMAND, *arguments],
-        cwd=project.folder,
-        env={**project.environ, "TERM": "dumb"},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    ) as process:
-        os.close(theirs)
-        while select.select([ours], [], [], PATIENCE)[0]:
-            try:
-                piece = os.read(ours, 4096)
-            except OSError:
-                break
-            said += piece.decode(errors="replace")
-            if said.endswith("[y/N]: "):
-                os.write(ours, answer.encode())
-    os.close(ours)
-    return process.returncode, said
 
 
 def test_a_mistyped_name_is_met_with_the_nearest(applied: Project) -> None:
@@ -357,10 +252,7 @@ def test_a_new_password_is_set_and_nothing_else(applied: Project, server: Sandbo
     assert password_of(before) != password_of(after) == password_at(server, login)
     assert (before.credentials, before.sent) == (after.credentials, after.sent)
     assert 1 == record_of(applied, "paris").password_version
-    listed = {
-        each["api_login"]: each
-        for each in requests.get(accounts_by_hand(server, "").removesuffix("/"), timeout=PATIENCE).json()
-    }
+    listed = {each["api_login"]: each for each in requests.get(dashboard(server), timeout=PATIENCE).json()}
     assert {"callback_url_for_deliveries": "https://hooks.example.com/?t=hook-token-8a2d4c6e"} == listed[login][
         "callbacks"
     ]
@@ -401,7 +293,7 @@ def test_both_passwords_are_kept_until_the_answer_is_certain(
     sandbox: StartSandbox, project: NewProject, fault: str, *, processed: bool
 ) -> None:
     server = sandbox("--fault", fault)
-    mine = applied_to(server, project, ("paris",))
+    mine = made(server, project, ("paris",))
     login, old = login_of(mine, "paris"), password_of(mine.opened("paris"))
     done = mine.run("rotate-password", "paris", "--yes", "--attempts", "1")
     new = begun_password(mine, "paris")
@@ -416,7 +308,7 @@ def test_both_passwords_are_kept_until_the_answer_is_certain(
 
 def test_a_timeout_leaves_both_passwords_and_apply_finishes_too(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox("--fault", "delay=5@1:edit")
-    mine = applied_to(server, project, ("paris",))
+    mine = made(server, project, ("paris",))
     assert 7 == mine.run("rotate-password", "paris", "--yes", "--attempts", "1", "--timeout", "1").returncode
     new = begun_password(mine, "paris")
     assert 0 == mine.run("apply", "--yes").returncode
@@ -426,7 +318,7 @@ def test_a_timeout_leaves_both_passwords_and_apply_finishes_too(sandbox: StartSa
 
 def test_a_lost_answer_is_tried_again_with_the_same_password(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox("--fault", "lost@1:edit")
-    mine = applied_to(server, project, ("paris",))
+    mine = made(server, project, ("paris",))
     assert 0 == mine.run("rotate-password", "paris", "--yes").returncode
     assert_kept_now(server, mine, "paris")
     edits = [each["password"] for each in server.accounts()[1:]]
@@ -442,7 +334,7 @@ def assert_kept_now(server: SandboxProcess, project: Project, name: str) -> None
 
 def test_a_version_that_was_begun_is_finished_as_that_version(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox("--fault", "lost@1:edit")
-    mine = applied_to(server, project, ("paris",))
+    mine = made(server, project, ("paris",))
     edit_manifest(mine, "first_name: paris", "first_name: paris, password_version: 2")
     assert 7 == mine.run("apply", "--yes", "--attempts", "1").returncode
     assert 0 == mine.run("rotate-password", "paris", "--yes").returncode
@@ -453,7 +345,7 @@ def test_a_version_that_was_begun_is_finished_as_that_version(sandbox: StartSand
 
 def test_an_unfinished_change_is_applied_first(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox("--fault", "lost@1:edit")
-    mine = applied_to(server, project, ("paris",))
+    mine = made(server, project, ("paris",))
     edit_manifest(mine, "last_name: Crash", "last_name: Changed")
     assert 7 == mine.run("apply", "--yes", "--attempts", "1").returncode
     before, asked = mine.state_path.read_bytes(), len(server.requests())
@@ -466,7 +358,7 @@ def test_an_unfinished_change_is_applied_first(sandbox: StartSandbox, project: N
 
 
 def test_what_is_gone_gets_no_password(applied: Project, server: SandboxProcess) -> None:
-    delete_by_hand(server, login_of(applied, "rome"))
+    delete(server, login_of(applied, "rome"))
     done = applied.run("rotate-password", "rome", "--yes", "--format", "json")
     assert (7, "failed") == (done.returncode, outcomes(done.stdout)[0][2])
     assert record_of(applied, "rome").drift.gone
@@ -480,7 +372,7 @@ def test_what_is_gone_gets_no_password(applied: Project, server: SandboxProcess)
 @pytest.mark.parametrize("fault", ["lost@1:edit", "500-after@1:edit"])
 def test_a_404_after_a_lost_answer_drops_no_password(sandbox: StartSandbox, project: NewProject, fault: str) -> None:
     server = sandbox("--fault", fault, "--fault", "404@2:edit")
-    mine = applied_to(server, project, ("paris",))
+    mine = made(server, project, ("paris",))
     login, old = login_of(mine, "paris"), password_of(mine.opened("paris"))
     done = mine.run("rotate-password", "paris", "--yes")
     assert (7, True) == (done.returncode, "what it sent is kept" in done.stdout)
@@ -525,20 +417,13 @@ def test_a_seal_without_credentials_is_told_and_is_no_crash(applied: Project, se
     state = applied.state()
     assert state is not None
     sealer = AgeSealer(state.recipients)
-    put(applied, state, "paris", sealer.seal(SealedContent(state.lineage, state.parent, "paris", "other")))
+    put(applied, "paris", sealer.seal(SealedContent(state.lineage, state.parent, "paris", "other")))
     asked = len(server.requests())
     edit_manifest(applied, "last_name: Crash", "last_name: Changed")
     for command in (["rotate-password", "paris"], ["forget", "paris"], ["apply"], ["adopt", "oslo", "abc@example.com"]):
         done = applied.run(*command, *(["--yes"] if command[0] != "adopt" else []))
         assert (command, 5, True) == (command, done.returncode, "holds no credentials" in done.stderr)
     assert asked == len(server.requests())
-
-
-def put(project: Project, state: State, name: str, sealed: str) -> None:
-    """Put something else in the place of what is sealed, as whoever can write the state may."""
-    document = json.loads(codec.encode(state))
-    document["accounts"][name]["sealed"] = sealed
-    project.state_path.write_text(json.dumps(document))
 
 
 # ── Rekey ────────────────────────────────────────────────────────────────────
@@ -630,7 +515,7 @@ def test_recipients_that_will_not_do_change_nothing(applied: Project) -> None:
     (mine,) = applied.environ["PROVISIONER_RECIPIENTS"].split()
     before = applied.state_path.read_bytes()
     cases = (
-        (("--add", f"{recipient[:-1]}q"), 10, "is malformed"),
+        (("--add", f"{recipient}q"), 10, "is malformed"),
         (("--add", "my colleague"), 10, "is malformed"),
         (("--add", ""), 10, "is malformed"),
         (("--add", secret), 10, "private key"),
@@ -668,7 +553,7 @@ def test_all_or_nothing(applied: Project) -> None:
     moved = state.accounts["paris"].sealed
     assert moved is not None
     for sealed, code in ((foreign, 10), (moved, 5)):
-        put(applied, state, "rome", sealed)
+        put(applied, "rome", sealed)
         before = applied.state_path.read_bytes()
         done = applied.run("rekey", "--add", new_identity()[1], "--yes")
         assert (code, True) == (done.returncode, "rome" in done.stderr)
@@ -707,10 +592,10 @@ def test_a_new_name_sends_nothing_and_needs_an_identity(applied: Project, server
     (change,) = [each for each in plan["changes"] if each["action"] == "update"]
     assert ("roma", [{"path": "name", "before": "rome", "after": "roma"}]) == (change["name"], change["fields"])
     done = only(applied).run("apply", "--yes", "--format", "json")
-    assert (10, "not_attempted") == (done.returncode, dict(by_name(done.stdout))["roma"])
+    assert (10, "not_attempted") == (done.returncode, by_name(done.stdout)["roma"])
     assert {"paris": "active", "rome": "active"} == applied.statuses()
     done = applied.run("apply", "--yes", "--format", "json")
-    assert (0, "updated") == (done.returncode, dict(by_name(done.stdout))["roma"])
+    assert (0, "updated") == (done.returncode, by_name(done.stdout)["roma"])
     assert {"paris": "active", "roma": "active"} == applied.statuses()
     after = applied.opened("roma")
     assert (kept.credentials, kept.password, "roma") == (after.credentials, after.password, after.name)
@@ -718,22 +603,18 @@ def test_a_new_name_sends_nothing_and_needs_an_identity(applied: Project, server
     assert 0 == applied.run("plan", "--detailed-exitcode").returncode
 
 
-def by_name(text: str) -> list[tuple[str, str]]:
-    return [(name, status) for name, _, status, _ in outcomes(text)]
-
-
 def test_a_new_name_and_a_change_in_one(applied: Project, server: SandboxProcess) -> None:
     rename(applied, "rome", "roma", ", last_name: Nuova")
     login = login_of(applied, "rome")
     done = applied.run("apply", "--yes", "--format", "json")
-    assert (0, "updated") == (done.returncode, dict(by_name(done.stdout))["roma"])
+    assert (0, "updated") == (done.returncode, by_name(done.stdout)["roma"])
     assert (login, "Nuova") == (login_of(applied, "roma"), server.accounts()[-1]["last_name"])
     assert 1 == methods(server).count("PATCH")
 
 
 def test_a_new_name_and_a_lost_answer(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox("--fault", "lost@1:edit")
-    mine = applied_to(server, project)
+    mine = made(server, project)
     rename(mine, "rome", "roma", ", last_name: Nuova, password_version: 2")
     login, old = login_of(mine, "rome"), password_of(mine.opened("rome"))
     assert 7 == mine.run("apply", "--yes", "--attempts", "1").returncode
@@ -771,7 +652,7 @@ def test_a_mistyped_earlier_name_is_told_before_a_second_account_is_made(applied
 
 
 def test_forget_speaks_for_those_who_read(applied: Project, server: SandboxProcess) -> None:
-    delete_by_hand(server, login_of(applied, "rome"))
+    delete(server, login_of(applied, "rome"))
     done = applied.run("forget", "rome", "--yes")
     assert "forgotten      rome" in done.stdout
     assert "the next apply creates it again" in done.stderr

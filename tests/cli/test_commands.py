@@ -11,15 +11,12 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
 
-from provisioner import schemas
 from provisioner.errors import ExitCode
 from provisioner.project.parts import new_password
-from tests import forks
+from tests.cli.steps import TWO, conforming, outcomes, run, statuses
 from tests.conftest import (
     COMMAND,
     NewProject,
@@ -30,36 +27,6 @@ from tests.conftest import (
     environment,
     eventually,
 )
-
-TWO = ("paris", "rome")
-
-
-def conforming(text: str, schema: str) -> Any:  # noqa: ANN401  # JSON has no closer type
-    """Return the one JSON document that ``text`` holds, checked against its schema."""
-    document = json.loads(text)
-    Draft202012Validator.check_schema(schemas.load(schema))
-    Draft202012Validator(schemas.load(schema)).validate(document)
-    return document
-
-
-def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in ``folder``, with nothing set but ``environ``."""
-    plain = {name: value for name, value in environment(folder).items() if not name.startswith("OCTOPUSH_")}
-    return forks.command(arguments, folder, {**plain, **environ})
-
-
-@pytest.fixture
-def server(sandbox: StartSandbox) -> SandboxProcess:
-    return sandbox()
-
-
-@pytest.fixture
-def applied(server: SandboxProcess, project: NewProject) -> Project:
-    """A project whose accounts exist."""
-    made = project(server, TWO)
-    assert 0 == made.run("apply", "--yes").returncode
-    return made
-
 
 # ── Plan and apply ───────────────────────────────────────────────────────────
 
@@ -95,16 +62,11 @@ def test_apply_reports_and_twice_is_once(server: SandboxProcess, project: NewPro
     assert "[1/2] created" in first.stderr
     before = mine.state_path.read_bytes()
     again = mine.run("apply", "--yes", "--format", "json")
-    assert ["unchanged", "unchanged"] == [status for _, _, status, _ in outcomes(again.stdout)]
+    assert ["unchanged", "unchanged"] == statuses(again.stdout)
     assert (0, 0) == (first.returncode, again.returncode)
     assert before == mine.state_path.read_bytes()
     assert 2 == len(server.statuses())
     assert_no_secret(server, mine, first.stdout, first.stderr, again.stdout, again.stderr)
-
-
-def outcomes(text: str) -> list[tuple[str, str, str, str | None]]:
-    (report,) = conforming(text, "report.v1")["reports"]
-    return [(each["name"], each["action"], each["status"], each["reason"]) for each in report["outcomes"]]
 
 
 def test_a_change_is_shown_and_carried_out(applied: Project, server: SandboxProcess) -> None:

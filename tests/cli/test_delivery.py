@@ -13,33 +13,18 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from provisioner.errors import ExitCode
 from provisioner.model.account import Credentials, Secret
-from provisioner.model.verdict import SealedContent
-from provisioner.state.sealing import AgeSealer
-from tests.cli.test_commands import run
+from tests.cli.steps import TWO, having, keep, run, tamper
 from tests.conftest import NewProject, Project, SandboxProcess, StartSandbox, finished, secrets_of
 
-TWO = ("paris", "rome")
 FORMATS = ("env", "json", "csv", "kubernetes")
 EMPTY = {"env": "", "json": "{}\n", "csv": "name,api_login,api_key,password\n", "kubernetes": ""}
-
-
-@pytest.fixture
-def server(sandbox: StartSandbox) -> SandboxProcess:
-    return sandbox()
-
-
-@pytest.fixture
-def applied(server: SandboxProcess, project: NewProject) -> Project:
-    """A project whose accounts exist."""
-    made = project(server, TWO)
-    assert 0 == made.run("apply", "--yes").returncode
-    return made
 
 
 def made_by(server: SandboxProcess) -> dict[str, dict[str, str]]:
@@ -50,11 +35,12 @@ def made_by(server: SandboxProcess) -> dict[str, dict[str, str]]:
 
 def date(project: Project, **created_at: str) -> None:
     """Let accounts have been created at other times."""
-    document = json.loads(project.state_path.read_text())
-    document["serial"] += 1
-    for name, moment in created_at.items():
-        document["accounts"][name]["created_at"] = moment
-    project.state_path.write_text(json.dumps(document))
+
+    def alter(accounts: dict[str, Any]) -> None:
+        for name, moment in created_at.items():
+            accounts[name]["created_at"] = moment
+
+    tamper(project, alter)
 
 
 # ── Kubernetes ───────────────────────────────────────────────────────────────
@@ -289,8 +275,8 @@ def test_a_file_is_private_whatever_was_in_its_place(applied: Project, server: S
 
 
 def test_credentials_are_utf8_where_a_terminal_knows_no_such_letter(applied: Project) -> None:
-    keep(applied, replace(applied.opened("paris"), password=Secret("pässwörd")))
-    ascii_only = with_environ(applied, PYTHONIOENCODING="ascii")
+    keep(applied, "paris", replace(applied.opened("paris"), password=Secret("pässwörd")))
+    ascii_only = having(applied, PYTHONIOENCODING="ascii")
     assert (
         "pässwörd"
         == json.loads(ascii_only.run("credentials", "export", "--format", "json").stdout)["paris"]["password"]
@@ -343,19 +329,6 @@ ENVIRON = (sys.executable, "-c", "import json, os; print(json.dumps(dict(os.envi
 ARGUMENTS = (sys.executable, "-c", "import json, sys; print(json.dumps(sys.argv[1:]))")
 
 
-def with_environ(project: Project, **more: str) -> Project:
-    return replace(project, environ={**project.environ, **more})
-
-
-def keep(project: Project, content: SealedContent) -> None:
-    """Let the state hold something else of an account."""
-    document = json.loads(project.state_path.read_text())
-    document["serial"] += 1
-    sealer = AgeSealer([project.environ["PROVISIONER_RECIPIENTS"]])
-    document["accounts"][content.name]["sealed"] = sealer.seal(content)
-    project.state_path.write_text(json.dumps(document))
-
-
 def test_a_command_finds_the_account_and_none_of_our_own_secrets(applied: Project, server: SandboxProcess) -> None:
     (applied.folder / "provisioner.yaml").write_text(
         'parents:\n  default: {}\n  acme: {api_login: "${env:ACME_LOGIN}", api_key: "${env:ACME_KEY}${file:key}"}\n'
@@ -369,7 +342,7 @@ def test_a_command_finds_the_account_and_none_of_our_own_secrets(applied: Projec
         "PROVISIONER_IDENTITY_COMMAND": "cat identity.txt",
         "PROVISIONER_PROXY": "http://me:secret@proxy.example.com",
     }
-    done = with_environ(applied, **theirs, **ours).run("exec", "paris", "--", *ENVIRON)
+    done = having(applied, **theirs, **ours).run("exec", "paris", "--", *ENVIRON)
     made = made_by(server)["paris"]
     expected = {
         **applied.environ,
@@ -384,8 +357,8 @@ def test_a_command_finds_the_account_and_none_of_our_own_secrets(applied: Projec
 
 
 def test_where_no_password_is_kept_a_command_finds_none(applied: Project, server: SandboxProcess) -> None:
-    keep(applied, replace(applied.opened("paris"), password=None))
-    done = with_environ(applied, OCTOPUSH_PASSWORD="of somebody else").run("exec", "paris", *ENVIRON)
+    keep(applied, "paris", replace(applied.opened("paris"), password=None))
+    done = having(applied, OCTOPUSH_PASSWORD="of somebody else").run("exec", "paris", *ENVIRON)
     expected = {key: made_by(server)["paris"][key.removeprefix("OCTOPUSH_").lower()] for key in
                 ("OCTOPUSH_API_LOGIN", "OCTOPUSH_API_KEY")}  # fmt: skip
     assert {**applied.environ, **expected} == json.loads(done.stdout)
@@ -475,7 +448,7 @@ def test_nothing_is_run_without_credentials(sandbox: StartSandbox, project: NewP
     assert 0 == mine.run("apply", "--yes").returncode
     assert "ran\n" == mine.run("exec", "paris", "--", "echo", "ran").stdout
     content = mine.opened("paris")
-    keep(mine, replace(content, password=Secret("a\0b")))
+    keep(mine, "paris", replace(content, password=Secret("a\0b")))
     done = mine.run("exec", "paris", "--", "echo", "ran")
     assert (5, "", True) == (done.returncode, done.stdout, "hold a character that no environment may" in done.stderr)
     mine.identity_path.unlink()

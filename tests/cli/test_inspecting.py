@@ -20,13 +20,33 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import requests
 
 from provisioner.errors import ExitCode
 from provisioner.model.account import Secret
 from provisioner.sandbox import Parent, Sandbox, Settings
 from provisioner.state.sealing import AgeSealer, new_identity
-from tests.cli.test_commands import conforming, outcomes
+from tests.cli.steps import (
+    COMPANY,
+    TWO,
+    change,
+    conforming,
+    delete,
+    edit_manifest,
+    having,
+    keep,
+    login_of,
+    made,
+    outcomes,
+    put,
+    record_of,
+    sent,
+    state_of,
+    statuses,
+    stranger,
+    tamper,
+    without,
+    without_identity,
+)
 from tests.conftest import (
     HOOK_TOKEN,
     PARENT,
@@ -40,82 +60,7 @@ from tests.conftest import (
     finished,
 )
 
-TWO = ("paris", "rome")
-COMPANY = "By Hand"
-
-
-@pytest.fixture
-def server(sandbox: StartSandbox) -> SandboxProcess:
-    return sandbox()
-
-
-@pytest.fixture
-def applied(server: SandboxProcess, project: NewProject) -> Project:
-    return made(server, project)
-
-
-def made(server: SandboxProcess, project: NewProject, names: tuple[str, ...] = TWO) -> Project:
-    """Return a project whose accounts exist; the server has answered two requests for each of them."""
-    mine = project(server, names)
-    assert 0 == mine.run("apply", "--yes").returncode
-    return mine
-
-
 # ── What hands do ────────────────────────────────────────────────────────────
-
-
-def dashboard(server: SandboxProcess, project: Project, name: str) -> str:
-    credentials = project.opened(name).credentials
-    assert credentials is not None
-    return f"{server.url.removesuffix('/v1/public')}/sandbox/accounts/{credentials.api_login}"
-
-
-def change(server: SandboxProcess, project: Project, name: str, **fields: object) -> None:
-    """Change an account in the dashboard."""
-    requests.patch(dashboard(server, project, name), json=fields, timeout=PATIENCE).raise_for_status()
-
-
-def delete(server: SandboxProcess, project: Project, name: str) -> None:
-    """Delete an account in the dashboard."""
-    requests.delete(dashboard(server, project, name), timeout=PATIENCE).raise_for_status()
-
-
-def tamper(project: Project, alter: Callable[[dict[str, Any]], None]) -> None:
-    """Alter the accounts of the state as somebody would who can write the file."""
-    document = json.loads(project.state_path.read_text())
-    alter(document["accounts"])
-    document["serial"] += 1
-    project.state_path.write_text(json.dumps(document))
-
-
-def edit_manifest(project: Project, old: str, new: str) -> None:
-    path = project.folder / "manifests" / "accounts.yaml"
-    path.write_text(path.read_text().replace(old, new))
-
-
-def without(project: Project, *variables: str, **others: str) -> Project:
-    """Return the project with another environment."""
-    environ = {name: value for name, value in project.environ.items() if name not in variables}
-    return replace(project, environ={**environ, **others})
-
-
-def without_identity(project: Project) -> Project:
-    project.identity_path.rename(project.root / "hidden")
-    return project
-
-
-def stranger(project: Project) -> Project:
-    """Return the project with an identity that nothing was sealed to."""
-    return without(project, PROVISIONER_IDENTITY=new_identity()[0].reveal())
-
-
-def seal(project: Project, name: str, **changes: Any) -> str:  # noqa: ANN401  # each has its own type
-    """Return what is sealed of an account, with changes, as whoever knows a recipient can make it."""
-    return AgeSealer([project.environ["PROVISIONER_RECIPIENTS"]]).seal(replace(project.opened(name), **changes))
-
-
-def sent(server: SandboxProcess) -> int:
-    return len(server.requests())
 
 
 # ── Refresh ──────────────────────────────────────────────────────────────────
@@ -134,7 +79,7 @@ def test_nothing_differs_and_nothing_is_written(applied: Project, server: Sandbo
 
 def test_what_was_changed_by_hand_is_reported_kept_and_changed_back(applied: Project, server: SandboxProcess) -> None:
     serial = state_of(applied).serial
-    change(server, applied, "rome", company_name=COMPANY, callbacks={"email_for_inbounds": "x@example.com"})
+    change(server, login_of(applied, "rome"), company_name=COMPANY, callbacks={"email_for_inbounds": "x@example.com"})
     done = applied.run("refresh", "--format", "json", "--detailed-exitcode")
     (report,) = conforming(done.stdout, "report.v1")["reports"]
     assert 2 == done.returncode
@@ -158,24 +103,18 @@ def test_what_was_changed_by_hand_is_reported_kept_and_changed_back(applied: Pro
     assert "Checked: 2 as sent." in applied.run("refresh", "--detailed-exitcode").stdout
 
 
-def state_of(project: Project) -> Any:  # noqa: ANN401  # a state that is there
-    state = project.state()
-    assert state is not None
-    return state
-
-
 def test_what_was_healed_by_hand_has_not_drifted_any_more(applied: Project, server: SandboxProcess) -> None:
     clean = state_of(applied).accounts
-    change(server, applied, "rome", company_name=COMPANY)
+    change(server, login_of(applied, "rome"), company_name=COMPANY)
     assert 2 == applied.run("refresh", "--detailed-exitcode").returncode
-    change(server, applied, "rome", company_name=applied.root.name)
+    change(server, login_of(applied, "rome"), company_name=applied.root.name)
     assert 0 == applied.run("refresh", "--detailed-exitcode").returncode
     assert clean == state_of(applied).accounts
     assert 0 == applied.run("plan", "--detailed-exitcode").returncode
 
 
 def test_who_takes_the_credentials_of_what_is_gone_is_warned(applied: Project, server: SandboxProcess) -> None:
-    delete(server, applied, "rome")
+    delete(server, login_of(applied, "rome"))
     assert 0 == applied.run("refresh").returncode
     assert "Octopush no longer knows its login" in applied.run("status").stdout
     told = "Octopush no longer knew the login of rome when it was last asked"
@@ -187,14 +126,14 @@ def test_who_takes_the_credentials_of_what_is_gone_is_warned(applied: Project, s
 
 
 def test_what_was_deleted_by_hand_is_gone(applied: Project, server: SandboxProcess) -> None:
-    delete(server, applied, "paris")
+    delete(server, login_of(applied, "paris"))
     done = applied.run("refresh")
     assert 0 == done.returncode
     assert "  gone           paris  Octopush does not know its login (HTTP 404" in done.stdout
     assert done.stdout.endswith("Checked: 1 as sent, 1 gone.\n")
     told = applied.run("refresh", "--format", "json", "--detailed-exitcode")
-    assert (2, ["gone", "unchanged"]) == (told.returncode, [each[2] for each in outcomes(told.stdout)])
-    assert state_of(applied).accounts["paris"].drift.gone
+    assert (2, ["gone", "unchanged"]) == (told.returncode, statuses(told.stdout))
+    assert record_of(applied, "paris").drift.gone
     assert "- gone       paris" in applied.run("plan").stdout
 
 
@@ -209,7 +148,7 @@ def test_what_octopush_made_of_a_field_at_create_is_told_apart(sandbox: StartSan
     assert [{"path": "company_name", "before": mine.root.name, "after": None}] == told["fields"]
     assert before == mine.state_path.read_bytes()
     assert 0 == mine.run("plan", "--detailed-exitcode").returncode
-    change(server, mine, "paris", company_name=COMPANY)
+    change(server, login_of(mine, "paris"), company_name=COMPANY)
     assert "somebody changed company_name" in mine.run("refresh").stdout
     assert 2 == mine.run("plan", "--detailed-exitcode").returncode
 
@@ -225,7 +164,7 @@ def test_credentials_that_are_not_accepted_end_it(sandbox: StartSandbox, project
     assert "as sent" not in done.stdout
     assert (before, asked + 1) == (mine.state_path.read_bytes(), sent(server))
     told = mine.run("refresh", "--format", "json")
-    assert (10, ["unchecked"] * 2) == (told.returncode, [each[2] for each in outcomes(told.stdout)])
+    assert (10, ["unchecked"] * 2) == (told.returncode, statuses(told.stdout))
     assert "Stopped: the API did not accept the credentials" in told.stderr
 
 
@@ -238,15 +177,15 @@ def test_a_failure_that_passes_is_waited_for(sandbox: StartSandbox, project: New
 def test_what_could_not_be_checked_is_not_called_right(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox("--fault", "500@3:read", "--fault", "400@5:read")
     mine = made(server, project)
-    change(server, mine, "rome", company_name=COMPANY)
+    change(server, login_of(mine, "rome"), company_name=COMPANY)
     done = mine.run("refresh", "--attempts", "1", "--detailed-exitcode")
     assert ExitCode.SOME_FAILED == done.returncode
     assert done.stdout.endswith("Checked: 1 drifted, 1 unchecked.\n")
     assert "  unchecked      paris  the API answered HTTP 500" in done.stdout
     # What was seen before stays known, though now it is not seen.
-    assert ("company_name",) == state_of(mine).accounts["rome"].drift.changed
+    assert ("company_name",) == record_of(mine, "rome").drift.changed
     mine.run("refresh", "--attempts", "1")
-    assert ("company_name",) == state_of(mine).accounts["rome"].drift.changed
+    assert ("company_name",) == record_of(mine, "rome").drift.changed
 
 
 def test_an_answer_that_tells_too_little_is_no_check(sandbox: StartSandbox, project: NewProject) -> None:
@@ -322,7 +261,7 @@ def test_a_server_that_never_answers_costs_each_parent_the_time_of_one_account(
         (mine.folder / "logins.csv").write_text(f"name,login\n{logins}")
         done = mine.run("adopt", "--from", "logins.csv", "--timeout", "1", "--attempts", "2", "--format", "json")
         assert (7, 1) == (done.returncode, done.stderr.count("waiting: "))
-        assert ["failed", "not_attempted", "not_attempted"] == [status for _, _, status, _ in outcomes(done.stdout)]
+        assert ["failed", "not_attempted", "not_attempted"] == statuses(done.stdout)
         assert states == {path: path.read_bytes() for path in mine.state_path.parent.glob("*.json")}
 
 
@@ -331,7 +270,7 @@ def test_an_error_of_one_account_alone_stops_no_other(sandbox: StartSandbox, pro
     mine = made(server, project)
     for command in ("refresh", "verify"):
         done = mine.run(command, "--attempts", "2", "--format", "json")
-        told = [status for _, _, status, _ in outcomes(done.stdout)]
+        told = statuses(done.stdout)
         assert (7, "unchecked", True) == (done.returncode, told[0], told[1] in {"unchanged", "verified"})
 
 
@@ -357,10 +296,10 @@ def test_no_key_goes_to_another_account_or_address(
     applied: Project, server: SandboxProcess, sandbox: StartSandbox, command: list[str]
 ) -> None:
     asked, elsewhere = sent(server), sandbox()
-    done = without(applied, OCTOPUSH_API_URL=elsewhere.url).run(*command)
+    done = having(applied, OCTOPUSH_API_URL=elsewhere.url).run(*command)
     assert (5, True) == (done.returncode, "live at" in done.stderr)
     if "--balances" not in command:
-        done = without(applied, OCTOPUSH_API_LOGIN="somebody@example.com").run(*command)
+        done = having(applied, OCTOPUSH_API_LOGIN="somebody@example.com").run(*command)
         assert (5, True) == (done.returncode, "another Octopush account" in done.stderr)
     assert (asked, 0) == (sent(server), sent(elsewhere))
 
@@ -387,7 +326,7 @@ def test_an_unfinished_edit_is_not_compared(sandbox: StartSandbox, project: NewP
     assert 0 == mine.run("verify").returncode
     # The same run that could not check it finishes it, and reads it back.
     done = mine.run("apply", "--refresh", "--yes", "--format", "json")
-    assert (0, ["updated", "unchanged"]) == (done.returncode, [each[2] for each in outcomes(done.stdout)])
+    assert (0, ["updated", "unchanged"]) == (done.returncode, statuses(done.stdout))
     assert 0 == mine.run("refresh", "--detailed-exitcode").returncode
 
 
@@ -408,10 +347,10 @@ def test_an_unfinished_edit_of_what_no_manifest_names_is_shown_by_every_face(
     ]
     # An apply leaves it alone, as it leaves alone whatever no manifest names.
     assert 0 == mine.run("apply", "--yes").returncode
-    assert state_of(mine).accounts["paris"].edit is not None
+    assert record_of(mine, "paris").edit is not None
     edit_manifest(mine, "accounts:\n", "accounts:\n  - {name: paris, first_name: Paris}\n")
     assert 0 == mine.run("apply", "--yes").returncode
-    assert state_of(mine).accounts["paris"].edit is None
+    assert record_of(mine, "paris").edit is None
 
 
 def test_a_blob_of_an_older_operation_is_not_compared_with(applied: Project, server: SandboxProcess) -> None:
@@ -427,13 +366,13 @@ def replay(project: Project) -> None:
     old = json.loads(project.state_path.read_text())["accounts"]["paris"]["sealed"]
     edit_manifest(project, "first_name: paris", "first_name: Paris")
     assert 0 == project.run("apply", "--yes").returncode
-    tamper(project, lambda accounts: accounts["paris"].update(sealed=old))
+    put(project, "paris", old)
 
 
 def test_a_ctrl_c_ends_it_and_nothing_is_written(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox("--fault", "delay=60@4:read")
     mine = made(server, project, ("paris", "rome"))
-    change(server, mine, "paris", company_name=COMPANY)
+    change(server, login_of(mine, "paris"), company_name=COMPANY)
     before, asked = mine.state_path.read_bytes(), sent(server)
     # The apply has read twice: the first account is seen to have drifted, and the second is waited for.
     with mine.start("refresh") as process:
@@ -458,7 +397,7 @@ def test_a_state_that_cannot_be_written_is_still_reported_on(applied: Project, s
     try:
         # Where nothing has drifted there is nothing to write.
         assert 0 == applied.run("refresh", prefix=bound).returncode
-        change(server, applied, "rome", company_name=COMPANY)
+        change(server, login_of(applied, "rome"), company_name=COMPANY)
         done = applied.run("refresh", prefix=bound)
         told = applied.run("refresh", "--format", "json", prefix=bound)
         applying = applied.run("apply", "--refresh", "--yes", prefix=bound)
@@ -467,7 +406,7 @@ def test_a_state_that_cannot_be_written_is_still_reported_on(applied: Project, s
     assert (5, before) == (done.returncode, applied.state_path.read_bytes())
     assert "1 drifted" in done.stdout
     assert "Stopped: The state could not be saved" in done.stdout
-    assert (5, ["unchanged", "drifted"]) == (told.returncode, [each[2] for each in outcomes(told.stdout)])
+    assert (5, ["unchanged", "drifted"]) == (told.returncode, statuses(told.stdout))
     assert "Stopped: The state could not be saved" in told.stderr
     assert (5, "") == (applying.returncode, applying.stdout)
 
@@ -492,7 +431,9 @@ def test_no_secret_is_shown_or_kept_in_clear(sandbox: StartSandbox, project: New
     edit_manifest(mine, "last_name: Crash", 'last_name: "${env:HOOK_TOKEN}"')
     assert 0 == mine.run("apply", "--yes").returncode
     moved = f"https://elsewhere.example.com/{HOOK_TOKEN}"
-    change(server, mine, "paris", last_name=f"x{HOOK_TOKEN}", callbacks={"callback_url_for_deliveries": moved})
+    change(
+        server, login_of(mine, "paris"), last_name=f"x{HOOK_TOKEN}", callbacks={"callback_url_for_deliveries": moved}
+    )
     said = []
     for command in (["refresh"], ["refresh", "--format", "json"], ["plan", "--refresh"], ["verify"], ["status"]):
         done = mine.run(*command)
@@ -508,7 +449,7 @@ def test_no_secret_is_shown_or_kept_in_clear(sandbox: StartSandbox, project: New
 def test_where_a_placeholder_stands_nothing_is_shown_of_what_is_found(applied: Project, server: SandboxProcess) -> None:
     # Wherever in the manifest's URL the token has its place, somebody may have put it into another.
     url = f"https://elsewhere.example.com/{HOOK_TOKEN}/dlr?x=1"
-    change(server, applied, "rome", callbacks={"callback_url_for_deliveries": url})
+    change(server, login_of(applied, "rome"), callbacks={"callback_url_for_deliveries": url})
     done = applied.run("refresh")
     assert 'sent "https://hooks.example.com/?***", found "***"' in done.stdout
     assert_no_secret(server, applied, done.stdout, done.stderr)
@@ -517,13 +458,17 @@ def test_where_a_placeholder_stands_nothing_is_shown_of_what_is_found(applied: P
 def test_of_a_url_without_placeholder_all_is_shown_but_the_query(applied: Project, server: SandboxProcess) -> None:
     edit_manifest(applied, "?t=${env:HOOK_TOKEN}", "plain")
     assert 0 == applied.run("apply", "--yes").returncode
-    change(server, applied, "rome", callbacks={"callback_url_for_deliveries": "https://elsewhere.example.com/dlr?t=1"})
+    change(
+        server,
+        login_of(applied, "rome"),
+        callbacks={"callback_url_for_deliveries": "https://elsewhere.example.com/dlr?t=1"},
+    )
     done = applied.run("refresh")
     assert 'sent "https://hooks.example.com/plain", found "https://elsewhere.example.com/dlr?***"' in done.stdout
 
 
 def test_a_placeholder_whose_value_changes_is_not_noticed(applied: Project) -> None:
-    other = without(applied, HOOK_TOKEN="another-5f6e7d8c")
+    other = having(applied, HOOK_TOKEN="another-5f6e7d8c")
     assert 0 == other.run("refresh", "--detailed-exitcode").returncode
     assert 0 == other.run("plan", "--refresh", "--detailed-exitcode").returncode
 
@@ -535,23 +480,23 @@ def test_the_trouble_of_one_parent_is_its_own(server: SandboxProcess, project: N
     )
     more = mine.folder / "manifests" / "acme.yaml"
     more.write_text("version: 1\nparent: acme\naccounts:\n  - {name: oslo, first_name: A, last_name: B}\n")
-    both = without(mine, ACME_KEY=mine.environ["OCTOPUSH_API_KEY"])
+    both = having(mine, ACME_KEY=mine.environ["OCTOPUSH_API_KEY"])
     assert 0 == both.run("apply", "--yes").returncode
     more.write_text(more.read_text() + "  - {name: bergen, first_name: A, last_name: B}\n")
     edit_manifest(mine, "accounts:\n", "accounts:\n  - {name: lima, first_name: lima}\n")
-    refused = without(mine, ACME_KEY="not-the-key-5c1d")
+    refused = having(mine, ACME_KEY="not-the-key-5c1d")
     for command in ("refresh", "verify"):
         done = refused.run(command, "--format", "json")
-        told = {each["parent"]: statuses(each) for each in json.loads(done.stdout)["reports"]}
+        told = {each["parent"]: statuses_in(each) for each in json.loads(done.stdout)["reports"]}
         assert (10, ["unchecked"]) == (done.returncode, told["acme"])
         assert "unchecked" not in told["default"]
     done = refused.run("apply", "--refresh", "--yes", "--format", "json")
-    told = {each["parent"]: statuses(each) for each in json.loads(done.stdout)["reports"]}
+    told = {each["parent"]: statuses_in(each) for each in json.loads(done.stdout)["reports"]}
     assert (10, ["not_attempted", "unchanged", "unchecked"]) == (done.returncode, told["acme"])
     assert ["created", "unchanged", "unchanged"] == told["default"]
 
 
-def statuses(report: dict[str, Any]) -> list[str]:
+def statuses_in(report: dict[str, Any]) -> list[str]:
     return [each["status"] for each in report["outcomes"]]
 
 
@@ -572,7 +517,7 @@ def test_every_parent_that_has_a_state_is_read(server: SandboxProcess, project: 
         assert ["acme"] == parents(mine.run(command, "--parent", "acme", "--format", "json").stdout)
     assert ["default"] == parents(mine.run("verify", "paris", "--format", "json").stdout)
     assert re.search(r"\[3/3\] (acme|default): as sent", mine.run("refresh").stderr)
-    delete(server, mine, "rome")
+    delete(server, login_of(mine, "rome"))
     assert 0 == mine.run("plan", "--refresh").returncode
     states = json.loads(mine.run("status", "--balances", "--format", "json").stdout)["states"]
     assert [1, 2, 0] == [len([each for each in state["accounts"] if "balance" in each]) for state in states]
@@ -605,7 +550,7 @@ def test_no_more_requests_begin_than_the_rate(sandbox: StartSandbox, project: Ne
 
 
 def test_on_a_terminal_there_is_a_bar(applied: Project, server: SandboxProcess) -> None:
-    delete(server, applied, "rome")
+    delete(server, login_of(applied, "rome"))
     ours, theirs = pty.openpty()
     with applied.start("refresh", stderr=theirs, stdout=subprocess.DEVNULL) as process:
         os.close(theirs)
@@ -625,8 +570,8 @@ def test_on_a_terminal_there_is_a_bar(applied: Project, server: SandboxProcess) 
 
 
 def test_a_plan_shows_what_stands_at_octopush_and_writes_nothing(applied: Project, server: SandboxProcess) -> None:
-    change(server, applied, "rome", company_name=COMPANY)
-    delete(server, applied, "paris")
+    change(server, login_of(applied, "rome"), company_name=COMPANY)
+    delete(server, login_of(applied, "paris"))
     before = {path: path.read_bytes() for path in applied.files()}
     done = applied.run("plan", "--refresh", "--detailed-exitcode", "--format", "json")
     (plan,) = conforming(done.stdout, "plan.v1")["plans"]
@@ -668,7 +613,7 @@ def test_a_plain_plan_loads_nothing_that_sends_or_opens(applied: Project) -> Non
 
 
 def test_apply_changes_back_what_it_finds(applied: Project, server: SandboxProcess) -> None:
-    change(server, applied, "rome", company_name=COMPANY)
+    change(server, login_of(applied, "rome"), company_name=COMPANY)
     assert "2 unchanged" in applied.run("apply", "--yes").stdout
     done = applied.run("apply", "--refresh", "--yes")
     assert (0, True) == (done.returncode, "Done: 1 updated, 1 unchanged." in done.stdout)
@@ -681,9 +626,9 @@ def test_apply_changes_back_what_it_finds(applied: Project, server: SandboxProce
 
 def test_apply_keeps_the_drift_of_what_no_manifest_names(applied: Project, server: SandboxProcess) -> None:
     edit_manifest(applied, "  - {name: rome, first_name: rome}\n", "")
-    change(server, applied, "rome", company_name=COMPANY)
+    change(server, login_of(applied, "rome"), company_name=COMPANY)
     assert 0 == applied.run("apply", "--refresh", "--yes").returncode
-    assert ("company_name",) == state_of(applied).accounts["rome"].drift.changed
+    assert ("company_name",) == record_of(applied, "rome").drift.changed
 
 
 def test_apply_reports_what_it_could_not_check(sandbox: StartSandbox, project: NewProject) -> None:
@@ -733,33 +678,30 @@ def swapped(project: Project, _: SandboxProcess) -> None:
 
 
 def duplicated(project: Project, _: SandboxProcess) -> None:
-    forged = seal(project, "rome", credentials=project.opened("paris").credentials)
-    tamper(project, lambda accounts: accounts["rome"].update(sealed=forged))
+    keep(project, "rome", replace(project.opened("rome"), credentials=project.opened("paris").credentials))
 
 
 def replaced(project: Project, _: SandboxProcess) -> None:
     credentials = project.opened("paris").credentials
     assert credentials is not None
-    forged = seal(project, "paris", credentials=replace(credentials, api_key=Secret("forged-key-0a1b2c3d")))
-    tamper(project, lambda accounts: accounts["paris"].update(sealed=forged))
+    forged = replace(credentials, api_key=Secret("forged-key-0a1b2c3d"))
+    keep(project, "paris", replace(project.opened("paris"), credentials=forged))
 
 
 def emptied(project: Project, _: SandboxProcess) -> None:
-    forged = seal(project, "paris", credentials=None)
-    tamper(project, lambda accounts: accounts["paris"].update(sealed=forged))
+    keep(project, "paris", replace(project.opened("paris"), credentials=None))
 
 
 def rekeyed_by_hand(project: Project, server: SandboxProcess) -> None:
-    change(server, project, "paris", api_key="key-made-by-hand-7f3a")
+    change(server, login_of(project, "paris"), api_key="key-made-by-hand-7f3a")
 
 
 def dead(project: Project, server: SandboxProcess) -> None:
-    delete(server, project, "paris")
+    delete(server, login_of(project, "paris"))
 
 
 def sealed_to_another(project: Project, _: SandboxProcess) -> None:
-    forged = AgeSealer([new_identity()[1]]).seal(project.opened("paris"))
-    tamper(project, lambda accounts: accounts["paris"].update(sealed=forged))
+    put(project, "paris", AgeSealer([new_identity()[1]]).seal(project.opened("paris")))
 
 
 SPOILED: list[tuple[Callable[[Project, SandboxProcess], None], dict[str, str]]] = [
@@ -828,7 +770,7 @@ def test_an_export_that_cannot_be_verified_delivers_nothing(sandbox: StartSandbo
     assert "paris: the API did not accept the credentials" in done.stderr
     assert "Check OCTOPUSH_API_LOGIN" in done.stderr
     assert 10 == stranger(mine).run("credentials", "export", "--verified").returncode
-    assert 5 == without(mine, OCTOPUSH_API_LOGIN="a@example.com").run("credentials", "export", "--verified").returncode
+    assert 5 == having(mine, OCTOPUSH_API_LOGIN="a@example.com").run("credentials", "export", "--verified").returncode
 
 
 # ── Balances ─────────────────────────────────────────────────────────────────
@@ -856,7 +798,7 @@ def test_every_account_is_asked_for_its_own_balance(applied: Project, server: Sa
 
 
 def test_a_balance_that_cannot_be_had_is_shown_with_its_reason(applied: Project, server: SandboxProcess) -> None:
-    change(server, applied, "paris", api_key="key-made-by-hand-7f3a")
+    change(server, login_of(applied, "paris"), api_key="key-made-by-hand-7f3a")
     done = applied.run("status", "--balances", "--format", "json")
     paris, rome = accounts_of(done.stdout)
     assert (7, None, {"amount": 0.0, "unit": "euros"}) == (done.returncode, paris["balance"], rome["balance"])
@@ -887,7 +829,7 @@ def test_a_plan_marks_what_it_could_not_look_at_and_counts_what_drifted(
 
 
 def test_a_plan_that_looked_tells_of_drift_by_its_exit_code(applied: Project, server: SandboxProcess) -> None:
-    delete(server, applied, applied.names[0])
+    delete(server, login_of(applied, applied.names[0]))
     assert 2 == applied.run("plan", "--refresh", "--detailed-exitcode").returncode
     assert 0 == applied.run("plan", "--refresh").returncode
 

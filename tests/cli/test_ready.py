@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import ExitCode
-from tests.cli.test_commands import run
+from tests.cli.steps import run
 
 KINDS = [
     ("--ci", "github", ".github/workflows/provisioner-apply.yml", "ci/provisioner-state.sh"),

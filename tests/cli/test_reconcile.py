@@ -15,12 +15,22 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.cli.test_commands import conforming, outcomes
-from tests.cli.test_inspecting import change, delete, edit_manifest, made, sent, without, without_identity
+from tests.cli.steps import (
+    TWO,
+    change,
+    conforming,
+    delete,
+    edit_manifest,
+    having,
+    login_of,
+    made,
+    sent,
+    statuses,
+    without_identity,
+)
 from tests.conftest import (
     PARENT,
     NewProject,
-    Project,
     SandboxProcess,
     StartSandbox,
     assert_kept,
@@ -30,19 +40,9 @@ from tests.conftest import (
 )
 from tests.octopush.servers import Wire, answer, scripted
 
-TWO = ("paris", "rome")
 RECONCILE = ("reconcile", "--new-state")
 RUNNER_PATIENCE = 7.5
 """Seconds after which a CI runner kills what it asked to end."""
-
-
-@pytest.fixture
-def server(sandbox: StartSandbox) -> SandboxProcess:
-    return sandbox()
-
-
-def statuses(text: str) -> list[str]:
-    return [status for _, _, status, _ in outcomes(text)]
 
 
 def events(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
@@ -81,21 +81,15 @@ def test_it_creates_without_asking_and_then_only_reads(server: SandboxProcess, p
 
 def test_it_changes_back_what_somebody_changed(server: SandboxProcess, project: NewProject) -> None:
     mine = made(server, project)
-    change(server, mine, "paris", last_name="By Hand")
+    change(server, login_of(mine, "paris"), last_name="By Hand")
     done = mine.run(*RECONCILE, "--format", "json")
     assert (0, ["updated", "unchanged"]) == (done.returncode, statuses(done.stdout))
-    assert "Crash" == {each["api_login"]: each for each in server.accounts()}[login(mine, "paris")]["last_name"]
-
-
-def login(mine: Project, name: str) -> str:
-    credentials = mine.opened(name).credentials
-    assert credentials is not None
-    return credentials.api_login
+    assert "Crash" == {each["api_login"]: each for each in server.accounts()}[login_of(mine, "paris")]["last_name"]
 
 
 def test_what_is_gone_waits_for_a_person(server: SandboxProcess, project: NewProject) -> None:
     mine = made(server, project)
-    delete(server, mine, "paris")
+    delete(server, login_of(mine, "paris"))
     done = mine.run(*RECONCILE, "--format", "json")
     assert (7, ["not_attempted", "unchanged"]) == (done.returncode, statuses(done.stdout))
     assert "provisioner forget paris" in done.stdout
@@ -113,7 +107,7 @@ def test_without_an_identity_it_says_what_it_cannot_see(server: SandboxProcess, 
 
 
 def test_an_identity_that_was_given_must_be_right(server: SandboxProcess, project: NewProject) -> None:
-    mine = without(made(server, project), PROVISIONER_IDENTITY="AGE-SECRET-KEY-NONSENSE")
+    mine = having(made(server, project), PROVISIONER_IDENTITY="AGE-SECRET-KEY-NONSENSE")
     before = sent(server)
     assert (10, before) == (mine.run(*RECONCILE).returncode, sent(server))
 
@@ -122,7 +116,7 @@ def test_without_a_state_it_refuses_to_begin_one(server: SandboxProcess, project
     mine = made(server, project)
     mine.state_path.unlink()
     # A machine that has never seen the state: a scheduler's, with the wrong checkout or an empty volume.
-    elsewhere = without(mine, XDG_STATE_HOME=str(mine.root / "elsewhere"))
+    elsewhere = having(mine, XDG_STATE_HOME=str(mine.root / "elsewhere"))
     before = sent(server)
     done = elsewhere.run("reconcile", "--format", "json")
     assert (5, "StateConflict") == (done.returncode, json.loads(done.stdout)["error"]["name"])
@@ -145,7 +139,7 @@ def test_over_a_threshold_nothing_is_done(server: SandboxProcess, project: NewPr
 def test_a_threshold_of_changes(server: SandboxProcess, project: NewProject) -> None:
     mine = made(server, project)
     edit_manifest(mine, "last_name: Crash", "last_name: Crush")
-    change(server, mine, "paris", company_name="By Hand")
+    change(server, login_of(mine, "paris"), company_name="By Hand")
     before = mine.state_path.read_bytes()
     done = mine.run(*RECONCILE, "--max-updates", "1")
     assert (4, before) == (done.returncode, mine.state_path.read_bytes())
@@ -157,10 +151,10 @@ def test_a_threshold_of_the_settings_and_of_the_environment(server: SandboxProce
     mine = project(server, TWO)
     (mine.folder / "provisioner.yaml").write_text("max_creates: 0\n")
     assert 4 == mine.run(*RECONCILE).returncode
-    assert 4 == without(mine, PROVISIONER_MAX_CREATES="1").run(*RECONCILE).returncode
-    assert 10 == without(mine, PROVISIONER_MAX_CREATES="many").run(*RECONCILE).returncode
+    assert 4 == having(mine, PROVISIONER_MAX_CREATES="1").run(*RECONCILE).returncode
+    assert 10 == having(mine, PROVISIONER_MAX_CREATES="many").run(*RECONCILE).returncode
     assert 10 == mine.run(*RECONCILE, "--max-creates", "-1").returncode
-    assert 0 == without(mine, PROVISIONER_MAX_CREATES="1").run(*RECONCILE, "--max-creates", "2").returncode
+    assert 0 == having(mine, PROVISIONER_MAX_CREATES="1").run(*RECONCILE, "--max-creates", "2").returncode
 
 
 def test_thresholds_count_the_whole_run(server: SandboxProcess, project: NewProject) -> None:
@@ -207,10 +201,10 @@ def test_metrics_tell_of_slots_accounts_and_success(server: SandboxProcess, proj
 
 
 def test_metrics_of_a_run_that_fails_keep_the_last_success(server: SandboxProcess, project: NewProject) -> None:
-    mine = without(made(server, project), PROVISIONER_METRICS_FILE="octopush.prom")
+    mine = having(made(server, project), PROVISIONER_METRICS_FILE="octopush.prom")
     assert 0 == mine.run(*RECONCILE).returncode
     good = metrics(mine.folder / "octopush.prom")
-    delete(server, mine, "paris")
+    delete(server, login_of(mine, "paris"))
     assert 7 == mine.run(*RECONCILE).returncode
     gone = metrics(mine.folder / "octopush.prom")
     edit_manifest(mine, "version: 1", "version: one")
@@ -253,7 +247,7 @@ def test_the_heartbeat_is_called_well_or_not(
         wire.send(answer("200 OK", b"ok"))
 
     with scripted(script) as monitor:
-        mine = without(project(server, TWO), PING="secret-path", PROVISIONER_HEARTBEAT_URL="")
+        mine = having(project(server, TWO), PING="secret-path", PROVISIONER_HEARTBEAT_URL="")
         (mine.folder / "provisioner.yaml").write_text(
             f"heartbeat_url: {monitor.url}/ping/${{env:PING}}/{{status}}/{{exit_code}}\n"
         )
@@ -363,7 +357,7 @@ def test_a_failure_before_the_run_is_told_too(
     (mine.folder / "provisioner.yaml").write_text(settings)
     with scripted(script) as monitor:
         environ = {"PROVISIONER_HEARTBEAT_URL": monitor.url} | ({variable: "zz"} if variable else {})
-        done = without(mine, **environ).run(*RECONCILE, "--report", "report.json", "--log-format", "json")
+        done = having(mine, **environ).run(*RECONCILE, "--report", "report.json", "--log-format", "json")
     assert (10, 1) == (done.returncode, len(monitor.requests))
     # Without settings nobody knows whose place the report would take.
     report = mine.folder / "report.json"
@@ -433,7 +427,7 @@ def test_every_line_is_an_event(sandbox: StartSandbox, project: NewProject) -> N
 
 
 def test_warnings_and_errors_are_events_too(server: SandboxProcess, project: NewProject) -> None:
-    mine = without(without_identity(project(server, TWO)), PROVISIONER_LOG_FORMAT="json")
+    mine = having(without_identity(project(server, TWO)), PROVISIONER_LOG_FORMAT="json")
     first, plan, finish, error = events(mine.run(*RECONCILE, "--limit", "1"))
     assert ("warning", "warning") == (first["level"], first["event"])
     assert ("plan", 2, -1) == (plan["event"], plan["create"], plan["slots"]["left"])
@@ -452,7 +446,7 @@ def test_warnings_and_errors_are_events_too(server: SandboxProcess, project: New
 def test_what_a_password_manager_says_is_an_event_too(server: SandboxProcess, project: NewProject, code: int) -> None:
     mine = made(server, project)
     command = f"echo unlocking >&2; cat {mine.identity_path}; exit {code}"
-    done = without(mine, PROVISIONER_IDENTITY_COMMAND=command).run("refresh", "--log-format", "json")
+    done = having(mine, PROVISIONER_IDENTITY_COMMAND=command).run("refresh", "--log-format", "json")
     assert 10 * code == done.returncode
     assert ("message", "unlocking") == (events(done)[0]["event"], events(done)[0]["message"])
     assert "AGE-SECRET-KEY" not in done.stderr

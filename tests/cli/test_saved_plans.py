@@ -13,8 +13,18 @@ from typing import Any
 import pytest
 
 from provisioner.state.sealing import new_identity
-from tests.cli.test_commands import conforming, outcomes
-from tests.cli.test_inspecting import change, edit_manifest, made, sent, without, without_identity
+from tests.cli.steps import (
+    TWO,
+    change,
+    conforming,
+    edit_manifest,
+    having,
+    login_of,
+    made,
+    sent,
+    statuses,
+    without_identity,
+)
 from tests.conftest import (
     HOOK_TOKEN,
     NewProject,
@@ -27,13 +37,7 @@ from tests.conftest import (
     finished,
 )
 
-TWO = ("paris", "rome")
 APPLY = ("apply", "--plan", "plan.json", "--yes")
-
-
-@pytest.fixture
-def server(sandbox: StartSandbox) -> SandboxProcess:
-    return sandbox()
 
 
 @pytest.fixture
@@ -68,10 +72,6 @@ def test_exactly_the_plan_and_only_once(planned: Project, server: SandboxProcess
 def outcomes_are(mine: Project, *expected: str) -> None:
     done = mine.run(*APPLY, "--format", "json")
     assert (0, list(expected)) == (done.returncode, statuses(done.stdout)), done.stderr
-
-
-def statuses(text: str) -> list[str]:
-    return [status for _, _, status, _ in outcomes(text)]
 
 
 def touch_manifest(mine: Project) -> None:
@@ -109,12 +109,12 @@ def test_a_manifest_that_is_not_valid_any_more_is_named_as_changed(planned: Proj
 
 def test_another_address(planned: Project, sandbox: StartSandbox, server: SandboxProcess) -> None:
     other = sandbox()
-    refused(without(planned, OCTOPUSH_API_URL=other.url), server, f"is {other.url}, and was {server.url}")
+    refused(having(planned, OCTOPUSH_API_URL=other.url), server, f"is {other.url}, and was {server.url}")
     assert [] == other.requests()
 
 
 def test_other_settings(planned: Project, server: SandboxProcess) -> None:
-    other = without(planned, PROVISIONER_LIMIT="19", PROVISIONER_RESERVED="1")
+    other = having(planned, PROVISIONER_LIMIT="19", PROVISIONER_RESERVED="1")
     refused(
         other, server, "the limit of the parent default is 19, and was 20", "is reserved of the parent default is 1"
     )
@@ -139,7 +139,7 @@ def test_a_state_that_is_gone(server: SandboxProcess, project: NewProject) -> No
     assert 0 == mine.run("plan", "--out", "plan.json").returncode
     mine.state_path.unlink()
     # On a machine that has never seen the state, as in CI.
-    elsewhere = without(mine, XDG_STATE_HOME=str(mine.root / "elsewhere"))
+    elsewhere = having(mine, XDG_STATE_HOME=str(mine.root / "elsewhere"))
     refused(elsewhere, server, "the state of the parent default is none, and was of lineage ")
 
 
@@ -160,7 +160,7 @@ def test_an_intent_that_a_dead_run_left_does_not_make_the_plan_stale(
 
 def test_over_the_limit_is_refused_as_such(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox()
-    mine = without(project(server, TWO), PROVISIONER_LIMIT="1")
+    mine = having(project(server, TWO), PROVISIONER_LIMIT="1")
     assert 4 == mine.run("plan", "--out", "plan.json").returncode
     done = mine.run(*APPLY)
     assert (4, []) == (done.returncode, server.requests())
@@ -173,7 +173,7 @@ def test_over_the_limit_is_refused_as_such(sandbox: StartSandbox, project: NewPr
 def drifted(server: SandboxProcess, project: NewProject) -> Project:
     """A project with a saved plan that changes back what somebody changed."""
     mine = made(server, project)
-    change(server, mine, "paris", last_name="By Hand")
+    change(server, login_of(mine, "paris"), last_name="By Hand")
     assert 0 == mine.run("plan", "--refresh", "--out", "plan.json").returncode
     return mine
 
@@ -189,7 +189,7 @@ def test_what_was_found_is_looked_for_again(drifted: Project, server: SandboxPro
 
 
 def test_what_somebody_changed_since(drifted: Project, server: SandboxProcess) -> None:
-    change(server, drifted, "rome", last_name="By Hand")
+    change(server, login_of(drifted, "rome"), last_name="By Hand")
     done = drifted.run(*APPLY)
     assert (9, "") == (done.returncode, done.stdout)
     assert "the plan of the parent default comes out differently for rome" in done.stderr
@@ -343,13 +343,13 @@ def test_on_a_terminal_it_still_asks(planned: Project, server: SandboxProcess) -
 
 
 def test_a_plan_made_before_there_was_a_state_is_for_one_place(planned: Project, server: SandboxProcess) -> None:
-    elsewhere = without(planned, PROVISIONER_STATE="elsewhere/{parent}.json")
+    elsewhere = having(planned, PROVISIONER_STATE="elsewhere/{parent}.json")
     outcomes_are(planned, "created", "created")
     refused(elsewhere, server, "is kept at elsewhere/default.json, and was at state/default.json")
 
 
 def test_other_recipients(planned: Project, server: SandboxProcess) -> None:
-    stranger = without(planned, PROVISIONER_RECIPIENTS=new_identity()[1])
+    stranger = having(planned, PROVISIONER_RECIPIENTS=new_identity()[1])
     refused(stranger, server, "the recipients to seal to are others")
 
 

@@ -14,11 +14,10 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from provisioner import errors, schemas
 from provisioner.errors import ExitCode, ProvisionerError
-from tests.cli.test_commands import conforming, run
+from tests.cli.steps import TWO, conforming, run
 from tests.conftest import NewProject, Project, StartSandbox, eventually, finished
 
 PRINTED = ("plan", "report", "status", "problems", "credentials", "error")
-TWO = ("paris", "rome")
 
 
 def test_every_schema_is_one_names_itself_and_fits_its_own_examples() -> None:

@@ -1,0 +1,228 @@
+"""Steps that tests of the command line share: what a person does, in the project and at Octopush, and what came of it.
+
+A step asserts that it could be done. Whether what came of it is right is for the test to say.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import requests
+from jsonschema import Draft202012Validator
+
+from provisioner import schemas
+from provisioner.model.account import Secret
+from provisioner.model.state import Active, State
+from provisioner.model.verdict import SealedContent
+from provisioner.state.sealing import AgeOpener, AgeSealer, new_identity, parse_identities
+from tests import forks
+from tests.conftest import NewProject, Project, SandboxProcess, environment
+from tests.forks import COMMAND, PATIENCE
+
+TWO: Final = ("paris", "rome")
+"""The accounts of most projects."""
+COMPANY: Final = "By Hand"
+"""A company that no manifest asks for."""
+
+# ── Commands ─────────────────────────────────────────────────────────────────
+
+
+def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in ``folder``, with nothing set but ``environ``."""
+    plain = {name: value for name, value in environment(folder).items() if not name.startswith("OCTOPUSH_")}
+    return forks.command(arguments, folder, {**plain, **environ})
+
+
+def made(server: SandboxProcess, project: NewProject, names: tuple[str, ...] = TWO) -> Project:
+    """Return a project whose accounts exist; the server has answered two requests for each of them."""
+    mine = project(server, names)
+    done = mine.run("apply", "--yes")
+    assert (0, "") == (done.returncode, done.stderr if done.returncode else "")
+    return mine
+
+
+def answering(project: Project, answer: str, *arguments: str) -> tuple[int, str]:
+    """Run the command at a terminal, and give its question this answer."""
+    ours, theirs = pty.openpty()
+    said = ""
+    with subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=project.folder,
+        env={**project.environ, "TERM": "dumb"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        while select.select([ours], [], [], PATIENCE)[0]:
+            try:
+                piece = os.read(ours, 4096)
+            except OSError:
+                break
+            said += piece.decode(errors="replace")
+            if said.endswith("[y/N]: "):
+                os.write(ours, answer.encode())
+    os.close(ours)
+    return process.returncode, said
+
+
+# ── What a command printed ───────────────────────────────────────────────────
+
+
+def conforming(text: str, schema: str) -> Any:  # noqa: ANN401  # JSON has no closer type
+    """Return the one JSON document that ``text`` holds, checked against its schema."""
+    document = json.loads(text)
+    Draft202012Validator(schemas.load(schema)).validate(document)
+    return document
+
+
+def outcomes(text: str) -> list[tuple[str, str, str, str | None]]:
+    """Return the name, action, status and reason of every account of the one report in ``text``."""
+    (report,) = conforming(text, "report.v1")["reports"]
+    return [(each["name"], each["action"], each["status"], each["reason"]) for each in report["outcomes"]]
+
+
+def statuses(text: str) -> list[str]:
+    """Return the status of every account of the one report in ``text``."""
+    return [status for _, _, status, _ in outcomes(text)]
+
+
+def by_name(text: str) -> dict[str, str]:
+    """Return the same by the accounts' names."""
+    return {name: status for name, _, status, _ in outcomes(text)}
+
+
+def error_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """Return the error that a command printed as JSON."""
+    error: dict[str, Any] = json.loads(done.stdout)["error"]
+    return error
+
+
+# ── The project ──────────────────────────────────────────────────────────────
+
+
+def manifest_of(project: Project) -> Path:
+    """Return the project's manifest."""
+    return project.folder / "manifests" / "accounts.yaml"
+
+
+def edit_manifest(project: Project, old: str, new: str) -> None:
+    """Write ``new`` in the manifest, wherever ``old`` stands."""
+    text = manifest_of(project).read_text()
+    assert old in text
+    manifest_of(project).write_text(text.replace(old, new))
+
+
+def without(project: Project, *variables: str) -> Project:
+    """Return the project of somebody whose environment lacks ``variables``."""
+    return replace(project, environ={name: value for name, value in project.environ.items() if name not in variables})
+
+
+def having(project: Project, **environ: str) -> Project:
+    """Return the project of somebody whose environment has ``environ`` too."""
+    return replace(project, environ={**project.environ, **environ})
+
+
+def without_identity(project: Project) -> Project:
+    """Hide the person's identity."""
+    project.identity_path.rename(project.root / "hidden")
+    return project
+
+
+def stranger(project: Project) -> Project:
+    """Return the project of somebody with an identity that nothing was sealed to."""
+    return having(project, PROVISIONER_IDENTITY=new_identity()[0].reveal())
+
+
+# ── Its state ────────────────────────────────────────────────────────────────
+
+
+def state_of(project: Project) -> State:
+    """Return the state, which is there."""
+    state = project.state()
+    assert state is not None
+    return state
+
+
+def record_of(project: Project, name: str) -> Active:
+    """Return the record of an account that is active."""
+    record = state_of(project).accounts[name]
+    assert isinstance(record, Active)
+    return record
+
+
+def login_of(project: Project, name: str) -> str:
+    """Return the login that is sealed in an account's record."""
+    credentials = project.opened(name).credentials
+    assert credentials is not None
+    return credentials.api_login
+
+
+def password_of(content: SealedContent) -> str:
+    """Return the password that ``content`` holds."""
+    assert content.password is not None
+    return content.password.reveal()
+
+
+def begun_password(project: Project, name: str) -> str:
+    """Return the new password of an edit that is not finished."""
+    state, record = state_of(project), record_of(project, name)
+    assert record.edit is not None
+    assert record.edit.sealed is not None
+    opener = AgeOpener(parse_identities(Secret(project.identity_path.read_text()), "the test"))
+    return password_of(opener.open(record.edit.sealed, lineage=state.lineage, parent=state.parent, name=name))
+
+
+def tamper(project: Project, alter: Callable[[dict[str, Any]], None]) -> None:
+    """Alter the accounts of the state as somebody would who can write the file."""
+    document = json.loads(project.state_path.read_text())
+    alter(document["accounts"])
+    document["serial"] += 1
+    project.state_path.write_text(json.dumps(document))
+
+
+def put(project: Project, name: str, sealed: str) -> None:
+    """Put something else in the place of what is sealed of an account."""
+    tamper(project, lambda accounts: accounts[name].update(sealed=sealed))
+
+
+def keep(project: Project, name: str, content: SealedContent) -> None:
+    """Let the record of an account hold ``content``, sealed as whoever knows a recipient can do it."""
+    put(project, name, AgeSealer([project.environ["PROVISIONER_RECIPIENTS"]]).seal(content))
+
+
+# ── Octopush ─────────────────────────────────────────────────────────────────
+
+
+def dashboard(server: SandboxProcess, login: str = "") -> str:
+    """Return the address of an account in the dashboard, or that of all."""
+    return server.url.replace("/v1/public", f"/sandbox/accounts/{login}").removesuffix("/")
+
+
+def change(server: SandboxProcess, login: str, **fields: object) -> None:
+    """Change an account in the dashboard."""
+    requests.patch(dashboard(server, login), json=fields, timeout=PATIENCE).raise_for_status()
+
+
+def delete(server: SandboxProcess, login: str) -> None:
+    """Delete an account in the dashboard."""
+    requests.delete(dashboard(server, login), timeout=PATIENCE).raise_for_status()
+
+
+def sent(server: SandboxProcess) -> int:
+    """Return how many requests the server has received."""
+    return len(server.requests())
+
+
+def password_at(server: SandboxProcess, login: str) -> str:
+    """Return the password that the server has, from the last line of its ledger that is about the account."""
+    *_, last = (each["password"] for each in server.accounts() if each["api_login"] == login)
+    return str(last)

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provisioner import executor
-from provisioner.errors import CommandInvalid, IdentityRejected, ProvisionerError, StateConflict
+from provisioner.errors import (
+    CommandInvalid,
+    IdentityRejected,
+    ProvisionerError,
+    StateConflict,
+    StateForeign,
+    StateRolledBack,
+)
 from provisioner.model.state import State
 from provisioner.project.deciding import confirmed
 from provisioner.project.running import attempted
@@ -72,6 +79,7 @@ def recover(
 ) -> tuple[Recovered, ...]:
     """Put ``entries`` back, and what earlier runs left next to the states; see :meth:`Project.recover`."""
     if accept_state:
+        parents = parents if len(parents) == 1 else _refused(parents, run.reporter)
         stands = tuple(Accepted(parent.store.address, _as_it_stands(parent)) for parent in parents)
         confirmed(None if approve is None else lambda: approve(stands))
     if len(parents) > 1 and (others := {entry.parent for entry in entries} - {parent.name for parent in parents}):
@@ -87,6 +95,18 @@ def recover(
         if isinstance(outcome, ProvisionerError):
             raise outcome
     return tuple(outcome for outcome in done if not isinstance(outcome, ProvisionerError | None))
+
+
+def _refused(parents: Sequence[Parent], reporter: Reporter) -> list[Parent]:
+    """Return the parents whose state is not the one that this machine knows; raises CommandInvalid where none is."""
+    found = [
+        parent for parent in parents if isinstance(attempted(parent.look, reporter), StateRolledBack | StateForeign)
+    ]
+    if not found:
+        raise CommandInvalid(
+            "Every state is the one that this machine knows, or a later one.", hint="There is nothing to accept."
+        )
+    return found
 
 
 def _as_it_stands(parent: Parent) -> State | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from provisioner.errors import CommandInvalid, ExitCode
 from provisioner.octopush.client import Exchange
 from provisioner.octopush.transport import Failure, Reply, Request, Transport
 from provisioner.project.parts import Parts
+from provisioner.project.recovering import Accepted
 from provisioner.settings import Settings
 from provisioner.state.holder import Holder
 from provisioner.state.stores.local import LocalStore
@@ -253,3 +254,23 @@ def test_everything_covers_every_parent(three: Project) -> None:
         assert everybody == [(each.parent, outcome.name) for each in reports.reports for outcome in each.outcomes]
     listed = three.run("credentials", "list").stdout.splitlines()
     assert ["PARENT", "acme", "acme", "globex", "initech"] == [line.split()[0] for line in listed]
+
+
+def test_only_a_state_that_is_older_than_what_was_seen_is_accepted(three: Project) -> None:
+    project = opened(three)
+    assert 0 == project.apply(project.plan()).exit_code
+    newest = state_of(three, "acme").read_bytes()
+    state_of(three, "acme").unlink()
+    asked: list[str] = []
+
+    def approve(these: Sequence[Accepted]) -> bool:
+        asked.extend(each.address for each in these)
+        return True
+
+    assert 5 == three.run("status").returncode
+    opened(three).recover(accept_state=True, approve=approve)
+    assert [str(state_of(three, "acme"))] == asked
+    assert 0 == three.run("status").returncode
+    state_of(three, "acme").write_bytes(newest)
+    with pytest.raises(CommandInvalid, match="Every state is the one"):
+        opened(three).recover(accept_state=True)

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -161,15 +161,11 @@ class Parent:
         snapshot = read(self.store, parent=self.name, seen=self._seen)
         if snapshot.state is not None and any(map(_is_unfinished, snapshot.state.accounts.values())):
             if holder := self.store.holder():
-                reporter.warning(
-                    f"the state is held by {holder}: what it is working on shows as unknown or unfinished until it"
-                    " ends."
-                )
+                busy = "what it is working on shows as unknown or unfinished until it ends"
+                self._warn(reporter, f"the state is held by {holder}: {busy}.")
             elif snapshot.rescued:
-                reporter.warning(
-                    f"an outcome is kept in {self.store.rescue_address}: the next apply, or `provisioner recover`, puts"
-                    " it back."
-                )
+                todo = "the next apply, or `provisioner recover`, puts it back"
+                self._warn(reporter, f"an outcome is kept in {self.store.rescue_address}: {todo}.")
         return snapshot
 
     def wait_for_others(self, cancel: Cancel) -> None:
@@ -196,10 +192,14 @@ class Parent:
             sleep=run.cancel.sleep,
             last_resort=run.reporter.last_resort,
             seen=self._seen,
-            warn=run.reporter.warning,
+            warn=partial(self._warn, run.reporter),
             accept=accept,
         ) as session:
             yield session
+
+    def _warn(self, reporter: Reporter, message: str) -> None:
+        """Warn of something about this parent, which is named where there are several."""
+        reporter.warning(f"{self.name}: {message}" if len(self.settings.parents) > 1 else message)
 
     # ── Its account at Octopush ──────────────────────────────────────────────
 

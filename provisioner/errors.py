@@ -89,7 +89,10 @@ MEANINGS: Final[Mapping[ExitCode, tuple[str, str]]] = MappingProxyType(
             "at least one outcome is unknown",
             "Look for the account in Octopush's dashboard, then `provisioner resolve` or `provisioner adopt` it.",
         ),
-        ExitCode.PLAN_STALE: ("the saved plan is stale", "Plan again, and have the new plan reviewed."),
+        ExitCode.PLAN_STALE: (
+            "the plan is stale: what it was made from has changed",
+            "Plan again, and have the new plan reviewed.",
+        ),
         ExitCode.SETTING_INVALID: (
             "a setting or credential is missing or not accepted",
             "Set or correct what the message names.",

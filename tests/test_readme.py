@@ -10,6 +10,7 @@ import select
 import shlex
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 import requests
 import yaml
 
-from provisioner import manifest, schemas
+from provisioner import manifest, project, schemas
 from provisioner.cli.main import _EXITS
 from provisioner.errors import ExitCode
 from provisioner.settings import loading
@@ -109,6 +110,23 @@ def test_every_command_works(sandbox: StartSandbox, tmp_path: Path) -> None:
         assert (command, code, shell.said) == (command, 0, shell.said)
         # The README has the credentials of a sandbox that a person starts; this one has its own.
         environ.update(credentials if "OCTOPUSH_API_KEY" in environ else {})
+
+
+def test_the_lines_for_a_program_work(sandbox: StartSandbox, tmp_path: Path) -> None:
+    (lines,) = blocks("python")
+    assert textwrap.indent(lines, "    ", lambda line: line != "\n") in (project.__doc__ or "")
+    server = sandbox()
+    environ = {**environment(tmp_path), "OCTOPUSH_API_URL": server.url}
+
+    def ran(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environ, check=False, capture_output=True, text=True)
+
+    assert 0 == ran("-m", "provisioner", "init", "my-accounts").returncode
+    first, again = ran("-c", lines), ran("-c", lines)
+    assert (0, "default paris created\ndefault rome created\n", "") == (first.returncode, first.stdout, first.stderr)
+    assert (0, "default paris unchanged\ndefault rome unchanged\n") == (again.returncode, again.stdout)
+    assert 2 == len(server.accounts())
 
 
 def lose_the_answer(shell: Shell, name: str) -> None:

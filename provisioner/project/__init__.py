@@ -5,10 +5,13 @@ Everything that a program needs is here::
     import os
     from provisioner import Project
 
-    project = Project.open("provisioner.yaml", environ=os.environ)
+    project = Project.open("my-accounts", environ=os.environ)
     plans = project.plan()
     reports = project.apply(plans, approve=lambda plans: plans.creates <= 5)
-    print(reports.exit_code, [outcome.name for report in reports.reports for outcome in report.outcomes])
+    for report in reports.reports:
+        for outcome in report.outcomes:
+            print(report.parent, outcome.name, outcome.result.value)
+    raise SystemExit(reports.exit_code)
 
 Import the module that is needed for the types of results: loading all of them takes time
 that a plan does not have.

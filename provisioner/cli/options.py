@@ -70,10 +70,10 @@ def project(*tuning: str) -> Callable[[_Command], _Command]:
         with_options = cast("_Command", called)
         for name in reversed(tuning):
             with_options = _tuning(name)(with_options)
-        with_options = click.option("--state", metavar="PATH", help="Where the state is; {parent} is replaced.")(
+        with_options = click.option("--state", metavar="PATH", help="Where each state is; {parent} is replaced.")(
             with_options
         )
-        return click.option("--config", type=FILE, metavar="FILE", help="Settings [default: provisioner.yaml].")(
+        return click.option("--config", type=FILE, metavar="FILE", help="The settings [default: provisioner.yaml].")(
             with_options
         )
 
@@ -92,7 +92,7 @@ def _tuning(name: str) -> Callable[[_Command], _Command]:
     return click.option(flag, name, type=_KINDS[schema["type"]], help=words)
 
 
-def output(*formats: str, words: str = "What standard output holds.") -> Callable[[_Command], _Command]:
+def output(*formats: str, words: str = "The format of standard output.") -> Callable[[_Command], _Command]:
     """Add ``--format``; the command gets it as ``output``."""
     return click.option(
         "--format", "output", type=click.Choice(formats), default=formats[0], show_default=True, help=words
@@ -107,22 +107,25 @@ jobs = click.option(
     type=click.IntRange(1, _MOST_JOBS),
     default=8,
     show_default=True,
-    help="Parents that are worked on at once.",
+    help="How many parents are worked on at once.",
 )
 rate = click.option(
     "--rate", type=click.IntRange(1, 1000), default=20, show_default=True,
-    help="Requests that begin in one second, over all parents.",
+    help="How many requests may begin in one second, over all parents.",
 )  # fmt: skip
 apply_rate = click.option(
-    "--rate", type=click.IntRange(1, 1000), help="Requests that begin in one second, over all parents [default: any]."
-)
-refresh = click.option("--refresh", is_flag=True, help="Read every account at Octopush first; needs the identity.")
+    "--rate", type=click.IntRange(1, 1000),
+    help="How many requests may begin in one second, over all parents [default: no bound].",
+)  # fmt: skip
+refresh = click.option("--refresh", is_flag=True, help="Read every account at Octopush first; needs an identity.")
 log_format = click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", envvar="PROVISIONER_LOG_FORMAT",
     expose_value=False,  # it is in force before the command line is parsed
-    help="What standard error holds: talk, or one JSON object per line.",
+    help="The format of standard error: text, or one JSON object per line.",
 )  # fmt: skip
-report = click.option("--report", type=FILE, metavar="FILE", help="Keep the JSON report, or the error, in FILE too.")
+report = click.option(
+    "--report", type=FILE, metavar="FILE", help="Write the JSON report, or the error, to FILE as well."
+)
 manifests = click.argument("manifests", nargs=-1, type=FILE, metavar="[MANIFEST]...")
 yes = click.option("--yes", "-y", is_flag=True, help="Do not ask; needed where there is no terminal.")
 detailed = click.option("--detailed-exitcode", "detailed", is_flag=True, help="Exit with 2 when changes are pending.")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--from", "table", type=options.FILE, metavar="FILE", help="Take over those of a CSV table: name,login.")
 @click.option(
     "--write", type=options.FILE, metavar="FILE",
-    help="Where to write a manifest of those that have none [default: manifests/adopted.yaml].",
+    help="Where to write accounts that no manifest names [default: manifests/adopted.yaml].",
 )  # fmt: skip
 @options.parents
 @options.project("limit", "reserved", "lock_timeout", *options.CONNECTION)
@@ -40,11 +40,11 @@ def command(
 ) -> int:
     """Take over accounts that exist at Octopush already: NAME is yours, LOGIN theirs.
 
-    Reads each account, and keeps its login and key, sealed; of one that has its login
-    already, a key that Octopush has changed. What differs from the manifest is changed
-    by the next apply. For those that no manifest names, one is
-    written, never over a file: the next free name is taken. Needs the credentials
-    of the parent, and an identity.
+    Reads each account, and keeps its login and key, sealed. Where the state has the login
+    already, it takes over a key that Octopush has changed. What differs from the manifest
+    is changed by the next apply. Accounts that no manifest names are written to a new one,
+    never over a file: the next free name is taken. Needs the parent's credentials and an
+    identity.
     """
     from provisioner.cli.interrupt import Interrupt
     from provisioner.cli.progress import reporter

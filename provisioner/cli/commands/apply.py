@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @options.report
 @click.option(
     "--plan", "saved", type=options.FILE, metavar="FILE",
-    help="Do exactly what `plan --out FILE` saved, or nothing and exit with 9.",
+    help="Do exactly what `plan --out FILE` saved; or nothing, and exit with 9.",
 )  # fmt: skip
 @options.refresh
 @options.jobs

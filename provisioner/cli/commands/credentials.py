@@ -31,7 +31,7 @@ DELIVERED: Final = "the password that is delivered is the one before"
 
 @click.group(short_help="Open what is sealed.")
 def command() -> None:
-    """Open what is sealed; needs the identity."""
+    """Open what is sealed; needs an identity."""
 
 
 @command.command("show")
@@ -79,14 +79,14 @@ def list_(context: Context, *, choice: Choice, parents: tuple[str, ...]) -> int:
     return ExitCode.DONE
 
 
-@command.command("export")
+@command.command("export", short_help="Write credentials in clear, for other programs.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @options.parents
 @options.project(*options.CONNECTION)
 @options.output("env", "json", "csv", "kubernetes")
-@click.option("--verified", is_flag=True, help="Only if `verify` finds all of them good; else none, and exit 7.")
+@click.option("--verified", is_flag=True, help="Write only if `verify` finds all of them good; exit with 7 if not.")
 @click.option(
-    "--since", metavar="WHEN", help="Only those created since a date or time (UTC), or since 30m, 12h, 7d ago."
+    "--since", metavar="WHEN", help="Only those created since a date or time (UTC), or in the last 30m, 12h or 7d."
 )
 @click.option("--out", type=options.FILE, metavar="FILE", help="Write to FILE (0600) instead of standard output.")
 @options.pass_context

@@ -12,7 +12,9 @@ from provisioner.errors import ExitCode
 
 
 @click.command(short_help="Make an age identity.")
-@click.option("-o", "--out", type=options.FILE, metavar="FILE", help="Where to write it, instead of the usual place.")
+@click.option(
+    "-o", "--out", type=options.FILE, metavar="FILE", help="Where to write it [default: your configuration folder]."
+)
 @options.pass_context
 def command(context: Context, *, out: Path | None) -> int:
     """Make an age identity (0600) and print its recipient."""

@@ -49,9 +49,9 @@ def command(
 ) -> int:
     """Show what apply would do, and the slots used, planned and left.
 
-    Needs no secret and no network, unless --refresh asks for what stands at Octopush
-    just now: then it needs the parents' credentials and the identity, saves nothing, and
-    exits with 7 where an account could not be checked.
+    Needs no secret and no network. With --refresh it reads the accounts at Octopush first:
+    that needs the parents' credentials and an identity, saves nothing, and exits with 7
+    where an account could not be checked.
     """
     console = context.console
     project = choice.open(context)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @options.output("text", "json")
 @options.log_format
 @options.report
-@click.option("--new-state", is_flag=True, help="Begin a state where there is none; else that is refused, with 5.")
+@click.option("--new-state", is_flag=True, help="Begin a state where there is none; otherwise that is refused (5).")
 @options.jobs
 @options.apply_rate
 @options.pass_context
@@ -43,10 +43,10 @@ def command(
     jobs: int,
     rate: int | None,
 ) -> int:
-    """Make Octopush what the manifests say, with nobody there: for a scheduler.
+    """Bring Octopush to what the manifests say, unattended: for a scheduler.
 
     Looks for drift where there is an identity, plans, and applies, without asking. Over
-    a threshold nothing is done, and the exit is 4. Where nothing is new, it sends nothing
+    a threshold it does nothing, and exits with 4. Where nothing is new, it sends nothing
     but reads, and writes no state. Needs the parents' credentials and the recipients to
     seal to.
     """

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 @click.argument("log", required=False, type=click.File("r", encoding="utf-8", errors="replace"), metavar="[LOG]")
 @options.parents
 @options.project("lock_timeout")
-@click.option("--only", metavar="NAME", help="Put back this account alone, as LOG has it last.")
-@click.option("--accept-state", is_flag=True, help="Take the state as it stands, though this machine saw another.")
+@click.option("--only", metavar="NAME", help="Put back this account alone, as LOG last has it.")
+@click.option("--accept-state", is_flag=True, help="Take the state as it stands, whatever this machine has seen.")
 @options.yes
 @options.pass_context
 def command(
@@ -35,8 +35,8 @@ def command(
 ) -> int:
     """Put back what was rescued when the state could not be saved.
 
-    Without LOG, from the .rescue file next to the state; with it, from the log of the
-    run (- is standard input), where the last resort was printed, sealed; or from the
+    Without LOG, it is taken from the .rescue file next to the state. LOG is the log of a
+    run (- is standard input) that had to print what it could save nowhere, sealed; or the
     .forgotten file next to the state, where `forget` keeps what it takes out.
     """
     from provisioner.cli.progress import reporter

@@ -26,7 +26,7 @@ def command(
     """Read every active account at Octopush, and compare it with what was sent.
 
     What was found is kept in the state, so that the next plan shows it; nothing is changed
-    at Octopush. Needs the parents' credentials and the identity. Exits with 7 where an
+    at Octopush. Needs the parents' credentials and an identity. Exits with 7 where an
     account could not be checked.
     """
     from provisioner.cli.progress import reporter

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Change who can open what is sealed.")
-@click.option("--add", multiple=True, metavar="RECIPIENT", help="Seal to this one too; may be repeated.")
-@click.option("--remove", multiple=True, metavar="RECIPIENT", help="Seal to this one no longer; may be repeated.")
+@click.option("--add", multiple=True, metavar="RECIPIENT", help="Seal to this recipient too; may be repeated.")
+@click.option("--remove", multiple=True, metavar="RECIPIENT", help="No longer seal to this recipient; may be repeated.")
 @options.parents
 @options.project("lock_timeout")
 @options.output("text", "json")
@@ -35,8 +35,8 @@ def command(
 ) -> int:
     """Open everything and seal it again, each parent all or nothing.
 
-    Without --add and --remove, to the recipients of the settings; else to those of
-    the state with these changes. Needs an identity.
+    Without --add and --remove, it seals to the recipients of the settings; with them, to
+    those of the state with these changes. Needs an identity.
     """
     from provisioner.cli.progress import reporter
     from provisioner.cli.watched import show

@@ -13,8 +13,8 @@ from provisioner.errors import CommandInvalid, ExitCode
 @click.argument("name")
 @options.parents
 @options.project("lock_timeout")
-@click.option("--not-created", is_flag=True, help="It does not exist: its slot is free again.")
-@click.option("--abandon", is_flag=True, help="It is given up: it keeps its slot.")
+@click.option("--not-created", is_flag=True, help="The account does not exist: free its slot.")
+@click.option("--abandon", is_flag=True, help="Nobody can find out: give it up. It keeps its slot.")
 @options.yes
 @options.pass_context
 def command(

@@ -27,16 +27,11 @@ _PARENTS_SHOWN: Final = 10
     "--parent-account", "parent_accounts", multiple=True, metavar="LOGIN:KEY[:LIMIT]",
     help="A parent to serve, with a made-up key; repeat it for several [default: that of the environment].",
 )  # fmt: skip
-@click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="Sub-accounts of a parent.")
+@click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="Slots of each parent.")
 @click.option("--latency", type=click.FloatRange(0, 60), default=0.0, metavar="S", help="Seconds before each answer.")
+@click.option("--ledger", type=options.FILE, metavar="FILE", help="Keep the accounts in FILE for the next start.")
 @click.option(
-    "--ledger",
-    type=options.FILE,
-    metavar="FILE",
-    help="Keep what was created here, and know it at the next start.",
-)
-@click.option(
-    "--fault", "faults", multiple=True, metavar="SPEC", help="A fault to order; see `provisioner sandbox --fault help`."
+    "--fault", "faults", multiple=True, metavar="SPEC", help="A fault to play; `--fault help` describes them all."
 )
 @options.pass_context
 def command(
@@ -49,7 +44,7 @@ def command(
     ledger: Path | None,
     faults: tuple[str, ...],
 ) -> int:
-    """Serve a local Octopush to try things out on, with limits, latency and faults to order.
+    """Serve a local Octopush to try things out on, with limits, latency and faults on demand.
 
     With --port and --ledger, a restart keeps its address and its accounts. It expects the
     login and key of the environment, OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY, where they are set.
@@ -61,7 +56,7 @@ def command(
     \b
     GET    /sandbox/accounts          list the accounts of all parents, with their logins
     PATCH  /sandbox/accounts/LOGIN    change first_name, last_name, company_name, callbacks or api_key
-    DELETE /sandbox/accounts/LOGIN    delete it, and free its place
+    DELETE /sandbox/accounts/LOGIN    delete it, and free its slot
     """  # noqa: D301  # click looks for the character itself
     from provisioner.sandbox import FAULT_HELP, Parent, Sandbox, Settings, parse_fault, parse_parents
 

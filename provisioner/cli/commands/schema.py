@@ -22,10 +22,10 @@ def command(context: Context, *, name: str) -> int:
 
     \b
     plan         plan --format json
-    report       apply, refresh, verify, adopt, forget, rotate-password, rekey
+    report       apply, reconcile, refresh, verify, adopt, forget, rotate-password, rekey
     status       status
     problems     validate
-    credentials  credentials export and show
+    credentials  credentials show and export
     error        every command that fails
     """  # noqa: D301  # click looks for the character itself
     context.console.data(schemas.text(f"{name}.v1"))

@@ -12,13 +12,16 @@ from provisioner.cli.options import Choice, Context
 @options.parents
 @options.project(*options.CONNECTION)
 @options.output("text", "json")
-@click.option("--balances", is_flag=True, help="Ask what each account has left, as that account; needs the identity.")
+@click.option("--balances", is_flag=True, help="Ask what each account has left, as that account; needs an identity.")
 @options.jobs
 @options.pass_context
 def command(
     context: Context, *, choice: Choice, parents: tuple[str, ...], output: str, balances: bool, jobs: int
 ) -> int:
-    """List the accounts of the state with their statuses; needs no identity, unless for --balances."""
+    """List the accounts of every parent's state, with their statuses.
+
+    Needs no secret and no network, except for --balances.
+    """
     from provisioner.cli.progress import reporter
     from provisioner.errors import gravest
     from provisioner.render import documents

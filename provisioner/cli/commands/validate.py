@@ -26,7 +26,7 @@ def command(
 ) -> int:
     """Report every problem of every manifest, with its place and what to do.
 
-    --parent chooses whose accounts are counted; problems are reported of all.
+    --parent chooses whose accounts are counted; the problems of all are reported.
     """
     from provisioner.render import documents, text
 

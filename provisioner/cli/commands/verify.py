@@ -29,8 +29,8 @@ def command(
 ) -> int:
     """Open every credential, or those named, and compare it with its record and with Octopush.
 
-    One that was replaced, moved, doubled or is dead is named, and the exit is 7. Needs
-    the parents' credentials and the identity; changes nothing.
+    Names each one that is dead, or that somebody replaced, moved or copied, and exits
+    with 7. Needs the parents' credentials and an identity; changes nothing.
     """
     from provisioner.cli.progress import reporter
     from provisioner.cli.watched import show

@@ -158,9 +158,10 @@ class Project:
         return self.root / "home" / "config" / "octopush-provisioner" / "identity.txt"
 
     def start(self, *arguments: str, prefix: tuple[str, ...] = (), **options: Any) -> subprocess.Popen[str]:  # noqa: ANN401  # Popen's own
-        """Start the real command in the project's folder."""
+        """Start the real command in the project's folder; it hears SIGINT, unless ``prefix`` has it ignored."""
         usual = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": self.environ}
-        return subprocess.Popen([*prefix, *COMMAND, *arguments], cwd=self.folder, text=True, **(usual | options))
+        with forks.interruptible():
+            return subprocess.Popen([*prefix, *COMMAND, *arguments], cwd=self.folder, text=True, **(usual | options))
 
     def run(self, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         """Run the real command in the project's folder, to its end."""

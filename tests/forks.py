@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -82,6 +83,23 @@ def command(arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) 
 
 
 @contextmanager
+def interruptible() -> Iterator[None]:
+    """Let what is started in the ``with`` hear SIGINT, whoever started the tests.
+
+    A shell has what it runs in the background ignore SIGINT, and whatever that starts inherits it.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
 def serving(arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) -> Iterator[str]:
     """Run the command line in ``folder`` for the length of a ``with``; yields the first line that it prints."""
     ours, theirs = processes.Pipe(duplex=False)
@@ -124,6 +142,7 @@ def _serve(arguments: list[str], folder: Path, environ: dict[str, str], out: Con
 def _become(folder: Path, environ: dict[str, str], stdout: int, stderr: int) -> None:
     """Make this process one that was just started in ``folder``."""
     gc.disable()  # as ``python -m provisioner`` does
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with Path(os.devnull).open("rb") as stdin:
         for number, descriptor in enumerate((stdin.fileno(), stdout, stderr)):
             os.dup2(descriptor, number)

@@ -34,6 +34,9 @@ _STDERR: Final = 2
 class Interrupt:
     """Hears signals from :meth:`arm` to the end of a ``with``, after which nobody does.
 
+    A signal that was ignored when the process started stays ignored: ``nohup`` and a shell
+    that runs a command in the background do so on purpose.
+
     ``encoded`` gives a message the form that standard error has.
     """
 
@@ -61,7 +64,8 @@ class Interrupt:
         """Hear signals from here on: until now, one ends the command at once."""
         self._armed = True
         for number in _EXITS:
-            signal.signal(number, self._heard)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._heard)
         signal.signal(signal.SIGALRM, self._late)
 
     def code(self) -> ExitCode | None:

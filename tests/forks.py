@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -21,34 +22,21 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from provisioner.cli.main import COMMANDS, main
+import provisioner
+from provisioner.cli.main import main
 
 COMMAND: Final = (sys.executable, "-m", "provisioner")
 PATIENCE: Final = 30
 """Seconds after which something that a test waits for is taken to be stuck."""
 PRELOADED: Final = (
-    *COMMANDS.values(),
-    *(
-        f"provisioner.project.{each}"
-        for each in (
-            "adopting",
-            "applying",
-            "deciding",
-            "metrics",
-            "recovering",
-            "rekeying",
-            "saved",
-            "status",
-            "verify",
-        )
-    ),
-    "provisioner.cli.watched",
-    "provisioner.project.starting",
-    "provisioner.sandbox",
-    "provisioner.render.annotations",
-    "provisioner.render.html",
-    "provisioner.render.markdown",
-    "provisioner.render.metrics",
+    *(each.name for each in pkgutil.walk_packages(provisioner.__path__, "provisioner.") if "__main__" not in each.name),
+    # What they import only where they need it.
+    "email.parser",
+    "markupsafe",
+    "platformdirs.unix",
+    "rich.console",
+    "rich.progress",
+    "shlex",
     "tests.crash.runs",
     "tests.state",
 )

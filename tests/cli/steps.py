@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import requests
 from jsonschema import Draft202012Validator
+from prometheus_client.parser import text_string_to_metric_families
 
 from provisioner import schemas
 from provisioner.model.account import Secret
@@ -31,6 +32,9 @@ TWO: Final = ("paris", "rome")
 """The accounts of most projects."""
 COMPANY: Final = "By Hand"
 """A company that no manifest asks for."""
+
+RECONCILE: Final = ("reconcile", "--new-state")
+"""A first run that nobody attends to."""
 
 # ── Commands ─────────────────────────────────────────────────────────────────
 
@@ -106,6 +110,20 @@ def error_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return error
 
 
+def events(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    """Return what a log for programs holds; every line must be an object."""
+    return [json.loads(line) for line in done.stderr.splitlines()]
+
+
+def metrics(path: Path) -> dict[str, float]:
+    """Return every sample, as the official client reads it, by its name and the values of its labels."""
+    return {
+        " ".join((sample.name.removeprefix("octopush_provisioner_"), *sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(path.read_text())
+        for sample in family.samples
+    }
+
+
 # ── The project ──────────────────────────────────────────────────────────────
 
 
@@ -140,6 +158,11 @@ def without_identity(project: Project) -> Project:
 def stranger(project: Project) -> Project:
     """Return the project of somebody with an identity that nothing was sealed to."""
     return having(project, PROVISIONER_IDENTITY=new_identity()[0].reveal())
+
+
+def only(project: Project, **environ: str) -> Project:
+    """Return the project of another person: without the identity file of the first."""
+    return having(project, XDG_CONFIG_HOME=str(project.root / "somebody-else"), **environ)
 
 
 # ── Its state ────────────────────────────────────────────────────────────────
@@ -199,6 +222,14 @@ def keep(project: Project, name: str, content: SealedContent) -> None:
     put(project, name, AgeSealer([project.environ["PROVISIONER_RECIPIENTS"]]).seal(content))
 
 
+def replay(project: Project) -> None:
+    """Change an account, and put back what was sealed of it before."""
+    old = json.loads(project.state_path.read_text())["accounts"]["paris"]["sealed"]
+    edit_manifest(project, "first_name: paris", "first_name: Paris")
+    assert 0 == project.run("apply", "--yes").returncode
+    put(project, "paris", old)
+
+
 # ── Octopush ─────────────────────────────────────────────────────────────────
 
 
@@ -226,3 +257,22 @@ def password_at(server: SandboxProcess, login: str) -> str:
     """Return the password that the server has, from the last line of its ledger that is about the account."""
     *_, last = (each["password"] for each in server.accounts() if each["api_login"] == login)
     return str(last)
+
+
+def methods(server: SandboxProcess) -> list[str]:
+    """Return the method of each request that the server has received."""
+    return [each["method"] for each in server.requests()]
+
+
+def made_by(server: SandboxProcess) -> dict[str, dict[str, str]]:
+    """Return the credentials that the server gave to each account, by its first name."""
+    fields = ("api_login", "api_key", "password")
+    return {each["first_name"]: {field: each[field] for field in fields} for each in server.accounts()}
+
+
+def assert_kept_now(server: SandboxProcess, project: Project, name: str) -> None:
+    """Check that the state holds the password that the server has now, and a key that works."""
+    content = project.opened(name)
+    assert content.credentials is not None
+    assert password_of(content) == password_at(server, content.credentials.api_login)
+    assert server.accepts(content.credentials)

@@ -1,4 +1,4 @@
-"""The sandbox on the command line: whom it serves, and which keys it never prints."""
+"""``sandbox``: whom it serves, and which keys it never prints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import requests
 
 from provisioner.errors import ExitCode
 from tests import forks
-from tests.conftest import COMMAND, PARENT, PATIENCE, environment, headers
+from tests.conftest import PARENT, environment, headers
+from tests.forks import COMMAND, PATIENCE
 
 ACCOUNT = {"first_name": "Ada", "last_name": "Lovelace", "password": "Secret-1"}
 
@@ -42,17 +43,17 @@ def serving(folder: Path, *options: str, without: tuple[str, ...] = ()) -> Itera
             process.terminate()
 
 
-def create(url: str, login: str, key: str) -> int:
-    credentials = {"api-login": login, "api-key": key}
-    return requests.post(f"{url}/subaccount/create", json=ACCOUNT, headers=credentials, timeout=PATIENCE).status_code
-
-
 def test_the_parent_of_the_environment_is_served_and_its_key_not_printed(tmp_path: Path) -> None:
     with serving(tmp_path) as (url, said):
         assert [f"  export OCTOPUSH_API_URL={url}\n"] == [each for each in said if "API_URL" in each]
         assert f"  export OCTOPUSH_API_LOGIN={PARENT.api_login} OCTOPUSH_API_KEY=***\n" in said
         assert PARENT.api_key.reveal() not in "".join(said)
         assert requests.get(f"{url}/wallet/check-balance", headers=headers(PARENT), timeout=PATIENCE).ok
+
+
+def create(url: str, login: str, key: str) -> int:
+    credentials = {"api-login": login, "api-key": key}
+    return requests.post(f"{url}/subaccount/create", json=ACCOUNT, headers=credentials, timeout=PATIENCE).status_code
 
 
 def test_without_one_its_parent_and_key_are_made_up_and_printed(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How credentials leave the state: exports, their files, and commands that run with them."""
+"""``credentials``: exports, their formats and files, and what is said about what they hold."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import csv
 import json
 import os
 import shutil
-import signal
 import stat
 import subprocess
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,29 +16,108 @@ from typing import Any
 import pytest
 import yaml
 
-from provisioner.errors import ExitCode
-from provisioner.model.account import Credentials, Secret
-from tests.cli.steps import TWO, having, keep, run, tamper
-from tests.conftest import NewProject, Project, SandboxProcess, StartSandbox, finished, secrets_of
+from provisioner.model.account import Secret
+from tests.cli.steps import TWO, delete, having, keep, login_of, made, made_by, run, sent, stranger, tamper
+from tests.conftest import NewProject, Project, SandboxProcess, StartSandbox, assert_no_secret
 
 FORMATS = ("env", "json", "csv", "kubernetes")
 EMPTY = {"env": "", "json": "{}\n", "csv": "name,api_login,api_key,password\n", "kubernetes": ""}
 
 
-def made_by(server: SandboxProcess) -> dict[str, dict[str, str]]:
-    """Return the credentials that the server gave to each account."""
-    fields = ("api_login", "api_key", "password")
-    return {each["first_name"]: {field: each[field] for field in fields} for each in server.accounts()}
+# ── Exports ──────────────────────────────────────────────────────────────────
 
 
-def date(project: Project, **created_at: str) -> None:
-    """Let accounts have been created at other times."""
+def test_exports_hold_what_the_api_returned(applied: Project, server: SandboxProcess) -> None:
+    made = {each["first_name"]: each for each in server.accounts()}
+    expected = {name: {key: made[name][key] for key in ("api_login", "api_key", "password")} for name in TWO}
+    assert expected == json.loads(applied.run("credentials", "export", "--format", "json").stdout)
+    rows = list(csv.reader(applied.run("credentials", "export", "--format", "csv").stdout.splitlines()))
+    assert ["name", "api_login", "api_key", "password"] == rows[0]
+    assert [[name, *expected[name].values()] for name in TWO] == rows[1:]
+    dotenv = applied.run("credentials", "export", "rome").stdout
+    sourced = subprocess.run(
+        ["sh", "-c", f'{dotenv}\nprintf %s "$ROME_API_KEY $ROME_PASSWORD"'], capture_output=True, text=True, check=True
+    ).stdout
+    assert f"{expected['rome']['api_key']} {expected['rome']['password']}" == sourced
+    assert "PARIS" not in dotenv
+    assert f"api_key: {expected['paris']['api_key']}" in applied.run("credentials", "show", "paris").stdout
 
-    def alter(accounts: dict[str, Any]) -> None:
-        for name, moment in created_at.items():
-            accounts[name]["created_at"] = moment
 
-    tamper(project, alter)
+def test_a_file_of_secrets_is_private_and_never_written_through_a_link(applied: Project) -> None:
+    target = applied.folder / "elsewhere"
+    target.write_text("kept")
+    out = applied.folder / "out.env"
+    out.symlink_to(target)
+    done = applied.run("credentials", "export", "--out", str(out))
+    assert (0, "", "kept") == (done.returncode, done.stdout, target.read_text())
+    assert (0o600, False) == (stat.S_IMODE(out.stat().st_mode), out.is_symlink())
+    assert "PARIS_API_KEY=" in out.read_text()
+    done = applied.run("credentials", "export", "--out", "missing/folder/out.env")
+    assert (64, True) == (done.returncode, "cannot be written" in done.stderr)
+
+
+def test_the_list_is_masked(applied: Project, server: SandboxProcess) -> None:
+    done = applied.run("credentials", "list")
+    assert server.accounts()[0]["api_login"] in done.stdout
+    assert_no_secret(server, applied, done.stdout, done.stderr)
+
+
+def test_without_the_right_identity_nothing_opens(applied: Project, tmp_path: Path) -> None:
+    applied.identity_path.unlink()
+    done = applied.run("credentials", "show", "paris", "--format", "json")
+    assert (10, "SettingInvalid") == (done.returncode, json.loads(done.stdout)["error"]["name"])
+    other = run(tmp_path, "keygen", "-o", "other.txt")
+    assert 0 == other.returncode
+    environ = {**applied.environ, "PROVISIONER_IDENTITY_FILE": str(tmp_path / "other.txt")}
+    done = Project(applied.root, applied.names, environ).run("credentials", "export")
+    assert (10, True) == (done.returncode, "does not open what is sealed for paris" in done.stderr)
+    assert "It came from " in done.stderr
+    assert 0 == applied.run("status").returncode
+
+
+def test_an_account_or_state_that_is_not_there(applied: Project, tmp_path: Path) -> None:
+    done = applied.run("credentials", "show", "oslo")
+    assert (64, True) == (done.returncode, "no account oslo" in done.stderr)
+    done = run(tmp_path, "credentials", "export")
+    assert (5, True) == (done.returncode, "no state of the parent default" in done.stderr)
+
+
+# ── What is gone ─────────────────────────────────────────────────────────────
+
+
+def test_who_takes_the_credentials_of_what_is_gone_is_warned(applied: Project, server: SandboxProcess) -> None:
+    delete(server, login_of(applied, "rome"))
+    assert 0 == applied.run("refresh").returncode
+    assert "Octopush no longer knows its login" in applied.run("status").stdout
+    told = "Octopush no longer knew the login of rome when it was last asked"
+    commands = (["show", "rome"], ["list"], ["export", "rome"], ["export"])
+    for command in (*(["credentials", *each] for each in commands), ["exec", "rome", "--", "true"]):
+        done = applied.run(*command)
+        assert (0, 1) == (done.returncode, done.stderr.count(told))
+    assert told not in applied.run("credentials", "export", "paris").stderr
+
+
+# ── Verified ─────────────────────────────────────────────────────────────────
+
+
+def test_a_verified_export_is_the_plain_one(applied: Project, server: SandboxProcess) -> None:
+    asked = sent(server)
+    plain = applied.run("credentials", "export")
+    assert asked == sent(server)
+    verified = applied.run("credentials", "export", "--verified")
+    assert (0, plain.stdout, asked + 2) == (verified.returncode, verified.stdout, sent(server))
+    assert 0 == applied.run("credentials", "export", "--verified", "--since", "2099-01-01").returncode
+    assert asked + 2 == sent(server)
+
+
+def test_an_export_that_cannot_be_verified_delivers_nothing(sandbox: StartSandbox, project: NewProject) -> None:
+    mine = made(sandbox("--fault", "401@3:read"), project)
+    done = mine.run("credentials", "export", "--verified")
+    assert (7, "") == (done.returncode, done.stdout)
+    assert "paris: the API did not accept the credentials" in done.stderr
+    assert "Check OCTOPUSH_API_LOGIN" in done.stderr
+    assert 10 == stranger(mine).run("credentials", "export", "--verified").returncode
+    assert 5 == having(mine, OCTOPUSH_API_LOGIN="a@example.com").run("credentials", "export", "--verified").returncode
 
 
 # ── Kubernetes ───────────────────────────────────────────────────────────────
@@ -97,7 +174,7 @@ def test_accounts_of_one_name_have_secrets_of_their_own_under_each_parent(
     assert [made["acme-paris"], made["paris"], made["other"]] == [each["stringData"] for each in found]
 
 
-# ── A password of which nobody knows whether it is set ───────────────────────
+# ── A password that may be the one before ────────────────────────────────────
 
 
 @pytest.fixture
@@ -158,6 +235,16 @@ def test_what_is_delivered_keeps_its_shape_and_it_is_said_what_is_in_doubt(
 
 
 # ── Only what is new ─────────────────────────────────────────────────────────
+
+
+def date(project: Project, **created_at: str) -> None:
+    """Let accounts have been created at other times."""
+
+    def alter(accounts: dict[str, Any]) -> None:
+        for name, moment in created_at.items():
+            accounts[name]["created_at"] = moment
+
+    tamper(project, alter)
 
 
 def ago(**duration: int) -> str:
@@ -321,145 +408,3 @@ def test_in_a_read_only_folder_nothing_is_left_behind(applied: Project) -> None:
             assert_not_written(applied, f"closed/{name}", "cannot be written: Permission denied", prefix=bound)
     finally:
         folder.chmod(0o700)
-
-
-# ── A command of its own ─────────────────────────────────────────────────────
-
-ENVIRON = (sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))")
-ARGUMENTS = (sys.executable, "-c", "import json, sys; print(json.dumps(sys.argv[1:]))")
-
-
-def test_a_command_finds_the_account_and_none_of_our_own_secrets(applied: Project, server: SandboxProcess) -> None:
-    (applied.folder / "provisioner.yaml").write_text(
-        'parents:\n  default: {}\n  acme: {api_login: "${env:ACME_LOGIN}", api_key: "${env:ACME_KEY}${file:key}"}\n'
-    )
-    theirs = {"ACME_LOGIN": "acme@example.com", "OCTOPUSH_OTHER": "stays", "PROVISIONER_STATE": "state/{parent}.json"}
-    ours = {
-        "ACME_KEY": "acme-key",
-        "OCTOPUSH_PASSWORD": "of somebody else",
-        "PROVISIONER_IDENTITY": applied.identity_path.read_text(),
-        "PROVISIONER_IDENTITY_FILE": "identity.txt",
-        "PROVISIONER_IDENTITY_COMMAND": "cat identity.txt",
-        "PROVISIONER_PROXY": "http://me:secret@proxy.example.com",
-    }
-    done = having(applied, **theirs, **ours).run("exec", "paris", "--", *ENVIRON)
-    made = made_by(server)["paris"]
-    expected = {
-        **applied.environ,
-        **theirs,
-        "OCTOPUSH_API_LOGIN": made["api_login"],
-        "OCTOPUSH_API_KEY": made["api_key"],
-        "OCTOPUSH_PASSWORD": made["password"],
-    }
-    assert (0, "", expected) == (done.returncode, done.stderr, json.loads(done.stdout))
-    assert server.url == expected["OCTOPUSH_API_URL"]
-    assert server.accepts(Credentials(expected["OCTOPUSH_API_LOGIN"], Secret(expected["OCTOPUSH_API_KEY"])))
-
-
-def test_where_no_password_is_kept_a_command_finds_none(applied: Project, server: SandboxProcess) -> None:
-    keep(applied, "paris", replace(applied.opened("paris"), password=None))
-    done = having(applied, OCTOPUSH_PASSWORD="of somebody else").run("exec", "paris", *ENVIRON)
-    expected = {key: made_by(server)["paris"][key.removeprefix("OCTOPUSH_").lower()] for key in
-                ("OCTOPUSH_API_LOGIN", "OCTOPUSH_API_KEY")}  # fmt: skip
-    assert {**applied.environ, **expected} == json.loads(done.stdout)
-
-
-def test_arguments_reach_the_command_as_they_are(applied: Project) -> None:
-    words = [
-        "-H",
-        "x: y",
-        "--help",
-        "-h",
-        "--parent",
-        "acme",
-        "--format",
-        "json",
-        "--",
-        "",
-        "--config=x",
-        "é\n*$HOME",
-        "--",
-    ]
-    for separator in ([], ["--"]):
-        done = applied.run("exec", "--parent", "default", "paris", *separator, *ARGUMENTS, *words)
-        assert (0, words) == (done.returncode, json.loads(done.stdout))
-    raw = subprocess.run(
-        [sys.executable, "-m", "provisioner", "exec", "--", "paris", "printf", "%s", b"\xff\xfe"],
-        cwd=applied.folder, env=applied.environ, capture_output=True, check=True,
-    )  # fmt: skip
-    assert b"\xff\xfe" == raw.stdout
-
-
-def test_no_secret_is_among_the_arguments(applied: Project, server: SandboxProcess) -> None:
-    done = applied.run("exec", "paris", "--", "cat", "/proc/self/cmdline")
-    assert (0, "cat\0/proc/self/cmdline\0") == (done.returncode, done.stdout)
-    assert set() == {secret for secret in secrets_of(server, applied) if secret in done.stdout + done.stderr}
-
-
-def test_the_command_takes_the_place_of_the_process(applied: Project) -> None:
-    with applied.start("exec", "paris", "--", "sh", "-c", "cat; echo $$; exit 42", stdin=subprocess.PIPE) as process:
-        said, _ = process.communicate("heard\n")
-    assert (42, f"heard\n{process.pid}\n") == (process.returncode, said)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ])
-def test_a_signal_ends_the_command_as_it_would_without_us(applied: Project, number: signal.Signals) -> None:
-    with applied.start("exec", "paris", "--", "sh", "-c", "echo ready; exec sleep 60") as process:
-        assert process.stdout is not None
-        assert "ready\n" == process.stdout.readline()
-        process.send_signal(number)
-        assert -number == finished(process).returncode
-
-
-def test_what_cannot_be_run(applied: Project, server: SandboxProcess) -> None:
-    (applied.folder / "data").write_text("no program")
-    for word, problem in {
-        "no-such-command": "No such file or directory",
-        "./no-such-command": "No such file or directory",
-        "./data": "Permission denied",
-        "./manifests": "Permission denied",
-    }.items():
-        done = applied.run("exec", "paris", "--", word, "--format", "json")
-        assert (64, "") == (done.returncode, done.stdout)
-        assert f"error: {word} cannot be run: {problem}.\n" in done.stderr
-        assert set() == {secret for secret in secrets_of(server, applied) if secret in done.stderr}
-
-
-def test_a_command_must_be_given(tmp_path: Path) -> None:
-    for words in ([], ["--"], ["--", ""], [""]):
-        done = run(tmp_path, "exec", "paris", *words)
-        assert (64, "", True) == (done.returncode, done.stdout, "No command was given." in done.stderr)
-    for words in (["--parent", "acme", "--", "env"], ["--help"]):
-        done = run(tmp_path, "exec", "paris", *words)
-        assert (64, "") == (done.returncode, done.stdout)
-        assert "Options of exec stand before the account's name" in done.stderr
-    for words in ([], ["--nonsense", "paris", "env"]):
-        done = run(tmp_path, "exec", *words)
-        assert (64, "", True) == (done.returncode, done.stdout, "provisioner exec --help" in done.stderr)
-
-
-def test_nothing_is_run_without_credentials(sandbox: StartSandbox, project: NewProject, tmp_path: Path) -> None:
-    mine = project(sandbox("--fault", "not-json@1"), TWO)
-    assert ExitCode.OUTCOME_UNKNOWN == mine.run("apply", "--yes").returncode
-    for name, code, words in (("paris", 5, "no credentials of paris"), ("oslo", 64, "no account oslo")):
-        done = mine.run("exec", name, "--", "echo", "ran")
-        assert (code, "", True) == (done.returncode, done.stdout, words in done.stderr)
-    assert 0 == mine.run("resolve", "paris", "--not-created", "--yes").returncode
-    assert 0 == mine.run("apply", "--yes").returncode
-    assert "ran\n" == mine.run("exec", "paris", "--", "echo", "ran").stdout
-    content = mine.opened("paris")
-    keep(mine, "paris", replace(content, password=Secret("a\0b")))
-    done = mine.run("exec", "paris", "--", "echo", "ran")
-    assert (5, "", True) == (done.returncode, done.stdout, "hold a character that no environment may" in done.stderr)
-    mine.identity_path.unlink()
-    done = mine.run("exec", "rome", "--", "echo", "ran")
-    assert (10, "", True) == (done.returncode, done.stdout, "no identity" in done.stderr)
-    done = run(tmp_path, "exec", "paris", "--", "echo", "ran")
-    assert (5, "", True) == (done.returncode, done.stdout, "no state of the parent default" in done.stderr)
-
-
-def test_exec_is_in_the_help(tmp_path: Path) -> None:
-    top = run(tmp_path, "--help").stdout
-    assert top.index("\n  credentials ") < top.index("\n  exec ") < top.index("\n  resolve ")
-    done = run(tmp_path, "exec", "--help")
-    assert "Usage: provisioner exec [OPTIONS] NAME -- COMMAND [ARG]...\n" in done.stdout

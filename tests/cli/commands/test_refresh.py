@@ -1,20 +1,15 @@
-"""``refresh``, ``verify`` and what leans on them: real processes, a real sandbox, and hands in its dashboard."""
+"""``refresh``: what somebody changed at Octopush, with hands in the sandbox's dashboard."""
 
 from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,9 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from provisioner.errors import ExitCode
-from provisioner.model.account import Secret
 from provisioner.sandbox import Parent, Sandbox, Settings
-from provisioner.state.sealing import AgeSealer, new_identity
 from tests.cli.steps import (
     COMPANY,
     TWO,
@@ -33,37 +26,28 @@ from tests.cli.steps import (
     delete,
     edit_manifest,
     having,
-    keep,
     login_of,
     made,
     outcomes,
-    put,
     record_of,
+    replay,
     sent,
     state_of,
     statuses,
     stranger,
-    tamper,
     without,
     without_identity,
 )
 from tests.conftest import (
     HOOK_TOKEN,
     PARENT,
-    PATIENCE,
     NewProject,
     Project,
     SandboxProcess,
     StartSandbox,
     assert_no_secret,
     eventually,
-    finished,
 )
-
-# ── What hands do ────────────────────────────────────────────────────────────
-
-
-# ── Refresh ──────────────────────────────────────────────────────────────────
 
 
 def test_nothing_differs_and_nothing_is_written(applied: Project, server: SandboxProcess) -> None:
@@ -111,18 +95,6 @@ def test_what_was_healed_by_hand_has_not_drifted_any_more(applied: Project, serv
     assert 0 == applied.run("refresh", "--detailed-exitcode").returncode
     assert clean == state_of(applied).accounts
     assert 0 == applied.run("plan", "--detailed-exitcode").returncode
-
-
-def test_who_takes_the_credentials_of_what_is_gone_is_warned(applied: Project, server: SandboxProcess) -> None:
-    delete(server, login_of(applied, "rome"))
-    assert 0 == applied.run("refresh").returncode
-    assert "Octopush no longer knows its login" in applied.run("status").stdout
-    told = "Octopush no longer knew the login of rome when it was last asked"
-    commands = (["show", "rome"], ["list"], ["export", "rome"], ["export"])
-    for command in (*(["credentials", *each] for each in commands), ["exec", "rome", "--", "true"]):
-        done = applied.run(*command)
-        assert (0, 1) == (done.returncode, done.stderr.count(told))
-    assert told not in applied.run("credentials", "export", "paris").stderr
 
 
 def test_what_was_deleted_by_hand_is_gone(applied: Project, server: SandboxProcess) -> None:
@@ -330,60 +302,12 @@ def test_an_unfinished_edit_is_not_compared(sandbox: StartSandbox, project: NewP
     assert 0 == mine.run("refresh", "--detailed-exitcode").returncode
 
 
-def test_an_unfinished_edit_of_what_no_manifest_names_is_shown_by_every_face(
-    sandbox: StartSandbox, project: NewProject
-) -> None:
-    mine = made(sandbox("--fault", "reset-after@1:edit"), project)
-    edit_manifest(mine, "first_name: paris", "first_name: Paris")
-    assert ExitCode.SOME_FAILED == mine.run("apply", "--yes", "--attempts", "1").returncode
-    edit_manifest(mine, "  - {name: paris, first_name: Paris}\n", "")
-    words = "is in no manifest; an edit of it is not finished: the next apply finishes it, where a manifest names it"
-    assert f"  ! unmanaged  paris  {words}\n" in mine.run("plan").stdout
-    for face in ("markdown", "html"):
-        assert words in mine.run("plan", "--format", face).stdout
-    (plan,) = conforming(mine.run("plan", "--format", "json").stdout, "plan.v1")["plans"]
-    assert [("unmanaged", True)] == [
-        (each["action"], each["unfinished"]) for each in plan["changes"] if each["name"] == "paris"
-    ]
-    # An apply leaves it alone, as it leaves alone whatever no manifest names.
-    assert 0 == mine.run("apply", "--yes").returncode
-    assert record_of(mine, "paris").edit is not None
-    edit_manifest(mine, "accounts:\n", "accounts:\n  - {name: paris, first_name: Paris}\n")
-    assert 0 == mine.run("apply", "--yes").returncode
-    assert record_of(mine, "paris").edit is None
-
-
 def test_a_blob_of_an_older_operation_is_not_compared_with(applied: Project, server: SandboxProcess) -> None:
     replay(applied)
     asked = sent(server)
     done = applied.run("refresh")
     assert (7, asked + 1) == (done.returncode, sent(server))
     assert "  unchecked      paris  what is sealed in its record is of another operation" in done.stdout
-
-
-def replay(project: Project) -> None:
-    """Change an account, and put back what was sealed of it before."""
-    old = json.loads(project.state_path.read_text())["accounts"]["paris"]["sealed"]
-    edit_manifest(project, "first_name: paris", "first_name: Paris")
-    assert 0 == project.run("apply", "--yes").returncode
-    put(project, "paris", old)
-
-
-def test_a_ctrl_c_ends_it_and_nothing_is_written(sandbox: StartSandbox, project: NewProject) -> None:
-    server = sandbox("--fault", "delay=60@4:read")
-    mine = made(server, project, ("paris", "rome"))
-    change(server, login_of(mine, "paris"), company_name=COMPANY)
-    before, asked = mine.state_path.read_bytes(), sent(server)
-    # The apply has read twice: the first account is seen to have drifted, and the second is waited for.
-    with mine.start("refresh") as process:
-        eventually(lambda: asked + 2 == sent(server))
-        process.send_signal(signal.SIGINT)
-        done = finished(process)
-    assert (130, before) == (done.returncode, mine.state_path.read_bytes())
-    assert "Traceback" not in done.stderr
-    assert "nothing was being changed" in done.stderr
-    # Nobody holds it any more.
-    assert 0 == mine.run("refresh").returncode
 
 
 def test_a_state_that_cannot_be_written_is_still_reported_on(applied: Project, server: SandboxProcess) -> None:
@@ -473,6 +397,10 @@ def test_a_placeholder_whose_value_changes_is_not_noticed(applied: Project) -> N
     assert 0 == other.run("plan", "--refresh", "--detailed-exitcode").returncode
 
 
+def statuses_in(report: dict[str, Any]) -> list[str]:
+    return [each["status"] for each in report["outcomes"]]
+
+
 def test_the_trouble_of_one_parent_is_its_own(server: SandboxProcess, project: NewProject) -> None:
     mine = made(server, project)
     (mine.folder / "provisioner.yaml").write_text(
@@ -496,8 +424,8 @@ def test_the_trouble_of_one_parent_is_its_own(server: SandboxProcess, project: N
     assert ["created", "unchanged", "unchanged"] == told["default"]
 
 
-def statuses_in(report: dict[str, Any]) -> list[str]:
-    return [each["status"] for each in report["outcomes"]]
+def parents(text: str) -> list[str]:
+    return [each["parent"] for each in conforming(text, "report.v1")["reports"]]
 
 
 def test_every_parent_that_has_a_state_is_read(server: SandboxProcess, project: NewProject) -> None:
@@ -524,10 +452,6 @@ def test_every_parent_that_has_a_state_is_read(server: SandboxProcess, project: 
     assert not (mine.folder / "state" / "idle.json.lock").exists()
 
 
-def parents(text: str) -> list[str]:
-    return [each["parent"] for each in conforming(text, "report.v1")["reports"]]
-
-
 def test_a_project_without_state_has_nothing_to_compare(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, TWO)
     for command in ("refresh", "verify"):
@@ -547,298 +471,3 @@ def test_no_more_requests_begin_than_the_rate(sandbox: StartSandbox, project: Ne
         assert 1.5 <= time.monotonic() - start
     for rate in ("0", "-1", "nan", "many"):
         assert ExitCode.USAGE == mine.run("refresh", "--rate", rate).returncode
-
-
-def test_on_a_terminal_there_is_a_bar(applied: Project, server: SandboxProcess) -> None:
-    delete(server, login_of(applied, "rome"))
-    ours, theirs = pty.openpty()
-    with applied.start("refresh", stderr=theirs, stdout=subprocess.DEVNULL) as process:
-        os.close(theirs)
-        said = b""
-        try:
-            while piece := os.read(ours, 4096):
-                said += piece
-        except OSError:
-            os.close(ours)
-        assert 0 == process.wait(PATIENCE)
-    assert b"2/2" in said
-    assert b"gone           rome" in said
-    assert b"as sent" not in said
-
-
-# ── Plan and apply ───────────────────────────────────────────────────────────
-
-
-def test_a_plan_shows_what_stands_at_octopush_and_writes_nothing(applied: Project, server: SandboxProcess) -> None:
-    change(server, login_of(applied, "rome"), company_name=COMPANY)
-    delete(server, login_of(applied, "paris"))
-    before = {path: path.read_bytes() for path in applied.files()}
-    done = applied.run("plan", "--refresh", "--detailed-exitcode", "--format", "json")
-    (plan,) = conforming(done.stdout, "plan.v1")["plans"]
-    assert 2 == done.returncode
-    assert ["gone", "update"] == [each["action"] for each in plan["changes"]]
-    assert [{"path": "company_name", "before": COMPANY, "after": applied.root.name, "drifted": True}] == plan[
-        "changes"
-    ][1]["fields"]
-    text = applied.run("plan", "--refresh").stdout
-    assert f'company_name: somebody changed it at Octopush to "{COMPANY}" -> "{applied.root.name}"' in text
-    assert before == {path: path.read_bytes() for path in applied.files()}
-    assert "2 unchanged" in applied.run("plan").stdout
-
-
-def test_a_plan_says_what_it_could_not_check(sandbox: StartSandbox, project: NewProject) -> None:
-    mine = made(sandbox("--fault", "500@3:read", "--fault", "500@5:read", "--fault", "401@7:read"), project)
-    done = mine.run("plan", "--refresh", "--detailed-exitcode", "--attempts", "1")
-    assert (7, True) == (done.returncode, "2 unchanged" in done.stdout)
-    assert "warning: paris could not be checked: the API answered HTTP 500" in done.stderr
-    assert "rome could not" not in done.stderr
-    # What was not checked is stronger than what does not fit, and both are said.
-    done = mine.run("plan", "--refresh", "--attempts", "1", "--limit", "1")
-    assert 7 == done.returncode
-    done = mine.run("plan", "--refresh")
-    assert (10, True) == (done.returncode, "Check OCTOPUSH_API_LOGIN" in done.stderr)
-    edit_manifest(mine, "accounts:\n", "accounts:\n  - {name: oslo, first_name: oslo}\n")
-    assert 2 == mine.run("plan", "--refresh", "--detailed-exitcode").returncode
-    assert 4 == mine.run("plan", "--refresh", "--detailed-exitcode", "--limit", "2").returncode
-
-
-def test_a_plain_plan_loads_nothing_that_sends_or_opens(applied: Project) -> None:
-    for command in ("plan", "status"):
-        done = subprocess.run(
-            [sys.executable, "-X", "importtime", "-m", "provisioner", command],
-            cwd=applied.folder, env=applied.environ, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
-        assert set() == loaded & {"requests", "urllib3", "tenacity", "pyrage"}
-
-
-def test_apply_changes_back_what_it_finds(applied: Project, server: SandboxProcess) -> None:
-    change(server, login_of(applied, "rome"), company_name=COMPANY)
-    assert "2 unchanged" in applied.run("apply", "--yes").stdout
-    done = applied.run("apply", "--refresh", "--yes")
-    assert (0, True) == (done.returncode, "Done: 1 updated, 1 unchanged." in done.stdout)
-    assert f'somebody changed it at Octopush to "{COMPANY}"' in done.stderr
-    assert 0 == applied.run("refresh", "--detailed-exitcode").returncode
-    before = applied.state_path.read_bytes()
-    assert 0 == applied.run("apply", "--refresh", "--yes").returncode
-    assert before == applied.state_path.read_bytes()
-
-
-def test_apply_keeps_the_drift_of_what_no_manifest_names(applied: Project, server: SandboxProcess) -> None:
-    edit_manifest(applied, "  - {name: rome, first_name: rome}\n", "")
-    change(server, login_of(applied, "rome"), company_name=COMPANY)
-    assert 0 == applied.run("apply", "--refresh", "--yes").returncode
-    assert ("company_name",) == record_of(applied, "rome").drift.changed
-
-
-def test_apply_reports_what_it_could_not_check(sandbox: StartSandbox, project: NewProject) -> None:
-    server = sandbox("--fault", "500@3:read")
-    mine = made(server, project)
-    edit_manifest(mine, "accounts:\n", "accounts:\n  - {name: oslo, first_name: oslo}\n")
-    done = mine.run("apply", "--refresh", "--yes", "--attempts", "1", "--format", "json")
-    assert 7 == done.returncode
-    assert [
-        ("oslo", "create", "created"),
-        ("paris", "unchanged", "unchanged"),
-        ("rome", "unchanged", "unchanged"),
-        ("paris", "refresh", "unchecked"),
-    ] == [(name, action, status) for name, action, status, _ in outcomes(done.stdout)]
-
-
-def test_apply_sends_nothing_where_the_credentials_are_refused(sandbox: StartSandbox, project: NewProject) -> None:
-    server = sandbox("--fault", "401@3:read")
-    mine = made(server, project)
-    edit_manifest(mine, "accounts:\n", "accounts:\n  - {name: oslo, first_name: oslo}\n")
-    asked = sent(server)
-    done = mine.run("apply", "--refresh", "--yes")
-    assert (10, asked + 1) == (done.returncode, sent(server))
-    assert "Done: 2 unchanged, 1 not attempted, 2 unchecked." in done.stdout
-
-
-# ── Verify ───────────────────────────────────────────────────────────────────
-
-
-def test_good_credentials_are_called_good(applied: Project, server: SandboxProcess) -> None:
-    before = applied.state_path.read_bytes()
-    done = applied.run("verify")
-    assert (0, "default:\nVerified: 2 good.\n") == (done.returncode, done.stdout)
-    told = applied.run("verify", "rome", "rome", "--format", "json")
-    assert [("rome", "verify", "verified", None)] == outcomes(told.stdout)
-    assert ["GET"] * 3 == [each["method"] for each in server.requests()[4:]]
-    assert before == applied.state_path.read_bytes()
-    assert_no_secret(server, applied, done.stdout, done.stderr, told.stdout, told.stderr)
-
-
-def swapped(project: Project, _: SandboxProcess) -> None:
-    def alter(accounts: dict[str, Any]) -> None:
-        paris, rome = accounts["paris"], accounts["rome"]
-        paris["sealed"], rome["sealed"] = rome["sealed"], paris["sealed"]
-
-    tamper(project, alter)
-
-
-def duplicated(project: Project, _: SandboxProcess) -> None:
-    keep(project, "rome", replace(project.opened("rome"), credentials=project.opened("paris").credentials))
-
-
-def replaced(project: Project, _: SandboxProcess) -> None:
-    credentials = project.opened("paris").credentials
-    assert credentials is not None
-    forged = replace(credentials, api_key=Secret("forged-key-0a1b2c3d"))
-    keep(project, "paris", replace(project.opened("paris"), credentials=forged))
-
-
-def emptied(project: Project, _: SandboxProcess) -> None:
-    keep(project, "paris", replace(project.opened("paris"), credentials=None))
-
-
-def rekeyed_by_hand(project: Project, server: SandboxProcess) -> None:
-    change(server, login_of(project, "paris"), api_key="key-made-by-hand-7f3a")
-
-
-def dead(project: Project, server: SandboxProcess) -> None:
-    delete(server, login_of(project, "paris"))
-
-
-def sealed_to_another(project: Project, _: SandboxProcess) -> None:
-    put(project, "paris", AgeSealer([new_identity()[1]]).seal(project.opened("paris")))
-
-
-SPOILED: list[tuple[Callable[[Project, SandboxProcess], None], dict[str, str]]] = [
-    (swapped, {"paris": "was sealed for default/rome", "rome": "was sealed for default/paris"}),
-    (duplicated, {"paris": "its login is also that of rome", "rome": "its login is also that of paris"}),
-    (replaced, {"paris": "another key for its login"}),
-    (emptied, {"paris": "holds no credentials"}),
-    (rekeyed_by_hand, {"paris": "another key for its login"}),
-    (dead, {"paris": "does not know its login"}),
-    (sealed_to_another, {"paris": "does not open what is sealed for paris"}),
-    (lambda project, _: replay(project), {"paris": "of another operation"}),
-]
-
-
-@pytest.mark.parametrize(("spoil", "expected"), SPOILED)
-def test_a_credential_that_is_not_good_is_named_and_not_exported(
-    applied: Project, server: SandboxProcess, spoil: Callable[[Project, SandboxProcess], None], expected: dict[str, str]
-) -> None:
-    spoil(applied, server)
-    before = applied.state_path.read_bytes()
-    done = applied.run("verify", "--format", "json")
-    failed = {name: str(reason) for name, _, status, reason in outcomes(done.stdout) if status == "failed"}
-    assert (7, expected.keys()) == (done.returncode, failed.keys())
-    for name, words in expected.items():
-        assert words in failed[name]
-        assert f"failed         {name}  " in applied.run("verify", name).stdout
-    out = applied.folder / "out.json"
-    refused = applied.run("credentials", "export", "--verified", "--format", "json", "--out", str(out))
-    assert (7, "Unverified") == (refused.returncode, json.loads(refused.stdout)["error"]["name"])
-    for name, words in expected.items():
-        assert words in refused.stderr.partition(f"\n  {name}: ")[2].partition("\n")[0]
-    plain = applied.run("credentials", "export", "--verified", *expected)
-    assert (7, "", False) == (plain.returncode, plain.stdout, out.exists())
-    assert "Nothing was exported." in plain.stderr
-    if "rome" not in expected:
-        assert 0 == applied.run("credentials", "export", "--verified", "rome").returncode
-        assert 0 == applied.run("verify", "rome").returncode
-    assert before == applied.state_path.read_bytes()
-    assert_no_secret(server, applied, done.stdout, done.stderr, refused.stdout, refused.stderr)
-
-
-def test_verify_names_what_it_cannot_verify(sandbox: StartSandbox, project: NewProject) -> None:
-    server = sandbox("--fault", "not-json@1")
-    mine = project(server, TWO)
-    assert ExitCode.OUTCOME_UNKNOWN == mine.run("apply", "--yes").returncode
-    done = mine.run("verify", "paris")
-    assert (5, True) == (done.returncode, "it is unknown" in done.stderr)
-    assert 64 == mine.run("verify", "oslo").returncode
-    assert 5 == mine.run("credentials", "export", "--verified", "paris").returncode
-
-
-def test_a_verified_export_is_the_plain_one(applied: Project, server: SandboxProcess) -> None:
-    asked = sent(server)
-    plain = applied.run("credentials", "export")
-    assert asked == sent(server)
-    verified = applied.run("credentials", "export", "--verified")
-    assert (0, plain.stdout, asked + 2) == (verified.returncode, verified.stdout, sent(server))
-    assert 0 == applied.run("credentials", "export", "--verified", "--since", "2099-01-01").returncode
-    assert asked + 2 == sent(server)
-
-
-def test_an_export_that_cannot_be_verified_delivers_nothing(sandbox: StartSandbox, project: NewProject) -> None:
-    mine = made(sandbox("--fault", "401@3:read"), project)
-    done = mine.run("credentials", "export", "--verified")
-    assert (7, "") == (done.returncode, done.stdout)
-    assert "paris: the API did not accept the credentials" in done.stderr
-    assert "Check OCTOPUSH_API_LOGIN" in done.stderr
-    assert 10 == stranger(mine).run("credentials", "export", "--verified").returncode
-    assert 5 == having(mine, OCTOPUSH_API_LOGIN="a@example.com").run("credentials", "export", "--verified").returncode
-
-
-# ── Balances ─────────────────────────────────────────────────────────────────
-
-
-def accounts_of(text: str) -> list[dict[str, Any]]:
-    (state,) = json.loads(text)["states"]
-    accounts: list[dict[str, Any]] = state["accounts"]
-    return accounts
-
-
-def test_every_account_is_asked_for_its_own_balance(applied: Project, server: SandboxProcess) -> None:
-    assert all("balance" not in each for each in accounts_of(applied.run("status", "--format", "json").stdout))
-    # Each asks as itself: the parent's key is not needed.
-    mine = without(applied, "OCTOPUSH_API_LOGIN", "OCTOPUSH_API_KEY")
-    done = mine.run("status", "--balances", "--format", "json")
-    assert 0 == done.returncode
-    assert [{"amount": 0.0, "unit": "euros"}] * 2 == [each["balance"] for each in accounts_of(done.stdout)]
-    text = mine.run("status", "--balances").stdout
-    assert ["NAME", "STATUS", "SINCE", "BALANCE", "REASON"] == text.splitlines()[1].split()
-    assert 2 == text.count("0.00 euros")
-    assert "BALANCE" not in mine.run("status").stdout
-    assert ["/v1/public/wallet/check-balance"] * 4 == [each["path"] for each in server.requests()[4:]]
-    assert_no_secret(server, applied, done.stdout, done.stderr, text)
-
-
-def test_a_balance_that_cannot_be_had_is_shown_with_its_reason(applied: Project, server: SandboxProcess) -> None:
-    change(server, login_of(applied, "paris"), api_key="key-made-by-hand-7f3a")
-    done = applied.run("status", "--balances", "--format", "json")
-    paris, rome = accounts_of(done.stdout)
-    assert (7, None, {"amount": 0.0, "unit": "euros"}) == (done.returncode, paris["balance"], rome["balance"])
-    assert "its balance cannot be had: the API did not accept the credentials (HTTP 401" in paris["reason"]
-    text = applied.run("status", "--balances")
-    assert (7, True) == (text.returncode, "  ?           its balance cannot be had: " in text.stdout)
-
-
-def test_a_balance_is_asked_for_where_there_is_an_account(sandbox: StartSandbox, project: NewProject) -> None:
-    mine = project(sandbox("--fault", "not-json@1"), TWO)
-    assert (0, True) == ((done := mine.run("status", "--balances")).returncode, "no state" in done.stdout)
-    assert ExitCode.OUTCOME_UNKNOWN == mine.run("apply", "--yes").returncode
-    done = mine.run("status", "--balances", "--format", "json")
-    assert (0, None) == (done.returncode, accounts_of(done.stdout)[0]["balance"])
-    assert "not JSON" in accounts_of(done.stdout)[0]["reason"]
-
-
-def test_a_plan_marks_what_it_could_not_look_at_and_counts_what_drifted(
-    sandbox: StartSandbox, project: NewProject
-) -> None:
-    server = sandbox("--fault", "500@3-:read")
-    mine = made(server, project)
-    done = mine.run("plan", "--refresh", "--format", "json", "--attempts", "1")
-    (plan,) = json.loads(done.stdout)["plans"]
-    assert 7 == done.returncode
-    assert all("HTTP 500" in each["unchecked"] for each in plan["changes"])
-    assert "? unchecked" in mine.run("plan", "--refresh", "--attempts", "1").stdout
-
-
-def test_a_plan_that_looked_tells_of_drift_by_its_exit_code(applied: Project, server: SandboxProcess) -> None:
-    delete(server, login_of(applied, applied.names[0]))
-    assert 2 == applied.run("plan", "--refresh", "--detailed-exitcode").returncode
-    assert 0 == applied.run("plan", "--refresh").returncode
-
-
-def test_asked_to_end_while_it_reads_it_ends_with_its_document(sandbox: StartSandbox, project: NewProject) -> None:
-    server = sandbox("--fault", "delay=5@3-:read")
-    mine = made(server, project)
-    with mine.start("refresh", "--format", "json") as process:
-        eventually(lambda: sent(server) >= 5)
-        process.send_signal(signal.SIGTERM)
-        done = finished(process)
-    assert (143, 143) == (done.returncode, json.loads(done.stdout)["error"]["code"])

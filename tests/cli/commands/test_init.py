@@ -1,7 +1,8 @@
-"""What ``init --ci`` and ``init --schedule`` write, and what they leave alone."""
+"""``init``: a project that works, its pipelines and schedules; nothing that exists is written over."""
 
 from __future__ import annotations
 
+import stat
 import subprocess
 from pathlib import Path
 
@@ -17,6 +18,77 @@ KINDS = [
     ("--schedule", "systemd", "schedule/provisioner-reconcile.service", "schedule/provisioner-reconcile.timer"),
     ("--schedule", "kubernetes", "schedule/provisioner-reconcile.yaml", "monitoring/provisioner.rules.test.yml"),
 ]
+
+
+def test_init_writes_a_project_that_plans_and_never_over_a_file(tmp_path: Path) -> None:
+    first = run(tmp_path, "init", "mine")
+    assert (0, "") == (first.returncode, first.stdout)
+    identity = tmp_path / "config" / "octopush-provisioner" / "identity.txt"
+    assert 0o600 == stat.S_IMODE(identity.stat().st_mode)
+    assert str(identity.relative_to(tmp_path)) not in {str(path) for path in (tmp_path / "mine").rglob("*")}
+    assert 0 == run(tmp_path / "mine", "validate").returncode
+    assert "2 planned" in run(tmp_path / "mine", "plan").stdout
+    manifest = tmp_path / "mine" / "manifests" / "accounts.yaml"
+    assert manifest.read_text().startswith("# yaml-language-server: $schema=../schemas/manifest.v1.schema.json\n")
+    manifest.write_text("mine")
+    key = identity.read_text()
+    again = run(tmp_path, "init", "mine")
+    assert (0, "mine", key) == (again.returncode, manifest.read_text(), identity.read_text())
+    assert "kept" in again.stderr
+    assert "*.lock" in (tmp_path / "mine" / ".gitignore").read_text()
+
+
+def test_a_second_project_seals_to_the_same_identity(tmp_path: Path) -> None:
+    run(tmp_path, "init", "one")
+    run(tmp_path, "init", "two")
+    assert (tmp_path / "one" / "provisioner.yaml").read_text() == (tmp_path / "two" / "provisioner.yaml").read_text()
+    assert "age1" in (tmp_path / "two" / "provisioner.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("provisioner.yaml", "link"),
+        ("provisioner.yaml", "folder"),
+        ("manifests", "file"),
+        ("manifests", "link"),
+        ("manifests/accounts.yaml", "folder"),
+        ("schemas", "file"),
+        (".gitignore", "folder"),
+        (".", "file"),
+        (".", "link"),
+    ],
+)
+def test_init_says_what_is_in_its_way_and_writes_nothing(tmp_path: Path, name: str, what: str) -> None:
+    path = tmp_path / "mine" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if what == "folder":
+        path.mkdir()
+    elif what == "link":
+        path.symlink_to("nowhere")
+    else:
+        path.write_text("kept")
+    before = sorted(tmp_path.rglob("*"))
+    done = run(tmp_path, "init", "mine")
+    assert (64, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith(f"error: {path.relative_to(tmp_path)} is not a ")
+    assert before == sorted(tmp_path.rglob("*"))
+
+
+def test_a_link_to_settings_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "shared.yaml").write_text("limit: 3\n")
+    (tmp_path / "mine" / "provisioner.yaml").symlink_to("../shared.yaml")
+    done = run(tmp_path, "init", "mine")
+    assert (0, "limit: 3\n") == (done.returncode, (tmp_path / "shared.yaml").read_text())
+    assert "does not name the recipient" in done.stderr
+
+
+def test_a_folder_of_ones_own_that_is_relative_is_ignored(tmp_path: Path) -> None:
+    done = run(tmp_path, "init", "mine", XDG_CONFIG_HOME="config", XDG_STATE_HOME=".", HOME=str(tmp_path / "home"))
+    assert 0 == done.returncode
+    assert (tmp_path / "home" / ".config" / "octopush-provisioner" / "identity.txt").is_file()
+    assert ["home", "mine"] == sorted(each.name for each in tmp_path.iterdir())
 
 
 def files(folder: Path) -> dict[str, str]:

@@ -69,11 +69,6 @@ def test_exactly_the_plan_and_only_once(planned: Project, server: SandboxProcess
     refused(planned, server, "the state of the parent default is of lineage ", "and was none")
 
 
-def outcomes_are(mine: Project, *expected: str) -> None:
-    done = mine.run(*APPLY, "--format", "json")
-    assert (0, list(expected)) == (done.returncode, statuses(done.stdout)), done.stderr
-
-
 def touch_manifest(mine: Project) -> None:
     with (mine.folder / "manifests" / "accounts.yaml").open("a") as file:
         file.write("# only a comment\n")
@@ -167,6 +162,11 @@ def test_over_the_limit_is_refused_as_such(sandbox: StartSandbox, project: NewPr
 
 
 # ── Refreshed ────────────────────────────────────────────────────────────────
+
+
+def outcomes_are(mine: Project, *expected: str) -> None:
+    done = mine.run(*APPLY, "--format", "json")
+    assert (0, list(expected)) == (done.returncode, statuses(done.stdout)), done.stderr
 
 
 @pytest.fixture
@@ -359,22 +359,3 @@ def test_the_digest_of_every_face_is_that_of_the_file(planned: Project) -> None:
         assert digest in planned.run("plan", "--format", face).stdout
     touch_manifest(planned)
     assert digest not in planned.run("plan", "--format", "markdown").stdout
-
-
-@pytest.mark.parametrize(
-    "taken", ["state/default.json", "state/default.json.backup", "manifests/accounts.yaml", "provisioner.yaml"]
-)
-def test_nothing_takes_the_place_of_what_is_kept(server: SandboxProcess, project: NewProject, taken: str) -> None:
-    mine = made(server, project)
-    (mine.folder / "provisioner.yaml").write_text("limit: 20\n")
-    before = {path: path.read_bytes() for path in mine.files() if path.name != "default.json.lock"}
-    for code, *arguments in (
-        (64, "plan", "--out", taken),
-        (64, "reconcile", "--report", taken),
-        (10, "reconcile", "--metrics-file", taken),
-        (64, "credentials", "export", "--out", taken),
-        (64, "apply", "--yes", "--report", f"manifests/../{taken}"),
-    ):
-        done = mine.run(*arguments)
-        assert (code, True) == (done.returncode, f"{taken} is " in done.stderr), done.stderr
-    assert before == {path: path.read_bytes() for path in mine.files() if path.name != "default.json.lock"}

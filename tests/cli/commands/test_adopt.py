@@ -1,4 +1,4 @@
-"""Taking over accounts that exist already, on the real command line against a real sandbox."""
+"""``adopt``: accounts that exist already are taken over."""
 
 from __future__ import annotations
 
@@ -34,7 +34,6 @@ from tests.cli.steps import (
 from tests.conftest import (
     HOOK_TOKEN,
     PARENT,
-    PATIENCE,
     NewProject,
     Project,
     SandboxProcess,
@@ -43,6 +42,7 @@ from tests.conftest import (
     eventually,
     headers,
 )
+from tests.forks import PATIENCE
 
 HOOK: Final = f"https://hooks.example.com/?t={HOOK_TOKEN}"
 OTHER_TOKEN: Final = "other-token-9b1f3e5d"
@@ -64,20 +64,8 @@ def made_for(server: SandboxProcess, project: Project, name: str, **fields: obje
     return elsewhere(server, name, project.root.name, **{**usual, **fields})
 
 
-def table(project: Project, *rows: tuple[str, str]) -> str:
-    path = project.folder / "logins.csv"
-    path.write_text("name,login\n" + "".join(f"{name},{login}\n" for name, login in rows))
-    return path.name
-
-
 def files(folder: Path) -> list[str]:
     return sorted(each.name for each in folder.iterdir())
-
-
-def written(project: Project, file: str = "adopted.yaml") -> dict[str, Attributes]:
-    """Return what a manifest in the project's folder asks for, by name."""
-    (found,) = manifest.load([project.folder / "manifests" / file]).require()
-    return {each.name: each.attributes for each in found.accounts}
 
 
 def pending(project: Project) -> list[tuple[str, str]]:
@@ -107,6 +95,12 @@ def test_an_account_that_is_as_the_manifest_has_it(server: SandboxProcess, proje
     assert_no_secret(server, mine, done.stdout, done.stderr)
     assert 0 == mine.run("apply", "--yes").returncode
     assert [] == [each for each in server.requests()[1:] if each["method"] != "GET"]
+
+
+def table(project: Project, *rows: tuple[str, str]) -> str:
+    path = project.folder / "logins.csv"
+    path.write_text("name,login\n" + "".join(f"{name},{login}\n" for name, login in rows))
+    return path.name
 
 
 def test_adopting_again_changes_nothing_and_of_a_table_asks_nobody(server: SandboxProcess, project: NewProject) -> None:
@@ -202,6 +196,12 @@ def test_text_tells_what_is_wanted_and_what_was_found(server: SandboxProcess, pr
     done = mine.run("adopt", "paris", made_for(server, mine, "paris", last_name="Other"))
     assert '    last_name: wanted "Crash", found "Other"' in done.stdout.splitlines()[2]
     assert "Done: 1 adopted." == done.stdout.splitlines()[-1]
+
+
+def written(project: Project, file: str = "adopted.yaml") -> dict[str, Attributes]:
+    """Return what a manifest in the project's folder asks for, by name."""
+    (found,) = manifest.load([project.folder / "manifests" / file]).require()
+    return {each.name: each.attributes for each in found.accounts}
 
 
 def test_an_account_that_no_manifest_names_gets_one(server: SandboxProcess, project: NewProject) -> None:

@@ -1,0 +1,170 @@
+"""The command line as a whole: wrong ones, help, what it loads, and what many commands have in common."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from provisioner.cli.main import cli
+from provisioner.model.verdict import SealedContent
+from provisioner.state.sealing import AgeSealer
+from tests.cli.steps import TWO, edit_manifest, put, run
+from tests.conftest import NewProject, Project, SandboxProcess, environment
+from tests.forks import COMMAND
+
+
+def test_json_is_utf8_whatever_a_file_is_called(tmp_path: Path) -> None:
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    (folder / os.fsdecode(b"\xff.csv")).write_text("name,first_name,last_name\nParis,a,b\n")
+    for environ in ({"LC_ALL": "C.UTF-8"}, {"LC_ALL": "C"}, {"PYTHONIOENCODING": "ascii"}):
+        command = [*COMMAND, "validate", "--format", "json", "manifests"]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment(tmp_path) | environ, capture_output=True, check=False
+        )
+        (problem,) = json.loads(done.stdout.decode())["problems"]
+        assert (3, "manifests/\\xff.csv") == (done.returncode, problem["file"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nonsense"], ["plan", "--nonsense"], ["apply", "--limit", "many"], ["resolve"], ["plan", "--format", "xml"]],
+)
+def test_a_wrong_command_line(tmp_path: Path, arguments: list[str]) -> None:
+    done = run(tmp_path, *arguments)
+    assert (64, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith("error: ")
+    assert "--help" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_command_line_in_json(tmp_path: Path) -> None:
+    error = json.loads(run(tmp_path, "plan", "--format", "json", "--nonsense").stdout)["error"]
+    assert (64, "CommandInvalid") == (error["code"], error["name"])
+    error = json.loads(run(tmp_path, "plan", "--format=json").stdout)["error"]
+    assert "no folder manifests/" in error["message"]
+
+
+def loaded(folder: Path, *arguments: str) -> set[str]:
+    """Return the names of all modules that the command loads."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "provisioner", *arguments],
+        cwd=folder, env=environment(folder), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+
+@pytest.mark.parametrize("flag", ["--help", "--version"])
+def test_what_is_asked_in_a_hurry_loads_no_library(tmp_path: Path, flag: str) -> None:
+    libraries = {name.partition(".")[0] for name in loaded(tmp_path, flag)}
+    heavy = {"requests", "jsonschema", "jsonschema_rs", "pandas", "rich", "yaml", "tenacity", "pyrage"}
+    assert set() == libraries & heavy
+
+
+def test_a_plan_of_what_was_never_applied_loads_only_what_it_needs(tmp_path: Path) -> None:
+    """What takes long there is the making of types: a module that creeps back in costs every plan."""
+    (tmp_path / "m.yaml").write_text("version: 1\naccounts:\n  - {name: a, first_name: b, last_name: c}\n")
+    names = loaded(tmp_path, "plan", "m.yaml")
+    assert {"jsonschema_rs", "yaml", "provisioner.planner", "provisioner.model.plan"} <= names
+    assert set() == names & {
+        *("hashlib", "jsonschema", "logging", "markupsafe", "pandas", "pyrage", "requests", "rich", "ssl"),
+        *("subprocess", "tenacity", "urllib3"),
+        *("provisioner.model.exchange", "provisioner.model.report", "provisioner.model.verdict"),
+        *("provisioner.render.html", "provisioner.render.markdown", "provisioner.render.report"),
+        *("provisioner.executor", "provisioner.manifest.table", "provisioner.octopush", "provisioner.render.status"),
+        *(f"provisioner.state.{each}" for each in ("rescue", "sealing", "session")),
+    }
+
+
+def test_every_command_and_option_has_a_word_of_help(tmp_path: Path) -> None:
+    top = run(tmp_path, "--help").stdout
+    names = [
+        "init",
+        "keygen",
+        "validate",
+        "plan",
+        "apply",
+        "refresh",
+        "verify",
+        "status",
+        "credentials",
+        "resolve",
+        "recover",
+        "sandbox",
+    ]
+    places = [top.index(f"\n  {name} ") for name in names]
+    assert sorted(places) == places
+    for name in names:
+        assert "Usage: provisioner " + name in run(tmp_path, name, "--help").stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["credentials"]])
+def test_without_a_command_the_help_is_shown_as_it_is(tmp_path: Path, arguments: list[str]) -> None:
+    done = run(tmp_path, *arguments)
+    assert (64, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith("Usage: provisioner")
+    assert "\\n" not in done.stderr
+
+
+def test_a_mistyped_name_is_met_with_the_nearest(applied: Project) -> None:
+    for command in (
+        ["credentials", "show", "pariss"],
+        ["credentials", "export", "pariss"],
+        ["exec", "pariss", "--", "true"],
+        ["verify", "pariss"],
+        ["resolve", "pariss", "--abandon", "--yes"],
+        ["forget", "pariss", "--yes"],
+        ["rotate-password", "pariss", "--yes"],
+    ):
+        done = applied.run(*command)
+        assert (64, True) == (done.returncode, "The state has no account pariss." in done.stderr)
+        assert "Did you mean paris?" in done.stderr
+
+
+def test_there_must_be_a_state(server: SandboxProcess, project: NewProject) -> None:
+    mine = project(server, TWO)
+    for command in (["forget", "rome"], ["forget", "rome", "--force"], ["rotate-password", "rome"], ["rekey"]):
+        done = mine.run(*command, "--yes")
+        assert (5, True) == (done.returncode, "There is no state" in done.stderr)
+    assert not mine.state_path.exists()
+
+
+def test_a_seal_without_credentials_is_told_and_is_no_crash(applied: Project, server: SandboxProcess) -> None:
+    state = applied.state()
+    assert state is not None
+    sealer = AgeSealer(state.recipients)
+    put(applied, "paris", sealer.seal(SealedContent(state.lineage, state.parent, "paris", "other")))
+    asked = len(server.requests())
+    edit_manifest(applied, "last_name: Crash", "last_name: Changed")
+    for command in (["rotate-password", "paris"], ["forget", "paris"], ["apply"], ["adopt", "oslo", "abc@example.com"]):
+        done = applied.run(*command, *(["--yes"] if command[0] != "adopt" else []))
+        assert (command, 5, True) == (command, done.returncode, "holds no credentials" in done.stderr)
+    assert asked == len(server.requests())
+
+
+def test_a_plain_plan_loads_nothing_that_sends_or_opens(applied: Project) -> None:
+    for command in ("plan", "status"):
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", "-m", "provisioner", command],
+            cwd=applied.folder, env=applied.environ, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+        assert set() == loaded & {"requests", "urllib3", "tenacity", "pyrage"}
+
+
+def test_every_help_is_text_for_people(tmp_path: Path) -> None:
+    groups: list[tuple[list[str], click.Group]] = [([], cli)]
+    for words, group in groups:
+        for name, command in group.commands.items():
+            if isinstance(command, click.Group):
+                groups.append(([*words, name], command))
+            done = run(tmp_path, *words, name, "--help")
+            assert (0, "Usage: provisioner") == (done.returncode, done.stdout[:18])
+            # A mark for click that was escaped, or one that it did not take.
+            assert not set("\\\b") & set(done.stdout)

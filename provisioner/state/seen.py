@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -31,8 +32,8 @@ class Seen:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._written: dict[Path, bytes] = {}
-        """The last line of each mark that this run has written or found as it should be."""
+        self._written: dict[str, bytes] = {}
+        """By its name, the last line of each mark that this run has written or found as it should be."""
 
     def check(self, address: str, state: State | None, backup: str | None = None) -> None:
         """Compare ``state``, as loaded from ``address``, with what was seen; ``backup`` is where an older one is.
@@ -45,7 +46,7 @@ class Seen:
         # It tells nothing, and raises nothing, where the folder is another user's.
         if not os.path.isdir(self._folder):  # noqa: PTH112
             return
-        lineage = self._read(self._address_mark(address), "lineage")
+        lineage = self._read(_address_mark(address), "lineage")
         if state is None:
             if lineage is not None:
                 beside = "" if backup is None else f"{backup} is the state as an earlier run found it. "
@@ -57,7 +58,7 @@ class Seen:
             raise StateForeign(
                 f"{address} has lineage {state.lineage}; this machine has seen {lineage} there.", hint=_HINT
             )
-        serial = self._read(self._lineage_mark(state.lineage), "serial")
+        serial = self._read(_lineage_mark(state.lineage), "serial")
         if isinstance(serial, int) and state.serial < serial:
             raise StateRolledBack(
                 f"{address} has serial {state.serial}; this machine has already seen {serial}.", hint=_HINT
@@ -65,25 +66,19 @@ class Seen:
 
     def note(self, address: str, state: State) -> None:
         """Remember ``state``; writes only what changed. Raises OSError."""
-        self._write(self._lineage_mark(state.lineage), {"serial": state.serial})
-        self._write(self._address_mark(address), {"lineage": state.lineage})
+        self._write(_lineage_mark(state.lineage), {"serial": state.serial})
+        self._write(_address_mark(address), {"lineage": state.lineage})
 
     def forget(self, address: str) -> None:
         """Forget what was seen at ``address``: a person accepts what is there. Raises OSError."""
-        mark = self._address_mark(address)
+        mark = _address_mark(address)
         self._written.pop(mark, None)
-        mark.unlink(missing_ok=True)
+        (self._folder / mark).unlink(missing_ok=True)
 
-    def _address_mark(self, address: str) -> Path:
-        return self._folder / f"address-{_hashed(address)}.jsonl"
-
-    def _lineage_mark(self, lineage: str) -> Path:
-        # A lineage is what a file says; only its hash is fit for a file's name.
-        return self._folder / f"lineage-{_hashed(lineage)}.jsonl"
-
-    def _read(self, mark: Path, key: str) -> object:
+    def _read(self, mark: str, key: str) -> object:
+        path = self._folder / mark
         try:
-            document = json.loads(_last_line(mark.read_bytes()))
+            document = json.loads(_last_line(path.read_bytes()))
         except OSError:
             # There is none, or the folder is another user's: `note` says so where it matters.
             return None
@@ -91,20 +86,21 @@ class Seen:
             document = None
         value = document.get(key) if isinstance(document, dict) else None
         if type(value) is not _KINDS[key]:
-            raise StateRolledBack(f"What this machine has seen of the state is damaged: {mark}.", hint=_HINT)
+            raise StateRolledBack(f"What this machine has seen of the state is damaged: {path}.", hint=_HINT)
         return value
 
-    def _write(self, mark: Path, document: dict[str, object]) -> None:
+    def _write(self, mark: str, document: dict[str, object]) -> None:
         line = json.dumps(document).encode() + b"\n"
-        # A mark that fails is written anew the next time: it may end in half a line.
+        # A mark that fails is written in full the next time: it may end in half a line.
         last = self._written.pop(mark, None)
-        if last is None:
-            if not mark.is_file() or mark.read_bytes() != line:
+        if last != line:
+            path = self._folder / mark
+            if last is not None:
+                # A run saves twice for each account, and this takes a third of the time.
+                append(path, line, Disk())
+            elif not path.is_file() or path.read_bytes() != line:
                 make_folder(self._folder, Disk())
-                write_atomically(mark, line, Disk())
-        elif last != line:
-            # A run saves twice for each account, and this takes a third of the time.
-            append(mark, line, Disk())
+                write_atomically(path, line, Disk())
         self._written[mark] = line
 
 
@@ -113,6 +109,16 @@ def _last_line(raw: bytes) -> bytes:
     return raw.rpartition(b"\n")[0].rpartition(b"\n")[2]
 
 
+def _address_mark(address: str) -> str:
+    return f"address-{_hashed(address)}.jsonl"
+
+
+def _lineage_mark(lineage: str) -> str:
+    # A lineage is what a file says; only its hash is fit for a file's name.
+    return f"lineage-{_hashed(lineage)}.jsonl"
+
+
+@lru_cache
 def _hashed(text: str) -> str:
     import hashlib  # noqa: PLC0415  # it takes its time to load, and a machine that has seen nothing has no use for it
 

@@ -97,14 +97,14 @@ def _left_alone(change: Unchanged | Gone | Undecided | Closed) -> Outcome:
     """Return the outcome of an account for which nothing is sent, stopped or not."""
     match change:
         case Unchanged():
-            return Outcome(change.name, "unchanged", Result.UNCHANGED)
+            return Outcome(change.name, change.action, Result.UNCHANGED)
         case Gone():
             advice = Advice(Remedy.FORGET, change.name)
-            return Outcome(change.name, "gone", Result.NOT_ATTEMPTED, change.reason, advice=advice)
+            return Outcome(change.name, change.action, Result.NOT_ATTEMPTED, change.reason, advice=advice)
         case Undecided():
-            return Outcome(change.name, "unknown", Result.UNKNOWN, change.reason)
+            return Outcome(change.name, change.action, Result.UNKNOWN, change.reason)
         case Closed():
             reason = f"abandoned: {change.reason}"
-            return Outcome(change.name, "abandoned", Result.NOT_ATTEMPTED, reason, weight=ExitCode.DONE)
+            return Outcome(change.name, change.action, Result.NOT_ATTEMPTED, reason, weight=ExitCode.DONE)
         case _:
             assert_never(change)

@@ -40,7 +40,7 @@ def resolve(state: State, name: str, *, abandon: bool) -> State:
     record = existing(state, name)
     if not isinstance(record, Unknown | Pending):
         raise CommandInvalid(
-            f"The outcome of {name} is not unknown: it is {type(record).__name__.lower()}.",
+            f"The outcome of {name} is not unknown: it is {record.status}.",
             hint="Only an unknown outcome can be resolved. Nothing was changed.",
             advice=Advice(Remedy.FREE_OR_ADOPT, name) if isinstance(record, Abandoned) else None,
         )
@@ -89,7 +89,7 @@ def active(state: State, name: str) -> Active:
     record = existing(state, name)
     if not isinstance(record, Active):
         raise StateConflict(
-            f"The login of {name} is not known: it is {type(record).__name__.lower()}.",
+            f"The login of {name} is not known: it is {record.status}.",
             advice=Advice(Remedy.FREE_OR_ADOPT if isinstance(record, Abandoned) else Remedy.RESOLVE, name),
         )
     return record

@@ -80,7 +80,7 @@ def _dumped(document: object) -> str:
 def encode_record(record: Record) -> Document:
     """Return the document of one account's record."""
     document: Document = {
-        "status": type(record).__name__.lower(),
+        "status": record.status,
         "attributes": record.attributes.document(),
         "operation": _operation_document(record.operation),
     }
@@ -158,9 +158,9 @@ def decode_record(document: Document) -> Record:
     operation = Operation(**document["operation"])
     sealed = document.get("sealed")
     match document["status"]:
-        case "pending":
+        case Pending.status:
             return Pending(attributes, operation, sealed)
-        case "active":
+        case Active.status:
             return Active(
                 attributes,
                 operation,
@@ -171,7 +171,7 @@ def decode_record(document: Document) -> Record:
                 edit=_edit(document["edit"]) if "edit" in document else None,
                 first_operation=document.get("first_operation"),
             )
-        case "unknown":
+        case Unknown.status:
             return Unknown(attributes, operation, document["reason"], sealed)
         case _:
             return Abandoned(attributes, operation, document["reason"], sealed)

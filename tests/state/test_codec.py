@@ -194,7 +194,7 @@ def test_a_serial_that_somebody_wrote_with_a_point_is_a_whole_number() -> None:
 class Other:
     """A record of a kind that the format does not know."""
 
-    attributes, operation, sealed = LEONARDO, OPERATION, None
+    status, attributes, operation, sealed = "lost", LEONARDO, OPERATION, None
 
 
 def test_a_record_of_an_unknown_kind_is_not_written() -> None:

@@ -23,7 +23,7 @@ from provisioner.state.rescue import Entry
 from provisioner.state.seen import Seen
 from provisioner.state.stores import Store
 
-_TODO: Final = "`provisioner recover LOG` puts it back"
+_PUTS_BACK: Final = "`provisioner recover LOG` puts it back"
 
 
 class Session:
@@ -81,8 +81,8 @@ class Session:
         else:
             return self._store.rescue_address
         if self._last_resort(line):
-            return f"standard error, in the line that begins with {rescuing.MARK} ({_TODO})"
-        return f"nothing but this line ({_TODO}): {line}"
+            return f"standard error, in the line that begins with {rescuing.MARK} ({_PUTS_BACK})"
+        return f"nothing but this line ({_PUTS_BACK}): {line}"
 
     def put_back(self, entries: tuple[Entry, ...]) -> None:
         """Save the state with ``entries`` where they belong; see :func:`rescue.put_back`."""

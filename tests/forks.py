@@ -30,13 +30,7 @@ PATIENCE: Final = 30
 """Seconds after which something that a test waits for is taken to be stuck."""
 PRELOADED: Final = (
     *(each.name for each in pkgutil.walk_packages(provisioner.__path__, "provisioner.") if "__main__" not in each.name),
-    # What they import only where they need it.
-    "email.parser",
-    "markupsafe",
     "platformdirs.unix",
-    "rich.console",
-    "rich.progress",
-    "shlex",
     "tests.crash.runs",
     "tests.state",
 )

@@ -61,7 +61,7 @@ def test_asked_to_end_while_it_reads_it_ends_with_its_document(sandbox: StartSan
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_asked_to_end_it_ends_before_a_runner_kills_it(sandbox: StartSandbox, project: NewProject, form: str) -> None:
-    server = sandbox("--fault", "delay=2@2:create")
+    server = sandbox("--fault", "delay=1@2:create")
 
     def deaf(wire: Wire) -> None:
         wire.request()
@@ -89,7 +89,7 @@ def test_asked_to_end_it_ends_before_a_runner_kills_it(sandbox: StartSandbox, pr
 def test_asked_to_end_it_says_when_no_answer_comes(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox("--fault", "delay=60@1:create")
     mine = project(server, TWO)
-    with mine.start(*RECONCILE, "--log-format", "json", "--timeout", "7") as process:
+    with mine.start(*RECONCILE, "--log-format", "json", "--timeout", "6.5") as process:
         eventually(lambda: len(server.statuses()) == 1)
         process.send_signal(signal.SIGTERM)
         done = finished(process)
@@ -101,9 +101,8 @@ def test_asked_to_end_it_says_when_no_answer_comes(sandbox: StartSandbox, projec
 
 
 def test_asked_to_end_while_it_looks_it_ends_at_once(sandbox: StartSandbox, project: NewProject) -> None:
-    server = sandbox("--fault", "delay=20@*:read")
-    mine = project(server, TWO)
-    assert 0 == mine.run("apply", "--yes", "--timeout", "1", "--attempts", "1").returncode
+    server = sandbox("--fault", "delay=20@3-:read")
+    mine = made(server, project)
     with mine.start(*RECONCILE, "--report", "report.json") as process:
         reads = sent(server)
         eventually(lambda: sent(server) > reads)

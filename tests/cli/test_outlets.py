@@ -221,7 +221,7 @@ def test_a_failure_before_the_run_is_told_too(
 
 
 def test_a_folder_that_goes_away_during_the_run_hides_nothing(sandbox: StartSandbox, project: NewProject) -> None:
-    server = sandbox("--latency", "0.5")
+    server = sandbox("--fault", "delay=1@1:create")
     mine = project(server, TWO)
     (mine.folder / "left").mkdir()
     options = ("--metrics-file", "left/octopush.prom", "--report", "left/report.json")
@@ -238,7 +238,7 @@ def test_a_folder_that_goes_away_during_the_run_hides_nothing(sandbox: StartSand
 
 
 def test_a_run_that_waits_for_another(sandbox: StartSandbox, project: NewProject) -> None:
-    server = sandbox("--latency", "0.5")
+    server = sandbox("--fault", "delay=1@1:create")
     mine = project(server, TWO)
     with mine.start(*RECONCILE) as first:
         eventually(lambda: bool(mine.statuses()))

@@ -543,7 +543,7 @@ def test_one_that_is_not_told_does_not_stop_the_others(sandbox: StartSandbox, pr
 
 
 def test_an_interrupt_ends_it_between_two(sandbox: StartSandbox, project: NewProject) -> None:
-    server = sandbox("--fault", "delay=1@1-2:read")
+    server = sandbox("--fault", "delay=0.5@1-2:read")
     mine = project(server, ("paris",))
     names = ("anna", "emil", "otto")
     rows = table(mine, *((name, elsewhere(server, name, None)) for name in names))

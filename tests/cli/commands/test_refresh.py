@@ -222,16 +222,16 @@ def test_a_server_that_never_answers_costs_each_parent_the_time_of_one_account(
         for command in (
             ["refresh"], ["verify"], ["plan", "--refresh"], ["apply", "--refresh", "--yes"], ["status", "--balances"],
         ):  # fmt: skip
-            done = mine.run(*command, "--timeout", "1", "--attempts", "2")
+            done = mine.run(*command, "--timeout", "0.3", "--attempts", "2")
             # Of two parents: what stops one is not known to stop the other.
-            assert (command, 7, 2) == (command, done.returncode, done.stderr.count("waiting: no answer within 1 s"))
+            assert (command, 7, 2) == (command, done.returncode, done.stderr.count("waiting: no answer within 0.3 s"))
             said = done.stdout + done.stderr
-            assert "not asked for: no answer within 1 s" in said
+            assert "not asked for: no answer within 0.3 s" in said
             assert "Traceback" not in said
             assert "as sent" not in done.stdout
         logins = "".join(f"a{number},a{number}@sub-accounts.com\n" for number in range(3))
         (mine.folder / "logins.csv").write_text(f"name,login\n{logins}")
-        done = mine.run("adopt", "--from", "logins.csv", "--timeout", "1", "--attempts", "2", "--format", "json")
+        done = mine.run("adopt", "--from", "logins.csv", "--timeout", "0.3", "--attempts", "2", "--format", "json")
         assert (7, 1) == (done.returncode, done.stderr.count("waiting: "))
         assert ["failed", "not_attempted", "not_attempted"] == statuses(done.stdout)
         assert states == {path: path.read_bytes() for path in mine.state_path.parent.glob("*.json")}
@@ -467,7 +467,7 @@ def test_no_more_requests_begin_than_the_rate(sandbox: StartSandbox, project: Ne
     mine = made(sandbox(), project, ("a", "b", "c", "d"))
     for command in ("refresh", "verify"):
         start = time.monotonic()
-        assert 0 == mine.run(command, "--rate", "2").returncode
-        assert 1.5 <= time.monotonic() - start
+        assert 0 == mine.run(command, "--rate", "5").returncode
+        assert 0.6 <= time.monotonic() - start
     for rate in ("0", "-1", "nan", "many"):
         assert ExitCode.USAGE == mine.run("refresh", "--rate", rate).returncode

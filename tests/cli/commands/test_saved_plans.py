@@ -141,7 +141,7 @@ def test_a_state_that_is_gone(server: SandboxProcess, project: NewProject) -> No
 def test_an_intent_that_a_dead_run_left_does_not_make_the_plan_stale(
     sandbox: StartSandbox, project: NewProject
 ) -> None:
-    slow = sandbox("--latency", "2")
+    slow = sandbox("--fault", "delay=60@1")
     mine = project(slow, TWO)
     with mine.start("apply", "--yes") as process:
         eventually(lambda: bool(mine.statuses()))

@@ -11,7 +11,7 @@ from tests.conftest import NewProject, Project, SandboxProcess, StartSandbox, as
 
 
 def test_a_live_run_is_not_called_dead(sandbox: StartSandbox, project: NewProject) -> None:
-    mine = project(sandbox("--fault", "delay=2@1:create", "--fault", "delay=2@1:edit"), TWO)
+    mine = project(sandbox("--fault", "delay=1@1:create", "--fault", "delay=1@1:edit"), TWO)
     with mine.start("apply", "--yes") as running:
         eventually(lambda: "pending" in mine.statuses().values())
         done = mine.run("status")

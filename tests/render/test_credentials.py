@@ -168,11 +168,11 @@ def test_names_that_a_secret_can_have(name: str) -> None:
     assert f"octopush-{name}" == yaml.safe_load(faces.as_kubernetes([content(name)]))["metadata"]["name"]
 
 
-KEYS = st.from_regex(r"[a-z0-9]+(-[a-z0-9]+)*", fullmatch=True).filter(lambda key: len(key) <= 63)
-"""What an account and a parent can be called."""
+KEYS = st.from_regex(r"[ab0]{1,20}(-[ab0]{1,20}){0,2}", fullmatch=True)
+"""Names of accounts and parents, of few characters so that some come close to each other."""
 
 
-@given(st.sets(st.tuples(KEYS | st.just("default"), KEYS), min_size=2))
+@given(st.sets(st.tuples(KEYS | st.just("default"), KEYS), min_size=2, max_size=8))
 @example({("default", "a-b"), ("a", "b")})
 @example({("a", "b-c"), ("a-b", "c")})
 @example({("a" * 63, "b" * 63), ("default", "default")})

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import yaml
 
+from tests import forks
 from tests.conftest import PATIENCE
 
 _EXPRESSION: Final = re.compile(r"\$\{\{(.*?)\}\}")
@@ -169,15 +170,18 @@ class Runner:
         assert "${{" not in script
         path = Path(environ["RUNNER_TEMP"]) / "step.sh"
         path.write_text(script, encoding="utf-8")
-        with subprocess.Popen(
-            ["bash", "--noprofile", "--norc", "-eo", "pipefail", path],
-            cwd=workspace,
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as process:
+        with (
+            forks.interruptible(),
+            subprocess.Popen(
+                ["bash", "--noprofile", "--norc", "-eo", "pipefail", path],
+                cwd=workspace,
+                env=dict(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            ) as process,
+        ):
             assert process.stdout is not None
             if step.name == happens.interrupts:
                 while happens.once not in step.said:

@@ -8,10 +8,10 @@ tests, so that every kind of step is met; with CRASH_EVERY_STEP set, all are.
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -20,10 +20,11 @@ import pytest
 from provisioner.model.account import Credentials, Secret
 from provisioner.model.state import Active, State, Unknown
 from provisioner.state import codec
-from provisioner.state.sealing import AgeOpener, new_identity, parse_identities
-from tests.conftest import Project, SandboxProcess, StartSandbox, environment
+from provisioner.state.sealing import AgeOpener, parse_identities
+from tests.conftest import Project, SandboxProcess, StartSandbox
 from tests.crash import runs
 from tests.crash.deaths import SAVE_STEPS, Moment, MortalDisk, MortalTransport
+from tests.project.opened import accounts_of, many
 
 KILLED: Final = -9
 PARENTS: Final = tuple(f"parent-{number}" for number in range(8))
@@ -35,34 +36,14 @@ PARTS: Final = 6
 """Of so many deaths one is taken by each test."""
 
 
-def key_of(parent: str) -> str:
-    return f"key-of-{parent}-7d3f"
-
-
 @pytest.fixture
 def server(sandbox: StartSandbox) -> SandboxProcess:
-    given = (f"--parent-account={parent}@example.com:{key_of(parent)}:1000" for parent in PARENTS)
-    return sandbox(*given)
+    return sandbox(*accounts_of(*PARENTS))
 
 
 def made(server: SandboxProcess, folder: Path) -> Project:
     """Return a project with eight parents; the company of each account is the project."""
-    root = folder / f"project-{len(list(folder.iterdir()))}"
-    identity, recipient = new_identity()
-    environ = environment(root / "home") | {"OCTOPUSH_API_URL": server.url, "PROVISIONER_RECIPIENTS": recipient}
-    parents, rows = {}, ["name,first_name,last_name,company_name,parent"]
-    for parent in PARENTS:
-        variable = parent.upper().replace("-", "_")
-        environ |= {f"{variable}_LOGIN": f"{parent}@example.com", f"{variable}_KEY": key_of(parent)}
-        parents[parent] = {"api_login": f"${{env:{variable}_LOGIN}}", "api_key": f"${{env:{variable}_KEY}}"}
-        rows += [f"{name},{name},{parent},{root.name},{parent}" for name in NAMES]
-    mine = Project(root, NAMES, environ)
-    mine.identity_path.parent.mkdir(parents=True)
-    mine.identity_path.write_text(f"{identity.reveal()}\n")
-    (mine.folder / "manifests").mkdir(parents=True)
-    (mine.folder / "manifests" / "accounts.csv").write_text("\n".join(rows) + "\n")
-    (mine.folder / "provisioner.yaml").write_text(json.dumps({"parents": parents}))
-    return mine
+    return many(server, folder / f"project-{len(list(folder.iterdir()))}", dict.fromkeys(PARENTS, NAMES))
 
 
 def states(mine: Project) -> Iterator[State]:
@@ -105,13 +86,15 @@ def assert_settles(server: SandboxProcess, mine: Project) -> int:
 
 
 def taken(part: int, deaths: int) -> range:
-    """Return which of so many deaths a test takes."""
-    return range(1, deaths + 1) if "CRASH_EVERY_STEP" in os.environ else range(1 + part, deaths + 1, deaths // PARTS)
+    """Return which of so many deaths a test takes: a few, or its share of all."""
+    if "CRASH_EVERY_STEP" in os.environ:
+        return range(1 + part, deaths + 1, PARTS)
+    return range(1 + 7 * part % (deaths // PARTS), deaths + 1, deaths // PARTS)
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_killed_at_steps_of_the_saves(server: SandboxProcess, tmp_path: Path, part: int) -> None:
-    for step in taken(7 * part, STEPS):
+    for step in taken(part, STEPS):
         mine = made(server, tmp_path)
         assert KILLED == runs.run(mine, disk=MortalDisk(step), jobs=8)
         assert_settles(server, mine)
@@ -119,10 +102,10 @@ def test_killed_at_steps_of_the_saves(server: SandboxProcess, tmp_path: Path, pa
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_killed_at_moments_of_the_requests(server: SandboxProcess, tmp_path: Path, part: int) -> None:
-    moment = list(Moment)[part % len(Moment)]
-    for number in taken(part, REQUESTS):
+    deaths = list(product(range(1, REQUESTS + 1), Moment))
+    for death in taken(part, len(deaths)):
         mine = made(server, tmp_path)
-        assert KILLED == runs.run(mine, transport=MortalTransport(number, moment), jobs=8)
+        assert KILLED == runs.run(mine, transport=MortalTransport(*deaths[death - 1]), jobs=8)
         assert_settles(server, mine)
 
 

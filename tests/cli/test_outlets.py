@@ -226,7 +226,7 @@ def test_a_folder_that_goes_away_during_the_run_hides_nothing(sandbox: StartSand
     (mine.folder / "left").mkdir()
     options = ("--metrics-file", "left/octopush.prom", "--report", "left/report.json")
     with mine.start(*RECONCILE, *options) as process:
-        eventually(lambda: bool(mine.statuses()))
+        eventually(lambda: bool(server.requests()))
         (mine.folder / "left").rmdir()
         done = finished(process)
     assert 1 == done.returncode
@@ -241,7 +241,7 @@ def test_a_run_that_waits_for_another(sandbox: StartSandbox, project: NewProject
     server = sandbox("--fault", "delay=1@1:create")
     mine = project(server, TWO)
     with mine.start(*RECONCILE) as first:
-        eventually(lambda: bool(mine.statuses()))
+        eventually(lambda: bool(server.requests()))
         assert 6 == mine.run(*RECONCILE, "--report", "report.json").returncode
         assert "StateLocked" == json.loads((mine.folder / "report.json").read_text())["error"]["name"]
         assert 0 == mine.run(*RECONCILE, "--lock-timeout", "30").returncode

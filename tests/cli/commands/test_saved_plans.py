@@ -144,7 +144,7 @@ def test_an_intent_that_a_dead_run_left_does_not_make_the_plan_stale(
     slow = sandbox("--fault", "delay=60@1")
     mine = project(slow, TWO)
     with mine.start("apply", "--yes") as process:
-        eventually(lambda: bool(mine.statuses()))
+        eventually(lambda: bool(slow.requests()))
         process.send_signal(signal.SIGKILL)
         finished(process)
     assert {"paris": "pending"} == mine.statuses()

@@ -15,7 +15,7 @@ import os
 import re
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -26,6 +26,7 @@ from provisioner.errors import CommandInvalid, ProvisionerError
 
 if TYPE_CHECKING:
     from provisioner.model.account import Problem
+    from provisioner.model.report import Report
     from provisioner.render.lines import Line
 
 INFO: Final = "info"
@@ -156,6 +157,10 @@ class Console(ABC):
         """Say what ended the command, or what kept it from a parent, and what to do."""
 
     @abstractmethod
+    def endings(self, these: Sequence[Report], *, are_read: bool) -> None:
+        """Say why work ended early, parent by parent; ``are_read``: standard output has said it to people."""
+
+    @abstractmethod
     def event(self, level: str, event: str, **fields: object) -> None:
         """Write what only a log holds; of no interest to a person."""
 
@@ -203,6 +208,13 @@ class TextConsole(Console):
         whose = "" if parent is None else f"{parent}: "
         self.talk(Line(f"error: {whose}{printable(first)}", BAD), *(Line(f"  {printable(line)}", BAD) for line in more))
         self.talk(*(f"  {printable(line)}" for line in advice.hint(error).splitlines()))
+
+    def endings(self, these: Sequence[Report], *, are_read: bool) -> None:
+        """See :class:`Console`."""
+        from provisioner.render import report  # most commands report nothing
+
+        if not are_read:
+            self.talk(*report.endings(these))
 
     def event(self, level: str, event: str, **fields: object) -> None:
         """Say nothing: people see it by other means."""
@@ -253,6 +265,17 @@ class LogConsole(Console):
         from provisioner.render import documents  # most commands do not fail
 
         self.event(ERROR, "error", parent=parent, **documents.error(error)["error"])
+
+    def endings(self, these: Sequence[Report], *, are_read: bool) -> None:
+        """Write an event for each parent, whatever standard output holds: a log is read without it."""
+        from provisioner.render import advice  # most commands report nothing
+
+        del are_read
+        for each in these:
+            if each.failure is not None:
+                self.failure(each.failure, each.parent)
+            if (stop := each.stop) is not None:
+                self.event(ERROR, "stopped", parent=each.parent, reason=stop.reason, hint=advice.hint(stop) or None)
 
     def event(self, level: str, event: str, **fields: object) -> None:
         """Write one event, with those of ``fields`` that are known.

@@ -71,7 +71,7 @@ def show(console: Console, reports: Reports, output: str) -> None:
             console.raw(failures.trace(each.failure))
     if output == "json":
         console.document(documents.reports(reports.reports))
-        console.talk(*texts.endings(reports.reports))
-        return
-    for each in reports.reports:
-        console.lines(texts.text(each))
+    else:
+        for each in reports.reports:
+            console.lines(texts.text(each))
+    console.endings(reports.reports, are_read=output != "json")

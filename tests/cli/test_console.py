@@ -65,10 +65,9 @@ def test_every_line_is_an_event(sandbox: StartSandbox, project: NewProject) -> N
     log = events(done)
     assert all(each["time"].endswith("Z") and each["level"] in {"info", "warning", "error"} for each in log)
     kinds = [each["event"] for each in log]
-    assert ["plan", "request", "waiting", "request", "request", "account", "request", "account", "account"] == kinds[
-        :-1
-    ]
-    assert "finished" == kinds[-1]
+    requests = ["request", "waiting", "request", "request", "account", "request", "account", "account"]
+    assert ["plan", *requests, "stopped", "finished"] == kinds
+    assert ("default", "the outcome of rome is unknown") == (log[-2]["parent"], log[-2]["reason"])
     assert (8, "failure") == (log[-1]["exit_code"], log[-1]["status"])
     requested = [each for each in log if each["event"] == "request"]
     assert [("create", 1, 429), ("create", 2, 201), ("read", 1, 200), ("create", 1, None)] == [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -97,6 +98,13 @@ def test_programs_hear_the_same(troubled: tuple[SandboxProcess, Project]) -> Non
         each["parent"] for each in log if each["event"] == "account" and each["status"] == "created"
     }
     assert all(each["parent"] for each in log if each["event"] in {"account", "plan", "request", "waiting"})
+    ended = {each["parent"]: each for each in log if each["event"] in {"error", "stopped"}}
+    assert {"damaged": "StateInvalid", "locked": "StateLocked"} == {
+        parent: each["name"] for parent, each in ended.items() if each["event"] == "error"
+    }
+    assert "did not accept" in ended["refused"]["reason"]
+    assert "REFUSED_KEY" in ended["refused"]["hint"]
+    assert [] == [each for each in log if each["event"] == "message"]
 
 
 def test_the_exit_is_the_gravest(troubled: tuple[SandboxProcess, Project]) -> None:
@@ -179,6 +187,38 @@ def test_within_a_parent_there_is_one_request_at_a_time(server: SandboxProcess, 
     project = opened(mine, parts=Parts(transport=counting))
     assert 0 == project.apply(project.plan(), jobs=3).exit_code
     assert [1] == [each.most_of_one for each in carriers]
+
+
+class Clocked:
+    """Carries requests, and notes when each begins."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._real = Transport(settings.timeout)
+        self.begun: list[float] = []
+
+    def exchange(self, request: Request) -> Reply | Failure:
+        self.begun.append(time.monotonic())
+        return self._real.exchange(request)
+
+
+def test_a_rate_holds_over_all_parents_together(server: SandboxProcess, tmp_path: Path) -> None:
+    carriers: list[Clocked] = []
+
+    def clocked(settings: Settings) -> Exchange:
+        carriers.append(Clocked(settings))
+        return carriers[-1]
+
+    mine = many(server, tmp_path / "equal", {key: ["paris", "rome"] for key in THREE})
+    project = opened(mine, parts=Parts(transport=clocked))
+    plans, before = project.plan(), time.monotonic()
+    assert 0 == project.apply(plans, jobs=3, rate=15).exit_code
+    # Twelve turns, of which the first is at once; a turn may come half an interval early.
+    assert 12 == len(carriers[-1].begun)
+    assert carriers[-1].begun[-1] - before >= 10.5 / 15
+    before = time.monotonic()
+    assert 0 == project.refresh(jobs=3, rate=10).exit_code
+    assert 12 + 6 == len(carriers[-1].begun)
+    assert carriers[-1].begun[-1] - before >= 4.5 / 10
 
 
 def test_a_password_manager_is_asked_once_for_all_parents(three: Project) -> None:

@@ -163,7 +163,8 @@ def require_distinct(these: Sequence[Opened]) -> None:
     if twice:
         owners = sorted({each.content.parent for each in these if each.name in twice})
         raise CommandInvalid(
-            f"{', '.join(twice)} is an account of {', '.join(owners)}, and this format knows accounts by name alone.",
+            f"{', '.join(owners)} have accounts of the same name, and this format tells none apart by their parents:"
+            f" {', '.join(twice)}.",
             hint="Export one parent at a time, with --parent. Nothing was exported.",
         )
 

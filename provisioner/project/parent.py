@@ -211,6 +211,10 @@ class Parent:
 
         return secrets.credentials(self.own, self.environ, self.settings.base)
 
+    def require_credentials(self) -> None:
+        """Return if its login and key are there; raises SettingInvalid."""
+        _ = self.credentials
+
     def bound(self, state: State | None) -> State:
         """Return ``state``, or a new one, bound to the parent's account at the settings' address.
 
@@ -229,7 +233,12 @@ class Parent:
                 return replace(state, endpoint=self.settings.api_url, parent_check=self._check)
         elif (state.endpoint, state.parent_check) == (self.settings.api_url, self._check):
             return state
-        after = check_parent(state, endpoint=self.settings.api_url, api_login=self.credentials.api_login)
+        after = check_parent(
+            state,
+            endpoint=self.settings.api_url,
+            api_login=self.credentials.api_login,
+            login_from=self.own.sources[0] if self.own.sources else "the settings",
+        )
         self._check = after.parent_check
         return after
 

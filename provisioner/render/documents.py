@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from provisioner.errors import ProvisionerError
@@ -42,9 +43,12 @@ Document = dict[str, Any]
 _SUMMED: Final = tuple(kind.action for kind in (Create, Update, Unchanged, Unmanaged, Undecided))
 
 
-def plans(these: Iterable[Plan]) -> Document:
-    """Return the document of ``plan --format json``; ``schemas/plan.v1.schema.json`` describes it."""
-    return {"version": VERSION, "plans": [_plan(plan) for plan in these]}
+def plans(these: Iterable[Plan], failures: Mapping[str, ProvisionerError] = MappingProxyType({})) -> Document:
+    """Return the document of ``plan --format json``; ``schemas/plan.v1.schema.json`` describes it.
+
+    ``failures`` says of parents why they have no plan.
+    """
+    return {"version": VERSION, "plans": [_plan(plan) for plan in these]} | _failures(failures)
 
 
 def digest(document: Document) -> str:
@@ -60,13 +64,18 @@ def reports(these: Iterable[Report]) -> Document:
     return {"version": VERSION, "reports": [_report(each) for each in these]}
 
 
-def states(these: Iterable[tuple[str, str, State | None]], balances: Mapping[str, Balances] | None = None) -> Document:
+def states(
+    these: Iterable[tuple[str, str, State | None]],
+    balances: Mapping[str, Balances] | None = None,
+    failures: Mapping[str, ProvisionerError] = MappingProxyType({}),
+) -> Document:
     """Return the document of ``status --format json``; each state comes with its parent's name and its address.
 
-    ``balances`` are those of each parent's accounts, where they were asked for.
+    ``balances`` are those of each parent's accounts, where they were asked for; ``failures``
+    says of parents why nothing is known of them.
     """
     found = [_state(*each, None if balances is None else balances.get(each[0], {})) for each in these]
-    return {"version": VERSION, "states": found}
+    return {"version": VERSION, "states": found} | _failures(failures)
 
 
 def problems(these: Iterable[Problem]) -> Document:
@@ -81,6 +90,12 @@ def problems(these: Iterable[Problem]) -> Document:
 def error(this: ProvisionerError) -> Document:
     """Return the document of a failure under ``--format json``."""
     return {"version": VERSION, "error": _error(this)}
+
+
+def _failures(these: Mapping[str, ProvisionerError]) -> Document:
+    if not these:
+        return {}
+    return {"failures": [{"parent": name, "error": _error(one)} for name, one in these.items()]}
 
 
 def _plan(plan: Plan) -> Document:

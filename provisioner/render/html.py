@@ -56,8 +56,8 @@ _ROW_LABELS: Final = {label: filled(markup.ROW_LABEL, key, key, label.mark, labe
 # ── The page ─────────────────────────────────────────────────────────────────
 
 
-def page(plans: Sequence[Plan], digest: str) -> str:
-    """Return the whole page; ``digest`` is that of the plans, as the footer tells it."""
+def page(plans: Sequence[Plan], digest: str, failed: Sequence[str] = ()) -> str:
+    """Return the whole page; ``digest`` is that of the plans, and ``failed`` the parents that have none."""
     style, script = _asset("page.css"), _asset("page.js")
     policy = (
         f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)};"
@@ -67,7 +67,8 @@ def page(plans: Sequence[Plan], digest: str) -> str:
     found: Counter[Label] = Counter()
     sections = [_section(number, plan, found) for number, plan in enumerate(plans, 1)]
     navigation = _navigation(plans) if len(plans) > 1 else markup.EMPTY
-    content = joined((markup.PATTERNS, *sections))
+    unplanned = filled(markup.UNPLANNED, _sentence(words.unplanned(failed, len(failed)))) if failed else markup.EMPTY
+    content = joined((markup.PATTERNS, unplanned, *sections))
     return str(filled(markup.PAGE, policy, title, style, title, navigation, _actions(found), content, digest, script))
 
 

@@ -56,13 +56,14 @@ _DIFF_SIGNS: Final = {
 }
 
 
-def plans(these: Sequence[Plan], digest: str) -> str:
-    """Return the whole document; ``digest`` is that of the plans, as their footer tells it.
+def plans(these: Sequence[Plan], digest: str, failed: Sequence[str] = ()) -> str:
+    """Return the whole document; ``digest`` is that of the plans, and ``failed`` the parents that have none.
 
     What matters most gets its room first: what sums up each parent, then the tables, then the details.
     """
     footer = f"<sub>Plan {_name(digest)}</sub>\n"
-    left = LONGEST - len(footer) - _REST
+    unplanned = f"> **Not planned**: {_marked(words.unplanned(failed, _NAMED))}\n\n" if failed else ""
+    left = LONGEST - len(footer) - len(unplanned) - _REST
     heads: list[str] = []
     for plan in these:
         head = _head(plan)
@@ -84,7 +85,7 @@ def plans(these: Sequence[Plan], digest: str) -> str:
         details = _details(plan, share + _LEFT_OUT)
         left -= max(0, len(details) - _LEFT_OUT)
         parts.append(head + details)
-    return "\n".join((*parts, *([_left_out(rest)] if rest else ()), footer))
+    return unplanned + "\n".join((*parts, *([_left_out(rest)] if rest else ()), footer))
 
 
 def _left_out(rest: Sequence[Plan]) -> str:

@@ -84,6 +84,7 @@ SECTION: Final = Markup("""\
 %s<p class="no-match" hidden>Nothing of this parent matches the filter.</p>
 %s</section>
 """)
+UNPLANNED: Final = Markup('<p class="refused"><strong>Not planned</strong>: %s</p>\n')
 REFUSED: Final = Markup('<p class="refused"><strong>Refused</strong>: %s</p>\n')
 TABLE: Final = Markup("""\
 <div class="%s"><table>

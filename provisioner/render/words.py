@@ -207,6 +207,11 @@ def refusal(plan: Plan, most: int) -> Sentence:
     return ("there is no slot for ", *listed(plan.over, most), ". Nothing would be sent.")
 
 
+def unplanned(parents: Sequence[str], most: int) -> Sentence:
+    """Return which parents have no plan; at most ``most`` are named."""
+    return ("no plan could be made for ", *listed(parents, most), ". The errors of this run say why.")
+
+
 def listed(names: Sequence[str], most: int) -> Sentence:
     """Return names, of which at most ``most`` are named and the others counted."""
     pieces: list[str] = []

@@ -97,7 +97,7 @@ class Settings:
         except KeyError:
             raise SettingInvalid(
                 f"There is no parent {name} in the settings; known: {', '.join(sorted(self.parents))}.",
-                hint=f"Name it under `parents` in {FILE}, or correct the manifest.",
+                hint=f"Name it under `parents` in {FILE}, or correct --parent or the manifest.",
             ) from None
 
     def state_path(self, parent: str) -> Path:

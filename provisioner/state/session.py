@@ -136,10 +136,11 @@ def opened(  # noqa: PLR0913  # every part of a hold is given: none of them is l
             _tidy(store, warn)
 
 
-def check_parent(state: State, *, endpoint: str, api_login: str) -> State:
+def check_parent(state: State, *, endpoint: str, api_login: str, login_from: str) -> State:
     """Return ``state`` bound to the parent's account at ``endpoint``, as it is from its first record on.
 
-    A state without a record is bound anew: a mistyped login or address must not stick.
+    ``login_from`` names where the login was found. A state without a record is bound again
+    each time: a mistyped login or address must not stick.
 
     Raises:
         StateForeign: it is bound to another account or endpoint.
@@ -153,7 +154,7 @@ def check_parent(state: State, *, endpoint: str, api_login: str) -> State:
         check = _hashed(api_login, secrets.token_hex(16))
     elif not secrets.compare_digest(check, _hashed(api_login, check.partition("$")[0])):
         raise StateForeign(
-            "The accounts of this state belong to another Octopush account than the one of OCTOPUSH_API_LOGIN.",
+            f"The accounts of {state.parent} belong to another Octopush account than the one of {login_from}.",
             hint="Use the login that created them, or another state. Nothing was sent.",
         )
     return replace(state, endpoint=endpoint, parent_check=check)

@@ -234,6 +234,32 @@ def test_a_password_manager_is_asked_once_for_all_parents(three: Project) -> Non
     assert "asked\nasked\n" == asked.read_text()
 
 
+def test_a_parent_without_a_plan_is_in_every_format(three: Project) -> None:
+    state_of(three, "globex").parent.mkdir()
+    state_of(three, "globex").write_text('{"version": 1')
+    for command, kind in (("plan", "plan.v1"), ("status", "status.v1")):
+        done = three.run(command, "--format", "json")
+        document = json.loads(done.stdout)
+        Draft202012Validator(schemas.load(kind)).validate(document)
+        assert [("globex", "StateInvalid")] == [
+            (each["parent"], each["error"]["name"]) for each in document["failures"]
+        ]
+        assert (5, True) == (done.returncode, "globex" in done.stderr)
+    shown = {output: three.run("plan", "--format", output).stdout for output in ("markdown", "html")}
+    assert shown["markdown"].startswith("> **Not planned**: no plan could be made for `globex`.")
+    assert "<strong>Not planned</strong>: no plan could be made for <code>globex</code>." in shown["html"]
+    whole = three.run("plan", "--format", "markdown", "--parent", "acme")
+    assert (0, False) == (whole.returncode, "Not planned" in whole.stdout)
+
+
+def test_the_variables_of_the_parent_are_named(three: Project) -> None:
+    assert 0 == opened(three).apply(opened(three).plan()).exit_code
+    mistaken = having(three, ACME_LOGIN=three.environ["GLOBEX_LOGIN"])
+    done = mistaken.run("apply", "--yes", "--parent", "acme")
+    assert 5 == done.returncode
+    assert "The accounts of acme belong to another Octopush account than the one of ACME_LOGIN." in done.stderr
+
+
 # ── Which parent ─────────────────────────────────────────────────────────────
 
 

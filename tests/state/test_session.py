@@ -653,31 +653,33 @@ LOGIN = "parent@example.com"
 
 
 def test_a_first_apply_binds_the_state_to_its_account() -> None:
-    bound = check_parent(NEW, endpoint=ENDPOINT, api_login=LOGIN)
+    bound = check_parent(NEW, endpoint=ENDPOINT, api_login=LOGIN, login_from="ACME_LOGIN")
     assert replace(NEW, endpoint=ENDPOINT, parent_check=bound.parent_check) == bound
     assert LOGIN not in (bound.parent_check or "")
-    assert bound == check_parent(bound, endpoint=ENDPOINT, api_login=LOGIN)
+    assert bound == check_parent(bound, endpoint=ENDPOINT, api_login=LOGIN, login_from="ACME_LOGIN")
     assert bound == codec.decode(codec.encode(bound), "it")
 
 
 def test_no_two_states_have_the_same_check() -> None:
-    first, second = (check_parent(NEW, endpoint=ENDPOINT, api_login=LOGIN).parent_check for _ in range(2))
+    first, second = (
+        check_parent(NEW, endpoint=ENDPOINT, api_login=LOGIN, login_from="ACME_LOGIN").parent_check for _ in range(2)
+    )
     assert first != second
 
 
 def test_another_account_is_refused() -> None:
-    bound = check_parent(NEW, endpoint=ENDPOINT, api_login=LOGIN)
+    bound = check_parent(NEW, endpoint=ENDPOINT, api_login=LOGIN, login_from="ACME_LOGIN")
     with pytest.raises(StateForeign) as caught:
-        check_parent(bound, endpoint=ENDPOINT, api_login="other@example.com")
+        check_parent(bound, endpoint=ENDPOINT, api_login="other@example.com", login_from="ACME_LOGIN")
     assert "another Octopush account" in caught.value.message
     assert "other@example.com" not in caught.value.message + caught.value.hint
     assert "Nothing was sent." in caught.value.hint
 
 
 def test_another_endpoint_is_refused() -> None:
-    bound = check_parent(NEW, endpoint=ENDPOINT, api_login=LOGIN)
+    bound = check_parent(NEW, endpoint=ENDPOINT, api_login=LOGIN, login_from="ACME_LOGIN")
     with pytest.raises(StateForeign) as caught:
-        check_parent(bound, endpoint="http://127.0.0.1:1", api_login=LOGIN)
+        check_parent(bound, endpoint="http://127.0.0.1:1", api_login=LOGIN, login_from="ACME_LOGIN")
     assert (
         f"The accounts of this state live at {ENDPOINT}; the settings say http://127.0.0.1:1." == caught.value.message
     )
@@ -686,22 +688,26 @@ def test_another_endpoint_is_refused() -> None:
 @pytest.mark.parametrize("check", ["$", "00", "00$00"])
 def test_a_check_that_somebody_edited_fits_no_account(check: str) -> None:
     with pytest.raises(StateForeign):
-        check_parent(replace(NEW, parent_check=check), endpoint=ENDPOINT, api_login=LOGIN)
+        check_parent(replace(NEW, parent_check=check), endpoint=ENDPOINT, api_login=LOGIN, login_from="ACME_LOGIN")
 
 
 def test_half_a_binding_is_completed() -> None:
-    bound = check_parent(NEW, endpoint=ENDPOINT, api_login=LOGIN)
+    bound = check_parent(NEW, endpoint=ENDPOINT, api_login=LOGIN, login_from="ACME_LOGIN")
     for half in (replace(bound, endpoint=None), replace(NEW, endpoint=ENDPOINT)):
-        whole = check_parent(half, endpoint=ENDPOINT, api_login=LOGIN)
+        whole = check_parent(half, endpoint=ENDPOINT, api_login=LOGIN, login_from="ACME_LOGIN")
         assert ENDPOINT == whole.endpoint
-        assert whole == check_parent(whole, endpoint=ENDPOINT, api_login=LOGIN)
+        assert whole == check_parent(whole, endpoint=ENDPOINT, api_login=LOGIN, login_from="ACME_LOGIN")
     with pytest.raises(StateForeign):
-        check_parent(replace(bound, endpoint=None), endpoint=ENDPOINT, api_login="other@example.com")
+        check_parent(
+            replace(bound, endpoint=None), endpoint=ENDPOINT, api_login="other@example.com", login_from="ACME_LOGIN"
+        )
 
 
 def test_a_state_without_a_record_is_bound_anew() -> None:
     empty = replace(NEW, accounts={})
-    mistaken = check_parent(empty, endpoint="http://127.0.0.1:1", api_login="mistyped@example.com")
-    bound = check_parent(mistaken, endpoint=ENDPOINT, api_login=LOGIN)
+    mistaken = check_parent(
+        empty, endpoint="http://127.0.0.1:1", api_login="mistyped@example.com", login_from="ACME_LOGIN"
+    )
+    bound = check_parent(mistaken, endpoint=ENDPOINT, api_login=LOGIN, login_from="ACME_LOGIN")
     assert ENDPOINT == bound.endpoint
     assert mistaken.parent_check != bound.parent_check

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @options.report
 @click.option(
     "--plan", "saved", type=options.FILE, metavar="FILE",
-    help="Do exactly what `plan --out FILE` saved; or nothing, and exit with 9.",
+    help="Do exactly what `plan --out FILE` saved; nothing to a parent for which it is stale (9).",
 )  # fmt: skip
 @options.refresh
 @options.jobs
@@ -104,5 +104,6 @@ def question(plans: Plans) -> str:
     """Return what a person is asked before ``plans`` are carried out."""
     parts = [f"{verb} {count}" for verb, count in (("create", plans.creates), ("change", plans.updates)) if count]
     noun = "sub-account" if plans.creates + plans.updates == 1 else "sub-accounts"
-    many = f" of {len(plans.parents)} parents" if len(plans.parents) > 1 else ""
-    return f"{' and '.join(parts).capitalize()} {noun}{many}?"
+    changed = [name for name, each in plans.parents.items() if each.plan.creates or each.plan.updates]
+    whose = f" of {len(changed)} parents" if len(changed) > 1 else f" of {changed[0]}" if len(plans.parents) > 1 else ""
+    return f"{' and '.join(parts).capitalize()} {noun}{whose}?"

@@ -102,7 +102,7 @@ def _save(console: Console, project: Project, plans: Plans, out: Path) -> None:
         console.warn(f"nothing is saved to {out}: {', '.join(plans.failures)} could not be planned.")
         return
     project.save_plan(plans, out)
-    console.talk(f"Saved to {out}: `provisioner apply --plan {shlex.quote(str(out))}` does exactly this, or nothing.")
+    console.talk(f"Saved to {out}: `provisioner apply --plan {shlex.quote(str(out))}` does exactly this.")
 
 
 def _show(console: Console, project: Project, plans: Plans, output: str) -> None:
@@ -110,15 +110,15 @@ def _show(console: Console, project: Project, plans: Plans, output: str) -> None
         case "json":
             from provisioner.render import documents
 
-            console.document(documents.plans(plans.plans))
+            console.document(documents.plans(plans.plans, plans.failures))
         case "markdown":
             from provisioner.render import markdown
 
-            console.data(markdown.plans(plans.plans, project.digest(plans)))
+            console.data(markdown.plans(plans.plans, project.digest(plans), tuple(plans.failures)))
         case "html":
             from provisioner.render import html
 
-            console.data(html.page(plans.plans, project.digest(plans)))
+            console.data(html.page(plans.plans, project.digest(plans), tuple(plans.failures)))
         case _:
             from provisioner.render import text
 

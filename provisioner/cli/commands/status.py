@@ -38,7 +38,8 @@ def command(
     known = [each for each in statuses if each.parent not in failures]
     if output == "json":
         asked = {each.parent: each.balances for each in known if each.balances is not None} if balances else None
-        console.document(documents.states([(each.parent, each.address, each.state) for each in known], asked))
+        found = [(each.parent, each.address, each.state) for each in known]
+        console.document(documents.states(found, asked, failures))
     else:
         for each in known:
             console.lines(texts.text(each.parent, each.state, each.address, each.balances))

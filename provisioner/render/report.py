@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from provisioner.model.account import DEFAULT_PARENT
 from provisioner.model.plan import FieldChange
 from provisioner.model.report import Outcome, Report, Result
 from provisioner.render import advice
@@ -54,9 +55,16 @@ def text(this: Report) -> list[Line]:
             Line(f"Unknown: {', '.join(unknown)}. It may or may not exist, and is never retried by itself.", BAD)
         )
         lines.append(Line("  Look for it in Octopush's dashboard; then, for each:"))
-        lines.append(Line("    provisioner resolve NAME --not-created   it is not there: its slot is free again"))
-        lines.append(Line("    provisioner adopt NAME LOGIN             it is there: its login is in the dashboard"))
-        lines.append(Line("    provisioner resolve NAME --abandon       nobody can find out: it keeps its slot"))
+        whose = "" if this.parent == DEFAULT_PARENT else f" --parent {printable(this.parent)}"
+        lines.append(
+            Line(f"    provisioner resolve NAME --not-created{whose}   it is not there: its slot is free again")
+        )
+        lines.append(
+            Line(f"    provisioner adopt NAME LOGIN{whose}             it is there: its login is in the dashboard")
+        )
+        lines.append(
+            Line(f"    provisioner resolve NAME --abandon{whose}       nobody can find out: it keeps its slot")
+        )
     return lines
 
 

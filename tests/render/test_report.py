@@ -117,3 +117,10 @@ Stopped: no slot.
   Look.
 acme:
 Failed: held""" == rendered(report.endings([stopped, Report("done", ()), failed]))
+
+
+def test_what_ends_an_unknown_outcome_names_its_parent() -> None:
+    this = Report("acme", (Outcome("d", "create", Result.UNKNOWN, "no answer"),))
+    said = rendered(report.text(this))
+    for command in ("resolve NAME --not-created", "adopt NAME LOGIN", "resolve NAME --abandon"):
+        assert f"provisioner {command} --parent acme " in said

@@ -30,7 +30,7 @@ from provisioner.model.plan import Change, Plan, Undecided, Update, raise_if_ove
 from provisioner.model.report import Outcome, Report, Result, Scope, Stop
 from provisioner.model.state import Active, State, Unknown
 from provisioner.project.plans import ParentPlan, Plans, made_from
-from provisioner.project.reports import Reports
+from provisioner.project.reports import Reports, failed
 from provisioner.project.running import attempted, each
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ def apply(
     run.reporter.expected(allowed.creates + allowed.updates)
     begun = time.monotonic()
     done = each(names, lambda name: _turn(ready[name], plans, name, run, bounds), jobs, run.cancel)
-    run.reporter.phase("apply", time.monotonic() - begun)
+    # What was done is reported, whatever the reporter makes of its time.
+    attempted(run.reporter.phase, "apply", time.monotonic() - begun)
     states = {report.parent: state for report, held, state in done if held}
     return Reports(tuple(report for report, _, _ in done), states)
 
@@ -168,7 +169,14 @@ def _sent(updates: Iterable[Update]) -> Iterable[Update]:
 def _turn(
     ready: _Ready | ProvisionerError, plans: Plans, name: str, run: Run, bounds: Bounds
 ) -> tuple[Report, bool, State | None]:
-    """Return the report of one parent, whether its state was held, and how that was left."""
+    """Return the report of one parent, whether its state was held, and how that was left; raises nothing."""
+    done = attempted(_reported, ready, plans, name, run, bounds)
+    return (failed(name, done), False, None) if isinstance(done, ProvisionerError) else done
+
+
+def _reported(
+    ready: _Ready | ProvisionerError, plans: Plans, name: str, run: Run, bounds: Bounds
+) -> tuple[Report, bool, State | None]:
     if isinstance(ready, ProvisionerError):
         return _failed(name, plans, ready, run), False, None
     if (code := run.cancel.code()) is not None:

@@ -44,6 +44,7 @@ def write(
         metrics.Seen(name, project.settings.parent(name).limit, project.settings.parent(name).reserved, state)
         for name, state in sorted(states.items())
     )
-    whole = reports is not None and len(states) == len(reports.reports)
+    # A run that a filter kept from some parents has not seen all.
+    whole = reports is not None and project.settings.parents.keys() <= states.keys()
     run = metrics.Run(seen, code, round(time.time(), 3), duration, phases, whole)
     write_to_textfile(str(path), metrics.registry(metrics.after(run, before)))

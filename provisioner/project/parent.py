@@ -231,7 +231,7 @@ class Parent:
             state = replace(state, recipients=tuple(sorted(set(self.settings.recipients))))
             if self._check is not None:
                 return replace(state, endpoint=self.settings.api_url, parent_check=self._check)
-        elif (state.endpoint, state.parent_check) == (self.settings.api_url, self._check):
+        elif self._check is not None and (state.endpoint, state.parent_check) == (self.settings.api_url, self._check):
             return state
         after = check_parent(
             state,

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provisioner.errors import CommandInvalid
 from provisioner.project.cancel import Cancel, CancelToken
 from provisioner.project.parent import Parent
 from provisioner.project.parts import USUAL, Parts
@@ -86,7 +87,9 @@ class Project:
         is_folder = named is not None and named.is_dir()
         found = Path() if named is None else named if is_folder else named.parent
         base = found if folder is None else folder
-        settings = loading.load(None if is_folder else named, environ, flags or {}, folder=base)
+        # A folder that the caller names is stronger than a file that the environment names.
+        known = {name: text for name, text in environ.items() if not is_folder or name != loading.CONFIG}
+        settings = loading.load(None if is_folder else named, known, flags or {}, folder=base)
         own = folders or Folders.of_user()
         return cls(Workspace(settings, base, environ, own, parts, interactive=interactive))
 
@@ -157,11 +160,13 @@ class Project:
         """Save ``plans`` to ``out``, for :meth:`reviewed`, and return their digest.
 
         Raises:
-            CommandInvalid: it cannot be written there.
+            CommandInvalid: it cannot be written there, or a parent could not be planned.
 
         """
         from provisioner.project import outputs, saved
 
+        if plans.failures:
+            raise CommandInvalid(f"Nothing is saved to {out}: {', '.join(plans.failures)} could not be planned.")
         document = saved.document(plans, self.settings)
         outputs.require_free(out, self.files(plans.manifests))
         outputs.write_json(out, document)
@@ -174,7 +179,13 @@ class Project:
         return str(saved.document(plans, self.settings)["digest"])
 
     def reviewed(
-        self, path: Path, *, jobs: Jobs = JOBS, reporter: Reporter = SILENT, cancel: Cancel | None = None
+        self,
+        path: Path,
+        *,
+        jobs: Jobs = JOBS,
+        rate: float | None = None,
+        reporter: Reporter = SILENT,
+        cancel: Cancel | None = None,
     ) -> Plans:
         """Return the plans that were saved to ``path``, made again and found to be the same.
 
@@ -188,7 +199,7 @@ class Project:
         from provisioner.project import saved
 
         this = saved.read(path)
-        run = self._run(reporter, cancel, READS_PER_SECOND, sends=this.refreshed)
+        run = self._run(reporter, cancel, rate or READS_PER_SECOND, sends=this.refreshed)
         return saved.again(this, self._workspace, run, jobs)
 
     def apply(

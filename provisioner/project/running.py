@@ -129,13 +129,15 @@ def each(items: Sequence[_Item], work: Callable[[_Item], _Result], jobs: Jobs, c
 def _together(
     executor: Executor, items: Sequence[_Item], work: Callable[[_Item], _Result], cancel: Cancel
 ) -> list[_Result]:
-    futures = [executor.submit(work, item) for item in items]
+    from concurrent.futures import Future, wait  # most projects have one parent
+
+    futures: list[Future[_Result]] = []
     try:
+        futures += (executor.submit(work, item) for item in items)
         return [future.result() for future in futures]
     except BaseException:
         cancel.cancel()
-        for future in futures:
-            future.cancel()
+        wait([future for future in futures if not future.cancel()])
         raise
 
 

@@ -20,6 +20,8 @@ from provisioner.model.account import DEFAULT_PARENT, Problem
 from provisioner.settings import FILE, TUNING, ParentSettings, Settings
 
 _SCHEMA: Final = "config.v1"
+CONFIG: Final = "PROVISIONER_CONFIG"
+"""The variable that names the file of the settings."""
 _API_URL: Final = "OCTOPUSH_API_URL"
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
@@ -38,7 +40,7 @@ def load(
         SettingInvalid: a file, variable or flag is not what its setting may be.
 
     """
-    named = file or (Path(variable) if (variable := environ.get("PROVISIONER_CONFIG")) else None)
+    named = file or (Path(variable) if (variable := environ.get(CONFIG)) else None)
     path = named or folder / FILE
     from_file = _from_file(path, required=named is not None)
     given = {name: value for name, value in flags.items() if value is not None}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Final
 
@@ -77,12 +77,26 @@ class Session:
         try:
             self._store.rescue(f"{line}\n".encode())
         except StateNotSaved as error:
-            self._warn(error.message)
+            refused = error
         else:
             return self._store.rescue_address
-        if self._last_resort(line):
+        is_kept = self._is_kept(line)
+        self._warn_of_rescue(refused.message)
+        if is_kept:
             return f"standard error, in the line that begins with {rescuing.MARK} ({_PUTS_BACK})"
         return f"nothing but this line ({_PUTS_BACK}): {line}"
+
+    def _is_kept(self, line: str) -> bool:
+        try:
+            return self._last_resort(line)
+        except Exception as error:  # noqa: BLE001  # nothing may lose the line: it then stands in the report
+            self._warn_of_rescue(f"The outcome could not be handed over either ({type(error).__name__}).")
+            return False
+
+    def _warn_of_rescue(self, message: str) -> None:
+        """Warn; whoever hears it may fail, and then the line that is in hand matters more."""
+        with suppress(Exception):
+            self._warn(message)
 
     def put_back(self, entries: tuple[Entry, ...]) -> None:
         """Save the state with ``entries`` where they belong; see :func:`rescue.put_back`."""

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -23,14 +24,16 @@ from provisioner.errors import (
     OverThreshold,
     PlanStale,
     StateConflict,
+    StateForeign,
 )
 from provisioner.model.plan import Create
 from provisioner.model.report import Outcome
+from provisioner.project import running
 from provisioner.project.plans import Plans
 from provisioner.project.reporter import Requested
 from provisioner.state.holder import Holder
 from provisioner.state.stores.local import LocalStore
-from tests.conftest import NewProject, Project, SandboxProcess, StartSandbox, assert_kept
+from tests.conftest import PATIENCE, NewProject, Project, SandboxProcess, StartSandbox, assert_kept
 from tests.project.opened import Heard, accounts_of, having, many, opened, results
 
 TWO = ("paris", "rome")
@@ -72,6 +75,12 @@ def test_a_project_is_opened_by_its_folder_its_file_or_where_one_is(mine: Projec
         assert 7 == found.settings.parent("default").limit
         assert mine.state_path == found.parents()[0].store.path  # type: ignore[attr-defined]  # a local one
     assert 3 == opened(mine, flags={"limit": 3}).settings.parent("default").limit
+    other = mine.root / "other.yaml"
+    other.write_text("limit: 9\n")
+    named = {**mine.environ, "PROVISIONER_CONFIG": str(other)}
+    # The folder that the caller names is stronger than what the environment names.
+    assert 7 == provisioner.Project.open(mine.folder, environ=named).settings.parent("default").limit
+    assert 9 == provisioner.Project.open(environ=named, folder=mine.folder).settings.parent("default").limit
 
 
 def test_who_says_no_has_nothing_done(mine: Project, server: SandboxProcess) -> None:
@@ -313,6 +322,59 @@ def test_a_reporter_that_fails_loses_nothing_and_ends_its_parent_alone(sandbox: 
     assert 2 == len(server.accounts())
     assert {"paris"} == {each.name for each in opened(mine).open_credentials(parents=["b"])}
     assert 0 == opened(mine).apply(opened(mine).plan()).exit_code
+
+
+class Deaf(Heard):
+    """Fails at every outcome of one parent, and at the end."""
+
+    def finished(self, parent: str, outcome: Outcome) -> None:
+        if parent == "b":
+            raise ValueError(outcome.name)
+
+    def phase(self, name: str, seconds: float) -> None:
+        raise ValueError(name, seconds)
+
+
+def test_a_reporter_that_fails_at_outcomes_takes_no_report_away(sandbox: StartSandbox, tmp_path: Path) -> None:
+    server = sandbox(*accounts_of("a", "b", "c"))
+    mine = having(many(server, tmp_path / "three", {key: ["paris"] for key in ("a", "b", "c")}), B_KEY="")
+    this = opened(mine)
+    reports = this.apply(this.plan(), reporter=Deaf())
+    assert {"a": {"paris": "created"}, "b": {}, "c": {"paris": "created"}} == results(reports)
+    assert "InternalError" == type(reports.reports[1].failure).__name__
+
+
+def test_whatever_ends_a_run_waits_for_what_is_under_way() -> None:
+    begun, done = threading.Event(), threading.Event()
+
+    def work(item: str) -> None:
+        if item == "first":
+            begun.wait(PATIENCE)
+            raise KeyboardInterrupt
+        begun.set()
+        token.sleep(PATIENCE)
+        done.set()
+
+    token = CancelToken()
+    with ThreadPoolExecutor(2) as threads:
+        with pytest.raises(KeyboardInterrupt):
+            running.each(["first", "second"], work, threads, token)
+        assert done.is_set()
+
+
+def test_a_state_that_was_bound_to_nobody_is_bound_by_the_next_run(mine: Project, server: SandboxProcess) -> None:
+    assert 0 == opened(mine).apply(opened(mine).plan()).exit_code
+    document = json.loads(mine.state_path.read_text())
+    mine.state_path.write_text(json.dumps({**document, "parent_check": None}))
+    assert 0 == opened(mine).apply(opened(mine).plan()).exit_code
+    add_one = mine.folder / "manifests" / "one.yaml"
+    add_one.write_text("version: 1\naccounts:\n  - {name: oslo, first_name: Harriet, last_name: Backer}\n")
+    assert 0 == opened(mine).apply(opened(mine).plan()).exit_code
+    assert json.loads(mine.state_path.read_text())["parent_check"] is not None
+    stranger = having(mine, OCTOPUSH_API_LOGIN="somebody@example.com")
+    with pytest.raises(StateForeign):
+        opened(stranger).apply(opened(stranger).plan())
+    assert 3 == len(server.accounts())
 
 
 def test_an_identity_command_that_speaks_is_heard(mine: Project) -> None:

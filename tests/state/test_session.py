@@ -495,6 +495,31 @@ def test_a_line_that_nothing_takes_is_in_the_words_themselves(project: Project) 
     assert [f"{project.rescue_path} did not take it either: No space left on device."] == project.warnings
 
 
+@pytest.mark.parametrize("hears", [True, False])
+def test_nobody_who_fails_to_hear_of_it_loses_a_line(project: Project, *, hears: bool) -> None:
+    def fail(_: str) -> bool:
+        raise ValueError
+
+    def take(line: str) -> bool:
+        project.log.append(line)
+        return True
+
+    store = LocalStore(project.path, ScriptedDisk(1, full))
+    with opened(
+        store,
+        parent="default",
+        holder=ADA,
+        lock_timeout=0,
+        sleep=never,
+        last_resort=take if hears else fail,
+        seen=project.seen,
+        warn=fail,  # type: ignore[arg-type]  # what it returns is not looked at
+    ) as session:
+        where = session.rescue(LATER, "lima", "op-1", ACTIVE)
+    assert (where, project.log) == ((IN_A_LOG, [encode(LIMA)]) if hears else (where, []))
+    assert hears or encode(LIMA) in where
+
+
 def test_what_the_store_takes_asks_for_no_last_resort(project: Project) -> None:
     def refuse(line: str) -> bool:
         raise AssertionError(line)

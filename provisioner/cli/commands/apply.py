@@ -81,7 +81,7 @@ def command(
 
     def run(project: Project, hears: ConsoleReporter) -> Reports:
         if saved is not None:
-            plans = project.reviewed(saved, jobs=jobs, reporter=hears)
+            plans = project.reviewed(saved, jobs=jobs, rate=rate, reporter=hears)
         else:
             plans = project.plan(
                 manifests, parents=parents, refresh=refresh, wait=True, jobs=jobs, rate=rate, reporter=hears

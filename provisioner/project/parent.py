@@ -144,6 +144,8 @@ class Parent:
         self._check: str | None = None
         """A check that is known to be that of its account: to find that out is slow on purpose."""
         self._opener: Opener | None = None
+        self._waited = 0.0
+        """Seconds of the lock's timeout that a plan has spent already."""
 
     # ── Its state ────────────────────────────────────────────────────────────
 
@@ -174,10 +176,10 @@ class Parent:
 
         What is planned while another run is at work is stale when that has ended.
         """
-        waited = 0.0
-        while waited < self.settings.lock_timeout and self.store.holder() is not None and cancel.code() is None:
+        self._waited = 0.0
+        while self._waited < self.settings.lock_timeout and self.store.holder() is not None and cancel.code() is None:
             cancel.sleep(_POLL)
-            waited += _POLL
+            self._waited += _POLL
 
     @contextmanager
     def hold(self, run: Run, *, accept: bool = False) -> Iterator[Session]:
@@ -185,11 +187,12 @@ class Parent:
         from provisioner.project.provenance import holder  # a plan holds nothing
         from provisioner.state.session import opened
 
+        patience, self._waited = max(0.0, self.settings.lock_timeout - self._waited), 0.0
         with opened(
             self.store,
             parent=self.name,
             holder=holder(self.environ),
-            lock_timeout=self.settings.lock_timeout,
+            lock_timeout=patience,
             sleep=run.cancel.sleep,
             last_resort=run.reporter.last_resort,
             seen=self._seen,

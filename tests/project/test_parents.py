@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from provisioner import schemas
+from provisioner import CancelToken, schemas
 from provisioner.errors import CommandInvalid, ExitCode
 from provisioner.octopush.client import Exchange
 from provisioner.octopush.transport import Failure, Reply, Request, Transport
@@ -125,6 +125,27 @@ def assert_no_secret_of(server: SandboxProcess, mine: Project, *printed: str) ->
     texts = [*printed, *(each.read_bytes().decode("latin-1") for each in mine.files())]
     assert not [key for key in keys for text in texts if key in text]
     assert_no_secret(server, mine, *printed)
+
+
+class Counted(CancelToken):
+    """Counts the seconds that are slept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slept = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+        super().sleep(seconds)
+
+
+def test_a_state_that_stays_held_is_waited_for_once(server: SandboxProcess, tmp_path: Path) -> None:
+    mine = many(server, tmp_path / "one", {"acme": ["paris"]})
+    project, token = opened(mine, flags={"lock_timeout": 1.0}), Counted()
+    with LocalStore(state_of(mine, "acme")).hold(OTHER, timeout=0, sleep=lambda _: None):
+        reports = project.apply(project.plan(wait=True, cancel=token), cancel=token)
+    assert (6, "StateLocked") == (reports.exit_code, type(reports.reports[0].failure).__name__)
+    assert 1 <= token.slept < 1.5
 
 
 # ── Side by side ─────────────────────────────────────────────────────────────

@@ -50,9 +50,9 @@ def reported(error: BaseException) -> ProvisionerError:
             # click turns what ends its question into an error of its own; that it hides the first makes no difference.
             match error if isinstance(error, KeyboardInterrupt) else error.__context__:
                 case Terminated():
-                    return TerminatedError("Asked to end; nothing was being changed.")
+                    return TerminatedError("Asked to end; nothing was being changed at Octopush.")
                 case KeyboardInterrupt():
-                    return InterruptedRunError("Interrupted; nothing was being changed.")
+                    return InterruptedRunError("Interrupted; nothing was being changed at Octopush.")
                 case _:
                     return InterruptedRunError("Not confirmed; nothing was changed.")
         case _:

@@ -77,7 +77,10 @@ class Watch:
 
     def waiting(self, words: str) -> None:
         """Pass on why nothing happens for a while."""
-        self._run.reporter.waiting(self._parent, words)
+        try:
+            self._run.reporter.waiting(self._parent, words)
+        except Exception as error:  # noqa: BLE001  # what is under way must be saved first
+            self._fault = self._fault or error
 
     def exchange(self, request: Request) -> Reply | Failure:
         """Carry one request, and report how it ended."""
@@ -114,13 +117,14 @@ def each(items: Sequence[_Item], work: Callable[[_Item], _Result], jobs: Jobs, c
     """Return what ``work`` makes of each of ``items``, in their order; up to ``jobs`` of them at once.
 
     ``work`` raises nothing but what ends the whole run. Where something does, KeyboardInterrupt
-    included, those under way are asked to end, and are waited for.
+    included, those under way are asked to end, and are waited for. Even one of them has a thread
+    of its own: in the caller's, Ctrl-C would cut the request in flight, and lose its answer.
     """
-    if len(items) < 2 or jobs == 1:  # noqa: PLR2004  # no thread is needed for one
-        return [work(item) for item in items]
+    if not items:
+        return []
     if not isinstance(jobs, int):
         return _together(jobs, items, work, cancel)
-    from concurrent.futures import ThreadPoolExecutor  # most projects have one parent
+    from concurrent.futures import ThreadPoolExecutor  # a plain plan of one parent needs none
 
     with ThreadPoolExecutor(min(jobs, len(items)), thread_name_prefix="parent") as threads:
         return _together(threads, items, work, cancel)
@@ -129,7 +133,7 @@ def each(items: Sequence[_Item], work: Callable[[_Item], _Result], jobs: Jobs, c
 def _together(
     executor: Executor, items: Sequence[_Item], work: Callable[[_Item], _Result], cancel: Cancel
 ) -> list[_Result]:
-    from concurrent.futures import Future, wait  # most projects have one parent
+    from concurrent.futures import Future, wait  # a plain plan of one parent needs none
 
     futures: list[Future[_Result]] = []
     try:

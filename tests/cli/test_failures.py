@@ -21,10 +21,10 @@ def ended_at_a_question(by: type[BaseException]) -> click.Abort:
     [
         (click.Abort(), 130, "Not confirmed; nothing was changed."),
         (ended_at_a_question(EOFError), 130, "Not confirmed; nothing was changed."),
-        (ended_at_a_question(KeyboardInterrupt), 130, "Interrupted; nothing was being changed."),
-        (ended_at_a_question(Terminated), 143, "Asked to end; nothing was being changed."),
-        (KeyboardInterrupt(), 130, "Interrupted; nothing was being changed."),
-        (Terminated(), 143, "Asked to end; nothing was being changed."),
+        (ended_at_a_question(KeyboardInterrupt), 130, "Interrupted; nothing was being changed at Octopush."),
+        (ended_at_a_question(Terminated), 143, "Asked to end; nothing was being changed at Octopush."),
+        (KeyboardInterrupt(), 130, "Interrupted; nothing was being changed at Octopush."),
+        (Terminated(), 143, "Asked to end; nothing was being changed at Octopush."),
     ],
 )
 def test_a_no_is_not_an_end(error: BaseException, code: int, words: str) -> None:

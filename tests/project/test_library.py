@@ -33,7 +33,8 @@ from provisioner.project.plans import Plans
 from provisioner.project.reporter import Requested
 from provisioner.state.holder import Holder
 from provisioner.state.stores.local import LocalStore
-from tests.conftest import PATIENCE, NewProject, Project, SandboxProcess, StartSandbox, assert_kept
+from tests import forks
+from tests.conftest import PATIENCE, NewProject, Project, SandboxProcess, StartSandbox, assert_kept, eventually
 from tests.project.opened import Heard, accounts_of, having, many, opened, results
 
 TWO = ("paris", "rome")
@@ -342,6 +343,27 @@ def test_a_reporter_that_fails_at_outcomes_takes_no_report_away(sandbox: StartSa
     reports = this.apply(this.plan(), reporter=Deaf())
     assert {"a": {"paris": "created"}, "b": {}, "c": {"paris": "created"}} == results(reports)
     assert "InternalError" == type(reports.reports[1].failure).__name__
+
+
+@pytest.mark.parametrize("jobs", [1, 8])
+def test_ctrl_c_lets_the_request_in_flight_end_and_keeps_its_answer(
+    sandbox: StartSandbox, project: NewProject, jobs: int
+) -> None:
+    server = sandbox("--fault", "delay=1@1:create")
+    mine = project(server, TWO)
+    this = opened(mine)
+
+    def interrupt() -> None:
+        eventually(lambda: bool(server.requests()))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with forks.interruptible():
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            this.apply(this.plan(), jobs=jobs)
+    assert 1 == len(server.accounts())
+    assert_kept(server, mine, "paris")
+    assert {"default": {"paris": "unchanged", "rome": "created"}} == results(this.apply(this.plan()))
 
 
 def test_whatever_ends_a_run_waits_for_what_is_under_way() -> None:

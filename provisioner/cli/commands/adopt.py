@@ -52,10 +52,11 @@ def command(
     from provisioner.project.adopting import read_table
 
     console = context.console
-    with reporter(console) as hears:
-        rows = _named(words) if table is None else read_table(table, hears)
-        manifests = [Path(word) for word in (words[2:] if table is None else words)]
-        project = choice.open(context)
+    named = _named(words) if table is None else []
+    manifests = [Path(word) for word in (words[2:] if table is None else words)]
+    project = choice.open(context)
+    with reporter(console, len(project.settings.parents)) as hears:
+        rows = named if table is None else read_table(table, hears)
         with Interrupt(console.urgent) as interrupt:
             interrupt.arm()
             adoption = project.adopt(
@@ -78,7 +79,7 @@ def _named(words: Sequence[str]) -> list[tuple[str, str]]:
     except ValueError:
         raise CommandInvalid(
             "Say which account is to be adopted.",
-            hint="Give its name and its login at Octopush, or a table of both with --from options.FILE.",
+            hint="Give its name and its login at Octopush, or a table of both with --from FILE.",
         ) from None
     return [(name, login)]
 

@@ -118,7 +118,11 @@ def export(
 
         outputs.require_free(out, project.files())
     opened = project.open_credentials(
-        names, parents=parents, since=moment, verified=verified, reporter=reporter(console)
+        names,
+        parents=parents,
+        since=moment,
+        verified=verified,
+        reporter=reporter(console, len(project.settings.parents)),
     )
     require_credentials(opened, "Nothing was exported.")
     if output != "kubernetes":

@@ -81,6 +81,9 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; what asks it to end is kept from click, which would print an empty line."""
         try:
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) is _ended_early:
+                    signal.signal(number, _terminated)
             return super().invoke(ctx)
         except KeyboardInterrupt as signalled:
             raise Ended(signalled) from None
@@ -122,7 +125,7 @@ def run(arguments: list[str], environ: Mapping[str, str]) -> int:
     try:
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is signal.SIG_DFL:  # nohup, say, has them ignored
-                signal.signal(number, _terminated)
+                signal.signal(number, _ended_early)
         code = cli.main(arguments, prog_name="provisioner", standalone_mode=False, obj=Context(console, environ))
     except click.exceptions.NoArgsIsHelpError as error:
         console.raw(f"{error.format_message()}\n")
@@ -133,6 +136,11 @@ def run(arguments: list[str], environ: Mapping[str, str]) -> int:
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the last line of defence, see failures.reported
         return _failed(error, console, as_json=_given(arguments, "--format") == "json")
     return int(code or ExitCode.DONE)
+
+
+def _ended_early(_: int, __: FrameType | None) -> NoReturn:
+    """End a command that has not begun: click, which reads the command line, would print an empty line."""
+    raise Ended(Terminated())
 
 
 def _terminated(_: int, __: FrameType | None) -> NoReturn:

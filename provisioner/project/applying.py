@@ -89,7 +89,7 @@ def apply(
         raise InterruptedRunError("Not confirmed; nothing was changed.")
     run.reporter.expected(allowed.creates + allowed.updates)
     begun = time.monotonic()
-    done = each(names, lambda name: _turn(ready[name], plans, name, run, bounds), jobs, run.cancel)
+    done = each(names, lambda name: _turn(ready[name], plans, name, run, bounds), jobs, run.cancel, changes=True)
     # What was done is reported, whatever the reporter makes of its time.
     attempted(run.reporter.phase, "apply", time.monotonic() - begun)
     states = {report.parent: state for report, held, state in done if held}

@@ -198,8 +198,7 @@ def plans_of(
     def look_at(this: Manifest) -> tuple[Parent, Snapshot] | ProvisionerError:
         return attempted(_looked, workspace, this, run, wait=wait)
 
-    # Nothing is sent here: one parent needs no thread.
-    looks = [look_at(manifests[0])] if len(manifests) == 1 else each(manifests, look_at, jobs, run.cancel)
+    looks = each(manifests, look_at, jobs, run.cancel)
     found: list[Refreshed | ProvisionerError | None] = [None] * len(looks)
     if refresh:
         from provisioner.project.refresh import refreshed  # a plain plan loads nothing that sends

@@ -113,18 +113,21 @@ class Watch:
         )
 
 
-def each(items: Sequence[_Item], work: Callable[[_Item], _Result], jobs: Jobs, cancel: Cancel) -> list[_Result]:
+def each(
+    items: Sequence[_Item], work: Callable[[_Item], _Result], jobs: Jobs, cancel: Cancel, *, changes: bool = False
+) -> list[_Result]:
     """Return what ``work`` makes of each of ``items``, in their order; up to ``jobs`` of them at once.
 
     ``work`` raises nothing but what ends the whole run. Where something does, KeyboardInterrupt
-    included, those under way are asked to end, and are waited for. Even one of them has a thread
-    of its own: in the caller's, Ctrl-C would cut the request in flight, and lose its answer.
+    included, those under way are asked to end, and are waited for. Where ``work`` ``changes``
+    something at Octopush, even one has a thread of its own: in the caller's, Ctrl-C would cut the
+    request in flight, and lose its answer. A read may be cut.
     """
-    if not items:
-        return []
+    if not items or (not changes and (len(items) == 1 or jobs == 1)):
+        return [work(item) for item in items]
     if not isinstance(jobs, int):
         return _together(jobs, items, work, cancel)
-    from concurrent.futures import ThreadPoolExecutor  # a plain plan of one parent needs none
+    from concurrent.futures import ThreadPoolExecutor  # most reads are of one parent
 
     with ThreadPoolExecutor(min(jobs, len(items)), thread_name_prefix="parent") as threads:
         return _together(threads, items, work, cancel)
@@ -133,7 +136,7 @@ def each(items: Sequence[_Item], work: Callable[[_Item], _Result], jobs: Jobs, c
 def _together(
     executor: Executor, items: Sequence[_Item], work: Callable[[_Item], _Result], cancel: Cancel
 ) -> list[_Result]:
-    from concurrent.futures import Future, wait  # a plain plan of one parent needs none
+    from concurrent.futures import Future, wait  # most reads are of one parent
 
     futures: list[Future[_Result]] = []
     try:

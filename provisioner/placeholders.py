@@ -8,20 +8,27 @@ an expansion, and to put a value into any message.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from stat import S_ISREG
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from provisioner.errors import SettingInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from provisioner.model.account import DesiredAccount
+
 MAX_FILE_BYTES: Final = 64 * 1024
 """A secret is short; whatever is longer is the wrong file."""
 
 _PLACEHOLDER: Final = re.compile(r"\$\{(?:env:([A-Za-z_][A-Za-z0-9_]*)|file:([^{}\x00-\x1f\x7f]+))\}")
+_FIRST_STAND_IN: Final = 0xE000
+"""The first of 6,400 characters that mean nothing; no address may hold one."""
+_SCHEME: Final = re.compile(r"^(?:https?:|[\ue000-\uf8ff]+:?)//", re.IGNORECASE)
+_BEHIND_HOST: Final = re.compile(r"[/?#]")
 _NEARLY: Final = ("${", "$(env:", "$(file:")
 _HINT: Final = "Write ${env:NAME} for an environment variable or ${file:PATH} for a file, without spaces."
 
@@ -29,6 +36,37 @@ _HINT: Final = "Write ${env:NAME} for an environment variable or ${file:PATH} fo
 def names(text: str) -> tuple[str, ...]:
     """Return what ``text`` refers to, in order, as in ``("env:HOOK_TOKEN", "file:secrets/paris")``."""
     return tuple(match.group()[2:-1] for match in _PLACEHOLDER.finditer(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One placeholder of an account: what an apply would read, and to whom the field that holds it goes."""
+
+    kind: Literal["env", "file"]
+    name: str
+    """The variable, or the file's path as the manifest has it."""
+    path: str
+    """The field's dotted path, as in ``callbacks.email_for_inbounds``, or ``password``."""
+    to: str | None
+    """The host, with a port that is given, or the e-mail domain that gets the value besides Octopush; None: nobody.
+
+    Where a placeholder brings that itself, it stands in here as it was written.
+    """
+
+
+def reads(account: DesiredAccount, *, password: bool = True) -> tuple[Read, ...]:
+    """Return every placeholder of ``account``, by field in the order of the manifest; nothing is read.
+
+    Without ``password``, none of its password: a change that sets none does not read it.
+    """
+    texts = account.attributes.flat()
+    if password and account.password is not None:
+        texts["password"] = account.password.reveal()
+    return tuple(
+        Read(cast("Literal['env', 'file']", kind), name, path, _receiver(path, text))
+        for path, text in texts.items()
+        for kind, _, name in (each.partition(":") for each in names(text))
+    )
 
 
 def fault(text: str) -> tuple[str, str] | None:
@@ -141,6 +179,17 @@ def together(errors: Sequence[SettingInvalid]) -> SettingInvalid:
     """Return one error that says what all of ``errors`` say, each once."""
     messages, hints = (list(dict.fromkeys(texts)) for texts in zip(*((e.message, e.hint) for e in errors), strict=True))
     return SettingInvalid("\n".join(messages), hint="\n".join(hints))
+
+
+def _receiver(path: str, text: str) -> str | None:
+    if not path.startswith("callbacks."):
+        return None
+    # A placeholder may hold any of the signs that end a host, and stands for no more than one character here.
+    written = {_FIRST_STAND_IN + number: each.group() for number, each in enumerate(_PLACEHOLDER.finditer(text))}
+    bare = "".join(map("".join, zip_longest(_PLACEHOLDER.split(text)[::3], map(chr, written), fillvalue="")))
+    if path.startswith("callbacks.callback_url_"):
+        bare = _BEHIND_HOST.split(_SCHEME.sub("", bare), maxsplit=1)[0]
+    return bare.rpartition("@")[2].lower().translate(written)
 
 
 def _variable(name: str, environ: Mapping[str, str]) -> str:

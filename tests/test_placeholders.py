@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.errors import SettingInvalid
-from provisioner.placeholders import MAX_FILE_BYTES, expand, fault, filled, fits, names, read_file
+from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Origin, Secret
+from provisioner.placeholders import MAX_FILE_BYTES, Read, expand, fault, filled, fits, names, read_file, reads
 
 
 def expanded(text: str, base: Path = Path(), **environ: str) -> str:
@@ -20,6 +21,45 @@ def test_names_are_given_in_order_as_they_stand() -> None:
     text = "https://${env:HOST}/x?t=${file:secrets/a b}&u=${env:_T0}"
     assert names(text) == ("env:HOST", "file:secrets/a b", "env:_T0")
     assert names("plain $ text {}") == ()
+
+
+def test_what_an_account_reads_is_known_with_its_field_and_whom_it_goes_to() -> None:
+    callbacks = Callbacks(
+        callback_url_for_visits="https://Hooks.example.com:8443/x?t=${env:TOKEN}&u=${file:a/b}",
+        email_for_inbounds="${env:USER}@Mail.example",
+    )
+    account = DesiredAccount(
+        "paris", Attributes("Leonardo", "${env:LAST}", None, callbacks), Secret("${env:PW}"), Origin("m.yaml")
+    )
+    expected = (
+        Read("env", "LAST", "last_name", None),
+        Read("env", "TOKEN", "callbacks.callback_url_for_visits", "hooks.example.com:8443"),
+        Read("file", "a/b", "callbacks.callback_url_for_visits", "hooks.example.com:8443"),
+        Read("env", "USER", "callbacks.email_for_inbounds", "mail.example"),
+        Read("env", "PW", "password", None),
+    )
+    assert expected == reads(account)
+    assert expected[:-1] == reads(account, password=False)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://${env:USER}:${env:PW}@hooks.example/?x=@y", "hooks.example"),
+        ("https://good.example@evil.example/${env:X}", "evil.example"),
+        ("https://${env:HOST}.evil.example/", "${env:HOST}.evil.example"),
+        ("https://${file:a/b@c?d#e}/path", "${file:a/b@c?d#e}"),
+        ("${env:URL}/path?t=${env:TOKEN}", "${env:URL}"),
+        ("${env:URL}.evil.example/path", "${env:URL}.evil.example"),
+        ("${env:SCHEME}://evil.example/?t=1", "evil.example"),
+        ("${env:SCHEME}//evil.example?t=1", "evil.example"),
+        ("${env:URL}@evil.example?t=1", "evil.example"),
+        ("HTTPS://evil.example#${env:X}", "evil.example"),
+    ],
+)
+def test_a_host_is_told_wherever_placeholders_stand(url: str, host: str) -> None:
+    account = DesiredAccount("x", Attributes("A", "B", None, Callbacks(url)), None, Origin("m.yaml"))
+    assert {host} == {each.to for each in reads(account)}
 
 
 @pytest.mark.parametrize(

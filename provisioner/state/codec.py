@@ -6,6 +6,7 @@ repeats a key or is of a newer version is not a state.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Sequence
@@ -39,6 +40,8 @@ _RESTORE: Final = (
 _DEPTH: Final = 32
 """Far more levels than a state has."""
 _HALVES: Final = re.compile("[\ud800-\udfff]")
+_MERGE_MARK: Final = re.compile(rb"^(?:<{7}|={7}|>{7}|\|{7})(?=[ \r\n]|\Z)", re.MULTILINE)
+"""Git writes it at the start of a line, where no line of a document begins so."""
 _PLAIN_STEP: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
 
 Document = dict[str, Any]
@@ -188,19 +191,38 @@ def parse(raw: bytes, source: str) -> Document:
         return cast("Document", json.loads(raw.decode(), object_pairs_hook=_unique))
     except _RepeatedKeyError as error:
         raise StateInvalid(f"{source} holds the key {json.dumps(str(error))} twice.", hint=_RESTORE) from None
-    except UnicodeDecodeError as error:
-        raise StateInvalid(f"{source} is not UTF-8 (byte {error.start}).", hint=_RESTORE) from None
     except (ValueError, RecursionError) as error:
-        if b"<<<<<<<" in raw:
-            raise StateInvalid(
-                f"{source} holds the marks of an unfinished merge.",
-                hint="Both sides may hold accounts that exist: keep the records of both, and the higher serial.",
-            ) from None
-        # What is not JSON's own complaint is about a depth, or a number's length, that nobody wrote in earnest.
-        where = "too deep, or a number too long"
-        if isinstance(error, json.JSONDecodeError):
-            where = f"line {error.lineno}, column {error.colno}"
-        raise StateInvalid(f"{source} is not a JSON document ({where}).", hint=_RESTORE) from None
+        raise _no_json(raw, source, error) from None
+
+
+def _no_json(raw: bytes, source: str, error: ValueError | RecursionError) -> StateInvalid:
+    """Return what ``raw`` is, which ``error`` says is no JSON: as exactly as can be told."""
+    if not raw.strip():
+        return StateInvalid(f"{source} is empty.", hint=_RESTORE)
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return StateInvalid(f"{source} is UTF-16 text: an editor or a shell saved it so.", hint=_RESTORE)
+    if raw.startswith(codecs.BOM_UTF8):
+        return StateInvalid(
+            f"{source} begins with a byte-order mark: an editor or a shell saved it so.",
+            hint=f"Save it as UTF-8 without a byte-order mark, if nothing else was changed. {_RESTORE}",
+        )
+    if (nul := raw.find(b"\0")) >= 0:
+        return StateInvalid(
+            f"{source} holds NUL bytes from byte {nul} on, as a power failure may leave them.", hint=_RESTORE
+        )
+    if mark := _MERGE_MARK.search(raw):
+        line = raw.count(b"\n", 0, mark.start()) + 1
+        return StateInvalid(
+            f"{source} holds the marks of an unfinished merge (line {line}).",
+            hint="Both sides may hold accounts that exist: keep the records of both, and the higher serial.",
+        )
+    if isinstance(error, UnicodeDecodeError):
+        return StateInvalid(f"{source} is not UTF-8 (byte {error.start}).", hint=_RESTORE)
+    # What is not JSON's own complaint is about a depth, or a number's length, that nobody wrote in earnest.
+    where = "too deep, or a number too long"
+    if isinstance(error, json.JSONDecodeError):
+        where = f"line {error.lineno}, column {error.colno}"
+    return StateInvalid(f"{source} is not a JSON document ({where}).", hint=_RESTORE)
 
 
 def require(document: object, schema: str, source: str) -> None:

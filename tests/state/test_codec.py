@@ -35,20 +35,22 @@ some = st.text(min_size=1, max_size=20)
 sealed = texts.map(lambda text: f"-----BEGIN AGE ENCRYPTED FILE-----\n{text}")
 callbacks = st.builds(Callbacks, *[st.none() | texts for _ in CALLBACK_NAMES])
 attributes = st.builds(Attributes, texts, texts, st.none() | texts, callbacks)
-operations = st.builds(Operation, some, texts, texts)
+ids = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=20)
+times = st.datetimes().map(lambda at: f"{at.isoformat()}Z")
+operations = st.builds(Operation, ids, times, texts)
 versions = st.integers(min_value=1)
 paths = st.lists(st.sampled_from(FIELDS), unique=True).map(tuple)
 drifts = st.builds(Drift, paths, paths, st.booleans())
 edits = st.builds(Edit, attributes, operations, versions, st.none() | sealed)
 records = st.one_of(
     st.builds(Pending, attributes, operations, st.none() | sealed),
-    st.builds(Active, attributes, operations, texts, sealed, versions, drifts, st.none() | edits, st.none() | some),
+    st.builds(Active, attributes, operations, times, sealed, versions, drifts, st.none() | edits, st.none() | ids),
     st.builds(Unknown, attributes, operations, texts, st.none() | sealed),
     st.builds(Abandoned, attributes, operations, texts, st.none() | sealed),
 )
 states = st.builds(
     State,
-    lineage=some,
+    lineage=ids,
     parent=some,
     serial=st.integers(min_value=0),
     endpoint=st.none() | texts,
@@ -86,8 +88,8 @@ def test_the_document_is_made_to_be_read_in_a_diff() -> None:
         serial=2,
         recipients=("age1b", "age1a"),
         accounts={
-            "rome": Unknown(Attributes("É", "B"), Operation("o2", "t2", "u"), "lost"),
-            "paris": Active(LEONARDO, Operation("o1", "t1", "u"), "t3", SEALED),
+            "rome": Unknown(Attributes("É", "B"), Operation("o2", "2026-01-02T00:00:00Z", "u"), "lost"),
+            "paris": Active(LEONARDO, Operation("o1", "2026-01-01T00:00:00Z", "u"), "2026-01-03T00:00:00Z", SEALED),
         },
     )
     expected = """\
@@ -102,11 +104,11 @@ def test_the_document_is_made_to_be_read_in_a_diff() -> None:
         "first_name": "Léonardo",
         "last_name": "Da Vinci"
       },
-      "created_at": "t3",
+      "created_at": "2026-01-03T00:00:00Z",
       "operation": {
         "by": "u",
         "id": "o1",
-        "started_at": "t1"
+        "started_at": "2026-01-01T00:00:00Z"
       },
       "sealed": "-----BEGIN AGE ENCRYPTED FILE-----\\nc2VhbGVk\\n-----END AGE ENCRYPTED FILE-----\\n",
       "status": "active"
@@ -119,7 +121,7 @@ def test_the_document_is_made_to_be_read_in_a_diff() -> None:
       "operation": {
         "by": "u",
         "id": "o2",
-        "started_at": "t2"
+        "started_at": "2026-01-02T00:00:00Z"
       },
       "reason": "lost",
       "status": "unknown"
@@ -145,7 +147,7 @@ def test_what_is_usual_of_an_active_account_is_left_out() -> None:
 
 
 def test_what_life_has_done_to_an_account_is_written() -> None:
-    begun = Edit(LEONARDO, Operation("op-2", "t2", "u"), 3, SEALED)
+    begun = Edit(LEONARDO, Operation("op-2", "2026-01-02T00:00:00Z", "u"), 3, SEALED)
     drift = Drift(("first_name",), ("last_name",), gone=True)
     record = replace(ACTIVE, password_version=2, drift=drift, edit=begun, first_operation="op-0")
     document = codec.encode_record(record)
@@ -157,7 +159,7 @@ def test_what_life_has_done_to_an_account_is_written() -> None:
         "drift": {"altered": ["first_name"], "changed": ["last_name"], "gone": True},
         "edit": {
             "attributes": LEONARDO.document(),
-            "operation": {"id": "op-2", "started_at": "t2", "by": "u"},
+            "operation": {"id": "op-2", "started_at": "2026-01-02T00:00:00Z", "by": "u"},
             "password_version": 3,
             "sealed": SEALED,
         },
@@ -277,7 +279,15 @@ def paris(document: dict[str, Any]) -> Any:  # noqa: ANN401  # it is JSON
         ("$.accounts.paris.drift", lambda d: paris(d).update(drift={"found": MARK})),
         ("$.accounts.paris.drift.gone", lambda d: paris(d).update(drift={"gone": False})),
         ("$.accounts.paris.drift.altered", lambda d: paris(d).update(drift={"altered": []})),
-        ("$.accounts.paris.drift.changed", lambda d: paris(d).update(drift={"changed": ["a", "a"]})),
+        ("$.accounts.paris.drift.altered[0]", lambda d: paris(d).update(drift={"altered": ["Nothing to do.\x1b[8m"]})),
+        ("$.accounts.paris.drift.changed", lambda d: paris(d).update(drift={"changed": ["first_name"] * 2})),
+        *(
+            ("$.accounts.paris.created_at", lambda d, when=when: paris(d).update(created_at=when))
+            for when in ("", "2026-01-01", "2026-01-01T00:00:00Z\n", "2026-01-01T00:00:00+00:00", "\x1b[2J")
+        ),
+        ("$.accounts.paris.operation.started_at", lambda d: paris(d)["operation"].update(started_at="\x1b[2J")),
+        ("$.accounts.paris.operation.id", lambda d: paris(d)["operation"].update(id="\x1b[2J")),
+        ("$.lineage", lambda d: d.update(lineage="\x1b[2J")),
         ("$.accounts.paris.edit", lambda d: paris(d).update(edit={})),
         ("$.accounts.paris.edit.sealed", lambda d: paris(d).update(edit=begun(sealed=MARK))),
         ("$.accounts.paris.edit.password_version", lambda d: paris(d).update(edit=begun(password_version=0))),
@@ -295,11 +305,11 @@ def test_what_breaks_the_schema_is_refused_by_its_place(place: str, edit: Change
 @pytest.mark.parametrize(
     ("status", "field", "value"),
     [
-        ("pending", "created_at", "t"),
+        ("pending", "created_at", "2026-01-01T00:00:00Z"),
         ("pending", "reason", "r"),
         ("active", "reason", "r"),
-        ("unknown", "created_at", "t"),
-        ("abandoned", "created_at", "t"),
+        ("unknown", "created_at", "2026-01-01T00:00:00Z"),
+        ("abandoned", "created_at", "2026-01-01T00:00:00Z"),
         *((status, "password_version", 2) for status in ("pending", "unknown", "abandoned")),
         *((status, "first_operation", "op-0") for status in ("pending", "unknown", "abandoned")),
         *((status, "drift", {"gone": True}) for status in ("pending", "unknown", "abandoned")),
@@ -344,16 +354,31 @@ def test_json_that_is_no_state_is_refused(raw: bytes) -> None:
 @pytest.mark.parametrize(
     ("raw", "place"),
     [
-        (b"", "line 1, column 1"),
-        (b"\0" * 100, "line 1, column 1"),
         (codec.encode(STATE)[:100], "line "),
         (codec.encode(STATE) + b"}", "line "),
-        (b"\xef\xbb\xbf{}", "line 1, column 1"),
         (b'{\n  "a" 1}', "line 2, column 7"),
     ],
 )
 def test_what_is_not_json_is_refused_by_its_place(raw: bytes, place: str) -> None:
     assert f"state/acme.json is not a JSON document ({place}" in refusal(raw).message
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"", "is empty."),
+        (b" \r\n", "is empty."),
+        (b"\0" * 100, "holds NUL bytes from byte 0 on, as a power failure may leave them."),
+        (codec.encode(STATE)[:100] + b"\0" * 100, "holds NUL bytes from byte 100 on, as a power failure may leave them."),
+        (b"\xef\xbb\xbf" + codec.encode(STATE), "begins with a byte-order mark: an editor or a shell saved it so."),
+        *((("\ufeff" + codec.encode(STATE).decode()).encode(each), "is UTF-16 text: an editor or a shell saved it so.")
+          for each in ("utf-16-le", "utf-16-be")),
+        *((codec.encode(STATE).replace(b"\n", b"\n" + each + b"\n", 1), "holds the marks of an unfinished merge (line 2).")
+          for each in (b"=======", b"=======\r", b"<<<<<<< HEAD", b">>>>>>> theirs", b"||||||| base")),
+    ],
+)  # fmt: skip
+def test_a_state_that_something_spoilt_is_named_as_what_it_is(raw: bytes, said: str) -> None:
+    assert f"state/acme.json {said}" == refusal(raw).message
 
 
 def test_what_is_not_utf_8_is_refused_by_its_place() -> None:
@@ -402,7 +427,7 @@ def test_the_marks_of_a_merge_are_told_from_other_damage() -> None:
         b'  "serial": 3,', b'<<<<<<< ours\n  "serial": 3,\n=======\n  "serial": 4,\n>>>>>>>'
     )
     error = refusal(raw)
-    assert "state/acme.json holds the marks of an unfinished merge." == error.message
+    assert "state/acme.json holds the marks of an unfinished merge (line 64)." == error.message
     assert "keep the records of both" in error.hint
 
 

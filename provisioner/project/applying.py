@@ -127,19 +127,14 @@ def _ready(workspace: Workspace, name: str, plans: Plans, bounds: Bounds, report
             hint="If accounts exist, bring the state back: without it they would be created again. If the project"
             " is new, run `provisioner apply` once, or give --new-state. Nothing was sent.",
         )
-    state = planned.snapshot.settled
-    if state is None or not state.accounts:
-        # It is bound at its turn, where parents do not wait for one another: that is slow on purpose.
-        parent.require_credentials()
-    else:
-        state = parent.bound(state)
+    state = parent.bound(planned.snapshot.settled)
     return _Ready(parent, planned, _work(planned.plan, state, parent, reporter))
 
 
-def _work(plan: Plan, state: State | None, parent: Parent, reporter: Reporter) -> Work:
+def _work(plan: Plan, state: State, parent: Parent, reporter: Reporter) -> Work:
     """Read every placeholder and open every seal that ``plan`` needs; without an identity, none for its updates."""
     creates = requests(plan.creates, parent.environ, parent.parts.new_password)
-    if state is None or not plan.updates or not parent.keys.has_identity():
+    if not plan.updates or not parent.keys.has_identity():
         return Work(creates)
     opener = parent.opener(reporter)
     parent.keys.require_own(opener)
@@ -223,10 +218,9 @@ def _carried_out(ready: _Ready, run: Run, bounds: Bounds, held: list[Session]) -
     with parent.hold(run) as session:
         held.append(session)
         same = session.found.version == planned.snapshot.version and session.found.rescued == planned.snapshot.rescued
-        state = session.state
         if not same:
-            _require_same_plan(planned, state, parent)
-        state = executor.settle(parent.bound(state), session)
+            _require_same_plan(planned, session.state, parent)
+        state = executor.settle(parent.bound(session.state), session)
         if planned.refreshed is not None and (after := executor.with_drift(planned.refreshed, state)) != state:
             session.save(after)
             state = after

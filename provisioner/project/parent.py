@@ -141,8 +141,6 @@ class Parent:
         self.parts = shared.parts
         self._seen = shared.seen
         self._interactive = shared.interactive
-        self._check: str | None = None
-        """A check that is known to be that of its account: to find that out is slow on purpose."""
         self._opener: Opener | None = None
         self._waited = 0.0
         """Seconds of the lock's timeout that a plan has spent already."""
@@ -214,10 +212,6 @@ class Parent:
 
         return secrets.credentials(self.own, self.environ, self.settings.base)
 
-    def require_credentials(self) -> None:
-        """Return if its login and key are there; raises SettingInvalid."""
-        _ = self.credentials
-
     def bound(self, state: State | None) -> State:
         """Return ``state``, or a new one, bound to the parent's account at the settings' address.
 
@@ -232,18 +226,12 @@ class Parent:
         if not state.accounts:
             # From its first record on it names those that it began with, so that a plan warns until a rekey.
             state = replace(state, recipients=tuple(sorted(set(self.settings.recipients))))
-            if self._check is not None:
-                return replace(state, endpoint=self.settings.api_url, parent_check=self._check)
-        elif self._check is not None and (state.endpoint, state.parent_check) == (self.settings.api_url, self._check):
-            return state
-        after = check_parent(
+        return check_parent(
             state,
             endpoint=self.settings.api_url,
             api_login=self.credentials.api_login,
             login_from=self.own.sources[0] if self.own.sources else "the settings",
         )
-        self._check = after.parent_check
-        return after
 
     def client(self, watch: Watch, run: Run) -> Client:
         """Return what speaks to Octopush for this parent in one run."""

@@ -94,7 +94,7 @@ def refresh(parents: Sequence[Parent], run: Run, jobs: Jobs) -> Reports:
 def _refreshed(parent: Parent, run: Run, held: list[Session]) -> Report:
     with parent.hold(run) as session:
         held.append(session)
-        state = require_state(session.state, parent.name)
+        state = parent.bound(require_state(session.state, parent.name))
         found = _read(parent, state, run)
         after = executor.with_drift(found, state)
         try:

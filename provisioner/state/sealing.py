@@ -22,6 +22,9 @@ from provisioner.model.verdict import Answer, SealedContent
 
 _SSH_PREFIX: Final = "ssh-"
 _PRIVATE: Final = re.compile(r"AGE-SECRET-KEY-|PRIVATE KEY", re.IGNORECASE)
+_PASSWORD_BYTES: Final = 256
+"""Every password takes as much room as the longest that is usual."""
+_BLOCK_BYTES: Final = 1024
 Recipient: TypeAlias = x25519.Recipient | ssh.Recipient
 Identity: TypeAlias = x25519.Identity | ssh.Identity
 
@@ -179,7 +182,21 @@ def _encode(content: SealedContent) -> bytes:
         document["sent"] = content.sent.document()
     if content.altered:
         document["altered"] = dict(content.altered)
-    return json.dumps(document, ensure_ascii=False, indent=2).encode(errors="backslashreplace")
+    passwords = [each for each in (content.password, *content.others) if each is not None]
+    return _padded(_bytes(document), sum(-len(_bytes(each.reveal())) % _PASSWORD_BYTES for each in passwords))
+
+
+def _bytes(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, indent=2).encode(errors="backslashreplace")
+
+
+def _padded(text: bytes, more: int) -> bytes:
+    """Return ``text`` with at least ``more`` blanks after it, and so many that all of it fills whole blocks.
+
+    All but the secrets may be known to whoever reads a state: the length of what is sealed must tell none of theirs.
+    """
+    length = len(text) + more
+    return text.ljust(length + -length % _BLOCK_BYTES)
 
 
 def _encode_answer(answer: Answer) -> dict[str, object]:

@@ -25,6 +25,8 @@ from tests.state import ABANDONED, ACTIVE, LEONARDO, OPERATION, PENDING, SEALED,
 MARK = "s3cret-value"
 """What stands where a value must not be repeated."""
 
+DOCUMENT = codec.encode(STATE).decode()
+
 Change = Callable[[dict[str, Any]], object]
 
 # ── Round trip ───────────────────────────────────────────────────────────────
@@ -369,12 +371,12 @@ def test_what_is_not_json_is_refused_by_its_place(raw: bytes, place: str) -> Non
         (b"", "is empty."),
         (b" \r\n", "is empty."),
         (b"\0" * 100, "holds NUL bytes from byte 0 on, as a power failure may leave them."),
-        (codec.encode(STATE)[:100] + b"\0" * 100, "holds NUL bytes from byte 100 on, as a power failure may leave them."),
+        (codec.encode(STATE)[:80] + b"\0" * 80, "holds NUL bytes from byte 80 on, as a power failure may leave them."),
         (b"\xef\xbb\xbf" + codec.encode(STATE), "begins with a byte-order mark: an editor or a shell saved it so."),
-        *((("\ufeff" + codec.encode(STATE).decode()).encode(each), "is UTF-16 text: an editor or a shell saved it so.")
+        *((f"\ufeff{DOCUMENT}".encode(each), "is UTF-16 text: an editor or a shell saved it so.")
           for each in ("utf-16-le", "utf-16-be")),
-        *((codec.encode(STATE).replace(b"\n", b"\n" + each + b"\n", 1), "holds the marks of an unfinished merge (line 2).")
-          for each in (b"=======", b"=======\r", b"<<<<<<< HEAD", b">>>>>>> theirs", b"||||||| base")),
+        *((DOCUMENT.replace("\n", f"\n{each}\n", 1).encode(), "holds the marks of an unfinished merge (line 2).")
+          for each in ("=======", "=======\r", "<<<<<<< HEAD", ">>>>>>> theirs", "||||||| base")),
     ],
 )  # fmt: skip
 def test_a_state_that_something_spoilt_is_named_as_what_it_is(raw: bytes, said: str) -> None:

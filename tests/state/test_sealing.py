@@ -137,6 +137,20 @@ def test_the_standard_tool_opens_what_stands_in_a_state_file(tmp_path: Path) -> 
     assert PASSWORD in done.stdout.decode()
 
 
+@pytest.mark.parametrize("known", ["", "x" * 430, "x" * 900], ids=["little", "nearly a block", "more"])
+def test_the_length_of_a_seal_tells_no_length_of_a_password(known: str) -> None:
+    sealer = AgeSealer([RECIPIENT])
+    sent = Attributes("Leonardo", "Da Vinci", known)
+
+    def lengths(*passwords: Secret) -> set[int]:
+        contents = (replace(CONTENT, password=each, others=(each,), sent=sent) for each in passwords)
+        raw = (pyrage.decrypt(sealer.seal(each).encode(), parse_identities(IDENTITY, "it")) for each in contents)
+        return set(map(len, raw))
+
+    (length,) = lengths(Secret(""), Secret("a" * 8), Secret("é" * 13), Secret('"' * 40), Secret("e" * 200))
+    assert 0 == length % 1024
+
+
 def test_an_answer_is_kept_as_the_text_that_it_is() -> None:
     sealed = AgeSealer([RECIPIENT]).seal(SealedContent("l", "p", "n", "o", answer=Answer(200, "é".encode())))
     plain = pyrage.decrypt(sealed.encode(), parse_identities(IDENTITY, "it"))

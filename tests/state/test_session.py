@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import signal
 from collections.abc import Callable, Iterator
@@ -683,6 +684,32 @@ def test_a_first_apply_binds_the_state_to_its_account() -> None:
     assert LOGIN not in (bound.parent_check or "")
     assert bound == check_parent(bound, endpoint=ENDPOINT, api_login=LOGIN, login_from="ACME_LOGIN")
     assert bound == codec.decode(codec.encode(bound), "it")
+
+
+def test_a_check_has_sixteen_bits_and_confirms_no_guess() -> None:
+    """Whoever guesses logins finds several that fit: a tag as short as this is no proof of any."""
+    bound = check_parent(NEW, endpoint=ENDPOINT, api_login=LOGIN, login_from="ACME_LOGIN")
+    salt, tag = str(bound.parent_check).split("$")
+    assert (32, 4) == (len(salt), len(tag))
+    guesses = (f"{number}@example.com" for number in range(1_000_000))
+    found = (hashlib.sha256(f"{salt}${guess}".encode()).hexdigest().startswith(tag) for guess in guesses)
+    assert any(found)
+
+
+def test_a_check_of_the_earlier_form_is_compared_and_replaced() -> None:
+    digest = hashlib.scrypt(LOGIN.encode(), salt=b"0a", n=2**11, r=8, p=1, dklen=32)
+    earlier = replace(NEW, endpoint=ENDPOINT, parent_check=f"0a${digest.hex()}")
+    with pytest.raises(StateForeign):
+        check_parent(earlier, endpoint=ENDPOINT, api_login="other@example.com", login_from="ACME_LOGIN")
+    bound = check_parent(earlier, endpoint=ENDPOINT, api_login=LOGIN, login_from="ACME_LOGIN")
+    assert 4 == len(str(bound.parent_check).partition("$")[2])
+    assert bound == check_parent(bound, endpoint=ENDPOINT, api_login=LOGIN, login_from="ACME_LOGIN")
+
+
+def test_no_second_tag_of_one_login_is_made() -> None:
+    """Two of them, as a history would hold them, would be twice as many bits."""
+    empty = check_parent(replace(NEW, accounts={}), endpoint=ENDPOINT, api_login=LOGIN, login_from="ACME_LOGIN")
+    assert empty == check_parent(empty, endpoint=ENDPOINT, api_login=LOGIN, login_from="ACME_LOGIN")
 
 
 def test_no_two_states_have_the_same_check() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib
 import itertools
 import pkgutil
@@ -54,9 +55,11 @@ from provisioner.model.plan import (
 )
 from provisioner.model.report import Outcome, Report, Result, Scope, Stop, exit_code
 from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, Record, Slots, State, Unknown
+from provisioner.model.url import may_hold_secret, token_in_clear
 from provisioner.model.verdict import Answer, Created, CreateRequest, InDoubt, NotCreated, SealedContent, Then
 
 SECRET = "s3cret"
+UUID = "550e8400-e29b-41d4-a716-446655440000"
 URL = f"https://user:{SECRET}@hooks.example.com/dlr?t={SECRET}#{SECRET}"
 MASKED_URL = "https://***@hooks.example.com/dlr?***#***"
 CALLBACKS = Callbacks(callback_url_for_deliveries=URL, email_for_inbounds="sms@example.com")
@@ -179,6 +182,72 @@ def test_a_url_shows_without_its_secrets(url: str, masked: str) -> None:
 def test_no_query_string_is_ever_shown(path: str, token: str) -> None:
     url = f"https://hooks.example.com/{path.replace(token, '')}?{token}"
     assert token not in masked_url(url).removeprefix("https://hooks.example.com/")
+
+
+IN_PATHS = [
+    ("https://hooks.slack.com/services/T024BE7LH/B08S3CR3T/xoxSECRETpathTOKEN99", "/services/***/***/***"),
+    ("https://hooks.slack.com/services/T00000000/B00000000/" + 24 * "X", "/services/***/***/***"),
+    ("https://discord.com/api/webhooks/123456789012345678/AbCdEf-ghi_pqr0", "/api/webhooks/***/***"),
+    (f"https://a.webhook.office.com/webhookb2/{UUID}@{UUID}/IncomingWebhook/0a1b2c3d4e5f60718/{UUID}",
+     "/webhookb2/***/IncomingWebhook/***/***"),
+    (f"https://hc-ping.com/{UUID}/start", "/***/start"),
+    ("https://hc-ping.com/fqOOd6-F4MMNuCEnzTU01w/nightly", "/***/nightly"),
+    ("https://hooks.zapier.com/hooks/catch/123456/abc123/", "/hooks/catch/123456/***/"),
+    ("https://maker.ifttt.com/trigger/sms/with/key/paris", "/trigger/sms/with/key/***"),
+    ("https://api.telegram.org/bot123456:ABC-DEF1234ghIkl/sendMessage", "/***/sendMessage"),
+    ("https://x.example/dlr;token=paris", "/***"),
+    ("https://x.example/eyJhbGciOi.eyJzdWIi.dozjgNryP4J3", "/***"),
+    ("https://x.example/cb/SGVsbG8gV29ybGQ%3D", "/cb/***"),
+]  # fmt: skip
+PLAIN_PATHS = [
+    *("/dlr", "/v1/public/sms/dlr.php", "/api/v2.1/octopush/delivery-report", "/a/b.c;d=e&f", "/Da%20Vinci"),
+    *("/2026/11/27", "/webhook/octopush/paris", "/webhooks/paris-75015", "/hooks/paris75", "/hooks/paris2026"),
+    *("/web2sms/b2b", "/DLRServlet", "/deliveryReportCallback", "/dlr_fr_FR", "/hooks/rechtschreibung"),
+    *("/Donaudampfschifffahrt", "/%C3%A9t%C3%A9/dlr", "/hooks/account-00012", "/customers/1234567/sms"),
+    *("/cgi-bin/dlr.cgi", "/${env:TOKEN}", "/bot${env:TOKEN}/send"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("url", "path"), IN_PATHS)
+def test_a_path_shows_without_its_token(url: str, path: str) -> None:
+    assert masked_url(url) == url[: url.index("/", 8)] + path
+    assert (token_in_clear(url), may_hold_secret(url)) == ("path", True)
+
+
+@pytest.mark.parametrize("path", PLAIN_PATHS)
+def test_a_path_that_a_person_made_up_is_shown(path: str) -> None:
+    url = f"https://hooks.example.com{path}"
+    assert (masked_url(url), token_in_clear(url)) == (url, None)
+
+
+@given(st.binary(min_size=20, max_size=40))
+def test_no_random_token_is_ever_shown_in_a_path(raw: bytes) -> None:
+    token = hashlib.sha256(raw).hexdigest()
+    assert masked_url(f"https://hooks.example.com/x/{token}") == "https://hooks.example.com/x/***"
+
+
+@pytest.mark.parametrize(
+    ("rest", "place"),
+    [
+        ("?token=abcd", "query string"),
+        ("?a=1&api_key=paris", "query string"),
+        ("?x=s3cr3tT0k3n", "query string"),
+        ("?9f8e7d6c5b4a", "query string"),
+        ("#accessToken=paris", "fragment"),
+        ("?t=1&source=octopush&site=paris75", None),
+        ("?token=${env:TOKEN}", None),
+        ("", None),
+    ],
+)
+def test_a_token_in_clear_is_told_by_its_place(rest: str, place: str | None) -> None:
+    assert token_in_clear(f"https://hooks.example.com/dlr{rest}") == place
+
+
+@pytest.mark.parametrize(
+    ("user", "place"), [("user:pass", "user-info"), ("key", "user-info"), ("user:${env:P}", None), ("${env:P}", None)]
+)
+def test_user_info_in_clear_is_told(user: str, place: str | None) -> None:
+    assert token_in_clear(f"https://{user}@hooks.example.com/dlr") == place
 
 
 def test_only_urls_are_masked() -> None:

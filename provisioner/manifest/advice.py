@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from provisioner import placeholders
+from provisioner.model.url import token_in_clear
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,6 +17,8 @@ LITERAL_PASSWORD: Final = (
     "Delete it, and a strong one is generated; or write ${env:NAME} or ${file:PATH}.",
 )
 NO_TLS: Final = ("is not encrypted: it begins with http://", "Write https:// if the server can; messages are private.")
+_IN_CLEAR: Final = "seems to hold a token in its {}, in clear, for everybody who can read this file"
+_USE_PLACEHOLDER: Final = "Write ${env:NAME} or ${file:PATH} in its place, and have a new one made."
 
 
 def advice(fields: Mapping[str, Value]) -> Iterator[tuple[tuple[Step, ...], tuple[str, str]]]:
@@ -26,5 +29,9 @@ def advice(fields: Mapping[str, Value]) -> Iterator[tuple[tuple[Step, ...], tupl
     callbacks = fields.get("callbacks")
     if isinstance(callbacks, dict):
         for name, url in callbacks.items():
-            if isinstance(url, str) and url[:7].lower() == "http://":
+            if not isinstance(url, str) or not name.startswith("callback_url_"):
+                continue
+            if url[:7].lower() == "http://":
                 yield ("callbacks", name), NO_TLS
+            if place := token_in_clear(url):
+                yield ("callbacks", name), (_IN_CLEAR.format(place), _USE_PLACEHOLDER)

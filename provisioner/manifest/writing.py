@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import yaml
 
 from provisioner import placeholders
+from provisioner.model.url import may_hold_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,8 +25,6 @@ _ABOVE: Final = """\
 # yaml-language-server: $schema=../schemas/manifest.v1.schema.json
 # These accounts existed already and were taken over.
 """
-_CARRIES: Final = "@?#"
-"""Without one of these, a URL has no user-info, no query string and no fragment, whoever parses it."""
 
 
 def as_yaml(accounts: Iterable[tuple[str, Attributes]], *, parent: str | None = None) -> str:
@@ -66,7 +65,7 @@ def with_placeholders(name: str, attributes: Attributes) -> tuple[Attributes, di
 def _must_not_stand(field: str, text: str) -> bool:
     if placeholders.names(text) or placeholders.fault(text):
         return True
-    return field.startswith("callback_url_") and any(sign in text for sign in _CARRIES)
+    return field.startswith("callback_url_") and may_hold_secret(text)
 
 
 def _variable(name: str, field: str) -> str:

@@ -32,7 +32,7 @@ def read(raw: bytes, file: str) -> Part:
             hint = "Put `version: 1` and `accounts:` above the entries."
             problems = tuple(replace(each, hint=hint) for each in problems)
         return Part((), problems)
-    warnings: dict[Origin, Problem] = {}
+    warnings: dict[tuple[Origin, str], Problem] = {}
     # What has no place here at all, which the schema says, is no account's either.
     own = _own()
     shared = {key: value for key, value in _fields(document.value.get("defaults")).items() if key not in own}
@@ -44,10 +44,10 @@ def read(raw: bytes, file: str) -> Part:
             entries.append(_entry(document, index, account, shared))
             _warn(warnings, document, ("accounts", index), account)
     # Of a value that is wrong anyway nothing more is said.
-    for problem in problems:
-        warnings.pop(problem.origin, None)
+    wrong = {problem.origin for problem in problems}
+    problems += tuple(each for each in warnings.values() if each.origin not in wrong)
     parent = document.value.get("parent")
-    return Part(tuple(entries), (*problems, *warnings.values()), parent if isinstance(parent, str) else None)
+    return Part(tuple(entries), problems, parent if isinstance(parent, str) else None)
 
 
 def _own() -> set[str]:
@@ -71,9 +71,9 @@ def _fields(value: Value) -> Mapping[str, Value]:
 
 
 def _warn(
-    warnings: dict[Origin, Problem], document: Document, path: tuple[Step, ...], fields: Mapping[str, Value]
+    warnings: dict[tuple[Origin, str], Problem], document: Document, path: tuple[Step, ...], fields: Mapping[str, Value]
 ) -> None:
-    """Add what is unwise among ``fields``, each place once however many aliases lead to it."""
+    """Add what is unwise among ``fields``, each once in its place however many aliases lead there."""
     for steps, (predicate, hint) in advice(fields):
         problem = document.problem(Violation((*path, *steps), Of.VALUE, predicate, hint))
-        warnings.setdefault(problem.origin, replace(problem, severity=Severity.WARNING))
+        warnings.setdefault((problem.origin, predicate), replace(problem, severity=Severity.WARNING))

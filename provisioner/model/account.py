@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
+from provisioner.model.url import masked_path
+
 DEFAULT_PARENT: Final = "default"
 
 
@@ -41,7 +43,7 @@ class Credentials:
 
 
 def masked_url(url: str) -> str:
-    """Return ``url`` with user-info and query string masked, fit to be shown.
+    """Return ``url`` with user-info, query string and what seems to be a token in its path masked, fit to be shown.
 
     Callbacks carry no signature, so people put a token into the URL.
     """
@@ -53,7 +55,7 @@ def masked_url(url: str) -> str:
     netloc = f"{MASK}@{host}" if "@" in parts.netloc else host
     query = MASK if parts.query else ""
     fragment = MASK if parts.fragment else ""
-    return urlunsplit((parts.scheme, netloc, parts.path, query, fragment))
+    return urlunsplit((parts.scheme, netloc, masked_path(parts.path, MASK), query, fragment))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

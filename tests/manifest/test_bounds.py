@@ -168,7 +168,7 @@ def test_many_accounts_in_yaml_fit(tmp_path: Path) -> None:
 
 def test_many_accounts_may_share_their_fields(tmp_path: Path) -> None:
     path = tmp_path / "many.yaml"
-    urls = "".join(f"    {name}: https://example.com/{'x' * 150}\n" for name in CALLBACK_NAMES[:-1])
+    urls = "".join(f"    {name}: https://example.com{'/x' * 75}\n" for name in CALLBACK_NAMES[:-1])
     accounts = "".join(f"- <<: *d\n  name: a-{n}\n  first_name: F\n  last_name: L\n" for n in range(5_000))
     callbacks = f"  company_name: C\n  callbacks:\n{urls}    email_for_inbounds: a@example.com\n"
     path.write_text(f"version: 1\ndefaults: &d\n{callbacks}accounts:\n{accounts}")

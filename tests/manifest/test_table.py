@@ -397,11 +397,12 @@ def test_a_previous_name_is_a_name(cell: str) -> None:
 
 def test_what_is_unwise_is_a_warning() -> None:
     text = f"{HEADER},password,callback_url_for_visits\nparis,a,b,SECRET,http://x.example/?t=SECRET\nnice,a,b,${{env:X}},\n"
-    first, second = problems(text)
-    assert (first.severity, second.severity) == (Severity.WARNING, Severity.WARNING)
+    first, second, third = problems(text)
+    assert {each.severity for each in (first, second, third)} == {Severity.WARNING}
     assert (first.path, first.origin.row) == ("password", 1)
     assert first.message == "The password of row 1 is written in clear, for everybody who can read this file."
-    assert (second.path, second.origin.row) == ("callback_url_for_visits", 1)
+    assert (second.path, second.origin.row) == (third.path, third.origin.row) == ("callback_url_for_visits", 1)
+    assert "seems to hold a token in its query string, in clear" in third.message
 
 
 def test_of_a_wrong_cell_nothing_more_is_said() -> None:

@@ -229,11 +229,19 @@ def test_a_placeholder_is_not(password: str) -> None:
     assert problems(f"{WARN}  password: {password}\n") == ()
 
 
-@pytest.mark.parametrize("url", ["http://x.example/?t=SECRET", "HTTP://x.example"])
+@pytest.mark.parametrize("url", ["http://x.example/?t=${env:T}", "HTTP://x.example"])
 def test_a_url_without_tls_is_a_warning(url: str) -> None:
     (problem,) = problems(f"{WARN}  callbacks:\n    callback_url_for_visits: {url}\n")
     assert (problem.severity, problem.path) == (Severity.WARNING, "accounts[0].callbacks.callback_url_for_visits")
     assert problem.origin.line == 7
+
+
+def test_of_a_url_everything_unwise_is_told() -> None:
+    text = f"{WARN}  callbacks: {{callback_url_for_visits: 'http://u:pw@x.example/?token=SECRET'}}\n"
+    assert [each.message.partition(" ")[2] for each in problems(text)] == [
+        "is not encrypted: it begins with http://.",
+        "seems to hold a token in its user-info, in clear, for everybody who can read this file.",
+    ]
 
 
 def test_a_url_in_the_defaults_is_warned_of_once() -> None:

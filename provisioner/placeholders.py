@@ -15,6 +15,7 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from provisioner.errors import SettingInvalid
+from provisioner.model.account import PLACEHOLDER, stood_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES: Final = 64 * 1024
 """A secret is short; whatever is longer is the wrong file."""
 
-_PLACEHOLDER: Final = re.compile(r"\$\{(?:env:([A-Za-z_][A-Za-z0-9_]*)|file:([^{}\x00-\x1f\x7f]+))\}")
-_FIRST_STAND_IN: Final = 0xE000
-"""The first of 6,400 characters that mean nothing; no address may hold one."""
 _SCHEME: Final = re.compile(r"^(?:https?:|[\ue000-\uf8ff]+:?)//", re.IGNORECASE)
 _BEHIND_HOST: Final = re.compile(r"[/?#]")
 _NEARLY: Final = ("${", "$(env:", "$(file:")
@@ -35,7 +33,7 @@ _HINT: Final = "Write ${env:NAME} for an environment variable or ${file:PATH} fo
 
 def names(text: str) -> tuple[str, ...]:
     """Return what ``text`` refers to, in order, as in ``("env:HOOK_TOKEN", "file:secrets/paris")``."""
-    return tuple(match.group()[2:-1] for match in _PLACEHOLDER.finditer(text))
+    return tuple(match.group()[2:-1] for match in PLACEHOLDER.finditer(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,7 @@ def fault(text: str) -> tuple[str, str] | None:
 
 def filled(text: str, stand_in: str) -> str:
     """Return ``text`` with ``stand_in`` for each placeholder, so that the text around them can be checked."""
-    return stand_in.join(_PLACEHOLDER.split(text)[::3]) if "$" in text else text
+    return stand_in.join(PLACEHOLDER.split(text)[::3]) if "$" in text else text
 
 
 def fits(text: str, value: str) -> bool:
@@ -92,7 +90,7 @@ def fits(text: str, value: str) -> bool:
 
     A placeholder stands for one character at least, whatever they are.
     """
-    first, *others = _PLACEHOLDER.split(text)[::3]
+    first, *others = PLACEHOLDER.split(text)[::3]
     if not others:
         return text == value
     *between, last = others
@@ -119,7 +117,7 @@ def expand(
 
 def fill(text: str, found: Sequence[str]) -> str:
     """Return ``text`` with its placeholders replaced by what was ``found`` for them, in order."""
-    around = _PLACEHOLDER.split(text)[::3]
+    around = PLACEHOLDER.split(text)[::3]
     return "".join(part for pair in zip_longest(around, found, fillvalue="") for part in pair)
 
 
@@ -142,7 +140,7 @@ def values(
         raise SettingInvalid(f"A value {wrong[0]}.", hint=wrong[1])
     return tuple(
         _variable(variable, environ) if variable else _file(base / path, read_file)
-        for variable, path in _PLACEHOLDER.findall(text)
+        for variable, path in PLACEHOLDER.findall(text)
     )
 
 
@@ -184,9 +182,7 @@ def together(errors: Sequence[SettingInvalid]) -> SettingInvalid:
 def _receiver(path: str, text: str) -> str | None:
     if not path.startswith("callbacks."):
         return None
-    # A placeholder may hold any of the signs that end a host, and stands for no more than one character here.
-    written = {_FIRST_STAND_IN + number: each.group() for number, each in enumerate(_PLACEHOLDER.finditer(text))}
-    bare = "".join(map("".join, zip_longest(_PLACEHOLDER.split(text)[::3], map(chr, written), fillvalue="")))
+    bare, written = stood_in(text)
     if path.startswith("callbacks.callback_url_"):
         bare = _BEHIND_HOST.split(_SCHEME.sub("", bare), maxsplit=1)[0]
     return bare.rpartition("@")[2].lower().translate(written)

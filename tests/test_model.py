@@ -172,6 +172,14 @@ def test_what_is_shown_of_a_kind_that_holds_a_secret_still_tells_it_from_others(
         ("https://[::1/?t=1", "***"),
         ("${env:HOOK}", "${env:HOOK}"),
         ("", ""),
+        ("https://h.example/?a=${env:T}", "https://h.example/?a=${env:T}"),
+        ("https://h.example/?a=1&b=2&c=${env:T}&d=3", "https://h.example/?***&c=${env:T}&***"),
+        ("https://h.example/?a=x${env:T}y", "https://h.example/?***${env:T}***"),
+        ("https://h.example/?${env:T}", "https://h.example/?${env:T}"),
+        ("https://h.example/?a=${file:x/y?z#&=@}${env:T}#b", "https://h.example/?a=${file:x/y?z#&=@}${env:T}#***"),
+        ("https://${env:U}:pw@h.example/", "https://${env:U}***@h.example/"),
+        ("https://h.example/?a=${env:}", "https://h.example/?***"),
+        ("https://h.example/?\ue000\ue001", "https://h.example/?***"),
     ],
 )
 def test_a_url_shows_without_its_secrets(url: str, masked: str) -> None:

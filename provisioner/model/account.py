@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from itertools import groupby
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,6 +16,10 @@ DEFAULT_PARENT: Final = "default"
 
 
 MASK: Final = "***"
+PLACEHOLDER: Final = re.compile(r"\$\{(?:env:([A-Za-z_][A-Za-z0-9_]*)|file:([^{}\x00-\x1f\x7f]+))\}")
+"""What stands for a value that a manifest does not hold: a variable's name, or a file's path."""
+_FIRST_STAND_IN: Final = 0xE000
+"""The first of 6,400 characters that mean nothing."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -42,20 +48,38 @@ class Credentials:
     api_key: Secret
 
 
-def masked_url(url: str) -> str:
-    """Return ``url`` with user-info, query string and what seems to be a token in its path masked, fit to be shown.
+def stood_in(text: str) -> tuple[str, dict[int, str]]:
+    """Return ``text`` with one character for each placeholder, and for ``str.translate`` what each stands for.
 
-    Callbacks carry no signature, so people put a token into the URL.
+    A file's path may hold any of the signs that part an address.
     """
+    written = {_FIRST_STAND_IN + number: each.group() for number, each in enumerate(PLACEHOLDER.finditer(text))}
+    stand_ins = map(chr, written)
+    return PLACEHOLDER.sub(lambda _: next(stand_ins), text), written
+
+
+def masked_url(url: str) -> str:
+    """Return ``url`` fit to be shown: user-info, query, fragment, and what seems to be a token in its path, are masked.
+
+    Callbacks carry no signature, so people put a token into the URL. A placeholder is none
+    itself, and is shown: who reviews a URL must see which secret goes there.
+    """
+    bare, written = stood_in(url)
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(bare)
     except ValueError:
         return MASK
-    host = parts.netloc.rpartition("@")[2]
-    netloc = f"{MASK}@{host}" if "@" in parts.netloc else host
-    query = MASK if parts.query else ""
-    fragment = MASK if parts.fragment else ""
-    return urlunsplit((parts.scheme, netloc, masked_path(parts.path, MASK), query, fragment))
+    clear = re.compile(f"[^{''.join(map(chr, written))}]+" if written else "(?s:.+)")
+    user, at, host = parts.netloc.rpartition("@")
+    query = "&".join(key for key, _ in groupby(_masked_pair(each, clear) for each in parts.query.split("&")))
+    path, fragment = masked_path(parts.path, MASK), clear.sub(MASK, parts.fragment)
+    return urlunsplit((parts.scheme, clear.sub(MASK, user) + at + host, path, query, fragment)).translate(written)
+
+
+def _masked_pair(pair: str, clear: re.Pattern[str]) -> str:
+    """Return one pair of a query string; its name is shown where its value is nothing but placeholders."""
+    name, _, value = pair.partition("=")
+    return f"{name}={value}" if value and clear.search(value) is None else clear.sub(MASK, pair)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

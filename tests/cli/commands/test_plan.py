@@ -38,7 +38,8 @@ def test_a_plan_needs_no_secret_and_no_network(server: SandboxProcess, project: 
     assert (0, "default", None, 0) == (done.returncode, plan["parent"], plan["lineage"], plan["serial"])
     assert [("create", "paris"), ("create", "rome")] == [(each["action"], each["name"]) for each in plan["changes"]]
     assert (
-        "https://hooks.example.com/?***" == plan["changes"][0]["attributes"]["callbacks"]["callback_url_for_deliveries"]
+        "https://hooks.example.com/?t=${env:HOOK_TOKEN}"
+        == plan["changes"][0]["attributes"]["callbacks"]["callback_url_for_deliveries"]
     )
     assert [] == server.requests()
     assert [] == list(mine.folder.glob("state*"))

@@ -5,7 +5,16 @@ into sentences. Refuses to know what a document is about: names, formats and
 defaults belong to whoever reads one.
 """
 
-from provisioner.document.characters import character, decoded, is_utf32, shown, text_fault
+from provisioner.document.characters import (
+    UNSEEN,
+    character,
+    decoded,
+    disguise,
+    is_utf32,
+    merge_mark,
+    shown,
+    text_fault,
+)
 from provisioner.document.violations import (
     MAX_TOLD,
     Check,
@@ -22,6 +31,7 @@ from provisioner.document.yaml_text import Document, parse_yaml
 
 __all__ = [
     "MAX_TOLD",
+    "UNSEEN",
     "Check",
     "Document",
     "Part",
@@ -30,8 +40,10 @@ __all__ = [
     "Violation",
     "character",
     "decoded",
+    "disguise",
     "inlined",
     "is_utf32",
+    "merge_mark",
     "nearest",
     "parse_yaml",
     "shown",

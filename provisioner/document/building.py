@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+from provisioner.document import syntax
 from provisioner.document.violations import MAX_TOLD, Step, Value, has_free_names, spelled
 from provisioner.model.account import Origin, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-Mark = tuple[int, int]
-"""Line and column, from 0."""
+    from provisioner.document.syntax import Mark
+
 Places = dict[str, int]
 """By its key, the number of a field in its mapping, from 0."""
 
@@ -43,19 +44,11 @@ _NULLS: Final = frozenset(("", "~", "null", "Null", "NULL"))
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}")
 _DECIMAL: Final = re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{1,18}")
 
-# What the parser says, and what a person can do about it. Its own sentence is never
-# shown: it may repeat a piece of the text.
-_BEGUN: Final = (
-    ("quoted scalar", "The quote that opens here is not closed.", "Close it with the same kind of quote."),
-    ("flow", "The bracket or brace that opens here is not closed.", "Close it, or put the text in quotes."),
-    ("simple key", "A field's name has no colon after it.", "Write it as in name: paris."),
-)
-_MET: Final = (
-    ("not allowed", "A colon stands here where none can.", "Put the value in quotes, or check the indentation."),
-    ("cannot start any token", "A value cannot begin with this character.", "Put the value in quotes; never use tabs."),
-    ("did not find expected", "This line does not fit the ones above it.", "Align it with its neighbours."),
-    ("", "This is not valid YAML.", "Look at the quotes, colons and indentation near here."),
-)
+# JSON writes a character beyond the first plane as two halves, of which YAML knows none. While
+# the parser reads, each half begins with a NUL, as long and an escape to YAML; so no place moves.
+_PAIR: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
+_TYPED_STAND_IN: Final = re.compile(r"\\0(d[89ab][0-9a-f]{2})\\0(d[c-f][0-9a-f]{2})", re.IGNORECASE)
+_READ_STAND_IN: Final = re.compile(r"\0(d[89ab][0-9a-f]{2})\0(d[c-f][0-9a-f]{2})", re.IGNORECASE)
 
 
 class Unreadable(Exception):  # noqa: N818  # it carries a problem to the reader and goes no further
@@ -76,13 +69,33 @@ class _Key(Enum):
     """The merge key ``<<``."""
 
 
+class _Anchor:
+    """What aliases can repeat."""
+
+    __slots__ = ("is_used", "mark", "path", "plain", "value", "weight")
+
+    def __init__(self, mark: Mark, path: tuple[Step, ...]) -> None:
+        self.mark = mark
+        self.path = path
+        self.value: Value = None
+        self.weight = 0
+        """0 until all of it is read."""
+        self.plain: str | None = None
+        """Of a scalar without quotes its text, which may be a number in one place and text in another."""
+        self.is_used = False
+
+    def take(self, value: Value, weight: int, plain: str | None = None) -> None:
+        """Take what is repeated."""
+        self.value, self.weight, self.plain = value, weight, plain
+
+
 class _Frame:
     """A mapping or list that is still open."""
 
     __slots__ = ("anchor", "key", "key_mark", "mark", "marks", "merged", "places", "schema", "value", "weight")
 
     def __init__(
-        self, value: list[Value] | dict[str, Value], mark: Mark, schema: Mapping[str, Any], anchor: str | None
+        self, value: list[Value] | dict[str, Value], mark: Mark, schema: Mapping[str, Any], anchor: _Anchor | None
     ) -> None:
         self.value = value
         self.mark = mark
@@ -104,6 +117,9 @@ class _Frame:
         """Return the schema of the value that comes next; an empty one where none is known."""
         if isinstance(self.value, list):
             found = self.schema.get("items")
+        elif self.key is _Key.MERGE:
+            # Fields of this very group, or a list of such.
+            found = {**self.schema, "items": self.schema}
         else:
             found = self.schema.get("properties", {}).get(self.key, self.schema.get("additionalProperties"))
         return found if isinstance(found, dict) else {}
@@ -123,7 +139,8 @@ class Builder:
         self._file = file
         self._schema = schema
         self._stack: list[_Frame] = []
-        self._anchors: dict[str, tuple[Value, int] | None] = {}
+        self._anchors: dict[str, _Anchor] = {}
+        self._has_pairs = False
         self._root: Value = None
         self._documents = 0
         self._values = 0
@@ -135,9 +152,13 @@ class Builder:
         :raises Unreadable: it is no YAML, holds nothing, or goes beyond a bound.
         """
         try:
-            self._read(_LOADER(text))
+            # Unless the text holds already what would stand in for a half.
+            self._has_pairs = _PAIR.search(text) is not None and _TYPED_STAND_IN.search(text) is None
+            self._read(_LOADER(_PAIR.sub(r"\1\\0\2\\0\3", text) if self._has_pairs else text))
         except yaml.MarkedYAMLError as error:
-            raise self._syntax(error) from None
+            raise Unreadable(self._file, *syntax.explained(error, text.splitlines())) from None
+        for anchor in self._anchors.values():
+            self._require_use(anchor)
         if self._root is None:
             raise Unreadable(self._file, (0, 0), "The file is empty.", "Write what it should hold, or delete it.")
         return self._root
@@ -177,16 +198,20 @@ class Builder:
         self._count(mark)
         if event.tag is not None:
             self._tagged(mark)
-        text = event.value
+        text = _whole(event.value, event.style) if self._has_pairs else event.value
+        plain = None if event.style else text
+        anchor = self._define(event.anchor, mark) if event.anchor else None
         frame = self._stack[-1] if self._stack else None
         if frame and frame.key is _Key.AWAITED and isinstance(frame.value, dict):
+            if anchor:
+                anchor.take(text, 1 + len(text) // _WEIGHED, plain)
             self._begin_field(frame, text, mark, plain=not event.style)
             return
         weight = 1 + len(text) // _WEIGHED
         below = frame.below() if frame else self._schema
         value = text if event.style else _typed(text, below.get("type", ""))
-        if event.anchor:
-            self._anchors[event.anchor] = (value, weight)
+        if anchor:
+            anchor.take(value, weight, plain)
         self._attach(value, mark, weight)
 
     def _open(self, event: yaml.CollectionStartEvent, mark: Mark, value: list[Value] | dict[str, Value]) -> None:
@@ -197,9 +222,8 @@ class Builder:
             message = f"Something is nested here more than {MAX_DEPTH} levels deep."
             raise Unreadable(self._file, mark, message, "Nothing needs that; look for brackets that are never closed.")
         below = self._stack[-1].below() if self._stack else self._schema
-        if event.anchor:
-            self._anchors[event.anchor] = None
-        self._stack.append(_Frame(value, mark, below, event.anchor))
+        anchor = self._define(event.anchor, mark) if event.anchor else None
+        self._stack.append(_Frame(value, mark, below, anchor))
 
     def _close(self) -> None:
         frame = self._stack.pop()
@@ -219,7 +243,7 @@ class Builder:
         else:
             self.places[id(value)] = frame.places
         if frame.anchor:
-            self._anchors[frame.anchor] = (value, frame.weight)
+            frame.anchor.take(value, frame.weight)
         self._attach(value, frame.mark, frame.weight)
 
     def _alias(self, event: yaml.AliasEvent, mark: Mark) -> None:
@@ -231,14 +255,29 @@ class Builder:
             self._attach(None, mark, 1)
             return
         known = self._anchors[event.anchor]
-        if known is None:
+        known.is_used = True
+        if not known.weight:
             raise Unreadable(self._file, mark, "This refers to what it is itself a part of.", "Write it out.")
-        value, weight = known
+        value, weight = known.value, known.weight
+        if known.plain is not None and self._stack:
+            value = _typed(known.plain, self._stack[-1].below().get("type", ""))
         self._repeated += weight
         if self._repeated > MAX_REPEATED + REPEATS * self._values:
             message = "By references, this file repeats far more than is written in it."
             raise Unreadable(self._file, mark, message, "Write out what is meant.")
         self._attach(value, mark, weight)
+
+    def _define(self, name: str, mark: Mark) -> _Anchor:
+        if name in self._anchors:
+            self._require_use(self._anchors[name])
+        self._anchors[name] = _Anchor(mark, self._path())
+        return self._anchors[name]
+
+    def _require_use(self, anchor: _Anchor) -> None:
+        if not anchor.is_used:
+            # It is not named: it may be a password that begins with an ampersand.
+            message = "Nothing refers to the anchor that begins here: a text that begins with & is read so."
+            self._problem(anchor.mark, anchor.path, message, "Put the whole text in quotes, or delete the anchor.")
 
     # ── Fields ───────────────────────────────────────────────────────────────
 
@@ -328,13 +367,12 @@ class Builder:
         if len(self.problems) == MAX_TOLD - 1:
             raise Unreadable(self._file, mark, "There are more problems than are shown.", "Correct these first.")
 
-    def _syntax(self, error: yaml.MarkedYAMLError) -> Unreadable:
-        said = f"{error.context} {error.problem}"
-        begun = next((each for each in _BEGUN if each[0] in said), None)
-        _, message, hint = begun or next(each for each in _MET if each[0] in said)
-        mark = error.context_mark if begun and error.context_mark else error.problem_mark
-        place = (mark.line, mark.column) if mark else (0, 0)
-        return Unreadable(self._file, place, message, hint)
+
+def _whole(text: str, style: str | None) -> str:
+    """Return a scalar with each character of which it has the halves, or as it was typed where they are no escapes."""
+    if style != '"':
+        return _TYPED_STAND_IN.sub(r"\\u\1\\u\2", text)
+    return _READ_STAND_IN.sub(lambda found: bytes.fromhex("".join(found.groups())).decode("utf-16-be"), text)
 
 
 def _typed(text: str, wanted: str) -> Value:

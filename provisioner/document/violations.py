@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 from jsonschema_rs import Draft202012Validator, ValidationError
 
 from provisioner import schemas
-from provisioner.document.characters import shown
+from provisioner.document.characters import disguise, shown
 
 Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
 """What JSON can hold."""
@@ -46,6 +46,8 @@ _WANTED: Final = {
     "object": ("a group of fields", "Write it as fields: on each line a name, a colon and a value."),
 }
 _FOUND: Final = {bool: "true or false", str: "text", int: "a number", float: "a number", list: "a list"}
+_FORMS: Final = frozenset({"type", "pattern", "const", "enum"})
+"""Keywords that a text may break by a character alone that nobody sees."""
 _WORDS: Final = {
     "const": ("must be {wanted}", "Write {wanted}."),
     "maxLength": ("is too long: {size:,} characters, where {wanted:,} are possible", "Shorten it."),
@@ -327,14 +329,18 @@ def _violations(breach: _Breach, checks: Mapping[str, Check]) -> Iterator[Violat
 
 def _unknown(path: tuple[Step, ...], known: Sequence[str], present: Container[str]) -> Violation:
     near = nearest(str(path[-1]), known)
-    hint = f"Did you mean {near}?" if near else f"Known here: {', '.join(known)}."
-    return Violation(path, Part.KEY, "is not a known field", hint, None if near in present else near)
+    predicate, hint = disguise(str(path[-1])) or ("is not a known field", f"Known here: {', '.join(known)}.")
+    if near:
+        hint = f"Did you mean {near}?"
+    return Violation(path, Part.KEY, predicate, hint, None if near in present else near)
 
 
 def _words(breach: _Breach, checks: Mapping[str, Check]) -> tuple[str, str]:
     """Return the predicate and the hint for one broken keyword."""
     found, schema = breach.found, breach.schema
     wanted = schema[breach.keyword]
+    if breach.keyword in _FORMS and isinstance(found, str) and (hidden := disguise(found)):
+        return hidden
     if breach.keyword == "type":
         return _type_words(wanted, found)
     if breach.keyword == "format" and (fault := checks[wanted](found)):

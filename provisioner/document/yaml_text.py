@@ -13,14 +13,16 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
-from provisioner.document.building import Builder, Mark, Places, Unreadable
-from provisioner.document.characters import character, decoded, is_utf32
+from provisioner.document.building import Builder, Places, Unreadable
+from provisioner.document.characters import character, decoded, is_utf32, merge_mark
 from provisioner.document.violations import Check, Part, Step, Value, Violation, inlined, spelled, violations
 from provisioner.model.account import Origin, Problem
 
 if TYPE_CHECKING:
     from array import array
     from collections.abc import Mapping
+
+    from provisioner.document.syntax import Mark
 
 # What YAML forbids, and its rarer line breaks, for which a reader would put a space; but for
 # halves of characters, which no decoding lets in. The characters themselves: the complement
@@ -122,6 +124,9 @@ def _text(raw: bytes, file: str) -> str:
             f"The file holds {character(bad.group())}, which cannot be seen.",
             "Delete it; if there are many, save the file as UTF-8.",
         )
+    if mark := merge_mark(text):
+        line, message, hint = mark
+        raise Unreadable(file, (line, 0), message, hint)
     return text
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from provisioner.document import decoded, is_utf32
+from provisioner.document import decoded, is_utf32, merge_mark
 from provisioner.model.account import Origin, Problem, Severity
 
 if TYPE_CHECKING:
@@ -92,6 +92,9 @@ def open_table(raw: bytes, file: str, known: Collection[str]) -> Table:
     :raises Unreadable: there is no header, or no telling where the cells are.
     """
     text, notes = _text(raw, file)
+    if mark := merge_mark(text):
+        line, message, hint = mark
+        raise Unreadable(Origin(file, line + 1), message, hint)
     text, delimiter = _announced(text, file)
     above = _ABOVE.match(text)
     body = text[above.end() :] if above else text

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provisioner.document import nearest, shown, spelled
+from provisioner.document import disguise, nearest, shown, spelled
 from provisioner.model.account import Origin, Problem, Severity
 
 if TYPE_CHECKING:
@@ -30,9 +30,11 @@ def header_problems(table: Table, known: Collection[str], required: Collection[s
         elif name not in known:
             near = nearest(name, list(known))
             misspelled.add(near)
-            hint = f"Did you mean {near}?" if near else f"Known here: {', '.join(known)}."
+            how, hint = disguise(name) or ("is not known", f"Known here: {', '.join(known)}.")
+            if near:
+                hint = f"Did you mean {near}?"
             path = name if shown(name) else ""
-            yield Problem(table.origin, path, f"The column {shown(name) or place} is not known.", hint)
+            yield Problem(table.origin, path, f"The column {shown(name) or place} {how}.", hint)
         elif name in header[: number - 1]:
             yield Problem(table.origin, name, f"The column {name} stands twice.", "Delete one of the two.")
     for name in required:

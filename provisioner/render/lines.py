@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from provisioner.document import UNSEEN
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -26,10 +28,13 @@ QUIET: Final = "dim"
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with everything that a terminal would obey written out."""
-    if text.isprintable():
+    """Return ``text`` with everything written out that a terminal would obey, or that nobody could see."""
+    if text.isprintable() and (text.isascii() or not UNSEEN.search(text)):
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return "".join(
+        one if one.isprintable() and not UNSEEN.match(one) else one.encode("unicode_escape").decode("ascii")
+        for one in text
+    )
 
 
 def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[Line]:

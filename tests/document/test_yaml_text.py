@@ -98,10 +98,23 @@ def test_the_schema_is_followed_into_lists_groups_and_open_groups() -> None:
 
 @given(st.text())
 def test_any_text_in_double_quotes_survives(text: str) -> None:
-    document = parsed(f"parent: {json.dumps(text)}\n")
-    # JSON writes a character beyond the first plane as a surrogate pair, which is no YAML.
-    if all(character < "\U00010000" for character in text):
-        assert document.value == {"parent": text}
+    assert parsed(f"parent: {json.dumps(text)}\n").value == {"parent": text}
+
+
+def test_a_character_that_json_writes_in_halves_is_read_in_double_quotes_alone() -> None:
+    halves = r"\ud83d\uDE39"
+    text = rf"""{{"{halves}": "{halves}x{halves}", a: '{halves}', b: {halves}, c: "\\{halves}", d: "\\ud83d\\ude39"}}"""
+    document = parsed(text)
+    assert document.problems == ()
+    whole = "\U0001f639"
+    assert document.value == {
+        whole: f"{whole}x{whole}",
+        "a": halves,
+        "b": halves,
+        "c": f"\\{whole}",
+        "d": r"\ud83d\ude39",
+    }
+    assert document.origin(("d",)).column == text.index("d: ") + 4
 
 
 @given(st.text())
@@ -336,6 +349,33 @@ def test_merged_fields_are_weaker_than_own_ones() -> None:
     assert document.origin(("accounts", 3, "name")).line == 2
 
 
+def test_what_is_merged_is_typed_as_what_it_becomes() -> None:
+    text = "parents: {a: {<<: {limit: 5}}, b: {<<: [{limit: 6}], reserved: 1}, c: {limit: &n 7}, d: {api_login: *n}}"
+    assert value(text, "config.v1") == {
+        "parents": {"a": {"limit": 5}, "b": {"limit": 6, "reserved": 1}, "c": {"limit": 7}, "d": {"api_login": "7"}}
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "line", "column"),
+    [
+        ("parent: &Other Stories", "parent", 1, 9),
+        ("parent: &Other", "parent", 1, 9),
+        ("version: 1\naccounts:\n- &SECRET {name: a}", "accounts[0]", 3, 3),
+        ("&parent version: 1", "", 1, 1),
+        ("--- &a\nversion: 1", "", 1, 5),
+        ("accounts: [&a {name: x}, &a {name: y}, *a]", "accounts[0]", 1, 12),
+    ],
+)
+def test_an_anchor_that_nothing_refers_to_is_refused_without_its_name(
+    text: str, path: str, line: int, column: int
+) -> None:
+    (problem,) = parsed(text).problems
+    assert problem.message == "Nothing refers to the anchor that begins here: a text that begins with & is read so."
+    assert (problem.path, problem.origin.line, problem.origin.column) == (path, line, column)
+    assert "quotes" in problem.hint
+
+
 def test_only_groups_can_be_merged() -> None:
     document = parsed("version: 1\naccounts: [{<<: [x], name: y}, {<<: *nothing}]")
     assert [(each.message, each.path) for each in document.problems] == [
@@ -344,17 +384,43 @@ def test_only_groups_can_be_merged() -> None:
     ]
 
 
+ESCAPE = "In double quotes a backslash begins an escape, and this is none that YAML knows."
+
+
 @pytest.mark.parametrize(
     ("text", "message", "line", "column"),
     [
         ("a: 'b\nc: d\n", "The quote that opens here is not closed.", 1, 4),
         ('a: b\nc: "d\n', "The quote that opens here is not closed.", 2, 4),
-        ("a: [b\nc: d\n", "The bracket or brace that opens here is not closed.", 1, 4),
-        ("a: {b: c\n", "The bracket or brace that opens here is not closed.", 1, 4),
+        ("a: [b\nc: d\n", "The bracket that opens here is not closed.", 1, 4),
+        ("a: {b: c\n", "The brace that opens here is not closed.", 1, 4),
+        ("a: {b: [c}\n", "The bracket that opens here is not closed.", 1, 8),
+        ("a: {b: c d: e}\n", "A comma is missing before this.", 1, 11),
+        ('{"a": 1 "b": 2}', "A comma is missing before this.", 1, 12),
+        ("{\n a: 1\n b: 2}", "A comma is missing before this, or the brace that opens on line 1 is not closed.", 3, 3),
         ("a: b: c\n", "A colon stands here where none can.", 1, 5),
         ("a: b\n  c: d\n", "A colon stands here where none can.", 2, 4),
-        ("a: @b\n", "A value cannot begin with this character.", 1, 4),
-        ("\ta: b\n", "A value cannot begin with this character.", 1, 1),
+        *(
+            (f"b: c\na: {sign} b\n", f"A text that begins with {sign} must stand in quotes.", 2, 4)
+            for sign in "-?:,]}&*|>%@`"
+        ),
+        ("a: @b\n", "A text that begins with @ must stand in quotes.", 1, 4),
+        ("@a: b\n", "A text that begins with @ must stand in quotes.", 1, 1),
+        ("- ? a\n  - b\n", "This line does not fit the ones above it.", 2, 3),
+        ("a: 'It's'\n", "The value has ended before this, and nothing else can stand on its line.", 1, 8),
+        ("a: [b] c\n", "The value has ended before this, and nothing else can stand on its line.", 1, 8),
+        ("\ta: b\n", "A tab stands here, where YAML wants spaces.", 1, 1),
+        ("a: b\n  \tc: d\n", "A tab stands here, where YAML wants spaces.", 2, 3),
+        ("a:\n\t- b\n", "A tab stands here, where YAML wants spaces.", 2, 1),
+        ("a: b\nc:d\n", "A space is missing after the colon here.", 2, 3),
+        ("a: b\nc:\u00a0d", "The line contains U+00A0 NO-BREAK SPACE, which only looks like a space.", 2, 3),
+        ("a: b\n-\u200bc\n", "The line contains U+200B ZERO WIDTH SPACE, which cannot be seen.", 2, 2),
+        ('a: "b\\T"\n', ESCAPE, 1, 6),
+        ('a: "C:\\Users\\x"\n', ESCAPE, 1, 7),
+        ('a: "\\xZZ"\n', ESCAPE, 1, 5),
+        ('a: "\\ud83d"\n', "This escape is half of a character, and the other half does not follow.", 1, 5),
+        ('a: "\\ude39\\ud83d"\n', "This escape is half of a character, and the other half does not follow.", 1, 5),
+        ("a: b\n=======\nc: d\n", "A merge was not finished: this line is one of the marks that git leaves.", 2, 1),
         ("a: b\nc\n", "A field's name has no colon after it.", 2, 1),
         ("a:\n  - b\n c: d\n", "This line does not fit the ones above it.", 3, 2),
         ("%YAML 3.0\n---\na: b", "This is not valid YAML.", 1, 1),

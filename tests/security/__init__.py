@@ -1,0 +1,1 @@
+"""Promises: what nobody can do, whatever they write, each test one of them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from unicodedata import is_normalized
 
 from provisioner import placeholders
 from provisioner.model.url import token_in_clear
@@ -16,6 +17,10 @@ LITERAL_PASSWORD: Final = (
     "is written in clear, for everybody who can read this file",
     "Delete it, and a strong one is generated; or write ${env:NAME} or ${file:PATH}.",
 )
+NOT_COMPOSED: Final = (
+    "is not in the form of Unicode that keyboards type (NFC)",
+    "Type it again: of two texts that look the same, each would count as a change of the other.",
+)
 NO_TLS: Final = ("is not encrypted: it begins with http://", "Write https:// if the server can; messages are private.")
 _IN_CLEAR: Final = "seems to hold a token in its {}, in clear, for everybody who can read this file"
 _USE_PLACEHOLDER: Final = "Write ${env:NAME} or ${file:PATH} in its place, and have a new one made."
@@ -26,6 +31,10 @@ def advice(fields: Mapping[str, Value]) -> Iterator[tuple[tuple[Step, ...], tupl
     password = fields.get("password")
     if isinstance(password, str) and password and not placeholders.names(password):
         yield ("password",), LITERAL_PASSWORD
+    for name in ("first_name", "last_name", "company_name"):
+        text = fields.get(name)
+        if isinstance(text, str) and not is_normalized("NFC", text):
+            yield (name,), NOT_COMPOSED
     callbacks = fields.get("callbacks")
     if isinstance(callbacks, dict):
         for name, url in callbacks.items():

@@ -160,6 +160,8 @@ def field(change: FieldChange) -> Document:
     }
     if change.drifted:
         document["drifted"] = True
+    if remark := words.remark(change):
+        document["remark"] = remark
     return document
 
 

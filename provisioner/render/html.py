@@ -248,12 +248,9 @@ def _field(change: FieldChange) -> Markup:
     before, after = (words.value(change.path, each) for each in (change.before, change.after))
     shown_before = filled(markup.NOTHING if change.before is None else markup.BEFORE, before)
     shown_after = filled(markup.NOTHING if change.after is None else markup.AFTER, after)
+    said = words.remark(change) or ("nothing is sent for that" if change.path == "name" else "")
+    remark = filled(markup.REMARK, f"({said})") if said else markup.EMPTY
     if change.drifted:
         found = markup.EMPTY if change.before is None else filled(markup.DRIFTED_TO, shown_before)
-        return filled(markup.FIELD, change.path, filled(markup.DRIFTED, found, shown_after))
-    remark = markup.EMPTY
-    if before == after:
-        remark = filled(markup.REMARK, words.MASKED_ALIKE)
-    elif change.path == "name":
-        remark = filled(markup.REMARK, "(nothing is sent for that)")
+        return filled(markup.FIELD, change.path, filled(markup.DRIFTED, found, shown_after, remark))
     return filled(markup.FIELD, change.path, filled(markup.BEFORE_AFTER, shown_before, shown_after, remark))

@@ -147,7 +147,7 @@ BEFORE_AFTER: Final = Markup(
     '<span class="read">from </span>%s <span aria-hidden="true">→</span><span class="read"> to </span>%s%s'
 )
 DRIFTED: Final = Markup(
-    'somebody changed it at Octopush%s; back <span aria-hidden="true">→</span><span class="read">to </span> %s'
+    'somebody changed it at Octopush%s; back <span aria-hidden="true">→</span><span class="read">to </span> %s%s'
 )
 DRIFTED_TO: Final = Markup(" to %s")
 BEFORE: Final = Markup("<del>%s</del>")

@@ -10,7 +10,7 @@ from provisioner.model.plan import FieldChange
 from provisioner.model.report import Outcome, Report, Result
 from provisioner.render import advice
 from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, printable
-from provisioner.render.words import MASKED_ALIKE, value
+from provisioner.render.words import remark, value
 
 _RESULT_STYLES: Final = {
     Result.CREATED: GOOD,
@@ -125,5 +125,5 @@ def _accounts(outcomes: Sequence[Outcome]) -> Iterator[Line]:
 def _found(change: FieldChange, word: str) -> str:
     """Return a field that is not as it should be: what was sent, or is wanted, and what is there."""
     sent, found = value(change.path, change.before), value(change.path, change.after)
-    same = f" {MASKED_ALIKE}" if sent == found else ""
-    return f"{change.path}: {word} {sent}, found {found}{same}"
+    said = remark(change)
+    return f"{change.path}: {word} {sent}, found {found}{f' ({said})' if said else ''}"

@@ -66,9 +66,11 @@ def field(change: FieldChange) -> str:
     before, after = words.value(change.path, change.before), words.value(change.path, change.after)
     if change.drifted:
         found = "" if change.before is None else f" to {before}"
-        return f"{change.path}: somebody changed it at Octopush{found} -> {after}"
-    # Two URLs may differ in nothing but the part that is masked.
-    return f"{change.path}: {before} -> {after}{f' {words.MASKED_ALIKE}' if before == after else ''}"
+        said = f"somebody changed it at Octopush{found} -> {after}"
+    else:
+        said = f"{before} -> {after}"
+    remark = words.remark(change)
+    return f"{change.path}: {said}{f' ({remark})' if remark else ''}"
 
 
 def problem(this: Problem) -> list[Line]:

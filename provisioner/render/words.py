@@ -7,10 +7,12 @@ would obey: a sentence holds values as they are, and whoever shows it makes them
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Final, assert_never
 
+from provisioner.document import character
 from provisioner.errors import Advice, Remedy
 from provisioner.model.account import Attributes, shown_value
 from provisioner.model.plan import (
@@ -37,9 +39,6 @@ if TYPE_CHECKING:
 
 # How a summary says each action; what is not here is said by its own word.
 _PLANNED: Final = {Create.action: "to create", Update.action: "to update"}
-
-MASKED_ALIKE: Final = "(the masked part differs)"
-"""Follows two values that differ in nothing but what is masked."""
 
 
 class Name(str):
@@ -188,6 +187,29 @@ def new_password(change: FieldChange) -> str | None:
 def value(path: str, text: str | None) -> str:
     """Return a field's value in quotation marks, printable, what it may hide masked."""
     return "(none)" if text is None else f'"{printable(shown_value(path, text))}"'
+
+
+def remark(change: FieldChange) -> str:
+    """Return how two values differ that look the same where they are shown, or nothing if they do not."""
+    before, after = change.before, change.after
+    if before is None or after is None or new_password(change) is not None:
+        return ""
+    if value(change.path, before) == value(change.path, after):
+        return "the masked part differs"
+    before, after = (unicodedata.normalize("NFC", each) for each in (before, after))
+    if before == after:
+        return "only the Unicode form differs"
+    changed = [pair for pair in zip(before, after, strict=False) if len(set(pair)) > 1]
+    if len(before) != len(after) or any(map(_differ_to_the_eye, changed)):
+        return ""
+    # Letters of another script in the same places: no eye tells them apart, so the first is named.
+    return " becomes ".join(map(character, changed[0]))
+
+
+def _differ_to_the_eye(pair: tuple[str, str]) -> bool:
+    """Tell whether two characters are of one script, in which no two look the same."""
+    scripts = {unicodedata.name(one, "").partition(" ")[0] for one in pair}
+    return "".join(pair).isascii() or len(scripts) == 1
 
 
 # ── Plans ────────────────────────────────────────────────────────────────────

@@ -261,3 +261,8 @@ def test_of_a_wrong_value_nothing_more_is_said() -> None:
     assert paths(f"{WARN}  callbacks: {{callback_url_for_visits: 'http://a b'}}\n") == [
         ("accounts[0].callbacks.callback_url_for_visits", 6, Severity.ERROR)
     ]
+
+
+def test_a_name_in_another_unicode_form_gets_a_warning() -> None:
+    text = "version: 1\naccounts:\n- {name: a, first_name: Ka\u0308the, last_name: K\u00e4the}\n"
+    assert paths(text) == [("accounts[0].first_name", 3, Severity.WARNING)]

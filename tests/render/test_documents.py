@@ -174,7 +174,7 @@ def test_a_report_of_every_result_conforms_and_hides_what_urls_carry() -> None:
         "fields": [
             {"path": "first_name", "before": "Leo\x1b", "after": "Leonardo"},
             {"path": "company_name", "before": None, "after": "X"},
-            {"path": HOOK, "before": masked, "after": masked},
+            {"path": HOOK, "before": masked, "after": masked, "remark": "the masked part differs"},
             {"path": "last_name", "before": "A", "after": "B", "drifted": True},
         ],
     } == last

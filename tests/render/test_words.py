@@ -8,10 +8,23 @@ import pytest
 
 from provisioner.model.account import Attributes
 from provisioner.model.exchange import Balance, Failed
-from provisioner.model.plan import Change, Closed, Create, Gone, Plan, Unchanged, Undecided, Unmanaged, Update, counts
+from provisioner.model.plan import (
+    Change,
+    Closed,
+    Create,
+    FieldChange,
+    Gone,
+    Plan,
+    Unchanged,
+    Undecided,
+    Unmanaged,
+    Update,
+    counts,
+)
+from provisioner.model.report import Outcome, Report, Result
 from provisioner.model.state import Active, Drift, Edit, Operation, Record, Unknown
 from provisioner.model.verdict import Then
-from provisioner.render import documents, html, markdown, text, words
+from provisioner.render import documents, html, markdown, report, text, words
 from provisioner.render.words import Code, Label, Name
 from tests.render.samples import counts as slots
 from tests.render.samples import desired
@@ -122,3 +135,49 @@ def test_why_a_balance_is_not_known_is_said_with_the_rest() -> None:
     failed = Failed("HTTP 500", Then.GO_ON)
     assert "lost; its balance cannot be had: HTTP 500" == words.reason(Unknown(LEO, OPERATION, "lost"), failed)
     assert words.reason(Active(LEO, OPERATION, "T", "s"), Balance(1.0, "euros")) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after", "said"),
+    [
+        ("first_name", "Ka\u0308the", "K\u00e4the", "only the Unicode form differs"),
+        ("last_name", "\u212bngstrom", "\u00c5ngstrom", "only the Unicode form differs"),
+        ("company_name", "\u1112\u1161\u11ab", "\ud55c", "only the Unicode form differs"),
+        (
+            "company_name",
+            "Acme",
+            "\u0410cme",
+            "U+0041 LATIN CAPITAL LETTER A becomes U+0410 CYRILLIC CAPITAL LETTER A",
+        ),
+        (
+            "callbacks.callback_url_for_visits",
+            "https://h.example/?a",
+            "https://h.example/?b",
+            "the masked part differs",
+        ),
+        ("first_name", "Kathe", "K\u00e4the", ""),
+        ("first_name", "Ka\u0308the", "K\u00e4thi", ""),
+        ("company_name", "Site 1", "Site A", ""),
+        ("company_name", "Acme", None, ""),
+        ("company_name", None, "Acme", ""),
+        ("password_version", "1", "1", ""),
+    ],
+)
+def test_how_two_values_differ_that_look_the_same(path: str, before: str | None, after: str | None, said: str) -> None:
+    assert said == words.remark(FieldChange(path, before, after))
+
+
+@pytest.mark.parametrize("drifted", [False, True])
+def test_every_format_says_that_only_the_form_differs(drifted: bool) -> None:  # noqa: FBT001
+    change = FieldChange("first_name", "Ka\u0308the", "K\u00e4the", drifted)
+    this = plan(Update(desired("a", LEO), (change,)))
+    said = "only the Unicode form differs"
+    for shown in (
+        "\n".join(line.text for line in text.plan(this)),
+        markdown.plans([this], "d"),
+        html.page([this], "d"),
+    ):
+        assert f"({said})" in shown
+    assert said == documents.field(change)["remark"]
+    found = report.text(Report("p", (Outcome("a", "refresh", Result.DRIFTED, None, (change,)),)))
+    assert any(f"({said})" in line.text for line in found)

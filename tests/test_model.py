@@ -55,6 +55,7 @@ from provisioner.model.plan import (
 )
 from provisioner.model.report import Outcome, Report, Result, Scope, Stop, exit_code
 from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, Record, Slots, State, Unknown
+from provisioner.model.terms import Setting, Terms
 from provisioner.model.url import may_hold_secret, token_in_clear
 from provisioner.model.verdict import Answer, Created, CreateRequest, InDoubt, NotCreated, SealedContent, Then
 
@@ -73,6 +74,7 @@ SLOTS = Slots(limit=20, reserved=0, used=0, unknown=0, planned=0)
 OUTCOME = Outcome("paris", "create", Result.CREATED)
 STOP = Stop(ExitCode.REFUSED, "there is no slot left")
 
+SETTING = Setting("proxy", "http://***@proxy.example.com:3128")
 EVERY_KIND: tuple[object, ...] = (
     Secret(SECRET),
     CALLBACKS,
@@ -118,6 +120,8 @@ EVERY_KIND: tuple[object, ...] = (
     Advice(Remedy.FORGET, "paris"),
     STOP,
     Report("default", (OUTCOME,), STOP),
+    SETTING,
+    Terms("https://api.example.com", "${env:LOGIN}", "${env:KEY}", "state/default.json", settings=(SETTING,)),
 )
 
 

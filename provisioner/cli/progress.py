@@ -150,8 +150,12 @@ class LogReporter(ConsoleReporter):
         from provisioner.model.plan import counts  # only an apply shows it here
         from provisioner.render import documents
 
-        slots = documents.slots(plan.slots)
-        self._console.event(INFO, "plan", parent=plan.parent, serial=plan.serial, **counts([plan]), slots=slots)
+        more = {"slots": documents.slots(plan.slots)} | ({} if plan.terms is None else documents.place(plan.terms))
+        self._console.event(INFO, "plan", parent=plan.parent, serial=plan.serial, **counts([plan]), **more)
+
+    def digest(self, digest: str) -> None:
+        """Tell the digest of all plans."""
+        self._console.event(INFO, "digest", digest=digest)
 
     def started(self, parent: str, account: str, operation: str | None) -> None:
         """Note which account, and which operation, what follows is about."""

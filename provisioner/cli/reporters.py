@@ -22,6 +22,7 @@ class ConsoleReporter(Reporter):
         self.phases: dict[str, float] = {}
         """Seconds that each part took."""
         self._console = console
+        self._head_is_said = False
 
     def __enter__(self) -> Self:
         return self
@@ -44,7 +45,16 @@ class ConsoleReporter(Reporter):
         """Show the plan, before anybody is asked."""
         from provisioner.render import text  # only an apply shows it here
 
+        if not self._head_is_said:
+            self._head_is_said = True
+            self._console.talk(*text.head([plan]))
         self._console.talk(*text.plan(plan))
+
+    def digest(self, digest: str) -> None:
+        """Say it in full: it is compared with the one that was reviewed."""
+        from provisioner.render import text  # only an apply shows it here
+
+        self._console.talk(text.digest(digest))
 
     def phase(self, name: str, seconds: float) -> None:
         """Remember how long it took."""

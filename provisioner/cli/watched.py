@@ -70,7 +70,7 @@ def show(console: Console, reports: Reports, output: str) -> None:
         if isinstance(each.failure, InternalError):
             console.raw(failures.trace(each.failure))
     if output == "json":
-        console.document(documents.reports(reports.reports))
+        console.document(documents.reports(reports.reports, reports.digest))
     else:
         for each in reports.reports:
             console.lines(texts.text(each))

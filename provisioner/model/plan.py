@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 from provisioner.errors import OverLimit
 from provisioner.model.account import Attributes, DesiredAccount
 from provisioner.model.state import NO_DRIFT, Drift, Slots
+from provisioner.model.terms import Terms
 
 UNFINISHED: Final = "an edit of it is not finished: the next apply finishes it, where a manifest names it"
 LOGIN_GONE: Final = "Octopush no longer knows its login"
@@ -158,6 +159,8 @@ class Plan:
     changes: tuple[Change, ...]
     over: tuple[str, ...] = ()
     """Names of the creates for which there is no slot."""
+    terms: Terms | None = None
+    """On what terms; None where nobody has said."""
 
     @property
     def creates(self) -> tuple[Create, ...]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from provisioner.errors import Advice, ExitCode, ProvisionerError, gravest
 from provisioner.model.plan import FieldChange
+from provisioner.model.terms import Terms
 
 
 class Result(StrEnum):
@@ -95,6 +96,8 @@ class Report:
     stop: Stop | None = None
     failure: ProvisionerError | None = None
     """Why nothing could be done for this parent."""
+    terms: Terms | None = None
+    """On what terms its plan was carried out; None where there was none."""
 
 
 def exit_code(reports: Iterable[Report]) -> ExitCode:

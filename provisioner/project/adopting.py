@@ -24,7 +24,7 @@ from provisioner.manifest.writing import as_yaml, with_placeholders
 from provisioner.model.account import DEFAULT_PARENT, Attributes, DesiredAccount, Problem
 from provisioner.model.report import Report, Result
 from provisioner.model.state import Slots
-from provisioner.project.plans import MANIFESTS, desired_manifests, warn_of_recipients
+from provisioner.project.plans import MANIFESTS, desired_manifests
 from provisioner.project.reports import Reports, failed
 from provisioner.project.running import attempted
 from provisioner.state.disk import Disk, write_new
@@ -129,7 +129,8 @@ def _adopted(
     opener = parent.opener(run.reporter)
     with parent.hold(run) as session:
         state = parent.bound(session.state)
-        warn_of_recipients(session.state, parent.settings, run.reporter)
+        parent.require_readers(session.state)
+        parent.warn_of_recipients(session.state, run.reporter)
         ports = parent.ports(session, run.watch(parent.name), run)
         done = executor.adopt(
             rows, state, desired, ports, opener, alone=alone, fits=placeholders.fits, writable=_writable

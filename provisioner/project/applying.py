@@ -29,6 +29,7 @@ from provisioner.manifest.expansion import edits, requests
 from provisioner.model.plan import Change, Plan, Undecided, Update, raise_if_over
 from provisioner.model.report import Outcome, Report, Result, Scope, Stop
 from provisioner.model.state import Active, State, Unknown
+from provisioner.project import saved
 from provisioner.project.plans import ParentPlan, Plans, made_from
 from provisioner.project.reports import Reports, failed
 from provisioner.project.running import attempted, each
@@ -55,6 +56,8 @@ class Bounds:
     max_updates: int | None = None
     new_state: bool = True
     """Whether a parent that has no state may get one. A wrong checkout or an empty volume has none either."""
+    new_recipients: bool = False
+    """Whether it may seal though none of those who can open the state could open that."""
     keep_going: bool | None = None
     """Whether a parent goes on after an outcome that nobody can know; None: as the settings say."""
 
@@ -74,8 +77,10 @@ def apply(
     """Carry ``plans`` out; see :meth:`Project.apply`."""
     _bounded("create", plans.creates, bounds.max_creates)
     _bounded("update", plans.updates, bounds.max_updates)
+    digest = str(saved.document(plans, workspace.settings)["digest"])
     for plan in plans.plans:
         run.reporter.planned(plan)
+    run.reporter.digest(digest)
     names = sorted((*plans.parents, *plans.failures))
     ready = {name: attempted(_ready, workspace, name, plans, bounds, run.reporter) for name in names}
     if len(ready) == 1 and isinstance(only := next(iter(ready.values())), ProvisionerError):
@@ -93,7 +98,9 @@ def apply(
     # What was done is reported, whatever the reporter makes of its time.
     attempted(run.reporter.phase, "apply", time.monotonic() - begun)
     states = {report.parent: state for report, held, state in done if held}
-    return Reports(tuple(report for report, _, _ in done), states)
+    terms = {plan.parent: plan.terms for plan in plans.plans}
+    reports = tuple(replace(report, terms=terms.get(report.parent)) for report, _, _ in done)
+    return Reports(reports, states, digest)
 
 
 def _is_stopped(planned: ParentPlan) -> bool:
@@ -121,6 +128,8 @@ def _ready(workspace: Workspace, name: str, plans: Plans, bounds: Bounds, report
     parent, planned = workspace.parent(name), plans.parents[name]
     raise_if_over(planned.plan)
     parent.keys.sealer()
+    if name in plans.shut_out and not bounds.new_recipients:
+        parent.require_readers(planned.snapshot.settled, "give --new-recipients, or run `provisioner rekey` first")
     if planned.snapshot.state is None and not bounds.new_state:
         raise StateConflict(
             f"There is no state of the parent {name} at {parent.store.address}.",

@@ -21,7 +21,6 @@ from provisioner.model.report import Outcome, Report, Result
 from provisioner.model.state import Active, State
 from provisioner.project.accounts import require_known
 from provisioner.project.parent import require_state
-from provisioner.project.plans import warn_of_recipients
 from provisioner.project.provenance import now
 from provisioner.project.reports import Reports
 from provisioner.state.rescue import Entry
@@ -119,7 +118,7 @@ def rotate_password(
     update = _rotation(parent, seen, name)
     work = _work(parent, seen, name, opener, desired)
     parent.keys.require_own(opener)
-    warn_of_recipients(seen, parent.settings, run.reporter)
+    parent.warn_of_recipients(seen, run.reporter)
     confirmed(confirm)
     run.reporter.expected(1)
     with parent.hold(run) as session:

@@ -88,7 +88,9 @@ class Outlets:
         try:
             if self._report is not None:
                 document = (
-                    documents.error(done) if isinstance(done, ProvisionerError) else documents.reports(done.reports)
+                    documents.error(done)
+                    if isinstance(done, ProvisionerError)
+                    else documents.reports(done.reports, done.digest)
                 )
                 outputs.write_json(self._report, document, ascii_only=False)
         except CommandInvalid as error:

@@ -15,8 +15,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from provisioner.errors import SettingInvalid, StateConflict
-from provisioner.model.state import Active, Pending, Record, State
+from provisioner.errors import Refused, SettingInvalid, StateConflict
+from provisioner.model.state import Active, Pending, Record, State, without_comment
+from provisioner.model.terms import Terms
 from provisioner.settings import ParentSettings, Settings
 from provisioner.state.reading import Snapshot, read
 from provisioner.state.seen import Seen
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from provisioner.executor.ports import Opener, Ports
     from provisioner.model.account import Credentials
+    from provisioner.model.terms import Setting
     from provisioner.model.verdict import SealedContent
     from provisioner.octopush.client import Client
     from provisioner.project.cancel import Cancel
@@ -127,6 +129,8 @@ class Shared:
     parts: Parts
     interactive: bool
     """Whether a command that prints the identity may ask a person on standard error."""
+    steering: Callable[[], tuple[Setting, ...]]
+    """Returns the settings that are not as they usually are, found out once; raises SettingInvalid."""
 
 
 class Parent:
@@ -141,6 +145,7 @@ class Parent:
         self.parts = shared.parts
         self._seen = shared.seen
         self._interactive = shared.interactive
+        self._steering = shared.steering
         self._opener: Opener | None = None
         self._waited = 0.0
         """Seconds of the lock's timeout that a plan has spent already."""
@@ -151,6 +156,45 @@ class Parent:
     def store(self) -> Store:
         """Where its state is kept; raises SettingInvalid for an address that cannot be one."""
         return self.parts.store(self.settings.state_path(self.name))
+
+    def terms(self, state: State | None) -> Terms:
+        """Return on what terms a plan is carried out that was made from ``state``.
+
+        Raises:
+            SettingInvalid: a file whose content counts cannot be read.
+
+        """
+        wanted = {without_comment(each): each for each in self.settings.recipients}
+        # A state without accounts has nothing sealed: it takes its recipients with its first record.
+        sealed = {without_comment(each): each for each in (state.recipients if state and state.accounts else ())}
+        compares = bool(wanted and sealed)
+        return Terms(
+            endpoint=self.settings.api_url,
+            login=self.own.api_login,
+            key=self.own.api_key,
+            state=self.store.address,
+            begins=state is None,
+            recipients=tuple(wanted[key] for key in sorted(wanted)),
+            added=tuple(wanted[key] for key in sorted(wanted.keys() - sealed.keys())) if compares else (),
+            removed=tuple(sealed[key] for key in sorted(sealed.keys() - wanted.keys())) if compares else (),
+            settings=self._steering(),
+        )
+
+    def warn_of_recipients(self, state: State | None, reporter: Reporter) -> None:
+        """Warn where ``state`` is sealed to other recipients than those of the settings: no plan was shown."""
+        from provisioner.render import text, words  # a plan says so itself
+
+        for sentence in words.recipients(self.terms(state)):
+            self._warn(reporter, f"this {text.plain(sentence)}.")
+
+    def require_readers(self, state: State | None, hint: str = "") -> None:
+        """Refuse to seal to nobody who can open ``state``; raises Refused."""
+        if self.terms(state).shuts_out:
+            raise Refused(
+                f"The settings name none of those who can open the state of the parent {self.name}: whatever is sealed"
+                " now, they could not open.",
+                hint=f"If `recipients` is right, {hint or 'run `provisioner rekey` first'}. Nothing was sent.",
+            )
 
     def look(self, reporter: Reporter) -> Snapshot:
         """Return its state without holding it, and warn of what an earlier run left unfinished.

@@ -7,7 +7,7 @@ needs neither a secret nor the network, unless it is asked what stands at Octopu
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,7 +18,7 @@ from provisioner.manifest.load import Loaded
 from provisioner.manifest.sources import Source, holds_any
 from provisioner.model.account import DesiredAccount, Manifest
 from provisioner.model.plan import Create, Plan, Update, counts, raise_if_over
-from provisioner.model.state import State, without_comment
+from provisioner.model.state import State
 from provisioner.planner import NOTHING_FOUND, Found
 from provisioner.planner import plan as planned
 from provisioner.project.parent import Parent
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from provisioner.project.reporter import Reporter
     from provisioner.project.running import Jobs, Run
     from provisioner.project.workspace import Workspace
-    from provisioner.settings import Settings
 
 MANIFESTS: Final = "manifests"
 """The project's folder of them, for whoever names none."""
@@ -85,6 +84,11 @@ class Plans:
     def over(self) -> tuple[OverLimit, ...]:
         """The refusals of parents that have no slot for all of their creates."""
         return tuple(error for plan in self.plans if (error := _over(plan)) is not None)
+
+    @property
+    def shut_out(self) -> tuple[str, ...]:
+        """The parents of which none who can open the state could open what an apply seals."""
+        return tuple(plan.parent for plan in self.plans if plan.pending and plan.terms and plan.terms.shuts_out)
 
     def require_any(self) -> None:
         """Raise the failure of the only parent, where it has one: then there is nothing else to say."""
@@ -208,7 +212,7 @@ def plans_of(
     made: dict[str, ParentPlan] = {}
     failures: dict[str, ProvisionerError] = {}
     for this, look, seen in zip(manifests, looks, found, strict=True):
-        outcome = attempted(_planned, this, look, seen, run.reporter)
+        outcome = attempted(_planned, this, look, seen)
         if isinstance(outcome, ProvisionerError):
             failures[this.parent] = outcome
         else:
@@ -227,7 +231,6 @@ def _planned(
     this: Manifest,
     look: tuple[Parent, Snapshot] | ProvisionerError,
     refreshed: Refreshed | ProvisionerError | None,
-    reporter: Reporter,
 ) -> ParentPlan:
     for error in (look, refreshed):
         if isinstance(error, ProvisionerError):
@@ -235,12 +238,16 @@ def _planned(
     assert not isinstance(look, ProvisionerError | None)  # noqa: S101  # raised above
     assert not isinstance(refreshed, ProvisionerError)  # noqa: S101  # raised above
     parent, snapshot = look
-    warn_of_recipients(snapshot.state, parent.settings, reporter)
     return ParentPlan(made_from(this, snapshot.settled, parent, refreshed), this, snapshot, refreshed)
 
 
 def made_from(this: Manifest, state: State | None, parent: Parent, refreshed: Refreshed | None) -> Plan:
-    """Return the plan that ``this`` manifest and ``state`` give; what was ``refreshed`` is part of the state."""
+    """Return the plan that ``this`` manifest and ``state`` give; what was ``refreshed`` is part of the state.
+
+    Raises:
+        SettingInvalid: a file that a setting names, and whose content is part of the plan, cannot be read.
+
+    """
     if refreshed is None or state is None:
         return _plan(this, state, parent)
     from provisioner.executor import with_drift  # a plain plan reads nothing at Octopush
@@ -253,29 +260,5 @@ def made_from(this: Manifest, state: State | None, parent: Parent, refreshed: Re
 
 
 def _plan(this: Manifest, state: State | None, parent: Parent, found: Found = NOTHING_FOUND) -> Plan:
-    return planned(this, state, limit=parent.own.limit, reserved=parent.own.reserved, found=found)
-
-
-def warn_of_recipients(state: State | None, settings: Settings, reporter: Reporter) -> None:
-    """Report where the state is sealed to other recipients than the settings name."""
-    if state is None or not settings.recipients or state.recipients == settings.recipients:
-        return
-    wanted, sealed = ({without_comment(one) for one in these} for these in (settings.recipients, state.recipients))
-    told = [
-        f"only {where} name{'s' if where == 'the state' else ''} {_listed(these)}"
-        for where, these in (("the settings", wanted - sealed), ("the state", sealed - wanted))
-        if these
-    ]
-    if told:
-        # Somebody who was just removed from the state must not be let in again without a look.
-        reporter.warning(
-            f"the settings seal to other recipients than the state of {state.parent} is sealed to: {'; '.join(told)}."
-            " Edit `recipients` in provisioner.yaml (or PROVISIONER_RECIPIENTS), or run `provisioner rekey` if the"
-            " settings are right: it seals all that exists to theirs."
-        )
-
-
-def _listed(recipients: Iterable[str]) -> str:
-    from provisioner.render.lines import printable  # only where they differ
-
-    return printable(", ".join(sorted(recipients)))
+    made = planned(this, state, limit=parent.own.limit, reserved=parent.own.reserved, found=found)
+    return replace(made, terms=parent.terms(state))

@@ -182,6 +182,7 @@ class Project:
         self,
         path: Path,
         *,
+        digest: str | None = None,
         jobs: Jobs = JOBS,
         rate: float | None = None,
         reporter: Reporter = SILENT,
@@ -189,16 +190,18 @@ class Project:
     ) -> Plans:
         """Return the plans that were saved to ``path``, made again and found to be the same.
 
+        ``digest`` is that of the plan that was reviewed; None: whatever is there is meant.
         A parent whose plan comes out differently is in ``failures``.
 
         Raises:
-            PlanStale: the manifests or settings have changed, no parent's plan is the same, or it is not a saved plan.
-            CommandInvalid: there is no such file.
+            PlanStale: the manifests or settings have changed, no parent's plan is the same, it is
+                not a saved plan, or not that of ``digest``.
+            CommandInvalid: there is no such file, or ``digest`` is none.
 
         """
         from provisioner.project import saved
 
-        this = saved.read(path)
+        this = saved.read(path, digest)
         run = self._run(reporter, cancel, rate or READS_PER_SECOND, sends=this.refreshed)
         return saved.again(this, self._workspace, run, jobs)
 
@@ -402,8 +405,9 @@ class Project:
     ) -> tuple[Reports, tuple[Rekey, ...]]:
         """Open everything and seal it again, each parent in one save.
 
-        Without ``add`` and ``remove``, to the recipients of the settings; else to those of
-        the state with these changes. Returns the report, and what was done to each parent.
+        To the recipients of the settings, with ``add`` and ``remove`` to those with these
+        changes; never to one that only the state names. Returns the report, and what was done
+        to each parent.
 
         Raises:
             Refused: whoever runs it could not open it any more.

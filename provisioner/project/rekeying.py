@@ -34,21 +34,27 @@ class Rekey:
     state: State
     recipients: tuple[str, ...]
     """To whom everything will be sealed."""
+    removed: tuple[str, ...] = ()
+    """Those who were asked to be removed."""
 
     @property
     def changes(self) -> tuple[tuple[str, str], ...]:
-        """Each recipient with a sign: ``+`` is added, ``-`` is removed, ``=`` stays."""
-        before = {without_comment(each) for each in self.state.recipients}
-        after = {without_comment(each) for each in self.recipients}
-        return tuple(
-            ("-" if (key := without_comment(each)) not in after else "=" if key in before else "+", each)
-            for each in sorted({*self.state.recipients, *self.recipients})
-        )
+        """Each recipient with a sign: ``+`` is added, ``-`` is removed, ``=`` stays, ``?`` only the state names.
+
+        Whoever can write the state can write a recipient into it: one that the settings do
+        not name is unknown, and is not sealed to.
+        """
+        before = {without_comment(each): each for each in self.state.recipients}
+        after = {without_comment(each): each for each in self.recipients}
+        known = {without_comment(each) for each in (*self.removed, *self.parent.settings.recipients)}
+        signs = {key: "-" if key in known else "?" for key in before}
+        signs |= {key: "=" if key in before else "+" for key in after}
+        return tuple((signs[key], (before | after)[key]) for key in sorted(signs))
 
     @property
     def removes(self) -> bool:
-        """Whether somebody is removed, who can still open every older copy of the state."""
-        return any(sign == "-" for sign, _ in self.changes)
+        """Whether it is no longer sealed to somebody, who can still open every older copy of the state."""
+        return any(sign in {"-", "?"} for sign, _ in self.changes)
 
     @property
     def older_copies(self) -> tuple[str, ...]:
@@ -87,12 +93,13 @@ def _ready(parent: Parent, look: object, run: Run, add: Sequence[str], remove: S
     if isinstance(look, ProvisionerError):
         raise look
     state = require_state(parent.look(run.reporter).settled, parent.name)
+    AgeSealer(parent.settings.recipients)  # whoever has none set would remove everybody
     recipients = _recipients(state, parent.settings.recipients, add, remove)
     opener = parent.opener(run.reporter)
     require_opens(opener, AgeSealer(recipients))
     for name, sealed in sealed_values(state):
         parent.content(opener, state, name, sealed)
-    return Rekey(parent, state, recipients)
+    return Rekey(parent, state, recipients, tuple(remove))
 
 
 def _rekeyed(this: Rekey, run: Run, states: dict[str, State | None]) -> Report:
@@ -124,20 +131,22 @@ def sealed_values(state: State) -> Iterator[tuple[str, str]]:
 
 
 def _recipients(state: State, named: Sequence[str], add: Sequence[str], remove: Sequence[str]) -> tuple[str, ...]:
-    """Return to whom everything is to be sealed; an SSH key is the same under any comment."""
-    if not add and not remove:
-        return tuple(sorted(set(named)))
-    wanted = {without_comment(each): each for each in state.recipients}
+    """Return to whom everything is to be sealed: those ``named`` by the settings, with these changes.
+
+    An SSH key is the same under any comment. What only the state names is never taken over.
+    """
+    wanted = {without_comment(each): each for each in named}
+    sealed = {without_comment(each) for each in state.recipients}
     for text in add:
         AgeSealer([text])
         wanted.setdefault(without_comment(text), " ".join(text.split()))
     for text in remove:
-        if wanted.pop(without_comment(text), None) is None:
+        if wanted.pop(without_comment(text), None) is None and without_comment(text) not in sealed:
             # Only what is known to be a recipient may be repeated: it may be a private key.
             AgeSealer([text])
             raise CommandInvalid(
-                f"The state is not sealed to {printable(without_comment(text))}.",
-                hint=f"It is sealed to {printable(', '.join(state.recipients))}. Nothing was changed.",
+                f"Neither the settings nor the state name {printable(without_comment(text))}.",
+                hint=f"The settings name {printable(', '.join(named))}. Nothing was changed.",
             )
     if not wanted:
         raise CommandInvalid(

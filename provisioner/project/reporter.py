@@ -53,6 +53,9 @@ class Reporter:
     def planned(self, plan: Plan) -> None:
         """Hear what is about to be applied to one parent, before anybody is asked."""
 
+    def digest(self, digest: str) -> None:
+        """Hear the digest of all that is about to be applied, before anybody is asked."""
+
     def expected(self, accounts: int) -> None:
         """Hear how many accounts the operation is about to work on, over all parents."""
 

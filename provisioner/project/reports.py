@@ -20,6 +20,8 @@ class Reports:
     reports: tuple[Report, ...]
     states: Mapping[str, State | None] = field(default_factory=dict, repr=False)
     """The state in which each parent that was held was left."""
+    digest: str | None = None
+    """That of the plans, where plans were carried out."""
 
     @property
     def exit_code(self) -> ExitCode:

@@ -1,8 +1,9 @@
 """Saved plans: what ``plan --out`` writes, and what is compared before one is applied.
 
 A saved plan is the document of ``plan --format json``, its digest, and what it was made
-from: manifests, address, recipients, where each state is and, in the plan itself, lineage
-and serial of each state. It holds no secret. To apply it is to plan again and to refuse
+from: manifests, address, recipients, where each state is and, in the plan itself, every
+setting that is not as it usually is, and the terms, lineage and serial of each parent.
+It holds no secret. To apply it is to plan again and to refuse
 unless the plan comes out the same: what was reviewed is what happens.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,9 +20,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from provisioner import document as checking
 from provisioner import schemas
 from provisioner.errors import CommandInvalid, PlanStale, ProvisionerError
+from provisioner.model.terms import Setting
 from provisioner.project.plans import Plans, loaded, plans_of
 from provisioner.render import documents
 from provisioner.render.lines import printable
+from provisioner.settings import OUTLETS
 
 if TYPE_CHECKING:
     from provisioner.project.running import Jobs, Run
@@ -31,6 +35,9 @@ _SCHEMA: Final = "plan.v1"
 _MAX_BYTES: Final = 100_000_000
 _HINT: Final = "Plan again, and have the new plan reviewed. Nothing was sent."
 _SLOT_WORDS: Final = {"limit": "the limit of", "reserved": "what is reserved of"}
+_TERM_WORDS: Final = {"login": "the login of", "key": "the key of"}
+_NAMED_BEFORE: Final = frozenset({"api_url", "recipients"})
+"""Settings of whose moves there are words of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,8 @@ class SavedPlan:
     recipients: tuple[str, ...]
     states: Mapping[str, str]
     """Where each parent's state is."""
+    settings: Mapping[str, Setting]
+    """By name, those that were not as they usually are."""
     refreshed: bool
 
 
@@ -80,7 +89,7 @@ def again(saved: SavedPlan, workspace: Workspace, run: Run, jobs: Jobs) -> Plans
     """
     found = loaded(workspace, saved.manifests, run.reporter)
     files = {str(source.path): _sha256(source.raw) for source in found.sources}
-    _refuse(saved, (*_moved_files(saved, files), *_moved_settings(saved, workspace.settings)))
+    _refuse(saved, (*_moved_files(saved, files), *_moved_settings(saved, workspace)))
     made = plans_of(
         workspace, saved.manifests, found, sorted(saved.plans), run, refresh=saved.refreshed, wait=True, jobs=jobs
     )
@@ -107,18 +116,34 @@ def _together(saved: SavedPlan, failures: Mapping[str, ProvisionerError]) -> Pro
     return PlanStale("\n".join((f"The plan in {saved.path} is stale:", *reasons)), hint=_HINT)
 
 
-def read(path: Path) -> SavedPlan:
-    """Return the plan that was saved to ``path``.
+def read(path: Path, reviewed: str | None = None) -> SavedPlan:
+    """Return the plan that was saved to ``path``; ``reviewed`` is the digest that it must have, or None.
 
     Raises:
-        CommandInvalid: there is no such file, or it cannot be read.
-        PlanStale: it is not a saved plan of this version, or was changed since it was written.
+        CommandInvalid: there is no such file, or it cannot be read; or ``reviewed`` is no digest.
+        PlanStale: it is not a saved plan of this version, was changed since it was written,
+            or is not the one that was reviewed.
 
     """
+    if reviewed is not None and re.fullmatch("[0-9a-f]{64}", reviewed := reviewed.lower()) is None:
+        raise CommandInvalid(
+            "That is no digest of a plan.",
+            hint="Give the whole of it, 64 hexadecimal digits, as `provisioner plan` prints it at its end.",
+        )
     saved = _parsed(path)
     digest, source = saved.pop("digest"), saved["source"]
     if documents.digest(saved) != digest:
         raise PlanStale(f"The plan in {path} was changed after it was saved.", hint=_HINT)
+    if reviewed not in {None, digest}:
+        raise PlanStale(
+            f"The plan in {path} is not the one that was reviewed: its digest is {digest}, not {reviewed}.",
+            hint="Find out who replaced it, or have it reviewed. Nothing was sent.",
+        )
+    if "settings" not in saved:
+        raise PlanStale(
+            f"The plan in {path} was saved by an earlier version, which did not note the settings it was made with.",
+            hint=_HINT,
+        )
     return SavedPlan(
         path,
         plans={each["parent"]: each for each in saved["plans"]},
@@ -128,6 +153,7 @@ def read(path: Path) -> SavedPlan:
         endpoint=source["endpoint"],
         recipients=tuple(source["recipients"]),
         states=source["states"],
+        settings={each["name"]: Setting(**each) for each in saved["settings"]},
         refreshed=source["refreshed"],
     )
 
@@ -137,7 +163,8 @@ def _refuse(saved: SavedPlan, reasons: Iterable[str]) -> None:
         raise PlanStale("\n".join((f"The plan in {saved.path} is stale:", *moved)), hint=_HINT)
 
 
-def _moved_settings(saved: SavedPlan, settings: Settings) -> Iterator[str]:
+def _moved_settings(saved: SavedPlan, workspace: Workspace) -> Iterator[str]:
+    settings = workspace.settings
     if settings.api_url != saved.endpoint:
         yield f"the address of the API is {settings.api_url}, and was {saved.endpoint}"
     if tuple(sorted(settings.recipients)) != saved.recipients:
@@ -147,6 +174,19 @@ def _moved_settings(saved: SavedPlan, settings: Settings) -> Iterator[str]:
     for parent, place in saved.states.items():
         if parent in settings.parents and (now := str(settings.state_path(parent))) != place:
             yield f"the state of the parent {parent} is kept at {now}, and was at {place}"
+    now_set = {each.name: each for each in workspace.steering()}
+    for name in sorted((saved.settings.keys() | now_set.keys()) - _NAMED_BEFORE):
+        was, now_is = saved.settings.get(name), now_set.get(name)
+        # Whoever applies may hear of it at an address of their own.
+        own = name in OUTLETS and name in settings.stronger
+        if not own and (was is None or not was.is_same_as(now_is)):
+            yield f"the setting {name} is {_value(now_is)}, and was {_value(was)}"
+
+
+def _value(this: Setting | None) -> str:
+    if this is None:
+        return "not set"
+    return this.value if this.sha256 is None else f"{this.value}, of the SHA-256 {this.sha256}"
 
 
 def _moved_files(saved: SavedPlan, files: Mapping[str, str]) -> Iterator[str]:
@@ -160,9 +200,12 @@ def _moved_files(saved: SavedPlan, files: Mapping[str, str]) -> Iterator[str]:
 
 
 def _moved(parent: str, was: documents.Document | None, now: documents.Document | None) -> Iterator[str]:
-    """Yield what has moved since one parent's plan was made."""
-    if was == now:
-        return
+    """Yield what has moved since one parent's plan was made: something, wherever the two differ."""
+    if was != now:
+        yield from tuple(_named(parent, was, now)) or (f"the plan of the parent {parent} comes out differently",)
+
+
+def _named(parent: str, was: documents.Document | None, now: documents.Document | None) -> Iterator[str]:
     if was is None or now is None:
         yield f"the manifests {'no longer ask' if now is None else 'ask now'} for accounts of the parent {parent}"
         return
@@ -173,6 +216,9 @@ def _moved(parent: str, was: documents.Document | None, now: documents.Document 
     for key, words in _SLOT_WORDS.items():
         if was["slots"][key] != now["slots"][key]:
             yield f"{words} the parent {parent} is {now['slots'][key]}, and was {was['slots'][key]}"
+    for key, words in _TERM_WORDS.items():
+        if was.get(key) != now.get(key):
+            yield f"{words} the parent {parent} comes from {now.get(key)}, and came from {was.get(key)}"
     before, after = ({each["name"]: each for each in plan["changes"]} for plan in (was, now))
     names = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
     if names:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.project.parent import Keys, Parent, Shared
 from provisioner.settings import Settings
+from provisioner.settings.steering import steering
 from provisioner.state.seen import Seen
 
 if TYPE_CHECKING:
@@ -39,7 +41,10 @@ class Workspace:
         """In which ``manifests/`` is looked for."""
         self.environ = environ
         self.keys = Keys(settings, environ, folders.identity)
-        self._shared = Shared(settings, environ, self.keys, Seen(folders.state / "seen"), parts, interactive)
+        self.steering = cache(partial(steering, settings))
+        """Returns the settings that are not as they usually are; raises SettingInvalid."""
+        seen = Seen(folders.state / "seen")
+        self._shared = Shared(settings, environ, self.keys, seen, parts, interactive, self.steering)
         self._parents: dict[str, Parent] = {}
         self._transport: Exchange | None = None
         self._lock = threading.Lock()

@@ -32,6 +32,8 @@ from provisioner.render import advice, words
 if TYPE_CHECKING:  # what only reports and balances need is not loaded for a plan
     from provisioner.model.exchange import Balance, Failed
     from provisioner.model.report import Outcome, Report
+    from provisioner.model.terms import Setting, Terms
+    from provisioner.placeholders import Read
 
     Balances = Mapping[str, Balance | Failed]
     """What accounts have left, by name; one that is not here was not asked for."""
@@ -48,7 +50,10 @@ def plans(these: Iterable[Plan], failures: Mapping[str, ProvisionerError] = Mapp
 
     ``failures`` says of parents why they have no plan.
     """
-    return {"version": VERSION, "plans": [_plan(plan) for plan in these]} | _failures(failures)
+    all_plans = tuple(these)
+    known = next((plan.terms for plan in all_plans if plan.terms is not None), None)
+    head = {} if known is None else {"endpoint": known.endpoint, "settings": list(map(_setting, known.settings))}
+    return {"version": VERSION, **head, "plans": [_plan(plan) for plan in all_plans]} | _failures(failures)
 
 
 def digest(document: Document) -> str:
@@ -59,9 +64,13 @@ def digest(document: Document) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def reports(these: Iterable[Report]) -> Document:
-    """Return the document of what a command did; ``schemas/report.v1.schema.json`` describes it."""
-    return {"version": VERSION, "reports": [_report(each) for each in these]}
+def reports(these: Iterable[Report], digest: str | None = None) -> Document:
+    """Return the document of what a command did; ``schemas/report.v1.schema.json`` describes it.
+
+    ``digest`` is that of the plans, where plans were carried out.
+    """
+    document: Document = {"version": VERSION, "reports": [_report(each) for each in these]}
+    return document if digest is None else document | {"digest": digest}
 
 
 def states(
@@ -100,7 +109,7 @@ def _failures(these: Mapping[str, ProvisionerError]) -> Document:
 
 def _plan(plan: Plan) -> Document:
     found = counts([plan])
-    return {
+    document: Document = {
         "parent": plan.parent,
         "lineage": plan.lineage,
         "serial": plan.serial,
@@ -109,6 +118,35 @@ def _plan(plan: Plan) -> Document:
         "changes": [_change(change) for change in plan.changes],
         "over": list(plan.over),
     }
+    if plan.terms is not None:
+        document |= _terms(plan.terms)
+    if readers := words.readers(plan):
+        document["placeholders"] = [
+            {"kind": kind, "name": name, "to": to, "accounts": names} for (kind, name, to), names in readers.items()
+        ]
+    return document
+
+
+def place(this: Terms) -> Document:
+    """Return where a plan is carried out."""
+    return {"endpoint": this.endpoint, "login": this.login, "state": this.state, "begins": this.begins}
+
+
+def _terms(these: Terms) -> Document:
+    signs = dict.fromkeys(these.recipients, "same") | dict.fromkeys(these.added, "added")
+    signs |= dict.fromkeys(these.removed, "removed")
+    return {
+        "login": these.login,
+        "key": these.key,
+        "state": these.state,
+        "begins": these.begins,
+        "recipients": [{"recipient": each, "change": sign} for each, sign in sorted(signs.items())],
+    }
+
+
+def _setting(this: Setting) -> Document:
+    more = {name: text for name, text in (("usual", this.usual), ("sha256", this.sha256)) if text is not None}
+    return {"name": this.name, "value": this.value, **more}
 
 
 def slots(these: Slots) -> Document:
@@ -148,7 +186,12 @@ def _change(change: Change) -> Document:
         document["unfinished"] = True
     if isinstance(change, Unchanged) and change.unchecked is not None:
         document["unchecked"] = change.unchecked
-    return document
+    return document | _reads(words.reads(change))
+
+
+def _reads(these: Iterable[Read]) -> Document:
+    found = [{"kind": each.kind, "name": each.name, "path": each.path, "to": each.to} for each in these]
+    return {"placeholders": found} if found else {}
 
 
 def field(change: FieldChange) -> Document:
@@ -183,7 +226,7 @@ def _report(this: Report) -> Document:
     document: Document = {"parent": this.parent, "outcomes": [_outcome(each) for each in this.outcomes]}
     if this.failure is not None:
         document["error"] = _error(this.failure)
-    return document
+    return document if this.terms is None else document | place(this.terms)
 
 
 def _outcome(this: Outcome) -> Document:

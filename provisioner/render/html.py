@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final, assert_never
@@ -68,7 +68,7 @@ def page(plans: Sequence[Plan], digest: str, failed: Sequence[str] = ()) -> str:
     sections = [_section(number, plan, found) for number, plan in enumerate(plans, 1)]
     navigation = _navigation(plans) if len(plans) > 1 else markup.EMPTY
     unplanned = filled(markup.UNPLANNED, _sentence(words.unplanned(failed, len(failed)))) if failed else markup.EMPTY
-    content = joined((markup.PATTERNS, unplanned, *sections))
+    content = joined((markup.PATTERNS, _settings(plans), unplanned, *sections))
     return str(filled(markup.PAGE, policy, title, style, title, navigation, _actions(found), content, digest, script))
 
 
@@ -114,12 +114,30 @@ def _section(number: int, plan: Plan, found: Counter[Label]) -> Markup:
         plan.parent,
         "no state yet" if plan.lineage is None else f"state serial {plan.serial}",
         words.slots(plan.slots),
+        _terms(plan),
         _gauge(plan.slots),
         filled(markup.REFUSED, _sentence(words.refusal(plan, _NAMED))) if plan.over else markup.EMPTY,
         words.summary([plan]),
         joined(_tables(rows)),
         _unchanged([each for each in plan.changes if isinstance(each, Unchanged) and each.is_sure]),
     )
+
+
+def _list(kind: str, items: Iterable[Markup]) -> Markup:
+    """Return a list of sentences, or nothing where there are none."""
+    found = joined(filled(markup.TERM, each) for each in items)
+    return filled(markup.TERMS, kind, found) if found else markup.EMPTY
+
+
+def _settings(plans: Sequence[Plan]) -> Markup:
+    """Return which settings are not as they usually are, which hold for all plans."""
+    known = next((plan.terms.settings for plan in plans if plan.terms is not None), ())
+    return _list("settings", (filled(markup.TEXT, said) for said in words.settings(known)))
+
+
+def _terms(plan: Plan) -> Markup:
+    place = () if plan.terms is None else ((words.where(plan.terms),), *words.recipients(plan.terms))
+    return _list("terms", map(_sentence, (*place, *words.all_reading(plan, _NAMED))))
 
 
 def _tables(rows: Sequence[Markup]) -> Iterator[Markup]:
@@ -201,12 +219,14 @@ def _said(change: Change) -> Iterator[Markup]:
     match change:
         case Create(account=account):
             yield _attributes(account.attributes)
+            yield from _reading(change)
             yield from map(_note, words.notes(change))
         case Update():
             if change.unfinished:
                 yield _explanation(("An earlier run began it, and its outcome is not known.",))
             if change.fields:
                 yield filled(markup.FIELDS, joined(map(_field, change.fields)))
+            yield from _reading(change)
         case Unchanged():
             yield _explanation(words.explanation(change))
         case Gone():
@@ -220,6 +240,11 @@ def _said(change: Change) -> Iterator[Markup]:
             yield _attributes(change.attributes)
         case _:
             assert_never(change)
+
+
+def _reading(change: Change) -> Iterator[Markup]:
+    if said := words.reading(change):
+        yield _explanation((said,))
 
 
 def _explanation(why: Sentence) -> Markup:

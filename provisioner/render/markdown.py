@@ -28,6 +28,8 @@ _LEFT_OUT: Final = 100
 """Characters of the sentence that says how many accounts of a parent did not fit."""
 _REST: Final = 500
 """Characters of the sentence that stands for the parents that did not fit."""
+_LONGEST_TERM: Final = 2000
+"""Characters of one line that says on what terms; a setting that somebody wrote by hand may have any."""
 _AROUND: Final = 100
 """Characters around the details: what folds them, and what says that they are a diff."""
 
@@ -63,7 +65,8 @@ def plans(these: Sequence[Plan], digest: str, failed: Sequence[str] = ()) -> str
     """
     footer = f"<sub>Plan {_name(digest)}</sub>\n"
     unplanned = f"> **Not planned**: {_marked(words.unplanned(failed, _NAMED))}\n\n" if failed else ""
-    left = LONGEST - len(footer) - len(unplanned) - _REST
+    settings = _fenced(text.head(these))
+    left = LONGEST - len(footer) - len(unplanned) - len(settings) - _REST
     heads: list[str] = []
     for plan in these:
         head = _head(plan)
@@ -85,7 +88,7 @@ def plans(these: Sequence[Plan], digest: str, failed: Sequence[str] = ()) -> str
         details = _details(plan, share + _LEFT_OUT)
         left -= max(0, len(details) - _LEFT_OUT)
         parts.append(head + details)
-    return unplanned + "\n".join((*parts, *([_left_out(rest)] if rest else ()), footer))
+    return settings + unplanned + "\n".join((*parts, *([_left_out(rest)] if rest else ()), footer))
 
 
 def _left_out(rest: Sequence[Plan]) -> str:
@@ -99,9 +102,28 @@ def _left_out(rest: Sequence[Plan]) -> str:
 def _head(plan: Plan) -> str:
     """Return the heading with the slots, and the sentence that sums up."""
     lines = [f"## {_name(plan.parent)}: {words.slots(plan.slots)}", ""]
+    lines += [_fenced(said).rstrip("\n"), ""] if (said := text.terms(plan)) else []
     if plan.over:
         lines += [f"> **Refused**: {_marked(words.refusal(plan, _NAMED))}", ""]
     return "\n".join((*lines, f"**{words.summary([plan])}**", "", ""))
+
+
+def _fenced(lines: Sequence[Line]) -> str:
+    """Return lines of the text plan in a block in which nothing is markup; nothing where there are none."""
+    if not lines:
+        return ""
+    texts = [each.text.strip() for each in lines]
+    body = "\n".join(
+        each if len(each) <= _LONGEST_TERM else f"{each[:_LONGEST_TERM]}... (cut: see `provisioner plan`)"
+        for each in texts
+    )
+    marks = "`" * _fence(body)
+    return f"{marks}text\n{body}\n{marks}\n\n"
+
+
+def _fence(content: str, least: int = 3) -> int:
+    """Return the length of a fence around ``content``: longer than any of its kind inside."""
+    return max(least, 1 + max((len(run) for run in re.findall("`+", content)), default=0))
 
 
 def _table(plan: Plan) -> str:
@@ -127,8 +149,8 @@ def _details(plan: Plan, room: int) -> str:
     fence = 3
     for label, lines in text.changes(plan):
         block = "\n".join(_signed(label, line) for line in lines)
-        # The fence is longer than any of its kind inside; it stands twice.
-        longer = max(fence, 1 + max((len(run) for run in re.findall("`+", block)), default=0))
+        longer = _fence(block, fence)
+        # It stands twice.
         room -= len(block) + 1 + 2 * (longer - fence)
         if room < 0:
             break

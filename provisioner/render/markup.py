@@ -80,10 +80,12 @@ SECTION: Final = Markup("""\
 <section aria-labelledby="parent-%s">
 <div class="title"><h2 id="parent-%s">%s</h2><p>%s</p></div>
 <p class="slots">%s</p>
-%s%s<p class="summary">%s</p>
+%s%s%s<p class="summary">%s</p>
 %s<p class="no-match" hidden>Nothing of this parent matches the filter.</p>
 %s</section>
 """)
+TERMS: Final = Markup('<ul class="%s">\n%s</ul>\n')
+TERM: Final = Markup("<li>%s</li>\n")
 UNPLANNED: Final = Markup('<p class="refused"><strong>Not planned</strong>: %s</p>\n')
 REFUSED: Final = Markup('<p class="refused"><strong>Refused</strong>: %s</p>\n')
 TABLE: Final = Markup("""\

@@ -10,7 +10,7 @@ from provisioner.model.plan import FieldChange
 from provisioner.model.report import Outcome, Report, Result
 from provisioner.render import advice
 from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, printable
-from provisioner.render.words import remark, value
+from provisioner.render.words import remark, value, where
 
 _RESULT_STYLES: Final = {
     Result.CREATED: GOOD,
@@ -45,6 +45,8 @@ def outcome(this: Outcome) -> Line:
 def text(this: Report) -> list[Line]:
     """Return what a command did for one parent, and why it ended early where it did."""
     lines = [_heading(this)]
+    if this.terms is not None:
+        lines.append(Line(f"  {printable(where(this.terms, begun=this.failure is None))}", QUIET))
     lines += [Line(f"  {line.text}", line.style) for line in _accounts(this.outcomes)]
     if this.outcomes or this.failure is None:
         lines.append(Line(_summary(this.outcomes)))
@@ -79,7 +81,7 @@ def endings(these: Sequence[Report]) -> list[Line]:
 
 
 def _heading(this: Report) -> Line:
-    return Line(f"{this.parent}:", HEADING)
+    return Line(f"{printable(this.parent)}:", HEADING)
 
 
 def _ending(this: Report) -> list[Line]:

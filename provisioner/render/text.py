@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from provisioner.model.account import Problem, Severity
@@ -13,13 +13,41 @@ from provisioner.render.words import Code, Label, Sentence
 
 _NAME_WIDTH: Final = 24
 """A longer name pushes its own line to the right and no other."""
+_NAMED: Final = 5
+"""Accounts that are named of those for which a variable or file is read."""
 _WORD_WIDTH: Final = max(len(label.word) for label in Label)
 
 
 def plan(this: Plan) -> list[Line]:
     """Return what an apply would do for one parent; accounts that stay as they are only count."""
     shown = [line for _, lines in changes(this) for line in lines]
-    return [Line(f"{this.parent}: {words.slots(this.slots)}", HEADING), *shown, Line(words.summary([this]))]
+    heading = Line(f"{printable(this.parent)}: {words.slots(this.slots)}", HEADING)
+    return [heading, *terms(this), *shown, Line(words.summary([this]))]
+
+
+def head(these: Iterable[Plan]) -> list[Line]:
+    """Return which settings are not as they usually are: they hold for all plans, and stand before them."""
+    known = next((plan.terms for plan in these if plan.terms is not None), None)
+    return [] if known is None else [Line(printable(_begun(said)), CHANGED) for said in words.settings(known.settings)]
+
+
+def terms(this: Plan) -> list[Line]:
+    """Return where one parent's plan is carried out, for whose eyes where that changes, and what is read for it."""
+    lines = [Line(f"  {plain(said)}", CHANGED) for said in words.all_reading(this, _NAMED)]
+    if (on := this.terms) is None:
+        return lines
+    place = Line(f"  {printable(words.where(on))}", CHANGED if on.begins else QUIET)
+    who = [Line(f"  {plain(said)}", BAD if on.shuts_out else CHANGED) for said in words.recipients(on)]
+    return [place, *who, *lines]
+
+
+def digest(this: str) -> Line:
+    """Return the digest of the plans: the whole of it, on a line of its own."""
+    return Line(f"Digest: {this}", QUIET)
+
+
+def _begun(sentence: str) -> str:
+    return f"{sentence[:1].upper()}{sentence[1:]}."
 
 
 def changes(this: Plan) -> Iterator[tuple[Label, list[Line]]]:
@@ -42,19 +70,21 @@ def _what(change: Change) -> str:
             begun = " (an earlier run began it)" if unfinished else ""
             return f"{counted(len(fields), 'field')}{begun}" if fields else "what an earlier run began"
         case _:
-            return _plain(words.explanation(change))
+            return plain(words.explanation(change))
 
 
 def _more(label: Label, change: Change) -> Iterator[str]:
     """Yield what stands below the line of a change."""
     if isinstance(change, Update):
         yield from map(field, change.fields)
+    if said := words.reading(change):
+        yield printable(said)
     if label is Label.CREATE and isinstance(change, Create):
         for note in words.notes(change):
-            yield from map(_plain, note)
+            yield from map(plain, note)
 
 
-def _plain(sentence: Sentence) -> str:
+def plain(sentence: Sentence) -> str:
     """Return a sentence in which nothing is left that a terminal would obey."""
     return printable("".join(f"`{piece}`" if isinstance(piece, Code) else piece for piece in sentence))
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Final, assert_never
 
+from provisioner import placeholders
 from provisioner.document import character
 from provisioner.errors import Advice, Remedy
 from provisioner.model.account import Attributes, shown_value
@@ -36,9 +37,25 @@ from provisioner.render.lines import BAD, CHANGED, GOOD, QUIET, printable
 
 if TYPE_CHECKING:
     from provisioner.model.exchange import Balance, Failed
+    from provisioner.model.terms import Setting, Terms
+    from provisioner.placeholders import Read
 
 # How a summary says each action; what is not here is said by its own word.
 _PLANNED: Final = {Create.action: "to create", Update.action: "to update"}
+
+# What follows from a setting that is not as it usually is; what is not here is said by its name.
+_SETTINGS: Final = {
+    "api_url": "sends to {value}{usually}",
+    "ca_file": "trusts the authorities in {value} (SHA-256 {sha256}), and no others",
+    "heartbeat_url": "calls {value} when a run ends",
+    "identity_file": "opens what is sealed with the identity in {value}",
+    "keep_going": "goes on after an outcome that nobody can know",
+    "metrics_file": "writes metrics to {value}",
+    "proxy": "sends through the proxy {value}",
+    "recipients": "seals to {value}",
+    "retry_on_503": "tries a create again after HTTP 503: that makes a second account wherever the first was made",
+}
+_USUAL_KEY: Final = "${env:OCTOPUSH_API_KEY}"
 
 
 class Name(str):
@@ -252,6 +269,92 @@ def slots(these: Slots) -> str:
     parts.append(f"{these.planned} planned")
     parts.append(f"{these.left} left" if these.left >= 0 else f"{-these.left} too many")
     return ", ".join(parts)
+
+
+# ── Terms ────────────────────────────────────────────────────────────────────
+
+
+def where(this: Terms, *, begun: bool = False) -> str:
+    """Return where a plan is carried out: the address, whose login and key, and the place of the state.
+
+    Of one that was carried out, the state that it was to begin may be ``begun``.
+    """
+    key = "" if this.key == _USUAL_KEY else f", key from {source(this.key)}"
+    state = f"state in {this.state}"
+    if this.begins:
+        state = f"{state}, begun by this run" if begun else f"no state yet at {this.state}: this begins one"
+    return f"at {this.endpoint}, login from {source(this.login)}{key}, {state}"
+
+
+def source(text: str) -> str:
+    """Return what a login or a key comes from; what is more than one placeholder stays as it was written."""
+    match placeholders.names(text):
+        case [one] if text == f"${{{one}}}":
+            kind, _, name = one.partition(":")
+            return name if kind == "env" else f"the file {name}"
+        case _:
+            return text
+
+
+def settings(these: Iterable[Setting]) -> Iterator[str]:
+    """Yield what follows from each setting that is not as it usually is."""
+    for each in these:
+        usually = "" if each.usual is None else f", not {each.usual}"
+        said = _SETTINGS.get(each.name, "sets {name} to {value}{usually}")
+        yield said.format(name=each.name, value=each.value, usually=usually, sha256=each.sha256)
+
+
+def reads(change: Change) -> tuple[Read, ...]:
+    """Return what an apply would read for a change, and to whom each value goes besides Octopush."""
+    match change:
+        case Create():
+            return placeholders.reads(change.account)
+        case Update() if change.sends:
+            return placeholders.reads(change.account, password=change.renews_password or change.unfinished)
+        case _:
+            return ()
+
+
+def readers(plan: Plan) -> dict[tuple[str, str, str | None], list[str]]:
+    """Return the accounts for which each variable or file would be read: by its kind, its name, and where it goes."""
+    found: dict[tuple[str, str, str | None], list[str]] = {}
+    for change in plan.changes:
+        for key in dict.fromkeys((each.kind, each.name, _receiver(each)) for each in reads(change)):
+            found.setdefault(key, []).append(change.name)
+    return found
+
+
+def _receiver(this: Read) -> str | None:
+    return "the password" if this.path == "password" else this.to
+
+
+def read(kind: str, name: str, to: str | None) -> str:
+    """Return what is read, and for whom."""
+    return f"{'' if kind == 'env' else 'the file '}{name} for {to or 'Octopush'}"
+
+
+def reading(change: Change) -> str:
+    """Return what is read for a change in one phrase; nothing where nothing is."""
+    found = dict.fromkeys(read(each.kind, each.name, _receiver(each)) for each in reads(change))
+    return f"reads {', '.join(found)}" if found else ""
+
+
+def all_reading(plan: Plan, most: int) -> Iterator[Sentence]:
+    """Yield what is read for all of a plan; of the accounts for which it is, at most ``most`` are named."""
+    for key, names in readers(plan).items():
+        yield (f"reads {read(*key)} (", *listed(names, most), ")")
+
+
+def recipients(this: Terms) -> Iterator[Sentence]:
+    """Yield how those who can open what is sealed change with an apply; nothing where they stay."""
+    if this.added:
+        yield (f"seals to {', '.join(this.added)}, whom the state does not name",)
+    if this.removed:
+        yield (f"does not seal to {', '.join(this.removed)}, whom only the state names",)
+    if this.shuts_out:
+        yield ("seals to none of those whom the state names: ", Code("apply"), " wants --new-recipients for that")
+    elif this.added or this.removed:
+        yield ("if that is right, ", Code("provisioner rekey"), " seals what exists to the same recipients")
 
 
 # ── Records ──────────────────────────────────────────────────────────────────

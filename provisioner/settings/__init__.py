@@ -34,6 +34,8 @@ TUNING: Final = (
     "heartbeat_url",
 )
 """The settings that are a flag and a variable too."""
+OUTLETS: Final = frozenset({"heartbeat_url", "metrics_file"})
+"""Where a run leaves word of itself. Whoever runs an apply may name their own, in a variable or a flag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ class Settings:
     metrics_file: str | None = None
     heartbeat_url: str | None = field(default=None, repr=False)
     """Placeholders unexpanded."""
+    stronger: frozenset[str] = frozenset()
+    """The settings that a variable or a flag has given."""
 
     @property
     def base(self) -> Path:

@@ -55,7 +55,7 @@ def load(
     merged = {name: merged[name] for name in known if name not in {"parents", "limit", "reserved"}}
     merged["recipients"] = tuple(merged["recipients"])
     merged["api_url"] = merged["api_url"].rstrip("/")
-    return Settings(**merged, parents=parents, file=path)
+    return Settings(**merged, parents=parents, file=path, stronger=frozenset(stronger))
 
 
 def _from_file(path: Path, *, required: bool) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def test_a_plan_of_what_was_never_applied_loads_only_what_it_needs(tmp_path: Pat
     names = loaded(tmp_path, "plan", "m.yaml")
     assert {"jsonschema_rs", "yaml", "provisioner.planner", "provisioner.model.plan"} <= names
     assert set() == names & {
-        *("hashlib", "jsonschema", "logging", "markupsafe", "pandas", "pyrage", "requests", "rich", "ssl"),
+        *("jsonschema", "logging", "markupsafe", "pandas", "pyrage", "requests", "rich", "ssl"),
         *("subprocess", "tenacity", "urllib3"),
         *("provisioner.model.exchange", "provisioner.model.report", "provisioner.model.verdict"),
         *("provisioner.render.html", "provisioner.render.markdown", "provisioner.render.report"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -13,6 +13,7 @@ from provisioner.errors import CommandInvalid
 
 if TYPE_CHECKING:
     from provisioner.cli.reporters import ConsoleReporter
+    from provisioner.model.terms import Terms
     from provisioner.project.plans import Plans
     from provisioner.project.project import Project
     from provisioner.project.reports import Reports
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
     "limit",
     "reserved",
     *options.CONNECTION,
-    "retry_on_503",
+    *options.CREATION,
     "lock_timeout",
-    "keep_going",
     "metrics_file",
     "heartbeat_url",
 )
@@ -38,6 +38,16 @@ if TYPE_CHECKING:
     "--plan", "saved", type=options.FILE, metavar="FILE",
     help="Do exactly what `plan --out FILE` saved; nothing to a parent for which it is stale (9).",
 )  # fmt: skip
+@click.option(
+    "--digest",
+    metavar="HEX",
+    help="With --plan: the digest that was reviewed, all 64 digits of it; nothing is sent for another plan (9).",
+)
+@click.option(
+    "--new-recipients",
+    is_flag=True,
+    help="Seal, though none of those who can open the state could open that; otherwise it is refused (4).",
+)
 @options.refresh
 @options.jobs
 @options.apply_rate
@@ -52,6 +62,8 @@ def command(
     output: str,
     report: Path | None,
     saved: Path | None,
+    digest: str | None,
+    new_recipients: bool,
     refresh: bool,
     jobs: int,
     rate: int | None,
@@ -62,10 +74,12 @@ def command(
     Plans, shows the plan, asks, and does exactly that; several parents are worked on side
     by side. Needs the parents' credentials and the recipients to seal to. With --refresh,
     what somebody changed at Octopush is found first, and changed back. With --plan, the
-    saved plan is made again and compared: what was reviewed is what happens.
+    saved plan is made again and compared: what was reviewed is what happens. With --digest
+    as well, it must be the plan with this digest, which every format of `plan` prints.
     """
     from provisioner.cli.interrupt import Interrupt
     from provisioner.cli.watched import watched
+    from provisioner.project.applying import Bounds
 
     console = context.console
     if not yes and not console.is_interactive:
@@ -79,31 +93,66 @@ def command(
             hint=f"Write `provisioner apply --plan {saved}`.",
         )
 
+    if digest is not None and saved is None:
+        raise CommandInvalid(
+            "--digest says which saved plan is meant, and none is named.",
+            hint=f"Write `provisioner apply --plan FILE --digest {digest}`.",
+        )
+
     def run(project: Project, hears: ConsoleReporter) -> Reports:
         if saved is not None:
-            plans = project.reviewed(saved, jobs=jobs, rate=rate, reporter=hears)
+            plans = project.reviewed(saved, digest=digest, jobs=jobs, rate=rate, reporter=hears)
         else:
             plans = project.plan(
                 manifests, parents=parents, refresh=refresh, wait=True, jobs=jobs, rate=rate, reporter=hears
             )
+        # A person is asked, where there is one.
+        bounds = Bounds(new_recipients=new_recipients or not yes)
         with Interrupt(console.urgent) as interrupt:
 
             def approve(allowed: Plans) -> bool:
                 for parent, error in () if yes else allowed.failures.items():
                     console.failure(error, parent)
-                agreed = console.confirm(question(allowed), yes=yes)
+                seals = yes or new_recipients or not allowed.shut_out or console.confirm(_SHUT_OUT, yes=False)
+                agreed = seals and console.confirm(question(allowed, project), yes=yes)
                 interrupt.arm()
                 return agreed
 
-            return project.apply(plans, approve=approve, jobs=jobs, rate=rate, reporter=hears, cancel=interrupt)
+            return project.apply(
+                plans, approve=approve, bounds=bounds, jobs=jobs, rate=rate, reporter=hears, cancel=interrupt
+            )
 
     return watched(context, choice, run, manifests=manifests, output=output, report=report)
 
 
-def question(plans: Plans) -> str:
-    """Return what a person is asked before ``plans`` are carried out."""
+_SHUT_OUT: Final = "None of those who can open the state could open what is sealed now. Seal it for the others?"
+
+
+def question(plans: Plans, project: Project) -> str:
+    """Return what a person is asked before ``plans`` are carried out: what, whose, where, and with which state."""
+    from provisioner.render.lines import counted, printable
+
     parts = [f"{verb} {count}" for verb, count in (("create", plans.creates), ("change", plans.updates)) if count]
     noun = "sub-account" if plans.creates + plans.updates == 1 else "sub-accounts"
-    changed = [name for name, each in plans.parents.items() if each.plan.creates or each.plan.updates]
-    whose = f" of {len(changed)} parents" if len(changed) > 1 else f" of {changed[0]}" if len(plans.parents) > 1 else ""
-    return f"{' and '.join(parts).capitalize()} {noun}{whose}?"
+    changed = {name: terms for name, each in plans.parents.items() if each.plan.pending and (terms := each.plan.terms)}
+    place = f" at {project.settings.api_url}"
+    match [*changed.items()]:
+        case [(name, terms)]:
+            whose = printable(_login(project, name, terms))
+            whose = f"{name} ({whose})" if len(project.settings.parents) > 1 else whose
+            state = printable(terms.state)
+            place += f", {'and begin the state' if terms.begins else 'state in'} {state}"
+        case _:
+            begun = sum(terms.begins for terms in changed.values())
+            whose = f"{len(changed)} parents"
+            place += f", and begin {counted(begun, 'state')}" if begun else ""
+    return f"{' and '.join(parts).capitalize()} {noun} of {whose}{place}?"
+
+
+def _login(project: Project, name: str, terms: Terms) -> str:
+    """Return the parent's login, or what it comes from where that is no address of e-mail: it could be a key."""
+    from provisioner.render import words
+
+    (parent,) = project.parents([name])
+    login = parent.credentials.api_login
+    return login if "@" in login else words.source(terms.login)

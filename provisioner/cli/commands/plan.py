@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Show what apply would do.")
 @options.manifests
 @options.parents
-@options.project("limit", "reserved", *options.CONNECTION)
+@options.project("limit", "reserved", *options.CONNECTION, *options.CREATION)
 @options.output("text", "markdown", "json", "html")
 @click.option(
     "--out",
@@ -49,9 +49,11 @@ def command(
 ) -> int:
     """Show what apply would do, and the slots used, planned and left.
 
-    Needs no secret and no network. With --refresh it reads the accounts at Octopush first:
-    that needs the parents' credentials and an identity, saves nothing, and exits with 7
-    where an account could not be checked.
+    At its head stand the settings that are not as they usually are, and for each parent the
+    address, what its login comes from, and the place of the state; at its end the digest of
+    all that, for `apply --plan FILE --digest HEX`. Needs no secret and no network. With
+    --refresh it reads the accounts at Octopush first: that needs the parents' credentials
+    and an identity, saves nothing, and exits with 7 where an account could not be checked.
     """
     console = context.console
     project = choice.open(context)
@@ -110,7 +112,7 @@ def _show(console: Console, project: Project, plans: Plans, output: str) -> None
         case "json":
             from provisioner.render import documents
 
-            console.document(documents.plans(plans.plans, plans.failures))
+            console.document({**documents.plans(plans.plans, plans.failures), "digest": project.digest(plans)})
         case "markdown":
             from provisioner.render import markdown
 
@@ -122,5 +124,7 @@ def _show(console: Console, project: Project, plans: Plans, output: str) -> None
         case _:
             from provisioner.render import text
 
+            console.lines(text.head(plans.plans))
             for plan in plans.plans:
                 console.lines(text.plan(plan))
+            console.lines([text.digest(project.digest(plans))])

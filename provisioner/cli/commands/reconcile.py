@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 @options.manifests
 @options.parents
 @options.project(
-    "max_creates", "max_updates", "limit", "reserved", *options.CONNECTION, "retry_on_503", "lock_timeout",
-    "keep_going", "metrics_file", "heartbeat_url",
+    "max_creates", "max_updates", "limit", "reserved", *options.CONNECTION, *options.CREATION,
+    "lock_timeout", "metrics_file", "heartbeat_url",
 )  # fmt: skip
 @options.output("text", "json")
 @options.log_format

@@ -35,8 +35,9 @@ def command(
 ) -> int:
     """Open everything and seal it again, each parent all or nothing.
 
-    Without --add and --remove, it seals to the recipients of the settings; with them, to
-    those of the state with these changes. Needs an identity.
+    Seals to the recipients of the settings, with --add and --remove to those with these
+    changes. One that only the state names is unknown, and is no longer sealed to. Needs an
+    identity.
     """
     from provisioner.cli.progress import reporter
     from provisioner.cli.watched import show
@@ -64,7 +65,8 @@ def _show_recipients(console: Console, these: Sequence[Rekey]) -> None:
         if not alike:
             console.talk(f"{printable(each.parent.name)}:")
         for sign, recipient in each.changes:
-            console.talk(f"  {sign} {printable(recipient)}")
+            unknown = "  only the state names it: it is unknown, and no longer sealed to" if sign == "?" else ""
+            console.talk(f"  {sign} {printable(recipient)}{unknown}")
 
 
 def _question(these: Sequence[Rekey]) -> str:
@@ -92,6 +94,6 @@ def _remind(console: Console, these: Sequence[Rekey]) -> None:
     for recipients in others:
         named = ", ".join(f'"{each}"' if " " in each else each for each in recipients)
         console.warn(
-            "the settings name other recipients, to whom the next apply seals. Make them the same, in provisioner.yaml"
-            f" or PROVISIONER_RECIPIENTS: recipients: [{printable(named)}]"
+            "the settings do not name the recipients that you asked for, and the next apply seals to theirs. Make them"
+            f" the same, in provisioner.yaml or PROVISIONER_RECIPIENTS: recipients: [{printable(named)}]"
         )

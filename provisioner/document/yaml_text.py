@@ -98,7 +98,7 @@ def parse_yaml(raw: bytes, file: str, schema: str) -> Document:
         value = builder.build(_text(raw, file))
     except Unreadable as error:
         return Document(file, None, (*builder.problems, error.problem), {}, {})
-    return Document(file, value, tuple(builder.problems), builder.marks, builder.places)
+    return Document(file, value, (*builder.problems, *builder.warnings), builder.marks, builder.places)
 
 
 def _by_place(problem: Problem) -> Mark:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import ipaddress
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from provisioner import document, placeholders, schemas
 from provisioner.errors import SettingInvalid
-from provisioner.model.account import DEFAULT_PARENT, Problem
+from provisioner.model.account import DEFAULT_PARENT, Problem, Severity
 from provisioner.settings import FILE, TUNING, ParentSettings, Settings
 
 _SCHEMA: Final = "config.v1"
@@ -79,12 +79,12 @@ def _parsed(raw: bytes, path: Path) -> dict[str, Any]:
     if all(line.lstrip().startswith(b"#") for line in raw.splitlines() if line.strip()):
         return {}
     parsed = document.parse_yaml(raw, str(path), _SCHEMA)
-    if problems := parsed.checked(_SCHEMA, {}):
+    if problems := [each for each in parsed.checked(_SCHEMA, {}) if each.severity is Severity.ERROR]:
         raise SettingInvalid(_told(problems), hint=problems[0].hint)
     return dict(cast("dict[str, Any]", parsed.value))
 
 
-def _told(problems: tuple[Problem, ...]) -> str:
+def _told(problems: Sequence[Problem]) -> str:
     first, more = problems[0], len(problems) - 1
     place = f"{first.origin.file}:{first.origin.line}" if first.origin.line else first.origin.file
     return f"{place}: {first.message}{f' ({more} more)' if more else ''}"

@@ -80,3 +80,9 @@ def test_aliases_of_aliases_add_up() -> None:
     for level in range(8):
         bomb += f"a{level + 1}: &a{level + 1} [{','.join([f'*a{level}'] * 9)}]\n"
     assert refused(bomb)[0].startswith("By references")
+
+
+def test_any_number_of_comments_makes_no_file_unreadable() -> None:
+    document = parsed("accounts:\n" + "- a #b\n" * (MAX_TOLD + 50))
+    assert document.value is not None
+    assert len(document.problems) == MAX_TOLD

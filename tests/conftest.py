@@ -131,6 +131,7 @@ def environment(home: Path) -> dict[str, str]:
         "OCTOPUSH_API_LOGIN": PARENT.api_login,
         "OCTOPUSH_API_KEY": PARENT.api_key.reveal(),
         "HOOK_TOKEN": HOOK_TOKEN,
+        "PROVISIONER_PLACEHOLDERS": "*",
     }
 
 

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from provisioner.errors import SettingInvalid
 from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Origin, Secret
-from provisioner.placeholders import MAX_FILE_BYTES, Read, expand, fault, filled, fits, names, read_file, reads
+from provisioner.placeholders import Read, fault, filled, fits, names, reads
+from provisioner.placeholders.reading import MAX_FILE_BYTES, Reader
 
 
 def expanded(text: str, base: Path = Path(), **environ: str) -> str:
-    return expand(text, environ=environ, read_file=read_file, base=base)
+    return Reader(environ, None).expand(text, base)
 
 
 def test_names_are_given_in_order_as_they_stand() -> None:

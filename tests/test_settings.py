@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pwd
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 
 from provisioner import schemas
 from provisioner.errors import SettingInvalid
+from provisioner.placeholders.reading import Reader
 from provisioner.settings import Settings, connection, loading, secrets
+from provisioner.settings.readers import IDENTITY_FILE
 
 ENVIRON = {"OCTOPUSH_API_LOGIN": "parent@example.com", "OCTOPUSH_API_KEY": "key-1"}
 
@@ -116,6 +119,66 @@ def test_paths_of_the_file_are_relative_to_it_and_no_others(tmp_path: Path) -> N
     assert Path("there.json") == load(tmp_path, text, {"PROVISIONER_STATE": "there.json"}).state_path("default")
 
 
+@pytest.mark.parametrize("name", ["state", "identity_file", "ca_file", "metrics_file"])
+def test_a_path_may_begin_in_a_home_folder_wherever_it_is_given(tmp_path: Path, name: str) -> None:
+    environ = {"HOME": "/home/paris"}
+    given = [
+        load(tmp_path, f"{name}: ~/octo/{{parent}}.json\n", environ),
+        load(tmp_path, "", environ, **{name: "~/octo/{parent}.json"}),
+    ]
+    if name != "identity_file":
+        given.append(load(tmp_path, "", {**environ, f"PROVISIONER_{name.upper()}": "~/octo/{parent}.json"}))
+    assert {"/home/paris/octo/{parent}.json"} == {getattr(each, name) for each in given}
+
+
+def test_other_home_folders(tmp_path: Path) -> None:
+    root = pwd.getpwnam("root").pw_dir
+    assert f"{root}/ca.pem" == load(tmp_path, "", {"HOME": "/home/paris"}, ca_file="~root/ca.pem").ca_file
+    assert "begins with ~nobody-of-that-name" in refused(tmp_path, "state: ~nobody-of-that-name/x\n").message
+    (tmp_path / "other.yaml").write_text("timeout: 7\n")
+    environ = {"HOME": str(tmp_path), "PROVISIONER_CONFIG": "~/other.yaml"}
+    assert 7 == loading.load(None, environ, {}).timeout == loading.load(Path("~/other.yaml"), environ, {}).timeout
+    assert Path(f"{tmp_path}/key") == secrets.identity_file(load(tmp_path), {**environ, IDENTITY_FILE: "~/key"})
+
+
+@pytest.mark.parametrize(
+    "name", ["state", "identity_file", "ca_file", "metrics_file", "api_url", "proxy", "recipients"]
+)
+def test_a_placeholder_where_none_is_filled_in_is_refused_by_the_settings_name(tmp_path: Path, name: str) -> None:
+    text, hint = "https://h/${env:HOME}/x", "Write the value itself"
+    value = [text] if name == "recipients" else text
+    error = refused(tmp_path, json.dumps({name: value}))
+    assert f"The setting {name} in {tmp_path}/provisioner.yaml takes no placeholder" in error.message
+    assert hint in error.hint
+    assert f"The setting {name} on the command line takes" in refused(tmp_path, **{name: value}).message
+    variable = {"api_url": "OCTOPUSH_API_URL"}.get(name, f"PROVISIONER_{name.upper()}")
+    if name != "identity_file":
+        assert f"The setting {name} in the environment takes" in refused(tmp_path, "", {variable: text}).message
+
+
+@pytest.mark.parametrize("name", ["proxy", "ca_file", "metrics_file", "heartbeat_url"])
+def test_an_empty_variable_means_none_and_not_that_of_the_file(tmp_path: Path, name: str) -> None:
+    text = f"{name}: http://127.0.0.1/x\n"
+    assert getattr(load(tmp_path, text), name) is not None
+    assert getattr(load(tmp_path, text, {f"PROVISIONER_{name.upper()}": ""}), name) is None
+
+
+def test_an_empty_variable_of_the_identity_means_none_as_well(tmp_path: Path) -> None:
+    settings = load(tmp_path, "identity_file: key.txt\n")
+    assert secrets.has_identity(settings, {}, tmp_path / "none")
+    assert not secrets.has_identity(settings, {IDENTITY_FILE: ""}, tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["OCTOPUSH_API_URL", "PROVISIONER_RECIPIENTS"]
+    + [f"PROVISIONER_{name}" for name in ("STATE", "LIMIT", "RESERVED", "MAX_CREATES", "RETRY_ON_503", "TIMEOUT")],
+)
+def test_any_other_empty_variable_is_an_error(tmp_path: Path, variable: str) -> None:
+    error = refused(tmp_path, "state: x/{parent}.json\nlimit: 50\nmax_creates: 5\n", {variable: ""})
+    assert (f"{variable} is empty.", f"Give {variable} a value, or unset it.") == (error.message, error.hint)
+
+
 def test_a_state_that_is_no_path(tmp_path: Path) -> None:
     settings = load(tmp_path, "state: s3://bucket/{parent}.json\n")
     with pytest.raises(SettingInvalid, match="States cannot be kept in s3"):
@@ -174,21 +237,23 @@ def test_the_credentials_are_read_when_they_are_needed(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("key-2\n")
     text = 'parents: {acme: {api_login: "${env:ACME_LOGIN}", api_key: "${file:key}"}, plain: {}}\n'
     settings = load(tmp_path, text)
-    found = secrets.credentials(settings.parent("acme"), {"ACME_LOGIN": " a@example.com "}, settings.base)
+    found = secrets.credentials(settings.parent("acme"), Reader({"ACME_LOGIN": " a@example.com "}, None), settings.base)
     assert ("a@example.com", "key-2") == (found.api_login, found.api_key.reveal())
-    found = secrets.credentials(settings.parent("plain"), ENVIRON, settings.base)
+    found = secrets.credentials(settings.parent("plain"), Reader(ENVIRON, None, ()), settings.base)
     assert ("parent@example.com", "key-1") == (found.api_login, found.api_key.reveal())
 
 
 def test_a_credential_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(SettingInvalid, match="OCTOPUSH_API_KEY is not set"):
-        secrets.credentials(load(tmp_path).parent("default"), {"OCTOPUSH_API_LOGIN": "a"}, Path())
+        secrets.credentials(load(tmp_path).parent("default"), Reader({"OCTOPUSH_API_LOGIN": "a"}, None, ()), Path())
 
 
 @pytest.mark.parametrize("value", ["two\nlines", "gr\u00fcn", "nul\x7f"])
 def test_a_credential_that_no_header_can_hold_is_not_repeated(tmp_path: Path, value: str) -> None:
     with pytest.raises(SettingInvalid, match="no HTTP header may hold") as caught:
-        secrets.credentials(load(tmp_path).parent("default"), {**ENVIRON, "OCTOPUSH_API_KEY": value}, Path())
+        secrets.credentials(
+            load(tmp_path).parent("default"), Reader({**ENVIRON, "OCTOPUSH_API_KEY": value}, None, ()), Path()
+        )
     assert value not in caught.value.message + caught.value.hint
     assert "env:OCTOPUSH_API_KEY" in caught.value.hint
 

@@ -15,6 +15,7 @@ from provisioner.project import heartbeat
 from provisioner.project.outlets import Outlets
 from provisioner.render import documents
 from provisioner.render import report as texts
+from provisioner.settings.readers import alone
 
 if TYPE_CHECKING:
     from provisioner.cli.console import Console
@@ -33,7 +34,7 @@ def watched(  # noqa: PLR0913  # which project, what it does, and what it leaves
     A run that could not leave what it was to leave exits with 1, unless it has a code of its own.
     """
     console = context.console
-    outlets, hears = Outlets(context.environ, console.warn), ConsoleReporter(console)
+    outlets, hears = Outlets(console.warn), ConsoleReporter(console)
 
     def end(code: ExitCode) -> None:
         outlets.call(code)
@@ -43,7 +44,8 @@ def watched(  # noqa: PLR0913  # which project, what it does, and what it leaves
     try:
         # First, so that whoever waits for the call hears of settings that cannot be read.
         named = choice.flags["heartbeat_url"] or context.environ.get("PROVISIONER_HEARTBEAT_URL")
-        outlets.prepare_call(None if named is None else str(named), Path())
+        reader = alone(context.environ, Path(), interactive=console.is_interactive)
+        outlets.prepare_call(None if named is None else str(named), reader, Path())
         project = choice.open(context)
         outlets.prepare(project, manifests, report)
         with reporter(console, len(project.settings.parents)) as hears:

@@ -1,4 +1,4 @@
-"""Advice: what is allowed in a manifest and yet unwise."""
+"""Advice: what of a manifest's values is unwise, and which placeholder may not be read."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Final
 from unicodedata import is_normalized
 
 from provisioner import placeholders
+from provisioner.model.account import Severity
 from provisioner.model.url import token_in_clear
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from provisioner.document import Step, Value
+    from provisioner.document import Check, Step, Value
+
+    Remark = tuple[tuple[Step, ...], tuple[str, str], Severity]
+    """The path of a value, the predicate and the hint, and how bad it is."""
 
 LITERAL_PASSWORD: Final = (
     "is written in clear, for everybody who can read this file",
@@ -26,8 +30,28 @@ _IN_CLEAR: Final = "seems to hold a token in its {}, in clear, for everybody who
 _USE_PLACEHOLDER: Final = "Write ${env:NAME} or ${file:PATH} in its place, and have a new one made."
 
 
-def advice(fields: Mapping[str, Value]) -> Iterator[tuple[tuple[Step, ...], tuple[str, str]]]:
-    """Yield each unwise value among an account's ``fields``: its path, the predicate and the hint."""
+def advice(fields: Mapping[str, Value], refused: Check | None) -> Iterator[Remark]:
+    """Yield what is to be said of the values of an account's ``fields`` that its schema allows.
+
+    ``refused`` says of a text why its placeholders may not be read; None: nobody is going to.
+    """
+    if refused is not None:
+        for path, text in _texts(fields):
+            if "${" in text and (fault := refused(text)):
+                yield path, fault, Severity.ERROR
+    for path, fault in _unwise(fields):
+        yield path, fault, Severity.WARNING
+
+
+def _texts(fields: Mapping[str, Value]) -> Iterator[tuple[tuple[Step, ...], str]]:
+    for name, value in fields.items():
+        if isinstance(value, str):
+            yield (name,), value
+        elif isinstance(value, dict):
+            yield from (((name, *path), text) for path, text in _texts(value))
+
+
+def _unwise(fields: Mapping[str, Value]) -> Iterator[tuple[tuple[Step, ...], tuple[str, str]]]:
     password = fields.get("password")
     if isinstance(password, str) and password and not placeholders.names(password):
         yield ("password",), LITERAL_PASSWORD

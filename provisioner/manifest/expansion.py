@@ -8,9 +8,9 @@ one that looks like a placeholder, which can come in no other way.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from provisioner import placeholders
 from provisioner.document import Value, spelled, text_fault, violations
@@ -22,13 +22,14 @@ from provisioner.model.exchange import EditRequest
 from provisioner.model.plan import Create, Update
 from provisioner.model.verdict import CreateRequest
 
+if TYPE_CHECKING:
+    from provisioner.placeholders.reading import Reader
+
 _SHORTEST_HIDDEN: Final = 3
 """A shorter value hides nothing, and masking it would make holes all over a message."""
 
 
-def requests(
-    creates: Iterable[Create], environ: Mapping[str, str], new_password: Callable[[], Secret]
-) -> dict[str, CreateRequest]:
+def requests(creates: Iterable[Create], reader: Reader, new_password: Callable[[], Secret]) -> dict[str, CreateRequest]:
     """Return what to send for each of ``creates``, by name.
 
     A file that a placeholder names is looked for beside the manifest. An account
@@ -41,7 +42,7 @@ def requests(
     missing: list[SettingInvalid] = []
     for each in creates:
         try:
-            account = _expanded(each.account, environ)
+            account = _expanded(each.account, reader)
         except SettingInvalid as error:
             missing.append(error)
         else:
@@ -54,7 +55,7 @@ def requests(
 
 def edits(
     updates: Iterable[Update],
-    environ: Mapping[str, str],
+    reader: Reader,
     new_password: Callable[[], Secret],
     begun: Mapping[str, Secret],
 ) -> dict[str, EditRequest]:
@@ -67,8 +68,10 @@ def edits(
     found: dict[str, EditRequest] = {}
     missing: list[SettingInvalid] = []
     for each in updates:
+        # The password is not sent, nor read, unless a new one is asked for.
+        desired = each.account if each.renews_password else replace(each.account, password=None)
         try:
-            account = _expanded(each.account, environ)
+            account = _expanded(desired, reader)
         except SettingInvalid as error:
             missing.append(error)
             continue
@@ -81,7 +84,7 @@ def edits(
     return found
 
 
-def password(account: DesiredAccount, environ: Mapping[str, str]) -> Secret | None:
+def password(account: DesiredAccount, reader: Reader) -> Secret | None:
     """Return the password that the manifest gives, its placeholders filled in; None: it gives none.
 
     :raises SettingInvalid: as :func:`requests` does.
@@ -89,7 +92,7 @@ def password(account: DesiredAccount, environ: Mapping[str, str]) -> Secret | No
     if account.password is None:
         return None
     text = account.password.reveal()
-    return _password(account, placeholders.fill(text, _values(account, text, environ)))
+    return _password(account, placeholders.fill(text, _values(account, text, reader)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +105,11 @@ class _Expanded:
     """What the placeholders brought in."""
 
 
-def _expanded(account: DesiredAccount, environ: Mapping[str, str]) -> _Expanded:
-    texts = account.attributes.flat()
-    if account.password is not None:
-        texts["password"] = account.password.reveal()
+def _expanded(account: DesiredAccount, reader: Reader) -> _Expanded:
+    texts: dict[str, str] = account.texts()
     hidden: list[str] = []
     for path, text in texts.items():
-        values = _values(account, text, environ)
+        values = _values(account, text, reader)
         texts[path] = placeholders.fill(text, values)
         hidden += values
     password = _password(account, texts.pop("password", None))
@@ -117,10 +118,9 @@ def _expanded(account: DesiredAccount, environ: Mapping[str, str]) -> _Expanded:
     return _Expanded(attributes, password, tuple(each for each in hidden if len(each) >= _SHORTEST_HIDDEN))
 
 
-def _values(account: DesiredAccount, text: str, environ: Mapping[str, str]) -> tuple[str, ...]:
-    base = Path(account.origin.file).parent
+def _values(account: DesiredAccount, text: str, reader: Reader) -> tuple[str, ...]:
     try:
-        return placeholders.values(text, environ=environ, read_file=placeholders.read_file, base=base)
+        return reader.values(text, Path(account.origin.file).parent)
     except SettingInvalid as error:
         raise SettingInvalid(f"{_place(account)}: {error.message}", hint=error.hint) from None
 

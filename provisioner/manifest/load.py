@@ -8,6 +8,7 @@ to return half a manifest: with one problem anywhere there is none.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from provisioner.document import shown
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from provisioner.document import Value
     from provisioner.manifest.entries import Entry, Part
+    from provisioner.placeholders.reading import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,11 @@ class Loaded:
         return tuple(each for each in self.require() if not parents or each.parent in parents)
 
 
-def load(paths: Sequence[Path], *, owner: str = DEFAULT_PARENT) -> Loaded:
+def load(paths: Sequence[Path], *, owner: str = DEFAULT_PARENT, reader: Reader | None = None) -> Loaded:
     """Read the manifests at ``paths``: files, or folders with manifests directly inside.
 
     :param owner: the parent of the accounts for which neither they nor their file name one.
+    :param reader: will read the placeholders, and refuses some already; None: nobody will.
     """
     files: list[Found] = []
     entries: dict[str, dict[str, Entry]] = {}
@@ -87,7 +90,7 @@ def load(paths: Sequence[Path], *, owner: str = DEFAULT_PARENT) -> Loaded:
             files.append(Found([source]))
             continue
         contents.append(source)
-        part = _read(source)
+        part = _read(source, reader)
         rest = part.parent or owner
         files.append(Found(part.problems, part.more))
         files[-1].extend(_add(entries, rest, part))
@@ -106,14 +109,15 @@ def load(paths: Sequence[Path], *, owner: str = DEFAULT_PARENT) -> Loaded:
     return Loaded(tuple(manifests), problems, tuple(contents))
 
 
-def _read(source: Source) -> Part:
+def _read(source: Source, reader: Reader | None) -> Part:
     file = str(source.path)
+    refused = None if reader is None else partial(reader.refused, base=source.path.parent)
     if source.path.suffix.lower() in YAML_SUFFIXES:
-        return yaml_manifest.read(source.raw, file)
+        return yaml_manifest.read(source.raw, file, refused)
     # Here and not above: pandas takes longer to import than all the rest together.
     from provisioner.manifest import table  # noqa: PLC0415
 
-    return table.read(source.raw, file)
+    return table.read(source.raw, file, refused)
 
 
 def _add(entries: dict[str, dict[str, Entry]], rest: str, part: Part) -> Iterator[Problem]:

@@ -16,12 +16,12 @@ from provisioner.manifest.columns import cell, fitting, header_problems, positio
 from provisioner.manifest.entries import SCHEMA, Entry, Part
 from provisioner.manifest.formats import CHECKS
 from provisioner.manifest.problems import Found
-from provisioner.model.account import Problem, Severity
+from provisioner.model.account import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from provisioner.document import Step, Value
+    from provisioner.document import Check, Step, Value
 
 _STAND_IN: Final = "x"
 
@@ -33,8 +33,8 @@ _NO_NUMBER: Final = (
 )
 
 
-def read(raw: bytes, file: str) -> Part:
-    """Return what the CSV manifest ``raw`` holds."""
+def read(raw: bytes, file: str, refused: Check | None = None) -> Part:
+    """Return what the CSV manifest ``raw`` holds; ``refused`` says which placeholders may not be read."""
     columns = _columns()
     try:
         table = open_table(raw, file, columns)
@@ -48,7 +48,7 @@ def read(raw: bytes, file: str) -> Part:
         for row in fitting(table, problems)
     ]
     if entries:
-        problems.extend(_cell_problems(entries, table, numbers))
+        problems.extend(_cell_problems(entries, table, numbers, refused))
     if _misses_parent(table, columns):
         # Nobody knows whose accounts these are, and names of several parents would look repeated.
         entries = []
@@ -103,7 +103,9 @@ def _fields(
     return fields
 
 
-def _cell_problems(entries: list[Entry], table: Table, numbers: frozenset[str]) -> Iterator[Problem]:
+def _cell_problems(
+    entries: list[Entry], table: Table, numbers: frozenset[str], refused: Check | None
+) -> Iterator[Problem]:
     """Yield what the schema says against the cells, and what is unwise about those that are left."""
     # A column that is missing was reported once; in its place every row has a good value.
     missing: dict[str, Value] = {name: _STAND_IN for name in _required() if name not in table.header}
@@ -123,6 +125,6 @@ def _cell_problems(entries: list[Entry], table: Table, numbers: frozenset[str]) 
                 # There are more than are told one by one.
                 yield Problem(table.origin, "", f"The table {violation.predicate}.", violation.hint)
     for index, entry in enumerate(entries):
-        for path, (predicate, hint) in advice(entry.fields):
+        for path, (predicate, hint), severity in advice(entry.fields, refused):
             if (index, path[-1]) not in wrong:
-                yield cell(entry.origin, str(path[-1]), predicate, hint, Severity.WARNING)
+                yield cell(entry.origin, str(path[-1]), predicate, hint, severity)

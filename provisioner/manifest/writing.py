@@ -15,6 +15,7 @@ import yaml
 
 from provisioner import placeholders
 from provisioner.model.url import may_hold_secret
+from provisioner.placeholders.reading import is_own
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,4 +72,4 @@ def _must_not_stand(field: str, text: str) -> bool:
 def _variable(name: str, field: str) -> str:
     """Return a variable for ``field`` of the account ``name``, which is no other's: a name holds no underscore."""
     variable = f"{name}_{field}".upper().replace("-", "_")
-    return f"_{variable}" if variable[0].isdigit() else variable
+    return f"_{variable}" if variable[0].isdigit() or is_own(variable) else variable

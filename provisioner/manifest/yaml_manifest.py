@@ -14,16 +14,16 @@ from provisioner.document import Violation, inlined, parse_yaml
 from provisioner.manifest.advice import advice
 from provisioner.manifest.entries import SCHEMA, Entry, Part
 from provisioner.manifest.formats import CHECKS
-from provisioner.model.account import Origin, Problem, Severity
+from provisioner.model.account import Origin, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from provisioner.document import Document, Step, Value
+    from provisioner.document import Check, Document, Step, Value
 
 
-def read(raw: bytes, file: str) -> Part:
-    """Return what the YAML manifest ``raw`` holds."""
+def read(raw: bytes, file: str, refused: Check | None = None) -> Part:
+    """Return what the YAML manifest ``raw`` holds; ``refused`` says which placeholders may not be read."""
     document = parse_yaml(raw, file, SCHEMA)
     problems = document.checked(SCHEMA, CHECKS)
     if not isinstance(document.value, dict):
@@ -36,13 +36,13 @@ def read(raw: bytes, file: str) -> Part:
     # What has no place here at all, which the schema says, is no account's either.
     own = _own()
     shared = {key: value for key, value in _fields(document.value.get("defaults")).items() if key not in own}
-    _warn(warnings, document, ("defaults",), shared)
+    _warn(warnings, document, ("defaults",), shared, refused)
     entries: list[Entry] = []
     accounts = document.value.get("accounts")
     for index, account in enumerate(accounts if isinstance(accounts, list) else ()):
         if isinstance(account, dict):
             entries.append(_entry(document, index, account, shared))
-            _warn(warnings, document, ("accounts", index), account)
+            _warn(warnings, document, ("accounts", index), account, refused)
     # Of a value that is wrong anyway nothing more is said.
     wrong = {problem.origin for problem in problems}
     problems += tuple(each for each in warnings.values() if each.origin not in wrong)
@@ -71,9 +71,13 @@ def _fields(value: Value) -> Mapping[str, Value]:
 
 
 def _warn(
-    warnings: dict[tuple[Origin, str], Problem], document: Document, path: tuple[Step, ...], fields: Mapping[str, Value]
+    warnings: dict[tuple[Origin, str], Problem],
+    document: Document,
+    path: tuple[Step, ...],
+    fields: Mapping[str, Value],
+    refused: Check | None,
 ) -> None:
-    """Add what is unwise among ``fields``, each once in its place however many aliases lead there."""
-    for steps, (predicate, hint) in advice(fields):
+    """Add what is to be said of ``fields``, each once in its place however many aliases lead there."""
+    for steps, (predicate, hint), severity in advice(fields, refused):
         problem = document.problem(Violation((*path, *steps), Of.VALUE, predicate, hint))
-        warnings.setdefault((problem.origin, predicate), replace(problem, severity=Severity.WARNING))
+        warnings.setdefault((problem.origin, predicate), replace(problem, severity=severity))

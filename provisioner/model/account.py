@@ -197,6 +197,11 @@ class DesiredAccount:
     password_version: int = 1
     """A number other than the one that was carried out sets a new password."""
 
+    def texts(self) -> dict[str, str]:
+        """Return every given field by its dotted path, the password included; placeholders unexpanded."""
+        password = {} if self.password is None else {"password": self.password.reveal()}
+        return self.attributes.flat() | password
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:

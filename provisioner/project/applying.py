@@ -142,7 +142,7 @@ def _ready(workspace: Workspace, name: str, plans: Plans, bounds: Bounds, report
 
 def _work(plan: Plan, state: State, parent: Parent, reporter: Reporter) -> Work:
     """Read every placeholder and open every seal that ``plan`` needs; without an identity, none for its updates."""
-    creates = requests(plan.creates, parent.environ, parent.parts.new_password)
+    creates = requests(plan.creates, parent.readers.manifests, parent.parts.new_password)
     if not plan.updates or not parent.keys.has_identity():
         return Work(creates)
     opener = parent.opener(reporter)
@@ -157,9 +157,8 @@ def _work(plan: Plan, state: State, parent: Parent, reporter: Reporter) -> Work:
         if record.edit is not None and record.edit.sealed is not None:
             begun[update.record_name] = parent.content(opener, state, update.record_name, record.edit.sealed)
     passwords = {name: content.password for name, content in begun.items() if content.password is not None}
-    return Work(
-        creates, edits(_sent(plan.updates), parent.environ, parent.parts.new_password, passwords), opened, begun
-    )
+    changes = edits(_sent(plan.updates), parent.readers.manifests, parent.parts.new_password, passwords)
+    return Work(creates, changes, opened, begun)
 
 
 def _sent(updates: Iterable[Update]) -> Iterable[Update]:

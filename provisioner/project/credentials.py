@@ -6,36 +6,28 @@ Refuses to hand over as credentials what is not known to be some, and to change 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from provisioner import placeholders
-from provisioner.errors import CommandInvalid, ProvisionerError, StateConflict, StateInvalid
+from provisioner.errors import CommandInvalid, ManifestInvalid, ProvisionerError, StateConflict, StateInvalid
 from provisioner.model.account import Secret
 from provisioner.model.state import Active, Record, State
 from provisioner.model.verdict import SealedContent
+from provisioner.placeholders.reading import is_own
 from provisioner.project.accounts import by_owner, require_known
 from provisioner.project.parent import require_state
 from provisioner.project.refresh import looked
+from provisioner.project.reporter import SILENT
+from provisioner.project.running import attempted
 from provisioner.state.reading import Snapshot
 
 if TYPE_CHECKING:
     from provisioner.project.parent import Parent
     from provisioner.project.running import Run
     from provisioner.project.workspace import Workspace
-
-# What a command has no use for: the keys to every account. A proxy's address may hold a password.
-_OWN_SECRETS: Final = frozenset(
-    {
-        "PROVISIONER_IDENTITY",
-        "PROVISIONER_IDENTITY_FILE",
-        "PROVISIONER_IDENTITY_COMMAND",
-        "PROVISIONER_PROXY",
-        "PROVISIONER_HEARTBEAT_URL",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +180,33 @@ def in_utc(moment: datetime) -> datetime:
 def inherited(workspace: Workspace, given: Collection[str]) -> dict[str, str]:
     """Return what a command may know of the project's environment: nothing that opens another account.
 
-    ``given`` names the variables that the command gets anyway.
+    That leaves out what is this program's own or of the machinery that runs it, what the settings
+    name, and what a placeholder of any account stands for. ``given`` names the variables that the
+    command gets anyway. Raises ManifestInvalid.
     """
-    keys = (name for parent in workspace.settings.parents.values() for name in placeholders.names(parent.api_key))
-    ours = _OWN_SECRETS | set(given) | {name.removeprefix("env:") for name in keys}
-    return {name: value for name, value in workspace.environ.items() if name not in ours}
+    ours = {*workspace.readers.named, *given, *_variables(workspace)}
+    return {name: value for name, value in workspace.environ.items() if not is_own(name) and name.upper() not in ours}
+
+
+def _variables(workspace: Workspace) -> Iterator[str]:
+    """Yield the variables, in capitals, that accounts of the project's manifests and states name."""
+    from provisioner import manifest  # only a command that is run needs these
+    from provisioner.manifest.sources import holds_any
+    from provisioner.project.plans import MANIFESTS
+
+    usual = workspace.folder / MANIFESTS
+    read = manifest.load([usual] if holds_any(usual) else [], owner=workspace.settings.owner)
+    if read.errors:
+        raise ManifestInvalid(
+            "There are problems in the manifests: nobody knows which variables hold secrets of theirs.",
+            hint="`provisioner validate` shows them; correct each. Nothing was run.",
+        )
+    texts = [text for this in read.manifests for account in this.accounts for text in account.texts().values()]
+    for parent in workspace.parents():
+        look = attempted(parent.look, SILENT)
+        # A state that cannot be read is that parent's trouble; the manifests name most of it.
+        state = None if isinstance(look, ProvisionerError) else look.state
+        for record in state.accounts.values() if state is not None else ():
+            texts += record.attributes.flat().values()
+    for text in texts:
+        yield from (name[4:].upper() for name in placeholders.names(text) if name.startswith("env:"))

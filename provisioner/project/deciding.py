@@ -187,7 +187,7 @@ def _password(
     if begun is not None and begun.password is not None:
         # Octopush may have it already.
         return begun.password
-    given = None if desired is None else expansion.password(desired, parent.environ)
+    given = None if desired is None else expansion.password(desired, parent.readers.manifests)
     if given is None:
         return parent.parts.new_password()
     if given == content.password:

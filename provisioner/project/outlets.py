@@ -18,6 +18,7 @@ from provisioner.settings import secrets
 
 if TYPE_CHECKING:
     from provisioner.model.account import Secret
+    from provisioner.placeholders.reading import Reader
     from provisioner.project.project import Project
     from provisioner.project.reports import Reports
 
@@ -30,8 +31,7 @@ _HURRIED: Final = frozenset({ExitCode.INTERRUPTED, ExitCode.TERMINATED})
 class Outlets:
     """Where one run leaves what; each is None until it is known that it may be left there."""
 
-    def __init__(self, environ: Mapping[str, str], warn: Callable[[str], None]) -> None:
-        self._environ = environ
+    def __init__(self, warn: Callable[[str], None]) -> None:
         self._warn = warn
         self._begun = time.monotonic()
         self._report: Path | None = None
@@ -44,9 +44,9 @@ class Outlets:
         """Seconds since the run began."""
         return round(time.monotonic() - self._begun, 3)
 
-    def prepare_call(self, address: str | None, base: Path) -> None:
+    def prepare_call(self, address: str | None, reader: Reader, base: Path) -> None:
         """Make ready to call ``address``, its placeholders relative to ``base``; raises SettingInvalid."""
-        self._heartbeat = secrets.heartbeat(address or None, self._environ, base)
+        self._heartbeat = secrets.heartbeat(address or None, reader, base)
 
     def prepare(self, project: Project, manifests: Sequence[Path], report: Path | None) -> None:
         """Make ready what the settings ask for, and a ``report``; what came before a fault stays so.
@@ -58,7 +58,7 @@ class Outlets:
         """
         self._project, settings = project, project.settings
         if settings.heartbeat_url is not None:
-            self.prepare_call(settings.heartbeat_url, settings.base)
+            self.prepare_call(settings.heartbeat_url, project.readers.heartbeat, settings.base)
         if report is None and settings.metrics_file is None:
             return
         taken = project.files(manifests)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from provisioner.project.parts import Parts
     from provisioner.project.reporter import Reporter
     from provisioner.project.running import Run, Watch
+    from provisioner.settings.readers import Readers
     from provisioner.state.sealing import AgeOpener, AgeSealer
     from provisioner.state.session import Session
     from provisioner.state.stores import Store
@@ -125,6 +126,7 @@ class Shared:
     settings: Settings
     environ: Mapping[str, str] = field(repr=False)
     keys: Keys
+    readers: Readers
     seen: Seen
     parts: Parts
     interactive: bool
@@ -142,6 +144,7 @@ class Parent:
         self.own: ParentSettings = shared.settings.parent(name)
         self.environ = shared.environ
         self.keys = shared.keys
+        self.readers = shared.readers
         self.parts = shared.parts
         self._seen = shared.seen
         self._interactive = shared.interactive
@@ -254,7 +257,7 @@ class Parent:
         """Its login and key; raises SettingInvalid where one of them is missing."""
         from provisioner.settings import secrets  # a plan needs none
 
-        return secrets.credentials(self.own, self.environ, self.settings.base)
+        return secrets.credentials(self.own, self.readers.parents, self.settings.base)
 
     def bound(self, state: State | None) -> State:
         """Return ``state``, or a new one, bound to the parent's account at the settings' address.

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from provisioner.project.rekeying import Rekey
     from provisioner.project.reports import Reports
     from provisioner.project.status import ParentStatus
+    from provisioner.settings.readers import Readers
 
 
 class Project:
@@ -55,6 +56,11 @@ class Project:
         """The settings, as they were read when the project was opened."""
         return self._workspace.settings
 
+    @property
+    def readers(self) -> Readers:
+        """Who reads the project's placeholders, and which of them."""
+        return self._workspace.readers
+
     @classmethod
     def open(
         cls,
@@ -72,13 +78,16 @@ class Project:
         ``environ`` is the environment, usually ``os.environ``: settings, credentials and
         placeholders are read from it, and commands are run with it. ``flags`` holds
         settings that are stronger than both, by their name. ``folders`` are the user's own;
-        None: those of the user who runs the process. With ``interactive``, a command that
-        prints the identity may ask a person on standard error. Manifests and states that
+        None: those of the user who runs the process. With ``interactive``, a person is at a
+        terminal: a command that prints the identity may ask them on standard error, and where
+        PROVISIONER_PLACEHOLDERS is not set, placeholders may read any variable and file of the
+        project but our own secrets; otherwise none. Manifests and states that
         nobody names are looked for in ``folder``; None: that of the project. ``parts``
         replaces what the project is made of.
 
         Raises:
-            SettingInvalid: a file, variable or flag is not what its setting may be.
+            SettingInvalid: a file, variable or flag is not what its setting may be, or the
+                heartbeat would be sent one of our own secrets.
 
         """
         from provisioner.project.folders import Folders  # imported above for its type alone
@@ -120,10 +129,9 @@ class Project:
 
     def validate(self, paths: Sequence[Path] = ()) -> Loaded:
         """Return what the manifests hold, and every problem of them; raises CommandInvalid where there is none."""
-        from provisioner import manifest
-        from provisioner.project.plans import manifest_paths
+        from provisioner.project.plans import loaded, manifest_paths
 
-        return manifest.load(manifest_paths(self._workspace, paths), owner=self.settings.owner)
+        return loaded(self._workspace, manifest_paths(self._workspace, paths), SILENT)
 
     def plan(
         self,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from provisioner.project.parent import Keys, Parent, Shared
 from provisioner.settings import Settings
+from provisioner.settings.readers import readers
 from provisioner.settings.steering import steering
 from provisioner.state.seen import Seen
 
@@ -41,10 +42,12 @@ class Workspace:
         """In which ``manifests/`` is looked for."""
         self.environ = environ
         self.keys = Keys(settings, environ, folders.identity)
+        self.readers = readers(settings, environ, folder, folders.identity, interactive=interactive)
+        """Who reads placeholders, and which."""
         self.steering = cache(partial(steering, settings))
         """Returns the settings that are not as they usually are; raises SettingInvalid."""
         seen = Seen(folders.state / "seen")
-        self._shared = Shared(settings, environ, self.keys, seen, parts, interactive, self.steering)
+        self._shared = Shared(settings, environ, self.keys, self.readers, seen, parts, interactive, self.steering)
         self._parents: dict[str, Parent] = {}
         self._transport: Exchange | None = None
         self._lock = threading.Lock()

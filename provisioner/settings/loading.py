@@ -18,11 +18,14 @@ from provisioner import document, placeholders, schemas
 from provisioner.errors import SettingInvalid
 from provisioner.model.account import DEFAULT_PARENT, Problem, Severity
 from provisioner.settings import FILE, TUNING, ParentSettings, Settings
+from provisioner.settings.paths import from_home, require_plain
 
 _SCHEMA: Final = "config.v1"
 CONFIG: Final = "PROVISIONER_CONFIG"
 """The variable that names the file of the settings."""
 _API_URL: Final = "OCTOPUSH_API_URL"
+_RECIPIENTS: Final = "PROVISIONER_RECIPIENTS"
+_PATHS: Final = ("state", "identity_file", "ca_file", "metrics_file")
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
 
@@ -40,11 +43,13 @@ def load(
         SettingInvalid: a file, variable or flag is not what its setting may be.
 
     """
-    named = file or (Path(variable) if (variable := environ.get(CONFIG)) else None)
+    config, where = (environ.get(CONFIG), CONFIG) if file is None else (str(file), "--config")
+    named = Path(from_home(config, environ, where)) if config else None
     path = named or folder / FILE
-    from_file = _from_file(path, required=named is not None)
+    from_file = _from_file(path, environ, required=named is not None)
     given = {name: value for name, value in flags.items() if value is not None}
     _require(given, "on the command line")
+    _find(given, environ, "on the command line")
     known = schemas.load(_SCHEMA)["properties"]
     defaults: dict[str, Any] = {name: _deref(each).get("default") for name, each in known.items()}
     defaults["state"] = str(folder / defaults["state"])
@@ -58,7 +63,7 @@ def load(
     return Settings(**merged, parents=parents, file=path, stronger=frozenset(stronger))
 
 
-def _from_file(path: Path, *, required: bool) -> dict[str, Any]:
+def _from_file(path: Path, environ: Mapping[str, str], *, required: bool) -> dict[str, Any]:
     try:
         raw = path.read_bytes()
     except FileNotFoundError as error:
@@ -68,11 +73,22 @@ def _from_file(path: Path, *, required: bool) -> dict[str, Any]:
     except OSError as error:
         raise SettingInvalid(f"{path} cannot be read: {error.strerror}.", hint="It must be a readable file.") from error
     settings = _parsed(raw, path)
-    for name in ("state", "identity_file", "ca_file", "metrics_file"):
+    _find(settings, environ, f"in {path}")
+    for name in _PATHS:
         if name in settings and "://" not in settings[name]:
             settings[name] = str(path.parent / settings[name])
     _check_parents(settings.get("parents", {}), path)
     return settings
+
+
+def _find(settings: dict[str, Any], environ: Mapping[str, str], where: str) -> None:
+    """Put into ``settings`` the paths that those stand for which begin in a home folder; raises SettingInvalid."""
+    for name, value in settings.items():
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and name != "heartbeat_url":
+                require_plain(text, f"The setting {name} {where}")
+        if name in _PATHS and value is not None:
+            settings[name] = from_home(value, environ, f"The setting {name} {where}")
 
 
 def _parsed(raw: bytes, path: Path) -> dict[str, Any]:
@@ -105,14 +121,26 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for name in ("state", *TUNING):
         variable = f"PROVISIONER_{name.upper()}"
-        if text := environ.get(variable):
-            settings[name] = _typed(text, _deref(known[name])["type"], variable)
+        schema = _deref(known[name])
+        if (text := environ.get(variable)) == "" and schema["type"] == "string" and "default" not in schema:
+            # Whoever empties it wants none, and least of all the one of a file that a pull request can change.
+            settings[name] = None
+        elif text is not None:
+            settings[name] = _typed(_given(text, variable), schema["type"], variable)
             _require({name: settings[name]}, f"in {variable}")
-    if url := environ.get(_API_URL):
-        settings["api_url"] = url
-    if text := environ.get("PROVISIONER_RECIPIENTS"):
-        settings["recipients"] = _split_recipients(text)
+    if (url := environ.get(_API_URL)) is not None:
+        settings["api_url"] = _given(url, _API_URL)
+    if (text := environ.get(_RECIPIENTS)) is not None:
+        settings["recipients"] = _split_recipients(_given(text, _RECIPIENTS))
+    _find(settings, environ, "in the environment")
     return settings
+
+
+def _given(text: str, variable: str) -> str:
+    """Return ``text``, the value of ``variable``; an empty one is neither a value nor as good as unset."""
+    if not text.strip():
+        raise SettingInvalid(f"{variable} is empty.", hint=f"Give {variable} a value, or unset it.")
+    return text
 
 
 def _split_recipients(text: str) -> list[str]:
@@ -188,14 +216,15 @@ def _check_url(url: str) -> None:
         raise SettingInvalid("The address of the API is not an http(s) address.", hint=hint)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise SettingInvalid("The address of the API holds more than host and path.", hint=hint)
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise SettingInvalid(
             f"The address of the API is http without TLS, to {parts.hostname}.",
             hint="The parent's key goes with every request: use https. Plain http is for this machine alone.",
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether ``host`` is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

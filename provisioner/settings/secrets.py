@@ -14,23 +14,26 @@ from urllib.parse import urlsplit
 from provisioner import placeholders
 from provisioner.errors import SettingInvalid
 from provisioner.model.account import Credentials, Secret
+from provisioner.placeholders.reading import Reader, read_file
 from provisioner.settings import ParentSettings, Settings
+from provisioner.settings.loading import is_loopback
+from provisioner.settings.readers import IDENTITY_FILE, identity_file
 
 _IDENTITY_SECONDS: Final = 60
 
 
-def credentials(parent: ParentSettings, environ: Mapping[str, str], base: Path) -> Credentials:
+def credentials(parent: ParentSettings, reader: Reader, base: Path) -> Credentials:
     """Return the parent's login and key.
 
     Raises:
-        SettingInvalid: one of them is missing, or cannot be an HTTP header.
+        SettingInvalid: one of them is missing, may not be read, or cannot be an HTTP header.
 
     """
     values: list[str] = []
     missing: list[SettingInvalid] = []
     for what, text in (("login", parent.api_login), ("key", parent.api_key)):
         try:
-            value = placeholders.expand(text, environ=environ, read_file=placeholders.read_file, base=base).strip()
+            value = _expanded(reader, text, base, f"The API {what} of the parent {parent.name}")
         except SettingInvalid as error:
             missing.append(error)
             continue
@@ -61,12 +64,13 @@ def identity(
     """
     if text := environ.get("PROVISIONER_IDENTITY"):
         return Secret(text), "PROVISIONER_IDENTITY"
-    if name := environ.get("PROVISIONER_IDENTITY_FILE"):
-        return _identity_from_file(Path(name))
+    named = identity_file(settings, environ)
+    if named is not None and environ.get(IDENTITY_FILE):
+        return _identity_from_file(named)
     if command := environ.get("PROVISIONER_IDENTITY_COMMAND"):
         return _identity_from_command(command, environ, said), "PROVISIONER_IDENTITY_COMMAND"
-    if settings.identity_file is not None:
-        return _identity_from_file(Path(settings.identity_file))
+    if named is not None:
+        return _identity_from_file(named)
     if default.exists():
         return _identity_from_file(default)
     raise SettingInvalid(
@@ -77,36 +81,47 @@ def identity(
 
 def has_identity(settings: Settings, environ: Mapping[str, str], default: Path) -> bool:
     """Tell whether an identity was given anywhere; whether it is right is another matter."""
-    variables = ("PROVISIONER_IDENTITY", "PROVISIONER_IDENTITY_FILE", "PROVISIONER_IDENTITY_COMMAND")
-    return any(environ.get(each) for each in variables) or settings.identity_file is not None or default.exists()
+    variables = ("PROVISIONER_IDENTITY", "PROVISIONER_IDENTITY_COMMAND")
+    named = any(environ.get(each) for each in variables) or identity_file(settings, environ) is not None
+    return named or default.exists()
 
 
-def heartbeat(text: str | None, environ: Mapping[str, str], base: Path) -> Secret | None:
+def heartbeat(text: str | None, reader: Reader, base: Path) -> Secret | None:
     """Return the address to call when a run has ended, its placeholders filled in; None where none is set.
 
     Raises:
-        SettingInvalid: it is no http(s) address, or a placeholder in it cannot be read.
+        SettingInvalid: it is no http(s) address, or one without TLS to another machine, or a
+            placeholder in it cannot or may not be read.
 
     """
     if text is None:
         return None
-    url = placeholders.expand(text, environ=environ, read_file=placeholders.read_file, base=base).strip()
+    hint = "Write it as in https://monitor.example.com/ping/${env:PING_ID}."
+    url = _expanded(reader, text, base, "The setting heartbeat_url")
     try:
         parts = urlsplit(url)
         valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
         valid = False
-    if not (valid and url.isascii() and url.isprintable() and " " not in url):
+    if not (valid and url.isascii() and url.isprintable() and not {" ", "\\"} & set(url)):
+        raise SettingInvalid("The setting heartbeat_url is not an http(s) address.", hint=hint)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise SettingInvalid(
-            "The setting heartbeat_url is not an http(s) address.",
-            hint="Write it as in https://monitor.example.com/ping/${env:PING_ID}.",
+            f"The setting heartbeat_url is http without TLS, to {parts.hostname}.",
+            hint=f"Whoever hears it could say that a run ended well. Plain http is for this machine alone. {hint}",
         )
     return Secret(url)
 
 
+def _expanded(reader: Reader, text: str, base: Path, subject: str) -> str:
+    if wrong := reader.refused(text, base):
+        raise SettingInvalid(f"{subject} {wrong[0]}.", hint=wrong[1])
+    return reader.expand(text, base).strip()
+
+
 def _identity_from_file(path: Path) -> tuple[Secret, str]:
     try:
-        return Secret(placeholders.read_file(path)), str(path)
+        return Secret(read_file(path)), str(path)
     except SettingInvalid as error:
         raise SettingInvalid(
             f"The identity cannot be read. {error.message}", hint="Check PROVISIONER_IDENTITY_FILE or identity_file."

@@ -101,7 +101,7 @@ def test_the_heartbeat_is_called_well_or_not(
         wire.send(answer("200 OK", b"ok"))
 
     with scripted(script) as monitor:
-        mine = having(project(server, TWO), PING="secret-path", PROVISIONER_HEARTBEAT_URL="")
+        mine = having(project(server, TWO), PING="secret-path")
         (mine.folder / "provisioner.yaml").write_text(
             f"heartbeat_url: {monitor.url}/ping/${{env:PING}}/{{status}}/{{exit_code}}\n"
         )

@@ -17,6 +17,7 @@ from provisioner.model.plan import Plan
 from provisioner.model.report import Outcome, Report
 from provisioner.model.state import Active, Record, State
 from provisioner.model.verdict import CreateRequest, SealedContent, Verdict
+from provisioner.placeholders.reading import Reader
 from provisioner.planner import plan
 from provisioner.state import codec
 from provisioner.state.rescue import Entry, found_in
@@ -205,7 +206,9 @@ class Run:
                 )
         passwords = {name: each.password for name, each in begun.items() if each.password is not None}
         sends = [each for each in todo.updates if each.sends]
-        return Work(creates, edits(sends, self.environ, lambda: Secret(self.new_password), passwords), held, begun)
+        return Work(
+            creates, edits(sends, Reader(self.environ, ()), lambda: Secret(self.new_password), passwords), held, begun
+        )
 
     def apply(self, **options: Any) -> Report:  # noqa: ANN401  # those of executor.apply
         todo = self.plan()

@@ -15,6 +15,7 @@ from provisioner.manifest.formats import callback_url, email, key, text
 from provisioner.manifest.writing import as_yaml, with_placeholders
 from provisioner.model.account import CALLBACK_NAMES, Attributes, Callbacks, DesiredAccount, Secret
 from provisioner.model.plan import Create
+from provisioner.placeholders.reading import Reader
 
 FULL = Attributes(
     "Leonardo",
@@ -304,6 +305,12 @@ def test_several_variables_stand_in_the_order_of_the_fields() -> None:
     assert given_attributes.first_name == "${a}"
 
 
+@pytest.mark.parametrize("name", ["ci-x", "github-bot", "provisioner", "runner-1", "octopush-api-key"])
+def test_no_variable_is_one_that_no_placeholder_may_read(name: str) -> None:
+    found, variables = with_placeholders(name, Attributes("${", "b"))
+    assert Reader(dict.fromkeys(variables, "x"), ()).values(found.first_name, Path()) == ("x",)
+
+
 def test_no_two_fields_of_any_accounts_share_a_variable() -> None:
     literal = Attributes("${", "${", "${", Callbacks(*["${"] * len(CALLBACK_NAMES)))
     names = ["a", "a-b", "a-first", "a-last", "first", "1", "1-1", "11", "a-callback-url-for", "a-1"]
@@ -320,7 +327,7 @@ def test_an_account_comes_out_of_its_manifest_as_it_went_in(name: str, literal: 
     environ = {variable: literal.flat()[path] for variable, path in variables.items()}
     (account,) = loaded(as_yaml([(name, found)]))
     assert (account.name, account.attributes) == (name, found)
-    made = requests([Create(account)], environ, lambda: Secret("x"))
+    made = requests([Create(account)], Reader(environ, ()), lambda: Secret("x"))
     assert made[name].attributes == literal
 
 

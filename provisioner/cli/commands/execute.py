@@ -27,7 +27,8 @@ def command(context: Context, *, choice: Choice, parents: tuple[str, ...], name:
     """Run a command with the credentials of one account in its environment, and nowhere else.
 
     It finds OCTOPUSH_API_LOGIN, OCTOPUSH_API_KEY and, where one is kept, OCTOPUSH_PASSWORD,
-    and neither the identity nor the parent's key. The exit code is the command's own.
+    and no variable of this program, of the machinery of CI, of a parent or of a placeholder.
+    The exit code is the command's own.
     """
     from provisioner.cli.commands.credentials import DELIVERED
     from provisioner.cli.progress import reporter

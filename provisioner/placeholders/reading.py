@@ -1,0 +1,247 @@
+"""Reading: which variables and files placeholders may bring in, and what those hold.
+
+Whoever may change a manifest or ``provisioner.yaml`` must get no secret by it. So what holds one
+of our own is never read, whoever lists it; and what else may be read says a list that comes from
+the environment alone. Refuses to follow a link out of the folder that a file may be in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from stat import S_ISREG
+from typing import Final
+
+from provisioner.errors import SettingInvalid
+from provisioner.model.account import PLACEHOLDER
+from provisioner.placeholders import fault, fill
+
+LIST: Final = "PROVISIONER_PLACEHOLDERS"
+"""The variable that lists what may be read."""
+MACHINES: Final = ("PROVISIONER_*", "CI_*", "GITHUB_*", "GITLAB_*", "ACTIONS_*", "RUNNER_*")
+"""The variables of this program and of the machinery that runs it, some of which are secrets."""
+OWN: Final = ("OCTOPUSH_API_LOGIN*", "OCTOPUSH_API_KEY*", *MACHINES)
+"""The same with those that hold a parent's credentials where no settings say otherwise."""
+MAX_FILE_BYTES: Final = 64 * 1024
+"""A secret is short; whatever is longer is the wrong file."""
+
+_IDENTITY: Final = "AGE-SECRET-KEY-"
+_OPEN: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+"""To open a named pipe otherwise would wait for ever."""
+_PASS: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW
+
+Fault = tuple[str, str]
+"""A predicate and a hint."""
+
+
+def is_own(variable: str, patterns: tuple[str, ...] = OWN) -> bool:
+    """Tell whether ``variable`` is one of ``patterns``, in whatever capitals."""
+    return any(fnmatchcase(variable.upper(), each) for each in patterns)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads what the placeholders of one kind of text may bring in, and nothing else."""
+
+    environ: Mapping[str, str] = field(repr=False)
+    folders: tuple[Path, ...] | None
+    """The folders that files may be in, each with all that is below it; None: anywhere."""
+    own: tuple[str, ...] = OWN
+    """The variables that are never read, in capitals; patterns are possible."""
+    own_files: tuple[Path, ...] = ()
+    """The files that are never read, under whatever name."""
+    listed: tuple[str, ...] | None = None
+    """What else may be read: patterns of variables and, each with a slash, of files; None: anything."""
+
+    def refused(self, text: str, base: Path) -> Fault | None:
+        """Return why a placeholder of ``text``, which stands in a file in ``base``, may not be read; None: all may."""
+        for variable, path in PLACEHOLDER.findall(text):
+            found = self._variable_refused(variable) if variable else self._place(path, base)
+            if isinstance(found, tuple):
+                return found
+        return None
+
+    def expand(self, text: str, base: Path) -> str:
+        """Return ``text`` with each placeholder replaced by what it refers to; see :meth:`values`."""
+        return fill(text, self.values(text, base))
+
+    def values(self, text: str, base: Path) -> tuple[str, ...]:
+        """Return what the placeholders of ``text`` refer to, in order.
+
+        A file's path is relative to ``base``; one newline at its end is dropped. What
+        comes in is never looked at for further placeholders.
+
+        :raises SettingInvalid: a placeholder is malformed or may not be read, or what it names is
+            missing, empty or holds a NUL; the message names the variable or file, never a value.
+        """
+        if wrong := fault(text) or self.refused(text, base):
+            raise SettingInvalid(f"A value {wrong[0]}.", hint=wrong[1])
+        return tuple(
+            self._variable(variable) if variable else self._file(path, base)
+            for variable, path in PLACEHOLDER.findall(text)
+        )
+
+    # ── Variables ────────────────────────────────────────────────────────────
+
+    def _variable_refused(self, name: str) -> Fault | None:
+        if is_own(name, self.own):
+            return (
+                f"must not read {name}, a secret of the project itself or of the machine that runs it",
+                "Give the value a variable of its own: nothing can allow this one.",
+            )
+        return None if self.listed is None or any(fnmatchcase(name, each) for each in self.listed) else _unlisted(name)
+
+    def _variable(self, name: str) -> str:
+        value = self.environ.get(name)
+        if value is None:
+            raise SettingInvalid(f"The environment variable {name} is not set.", hint=f"Set {name} and run again.")
+        return _usable(value, f"The environment variable {name}")
+
+    # ── Files ────────────────────────────────────────────────────────────────
+
+    def _place(self, written: str, base: Path) -> Path | Fault | None:
+        """Return the folder that the file must really be in, None for any, or why it may not be read."""
+        path = base / written
+        steps = written.split("/")
+        if ".git" in map(str.lower, steps) or any(_is_same(path, each) for each in self.own_files):
+            return (
+                f"must not read {written}, a file of the project's own secrets, or of git",
+                "Put the value into a file of its own: nothing can allow this one.",
+            )
+        if self.folders is None:
+            return None
+        if ".." in steps:
+            return f"must not read {written}: a path with .. in it leaves its folder", _NEAR
+        found = self._folder(written, base)
+        if isinstance(found, Path) and not _is_within(path, found):
+            return f"must not read {written}: it is a link to somewhere else", _NEAR
+        return found
+
+    def _folder(self, written: str, base: Path) -> Path | Fault:
+        top = next((each for each in self.folders or () if _is_within(base, each)), None)
+        if self.listed is None:
+            if top is None or written.startswith("/"):
+                return f"must not read {written}, which is outside of the project", _NEAR
+            return top
+        plain = os.path.normpath(written)
+        absolute = os.path.abspath(base / written)  # noqa: PTH100  # links are looked at later
+        for pattern in (each.removeprefix("./") for each in self.listed if "/" in each):
+            if pattern.startswith("/"):
+                if fnmatchcase(absolute, pattern):
+                    return Path(_fixed(pattern))
+            elif top is not None and not written.startswith("/"):
+                for start, name in ((base, plain), (top, os.path.relpath(absolute, top))):
+                    folder = str(Path(os.path.realpath(start), _fixed(pattern)))
+                    # A folder that is itself a link would be wherever the link's author wants it.
+                    if fnmatchcase(name, pattern) and os.path.realpath(folder) == folder:
+                        return Path(folder)
+        return _unlisted(written if "/" in written else f"./{written}")
+
+    def _file(self, written: str, base: Path) -> str:
+        path, folder = base / written, self._place(written, base)
+        assert not isinstance(folder, tuple)  # noqa: S101  # whoever reads has asked before
+        return _usable(_without_newline(_contents(path, folder, self.own_files)), f"The file {path}")
+
+
+_ALONE: Final = "Name a file that holds the value and nothing else."
+_NEAR: Final = f"Put the file beside the manifest or below it; {LIST} can name another folder, as in /run/secrets/*."
+
+
+def _unlisted(name: str) -> Fault:
+    hint = (
+        f"Whoever runs this lists in {LIST}, in the environment, what may be read, as in HOOK_* ./secrets/*."
+        " Where it is not set, only a person at a terminal may read others."
+    )
+    return f"must not read {name}: {LIST} does not list it", hint
+
+
+def read_file(path: Path) -> str:
+    """Return the text of the file at ``path``.
+
+    :raises SettingInvalid: it cannot be read, is no regular file, is over
+        :data:`MAX_FILE_BYTES` or is not UTF-8.
+    """
+    return _contents(path, None, ())
+
+
+def _contents(path: Path, folder: Path | None, own: tuple[Path, ...]) -> str:
+    try:
+        with os.fdopen(_opened(path, folder), "rb") as stream:
+            status = os.fstat(stream.fileno())
+            if not S_ISREG(status.st_mode):
+                raise SettingInvalid(f"{path} is not a file.", hint=_ALONE)
+            if any(each.exists() and os.path.samestat(status, each.stat()) for each in own):
+                raise SettingInvalid(f"{path} was put in the place of another file.", hint="Look at who did that.")
+            raw = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise SettingInvalid(
+            f"The file {path} cannot be read: {error.strerror}.",
+            hint="A placeholder's path is relative to the folder of the file that it stands in.",
+        ) from error
+    if len(raw) > MAX_FILE_BYTES:
+        raise SettingInvalid(
+            f"The file {path} is over {MAX_FILE_BYTES:,} bytes.",
+            hint=_ALONE,
+        )
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        # Without its cause: that would carry the file's bytes into a traceback.
+        raise SettingInvalid(f"The file {path} is not UTF-8 text.", hint="Save it as UTF-8.") from None
+
+
+def _opened(path: Path, folder: Path | None) -> int:
+    """Open ``path``; with a ``folder``, only if it really is in there, whatever is exchanged for a link meanwhile."""
+    if folder is None:
+        return os.open(path, _OPEN)
+    top = os.path.realpath(folder)
+    try:
+        *steps, name = Path(os.path.realpath(path)).relative_to(top).parts
+    except ValueError:
+        raise SettingInvalid(f"{path} is not a file in {folder}.", hint=_NEAR) from None
+    inside = os.open(top, _PASS)
+    try:
+        for step in steps:
+            inside, outside = os.open(step, _PASS, dir_fd=inside), inside
+            os.close(outside)
+        return os.open(name, _OPEN | os.O_NOFOLLOW, dir_fd=inside)
+    finally:
+        os.close(inside)
+
+
+def _fixed(pattern: str) -> str:
+    """Return the folder that every file of ``pattern`` is in, as in ``secrets`` of ``secrets/*``."""
+    steps = pattern.split("/")[:-1]
+    count = next((index for index, step in enumerate(steps) if any(sign in step for sign in "*?[")), len(steps))
+    return "/".join(steps[:count]) or ("/" if pattern.startswith("/") else "")
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    if os.path.realpath(path) == os.path.realpath(other):
+        return True
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
+
+
+def _without_newline(value: str) -> str:
+    return value.removesuffix("\n").removesuffix("\r") if value.endswith("\n") else value
+
+
+def _usable(value: str, source: str) -> str:
+    if not value:
+        raise SettingInvalid(f"{source} is empty.", hint="Give it a value and run again.")
+    # Bytes of the environment that are no text come as halves of characters, which nothing can send.
+    if "\0" in value or any("\ud800" <= one <= "\udfff" for one in value):
+        raise SettingInvalid(f"{source} holds a character that is no text.", hint="It must hold plain UTF-8 text.")
+    if _IDENTITY in value.upper():
+        raise SettingInvalid(f"{source} holds an identity, which opens what is sealed.", hint="Name another one.")
+    return value

@@ -1,0 +1,43 @@
+"""Paths as people write them in settings: from the home folder, and without a placeholder."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping
+
+from provisioner import placeholders
+from provisioner.errors import SettingInvalid
+
+
+def require_plain(text: str, name: str, hint: str = "") -> None:
+    """Refuse a placeholder where none is filled in; ``name`` is that of the setting. Raises SettingInvalid."""
+    if placeholders.names(text) or placeholders.fault(text):
+        raise SettingInvalid(
+            f"{name} takes no placeholder, such as ${{env:NAME}}.",
+            hint=hint or "Write the value itself, or set the variable or the flag of this setting.",
+        )
+
+
+def from_home(text: str, environ: Mapping[str, str], name: str) -> str:
+    """Return the path ``text``, a ``~`` at its beginning replaced by the home folder that it stands for.
+
+    Raises:
+        SettingInvalid: it holds a placeholder, or nobody has that home folder.
+
+    """
+    require_plain(text, name)
+    if not text.startswith("~"):
+        return text
+    whose, slash, rest = text.partition("/")
+    try:
+        if whose == "~":
+            home = environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir
+        else:
+            home = pwd.getpwnam(whose[1:]).pw_dir
+    except KeyError:
+        raise SettingInvalid(
+            f"{name} begins with {whose}, and there is no such home folder.",
+            hint="Write the folder itself, or ./ before it if it is called that.",
+        ) from None
+    return home + slash + rest

@@ -65,7 +65,7 @@ _PLAIN_WORDS: Final = {
     "\ufffd": "U+FFFD, the trace of a wrong encoding",
 }
 _RETYPE: Final = "Delete it, or type the text again by hand: it often comes from copying."
-_UNQUOTE: Final = r"Delete it. If a backslash was meant, use YAML's single quotes: in double ones, \t is a tab."
+_UNQUOTE: Final = "Delete it. If a backslash was meant, use YAML's single quotes: in double ones it begins an escape."
 _BY_CATEGORY: Final = {
     "Cc": "a control character",
     "Cf": "which cannot be seen",
@@ -131,6 +131,8 @@ def text_fault(text: str) -> tuple[str, str] | None:
     """
     odd = _odd(text)
     if odd:
+        if odd in "\r\n":
+            return _oddity(odd), "Write it in one line."
         return _oddity(odd), _UNQUOTE if unicodedata.category(odd) == "Cc" else _RETYPE
     if text != text.strip(" "):
         return "begins or ends with a space", "Delete the space."

@@ -8,9 +8,10 @@ the one sign that YAML took for its own: the rest may be a secret.
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Final
 
-from provisioner.document.characters import disguise
+from provisioner.document.characters import character, disguise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,12 @@ _RESERVED: Final = frozenset("@`")
 """No text begins with one of them anywhere."""
 _VALUE_BEGINS: Final = re.compile(r"[:?-]\s+$|[\[{,]\s*$")
 """What stands before a value in its line."""
+_SIGNED: Final = ("an alias", "an anchor", "a tag", "a block scalar")
+"""What the parser was at where the sign at its beginning is to blame."""
+_BULLETS: Final = frozenset({"Pd", "Po", "Sm", "So"})
+"""The categories of what people type for the hyphen of a list."""
+_COLONS: Final = frozenset("\uff1a\ufe55\ufe13\ua789\u2236\u02d0\u05c3")
+"""What only looks like one."""
 _NO_BLANK: Final = re.compile(r"\s*(?:- +)*[\w-]+:(?!//)(\S)")
 
 
@@ -42,7 +49,8 @@ def explained(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> Told:
     if "expected ',' or" in said and (told := _flow(at, begun, lines)):
         return told
     places = (begun, at) if "scanning" in said else (at,)
-    return _hidden(places, lines) or _sign(places, lines) or _other(said, at, begun, lines)
+    is_sure = any(f"scanning {what}" in said for what in _SIGNED)
+    return _hidden(places, lines) or _sign(places, lines, is_sure=is_sure) or _other(said, at, begun, lines)
 
 
 def _place(mark: yaml.Mark | None) -> Mark:
@@ -90,18 +98,22 @@ def _hidden(places: Sequence[Mark], lines: Sequence[str]) -> Told | None:
             column = line.index("\t")
             return (place[0], column), "A tab stands here, where YAML wants spaces.", "Indent with spaces alone."
         for column, one in enumerate(line):
+            if column == indent and not one.isascii() and unicodedata.category(one) in _BULLETS:
+                message = f"The line begins with {character(one)}."
+                return (place[0], column), message, "An entry of a list begins with a hyphen and a space."
             # In its indentation, or where a colon or a dash wants a space after it.
             if (column <= indent or line[column - 1] in ":-") and (fault := disguise(one)):
                 return (place[0], column), f"The line {fault[0]}.", "Type a space in its place, or delete it."
     return None
 
 
-def _sign(places: Sequence[Mark], lines: Sequence[str]) -> Told | None:
+def _sign(places: Sequence[Mark], lines: Sequence[str], *, is_sure: bool) -> Told | None:
     """Return what is said of a text that begins with a sign that YAML takes for its own."""
     for place in places:
         line = _line(lines, place)
         sign = line[place[1] : place[1] + 1]
-        if sign in _RESERVED or (sign in _INDICATORS and _VALUE_BEGINS.search(line[: place[1]])):
+        is_value = is_sure or _VALUE_BEGINS.search(line[: place[1]])
+        if sign in _RESERVED or (sign in _INDICATORS and is_value):
             return place, f"A text that begins with {sign} must stand in quotes.", f'Write it as in "{sign} Co".'
     return None
 
@@ -111,7 +123,13 @@ def _other(said: str, at: Mark, begun: Mark, lines: Sequence[str]) -> Told:
     if "simple key" in said:
         if found := _NO_BLANK.match(_line(lines, begun)):
             return (begun[0], found.start(1)), "A space is missing after the colon here.", "Write it as in name: paris."
+        if like := next((one for one in _line(lines, begun) if one in _COLONS), ""):
+            column = _line(lines, begun).index(like)
+            return (begun[0], column), f"This is {character(like)} and no colon.", "Type a colon and a space."
         return begun, "A field's name has no colon after it.", "Write it as in name: paris."
+    if "not allowed" in said and line[:1].isspace() and ": " not in line[: at[1]]:
+        hint = "Align it with its neighbours; put a text of several lines in quotes."
+        return (at[0], len(line) - len(line.lstrip())), "This line does not fit the ones above it.", hint
     if "not allowed" in said:
         return at, "A colon stands here where none can.", "Put the value in quotes, or check the indentation."
     if "did not find expected" in said and (before := line[: at[1]].rstrip()):

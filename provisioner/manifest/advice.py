@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 from unicodedata import is_normalized
 
@@ -25,6 +26,11 @@ NOT_COMPOSED: Final = (
     "is not in the form of Unicode that keyboards type (NFC)",
     "Type it again: of two texts that look the same, each would count as a change of the other.",
 )
+NOT_ESCAPED: Final = (
+    "holds an escape as plain text, backslash and all",
+    "If the character is meant, type it; or in YAML, put the text in double quotes.",
+)
+_ESCAPE: Final = re.compile(r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})")
 NO_TLS: Final = ("is not encrypted: it begins with http://", "Write https:// if the server can; messages are private.")
 _IN_CLEAR: Final = "seems to hold a token in its {}, in clear, for everybody who can read this file"
 _USE_PLACEHOLDER: Final = "Write ${env:NAME} or ${file:PATH} in its place, and have a new one made."
@@ -59,6 +65,8 @@ def _unwise(fields: Mapping[str, Value]) -> Iterator[tuple[tuple[Step, ...], tup
         text = fields.get(name)
         if isinstance(text, str) and not is_normalized("NFC", text):
             yield (name,), NOT_COMPOSED
+        if isinstance(text, str) and "\\" in text and _ESCAPE.search(text):
+            yield (name,), NOT_ESCAPED
     callbacks = fields.get("callbacks")
     if isinstance(callbacks, dict):
         for name, url in callbacks.items():

@@ -211,8 +211,10 @@ def remark(change: FieldChange) -> str:
     before, after = change.before, change.after
     if before is None or after is None or new_password(change) is not None:
         return ""
-    if value(change.path, before) == value(change.path, after):
+    if shown_value(change.path, before) == shown_value(change.path, after):
         return "the masked part differs"
+    if printable(before) == printable(after):
+        return "in one of them the escape is plain text"
     before, after = (unicodedata.normalize("NFC", each) for each in (before, after))
     if before == after:
         return "only the Unicode form differs"

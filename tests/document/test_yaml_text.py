@@ -412,7 +412,12 @@ ESCAPE = "In double quotes a backslash begins an escape, and this is none that Y
         ('{"a": 1 "b": 2}', "A comma is missing before this.", 1, 12),
         ("{\n a: 1\n b: 2}", "A comma is missing before this, or the brace that opens on line 1 is not closed.", 3, 3),
         ("a: b: c\n", "A colon stands here where none can.", 1, 5),
-        ("a: b\n  c: d\n", "A colon stands here where none can.", 2, 4),
+        ("a: b\n  c: d\n", "This line does not fit the ones above it.", 2, 3),
+        ("a: b\n  c: d: e\n", "This line does not fit the ones above it.", 2, 3),
+        ("a: b\nc\uff1ad\n", "This is U+FF1A FULLWIDTH COLON and no colon.", 2, 2),
+        ("a:\n  - b: c\n  \u2013 d: e\n", "The line begins with U+2013 EN DASH.", 3, 3),
+        ("a:\n  - b: c\n  \u2022 d: e\n", "The line begins with U+2022 BULLET.", 3, 3),
+        ("a:\n  - b: c\n  * d: e\n", "A text that begins with * must stand in quotes.", 3, 3),
         *(
             (f"b: c\na: {sign} b\n", f"A text that begins with {sign} must stand in quotes.", 2, 4)
             for sign in "-?:,]}&*|>%@`"

@@ -266,3 +266,10 @@ def test_of_a_wrong_value_nothing_more_is_said() -> None:
 def test_a_name_in_another_unicode_form_gets_a_warning() -> None:
     text = "version: 1\naccounts:\n- {name: a, first_name: Ka\u0308the, last_name: K\u00e4the}\n"
     assert paths(text) == [("accounts[0].first_name", 3, Severity.WARNING)]
+
+
+def test_an_escape_that_stays_text_gets_a_warning() -> None:
+    text = (
+        "version: 1\naccounts:\n- {name: a, first_name: Jos\\u00e9, last_name: 'C:\\Users', company_name: \"\\xe9\"}\n"
+    )
+    assert paths(text) == [("accounts[0].first_name", 3, Severity.WARNING)]

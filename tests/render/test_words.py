@@ -155,6 +155,7 @@ def test_why_a_balance_is_not_known_is_said_with_the_rest() -> None:
             "https://h.example/?b",
             "the masked part differs",
         ),
+        ("first_name", "\u0639\u200c\u0644", "\u0639\\u200c\u0644", "in one of them the escape is plain text"),
         ("first_name", "Kathe", "K\u00e4the", ""),
         ("first_name", "Ka\u0308the", "K\u00e4thi", ""),
         ("company_name", "Site 1", "Site A", ""),

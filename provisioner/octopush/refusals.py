@@ -75,7 +75,7 @@ def refused(reply: Reply, said: str, now: datetime, caller: Caller) -> Refusal:
 def unanswered(failure: Failure) -> Refusal:
     """Return what it means that no answer arrived, for a request that may be sent again."""
     if failure.interrupted:
-        return Refusal(failure.reason, Then.STOP)
+        return Refusal(failure.told, Then.STOP)
     if failure.certificate:
-        return Refusal(failure.reason, Then.STOP, hint=DISTRUSTED)
-    return Refusal(failure.reason, Then.RETRY, hint=UNREACHED)
+        return Refusal(failure.told, Then.STOP, hint=DISTRUSTED)
+    return Refusal(failure.told, Then.RETRY, hint=UNREACHED)

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -69,6 +70,13 @@ class Failure:
     """The server's certificate or host name is not valid."""
     interrupted: bool = False
     """The run was interrupted while the request waited for its turn: nobody was asked."""
+    host: str = field(default="", compare=False)
+    """Who was asked, and through whom; empty where nobody was."""
+
+    @property
+    def told(self) -> str:
+        """The reason, and which host it is about."""
+        return f"{self.reason} ({self.host})" if self.host else self.reason
 
 
 class _Phase:
@@ -218,7 +226,7 @@ class Transport:
                 return self._send(adapter, phase, request)
         except Exception as error:  # noqa: BLE001  # how far the request came decides, not what was raised
             reason = self._late() if phase.expired else _describe(error, self.timeout)
-            return Failure(phase.sent, reason, certificate=_is_certificate(error))
+            return Failure(phase.sent, reason, certificate=_is_certificate(error), host=self._host(request.url))
         finally:
             self._watchdog.forget(phase)
             phase.close()
@@ -244,6 +252,11 @@ class Transport:
                 # Where no length was announced, the deadline's cut looks like an end.
                 cut = self._late()
             return Reply(response.status_code, response.headers, bytes(body[:BODY_CAP]), cut)
+
+    def _host(self, url: str) -> str:
+        """Return who is asked: hosts alone, as what else an address holds may be a secret."""
+        through = f" through the proxy {host(self.proxy)}" if self.proxy and url.startswith("https:") else ""
+        return f"{host(url)}{through}"
 
     def _late(self) -> str:
         return _LATE.format(self.timeout)
@@ -326,6 +339,14 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _is_certificate(error: BaseException) -> bool:
     return any(isinstance(each, ssl.SSLCertVerificationError) for each in _chain(error))
+
+
+def host(url: str) -> str:
+    """Return the host, and the port where one is named; nothing of an address that cannot be taken apart."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:
+        return ""
 
 
 def _describe(error: BaseException, timeout: float) -> str:

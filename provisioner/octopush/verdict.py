@@ -67,7 +67,7 @@ def judge(
 
 def _judge_failure(failure: Failure) -> Verdict:
     if failure.sent:
-        return InDoubt(f"{failure.reason}, after the request was sent")
+        return InDoubt(f"{failure.told}, after the request was sent")
     refusal = unanswered(failure)
     if refusal.then is Then.RETRY:
         refusal = replace(refusal, reason=f"{refusal.reason}, before the request was sent")

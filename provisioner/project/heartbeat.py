@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from provisioner.errors import ExitCode
-from provisioner.octopush.transport import Reply, Request, Transport
+from provisioner.octopush.transport import Reply, Request, Transport, host
 
 if TYPE_CHECKING:
     from provisioner.model.account import Secret
@@ -38,7 +38,8 @@ def call(
     caller = threading.Thread(target=exchange, daemon=True)
     caller.start()
     caller.join(patience)
-    return answers[0] if answers else f"no answer within {patience:g} s"
+    unheard = answers[0] if answers else f"no answer within {patience:g} s"
+    return None if unheard is None else f"{unheard} ({host(address)})"
 
 
 def status_of(code: ExitCode) -> str:

@@ -43,7 +43,7 @@ def terms(this: Plan) -> list[Line]:
 
 def digest(this: str) -> Line:
     """Return the digest of the plans: the whole of it, on a line of its own."""
-    return Line(f"Digest: {this}", QUIET)
+    return Line(f"Plan digest: {this}", QUIET)
 
 
 def _begun(sentence: str) -> str:

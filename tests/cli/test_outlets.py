@@ -140,7 +140,7 @@ def test_a_heartbeat_that_is_not_heard_makes_no_run_fail(
         "500": "it answered with HTTP 500",
         "nobody": "the connection was refused",
     }
-    assert f"warning: the heartbeat was not received: {words[failure]}." in done.stderr
+    assert f"warning: the heartbeat was not received: {words[failure]} ({url.removeprefix('http://')})." in done.stderr
     assert "secret-path" not in done.stderr
     for name in TWO:
         assert_kept(server, mine, name)

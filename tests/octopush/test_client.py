@@ -538,7 +538,8 @@ def test_an_edit_without_an_answer_in_time_may_have_been_carried_out() -> None:
     with scripted(then(Wire.silence)) as server:
         verdict = client(server.url, timeout=SHORT).edit(LOGIN, CHANGED)
     assert isinstance(verdict, Failed)
-    assert (f"no answer within {SHORT} s", True) == (verdict.reason, verdict.possible)
+    place = server.url.removeprefix("http://").partition("/")[0]
+    assert (f"no answer within {SHORT} s ({place})", True) == (verdict.reason, verdict.possible)
 
 
 def test_an_edit_that_cannot_be_sent_was_not_carried_out() -> None:

@@ -118,8 +118,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 def test_a_name_that_cannot_be_resolved_is_not_sent() -> None:
-    expected = Failure(sent=False, reason="the server's name could not be resolved")
-    assert expected == post("https://api.octopush.invalid/", Transport(60))
+    outcome = post("https://api.octopush.invalid/", Transport(60))
+    assert Failure(sent=False, reason="the server's name could not be resolved") == outcome
+    assert "the server's name could not be resolved (api.octopush.invalid)" == outcome.told
 
 
 def test_a_refused_connection_is_not_sent() -> None:
@@ -350,9 +351,10 @@ def test_what_a_proxy_does_before_tls_stands_is_not_sent(script: Script, timeout
 def test_a_proxy_that_cannot_be_reached_is_not_sent() -> None:
     with socket.socket() as bound:
         bound.bind((HOST, 0))
-        proxy = f"http://{HOST}:{bound.getsockname()[1]}"
-        expected = Failure(sent=False, reason="the connection was refused")
-        assert expected == post("https://api.octopush.invalid/", Transport(PATIENT, proxy=proxy))
+        place = f"{HOST}:{bound.getsockname()[1]}"
+        outcome = post("https://api.octopush.invalid/", Transport(PATIENT, proxy=f"http://ada:SECRET@{place}"))
+        assert Failure(sent=False, reason="the connection was refused") == outcome
+        assert f"the connection was refused (api.octopush.invalid through the proxy {place})" == outcome.told
 
 
 @pytest.mark.parametrize("known", [True, False])

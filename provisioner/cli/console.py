@@ -4,18 +4,19 @@ Owns printing, asking and colour. There are two consoles, for people and for pro
 one is chosen when the process starts, and handed down. rich is imported only where there
 is a terminal to colour.
 
-The rules of talk: it never ends a command, because what a command does matters more than
-what it says; data that cannot be written does, because somebody waits for it.
+Nothing that cannot be written ends a command, because what a command does matters more than
+what it says. Whoever waits for data that could not be written learns of it from the exit
+code, where the command has none of its own.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-import re
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -34,11 +35,6 @@ WARNING: Final = "warning"
 ERROR: Final = "error"
 RESCUE: Final = "provisioner-rescue"
 
-# What Python makes of a byte in a file's name that is not UTF-8; no JSON may hold it. It is
-# compiled only for JSON, as that takes its time.
-_SURROGATE: Final = "[\ud800-\udfff]"
-_BYTES: Final = 0xDC00
-
 
 class OutputError(ProvisionerError):
     """Standard output did not take what was written."""
@@ -53,39 +49,53 @@ class Console(ABC):
         self._stdout = stdout
         self._environ = environ
         self._nobody_hears = False
+        self.lost_data = False
+        """Whether standard output did not take all that was written to it."""
         # Parents run side by side; a line is written whole.
         self._lock = threading.Lock()
 
     # ── Data ─────────────────────────────────────────────────────────────────
 
     def data(self, content: str) -> None:
-        """Write ``content`` to standard output as it is, in UTF-8 whatever the locale; raises OutputError."""
-        with self._writing():
+        """Write ``content`` to standard output as it is, in UTF-8 whatever the locale."""
+
+        def write() -> None:
             self._stdout.buffer.write(content.encode(errors="backslashreplace"))
             self._stdout.flush()
 
+        self._put(write)
+
     def document(self, content: Mapping[str, Any]) -> None:
-        """Write one JSON document to standard output; raises OutputError."""
-        self.data(re.sub(_SURROGATE, _escaped, json.dumps(content, indent=2, ensure_ascii=False)) + "\n")
+        """Write one JSON document to standard output."""
+        from provisioner.render import documents  # only what speaks JSON needs it
+
+        self.data(documents.text(content))
 
     def lines(self, these: Iterable[Line]) -> None:
-        """Write lines to standard output, coloured on a terminal; raises OutputError."""
-        with self._writing():
-            self._write(self._stdout, these)
+        """Write lines to standard output, coloured on a terminal."""
+        self._put(lambda: self._write(self._stdout, these))
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _put(self, write: Callable[[], None]) -> None:
+        if self.lost_data:
+            return
         try:
-            yield
-        except BrokenPipeError:
-            raise
+            write()
         except OSError as error:
-            # What did not fit must not be tried again when the process ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stdout.fileno())
-            raise OutputError(
-                f"Standard output cannot be written: {error.strerror}.",
-                hint="What the command did is done even so; `provisioner status` shows it.",
-            ) from error
+            self.lose(error)
+
+    def lose(self, error: OSError) -> None:
+        """Let what else is written to standard output go nowhere, and say why, unless its reader went away."""
+        self.lost_data = True
+        # What did not fit must not be tried again when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self._stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            reason = "it is closed" if error.errno == errno.EBADF else error.strerror
+            self.failure(
+                OutputError(
+                    f"Standard output cannot be written: {reason}.",
+                    hint="What the command did is done; `provisioner status` shows what the state holds.",
+                )
+            )
 
     def _write(self, stream: TextIO, these: Iterable[Line]) -> None:
         if not self.is_coloured(stream):
@@ -305,9 +315,3 @@ def _encoded(level: str, event: str, **fields: object) -> str:
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     known = {name: value for name, value in fields.items() if value is not None}
     return json.dumps({"time": now, "level": level, "event": event} | known) + "\n"
-
-
-def _escaped(surrogate: re.Match[str]) -> str:
-    r"""Return what stands for a byte in a file's name that is not UTF-8 as four characters, ``\xff``."""
-    code = ord(surrogate.group())
-    return rf"\\x{code - _BYTES:02x}" if code - _BYTES in range(0x80, 0x100) else rf"\\u{code:04x}"

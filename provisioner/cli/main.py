@@ -7,14 +7,16 @@ its own, loaded when it is called, and imports what it needs when it runs, so th
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 from itertools import pairwise
-from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -33,6 +35,7 @@ _EXITS: Final = "\b\nExit codes:\n" + "\n".join(
     for code, (meaning, _) in MEANINGS.items()
     if code is not ExitCode.TERMINATED
 )
+_UNWRITABLE: Final = (errno.EBADF, errno.EPIPE, errno.ENOSPC, errno.EIO)
 COMMANDS: Final[Mapping[str, str]] = {
     name: f"provisioner.cli.commands.{module}"
     for name, module in (
@@ -104,17 +107,32 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
+    _open_streams()
+    _keep_no_core()
     if isinstance(sys.stdout, TextIOWrapper):
         # A letter that the terminal's encoding has not is written out; it would end the command.
         sys.stdout.reconfigure(errors="backslashreplace")
-    if sys.stderr is None:  # whoever started this has closed it
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # it lasts as long as the process
-    code = run(list(sys.argv[1:] if arguments is None else arguments), os.environ)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _drop_output()
-    sys.exit(code)
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments), os.environ))
+
+
+def _open_streams() -> None:
+    """Open what whoever started this has closed, so that no file of ours is opened in its place.
+
+    Nothing can be read from it, and writing to it fails.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            with suppress(OSError):
+                os.close(number)
+            while os.open(os.devnull, os.O_RDONLY) < number:
+                pass
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))
+
+
+def _keep_no_core() -> None:
+    """Have no core dump written, of this process or one that it starts: it would hold keys and passwords."""
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
 def run(arguments: list[str], environ: Mapping[str, str]) -> int:
@@ -130,12 +148,13 @@ def run(arguments: list[str], environ: Mapping[str, str]) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         console.raw(f"{error.format_message()}\n")
         return ExitCode.USAGE
-    except BrokenPipeError:
-        _drop_output()
-        return ExitCode.FAILURE
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the last line of defence, see failures.reported
+        if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+            # Files raise errors of ours: this is standard output, to which click writes a help text by itself.
+            console.lose(error)
+            return ExitCode.FAILURE
         return _failed(error, console, as_json=_given(arguments, "--format") == "json")
-    return int(code or ExitCode.DONE)
+    return int(code or (ExitCode.FAILURE if console.lost_data else ExitCode.DONE))
 
 
 def _ended_early(_: int, __: FrameType | None) -> NoReturn:
@@ -174,8 +193,3 @@ def _given(arguments: list[str], option: str, default: str | None = None) -> str
         elif each.startswith(f"{option}="):
             found = each.removeprefix(f"{option}=")
     return found
-
-
-def _drop_output() -> None:
-    """Let the interpreter end quietly though nobody reads its output any more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

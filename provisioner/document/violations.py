@@ -291,9 +291,7 @@ def _breach(error: ValidationError, schema: Mapping[str, Any], value: Value) -> 
                 path.append(way)
                 found = found[way]
             case "additionalProperties" if below:
-                (way,) = found
-                if way:
-                    next(ways)
+                way = _free_name(found, ways)
                 path.append(way)
                 found = found[way]
             case "propertyNames":
@@ -301,6 +299,14 @@ def _breach(error: ValidationError, schema: Mapping[str, Any], value: Value) -> 
                 (found,) = found
                 path.append(found)
     return _Breach(tuple(rank), tuple(path), keyword, schema, found, is_name)
+
+
+def _free_name(fields: Mapping[str, object], ways: Iterator[object]) -> str:
+    """Return which of ``fields`` is next; in a path the validator has 7 for one named 007, and leaves "" out."""
+    if [*fields] == [""]:
+        return ""
+    way = next(ways)
+    return next(name for name in fields if name == way or (name.isdecimal() and int(name) == way))
 
 
 # ── The words ────────────────────────────────────────────────────────────────
@@ -357,11 +363,12 @@ def _words(breach: _Breach, checks: Mapping[str, Check]) -> tuple[str, str]:
     return schema.get("patternErrorMessage", "does not have the right form"), example
 
 
-def _type_words(wanted: str, found: object) -> tuple[str, str]:
+def _type_words(wanted: str | Sequence[str], found: object) -> tuple[str, str]:
     if found is None:
         return (
             "has no value (an empty one, ~ and null all count as none)",
             'Write a value, put it in quotes if that very text is meant ("null"), or delete the line.',
         )
-    name, hint = _WANTED[wanted]
+    kinds = [_WANTED[each] for each in ([wanted] if isinstance(wanted, str) else wanted) if each != "null"]
+    name, hint = " or ".join(name for name, _ in kinds), kinds[0][1]
     return f"must be {name}, not {_FOUND.get(type(found), 'a group of fields')}", hint

@@ -92,7 +92,7 @@ class Outlets:
                     if isinstance(done, ProvisionerError)
                     else documents.reports(done.reports, done.digest)
                 )
-                outputs.write_json(self._report, document, ascii_only=False)
+                outputs.write(self._report, documents.text(document))
         except CommandInvalid as error:
             self._warn(f"the report is lost: {error.message}")
             kept = False

@@ -33,9 +33,9 @@ def write(out: Path, content: str) -> None:
         raise _unwritable(out, error) from error
 
 
-def write_json(out: Path, document: Mapping[str, object], *, ascii_only: bool = True) -> None:
-    """Put one JSON document at ``out``; raises CommandInvalid."""
-    write(out, json.dumps(document, indent=2, ensure_ascii=ascii_only) + "\n")
+def write_json(out: Path, document: Mapping[str, object]) -> None:
+    """Put one JSON document, which is to be read again, at ``out``; raises CommandInvalid."""
+    write(out, json.dumps(document, indent=2) + "\n")
 
 
 def require_place(out: Path) -> None:

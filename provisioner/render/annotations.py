@@ -7,12 +7,12 @@ kept from being taken for anything but words.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any, Final
 
 from provisioner.model.account import Problem, Severity
+from provisioner.render import documents
 from provisioner.render.lines import printable
 
 _GITHUB: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
@@ -34,7 +34,7 @@ def gitlab(these: Iterable[Problem]) -> str:
         same = f"{each.origin.file}\n{each.path}\n{each.message}"
         seen[same] = seen.get(same, 0) + 1
         issues.append(_issue(each, f"{same}\n{seen[same]}"))
-    return json.dumps(issues, indent=2, ensure_ascii=False) + "\n"
+    return documents.text(issues)
 
 
 def _command(problem: Problem) -> str:

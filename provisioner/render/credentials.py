@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from provisioner.errors import StateConflict
 from provisioner.model.account import DEFAULT_PARENT, MASK, Secret, has_placeholder
 from provisioner.model.verdict import SealedContent
+from provisioner.render import documents
 from provisioner.render.lines import Line, printable, table
 
 FIELDS: Final = ("api_login", "api_key", "password")
@@ -29,6 +29,10 @@ VARIABLES: Final = frozenset(f"OCTOPUSH_{field.upper()}" for field in FIELDS)
 # full-width signs, which keyboards of East Asia write, are signs too. An apostrophe there makes the cell a text.
 _FORMULA: Final = re.compile(r"""(?:^|(?<=[;\t\r\n]))(?=[\s"]*[=+\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r\n])""")
 
+_NO_TEXT: Final = re.compile("\0")
+_NO_LINE: Final = re.compile(r"[\0\n\r]")
+_DOTENV_ESCAPES: Final = {"\\": r"\\", '"': r"\"", "\r": r"\r"}
+
 # What Kubernetes takes for a Secret's name: a subdomain as of RFC 1123.
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _SUBDOMAIN_LENGTH: Final = 253
@@ -37,24 +41,67 @@ _PARENT_LABEL: Final = "octopush-provisioner/parent"
 
 def as_json(contents: Iterable[SealedContent]) -> str:
     """Return one JSON document: name to credentials; an absent value is null."""
-    return json.dumps({each.name: _values(each) for each in contents}, indent=2, ensure_ascii=False) + "\n"
+    return documents.text({each.name: _values(each) for each in contents})
 
 
 def shown_as_json(content: SealedContent, begun: Sequence[Secret]) -> str:
     """Return the same of one account, with the passwords that an unfinished edit may have set, if there are any."""
     more = {"passwords_begun": [each.reveal() for each in begun]} if begun else {}
-    return json.dumps({content.name: _values(content) | more}, indent=2, ensure_ascii=False) + "\n"
+    return documents.text({content.name: _values(content) | more})
 
 
 def as_env(contents: Iterable[SealedContent]) -> str:
-    """Return dotenv lines, ``PARIS_API_LOGIN=…``, quoted as a POSIX shell needs it."""
-    lines = [
-        f"{_variable(each.name)}_{field.upper()}={shlex.quote(value)}\n"
+    """Return assignments, ``PARIS_API_LOGIN=…``, quoted as a POSIX shell reads them; raises StateConflict."""
+    return _assignments(contents, shlex.quote, _NO_TEXT, "a shell")
+
+
+def as_dotenv(contents: Iterable[SealedContent]) -> str:
+    """Return the same as python-dotenv reads it, every value as it is; raises StateConflict."""
+    return _assignments(contents, _dotenv_value, _NO_TEXT, "python-dotenv")
+
+
+def as_docker(contents: Iterable[SealedContent]) -> str:
+    """Return the same as ``docker run --env-file`` reads it: what follows the sign, to the end of the line.
+
+    Raises:
+        StateConflict: a value has several lines, which that format cannot hold.
+
+    """
+    return _assignments(contents, str, _NO_LINE, "Docker")
+
+
+def _assignments(
+    contents: Iterable[SealedContent], written: Callable[[str], str], impossible: re.Pattern[str], reader: str
+) -> str:
+    return "".join(
+        f"{_variable(each.name)}_{field.upper()}={written(value)}\n"
         for each in contents
-        for field, value in _values(each).items()
+        for field, value in _readable(each, impossible, reader).items()
         if value is not None
-    ]
-    return "".join(lines)
+    )
+
+
+def _readable(content: SealedContent, impossible: re.Pattern[str], reader: str) -> dict[str, str | None]:
+    """Return the values, if ``reader`` can have them; raises StateConflict."""
+    values = _values(content)
+    for field, value in values.items():
+        if found := impossible.search(value or ""):
+            raise StateConflict(
+                f"The {field} of {content.name} holds {found.group()!a}, which {reader} cannot read from a file.",
+                hint="Use --format json for this account. Nothing was exported.",
+            )
+    return values
+
+
+def _dotenv_value(value: str) -> str:
+    """Return ``value`` in double quotes, where python-dotenv reads escapes.
+
+    It looks for variables in every value, and has no escape for their sign: one that is
+    never set has the sign for its default. Its search for the closing quote takes a
+    backslash before the last one for an escape of it: an empty variable stands between.
+    """
+    escaped = "".join(_DOTENV_ESCAPES.get(character, character) for character in value).replace("${", "${:-$}{")
+    return f'"{escaped}{"${:-}" if value.endswith(chr(92)) else ""}"'
 
 
 def _variable(name: str) -> str:
@@ -69,12 +116,17 @@ def as_environment(content: SealedContent) -> dict[str, str]:
 
 
 def as_csv(contents: Iterable[SealedContent]) -> str:
-    """Return a table that is safe to open in a spreadsheet: what would be a formula gets an apostrophe."""
+    """Return a table that is safe to open in a spreadsheet: what would be a formula gets an apostrophe.
+
+    Raises:
+        StateConflict: a value holds a NUL.
+
+    """
     output = io.StringIO()
     writer = csv.writer(output, lineterminator="\r\n")
     writer.writerow(("name", *FIELDS))
     for each in contents:
-        writer.writerow([cell(value or "") for value in (each.name, *_values(each).values())])
+        writer.writerow([cell(value or "") for value in (each.name, *_readable(each, _NO_TEXT, "a table").values())])
     return output.getvalue()
 
 
@@ -93,6 +145,17 @@ def as_kubernetes(contents: Iterable[SealedContent]) -> str:
         sort_keys=False,
         width=float("inf"),
     )
+
+
+FORMATS: Final[Mapping[str, Callable[[Sequence[SealedContent]], str]]] = {
+    "env": as_env,
+    "dotenv": as_dotenv,
+    "docker": as_docker,
+    "json": as_json,
+    "csv": as_csv,
+    "kubernetes": as_kubernetes,
+}
+"""What ``credentials export`` writes, by the name of its format."""
 
 
 def _secret(content: SealedContent) -> dict[str, object]:

@@ -43,6 +43,30 @@ Document = dict[str, Any]
 
 # The schema of a plan's summary knows these and no others; whoever wants to count the rest has the changes.
 _SUMMED: Final = tuple(kind.action for kind in (Create, Update, Unchanged, Unmanaged, Undecided))
+_BYTES: Final = 0xDC00
+"""Python has a byte of a file's name that is not UTF-8 as this and its value; no JSON may hold it."""
+_FOREIGN: Final = range(0x80, 0x100)
+
+
+def text(document: object) -> str:
+    r"""Return the JSON of ``document``, indented, with whatever a terminal or a log would obey written as an escape.
+
+    A byte of a file's name that is not UTF-8 becomes four characters, ``\xff``.
+    """
+    whole = json.dumps(document, indent=2, ensure_ascii=False)
+    # JSON breaks its lines at line feeds alone, and has none inside a text.
+    return "\n".join(line if line.isprintable() else "".join(map(_escaped, line)) for line in whole.split("\n")) + "\n"
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable():
+        return character
+    byte = ord(character) - _BYTES
+    if byte in _FOREIGN:
+        return rf"\\x{byte:02x}"
+    # Half of a character is no text: what is shown is how it is written.
+    half = "\ud800" <= character <= "\udfff"
+    return ("\\" if half else "") + json.dumps(character)[1:-1]
 
 
 def plans(these: Iterable[Plan], failures: Mapping[str, ProvisionerError] = MappingProxyType({})) -> Document:

@@ -6,8 +6,10 @@ import json
 import re
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
+import dotenv
 import pytest
 import yaml
 from hypothesis import example, given
@@ -17,6 +19,7 @@ from provisioner.errors import StateConflict
 from provisioner.model.account import Attributes, Callbacks, Credentials, Secret
 from provisioner.model.verdict import Answer, SealedContent
 from provisioner.render import credentials as faces
+from tests.render.docker import docker_create
 
 
 def content(name: str = "paris", key: str = "k1", other: str = "p1") -> SealedContent:
@@ -99,6 +102,43 @@ def test_any_value_survives_a_shell(value: str) -> None:
     script = faces.as_env([content("my-app", key=value)])
     done = subprocess.run(["sh", "-c", f'{script}\nprintf %s "$MY_APP_API_KEY"'], capture_output=True, check=True)
     assert value == done.stdout.decode()
+
+
+@given(
+    st.lists(
+        st.text(alphabet="ab '\"\\\\${}:-#=\n\r\t`\u2028é")
+        | st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+        min_size=2,
+        max_size=2,
+    )
+)
+@example(["ends in a backslash\\", 'has " quotes'])
+@example(["${HOME} $HOME", "${:-x}"])
+def test_any_value_survives_python_dotenv(values: list[str]) -> None:
+    text = faces.as_dotenv([content("my-app", *values), content("rome")])
+    read = dotenv.dotenv_values(stream=io.StringIO(text))
+    assert {"MY_APP_API_KEY": values[0], "MY_APP_PASSWORD": values[1], "ROME_API_KEY": "k1"}.items() <= read.items()
+
+
+HARD = ("it's a #1 $ecret", ' "quoted" ', "# no comment", "a=b=c", "\\", "${HOME}", "\t", "naïve \u2028 🔑")
+
+
+def test_any_value_of_one_line_survives_docker(tmp_path: Path) -> None:
+    contents = [content(f"a{number}", key=value) for number, value in enumerate(HARD)]
+    (tmp_path / "docker.env").write_text(faces.as_docker(contents))
+    asked = docker_create(tmp_path, "--env-file", str(tmp_path / "docker.env"))
+    assert {f"A{number}_API_KEY={value}" for number, value in enumerate(HARD)} <= set(asked["Env"])
+
+
+@pytest.mark.parametrize(
+    ("form", "value"),
+    [("env", "a\0"), ("dotenv", "a\0"), ("docker", "a\0"), ("docker", "a\nB=c"), ("docker", "a\r"), ("csv", "\0")],
+)
+def test_a_value_that_a_reader_would_change_is_refused(form: str, value: str) -> None:
+    with pytest.raises(StateConflict) as caught:
+        faces.FORMATS[form]([content("rome"), content(key=value)])
+    assert "The api_key of paris holds" in caught.value.message
+    assert value not in caught.value.message
 
 
 def test_a_name_that_begins_with_a_digit_is_still_a_variable() -> None:

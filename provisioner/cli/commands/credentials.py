@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from provisioner.project.credentials import Opened
 
 _DURATION: Final = r"([0-9]+)([smhd])"
+_FORMATS: Final = ("env", "dotenv", "docker", "json", "csv", "kubernetes")
+_READERS: Final = """\b
+Each format is for one kind of reader:
+  env         a POSIX shell: set -a; . ./FILE; set +a
+  dotenv      python-dotenv
+  docker      docker run --env-file FILE; no value may have several lines
+  json        programs
+  csv         spreadsheets: what would be a formula gets an apostrophe
+  kubernetes  kubectl apply -f FILE: a Secret for each account
+"""
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 # Narrower than datetime's own reading, which takes any character for the T and a week for a date.
 _MOMENT: Final = (
@@ -79,11 +89,11 @@ def list_(context: Context, *, choice: Choice, parents: tuple[str, ...]) -> int:
     return ExitCode.DONE
 
 
-@command.command("export", short_help="Write credentials in clear, for other programs.")
+@command.command("export", short_help="Write credentials in clear, for other programs.", epilog=_READERS)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @options.parents
 @options.project(*options.CONNECTION)
-@options.output("env", "json", "csv", "kubernetes")
+@options.output(*_FORMATS)
 @click.option("--verified", is_flag=True, help="Write only if `verify` finds all of them good; exit with 7 if not.")
 @click.option(
     "--since", metavar="WHEN", help="Only those created since a date or time (UTC), or in the last 30m, 12h or 7d."
@@ -130,10 +140,7 @@ def export(
     contents = [each.content for each in opened]
     if moment is not None and not contents:
         console.talk(f"No account was created since {moment:%Y-%m-%d %H:%M:%S} UTC.")
-    as_asked = {
-        "env": formats.as_env, "json": formats.as_json, "csv": formats.as_csv, "kubernetes": formats.as_kubernetes
-    }[output]  # fmt: skip
-    content = as_asked(contents)
+    content = formats.FORMATS[output](contents)
     if output == "csv" and (altered := formats.altered_by_csv(contents)):
         console.warn(f"an apostrophe was put into a value of {', '.join(altered)}, so that it is no formula.")
     _warn(console, opened, DELIVERED)
@@ -142,6 +149,8 @@ def export(
     else:
         outputs.write(out, content)
         console.talk(f"Written to {out}, readable by you alone.")
+        if output == "env":
+            console.talk("It is for a POSIX shell. --format dotenv is for python-dotenv, --format docker for Docker.")
     return ExitCode.DONE
 
 

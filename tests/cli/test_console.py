@@ -66,7 +66,7 @@ def test_every_line_is_an_event(sandbox: StartSandbox, project: NewProject) -> N
     assert all(each["time"].endswith("Z") and each["level"] in {"info", "warning", "error"} for each in log)
     kinds = [each["event"] for each in log]
     requests = ["request", "waiting", "request", "request", "account", "request", "account", "account"]
-    assert ["plan", *requests, "stopped", "finished"] == kinds
+    assert ["plan", "digest", *requests, "stopped", "finished"] == kinds
     assert ("default", "the outcome of rome is unknown") == (log[-2]["parent"], log[-2]["reason"])
     assert (8, "failure") == (log[-1]["exit_code"], log[-1]["status"])
     requested = [each for each in log if each["event"] == "request"]
@@ -86,7 +86,7 @@ def test_every_line_is_an_event(sandbox: StartSandbox, project: NewProject) -> N
 
 def test_warnings_and_errors_are_events_too(server: SandboxProcess, project: NewProject) -> None:
     mine = having(without_identity(project(server, TWO)), PROVISIONER_LOG_FORMAT="json")
-    first, plan, finish, error = events(mine.run(*RECONCILE, "--limit", "1"))
+    first, plan, _, finish, error = events(mine.run(*RECONCILE, "--limit", "1"))
     assert ("warning", "warning") == (first["level"], first["event"])
     assert ("plan", 2, -1) == (plan["event"], plan["create"], plan["slots"]["left"])
     assert ("finished", 4) == (finish["event"], finish["exit_code"])

@@ -54,6 +54,16 @@ def test_a_flag_is_stronger_than_a_variable_and_that_than_the_file(tmp_path: Pat
     assert 3 == settings.parent("default").limit
 
 
+def test_an_encoding_that_no_table_can_have_is_refused_wherever_it_comes_from(tmp_path: Path) -> None:
+    assert load(tmp_path, "encoding: cp850\n", {"PROVISIONER_ENCODING": "Macintosh"}).encoding == "Macintosh"
+    for refusal in (
+        refused(tmp_path, "encoding: rot13\n"),
+        refused(tmp_path, environ={"PROVISIONER_ENCODING": "rot13"}),
+        refused(tmp_path, encoding="rot13"),
+    ):
+        assert refusal.message == "The setting encoding names an encoding that no table can have: 'rot13'."
+
+
 @pytest.mark.parametrize(
     ("text", "expected"), [("1", True), ("TRUE", True), ("yes", True), ("off", False), ("0", False)]
 )

@@ -81,6 +81,11 @@ _UNMERGED: Final = (
     "A merge was not finished: this line is one of the marks that git leaves.",
     "Keep one of the two sides, and delete the lines that begin with <<<<<<<, ======= and >>>>>>>.",
 )
+_ASCII: Final = (
+    bytes(each for each in range(0x20, 0x7F) if each != ord("\\"))
+    + b"+AGE-\\u0041\\n~{1~}\x0e1\x0f\x1b$B1\x1b(B1 a\tb\r\n"
+)
+"""Every sign, and what UTF-7, HZ, ISO-2022 and Python's own escapes would take for another."""
 _SHOWN_CHARACTERS: Final = 64
 """Longer than any good name, short enough for one line."""
 
@@ -98,6 +103,24 @@ def decoded(raw: bytes) -> str:
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return raw.decode("utf-16")
     return raw.removeprefix(codecs.BOM_UTF8).decode()
+
+
+def encoding_fault(name: str) -> tuple[str, str] | None:
+    """Return why the encoding ``name`` cannot be that of a table, and a hint, or None.
+
+    It must be a text encoding of Python's in which ASCII is ASCII, whatever stands before, or UTF-16.
+    """
+    hint = "Write its usual name, as in windows-1252, macintosh, cp850, windows-1250 or shift-jis."
+    try:
+        if codecs.lookup(name).name.startswith("utf-16"):
+            return None
+    except (LookupError, ValueError):
+        return "names an encoding that is not known", hint
+    try:
+        kept = (_ASCII + b"\xa4\xa2").decode(name, "replace").startswith(_ASCII.decode())
+    except (LookupError, ValueError):
+        kept = False
+    return None if kept else ("names an encoding that no table can have", hint)
 
 
 def character(one: str) -> str:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from provisioner.document import decoded, is_utf32, merge_mark
+from provisioner.manifest import eight_bit
 from provisioner.model.account import Origin, Problem, Severity
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ _ABOVE: Final = re.compile(rf"(?:[{_BLANK}]*\n)*")
 _WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """How a file of Excel begins, the new format and the old."""
 _SAVE_AS: Final = "Save it again: in Excel, as CSV UTF-8."
+_NAME_IT: Final = "Name the right encoding: `encoding: NAME` in provisioner.yaml, PROVISIONER_ENCODING or --encoding."
 
 
 # Far above what a cell may hold, so that one that is too long is told as that, and not as an open quote.
@@ -85,13 +87,14 @@ class Table:
                 yield Row(Origin(self.origin.file, line, row=number), width, cells[:-1])
 
 
-def open_table(raw: bytes, file: str, known: Collection[str]) -> Table:
+def open_table(raw: bytes, file: str, known: Collection[str], encoding: str | None = None) -> Table:
     """Return the table that ``raw`` holds.
 
     :param known: the names of columns, by which the header and its delimiter are recognised.
+    :param encoding: what ``raw`` is if it is not UTF-8; None: Windows-1252, if it can be nothing else.
     :raises Unreadable: there is no header, or no telling where the cells are.
     """
-    text, notes = _text(raw, file)
+    text, notes = _text(raw, file, encoding)
     if mark := merge_mark(text):
         line, message, hint = mark
         raise Unreadable(Origin(file, line + 1), message, hint)
@@ -126,38 +129,63 @@ def open_table(raw: bytes, file: str, known: Collection[str]) -> Table:
     return Table(header, origin, notes, frame, lines, widths)
 
 
-def _text(raw: bytes, file: str) -> tuple[str, tuple[Problem, ...]]:
+def _text(raw: bytes, file: str, encoding: str | None) -> tuple[str, tuple[Problem, ...]]:
     """Return ``raw`` as text with plain line feeds, and a note if its encoding is a guess."""
     if raw.startswith(_WORKBOOKS):
         raise Unreadable(Origin(file), "This is an Excel workbook and not a CSV file.", _SAVE_AS)
     if is_utf32(raw):
         raise Unreadable(Origin(file), "The file is UTF-32, which is not supported.", "Save it as UTF-8.")
     notes: tuple[Problem, ...] = ()
+    wide = b"\0" in raw and not raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        text = decoded(raw)
+        text = _named(raw, file, encoding) if wide and encoding is not None else decoded(raw)
     except UnicodeDecodeError as error:
-        text = _windows(raw, Origin(file, raw.count(b"\n", 0, error.start) + 1))
-        message = "The file is not UTF-8 and was read as Windows-1252, as Excel saves CSV files."
-        hint = "Look at the accents in the plan, or save the file as UTF-8."
-        notes = (Problem(Origin(file), "", message, hint, Severity.NOTE),)
+        if encoding is not None:
+            text = _named(raw, file, encoding)
+        else:
+            text = _windows(raw, Origin(file, _line(raw[: error.start])))
+            message = f"The file is not UTF-8 and was read as {eight_bit.USUAL}, as Excel saves CSV files."
+            hint = "Look at the accents in the plan. Save the file as UTF-8, or set `encoding: windows-1252`."
+            notes = (Problem(Origin(file), "", message, hint, Severity.NOTE),)
     if raw.count(b"\0") > len(raw) // 4 and "\0" in text:
         raise Unreadable(Origin(file), "The file is UTF-16 without its byte-order mark.", _SAVE_AS)
     return text.replace("\r\n", "\n").replace("\r", "\n"), notes
 
 
-def _windows(raw: bytes, origin: Origin) -> str:
-    """Return ``raw`` as Windows-1252, unless it is anything else.
+def _line(before: bytes) -> int:
+    """Return the number of the line that begins or goes on behind ``before``."""
+    return before.replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n") + 1
 
-    :raises Unreadable: it is broken UTF-16, UTF-8 in other lines, or not text.
+
+def _named(raw: bytes, file: str, encoding: str) -> str:
+    """Return ``raw`` in the encoding that a person named; raises Unreadable where it is not in it."""
+    try:
+        return raw.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        origin = Origin(file, _line(raw[: error.start]))
+        byte = f"byte {error.start + 1:,}, 0x{raw[error.start]:02X}"
+        message = f"The file is not {encoding}: {byte}, is no character of it."
+        raise Unreadable(origin, message, "Save it as UTF-8, or correct `encoding`.") from None
+
+
+def _windows(raw: bytes, origin: Origin) -> str:
+    """Return ``raw`` as Windows-1252, unless it is anything else or may be.
+
+    :raises Unreadable: it is broken UTF-16, UTF-8 in other lines, may be several encodings, or is not text.
     """
     # Escaped bytes are surrogates; any other character beyond ASCII is good UTF-8.
     partly = any("\x7f" < each < "\ud800" or each > "\udfff" for each in raw.decode("utf-8", "surrogateescape"))
     if partly or raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise Unreadable(origin, "A character here is in another encoding than the rest.", _SAVE_AS)
-    try:
-        return raw.decode("cp1252")
-    except UnicodeDecodeError:
-        raise Unreadable(origin, "The encoding of the file is not known.", _SAVE_AS) from None
+    if eight_bit.is_usual(raw):
+        return raw.decode(eight_bit.USUAL)
+    line, found = eight_bit.readings(raw)
+    if not found:
+        raise Unreadable(origin, "The file is not UTF-8, and its encoding is not known.", f"{_SAVE_AS} {_NAME_IT}")
+    told = [f'"{text}" in {codec}' for codec, text in found]
+    first = ", ".join(told[:-1]) + " or " if len(told) > 1 else ""
+    message = f"The file is not UTF-8, and its encoding is not certain: a cell here would be {first}{told[-1]}."
+    raise Unreadable(Origin(origin.file, line), message, f"{_NAME_IT} Or save the file as UTF-8 (in Excel: CSV UTF-8).")
 
 
 def _announced(text: str, file: str) -> tuple[str, str]:

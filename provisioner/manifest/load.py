@@ -75,11 +75,14 @@ class Loaded:
         return tuple(each for each in self.require() if not parents or each.parent in parents)
 
 
-def load(paths: Sequence[Path], *, owner: str = DEFAULT_PARENT, reader: Reader | None = None) -> Loaded:
+def load(
+    paths: Sequence[Path], *, owner: str = DEFAULT_PARENT, reader: Reader | None = None, encoding: str | None = None
+) -> Loaded:
     """Read the manifests at ``paths``: files, or folders with manifests directly inside.
 
     :param owner: the parent of the accounts for which neither they nor their file name one.
     :param reader: will read the placeholders, and refuses some already; None: nobody will.
+    :param encoding: that of tables which are not UTF-8; None: Windows-1252, if they can be nothing else.
     """
     files: list[Found] = []
     entries: dict[str, dict[str, Entry]] = {}
@@ -90,7 +93,7 @@ def load(paths: Sequence[Path], *, owner: str = DEFAULT_PARENT, reader: Reader |
             files.append(Found([source]))
             continue
         contents.append(source)
-        part = _read(source, reader)
+        part = _read(source, reader, encoding)
         rest = part.parent or owner
         files.append(Found(part.problems, part.more))
         files[-1].extend(_add(entries, rest, part))
@@ -109,7 +112,7 @@ def load(paths: Sequence[Path], *, owner: str = DEFAULT_PARENT, reader: Reader |
     return Loaded(tuple(manifests), problems, tuple(contents))
 
 
-def _read(source: Source, reader: Reader | None) -> Part:
+def _read(source: Source, reader: Reader | None, encoding: str | None) -> Part:
     file = str(source.path)
     refused = None if reader is None else partial(reader.refused, base=source.path.parent)
     if source.path.suffix.lower() in YAML_SUFFIXES:
@@ -117,7 +120,7 @@ def _read(source: Source, reader: Reader | None) -> Part:
     # Here and not above: pandas takes longer to import than all the rest together.
     from provisioner.manifest import table  # noqa: PLC0415
 
-    return table.read(source.raw, file, refused)
+    return table.read(source.raw, file, encoding, refused)
 
 
 def _add(entries: dict[str, dict[str, Entry]], rest: str, part: Part) -> Iterator[Problem]:

@@ -61,13 +61,13 @@ class Logins:
         return self.rows
 
 
-def read(path: Path) -> Logins:
-    """Read the table of logins at ``path``."""
+def read(path: Path, encoding: str | None = None) -> Logins:
+    """Read the table of logins at ``path``; ``encoding`` as in :func:`open_table`."""
     source = content(path, _KIND)
     if isinstance(source, Problem):
         return Logins((), (source,))
     try:
-        table = open_table(source.raw, str(path), _COLUMNS)
+        table = open_table(source.raw, str(path), _COLUMNS, encoding)
     except Unreadable as error:
         return Logins((), (error.problem,))
     problems = Found((*table.notes, *header_problems(table, _COLUMNS, _COLUMNS)))

@@ -33,11 +33,14 @@ _NO_NUMBER: Final = (
 )
 
 
-def read(raw: bytes, file: str, refused: Check | None = None) -> Part:
-    """Return what the CSV manifest ``raw`` holds; ``refused`` says which placeholders may not be read."""
+def read(raw: bytes, file: str, encoding: str | None = None, refused: Check | None = None) -> Part:
+    """Return what the CSV manifest ``raw`` holds; ``encoding`` as in :func:`open_table`.
+
+    ``refused`` says which placeholders may not be read.
+    """
     columns = _columns()
     try:
-        table = open_table(raw, file, columns)
+        table = open_table(raw, file, columns, encoding)
     except Unreadable as error:
         return Part((), (error.problem,))
     problems = Found((*table.notes, *header_problems(table, columns, _required())))

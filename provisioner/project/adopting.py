@@ -70,9 +70,9 @@ class Adoption:
     """The slots of parents that have more accounts than fit, now that these are known."""
 
 
-def read_table(path: Path, reporter: Reporter) -> list[Row]:
+def read_table(path: Path, encoding: str | None, reporter: Reporter) -> list[Row]:
     """Return the names and logins of a CSV table; raises ManifestInvalid once every problem was reported."""
-    found = logins.read(path)
+    found = logins.read(path, encoding)
     for problem in found.problems:
         reporter.problem(problem)
     return [(row.name, row.api_login) for row in found.require()]

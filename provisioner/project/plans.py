@@ -122,7 +122,9 @@ def _over(plan: Plan) -> OverLimit | None:
 
 def loaded(workspace: Workspace, paths: Sequence[Path], reporter: Reporter) -> Loaded:
     """Return what the manifests at ``paths`` hold, once every problem of them has been reported."""
-    found = manifest.load(paths, owner=workspace.settings.owner, reader=workspace.readers.manifests)
+    settings = workspace.settings
+    reader = workspace.readers.manifests
+    found = manifest.load(paths, owner=settings.owner, reader=reader, encoding=settings.encoding)
     for problem in found.problems:
         reporter.problem(problem)
     return found

@@ -32,6 +32,7 @@ TUNING: Final = (
     "max_updates",
     "metrics_file",
     "heartbeat_url",
+    "encoding",
 )
 """The settings that are a flag and a variable too."""
 OUTLETS: Final = frozenset({"heartbeat_url", "metrics_file"})
@@ -81,6 +82,8 @@ class Settings:
     metrics_file: str | None = None
     heartbeat_url: str | None = field(default=None, repr=False)
     """Placeholders unexpanded."""
+    encoding: str | None = None
+    """That of tables which are not UTF-8; None: Windows-1252, if they can be nothing else."""
     stronger: frozenset[str] = frozenset()
     """The settings that a variable or a flag has given."""
 

@@ -56,6 +56,8 @@ def load(
     stronger = {**_from_environment(environ), **given}
     merged: dict[str, Any] = {**defaults, **from_file, **stronger}
     _check_url(merged["api_url"])
+    if merged["encoding"] is not None and (fault := document.encoding_fault(merged["encoding"])):
+        raise SettingInvalid(f"The setting encoding {fault[0]}: {merged['encoding']!r}.", hint=fault[1])
     parents = _parents(merged, from_file, stronger)
     merged = {name: merged[name] for name in known if name not in {"parents", "limit", "reserved"}}
     merged["recipients"] = tuple(merged["recipients"])

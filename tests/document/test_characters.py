@@ -6,7 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.document import UNSEEN, character, decoded, disguise, merge_mark, shown, text_fault
+from provisioner.document import UNSEEN, character, decoded, disguise, encoding_fault, merge_mark, shown, text_fault
+
+
+@pytest.mark.parametrize("name", ["windows-1252", "Macintosh", "CP850", "shift-jis", "gb18030", "utf-8", "utf-16-le"])
+def test_an_encoding_that_a_table_may_have(name: str) -> None:
+    assert encoding_fault(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [(name, "names an encoding that is not known") for name in ("nope", "", "a\0b", "../os", "x" * 50)]
+    + [
+        (name, "names an encoding that no table can have")
+        for name in ("utf-7", "utf-32", "cp037", "rot13", "base64", "hz", "iso2022_jp", "unicode_escape", "idna")
+    ],
+)
+def test_an_encoding_that_no_table_has(name: str, fault: str) -> None:
+    found = encoding_fault(name)
+    assert found is not None
+    assert found[0] == fault
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def test_a_table_that_is_too_large_is_divided_and_given_in_turn(tmp_path: Path) 
         (b"PK\x03\x04", "This is an Excel workbook and not a CSV file."),
         (GOOD.encode("utf-16-le"), "The file is UTF-16 without its byte-order mark."),
         ("name,login\né,".encode() + b"\xe9\n", "A character here is in another encoding than the rest."),
-        (b"name,login\nparis,\x81\n", "The encoding of the file is not known."),
+        (b"name,login\nparis,\x81\n", "The file is not UTF-8, and its encoding is not known."),
         (b"paris,SECRET@example.com\n", "There is no header: no column name is known here."),
         (b'name,login\nparis,"SECRET\n', "A quote that opens in this row is never closed."),
         (b'name,login\nparis,"x" SECRET\n', "Something stands after a closing quote here."),

@@ -165,7 +165,32 @@ def test_two_encodings_in_one_file_are_refused() -> None:
 
 
 def test_an_unknown_encoding_is_refused() -> None:
-    assert only(f"{HEADER}\nparis,".encode() + b"\x81,x\n") == ("The encoding of the file is not known.", "", 2, None)
+    message = "The file is not UTF-8, and its encoding is not known."
+    assert only(f"{HEADER}\nparis,".encode() + b"\x81,x\n") == (message, "", 2, None)
+
+
+def test_where_several_encodings_are_plausible_each_is_shown_and_none_is_chosen() -> None:
+    raw = f"{HEADER},password\rrome,a,b,gehéim\r\nberlin,Käthe,Kollwitz,x\r".encode("mac_roman")
+    says = '"Käthe" in Macintosh or "KŠthe" in Windows-1252'
+    message = f"The file is not UTF-8, and its encoding is not certain: a cell here would be {says}."
+    assert only(raw) == (message, "", 3, None)
+    assert "--encoding" in problems(raw)[0].hint
+
+
+def test_an_encoding_that_is_named_is_believed_without_a_note() -> None:
+    text = GOOD.replace("Leonardo", "Käthe")
+    for encoding in ("macintosh", "CP850", "windows-1252", "utf-16-le"):
+        found = read(text.encode(encoding), "m.csv", encoding)
+        assert (found.problems, found.entries[0].fields["first_name"]) == ((), "Käthe")
+    # One folder may hold both, and UTF-8 is never taken for anything else.
+    assert read(text.encode(), "m.csv", "macintosh").entries[0].fields["first_name"] == "Käthe"
+    assert read(text.encode("utf-16"), "m.csv", "macintosh").entries[0].fields["first_name"] == "Käthe"
+
+
+def test_a_file_that_is_not_in_the_encoding_that_is_named_is_refused_with_line_and_byte() -> None:
+    (problem,) = read(f"{HEADER}\nparis,".encode() + b"\x81,x\n", "m.csv", "windows-1252").problems
+    assert problem.message == "The file is not windows-1252: byte 33, 0x81, is no character of it."
+    assert (problem.origin.line, problem.hint) == (2, "Save it as UTF-8, or correct `encoding`.")
 
 
 def test_utf16_without_its_mark_is_recognised() -> None:

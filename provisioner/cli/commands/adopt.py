@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     help="Where to write accounts that no manifest names [default: manifests/adopted.yaml].",
 )  # fmt: skip
 @options.parents
-@options.project("limit", "reserved", "lock_timeout", *options.CONNECTION)
+@options.project("limit", "reserved", "encoding", "lock_timeout", *options.CONNECTION)
 @options.output("text", "json")
 @options.pass_context
 def command(
@@ -56,7 +56,7 @@ def command(
     manifests = [Path(word) for word in (words[2:] if table is None else words)]
     project = choice.open(context)
     with reporter(console, len(project.settings.parents)) as hears:
-        rows = named if table is None else read_table(table, hears)
+        rows = named if table is None else read_table(table, project.settings.encoding, hears)
         with Interrupt(console.urgent) as interrupt:
             interrupt.arm()
             adoption = project.adopt(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @options.project(
     "limit",
     "reserved",
+    "encoding",
     *options.CONNECTION,
     *options.CREATION,
     "lock_timeout",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Show what apply would do.")
 @options.manifests
 @options.parents
-@options.project("limit", "reserved", *options.CONNECTION, *options.CREATION)
+@options.project("limit", "reserved", "encoding", *options.CONNECTION, *options.CREATION)
 @options.output("text", "markdown", "json", "html")
 @click.option(
     "--out",

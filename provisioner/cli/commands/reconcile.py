@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @options.manifests
 @options.parents
 @options.project(
-    "max_creates", "max_updates", "limit", "reserved", *options.CONNECTION, *options.CREATION,
+    "max_creates", "max_updates", "limit", "reserved", "encoding", *options.CONNECTION, *options.CREATION,
     "lock_timeout", "metrics_file", "heartbeat_url",
 )  # fmt: skip
 @options.output("text", "json")

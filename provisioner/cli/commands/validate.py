@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Report every problem of every manifest.")
 @options.manifests
 @options.parents
-@options.project()
+@options.project("encoding")
 @options.output("text", "json", "github", "gitlab")
 @options.pass_context
 def command(

@@ -1,0 +1,257 @@
+"""Eight-bit tables: whether bytes that are not UTF-8 can be taken for Windows-1252, and what else they may be.
+
+A byte above 127 is one letter in Windows-1252 and another in the tables of a Mac, of DOS,
+of Warsaw or Moscow: what is read wrongly becomes an account for good. Owns the judgement
+of a whole file. Its rules are those of spelling: which letters one word of a language
+has, between which others each may stand, and where a capital may. Refuses to guess: where
+two tables are plausible and say different things, a person names the right one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+USUAL: Final = "Windows-1252"
+
+_CHUNK: Final = re.compile(rb'[^\s,;"]*[\x80-\xff][^\s,;"]*')
+_WORD: Final = re.compile(r"[^\W\d_]+")
+_VOWELS: Final = "aeiouyàáâãäåæèéêëěęėìíîïòóôõöøœőùúûüűůýÿąăıīāēū"
+_MOST_SHOWN: Final = 3
+_SHOWN_COLUMNS: Final = frozenset({"name", "first_name", "last_name", "company_name"})
+"""Whatever stands in another column may be a secret."""
+
+_WEST: Final = (
+    "àâæçéèêëîïôœùûüÿ",  # French
+    "äöüßé",  # German
+    "áéíñóúüç",  # Spanish
+    "áâãàçéêíóôõúü",  # Portuguese
+    "àèéìíîòóù",  # Italian
+    "àçèéíïòóúü",  # Catalan
+    "áäéèëïíóöüç",  # Dutch
+    "åäöéáàü",  # Swedish, Finnish
+    "æøåéäöóáü",  # Danish, Norwegian
+    "áéíóúýðþæö",  # Icelandic
+)
+_WEST_NEVER: Final = re.compile(
+    "è[aeiouyàáâéíóú]|[ae]è|ê[bdgkzwaouy]|ù.|ì.|[ae]ò|ã(?![oei]|s?$)|ão[aeiou]|õ(?!e)|ñ(?![aeiouyáéíóúü])"
+    "|[aeiouyåæ]ø|ø[aiouåæáéíóú]|[aeiouyøå]æ|æ[aeouyøå]|[aeiouy]œ|œ[aobfghjkpqwxyz]|[aeiouyäö]å|å[aeiouyäö]"
+    "|(?<![aeiouyäöü])ß|ß[acdfgjopqrsuvxyzäöü]|(?<!^)ç(?![aouâãáóôõú]|$)|[^n]ç$|(?<![aeiouyéáóú])ë(?![aeiouy]|$)|[ou]ä"
+    "|ûs.|...ûs$|^û|^ü[aeiou]"
+)
+"""How a word of those languages is never spelled, however its letters look."""
+_WEST_HARDLY: Final = re.compile(
+    "(?<![aeiouyéáóú])[ëï](?![aeiouyé])|(?<!e)iß|^è(?![bvzr])|^ú(?!rs|be|lt|ni)|í[hkwiu]|í[aeo](?!$|s$|z$|n$|nez$)|[úî][aeiou]"
+    "|(?<![aou])ÿ|û[aeiou]|ô$|[kw].*í|sch.*í|í[^aeiou]{3}|^í(?!ñ|c|r|ng|s[ia])|[^aeiou]{2}ís$|[ðþý]|á[aáâãä]|^[lç]ó$|^ã|^ådi"
+    "|^î(?!l)|^œ(?![udni]|[cs][^a])|hè[tp]|[cptv]èt|[rp]èl|dèm|trèn|[ha]èn|nètr|lèm|[bcdfghkqsxaeouwy]à$"
+)
+"""How one is hardly ever spelled: so it is taken for another table's, not for this one's."""
+_CENTRAL: Final = (
+    "ąćęłńóśźż",  # Polish
+    "áčďéěíňóřšťúůýž",  # Czech
+    "áäčďéíľňóôšťúýž",  # Slovak
+    "áéíóöőúüű",  # Hungarian
+    "ăâîşţ",  # Romanian
+    "čćđšž",  # Croatian, Slovene
+    "äöüß",  # German
+)
+_CENTRAL_NEVER: Final = re.compile(
+    f"(?<![{_VOWELS}])[čćřšžśźżńňďťľłđşţ](?![{_VOWELS}])|[ńśź][{_VOWELS}]|[ďť][^{_VOWELS}]|[ďťň][eéi]|[čřšž][yý]|^.ře$|č[^{_VOWELS}]{{1,2}}e"
+    f"|ę[{_VOWELS}lmnrvqh]|[{_VOWELS.replace('i', '')}]ę|^ę|ęt(?:r?es?|s)?$|ęche?s?$|ępe|ęs$|(?<![bdfmnptv])ě"
+    f"|[{_VOWELS}]ů|ů$|ă[oea]|őe|^(?!.*(?:sz|cs|gy|zs|ny|ly|k)).*ű"
+)
+_BALTIC: Final = ("ąčęėšųūž", "āčēģīķļņšūž")
+_BALTIC_NEVER: Final = re.compile("^(?!.*(?:[aiuyln]s|š|[^aeiou]ė|ū.a)$)|ē[aeiou]|^ę|ķ(?![ei])")
+_TURKISH: Final = ("çğıiöşüâîû",)
+
+_ELISION: Final = re.compile(
+    r"(?<!\w)(?:[cdjlmnosty]|(?:jus|lors|puis|pres|quel)?qu|aujourd|(?:de|a|ne|su|da|co|be)ll|un|sant|entr|grand)$",
+    re.IGNORECASE,
+)
+_MARKS: Final = re.compile(
+    r"(?<!\w)€(?![^\W\d_])|(?<=\d)€(?!\w)|(?<!\w)[“‘«](?=\w|$)|(?<!\w)«$|^»|(?<=[\w.!?])[”’»](?!\w)"
+    r"|^[–—]$|(?<=\d)–(?=\d)|(?<=[^\W\d_]{3})[–—](?=[^\W\d_]{3})|…$|(?<=\b[nN])°|(?<=\d)°"
+    r"|(?<=\bM)ª(?!\w)|(?<=\b[nN])º(?!\w)|(?<=[lL])·(?=[lL])|(?<=\w)[®™](?!\w)|©(?!\w)|(?<!\w)\xa0|\xa0(?!\w)"
+)
+"""The signs of Windows-1252 that are no letters, each where it stands in an ordinary text."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    codec: str
+    """As Python knows it, and as a person may name it."""
+    fits: Callable[[str], bool]
+
+
+def is_usual(raw: bytes) -> bool:
+    """Tell whether ``raw``, by its whole content, is Windows-1252 and nothing else that reads differently."""
+    chunks = set(_CHUNK.findall(raw))
+    usual = _all_fit(_Table(USUAL, _fits_usual), chunks)
+    return usual is not None and all((found := _all_fit(each, chunks)) is None or found == usual for each in _RIVALS)
+
+
+def readings(raw: bytes) -> tuple[int, tuple[tuple[str, str], ...]]:
+    """Return the first line of ``raw`` that may be read in several ways, and these: each table and a text in it.
+
+    There are none where no reading is plausible, or none may be shown.
+    """
+    chunks = set(_CHUNK.findall(raw))
+    plausible = [each for each in (*_RIVALS, *_FAR_EAST) if _all_fit(each, chunks) is not None][:_MOST_SHOWN]
+    for line, cell in _cells(raw):
+        found = dict[str, str]()
+        for codec in (*(each.codec for each in plausible), USUAL):
+            text = cell.decode(codec, "replace")
+            if text.isprintable() and "\ufffd" not in text and text not in found.values():
+                found[codec] = text
+        if found:
+            return line, tuple(found.items())
+    return raw.count(b"\n", 0, next(each.start() for each in _CHUNK.finditer(raw))) + 1, ()
+
+
+def _cells(raw: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the line and the bytes of each cell that may be shown and is not ASCII."""
+    text = raw.decode("latin-1").replace("\r\n", "\n").replace("\r", "\n")
+    head = next((line for line in text.split("\n") if "name" in line), "")
+    delimiter = max(",;\t", key=head.count)
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+    columns: list[str] = []
+    try:
+        for cells in reader:
+            if not columns:
+                names = [each.strip().lower() for each in cells]
+                columns = names if _SHOWN_COLUMNS & set(names) else []
+                continue
+            for column, cell in zip(columns, cells, strict=False):
+                if column in _SHOWN_COLUMNS and not cell.isascii():
+                    yield reader.line_num, cell.encode("latin-1")
+    except csv.Error:
+        # What is wrong with its quotes is told once its text is known.
+        return
+
+
+def _all_fit(table: _Table, chunks: Iterable[bytes]) -> list[str] | None:
+    """Return what ``chunks`` are in ``table``, or None where one of them cannot be that."""
+    try:
+        texts = [each.decode(table.codec) for each in chunks]
+    except UnicodeDecodeError:
+        return None
+    return texts if all(map(table.fits, texts)) else None
+
+
+# ── What fits ────────────────────────────────────────────────────────────────
+
+
+@lru_cache(maxsize=4096)
+def _fits_usual(text: str) -> bool:
+    marks = {match.start() for match in _MARKS.finditer(text)} | set(_apostrophes(text))
+    return _are_words(text, marks, _WEST, (_WEST_NEVER,))
+
+
+def _latin(alphabets: tuple[str, ...], *never: re.Pattern[str]) -> Callable[[str], bool]:
+    @lru_cache(maxsize=4096)
+    def fits(text: str) -> bool:
+        return _are_words(text, set(_apostrophes(text)), alphabets, never)
+
+    return fits
+
+
+def _apostrophes(text: str) -> Iterator[int]:
+    """Yield where an apostrophe stands as French, Italian, Irish and English have it."""
+    for at, one in enumerate(text):
+        before, after = text[:at], text[at + 1 :]
+        if one == "\N{RIGHT SINGLE QUOTATION MARK}" and before and after[:1].isalpha():
+            short = re.match(r"[st](?!\w)", after, re.IGNORECASE)
+            if _ELISION.search(before) or after[0].isupper() or (short and before[-1].isalpha()):
+                yield at
+
+
+def _are_words(text: str, marks: set[int], alphabets: tuple[str, ...], never: tuple[re.Pattern[str], ...]) -> bool:
+    if any(not one.isascii() and not one.isalpha() and at not in marks for at, one in enumerate(text)):
+        return False
+    if any(one in "ªº" and at not in marks for at, one in enumerate(text)):
+        return False
+    words = [each for each in _WORD.findall(text.translate({0xAA: " ", 0xBA: " "})) if not each.isascii()]
+    # A letter that stands by itself behind a figure is none.
+    if re.search(r"\d[^\W\d_a-zA-Z]", text.translate({0xAA: " ", 0xBA: " "})):
+        return False
+    return all(
+        _is_cased(word)
+        and any(all(one.isascii() or one in letters for one in _small(word)) for letters in alphabets)
+        and not any(each.search(_small(word)) for each in never)
+        for word in words
+    )
+
+
+def _small(word: str) -> str:
+    return word.replace("\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}", "i").lower()
+
+
+def _is_cased(word: str) -> bool:
+    """Tell whether the letters beyond ASCII are capitals and small ones where a word has them, and not too many."""
+    accented = sum(not one.isascii() for one in word)
+    if len(word) == 1:
+        return word in "àéèóyö"
+    if accented * 2 > len(word) + 1 or re.search(r"[^\x00-\x7f]{3}", word):
+        return False
+    for before, one in zip(" " + word, word, strict=False):
+        if one.isascii() and before.isascii():
+            continue
+        if before.islower() and one.isupper() and before != "ß":
+            return False
+    # Of a word in capitals, every letter is one.
+    first = next((at for at, one in enumerate(word) if one.islower() and one != "ß"), len(word))
+    capitals = sum(one.isupper() for one in word[:first])
+    mixes = first < len(word) and capitals > 1
+    return not mixes or (word[:first].isascii() and word[first].isascii())
+
+
+def _script(*names: str) -> Callable[[str], bool]:
+    """Return what tells whether every word that is not ASCII is one of a script, and no half of it is Latin."""
+
+    @lru_cache(maxsize=4096)
+    def fits(text: str) -> bool:
+        words = [each for each in _WORD.findall(text) if not each.isascii()]
+        return (
+            bool(words)
+            and all(one.isascii() or one.isalpha() for one in text)
+            and all(unicodedata.name(one, "").startswith(names) for word in words for one in word)
+            and all(len(word) > 1 and (word[1:].islower() or word == word.upper()) for word in words)
+        )
+
+    return fits
+
+
+_west = _latin(_WEST, _WEST_NEVER, _WEST_HARDLY)
+_RIVALS: Final = (
+    _Table("Macintosh", _west),
+    _Table("CP850", _west),
+    _Table("Windows-1250", _latin(_CENTRAL, _CENTRAL_NEVER)),
+    _Table("ISO-8859-2", _latin(_CENTRAL, _CENTRAL_NEVER)),
+    _Table("Windows-1254", _latin(_TURKISH)),
+    _Table("Windows-1257", _latin(_BALTIC, _BALTIC_NEVER)),
+    _Table("Windows-1251", _script("CYRILLIC")),
+    _Table("KOI8-R", _script("CYRILLIC")),
+    _Table("CP866", _script("CYRILLIC")),
+    _Table("Windows-1253", _script("GREEK")),
+    _Table("Windows-1255", _script("HEBREW")),
+    _Table("Windows-1256", _script("ARABIC")),
+)
+_FAR_EAST: Final = tuple(
+    _Table(codec, _script(*names))
+    for codec, names in (
+        ("Shift-JIS", ("CJK", "HIRAGANA", "KATAKANA")),
+        ("EUC-JP", ("HIRAGANA", "KATAKANA")),
+        ("EUC-KR", ("HANGUL",)),
+        ("GBK", ("CJK",)),
+        ("Big5", ("CJK",)),
+    )
+)
+"""Only to be shown: in a text of Latin letters, none of these would be mistaken for it."""

@@ -29,12 +29,14 @@ QUIET: Final = "dim"
 
 def printable(text: str) -> str:
     """Return ``text`` with everything written out that a terminal would obey, or that nobody could see."""
-    if text.isprintable() and (text.isascii() or not UNSEEN.search(text)):
+    if is_seen(text):
         return text
-    return "".join(
-        one if one.isprintable() and not UNSEEN.match(one) else one.encode("unicode_escape").decode("ascii")
-        for one in text
-    )
+    return "".join(one if is_seen(one) else one.encode("unicode_escape").decode("ascii") for one in text)
+
+
+def is_seen(text: str) -> bool:
+    """Tell whether ``text`` holds nothing that a terminal would obey, or that nobody could see."""
+    return text.isprintable() and (text.isascii() or not UNSEEN.search(text))
 
 
 def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[Line]:

@@ -16,6 +16,7 @@ from typing import Any, Final, assert_never, cast
 from jsonschema_rs import Draft202012Validator, Registry, ValidationError
 
 from provisioner import schemas
+from provisioner.document import merge_mark
 from provisioner.errors import StateInvalid
 from provisioner.model.account import Attributes
 from provisioner.model.state import (
@@ -40,8 +41,6 @@ _RESTORE: Final = (
 _DEPTH: Final = 32
 """Far more levels than a state has."""
 _HALVES: Final = re.compile("[\ud800-\udfff]")
-_MERGE_MARK: Final = re.compile(rb"^(?:<{7}|={7}|>{7}|\|{7})(?=[ \r\n]|\Z)", re.MULTILINE)
-"""Git writes it at the start of a line, where no line of a document begins so."""
 _PLAIN_STEP: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
 
 Document = dict[str, Any]
@@ -210,10 +209,9 @@ def _no_json(raw: bytes, source: str, error: ValueError | RecursionError) -> Sta
         return StateInvalid(
             f"{source} holds NUL bytes from byte {nul} on, as a power failure may leave them.", hint=_RESTORE
         )
-    if mark := _MERGE_MARK.search(raw):
-        line = raw.count(b"\n", 0, mark.start()) + 1
+    if mark := merge_mark(raw.decode(errors="replace")):
         return StateInvalid(
-            f"{source} holds the marks of an unfinished merge (line {line}).",
+            f"{source} holds the marks of an unfinished merge (line {mark[0] + 1}).",
             hint="Both sides may hold accounts that exist: keep the records of both, and the higher serial.",
         )
     if isinstance(error, UnicodeDecodeError):

@@ -21,7 +21,10 @@ from provisioner.placeholders import fault, fill
 
 LIST: Final = "PROVISIONER_PLACEHOLDERS"
 """The variable that lists what may be read."""
-MACHINES: Final = ("PROVISIONER_*", "CI_*", "GITHUB_*", "GITLAB_*", "ACTIONS_*", "RUNNER_*")
+MACHINES: Final = (
+    *("PROVISIONER_*", "CI_*", "GITHUB_*", "GITLAB_*", "ACTIONS_*", "RUNNER_*"),
+    *("GH_TOKEN", "GH_ENTERPRISE_TOKEN"),
+)
 """The variables of this program and of the machinery that runs it, some of which are secrets."""
 OWN: Final = ("OCTOPUSH_API_LOGIN*", "OCTOPUSH_API_KEY*", *MACHINES)
 """The same with those that hold a parent's credentials where no settings say otherwise."""

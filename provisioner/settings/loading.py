@@ -124,7 +124,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     for name in ("state", *TUNING):
         variable = f"PROVISIONER_{name.upper()}"
         schema = _deref(known[name])
-        if (text := environ.get(variable)) == "" and schema["type"] == "string" and "default" not in schema:
+        text = environ.get(variable)
+        if text is not None and not text.strip() and schema["type"] == "string" and "default" not in schema:
             # Whoever empties it wants none, and least of all the one of a file that a pull request can change.
             settings[name] = None
         elif text is not None:

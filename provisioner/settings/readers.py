@@ -71,7 +71,7 @@ def readers(
     own = (*OWN, *sorted(keys))
     heartbeat = Reader(environ, (folder, settings.base), own, (*identities, *key_files), allowed)
     # Whoever reviews the settings must hear of it, though nothing is called yet.
-    if wrong := replace(heartbeat, listed=None).refused(settings.heartbeat_url or "", settings.base):
+    if wrong := replace(heartbeat, folders=None, listed=None).refused(settings.heartbeat_url or "", settings.base):
         raise SettingInvalid(f"The setting heartbeat_url {wrong[0]}.", hint=wrong[1])
     return Readers(
         replace(heartbeat, own=(*own, *sorted(pings)), own_files=(*heartbeat.own_files, *ping_files)),

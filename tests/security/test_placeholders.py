@@ -20,7 +20,7 @@ parents:
 OWN = (
     *("OCTOPUSH_API_LOGIN", "OCTOPUSH_API_KEY", "OCTOPUSH_API_KEY_ACME", "ACME_LOGIN", "ACME_KEY", "PING_ID"),
     *("PROVISIONER_IDENTITY", "PROVISIONER_PUSH_TOKEN", "PROVISIONER_HEARTBEAT_URL", "provisioner_identity"),
-    *("CI_JOB_TOKEN", "GITHUB_TOKEN", "GITLAB_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "RUNNER_TOKEN"),
+    *("CI_JOB_TOKEN", "GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "RUNNER_TOKEN"),
 )
 FIELDS = ("first_name", "password", "callback_url_for_visits", "email_for_inbounds")
 PLACE = "https://evil.example/?t={}"
@@ -183,6 +183,13 @@ def test_the_heartbeat_reads_its_own_token_where_it_is_listed(tmp_path: Path) ->
     (tmp_path / "p").mkdir()
     (tmp_path / "p" / "ping").write_text("abc")
     text, base = "https://m.example/${env:TOKEN}/${file:ping}", tmp_path / "p"
+    outside = tmp_path / "run"
+    outside.mkdir()
+    (outside / "ping").write_text("out")
+    this = project(
+        tmp_path, settings=f"heartbeat_url: https://m.example/${{file:{outside}/ping}}\n", PLACEHOLDERS=f"{outside}/*"
+    )
+    assert "https://m.example/out" == this.readers.heartbeat.expand(this.settings.heartbeat_url or "", base)
     for list_, address in (("TOKEN ./ping", "https://m.example/t/abc"), ("TOKEN", None), ("", None)):
         this = project(tmp_path, settings=f"heartbeat_url: {text}\n", PLACEHOLDERS=list_)
         reader = this.readers.heartbeat

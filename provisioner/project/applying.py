@@ -129,7 +129,7 @@ def _ready(workspace: Workspace, name: str, plans: Plans, bounds: Bounds, report
     raise_if_over(planned.plan)
     parent.keys.sealer()
     if name in plans.shut_out and not bounds.new_recipients:
-        parent.require_readers(planned.snapshot.settled, "give --new-recipients, or run `provisioner rekey` first")
+        parent.require_readers(planned.snapshot.settled)
     if planned.snapshot.state is None and not bounds.new_state:
         raise StateConflict(
             f"There is no state of the parent {name} at {parent.store.address}.",

@@ -190,13 +190,14 @@ class Parent:
         for sentence in words.recipients(self.terms(state)):
             self._warn(reporter, f"this {text.plain(sentence)}.")
 
-    def require_readers(self, state: State | None, hint: str = "") -> None:
+    def require_readers(self, state: State | None) -> None:
         """Refuse to seal to nobody who can open ``state``; raises Refused."""
         if self.terms(state).shuts_out:
             raise Refused(
                 f"The settings name none of those who can open the state of the parent {self.name}: whatever is sealed"
                 " now, they could not open.",
-                hint=f"If `recipients` is right, {hint or 'run `provisioner rekey` first'}. Nothing was sent.",
+                hint="If `recipients` is right, run `provisioner rekey` first, or `provisioner apply --new-recipients`."
+                " Nothing was sent.",
             )
 
     def look(self, reporter: Reporter) -> Snapshot:

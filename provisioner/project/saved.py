@@ -128,7 +128,7 @@ def read(path: Path, reviewed: str | None = None) -> SavedPlan:
     if reviewed is not None and re.fullmatch("[0-9a-f]{64}", reviewed := reviewed.lower()) is None:
         raise CommandInvalid(
             "That is no digest of a plan.",
-            hint="Give the whole of it, 64 hexadecimal digits, as `provisioner plan` prints it at its end.",
+            hint="Give all 64 hexadecimal digits of it, as `provisioner plan` prints it at its end.",
         )
     saved = _parsed(path)
     digest, source = saved.pop("digest"), saved["source"]

@@ -12,6 +12,7 @@ from provisioner.state.sealing import new_identity
 from tests.cli.steps import (
     COMPANY,
     TWO,
+    answering,
     assert_kept_now,
     begun_password,
     by_name,
@@ -31,7 +32,7 @@ from tests.cli.steps import (
     sent,
     statuses,
 )
-from tests.conftest import NewProject, Project, SandboxProcess, StartSandbox, assert_no_secret
+from tests.conftest import PARENT, NewProject, Project, SandboxProcess, StartSandbox, assert_no_secret
 
 # ── What it does ─────────────────────────────────────────────────────────────
 
@@ -245,6 +246,22 @@ def test_nothing_is_sealed_where_the_identity_in_use_could_not_open_it(
         done = foreign.run(*arguments)
         assert (4, True) == (done.returncode, "lock yourself out" in done.stderr)
     assert (before, sent) == (applied.state_path.read_bytes(), len(methods(server)))
+
+
+def test_a_person_is_asked_before_those_who_can_open_the_state_are_shut_out(applied: Project) -> None:
+    _, stranger = new_identity()
+    before = applied.state_path.read_bytes()
+    edit_manifest(applied, "accounts:\n", "accounts:\n  - {name: oslo, first_name: oslo}\n")
+    foreign = having(applied, PROVISIONER_RECIPIENTS=stranger)
+    done = foreign.run("apply", "--yes")
+    assert (4, True) == (done.returncode, "`provisioner apply --new-recipients`" in done.stderr)
+    code, said = answering(foreign, "n\n", "apply")
+    assert (130, True) == (code, "None of those who can open the state could open what is sealed now." in said)
+    assert "sub-account of" not in said
+    assert before == applied.state_path.read_bytes()
+    code, said = answering(foreign, "y\n", "apply")
+    assert (0, True) == (code, f"Create 1 sub-account of {PARENT.api_login} at " in said)
+    assert ", state in state/default.json?" in said
 
 
 # ── With --refresh ───────────────────────────────────────────────────────────

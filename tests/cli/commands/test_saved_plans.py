@@ -346,6 +346,30 @@ def test_on_a_terminal_it_still_asks(planned: Project, server: SandboxProcess) -
     assert [] == server.requests()
 
 
+def test_only_the_plan_that_was_reviewed_is_applied(planned: Project, server: SandboxProcess) -> None:
+    path = planned.folder / "plan.json"
+    digest = json.loads(path.read_text())["digest"]
+    other = planned.root / "other.yaml"
+    other.write_text("version: 1\naccounts: [{name: mallory, first_name: Never, last_name: Reviewed}]\n")
+    assert 0 == planned.run("plan", "--out", "swapped.json", str(other)).returncode
+    swapped = json.loads((planned.folder / "swapped.json").read_text())["digest"]
+    for code, words, arguments in (
+        (9, f"its digest is {swapped}, not {digest}", ("--plan", "swapped.json", "--digest", digest)),
+        (64, "all 64", ("--plan", "plan.json", "--digest", digest[:16])),
+        (64, "--digest says which saved plan is meant", ("--digest", digest)),
+    ):
+        done = planned.run("apply", *arguments, "--yes")
+        assert (code, True) == (done.returncode, words in done.stderr), done.stderr
+    assert ([], False) == (server.requests(), planned.state_path.exists())
+    done = planned.run(*APPLY, "--digest", digest, "--format", "json")
+    document = conforming(done.stdout, "report.v1")
+    assert (0, digest, True) == (done.returncode, document["digest"], f"Plan digest: {digest}\n" in done.stderr)
+    (report,) = document["reports"]
+    assert (server.url, "${env:OCTOPUSH_API_LOGIN}", "state/default.json", True) == (
+        report["endpoint"], report["login"], report["state"], report["begins"],
+    )  # fmt: skip
+
+
 def test_a_plan_made_before_there_was_a_state_is_for_one_place(planned: Project, server: SandboxProcess) -> None:
     elsewhere = having(planned, PROVISIONER_STATE="elsewhere/{parent}.json")
     outcomes_are(planned, "created", "created")

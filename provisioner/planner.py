@@ -103,9 +103,8 @@ def _wanted(account: DesiredAccount, name: str, record: Record | None, found: Fo
             return Gone(name, record.attributes)
         case Active():
             fields = tuple(_differences(account, name, record, found.get(name, {})))
-            unfinished = record.edit is not None
-            if fields or unfinished:
-                return Update(account, fields, name if name != account.name else None, unfinished)
+            if fields or record.edit is not None:
+                return Update(account, fields, name if name != account.name else None, record.edit)
             return Unchanged(name, record.attributes, record.drift)
         case _:
             return _held(name, record)

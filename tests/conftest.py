@@ -26,6 +26,7 @@ import hypothesis
 import pytest
 import requests
 
+from provisioner import executor
 from provisioner.model.account import Credentials, Secret
 from provisioner.model.state import State
 from provisioner.model.verdict import SealedContent
@@ -185,10 +186,10 @@ class Project:
         """Return what is sealed in an account's record."""
         state = self.state()
         assert state is not None
-        sealed = state.accounts[name].sealed
-        assert sealed is not None
         opener = AgeOpener(parse_identities(Secret(self.identity_path.read_text()), "the test"))
-        return opener.open(sealed, lineage=state.lineage, parent=state.parent, name=name)
+        content = executor.kept(state, name, opener)
+        assert content is not None
+        return content
 
     def files(self) -> list[Path]:
         """Return every file below ``root`` but the identity, leftovers and temporary files included."""

@@ -66,6 +66,7 @@ MASKED_URL = "https://***@hooks.example.com/dlr?***#***"
 CALLBACKS = Callbacks(callback_url_for_deliveries=URL, email_for_inbounds="sms@example.com")
 ATTRIBUTES = Attributes("Leonardo", "Da Vinci", "Italy", CALLBACKS)
 OPERATION = Operation("1f0c", "2026-01-01T00:00:00Z", "me@here")
+BEGUN = Edit(ATTRIBUTES, OPERATION, 1)
 ACCOUNT = DesiredAccount("paris", ATTRIBUTES, Secret(SECRET), Origin("accounts.yaml", 1))
 CREDENTIALS = Credentials("abc_1f2@sub-accounts.com", Secret(SECRET))
 ANSWER = Answer(201, SECRET.encode())
@@ -430,9 +431,10 @@ def test_a_plan_tells_its_creates_and_updates() -> None:
         (Update(ACCOUNT, (FIELD,)), True, False, "paris"),
         (Update(ACCOUNT, (FieldChange("password_version", "1", "2"),)), True, True, "paris"),
         (Update(ACCOUNT, (FieldChange("password", None, None),)), True, True, "paris"),
-        (Update(ACCOUNT, (), unfinished=True), True, False, "paris"),
+        (Update(ACCOUNT, (), begun=BEGUN), True, False, "paris"),
+        (Update(ACCOUNT, (), begun=dataclasses.replace(BEGUN, sealed="x")), True, True, "paris"),
         (Update(ACCOUNT, (FieldChange("name", "lyon", "paris"),), "lyon"), False, False, "lyon"),
-        (Update(ACCOUNT, (FieldChange("name", "lyon", "paris"),), "lyon", unfinished=True), True, False, "lyon"),
+        (Update(ACCOUNT, (FieldChange("name", "lyon", "paris"),), "lyon", begun=BEGUN), True, False, "lyon"),
         (Update(ACCOUNT, (FieldChange("name", "lyon", "paris"), FIELD), "lyon"), True, False, "lyon"),
     ],
 )

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.errors import SettingInvalid
-from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Origin, Secret
-from provisioner.placeholders import Read, fault, filled, fits, names, reads
+from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Origin, Secret, fits
+from provisioner.placeholders import Read, fault, filled, names, reads
 from provisioner.placeholders.reading import MAX_FILE_BYTES, Reader
 
 

@@ -19,6 +19,7 @@ from provisioner.executor.inspect import (
 )
 from provisioner.executor.ports import Api, Journal, Opener, Ports, Progress, Sealer
 from provisioner.executor.rekey import rekey
+from provisioner.executor.seals import all_active, begun, credentials, credentials_of, kept
 
 __all__ = [
     "NO_IDENTITY",
@@ -34,10 +35,15 @@ __all__ = [
     "Work",
     "active",
     "adopt",
+    "all_active",
     "apply",
     "balances",
+    "begun",
+    "credentials",
+    "credentials_of",
     "existing",
     "forget",
+    "kept",
     "refresh",
     "rekey",
     "resolve",

@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
-from provisioner.errors import Advice, IdentityRejected, Remedy, StateConflict
+from provisioner.errors import Advice, IdentityRejected, Remedy, StateConflict, StateInvalid
+from provisioner.executor import seals
 from provisioner.executor.decide import active
-from provisioner.executor.ports import Opener, Ports, credentials_of
+from provisioner.executor.ports import Opener, Ports
 from provisioner.executor.run import Run
+from provisioner.executor.seals import credentials_of
 from provisioner.model.account import (
     FIELDS,
     MASK,
@@ -71,6 +73,7 @@ def adopt(  # noqa: PLR0913  # what an apply is given, and how manifests write w
 
     Raises:
         IdentityRejected: the identity does not open what is sealed; nothing was asked for.
+        StateInvalid: what is sealed is damaged; nothing was asked for.
         StateConflict: what is sealed was replaced, or ``alone`` may not be adopted; nothing was changed.
 
     """
@@ -93,7 +96,7 @@ class _Adoption:
         self._fits = fits
         self._writable = writable
         self._opened = {
-            name: self._content(name, record.sealed)
+            name: seals.credentials(run.state, name, opener)
             for name, record in sorted(run.state.accounts.items())
             if isinstance(record, Active)
         }
@@ -111,7 +114,7 @@ class _Adoption:
         if outcome is None:
             try:
                 outcome = self._adopt(name, login, alone=alone)
-            except (StateConflict, IdentityRejected) as error:
+            except (StateConflict, StateInvalid, IdentityRejected) as error:
                 if alone:
                     raise
                 outcome = _failed(name, error.message.removesuffix("."))
@@ -145,14 +148,9 @@ class _Adoption:
             case _:
                 assert_never(reading)
 
-    def _content(self, name: str, sealed: str) -> SealedContent:
-        state = self._run.state
-        return self._opener.open(sealed, lineage=state.lineage, parent=state.parent, name=name)
-
     def _kept(self, name: str) -> SealedContent | None:
         """Return what is sealed of an outcome that was unknown until now."""
-        record = self._run.state.accounts.get(name)
-        return None if record is None or record.sealed is None else self._content(name, record.sealed)
+        return seals.kept(self._run.state, name, self._opener) if name in self._run.state.accounts else None
 
     def _take_key(self, name: str, api_key: Secret) -> Outcome:
         """Keep the key of an account that was adopted or created before, should Octopush have changed it."""

@@ -8,8 +8,9 @@ from typing import Final, assert_never
 
 from provisioner.errors import Advice, ExitCode, Remedy
 from provisioner.executor.create import create
-from provisioner.executor.ports import Ports, credentials_of
+from provisioner.executor.ports import Ports
 from provisioner.executor.run import Run
+from provisioner.executor.seals import credentials_of
 from provisioner.executor.update import update
 from provisioner.model.exchange import EditRequest
 from provisioner.model.plan import (
@@ -41,6 +42,8 @@ class Work:
     """What is sealed of each account that is to be updated, by the name of its record."""
     begun: Mapping[str, SealedContent] = field(default_factory=dict)
     """The same of its unfinished edit, where that holds a password."""
+    faults: Mapping[str, str] = field(default_factory=dict)
+    """By the name of its record, why what is sealed of an account that is to be updated is not to be had."""
 
 
 def apply(  # noqa: PLR0913  # the four that make a run, and the two that bound it
@@ -88,6 +91,8 @@ def apply(  # noqa: PLR0913  # the four that make a run, and the two that bound 
 def _held_back(run: Run, change: Update, work: Work) -> Outcome | None:
     """Return the outcome of an account that is not to be changed; None: it is."""
     stopped = run.held_back(change.name, "update")
+    if (fault := work.faults.get(change.record_name)) is not None:
+        return Outcome(change.name, "update", Result.NOT_ATTEMPTED, fault, weight=ExitCode.STATE_UNUSABLE)
     if change.record_name not in work.opened:
         return Outcome(change.name, "update", Result.NOT_ATTEMPTED, NO_IDENTITY, weight=ExitCode.SETTING_INVALID)
     return stopped

@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, assert_never
+from urllib.parse import urlsplit
 
-from provisioner.errors import Advice, ExitCode, IdentityRejected, Remedy, StateConflict
-from provisioner.executor.ports import Api, Opener, Ports, Progress, credentials_of
+from provisioner.errors import Advice, ExitCode, Remedy, StateError
+from provisioner.executor.ports import Api, Opener, Ports, Progress
 from provisioner.executor.run import INTERRUPTED
+from provisioner.executor.seals import all_active, begun, credentials_of
 from provisioner.model.account import FIELDS, MASK, Attributes, Credentials, has_placeholder, shown_value
 from provisioner.model.exchange import Balance, Failed, Missing, Observed, Reading, differing, untold
 from provisioner.model.plan import UNFINISHED, FieldChange, Plan
@@ -41,30 +43,32 @@ class Refreshed:
     """The names of the accounts of which Octopush said anything; of no other has the drift been looked at."""
 
 
-def refresh(state: State, opened: Mapping[str, SealedContent], api: Api, progress: Progress) -> Refreshed:
-    """Read every active account and compare it with what was sent, as ``opened`` has it by name.
+def refresh(state: State, opener: Opener, api: Api, progress: Progress) -> Refreshed:
+    """Read every active account and compare it with what was sent; one whose seal is damaged stops no other.
 
     Where more would come to nothing, the remaining accounts are not asked for.
 
     Raises:
-        StateConflict: what is sealed for one of them holds no credentials; nothing was sent.
+        IdentityRejected: the identity opens none of them; nothing was sent.
 
     """
     records = {name: each for name, each in sorted(state.accounts.items()) if isinstance(each, Active)}
-    logins = {name: credentials_of(opened[name]).api_login for name in records}
+    opened, faults = all_active(state, opener)
     accounts = dict(state.accounts)
     found: dict[str, Fields] = {}
     seen: set[str] = set()
     outcomes: list[Outcome] = []
     stop: Stop | None = None
     for name, record in records.items():
-        if (hindered := _hindrance(opened[name], record)) is not None:
+        if name in faults:
+            outcome = _unchecked(name, _said(faults[name]))
+        elif (hindered := _hindrance(record)) is not None:
             outcome = _unchecked(name, hindered)
         elif stop is not None:
             outcome = _unchecked(name, _NOT_ASKED.format(stop.reason))
         else:
             progress.started(name)
-            reading = api.read(logins[name])
+            reading = api.read(credentials_of(opened[name]).api_login)
             stop = _stopped_by(reading)
             drift, outcome = _compared(name, opened[name], record, reading)
             accounts[name] = replace(record, drift=drift)
@@ -108,9 +112,9 @@ def with_refresh_outcomes(refreshed: Refreshed, plan: Plan, report: Report) -> R
     return replace(report, outcomes=(*report.outcomes, *more))
 
 
-def _hindrance(content: SealedContent, record: Active) -> str | None:
-    """Return why nothing can be compared, if so; an account that was gone is asked for all the same."""
-    return UNFINISHED if record.edit is not None and not record.drift.gone else _misplaced(content, record)
+def _hindrance(record: Active) -> str | None:
+    """Return why nothing can be compared, if so; an account that was gone is asked for even so."""
+    return UNFINISHED if record.edit is not None and not record.drift.gone else None
 
 
 def _unchecked(name: str, reason: str) -> Outcome:
@@ -135,9 +139,7 @@ def _compared(name: str, content: SealedContent, record: Active, reading: Readin
     sent: Fields = content.sent.flat()
     differ = differing(sent, reading.fields)
     # What Octopush itself made of a field at once would be made of it again.
-    altered = tuple(
-        path for path in differ if path in content.altered and not differing(content.altered, _only(path, reading))
-    )
+    altered = tuple(path for path in differ if path in record.drift.altered and _is_corrected(path, content, reading))
     changed = tuple(path for path in differ if path not in altered)
     silent = untold(FIELDS, reading.fields)
     # A field that was not seen is as it was when it was seen last.
@@ -156,6 +158,28 @@ def _compared(name: str, content: SealedContent, record: Active, reading: Readin
         tuple(replace(each, drifted=each.path in changed) for each in fields),
         weight=ExitCode.SOME_FAILED if differ and silent else None,
     )
+
+
+def _is_corrected(path: str, content: SealedContent, reading: Observed) -> bool:
+    """Tell whether what is found at ``path`` is what Octopush itself made of what was sent.
+
+    Whoever can seal could say so of any value; but Octopush corrects, and sends nobody's messages elsewhere.
+    """
+    if path not in content.altered or differing(content.altered, _only(path, reading)):
+        return False
+    found, sent = reading.fields[path], content.sent.flat().get(path) if content.sent else None
+    if not found or not path.startswith("callbacks."):
+        return True
+    return sent is not None and _receiver(sent) == _receiver(found)
+
+
+def _receiver(callback: str) -> tuple[str, ...]:
+    """Return who gets what is sent to ``callback``: a URL's scheme, host and port, or a whole e-mail address."""
+    try:
+        parts = urlsplit(callback.casefold())
+        return (parts.scheme, parts.hostname or "", str(parts.port)) if parts.netloc else (callback.casefold(),)
+    except ValueError:
+        return (callback,)
 
 
 def _only(path: str, reading: Observed) -> Fields:
@@ -240,8 +264,13 @@ def verify(state: State, names: Sequence[str], opener: Opener, api: Api, progres
         IdentityRejected: the identity opens none of them.
 
     """
-    opened, faults = _opened(state, opener)
-    faults |= {name: fault for name, fault in _shared(opened).items() if name not in faults}
+    opened, damaged = all_active(state, opener)
+    faults = _shared(opened) | {name: _said(error) for name, error in damaged.items()}
+    for name in opened.keys() - faults.keys():
+        try:
+            begun(state, name, opener)
+        except StateError as error:
+            faults[name] = f"of its unfinished edit: {_said(error)}"
     outcomes: list[Outcome] = []
     stop: Stop | None = None
     for name in names:
@@ -265,43 +294,12 @@ def shared_logins(state: State, opener: Opener) -> dict[str, str]:
 
     What does not open is none of them. Raises IdentityRejected where nothing opens.
     """
-    return _shared(_opened(state, opener)[0])
+    return _shared(all_active(state, opener)[0])
 
 
-def _opened(state: State, opener: Opener) -> tuple[dict[str, SealedContent], dict[str, str]]:
-    """Return what is sealed of every active account, and what is wrong with it; raises IdentityRejected.
-
-    Of all, and not of those alone that are asked for: only so is a login noticed that is another's
-    too, and told whether the identity is wrong or one record is.
-    """
-    opened: dict[str, SealedContent] = {}
-    faults: dict[str, str] = {}
-    rejected: IdentityRejected | None = None
-    for name, record in sorted(state.accounts.items()):
-        if not isinstance(record, Active):
-            continue
-        try:
-            content = opener.open(record.sealed, lineage=state.lineage, parent=state.parent, name=name)
-        except IdentityRejected as error:
-            faults[name] = error.message.removesuffix(".")
-            rejected = error
-        except StateConflict as error:
-            faults[name] = error.message.removesuffix(".")
-        else:
-            opened[name] = content
-            if fault := _misplaced(content, record):
-                faults[name] = fault
-    if rejected is not None and not opened:
-        raise rejected
-    return opened, faults
-
-
-def _misplaced(content: SealedContent, record: Active) -> str | None:
-    if content.credentials is None:
-        return "what is sealed in its record holds no credentials"
-    if content.operation != record.operation.id:
-        return f"what is sealed in its record is of another operation, {content.operation}: it was replaced"
-    return None
+def _said(error: StateError) -> str:
+    """Return a seal's fault as the reason of an outcome."""
+    return error.message.removesuffix(".")
 
 
 def _shared(opened: Mapping[str, SealedContent]) -> dict[str, str]:
@@ -336,24 +334,26 @@ def _verified(name: str, credentials: Credentials, reading: Reading) -> Outcome:
 # ── Balances ─────────────────────────────────────────────────────────────────
 
 
-def balances(opened: Mapping[str, SealedContent], api: Api, progress: Progress) -> dict[str, Balance | Failed]:
-    """Ask for the balance of each account, with its own credentials; one that they do not open stops no other.
+def balances(state: State, opener: Opener, api: Api, progress: Progress) -> dict[str, Balance | Failed]:
+    """Ask for the balance of each active account, with its own credentials; one that they do not open stops no other.
 
     Where nobody answers, the remaining accounts are not asked for.
 
     Raises:
-        StateConflict: what is sealed for one of them holds no credentials; nothing was sent.
+        IdentityRejected: the identity opens none of them; nothing was sent.
 
     """
-    credentials = {name: credentials_of(content) for name, content in sorted(opened.items())}
+    opened, faults = all_active(state, opener)
     asked: dict[str, Balance | Failed] = {}
     hopeless: Failed | None = None
-    for name, own in credentials.items():
-        if hopeless is not None:
+    for name in sorted(opened.keys() | faults.keys()):
+        if name in faults:
+            asked[name] = Failed(_said(faults[name]), Then.GO_ON)
+        elif hopeless is not None:
             asked[name] = Failed(_NOT_ASKED.format(hopeless.reason), Then.STOP)
         else:
             progress.started(name)
-            told = asked[name] = api.balance(own)
+            told = asked[name] = api.balance(credentials_of(opened[name]))
             if isinstance(told, Failed) and told.spreads:
                 hopeless = told
         progress.finished(_balance_outcome(name, asked[name]))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from provisioner.errors import ExitCode, StateConflict
+from provisioner.errors import ExitCode
 from provisioner.model.account import Credentials
 from provisioner.model.exchange import Balance, EditRequest, EditVerdict, Failed, Reading
 from provisioner.model.report import Outcome
@@ -50,11 +50,12 @@ class Sealer(Protocol):
 class Opener(Protocol):
     """Decrypts with an identity."""
 
-    def open(self, sealed: str, *, lineage: str, parent: str, name: str) -> SealedContent:
+    def open(self, sealed: str, *, lineage: str, parent: str, name: str, operation: str) -> SealedContent:
         """Return what ``sealed`` holds.
 
-        Raises IdentityRejected where the identity does not open it, and StateConflict
-        where it was sealed for another record.
+        Raises IdentityRejected where the identity does not open it, StateInvalid where
+        it is damaged, and StateConflict where it was sealed for another record or
+        operation.
         """
 
 
@@ -87,13 +88,3 @@ class Ports:
     def operation(self) -> Operation:
         """Return a new operation, which starts now."""
         return Operation(self.new_id(), self.now(), self.by)
-
-
-def credentials_of(content: SealedContent) -> Credentials:
-    """Return the credentials that are sealed in an active account's record; raises StateConflict where none are."""
-    if content.credentials is None:
-        raise StateConflict(
-            f"What is sealed in the record of {content.name} holds no credentials.",
-            hint="Somebody replaced it. Restore the state from version control.",
-        )
-    return content.credentials

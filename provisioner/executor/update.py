@@ -11,8 +11,9 @@ from typing import assert_never
 
 from provisioner.errors import Advice, Remedy
 from provisioner.executor.inspect import read_back
-from provisioner.executor.ports import Ports, credentials_of
+from provisioner.executor.ports import Ports
 from provisioner.executor.run import Run
+from provisioner.executor.seals import credentials_of
 from provisioner.model.exchange import Edited, EditRequest, Failed, Missing
 from provisioner.model.plan import Update
 from provisioner.model.report import Outcome, Result

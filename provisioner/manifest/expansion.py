@@ -7,7 +7,7 @@ one that looks like a placeholder, which can come in no other way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -53,16 +53,11 @@ def requests(creates: Iterable[Create], reader: Reader, new_password: Callable[[
     return found
 
 
-def edits(
-    updates: Iterable[Update],
-    reader: Reader,
-    new_password: Callable[[], Secret],
-    begun: Mapping[str, Secret],
-) -> dict[str, EditRequest]:
+def edits(updates: Iterable[Update], reader: Reader, new_password: Callable[[], Secret]) -> dict[str, EditRequest]:
     """Return what to send for each of ``updates``, by name.
 
-    :param begun: by the record's name, the new password of an edit that an earlier run
-        began: Octopush may have it already, so that it is the one to go on with.
+    A password that an earlier run began to set is not gone on with: whoever can write the state could have sealed it.
+
     :raises SettingInvalid: as :func:`requests` does.
     """
     found: dict[str, EditRequest] = {}
@@ -75,10 +70,8 @@ def edits(
         except SettingInvalid as error:
             missing.append(error)
             continue
-        renewed = begun.get(each.record_name)
-        if each.renews_password:
-            renewed = account.password or renewed or new_password()
-        found[each.name] = EditRequest(account.attributes, renewed, account.hidden)
+        password = (account.password or new_password()) if each.renews_password else None
+        found[each.name] = EditRequest(account.attributes, password, account.hidden)
     if missing:
         raise placeholders.together(missing)
     return found

@@ -171,6 +171,25 @@ def has_placeholder(text: str) -> bool:
     return "${" in text
 
 
+def fits(text: str, value: str) -> bool:
+    """Tell whether ``value`` may be what ``text`` expands to: the text around the placeholders is there, in order.
+
+    A placeholder stands for one character at least, whatever they are.
+    """
+    first, *others = PLACEHOLDER.split(text)[::3]
+    if not others:
+        return text == value
+    *between, last = others
+    end = len(first)
+    for each in between:
+        # The first place that fits leaves the most for those that follow.
+        found = value.find(each, end + 1)
+        if found < 0:
+            return False
+        end = found + len(each)
+    return value.startswith(first) and value.endswith(last) and len(value) - len(last) > end
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where in a manifest something stands; numbers count from 1."""

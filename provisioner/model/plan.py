@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 
 from provisioner.errors import OverLimit
 from provisioner.model.account import Attributes, DesiredAccount
-from provisioner.model.state import NO_DRIFT, Drift, Slots
+from provisioner.model.state import NO_DRIFT, Drift, Edit, Slots
 from provisioner.model.terms import Terms
 
 UNFINISHED: Final = "an edit of it is not finished: the next apply finishes it, where a manifest names it"
@@ -55,8 +55,13 @@ class Update:
     """Empty where an edit that an earlier run began is to be finished and nothing else is known to differ."""
     previous: str | None = None
     """The name of its record, where that is another one: nothing is sent for that."""
-    unfinished: bool = False
-    """An earlier run began an edit of it, and its outcome is not known."""
+    begun: Edit | None = None
+    """What an earlier run began to change, where the outcome of that is not known."""
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether an earlier run began an edit of it, and its outcome is not known."""
+        return self.begun is not None
 
     @property
     def sends(self) -> bool:
@@ -65,7 +70,9 @@ class Update:
 
     @property
     def renews_password(self) -> bool:
-        """Whether a new password is asked for."""
+        """Whether a new password is set: one is asked for, or an earlier run may have set one."""
+        if self.begun is not None and self.begun.sealed is not None:
+            return True
         return any(each.path in {"password", "password_version"} for each in self.fields)
 
     @property

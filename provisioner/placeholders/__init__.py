@@ -78,25 +78,6 @@ def filled(text: str, stand_in: str) -> str:
     return stand_in.join(PLACEHOLDER.split(text)[::3]) if "$" in text else text
 
 
-def fits(text: str, value: str) -> bool:
-    """Tell whether ``value`` may be what ``text`` expands to: the text around the placeholders is there, in order.
-
-    A placeholder stands for one character at least, whatever they are.
-    """
-    first, *others = PLACEHOLDER.split(text)[::3]
-    if not others:
-        return text == value
-    *between, last = others
-    end = len(first)
-    for each in between:
-        # The first place that fits leaves the most for those that follow.
-        found = value.find(each, end + 1)
-        if found < 0:
-            return False
-        end = found + len(each)
-    return value.startswith(first) and value.endswith(last) and len(value) - len(last) > end
-
-
 def fill(text: str, found: Sequence[str]) -> str:
     """Return ``text`` with its placeholders replaced by what was ``found`` for them, in order."""
     around = PLACEHOLDER.split(text)[::3]

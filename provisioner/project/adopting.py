@@ -21,7 +21,7 @@ from provisioner.manifest import logins, yaml_manifest
 from provisioner.manifest.problems import errors
 from provisioner.manifest.sources import YAML_SUFFIXES
 from provisioner.manifest.writing import as_yaml, with_placeholders
-from provisioner.model.account import DEFAULT_PARENT, Attributes, DesiredAccount, Problem
+from provisioner.model.account import DEFAULT_PARENT, Attributes, DesiredAccount, Problem, fits
 from provisioner.model.report import Report, Result
 from provisioner.model.state import Slots
 from provisioner.project.plans import MANIFESTS, desired_manifests
@@ -131,9 +131,7 @@ def _adopted(
         state = parent.bound(session.state)
         parent.warn_of_recipients(session.state, run.reporter)
         ports = parent.ports(session, run.watch(parent.name), run)
-        done = executor.adopt(
-            rows, state, desired, ports, opener, alone=alone, fits=placeholders.fits, writable=_writable
-        )
+        done = executor.adopt(rows, state, desired, ports, opener, alone=alone, fits=fits, writable=_writable)
         if done.unwritten:
             written.append(_write(target, done.unwritten, parent))
         return done

@@ -21,14 +21,14 @@ from provisioner.errors import (
     PlanStale,
     ProvisionerError,
     StateConflict,
+    StateError,
     StateLocked,
 )
 from provisioner.executor import Work
-from provisioner.executor.ports import credentials_of
 from provisioner.manifest.expansion import edits, requests
-from provisioner.model.plan import Change, Plan, Undecided, Update, raise_if_over
+from provisioner.model.plan import Change, Plan, Undecided, raise_if_over
 from provisioner.model.report import Outcome, Report, Result, Scope, Stop
-from provisioner.model.state import Active, State, Unknown
+from provisioner.model.state import State, Unknown
 from provisioner.project import saved
 from provisioner.project.plans import ParentPlan, Plans, made_from
 from provisioner.project.reports import Reports, failed
@@ -149,21 +149,19 @@ def _work(plan: Plan, state: State, parent: Parent, reporter: Reporter) -> Work:
     parent.keys.require_own(opener)
     opened: dict[str, SealedContent] = {}
     begun: dict[str, SealedContent] = {}
-    for update in plan.updates:
-        record = state.accounts[update.record_name]
-        assert isinstance(record, Active)  # noqa: S101  # what the plan updates exists
-        opened[update.record_name] = parent.content(opener, state, update.record_name, record.sealed)
-        credentials_of(opened[update.record_name])
-        if record.edit is not None and record.edit.sealed is not None:
-            begun[update.record_name] = parent.content(opener, state, update.record_name, record.edit.sealed)
-    passwords = {name: content.password for name, content in begun.items() if content.password is not None}
-    changes = edits(_sent(plan.updates), parent.readers.manifests, parent.parts.new_password, passwords)
-    return Work(creates, changes, opened, begun)
-
-
-def _sent(updates: Iterable[Update]) -> Iterable[Update]:
-    """Return those of ``updates`` that need a request, and so their placeholders."""
-    return (update for update in updates if update.sends)
+    faults: dict[str, str] = {}
+    for name in (update.record_name for update in plan.updates):
+        try:
+            content, edit = executor.credentials(state, name, opener), executor.begun(state, name, opener)
+        except StateError as error:
+            faults[name] = error.message.removesuffix(".")
+            continue
+        opened[name] = content
+        if edit is not None:
+            begun[name] = edit
+    # Only those that need a request need their placeholders.
+    sent = (update for update in plan.updates if update.sends and update.record_name in opened)
+    return Work(creates, edits(sent, parent.readers.manifests, parent.parts.new_password), opened, begun, faults)
 
 
 # ── A parent's turn ──────────────────────────────────────────────────────────

@@ -6,13 +6,22 @@ Refuses to hand over as credentials what is not known to be some, and to change 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from provisioner import placeholders
-from provisioner.errors import CommandInvalid, ManifestInvalid, ProvisionerError, StateConflict, StateInvalid
+from provisioner import executor, placeholders
+from provisioner.errors import (
+    CommandInvalid,
+    ExitCode,
+    ManifestInvalid,
+    ProvisionerError,
+    StateConflict,
+    StateError,
+    StateInvalid,
+    gravest,
+)
 from provisioner.model.account import Secret
 from provisioner.model.state import Active, Record, State
 from provisioner.model.verdict import SealedContent
@@ -68,6 +77,23 @@ class Opened:
         return tuple(told)
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The active accounts of a project, and what of them is not to be had."""
+
+    opened: tuple[Opened, ...]
+    damaged: tuple[ProvisionerError, ...]
+    """Of each account whose seal is damaged or was replaced, what is wrong."""
+    failures: Mapping[str, ProvisionerError]
+    """By parent, why nothing of it is to be had."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What it tells the caller: SOME_FAILED where an account is missing."""
+        codes = [each.exit_code for each in self.failures.values()]
+        return gravest((*codes, ExitCode.SOME_FAILED if self.damaged else ExitCode.DONE))
+
+
 def chosen(
     workspace: Workspace,
     parents: Sequence[str],
@@ -111,7 +137,7 @@ def opened(
 
     Raises:
         CommandInvalid: there is no account of a name.
-        StateConflict: nothing is kept of one of them.
+        StateError: nothing is kept of one of them, or what is sealed of it is damaged or was replaced.
         Unverified: one of them is not known to be right.
         SettingInvalid, IdentityRejected: nobody here can open them.
 
@@ -123,19 +149,44 @@ def opened(
         from provisioner.project.verify import require_verified  # only this loads what sends
 
         require_verified(parent, state, active, run)
-    found = []
     for name in wanted:
-        record = state.accounts[name]
-        if record.sealed is None:
+        if state.accounts[name].sealed is None:
             raise StateConflict(f"Nothing is kept of {name}.", hint="Its outcome is unknown: see `provisioner status`.")
-        content = parent.content(opener, state, name, record.sealed)
-        edit = record.edit if isinstance(record, Active) else None
-        unfinished: tuple[Secret, ...] = ()
-        if edit is not None and edit.sealed is not None:
-            sealed = parent.content(opener, state, name, edit.sealed)
-            unfinished = tuple(each for each in (sealed.password, *sealed.others) if each is not None)
-        found.append(Opened(content, record, unfinished))
-    return found
+    contents = [executor.kept(state, name, opener) for name in wanted]
+    begun = [executor.begun(state, name, opener) for name in wanted]
+    return [
+        Opened(content, state.accounts[name], () if edit is None else _passwords(edit))
+        for name, content, edit in zip(wanted, contents, begun, strict=True)
+        if content is not None
+    ]
+
+
+def _passwords(edit: SealedContent) -> tuple[Secret, ...]:
+    return tuple(each for each in (edit.password, *edit.others) if each is not None)
+
+
+def listed(workspace: Workspace, parents: Sequence[str], run: Run) -> Listed:
+    """Open all active accounts; see :meth:`Project.list_credentials`."""
+    looks = looked(workspace.parents(parents), run.reporter)
+    found: list[Opened] = []
+    damaged: list[ProvisionerError] = []
+    failures: dict[str, ProvisionerError] = {}
+    for parent, look in looks:
+        done = look if isinstance(look, ProvisionerError) else attempted(_all, parent, look, run)
+        if isinstance(done, ProvisionerError):
+            failures[parent.name] = done
+        else:
+            found += done[0]
+            damaged += done[1]
+    if len(looks) == 1 and failures:
+        raise next(iter(failures.values()))
+    return Listed(tuple(found), tuple(damaged), failures)
+
+
+def _all(parent: Parent, look: Snapshot, run: Run) -> tuple[list[Opened], list[StateError]]:
+    state = require_state(look.state, parent.name)
+    contents, faults = executor.all_active(state, parent.opener(run.reporter))
+    return [Opened(each, state.accounts[name]) for name, each in contents.items()], list(faults.values())
 
 
 def require_credentials(these: Sequence[Opened], consequence: str) -> None:
@@ -165,8 +216,8 @@ def _is_chosen(name: str, record: Record, since: datetime | None) -> bool:
     if not isinstance(record, Active) or since is None:
         return isinstance(record, Active)
     try:
-        return in_utc(datetime.fromisoformat(record.created_at)) >= since
-    except (ValueError, OverflowError):
+        return datetime.fromisoformat(record.created_at) >= since
+    except ValueError:
         raise StateInvalid(
             f"When {name} was created cannot be read from the state.", hint="Name the accounts instead of --since."
         ) from None

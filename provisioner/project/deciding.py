@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from provisioner import executor
 from provisioner.errors import InterruptedRunError, SettingInvalid, StateConflict
 from provisioner.executor import Work
-from provisioner.executor.ports import credentials_of
 from provisioner.manifest import expansion
 from provisioner.model.account import DesiredAccount, Origin
 from provisioner.model.exchange import EditRequest, Reading
@@ -95,11 +94,11 @@ def forget(parent: Parent, name: str, run: Run, *, force: bool, confirm: Confirm
 
 def _reading(parent: Parent, state: State, name: str, run: Run) -> Reading:
     """Return what Octopush says of an account; that another Octopush does not know it would mean nothing."""
-    record = executor.active(state, name)
+    executor.active(state, name)
     parent.bound(state)
-    content = parent.content(parent.opener(run.reporter), state, name, record.sealed)
+    content = executor.credentials(state, name, parent.opener(run.reporter))
     client = parent.client(run.watch(parent.name), run)
-    return client.read(credentials_of(content).api_login)
+    return client.read(executor.credentials_of(content).api_login)
 
 
 # ── Rotate a password ────────────────────────────────────────────────────────
@@ -142,22 +141,20 @@ def _rotation(parent: Parent, state: State, name: str) -> Update:
         # An unfinished edit that asked for a version is finished as it was begun.
         password_version=(record.edit or record).password_version,
     )
-    return Update(account, (FieldChange("password", None, None),), unfinished=record.edit is not None)
+    return Update(account, (FieldChange("password", None, None),), begun=record.edit)
 
 
 def _work(parent: Parent, state: State, name: str, opener: Opener, desired: DesiredAccount | None) -> Work:
     """Return the account as it was sent, and the password to send with it."""
     record = executor.active(state, name)
-    content = parent.content(opener, state, name, record.sealed)
-    credentials_of(content)
+    # What is sealed as sent fits the record in clear: it fills in the placeholders, and says nothing else.
+    content = executor.credentials(state, name, opener)
     if content.sent is None:
         raise StateConflict(
             f"What was sent for {name} is not kept, and a new password is sent with the whole account.",
             hint="Raise its `password_version` in the manifest, and run `provisioner apply`. Nothing was sent.",
         )
-    begun = None
-    if record.edit is not None and record.edit.sealed is not None:
-        begun = parent.content(opener, state, name, record.edit.sealed)
+    begun = executor.begun(state, name, opener)
     # What a placeholder filled in is sent again, and no message may repeat it.
     written = record.attributes.flat()
     hidden = tuple(value for path, value in content.sent.flat().items() if value != written.get(path))
@@ -183,14 +180,14 @@ def _require_settled(name: str, record: Active) -> None:
 def _password(
     parent: Parent, content: SealedContent, begun: SealedContent | None, desired: DesiredAccount | None
 ) -> Secret:
-    """Return the password to set: that of an unfinished rotation, the manifest's, or a new one."""
-    if begun is not None and begun.password is not None:
-        # Octopush may have it already.
-        return begun.password
+    """Return the password to set: the manifest's, or a new one; never the one that an unfinished edit began.
+
+    Whoever can write the state could have sealed that.
+    """
     given = None if desired is None else expansion.password(desired, parent.readers.manifests)
     if given is None:
         return parent.parts.new_password()
-    if given == content.password:
+    if begun is None and given == content.password:
         raise SettingInvalid(
             f"The password that the manifest gives {content.name} is the one that it has.",
             hint="Change what its placeholder stands for, or delete `password` to get one. Nothing was sent.",

@@ -109,13 +109,15 @@ class _OpensOnce:
 
     def __init__(self, opener: Opener) -> None:
         self._opener = opener
-        self._opened: dict[tuple[str, str, str, str], SealedContent] = {}
+        self._opened: dict[tuple[str, ...], SealedContent] = {}
 
-    def open(self, sealed: str, *, lineage: str, parent: str, name: str) -> SealedContent:
-        """Return what ``sealed`` holds; raises IdentityRejected or StateConflict."""
-        key = (sealed, lineage, parent, name)
+    def open(self, sealed: str, *, lineage: str, parent: str, name: str, operation: str) -> SealedContent:
+        """Return what ``sealed`` holds; raises IdentityRejected, StateInvalid or StateConflict."""
+        key = (sealed, lineage, parent, name, operation)
         if key not in self._opened:
-            self._opened[key] = self._opener.open(sealed, lineage=lineage, parent=parent, name=name)
+            self._opened[key] = self._opener.open(
+                sealed, lineage=lineage, parent=parent, name=name, operation=operation
+            )
         return self._opened[key]
 
 
@@ -338,18 +340,6 @@ class Parent:
         if self._opener is None:
             self._opener = _OpensOnce(self.keys.opener(None if self._interactive else reporter.identity_said))
         return self._opener
-
-    def content(self, opener: Opener, state: State, name: str, sealed: str) -> SealedContent:
-        """Return what is sealed in the record of ``name``; raises IdentityRejected or StateConflict."""
-        return opener.open(sealed, lineage=state.lineage, parent=state.parent, name=name)
-
-    def active(self, opener: Opener, state: State) -> dict[str, SealedContent]:
-        """Return what is sealed of every active account, by name; raises IdentityRejected or StateConflict."""
-        return {
-            name: self.content(opener, state, name, record.sealed)
-            for name, record in sorted(state.accounts.items())
-            if isinstance(record, Active)
-        }
 
 
 def require_state(state: State | None, parent: str) -> State:

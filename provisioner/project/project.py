@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from provisioner.model.state import State
     from provisioner.project.adopting import Adoption
     from provisioner.project.applying import Approve, Bounds
-    from provisioner.project.credentials import Opened
+    from provisioner.project.credentials import Listed, Opened
     from provisioner.project.deciding import Confirm
     from provisioner.project.folders import Folders
     from provisioner.project.plans import Plans
@@ -329,6 +329,18 @@ class Project:
 
         run = self._run(reporter, cancel, READS_PER_SECOND, sends=verified)
         return credentials.chosen(self._workspace, parents, names, run, since=since, verified=verified)
+
+    def list_credentials(self, *, parents: Sequence[str] = (), reporter: Reporter = SILENT) -> Listed:
+        """Open the credentials of all active accounts, as many as there are: one that is damaged stops no other.
+
+        Raises:
+            SettingInvalid, IdentityRejected: nobody here can open those of the only parent.
+            StateError: there is no state, or that of the only parent cannot be used.
+
+        """
+        from provisioner.project import credentials
+
+        return credentials.listed(self._workspace, parents, self._run(reporter, None, READS_PER_SECOND, sends=False))
 
     def inherited(self, given: Sequence[str] = ()) -> dict[str, str]:
         """Return what a command that works as one account may know of the environment: no key to another account."""

@@ -73,7 +73,7 @@ def _read(parent: Parent, state: State, run: Run) -> Refreshed:
     # That another Octopush, or another account, does not know them would mean nothing.
     parent.bound(state)
     watch = run.watch(parent.name)
-    return executor.refresh(state, parent.active(opener, state), parent.client(watch, run), watch)
+    return executor.refresh(state, opener, parent.client(watch, run), watch)
 
 
 def refresh(parents: Sequence[Parent], run: Run, jobs: Jobs) -> Reports:

@@ -5,14 +5,14 @@ Refuses to let anybody lock themselves out of what is sealed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provisioner import executor
 from provisioner.errors import CommandInvalid, ProvisionerError, StateConflict
 from provisioner.model.report import Outcome, Report, Result
-from provisioner.model.state import Active, State, without_comment
+from provisioner.model.state import State, without_comment
 from provisioner.project.deciding import confirmed
 from provisioner.project.parent import require_state
 from provisioner.project.refresh import looked
@@ -97,8 +97,9 @@ def _ready(parent: Parent, look: object, run: Run, add: Sequence[str], remove: S
     recipients = _recipients(state, parent.settings.recipients, add, remove)
     opener = parent.opener(run.reporter)
     require_opens(opener, AgeSealer(recipients))
-    for name, sealed in sealed_values(state):
-        parent.content(opener, state, name, sealed)
+    for name in state.accounts:
+        executor.kept(state, name, opener)
+        executor.begun(state, name, opener)
     return Rekey(parent, state, recipients, tuple(remove))
 
 
@@ -119,15 +120,6 @@ def _rekeyed(this: Rekey, run: Run, states: dict[str, State | None]) -> Report:
         for name, record in sorted(after.accounts.items())
     )
     return Report(parent.name, tuple(outcomes))
-
-
-def sealed_values(state: State) -> Iterator[tuple[str, str]]:
-    """Yield every sealed value of ``state``, with its account's name."""
-    for name, record in state.accounts.items():
-        if record.sealed is not None:
-            yield name, record.sealed
-        if isinstance(record, Active) and record.edit is not None and record.edit.sealed is not None:
-            yield name, record.edit.sealed
 
 
 def _recipients(state: State, named: Sequence[str], add: Sequence[str], remove: Sequence[str]) -> tuple[str, ...]:

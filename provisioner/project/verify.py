@@ -18,7 +18,6 @@ from provisioner.project.running import attempted, each
 from provisioner.render import advice
 
 if TYPE_CHECKING:
-    from provisioner.model.verdict import SealedContent
     from provisioner.project.parent import Parent
     from provisioner.project.reporter import Reporter
     from provisioner.project.running import Jobs, Run
@@ -92,9 +91,9 @@ def _balances(parent: Parent, state: State, run: Run) -> Balances:
     from provisioner.state.session import check_endpoint  # only what sends needs it
 
     check_endpoint(state, parent.settings.api_url)
-    contents: Mapping[str, SealedContent] = parent.active(parent.opener(run.reporter), state)
+    opener = parent.opener(run.reporter)
     watch = run.watch(parent.name)
-    return executor.balances(contents, parent.client_of_nobody(watch, run), watch)
+    return executor.balances(state, opener, parent.client_of_nobody(watch, run), watch)
 
 
 def _active(state: State) -> tuple[str, ...]:

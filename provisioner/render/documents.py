@@ -26,7 +26,7 @@ from provisioner.model.plan import (
     Update,
     counts,
 )
-from provisioner.model.state import NO_DRIFT, Active, Record, Slots, State
+from provisioner.model.state import NO_DRIFT, Active, Edit, Record, Slots, State
 from provisioner.render import advice, words
 
 if TYPE_CHECKING:  # what only reports and balances need is not loaded for a plan
@@ -196,6 +196,7 @@ def _change(change: Change) -> Document:
                 document["resembles"] = change.resembles
         case Update():
             document["fields"] = [field(each) for each in change.fields]
+            document |= {} if change.begun is None else {"begun": _begun(change.begun)}
         case Undecided() | Closed() | Gone():
             document["reason"] = change.reason
         case Unchanged() | Unmanaged():
@@ -216,6 +217,11 @@ def _change(change: Change) -> Document:
 def _reads(these: Iterable[Read]) -> Document:
     found = [{"kind": each.kind, "name": each.name, "path": each.path, "to": each.to} for each in these]
     return {"placeholders": found} if found else {}
+
+
+def _begun(edit: Edit) -> Document:
+    operation = edit.operation
+    return {"started_at": operation.started_at, "by": operation.by, "password": edit.sealed is not None}
 
 
 def field(change: FieldChange) -> Document:

@@ -222,8 +222,9 @@ def _said(change: Change) -> Iterator[Markup]:
             yield from _reading(change)
             yield from map(_note, words.notes(change))
         case Update():
-            if change.unfinished:
-                yield _explanation(("An earlier run began it, and its outcome is not known.",))
+            if change.begun is not None:
+                said = words.begun(change.begun)
+                yield _explanation((f"An earlier run began it, and its outcome is not known: {said}.",))
             if change.fields:
                 yield filled(markup.FIELDS, joined(map(_field, change.fields)))
             yield from _reading(change)

@@ -77,6 +77,8 @@ def _more(label: Label, change: Change) -> Iterator[str]:
     """Yield what stands below the line of a change."""
     if isinstance(change, Update):
         yield from map(field, change.fields)
+        if change.begun is not None:
+            yield words.begun(change.begun)
     if said := words.reading(change):
         yield printable(said)
     if label is Label.CREATE and isinstance(change, Create):

@@ -31,7 +31,7 @@ from provisioner.model.plan import (
     Update,
     counts,
 )
-from provisioner.model.state import NO_DRIFT, Active, Drift, Record, Slots
+from provisioner.model.state import NO_DRIFT, Active, Drift, Edit, Record, Slots
 from provisioner.render import advice
 from provisioner.render.lines import BAD, CHANGED, GOOD, QUIET, printable
 
@@ -199,6 +199,14 @@ def new_password(change: FieldChange) -> str | None:
     if change.path == "password_version":
         return f"a new one, for version {change.after} ({change.before} before)"
     return None
+
+
+def begun(edit: Edit) -> str:
+    """Return what is said of an edit that an earlier run began, and that the plan finishes."""
+    since = f"begun at {edit.operation.started_at} by {printable(edit.operation.by)}"
+    if edit.sealed is None:
+        return f"finishes an edit that was {since}"
+    return f"a new password is set, as an edit that was {since} may have set one"
 
 
 def value(path: str, text: str | None) -> str:

@@ -16,12 +16,16 @@ from typing import Any, Final, Protocol, TypeAlias
 import pyrage
 from pyrage import ssh, x25519
 
-from provisioner.errors import IdentityRejected, Refused, SettingInvalid, StateConflict
+from provisioner.errors import IdentityRejected, Refused, SettingInvalid, StateConflict, StateInvalid
 from provisioner.model.account import Attributes, Credentials, Secret
 from provisioner.model.verdict import Answer, SealedContent
 
 _SSH_PREFIX: Final = "ssh-"
 _PRIVATE: Final = re.compile(r"AGE-SECRET-KEY-|PRIVATE KEY", re.IGNORECASE)
+_NO_KEY: Final = "No matching keys found"
+"""What age says where no identity is a recipient's; all else that it says is of damage."""
+_RESTORE: Final = "Restore the state from version control."
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PASSWORD_BYTES: Final = 256
 """Every password takes as much room as the longest that is usual."""
 _BLOCK_BYTES: Final = 1024
@@ -38,8 +42,8 @@ def new_identity() -> tuple[Secret, str]:
 class Opener(Protocol):
     """What opens seals, whether it remembers them or not."""
 
-    def open(self, sealed: str, *, lineage: str, parent: str, name: str) -> SealedContent:
-        """Return what ``sealed`` holds; raises IdentityRejected or StateConflict."""
+    def open(self, sealed: str, *, lineage: str, parent: str, name: str, operation: str) -> SealedContent:
+        """Return what ``sealed`` holds; raises IdentityRejected, StateInvalid or StateConflict."""
 
 
 class AgeSealer:
@@ -69,20 +73,25 @@ class AgeOpener:
         self._identities = list(identities)
         self._source = source
 
-    def open(self, sealed: str, *, lineage: str, parent: str, name: str) -> SealedContent:
+    def open(self, sealed: str, *, lineage: str, parent: str, name: str, operation: str) -> SealedContent:
         """Return what ``sealed`` holds.
 
         Raises:
-            IdentityRejected: none of the identities opens it.
+            IdentityRejected: none of the identities opens it; where its header is
+                damaged, age cannot tell that from another recipient.
+            StateInvalid: it is damaged.
             StateConflict: it was sealed for another state, parent or account, so
-                somebody moved it between records.
+                somebody moved it between records; or by another operation, so
+                somebody put an older one back or replaced it.
 
         """
         try:
             plain = pyrage.decrypt(sealed.encode("ascii"), self._identities)
         except (pyrage.DecryptError, UnicodeEncodeError) as error:
+            if str(error) != _NO_KEY:
+                raise StateInvalid(f"What is sealed in the record of {name} is damaged.", hint=_RESTORE) from None
             raise IdentityRejected(
-                f"The identity does not open what is sealed for {name} ({error}).",
+                f"The identity does not open what is sealed for {name}.",
                 hint=(f"It came from {self._source}. " if self._source else "")
                 + "Use the identity of a recipient that the settings named when it was sealed.",
             ) from None
@@ -91,7 +100,13 @@ class AgeOpener:
             raise StateConflict(
                 f"What is sealed in the record of {name} was sealed for {content.parent}/{content.name}"
                 f" of lineage {content.lineage}.",
-                hint="Somebody moved a sealed value between records. Restore the state from version control.",
+                hint=f"Somebody moved a sealed value between records. {_RESTORE}",
+            )
+        if content.operation != operation:
+            raise StateConflict(
+                f"What is sealed in the record of {name} is of another operation than the record: somebody put an older"
+                " one back, or replaced it.",
+                hint=_RESTORE,
             )
         return content
 
@@ -103,7 +118,7 @@ def require_opens(opener: Opener, sealer: AgeSealer) -> None:
     """
     probe = SealedContent("", "", "", "")
     try:
-        opener.open(sealer.seal(probe), lineage="", parent="", name="")
+        opener.open(sealer.seal(probe), lineage="", parent="", name="", operation="")
     except IdentityRejected:
         raise Refused(
             "The identity in use could not open what is sealed to these recipients.",
@@ -212,14 +227,14 @@ def _decode(plain: bytes, name: str) -> SealedContent:
         document = json.loads(plain)
         credentials = None
         if "api_login" in document:
-            credentials = Credentials(_text(document["api_login"]), Secret(_text(document["api_key"])))
+            credentials = Credentials(_line(document["api_login"]), Secret(_line(document["api_key"])))
         return SealedContent(
             lineage=_text(document["lineage"]),
             parent=_text(document["parent"]),
             name=_text(document["name"]),
             operation=_text(document["operation"]),
-            password=Secret(_text(document["password"])) if "password" in document else None,
-            others=tuple(Secret(_text(each)) for each in document.get("others", ())),
+            password=Secret(_line(document["password"])) if "password" in document else None,
+            others=tuple(Secret(_line(each)) for each in document.get("others", ())),
             credentials=credentials,
             answer=_decode_answer(document["answer"]) if "answer" in document else None,
             sent=_decode_sent(document["sent"]) if "sent" in document else None,
@@ -229,7 +244,7 @@ def _decode(plain: bytes, name: str) -> SealedContent:
         # The content is not repeated, and neither is the cause: both may hold the secret.
         raise StateConflict(
             f"What is sealed in the record of {name} opens, but was not written by provisioner.",
-            hint="Somebody replaced it. Restore the state from version control.",
+            hint=f"Somebody replaced it. {_RESTORE}",
         ) from None
 
 
@@ -254,3 +269,11 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
+
+
+def _line(value: object) -> str:
+    """Return a text in which nothing speaks to a terminal or ends a header: credentials hold no such thing."""
+    text = _text(value)
+    if _CONTROL.search(text):
+        raise ValueError
+    return text

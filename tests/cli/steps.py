@@ -19,7 +19,7 @@ import requests
 from jsonschema import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
 
-from provisioner import schemas
+from provisioner import executor, schemas
 from provisioner.model.account import Secret
 from provisioner.model.state import Active, State
 from provisioner.model.verdict import SealedContent
@@ -197,11 +197,10 @@ def password_of(content: SealedContent) -> str:
 
 def begun_password(project: Project, name: str) -> str:
     """Return the new password of an edit that is not finished."""
-    state, record = state_of(project), record_of(project, name)
-    assert record.edit is not None
-    assert record.edit.sealed is not None
     opener = AgeOpener(parse_identities(Secret(project.identity_path.read_text()), "the test"))
-    return password_of(opener.open(record.edit.sealed, lineage=state.lineage, parent=state.parent, name=name))
+    content = executor.begun(state_of(project), name, opener)
+    assert content is not None
+    return password_of(content)
 
 
 def tamper(project: Project, alter: Callable[[dict[str, Any]], None]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from provisioner import executor
 from provisioner.model.account import Attributes, Secret
 from provisioner.model.state import Active, State
 from provisioner.model.verdict import SealedContent
@@ -63,10 +64,9 @@ def seals(state: State) -> dict[str, str]:
 def opened(mine: Project, state: State) -> dict[str, SealedContent]:
     """Return the same in clear."""
     opener = AgeOpener(parse_identities(Secret(mine.identity_path.read_text()), "the test"))
-    return {
-        place: opener.open(sealed, lineage=state.lineage, parent=state.parent, name=place.rstrip("+"))
-        for place, sealed in seals(state).items()
-    }
+    found = {name: executor.kept(state, name, opener) for name in state.accounts}
+    found |= {f"{name}+": executor.begun(state, name, opener) for name in state.accounts}
+    return {place: content for place, content in found.items() if content is not None}
 
 
 def assert_nothing_lost(server: SandboxProcess, mine: Project, *, adopting: Collection[str] = ()) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from provisioner import executor
 from provisioner.model.account import Secret
 from provisioner.model.state import State
 from provisioner.model.verdict import SealedContent
@@ -180,8 +181,5 @@ def assert_no_secret_at_all(server: SandboxProcess, mine: Project) -> None:
 def opened(mine: Project, state: State) -> dict[str, SealedContent]:
     """Return what is sealed in every record."""
     opener = AgeOpener(parse_identities(Secret(mine.identity_path.read_text()), "the test"))
-    contents = {}
-    for name, record in state.accounts.items():
-        assert record.sealed is not None
-        contents[name] = opener.open(record.sealed, lineage=state.lineage, parent=state.parent, name=name)
-    return contents
+    contents = {name: executor.kept(state, name, opener) for name in state.accounts}
+    return {name: content for name, content in contents.items() if content is not None}

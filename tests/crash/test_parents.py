@@ -17,6 +17,7 @@ from typing import Final
 
 import pytest
 
+from provisioner import executor
 from provisioner.model.account import Credentials, Secret
 from provisioner.model.state import Active, State, Unknown
 from provisioner.state import codec
@@ -62,8 +63,8 @@ def assert_settles(server: SandboxProcess, mine: Project) -> int:
     for state in states(mine):
         assert set(NAMES) == state.accounts.keys()
         for name, record in state.accounts.items():
-            assert record.sealed is not None
-            content = opener.open(record.sealed, lineage=state.lineage, parent=state.parent, name=name)
+            content = executor.kept(state, name, opener)
+            assert content is not None
             if isinstance(record, Unknown):
                 unknown += 1
                 assert count[state.parent, name] <= 1

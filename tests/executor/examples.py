@@ -106,7 +106,7 @@ def opened(name: str, record: Record | None) -> SealedContent:
     """Open what is sealed in a record."""
     assert record is not None
     assert record.sealed is not None
-    return OPENER.open(record.sealed, lineage="lineage", parent="default", name=name)
+    return OPENER.open(record.sealed, lineage="lineage", parent="default", name=name, operation=record.operation.id)
 
 
 def begun_password(name: str, record: Record) -> str:
@@ -114,8 +114,9 @@ def begun_password(name: str, record: Record) -> str:
     assert isinstance(record, Active)
     assert record.edit is not None
     assert record.edit.sealed is not None
-    found = OPENER.open(record.edit.sealed, lineage="lineage", parent="default", name=name)
-    assert found.operation == record.edit.operation.id
+    found = OPENER.open(
+        record.edit.sealed, lineage="lineage", parent="default", name=name, operation=record.edit.operation.id
+    )
     assert found.credentials is None
     assert found.password is not None
     return found.password.reveal()

@@ -7,10 +7,10 @@ from typing import Any, Final, cast
 
 import pytest
 
-from provisioner import executor, placeholders
+from provisioner import executor
 from provisioner.errors import Advice, ExitCode, IdentityRejected, Remedy, StateConflict
 from provisioner.executor import Adopted
-from provisioner.model.account import FIELDS, MASK, Attributes, Callbacks, Origin, Problem, Secret
+from provisioner.model.account import FIELDS, MASK, Attributes, Callbacks, Origin, Problem, Secret, fits
 from provisioner.model.exchange import Failed, Observed, Reading
 from provisioner.model.plan import FieldChange, Unchanged
 from provisioner.model.report import Outcome, Report, Result, Scope, Stop, exit_code
@@ -68,7 +68,7 @@ def adopt(
         run.ports(),
         opener,
         alone=alone,
-        fits=placeholders.fits,
+        fits=fits,
         writable=writable,
     )
 
@@ -91,7 +91,7 @@ def only(this: State) -> Active:
 def refreshed(this: State, reading: Observed) -> tuple[Result, Drift]:
     api = Octopush()
     api.readings = {"paris": reading}
-    done = executor.refresh(this, {"paris": opened("paris", only(this))}, api, Watcher())
+    done = executor.refresh(this, OPENER, api, Watcher())
     return done.report.outcomes[0].result, only(done.state).drift
 
 

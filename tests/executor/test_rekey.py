@@ -35,10 +35,10 @@ RECORDS: Final[dict[str, Record]] = {
 }
 
 
-def seals(name: str, record: Record) -> list[tuple[str, str]]:
-    found = [(name, record.sealed)] if record.sealed is not None else []
+def seals(record: Record) -> list[tuple[str, str]]:
+    found = [(record.operation.id, record.sealed)] if record.sealed is not None else []
     if isinstance(record, Active) and record.edit is not None and record.edit.sealed is not None:
-        found.append((name, record.edit.sealed))
+        found.append((record.edit.operation.id, record.edit.sealed))
     return found
 
 
@@ -57,10 +57,10 @@ def test_all_that_is_sealed_is_sealed_to_the_new_recipients_alone() -> None:
     count = 0
     for name, record in after.accounts.items():
         assert unsealed(RECORDS[name]) == unsealed(record)
-        pairs = zip(seals(name, RECORDS[name]), seals(name, record), strict=True)
-        for (_, old), (_, new) in pairs:
+        pairs = zip(seals(RECORDS[name]), seals(record), strict=True)
+        for (operation, old), (_, new) in pairs:
             count += 1
-            place = {"lineage": "lineage", "parent": "default", "name": name}
+            place = {"lineage": "lineage", "parent": "default", "name": name, "operation": operation}
             assert OPENER.open(old, **place) == OTHER.open(new, **place)
             with pytest.raises(IdentityRejected):
                 OPENER.open(new, **place)

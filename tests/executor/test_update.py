@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provisioner import executor
 from provisioner.errors import Advice, ExitCode, Remedy, StateConflict
 from provisioner.executor import NO_IDENTITY
 from provisioner.model.account import FIELDS, MASK, Attributes, Callbacks, DesiredAccount, Secret
@@ -148,7 +149,8 @@ def test_a_password_that_octopush_may_have_from_before_is_kept_until_the_answer_
     record = only(run)
     assert record.edit is not None
     assert record.edit.sealed is not None
-    kept = OPENER.open(record.edit.sealed, lineage="lineage", parent="default", name="paris")
+    kept = executor.begun(run.session.state, "paris", OPENER)
+    assert kept is not None
     assert (Secret("given"), (Secret("begun before"),)) == (kept.password, kept.others)
 
 
@@ -204,14 +206,18 @@ def test_what_may_have_been_carried_out_stays_begun_with_both_passwords(row: Row
     assert FIRST == after.edit.operation
     assert replace(record, edit=after.edit) == after
     assert Secret("password of paris") == opened("paris", after).password
-    password = "a new password" if record is BEFORE else "begun before"
-    assert password == begun_password("paris", after)
+    held = executor.begun(run.session.state, "paris", OPENER)
+    assert held is not None
+    assert (Secret("a new password"), () if record is BEFORE else (Secret("begun before"),)) == (
+        held.password,
+        held.others,
+    )
     assert 1 == len([each for each in run.events if each in ({"paris": "active begun"}, {"paris": "active"})])
 
-    again = run.next()
+    again = run.next(new_password="a newer one")
     assert Result.UPDATED is again.apply().outcomes[0].result
-    assert [(LOGIN, EditRequest(NEW, Secret(password)))] == again.api.edited
-    assert Secret(password) == opened("paris", again.records["paris"]).password
+    assert [(LOGIN, EditRequest(NEW, Secret("a newer one")))] == again.api.edited
+    assert Secret("a newer one") == opened("paris", again.records["paris"]).password
 
 
 def test_a_login_that_is_not_known_is_gone_and_its_password_stays() -> None:
@@ -236,7 +242,7 @@ def test_a_login_that_is_not_known_after_a_doubtful_attempt_keeps_the_password_o
     assert isinstance(after, Active)
     assert (Drift(gone=True), FIRST) == (after.drift, after.edit and after.edit.operation)
     assert Secret("password of paris") == opened("paris", after).password
-    assert ("a new password" if record is BEFORE else "begun before") == begun_password("paris", after)
+    assert "a new password" == begun_password("paris", after)
 
 
 def test_a_verdict_of_no_known_kind_is_a_defect_and_leaves_the_edit_begun() -> None:
@@ -249,23 +255,23 @@ def test_a_verdict_of_no_known_kind_is_a_defect_and_leaves_the_edit_begun() -> N
 # ── What an earlier run began ────────────────────────────────────────────────
 
 
-def test_an_unfinished_edit_is_finished_with_the_password_that_it_began_with() -> None:
+def test_an_unfinished_edit_is_finished_with_a_new_password() -> None:
     record = active("paris", edit=edit("paris", NEW, "begun before", version=2))
     run = editing(RENEWED, record)
     assert {"paris": "updated"} == results(run.apply())
-    assert [(LOGIN, EditRequest(NEW, Secret("begun before")))] == run.api.edited
+    assert [(LOGIN, EditRequest(NEW, Secret("a new password")))] == run.api.edited
     after = only(run)
     assert (NEW, 2, None) == (after.attributes, after.password_version, after.edit)
-    assert Secret("begun before") == opened("paris", after).password
+    assert Secret("a new password") == opened("paris", after).password
 
 
 def test_an_unfinished_edit_that_the_manifest_took_back_is_undone_but_for_the_password_that_may_be_set() -> None:
     record = active("paris", edit=edit("paris", NEW, "begun before", version=2))
     run = editing(desired("paris"), record)
     run.apply()
-    assert [(LOGIN, EditRequest(attributes("paris"), Secret("begun before")))] == run.api.edited
+    assert [(LOGIN, EditRequest(attributes("paris"), Secret("a new password")))] == run.api.edited
     assert (1, None) == (only(run).password_version, only(run).edit)
-    assert Secret("begun before") == opened("paris", only(run)).password
+    assert Secret("a new password") == opened("paris", only(run)).password
 
 
 def test_an_unfinished_edit_without_a_password_sets_none() -> None:
@@ -508,10 +514,12 @@ def test_where_the_edit_may_have_been_carried_out_all_is_under_the_new_name() ->
     assert {"lyon": "failed"} == results(run.apply())
     after = only(run, "lyon")
     assert MOVED == opened("lyon", after)
-    assert "begun before" == begun_password("lyon", after)
-    again = run.next()
+    held = executor.begun(run.session.state, "lyon", OPENER)
+    assert held is not None
+    assert (Secret("a new password"), (Secret("begun before"),)) == (held.password, held.others)
+    again = run.next(new_password="a newer one")
     assert {"lyon": "updated"} == results(again.apply())
-    assert Secret("begun before") == opened("lyon", only(again, "lyon")).password
+    assert Secret("a newer one") == opened("lyon", only(again, "lyon")).password
 
 
 def test_a_begun_edit_without_a_password_takes_the_new_name_too() -> None:
@@ -570,7 +578,9 @@ def test_whatever_happens_the_password_that_octopush_has_is_in_the_state(
         assert password is not None
         kept = {password.reveal()}
         if record.edit is not None and record.edit.sealed is not None:
-            kept.add(begun_password("paris", record))
+            begun = executor.begun(run.session.state, "paris", OPENER)
+            assert begun is not None
+            kept |= {each.reveal() for each in (begun.password, *begun.others) if each is not None}
         assert there <= kept
 
     last = run.next(wanted=(account,))

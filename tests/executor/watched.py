@@ -15,7 +15,7 @@ from provisioner.model.account import Attributes, Credentials, DesiredAccount, S
 from provisioner.model.exchange import Balance, Edited, EditRequest, EditVerdict, Failed, Reading
 from provisioner.model.plan import Plan
 from provisioner.model.report import Outcome, Report
-from provisioner.model.state import Active, Record, State
+from provisioner.model.state import Record, State
 from provisioner.model.verdict import CreateRequest, SealedContent, Verdict
 from provisioner.placeholders.reading import Reader
 from provisioner.planner import plan
@@ -197,18 +197,12 @@ class Run:
             return Work(creates)
         held, begun = {}, {}
         for each in todo.updates:
-            record = self.state.accounts[each.record_name]
-            assert isinstance(record, Active)
-            held[each.record_name] = opened(each.record_name, record)
-            if record.edit is not None and record.edit.sealed is not None:
-                begun[each.record_name] = OPENER.open(
-                    record.edit.sealed, lineage="lineage", parent="default", name=each.record_name
-                )
-        passwords = {name: each.password for name, each in begun.items() if each.password is not None}
+            held[each.record_name] = opened(each.record_name, self.state.accounts[each.record_name])
+            if (edit := executor.begun(self.state, each.record_name, OPENER)) is not None:
+                begun[each.record_name] = edit
         sends = [each for each in todo.updates if each.sends]
-        return Work(
-            creates, edits(sends, Reader(self.environ, ()), lambda: Secret(self.new_password), passwords), held, begun
-        )
+        changes = edits(sends, Reader(self.environ, ()), lambda: Secret(self.new_password))
+        return Work(creates, changes, held, begun)
 
     def apply(self, **options: Any) -> Report:  # noqa: ANN401  # those of executor.apply
         todo = self.plan()

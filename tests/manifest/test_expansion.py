@@ -12,6 +12,7 @@ from provisioner.manifest.expansion import edits, requests
 from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Origin, Secret
 from provisioner.model.exchange import EditRequest
 from provisioner.model.plan import Create, FieldChange, Update
+from provisioner.model.state import Edit, Operation
 from provisioner.model.verdict import CreateRequest
 from provisioner.placeholders.reading import Reader
 
@@ -120,11 +121,12 @@ LEONARDO = DesiredAccount("paris", Attributes("Leonardo", "${env:LAST}"), None, 
 RENEWED = FieldChange("password_version", "1", "2")
 LAST = FieldChange("last_name", "Vinci", "${env:LAST}")
 VINCI = Attributes("Leonardo", "Da Vinci")
+BEGUN = Edit(VINCI, Operation("op-2", "2026-01-05T00:00:00Z", "ada@host"), 1, "sealed")
 
 
-def edited(update: Update, begun: dict[str, Secret] | None = None, **environ: str) -> EditRequest:
+def edited(update: Update, **environ: str) -> EditRequest:
     environ = {"LAST": "Da Vinci", **environ}
-    (found,) = edits([update], reader(environ), lambda: Secret("generated"), begun or {}).items()
+    (found,) = edits([update], reader(environ), lambda: Secret("generated")).items()
     name, request = found
     assert update.name == name
     return request
@@ -135,33 +137,25 @@ def with_password(**more: Any) -> DesiredAccount:  # noqa: ANN401  # each has it
 
 
 @pytest.mark.parametrize(
-    ("update", "begun", "password"),
+    ("update", "password"),
     [
-        (Update(LEONARDO, (LAST,)), None, None),
-        (Update(with_password(), (LAST,)), None, None),
-        (Update(LEONARDO, (RENEWED,)), None, "generated"),
-        (Update(with_password(), (RENEWED,)), None, "given"),
-        (Update(LEONARDO, (RENEWED,), unfinished=True), "begun", "begun"),
-        (Update(with_password(), (RENEWED,), unfinished=True), "begun", "given"),
-        (Update(LEONARDO, (), unfinished=True), "begun", "begun"),
-        (Update(with_password(), (), unfinished=True), "begun", "begun"),
-        (Update(LEONARDO, (), unfinished=True), None, None),
+        (Update(LEONARDO, (LAST,)), None),
+        (Update(with_password(), (LAST,)), None),
+        (Update(LEONARDO, (RENEWED,)), "generated"),
+        (Update(with_password(), (RENEWED,)), "given"),
+        (Update(LEONARDO, (), begun=BEGUN), "generated"),
+        (Update(with_password(), (), begun=BEGUN), "given"),
+        (Update(LEONARDO, (RENEWED,), begun=replace(BEGUN, sealed=None)), "generated"),
+        (Update(LEONARDO, (), begun=replace(BEGUN, sealed=None)), None),
     ],
 )
 def test_an_edit_sets_a_password_where_one_is_asked_for_or_may_be_set_already(
-    update: Update, begun: str | None, password: str | None
+    update: Update, password: str | None
 ) -> None:
     hidden = ("Da Vinci", "given") if password == "given" else ("Da Vinci",)
     expected = EditRequest(VINCI, None if password is None else Secret(password), hidden)
     # Where the manifest's password is not sent, its variable need not be set.
-    environ = {"PASSWORD": "given"} if password == "given" else {}
-    assert expected == edited(update, {"paris": Secret(begun)} if begun else {"oslo": Secret("x")}, **environ)
-
-
-def test_what_was_begun_is_by_the_name_that_the_record_has() -> None:
-    update = Update(replace(LEONARDO, name="lyon"), (RENEWED,), "paris", unfinished=True)
-    expected = EditRequest(VINCI, Secret("begun"), ("Da Vinci",))
-    assert expected == edited(update, {"paris": Secret("begun"), "lyon": Secret("x")})
+    assert expected == edited(update, **({"PASSWORD": "given"} if password == "given" else {}))
 
 
 def test_all_that_is_missing_for_edits_is_told_at_once() -> None:
@@ -169,7 +163,7 @@ def test_all_that_is_missing_for_edits_is_told_at_once() -> None:
     fine = replace(LEONARDO, name="oslo", attributes=VINCI)
     updates = [Update(each, (LAST,)) for each in (LEONARDO, fine, rome)]
     with pytest.raises(SettingInvalid) as caught:
-        edits(updates, reader({}), lambda: Secret("x"), {})
+        edits(updates, reader({}), lambda: Secret("x"))
     assert (
         "m.yaml:3: paris: The environment variable LAST is not set.\n"
         "m.yaml:3: rome: The environment variable OTHER is not set."
@@ -182,11 +176,11 @@ def test_a_password_that_no_manifest_could_hold_is_refused_for_an_edit_too() -> 
 
 
 def test_nothing_to_expand_needs_nothing() -> None:
-    assert {} == edits([], reader({}), lambda: Secret("x"), {})
+    assert {} == edits([], reader({}), lambda: Secret("x"))
     assert {} == requests([], reader({}), lambda: Secret("x"))
 
 
 def test_a_manifest_without_lines_is_placed_by_its_file() -> None:
     account = replace(LEONARDO, origin=Origin("m.yaml"))
     with pytest.raises(SettingInvalid, match=r"^m\.yaml: paris: The environment variable LAST"):
-        edits([Update(account, (LAST,))], reader({}), lambda: Secret("x"), {})
+        edits([Update(account, (LAST,))], reader({}), lambda: Secret("x"))

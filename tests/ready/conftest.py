@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 import requests
 
-from provisioner import __version__
+from provisioner import __version__, executor
 from provisioner.model.account import Secret
 from provisioner.model.state import State
 from provisioner.model.verdict import SealedContent
@@ -155,10 +155,10 @@ class Developer:
         """Return what the state of main has sealed for an account."""
         state = self.state()
         assert state is not None
-        sealed = state.accounts[name].sealed
-        assert sealed is not None
         opener = AgeOpener(parse_identities(Secret(self.identity), "the test"))
-        return opener.open(sealed, lineage=state.lineage, parent=state.parent, name=name)
+        content = executor.kept(state, name, opener)
+        assert content is not None
+        return content
 
     def assert_kept(self, name: str, first_name: str) -> None:
         """Check that main's state has working credentials of the one account that was made for a name."""

@@ -21,7 +21,7 @@ from provisioner.model.plan import (
     Unmanaged,
     Update,
 )
-from provisioner.model.state import Drift, Slots
+from provisioner.model.state import Drift, Edit, Operation, Slots
 
 HOSTILE: Final = (
     "<script>document.title='owned'</script>",
@@ -81,7 +81,7 @@ def with_texts(texts: Sequence[str]) -> list[Plan]:
     changes = (
         Create(replace(desired(t(), attributes()), previously=t()), t() or "x"),
         Create(desired(over, attributes())),
-        Update(desired(t(), attributes()), fields(), t(), unfinished=True),
+        Update(desired(t(), attributes()), fields(), t(), Edit(attributes(), Operation(t(), t(), t()), 2, t())),
         Unchanged(t(), attributes()),
         Unchanged(t(), attributes(), Drift((t(),), (t(),), gone=True)),
         Unmanaged(t(), attributes()),

@@ -21,7 +21,7 @@ from provisioner.model.plan import (
     Update,
 )
 from provisioner.model.report import Outcome, Report, Result, Stop
-from provisioner.model.state import Active, Drift, Operation, Pending, Slots, State
+from provisioner.model.state import Active, Drift, Edit, Operation, Pending, Slots, State
 from provisioner.model.verdict import Then
 from provisioner.render import documents
 
@@ -29,6 +29,7 @@ URL = "https://u:pw@h.example/x?token=t1"
 MASKED = "https://***@h.example/x?***"
 FULL = Attributes("Ada", "King", "Engines", Callbacks(callback_url_for_visits=URL))
 OPERATION = Operation("op-1", "2026-01-01T00:00:00Z", "ada@host")
+BEGUN = Edit(Attributes("Ada", "King"), Operation("op-2", "2026-01-05T00:00:00Z", "ada@host"), 1)
 
 
 def test_a_plan_of_every_kind_of_change_conforms_and_hides_what_urls_carry() -> None:
@@ -105,8 +106,8 @@ def test_a_plan_of_what_life_does_conforms() -> None:
     changes = (
         Create(account, "z"),
         Create(replace(account, previously="y")),
-        Update(account, (name, drifted, version), "b", unfinished=True),
-        Update(account, (), unfinished=True),
+        Update(account, (name, drifted, version), "b", begun=replace(BEGUN, sealed="x")),
+        Update(account, (), begun=BEGUN),
         Gone("c", LEO),
         Unchanged("d", LEO, DRIFT),
         Unmanaged("e", LEO, Drift(gone=True)),
@@ -128,8 +129,16 @@ def test_a_plan_of_what_life_does_conforms() -> None:
                 {"path": "password_version", "before": "1", "after": "2"},
             ],
             "unfinished": True,
+            "begun": {"started_at": "2026-01-05T00:00:00Z", "by": "ada@host", "password": True},
         },
-        {"action": "update", "name": "a", "attributes": names, "fields": [], "unfinished": True},
+        {
+            "action": "update",
+            "name": "a",
+            "attributes": names,
+            "fields": [],
+            "unfinished": True,
+            "begun": {"started_at": "2026-01-05T00:00:00Z", "by": "ada@host", "password": False},
+        },
         {"action": "gone", "name": "c", "attributes": names, "reason": "Octopush no longer knows its login"},
         {
             "action": "unchanged",

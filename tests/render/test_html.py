@@ -34,13 +34,14 @@ from provisioner.model.plan import (
     Unmanaged,
     Update,
 )
-from provisioner.model.state import Drift, Slots
+from provisioner.model.state import Drift, Edit, Operation, Slots
 from provisioner.render import html, markup, words
 from provisioner.render.lines import printable
 from tests.render import browser
 from tests.render.samples import HOSTILE, anything, counts, desired, with_texts
 
 ADA: Final = Attributes("Ada", "King", "Engines")
+BEGUN: Final = Edit(ADA, Operation("op-2", "2026-01-05T00:00:00Z", "ada@host"), 1)
 Node = TypeVar("Node", bound=ast.AST)
 VOID: Final = {"meta", "input", "link", "img", "br"}
 SECTION: Final = ("section", "main")
@@ -155,8 +156,18 @@ def row(change: Change, *, over: tuple[str, ...] = ()) -> str:
             "~ update a password a new one, for version 2 (1 before)",
         ),
         (
-            Update(desired("a", ADA), (), None, unfinished=True),
-            "~ update a An earlier run began it, and its outcome is not known.",
+            Update(desired("a", ADA), (), None, BEGUN),
+            (
+                "~ update a An earlier run began it, and its outcome is not known: finishes an edit that was begun at"
+                " 2026-01-05T00:00:00Z by ada@host."
+            ),
+        ),
+        (
+            Update(desired("a", ADA), (), None, replace(BEGUN, sealed="x")),
+            (
+                "~ update a An earlier run began it, and its outcome is not known: a new password is set, as an edit"
+                " that was begun at 2026-01-05T00:00:00Z by ada@host may have set one."
+            ),
         ),
         (Unchanged("a", ADA, Drift(("last_name",))), "= drift a Octopush made something else of last_name"),
         (Unchanged("a", ADA, unchecked="HTTP 500"), "? unchecked a HTTP 500"),

@@ -18,7 +18,7 @@ from provisioner.model.plan import (
     Unmanaged,
     Update,
 )
-from provisioner.model.state import Drift, Operation, Slots
+from provisioner.model.state import Drift, Edit, Operation, Slots
 from provisioner.render import text
 from provisioner.render.lines import Line, printable
 
@@ -27,6 +27,7 @@ FULL = Attributes(
     "Ada", "King", "Engines", Callbacks(callback_url_for_visits="https://u:p@h/x?t=1", email_for_inbounds="a@b.c")
 )
 OPERATION = Operation("op-1", "2026-01-01T00:00:00Z", "ada@host")
+BEGUN = Edit(Attributes("Ada", "King"), Operation("op-2", "2026-01-05T00:00:00Z", "ada@host"), 1)
 
 
 def desired(name: str, attributes: Attributes = LEO) -> DesiredAccount:
@@ -136,14 +137,18 @@ def test_a_plan_shows_an_edit_that_was_begun_and_a_new_name() -> None:
         slots(),
         (
             Update(moved, (FieldChange("name", "paris", "lyon"),), "paris"),
-            Update(desired("nice"), (), unfinished=True),
+            Update(desired("nice"), (), begun=BEGUN),
+            Update(desired("oslo"), (), begun=replace(BEGUN, sealed="x")),
         ),
     )
     assert """\
   ~ update     lyon  1 field
       name: "paris" -> "lyon"
   ~ update     nice  what an earlier run began
-Plan: 2 to update.""" == rendered(text.plan(plan)[1:])
+      finishes an edit that was begun at 2026-01-05T00:00:00Z by ada@host
+  ~ update     oslo  what an earlier run began
+      a new password is set, as an edit that was begun at 2026-01-05T00:00:00Z by ada@host may have set one
+Plan: 3 to update.""" == rendered(text.plan(plan)[1:])
 
 
 def test_a_create_whose_earlier_name_nobody_has_says_that_nothing_moves() -> None:

@@ -83,10 +83,15 @@ def list_(context: Context, *, choice: Choice, parents: tuple[str, ...]) -> int:
 
     console = context.console
     project = choice.open(context)
-    opened = project.open_credentials(parents=parents, reporter=reporter(console))
-    console.lines(formats.masked((each.content for each in opened), name_parents=len(project.settings.parents) > 1))
-    _warn(console, opened, "the password that is kept may be the one before")
-    return ExitCode.DONE
+    several = len(project.settings.parents) > 1
+    listed = project.list_credentials(parents=parents, reporter=reporter(console))
+    console.lines(formats.masked((each.content for each in listed.opened), name_parents=several))
+    _warn(console, listed.opened, "the password that is kept may be the one before")
+    for error in listed.damaged:
+        console.failure(error)
+    for parent, failure in listed.failures.items():
+        console.failure(failure, parent)
+    return listed.exit_code
 
 
 @command.command("export", short_help="Write credentials in clear, for other programs.", epilog=_READERS)

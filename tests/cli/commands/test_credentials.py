@@ -231,7 +231,8 @@ def test_what_is_delivered_keeps_its_shape_and_it_is_said_what_is_in_doubt(
     # An apply finishes it, and nothing is in doubt any more.
     assert 0 == mine.run("apply", "--yes").returncode
     done = mine.run("credentials", "export", "--format", "json")
-    assert (new, "") == (json.loads(done.stdout)["paris"]["password"], done.stderr)
+    assert "" == done.stderr
+    assert json.loads(done.stdout)["paris"]["password"] not in {old, new}
 
 
 # ── Only what is new ─────────────────────────────────────────────────────────
@@ -314,10 +315,9 @@ def test_names_and_since_contradict_each_other(applied: Project) -> None:
 
 
 def test_a_time_of_the_state_that_is_none_is_no_crash(applied: Project) -> None:
-    for wrong in ("last week", "0001-01-01T00:00+14:00"):
-        date(applied, paris=wrong)
-        done = applied.run("credentials", "export", "--since", "7d")
-        assert (5, True) == (done.returncode, "When paris was created cannot be read" in done.stderr)
+    date(applied, paris="2026-02-30T00:00:00Z")
+    done = applied.run("credentials", "export", "--since", "7d")
+    assert (5, True) == (done.returncode, "When paris was created cannot be read" in done.stderr)
 
 
 # ── Files ────────────────────────────────────────────────────────────────────

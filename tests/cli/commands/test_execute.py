@@ -153,7 +153,7 @@ def test_nothing_is_run_without_credentials(sandbox: StartSandbox, project: NewP
     assert 0 == mine.run("apply", "--yes").returncode
     assert "ran\n" == mine.run("exec", "paris", "--", "echo", "ran").stdout
     content = mine.opened("paris")
-    keep(mine, "paris", replace(content, password=Secret("a\0b")))
+    keep(mine, "paris", replace(content, password=Secret("a\ud800b")))
     done = mine.run("exec", "paris", "--", "echo", "ran")
     assert (5, "", True) == (done.returncode, done.stdout, "hold a character that no environment may" in done.stderr)
     mine.identity_path.unlink()

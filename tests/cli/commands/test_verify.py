@@ -69,7 +69,7 @@ SPOILED: list[tuple[Callable[[Project, SandboxProcess], None], dict[str, str]]] 
     (emptied, {"paris": "holds no credentials"}),
     (rekeyed_by_hand, {"paris": "another key for its login"}),
     (dead, {"paris": "does not know its login"}),
-    (sealed_to_another, {"paris": "does not open what is sealed for paris"}),
+    (sealed_to_another, {"paris": "is damaged, or sealed to others"}),
     (lambda project, _: replay(project), {"paris": "of another operation"}),
 ]
 

@@ -229,6 +229,7 @@ def project(tmp_path: Path) -> NewProject:
         }
         made = Project(root, names, environ)
         made.identity_path.parent.mkdir(parents=True)
+        made.identity_path.touch(mode=0o600)
         made.identity_path.write_text(f"{identity.reveal()}\n")
         (made.folder / "manifests").mkdir(parents=True)
         (made.folder / "manifests" / "accounts.yaml").write_text(_manifest(root.name, names))

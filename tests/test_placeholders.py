@@ -158,11 +158,26 @@ def test_what_comes_out_is_not_expanded_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "value"),
-    [("x\n", "x"), ("x\r\n", "x"), ("x\n\n", "x\n"), ("x\r", "x\r"), (" x ", " x "), ("x\ny", "x\ny")],
+    [
+        (b"x\n", "x"),
+        (b"x\r\n", "x"),
+        (b" x ", " x "),
+        (b"\xef\xbb\xbfx\r\n", "x"),
+        ("é\n".encode("utf-16"), "é"),
+    ],
 )
-def test_one_newline_at_the_end_of_a_file_is_dropped(tmp_path: Path, content: str, value: str) -> None:
-    (tmp_path / "f").write_bytes(content.encode())
+def test_one_newline_at_the_end_of_a_file_and_a_byte_order_mark_are_dropped(
+    tmp_path: Path, content: bytes, value: str
+) -> None:
+    (tmp_path / "f").write_bytes(content)
     assert expanded("${file:f}", tmp_path) == value
+
+
+@pytest.mark.parametrize("content", [b"x\n\n", b"x\r", b"SECRET\r\nSECRET", b"\xef\xbb\xbfx\ny\n"])
+def test_a_file_of_more_than_one_line_holds_no_value(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "f").write_bytes(content)
+    with pytest.raises(SettingInvalid, match=r"/f holds more than one line\.$"):
+        expanded("${file:f}", tmp_path)
 
 
 def test_a_missing_variable_is_named_with_what_to_do() -> None:
@@ -182,9 +197,11 @@ def test_an_empty_value_is_refused(tmp_path: Path) -> None:
 
 def test_a_nul_is_refused_without_the_value(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("SECRET\0")
-    with pytest.raises(SettingInvalid, match=r"/f holds a character that is no text") as caught:
+    with pytest.raises(SettingInvalid, match=r"/f holds a NUL") as caught:
         expanded("${file:f}", tmp_path)
     assert "SECRET" not in caught.value.message
+    with pytest.raises(SettingInvalid, match="X holds a character that is no text"):
+        expanded("${env:X}", X="SECRET\0")
 
 
 @given(st.text(min_size=1).filter(lambda text: "\0" not in text), st.text(alphabet="ab c:/?=&$"))
@@ -201,7 +218,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(SettingInvalid, match="pipe is not a file"):
+    with pytest.raises(SettingInvalid, match="pipe cannot be read: it is a pipe, and not a file"):
         expanded("${file:pipe}", tmp_path)
 
 
@@ -209,7 +226,7 @@ def test_the_size_of_a_file_is_limited(tmp_path: Path) -> None:
     (tmp_path / "good").write_text("x" * MAX_FILE_BYTES)
     (tmp_path / "big").write_text("x" * (MAX_FILE_BYTES + 1))
     assert len(expanded("${file:good}", tmp_path)) == MAX_FILE_BYTES
-    with pytest.raises(SettingInvalid, match=r"big is over 65,536 bytes"):
+    with pytest.raises(SettingInvalid, match=r"big cannot be read: it is over 64 KiB"):
         expanded("${file:big}", tmp_path)
 
 

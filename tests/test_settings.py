@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import pwd
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +114,7 @@ def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
         loading.load(missing, {}, {})
     with pytest.raises(SettingInvalid, match=r"There is no .*missing\.yaml"):
         loading.load(None, {"PROVISIONER_CONFIG": str(missing)}, {})
-    with pytest.raises(SettingInvalid, match="cannot be read: Is a directory"):
+    with pytest.raises(SettingInvalid, match="cannot be read: it is a folder, and not a file"):
         loading.load(tmp_path, {}, {})
 
 
@@ -323,6 +325,7 @@ def identity(settings: Settings, environ: dict[str, str], default: Path) -> tupl
 
 def test_the_identity_is_looked_for_in_order(tmp_path: Path) -> None:
     for name in ("named", "set", "default"):
+        (tmp_path / name).touch(mode=0o600)
         (tmp_path / name).write_text(f"{name}-key")
     with_setting, without = load(tmp_path, f"identity_file: {tmp_path}/set\n"), load(tmp_path)
     environ = {
@@ -349,7 +352,7 @@ def test_the_identity_is_looked_for_in_order(tmp_path: Path) -> None:
         ("exit 3", "ended with 3"),
         (
             f"{sys.executable} -c 'import sys; sys.stdout.buffer.write(b\"\\xff\")'",
-            "printed something that is not text",
+            "printed is not UTF-8 text",
         ),
     ],
 )
@@ -385,6 +388,72 @@ def test_an_identity_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert "PROVISIONER_IDENTITY_FILE" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("mode", "refused"),
+    [(0o600, False), (0o400, False), (0o644, True), (0o604, True), (0o620, True), (0o460, True), (0o4610, True)],
+)
+def test_an_identity_file_that_others_may_use_is_refused_as_ssh_does(
+    tmp_path: Path, mode: int, *, refused: bool
+) -> None:
+    (tmp_path / "identity.txt").write_text("key")
+    (tmp_path / "identity.txt").chmod(mode)
+    for environ, settings in (
+        ({"PROVISIONER_IDENTITY_FILE": f"{tmp_path}/identity.txt"}, load(tmp_path)),
+        ({}, load(tmp_path, f"identity_file: {tmp_path}/identity.txt\n")),
+    ):
+        if not refused:
+            assert "key" == identity(settings, environ, tmp_path / "nowhere")[0]
+            continue
+        with pytest.raises(
+            SettingInvalid, match=rf"holds a secret, and others may use it \(mode {mode:04o}\)"
+        ) as caught:
+            identity(settings, environ, tmp_path / "nowhere")
+        assert "chmod 600" in caught.value.hint
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser can give a file away")
+@pytest.mark.parametrize(
+    ("owner", "mode", "refused"),
+    [
+        ((0, 0), 0o440, False),
+        ((0, 10001), 0o440, True),
+        ((0, 0), 0o444, True),
+        ((10001, 10001), 0o644, False),
+    ],
+    ids=["the group of root", "another group", "a secret of Docker", "somebody else's, who alone can change it"],
+)
+def test_an_identity_that_a_container_is_given(
+    tmp_path: Path, owner: tuple[int, int], mode: int, *, refused: bool
+) -> None:
+    path = tmp_path / "identity.txt"
+    path.write_text("key")
+    os.chown(path, *owner)
+    path.chmod(mode)
+    with pytest.raises(SettingInvalid, match="others may use it") if refused else nullcontext():
+        identity(load(tmp_path), {"PROVISIONER_IDENTITY_FILE": str(path)}, tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_an_identity_is_read_as_windows_saves_it(tmp_path: Path, encoding: str) -> None:
+    text = "# mine\r\nAGE-SECRET-KEY-1\r\n"
+    path = tmp_path / "identity.txt"
+    path.touch(mode=0o600)
+    path.write_bytes(text.encode(encoding))
+    for environ in (
+        {"PROVISIONER_IDENTITY_FILE": str(path)},
+        {"PROVISIONER_IDENTITY_COMMAND": f"cat {path}"},
+    ):
+        assert text == identity(load(tmp_path), environ, tmp_path / "nowhere")[0]
+
+
+def test_a_command_that_prints_without_end_is_ended(tmp_path: Path) -> None:
+    for command in ("cat /dev/zero", "cat /dev/zero >&2"):
+        with pytest.raises(SettingInvalid, match=r"printed more than 65,536 bytes"):
+            secrets.identity(
+                load(tmp_path), {"PROVISIONER_IDENTITY_COMMAND": command}, tmp_path / "nowhere", lambda _: None
+            )
+
+
 # ── The connection ───────────────────────────────────────────────────────────
 
 
@@ -405,6 +474,8 @@ def test_a_file_that_holds_no_certificate_authorities(tmp_path: Path) -> None:
     for name in ("ca.pem", "missing.pem"):
         with pytest.raises(SettingInvalid, match=f"{name}, holds no certificate authorities"):
             connection.require_connection(load(tmp_path, ca_file=str(tmp_path / name)))
+    with pytest.raises(SettingInvalid, match="/dev/zero, cannot be read: it is a device, and not a file"):
+        connection.require_connection(load(tmp_path, ca_file="/dev/zero"))
     connection.require_connection(load(tmp_path, ca_file=certifi.where()))
 
 

@@ -10,9 +10,10 @@ import os
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
+from stat import S_ISDIR
 from typing import TYPE_CHECKING, Final
 
+from provisioner import files
 from provisioner.model.account import Origin, Problem, Severity
 
 if TYPE_CHECKING:
@@ -81,9 +82,9 @@ def sources(paths: Sequence[Path]) -> Iterator[Source | Problem]:
 
 def _unread(path: Path, named: Collection[str]) -> Iterator[Path]:
     """Yield each folder below ``path`` that has a manifest which nobody ``named``."""
-    for folder, inside, files in islice(os.walk(path), MAX_FOLDERS):
+    for folder, inside, others in islice(os.walk(path), MAX_FOLDERS):
         inside[:] = sorted(each for each in inside if not each.startswith("."))
-        manifests = [each for each in map(Path(folder).joinpath, files) if MANIFEST.is_name_of(each)]
+        manifests = [each for each in map(Path(folder).joinpath, others) if MANIFEST.is_name_of(each)]
         if Path(folder) == path or os.path.realpath(folder) in named:
             continue
         if any(not _is_other(each) and os.path.realpath(each) not in named for each in manifests):
@@ -127,28 +128,23 @@ def _is_other(path: Path) -> bool:
 def content(path: Path, kind: Kind) -> Source | Problem:
     """Return the content of the file at ``path``, or what is wrong with it."""
     try:
-        # Asked before opening: to open a named pipe would wait for ever.
         status = path.stat()
         if S_ISDIR(status.st_mode):
             if not kind.is_name_of(path):
                 return _problem(path, "This is a folder and not a file.", f"Give the {kind.noun} inside.")
             return _problem(path, f"This folder has the name of a {kind.noun}.", "Rename it, or give the file inside.")
-        if not S_ISREG(status.st_mode):
-            return _problem(path, "This is not a file but a pipe or a device.", f"Write the {kind.noun} to a file.")
+        files.require_fit(status)
         if not kind.is_name_of(path):
             return _problem(path, f"This is not the name of a {kind.noun}.", kind.names)
-        # One byte more than allowed, as a file may grow after it was asked for its size.
-        raw = b""
-        if status.st_size <= MAX_BYTES:
-            with path.open("rb") as stream:
-                raw = stream.read(MAX_BYTES + 1)
+        return Source(path, files.read(path, MAX_BYTES))
+    except files.NotAFile:
+        return _problem(path, "This is not a file but a pipe or a device.", f"Write the {kind.noun} to a file.")
+    except files.TooLarge:
+        return _problem(path, f"The file is over {MAX_BYTES // 1_000_000} MB.", kind.too_large)
     except FileNotFoundError:
         return _problem(path, "There is no such file.", "Look for a typing mistake in the path.")
     except OSError as error:
         return _problem(path, f"The file cannot be read: {error.strerror}.", "Ask for the right to read it.")
-    if max(status.st_size, len(raw)) > MAX_BYTES:
-        return _problem(path, f"The file is over {MAX_BYTES // 1_000_000} MB.", kind.too_large)
-    return Source(path, raw)
 
 
 def _problem(path: Path, message: str, hint: str) -> Problem:

@@ -22,6 +22,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
@@ -30,6 +31,8 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from provisioner import files
 
 BODY_CAP: Final = 64 * 1024
 """Bytes of a body that are read; the documented answers have a few hundred."""
@@ -174,17 +177,20 @@ class _SharedContext(ssl.SSLContext):
     sets the protocols again for each, which are set here once.
     """
 
-    def __new__(cls, _: str) -> Self:
+    def __new__(cls, _: str | None) -> Self:
         return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)  # asks for a certificate that is valid for the name
 
-    def __init__(self, ca_file: str) -> None:
+    def __init__(self, ca_file: str | None) -> None:
         self.minimum_version = ssl.TLSVersion.TLSv1_2
         self.hostname_checks_common_name = False
         self.options |= ssl.OP_NO_TICKET  # no session is ever resumed
         if sys.version_info >= (3, 13):
             self.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT  # as Python's own default
         super().set_alpn_protocols(["http/1.1"])
-        self.load_verify_locations(ca_file)
+        if ca_file is None:
+            self.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+        else:
+            self.load_verify_locations(cadata=files.read_authorities(Path(ca_file)))
 
     def set_alpn_protocols(self, _: object) -> None:
         """Keep what is set."""
@@ -201,7 +207,7 @@ class _Authorities:
         """Return what all connections share; raises OSError for a file that holds no authorities."""
         with self._lock:
             if self._context is None:
-                self._context = _SharedContext(ca_file or DEFAULT_CA_BUNDLE_PATH)
+                self._context = _SharedContext(ca_file)
             return self._context
 
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from stat import S_ISREG
 from typing import Final
 
+from provisioner import files
 from provisioner.errors import SettingInvalid
 from provisioner.model.account import PLACEHOLDER
 from provisioner.placeholders import fault, fill
@@ -146,10 +146,17 @@ class Reader:
     def _file(self, written: str, base: Path) -> str:
         path, folder = base / written, self._place(written, base)
         assert not isinstance(folder, tuple)  # noqa: S101  # whoever reads has asked before
-        return _usable(_without_newline(_contents(path, folder, self.own_files)), f"The file {path}")
+        value = _without_newline(_contents(path, folder, self.own_files))
+        if "\n" in value or "\r" in value:
+            raise SettingInvalid(f"The file {path} holds more than one line.", hint=_ALONE)
+        return _usable(value, f"The file {path}")
 
 
 _ALONE: Final = "Name a file that holds the value and nothing else."
+_PRIVATE: Final = (
+    "Make it yours alone: `chmod 600` the file. Where a container or a service is given it, give it the mode 0400"
+    " (defaultMode in Kubernetes, mode in Docker; LoadCredential of systemd does)."
+)
 _NEAR: Final = f"Put the file beside the manifest or below it; {LIST} can name another folder, as in /run/secrets/*."
 
 
@@ -161,45 +168,58 @@ def _unlisted(name: str) -> Fault:
     return f"must not read {name}: {LIST} does not list it", hint
 
 
-def read_file(path: Path) -> str:
-    """Return the text of the file at ``path``.
+def read_private(path: Path) -> str:
+    """Return the text of the file at ``path``, which holds a secret of its owner alone.
 
-    :raises SettingInvalid: it cannot be read, is no regular file, is over
-        :data:`MAX_FILE_BYTES` or is not UTF-8.
+    :raises SettingInvalid: it cannot be read, is no regular file, can be read by others, is
+        over :data:`MAX_FILE_BYTES` or is not text.
     """
-    return _contents(path, None, ())
+    return _contents(path, None, (), private=True)
 
 
-def _contents(path: Path, folder: Path | None, own: tuple[Path, ...]) -> str:
+def text_of(raw: bytes, source: str) -> str:
+    """Return ``raw`` as the text that it is, without its byte-order mark; ``source`` begins what is said of it.
+
+    :raises SettingInvalid: it is neither UTF-8 nor UTF-16 with a byte-order mark.
+    """
+    from provisioner.document.characters import decoded  # noqa: PLC0415  # most values come from variables
+
     try:
-        with os.fdopen(_opened(path, folder), "rb") as stream:
+        text = decoded(raw)
+    except UnicodeDecodeError:
+        # Without its cause: that would carry the file's bytes into a traceback.
+        raise SettingInvalid(f"{source} is not UTF-8 text.", hint="Save it as UTF-8.") from None
+    if "\0" in text:
+        raise SettingInvalid(f"{source} holds a NUL, as UTF-16 without its mark does.", hint="Save it as UTF-8.")
+    return text
+
+
+def _contents(path: Path, folder: Path | None, own: tuple[Path, ...], *, private: bool = False) -> str:
+    try:
+        with os.fdopen(_opened(path, folder), "rb", buffering=0) as stream:
             status = os.fstat(stream.fileno())
-            if not S_ISREG(status.st_mode):
-                raise SettingInvalid(f"{path} is not a file.", hint=_ALONE)
+            files.require_fit(status)
+            if private:
+                files.require_private(status)
             if any(each.exists() and os.path.samestat(status, each.stat()) for each in own):
                 raise SettingInvalid(f"{path} was put in the place of another file.", hint="Look at who did that.")
-            raw = stream.read(MAX_FILE_BYTES + 1)
+            raw = files.bounded(stream.fileno(), MAX_FILE_BYTES)
+    except files.Exposed as error:
+        raise SettingInvalid(f"The file {path} holds a secret, and {error.strerror}.", hint=_PRIVATE) from error
+    except files.Unfit as error:
+        raise SettingInvalid(f"The file {path} cannot be read: {error.strerror}.", hint=_ALONE) from error
     except OSError as error:
         raise SettingInvalid(
             f"The file {path} cannot be read: {error.strerror}.",
             hint="A placeholder's path is relative to the folder of the file that it stands in.",
         ) from error
-    if len(raw) > MAX_FILE_BYTES:
-        raise SettingInvalid(
-            f"The file {path} is over {MAX_FILE_BYTES:,} bytes.",
-            hint=_ALONE,
-        )
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        # Without its cause: that would carry the file's bytes into a traceback.
-        raise SettingInvalid(f"The file {path} is not UTF-8 text.", hint="Save it as UTF-8.") from None
+    return text_of(raw, f"The file {path}")
 
 
 def _opened(path: Path, folder: Path | None) -> int:
     """Open ``path``; with a ``folder``, only if it really is in there, whatever is exchanged for a link meanwhile."""
     if folder is None:
-        return os.open(path, _OPEN)
+        return files.open_file(path)
     top = os.path.realpath(folder)
     try:
         *steps, name = Path(os.path.realpath(path)).relative_to(top).parts

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from provisioner.errors import CommandInvalid, SettingInvalid
 from provisioner.model.account import Secret
-from provisioner.placeholders.reading import read_file
+from provisioner.placeholders.reading import read_private
 from provisioner.project.provenance import now
 from provisioner.state.disk import Disk, make_folder, open_private
 from provisioner.state.sealing import new_identity, parse_identities, recipient_of
@@ -40,7 +40,7 @@ def keygen(path: Path) -> str:
 
 def recipient(path: Path) -> str:
     """Return the recipient of the identity at ``path``; raises SettingInvalid where there is none in it."""
-    (first, *_) = parse_identities(Secret(read_file(path)), str(path))
+    (first, *_) = parse_identities(Secret(read_private(path)), str(path))
     return recipient_of(first, str(path))
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from provisioner import document as checking
-from provisioner import schemas
+from provisioner import files, schemas
 from provisioner.errors import CommandInvalid, PlanStale, ProvisionerError
 from provisioner.model.terms import Setting
 from provisioner.project.plans import Plans, loaded, plans_of
@@ -231,14 +231,13 @@ def _lineage(plan: documents.Document) -> str:
 
 def _parsed(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            raw = file.read(_MAX_BYTES + 1)
+        raw = files.read_or_pipe(path, _MAX_BYTES)
     except OSError as error:
         raise CommandInvalid(
             f"The plan {path} cannot be read: {error.strerror or error}.", hint="`provisioner plan --out` writes one."
         ) from error
     try:
-        saved = json.loads(raw) if len(raw) <= _MAX_BYTES else None
+        saved = json.loads(raw)
     except (ValueError, RecursionError):
         saved = None
     hint = "`provisioner plan --out plan.json` writes one. Nothing was sent."

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from provisioner import files
 from provisioner.errors import SettingInvalid
 from provisioner.settings import Settings
 
@@ -14,7 +16,12 @@ def require_connection(settings: Settings) -> None:
         import ssl  # noqa: PLC0415  # a plan has no use for it
 
         try:
-            ssl.create_default_context(cafile=settings.ca_file)
+            ssl.create_default_context(cadata=files.read_authorities(Path(settings.ca_file)))
+        except files.Unfit as error:
+            raise SettingInvalid(
+                f"The setting ca_file, {settings.ca_file}, cannot be read: {error.strerror}.",
+                hint="It must be a file of certificates in PEM form.",
+            ) from error
         except (OSError, ValueError) as error:
             raise SettingInvalid(
                 f"The setting ca_file, {settings.ca_file}, holds no certificate authorities.",

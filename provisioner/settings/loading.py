@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
-from provisioner import document, placeholders, schemas
+from provisioner import document, files, placeholders, schemas
 from provisioner.errors import SettingInvalid
 from provisioner.model.account import DEFAULT_PARENT, Problem, Severity
 from provisioner.settings import FILE, TUNING, ParentSettings, Settings
@@ -23,6 +23,7 @@ from provisioner.settings.paths import from_home, require_plain
 _SCHEMA: Final = "config.v1"
 CONFIG: Final = "PROVISIONER_CONFIG"
 """The variable that names the file of the settings."""
+_MAX_BYTES: Final = 10_000_000
 _API_URL: Final = "OCTOPUSH_API_URL"
 _RECIPIENTS: Final = "PROVISIONER_RECIPIENTS"
 _PATHS: Final = ("state", "identity_file", "ca_file", "metrics_file")
@@ -67,13 +68,15 @@ def load(
 
 def _from_file(path: Path, environ: Mapping[str, str], *, required: bool) -> dict[str, Any]:
     try:
-        raw = path.read_bytes()
+        raw = files.read(path, _MAX_BYTES)
     except FileNotFoundError as error:
         if not required:
             return {}
         raise SettingInvalid(f"There is no {path}.", hint="Check --config or PROVISIONER_CONFIG.") from error
     except OSError as error:
-        raise SettingInvalid(f"{path} cannot be read: {error.strerror}.", hint="It must be a readable file.") from error
+        raise SettingInvalid(
+            f"The settings {path} cannot be read: {error.strerror}.", hint="They must be a file that you may read."
+        ) from error
     settings = _parsed(raw, path)
     _find(settings, environ, f"in {path}")
     for name in _PATHS:

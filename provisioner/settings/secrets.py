@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from provisioner import placeholders
 from provisioner.errors import SettingInvalid
 from provisioner.model.account import Credentials, Secret
-from provisioner.placeholders.reading import Reader, read_file
+from provisioner.placeholders.reading import MAX_FILE_BYTES, Reader, read_private, text_of
 from provisioner.settings import ParentSettings, Settings
 from provisioner.settings.loading import is_loopback
 from provisioner.settings.readers import IDENTITY_FILE, identity_file
+
+if TYPE_CHECKING:
+    import subprocess
 
 _IDENTITY_SECONDS: Final = 60
 
@@ -121,10 +124,11 @@ def _expanded(reader: Reader, text: str, base: Path, subject: str) -> str:
 
 def _identity_from_file(path: Path) -> tuple[Secret, str]:
     try:
-        return Secret(read_file(path)), str(path)
+        return Secret(read_private(path)), str(path)
     except SettingInvalid as error:
         raise SettingInvalid(
-            f"The identity cannot be read. {error.message}", hint="Check PROVISIONER_IDENTITY_FILE or identity_file."
+            f"The identity cannot be read. {error.message}",
+            hint=f"{error.hint} Its place is that of PROVISIONER_IDENTITY_FILE or identity_file.",
         ) from None
 
 
@@ -132,30 +136,52 @@ def _identity_from_command(command: str, environ: Mapping[str, str], said: Calla
     """Run a password manager or key service."""
     import subprocess  # noqa: PLC0415  # only who opens what is sealed needs it
 
-    words: bytes | None = None
-    try:
-        done = subprocess.run(  # noqa: S602  # the person's own command line, from their own environment
-            command,
-            shell=True,
-            check=True,
-            env=dict(environ),
-            stdout=subprocess.PIPE,
-            stderr=None if said is None else subprocess.PIPE,
-            timeout=_IDENTITY_SECONDS,
-        )
-        words = done.stderr
-        return Secret(done.stdout.decode())
-    except subprocess.CalledProcessError as error:
-        words = error.stderr
-        problem = f"ended with {error.returncode}"
-    except subprocess.TimeoutExpired as error:
-        words = error.stderr
-        problem = f"did not end within {_IDENTITY_SECONDS} s"
-    except UnicodeDecodeError:
-        problem = "printed something that is not text"
-    finally:
-        if said is not None and words:
-            said(words.decode(errors="backslashreplace").rstrip("\n"))
+    with subprocess.Popen(  # noqa: S602  # the person's own command line, from their own environment
+        command,
+        shell=True,
+        env=dict(environ),
+        stdout=subprocess.PIPE,
+        stderr=None if said is None else subprocess.PIPE,
+    ) as process:
+        printed, words, problem = _printed(process)
+    if said is not None and words:
+        said(words.decode(errors="backslashreplace").rstrip("\n"))
+    if problem is None:
+        return Secret(text_of(printed, "What the command of PROVISIONER_IDENTITY_COMMAND printed"))
     raise SettingInvalid(
         f"The command of PROVISIONER_IDENTITY_COMMAND {problem}.", hint="Run it by hand and see what it prints."
     )
+
+
+def _printed(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes, str | None]:
+    """Return what a command writes to its two streams, up to a bound, and what is wrong with how it ended, or None."""
+    import os  # noqa: PLC0415  # only who opens what is sealed needs these
+    import selectors  # noqa: PLC0415
+    import subprocess  # noqa: PLC0415
+    import time  # noqa: PLC0415
+
+    end = time.monotonic() + _IDENTITY_SECONDS
+    late = f"did not end within {_IDENTITY_SECONDS} s"
+    printed, words, problem = bytearray(), bytearray(), None
+    with selectors.DefaultSelector() as waiting:
+        for stream, content in ((process.stdout, printed), (process.stderr, words)):
+            if stream is not None:
+                waiting.register(stream, selectors.EVENT_READ, content)
+        while waiting.get_map() and problem is None:
+            ready = waiting.select(max(0.0, end - time.monotonic()))
+            problem = None if ready else late
+            for key, _ in ready:
+                if not (piece := os.read(key.fd, MAX_FILE_BYTES)):
+                    waiting.unregister(key.fileobj)
+                key.data.extend(piece)
+                if len(key.data) > MAX_FILE_BYTES:
+                    problem = f"printed more than {MAX_FILE_BYTES:,} bytes"
+    if problem is None:
+        try:
+            code = process.wait(max(0.0, end - time.monotonic()))
+            problem = f"ended with {code}" if code else None
+        except subprocess.TimeoutExpired:
+            problem = late
+    # Whatever it has started still sees that nobody reads.
+    process.kill()
+    return bytes(printed), bytes(words), problem

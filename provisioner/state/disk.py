@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from provisioner import files
+
 PRIVATE: Final = 0o600
 PUBLIC: Final = 0o666
 _PRIVATE_FOLDER: Final = 0o700
@@ -43,39 +45,41 @@ class Disk:
 
 
 def read_file(path: Path) -> bytes | None:
-    """Return what is in the file, or None where there is none; a link is not followed (OSError, ELOOP)."""
+    """Return what is in a file of ours, or None where there is none; raises OSError, Unfit where something else is."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        return files.read(path, files.MAX_STATE_BYTES, own=True)
     except FileNotFoundError:
         return None
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read()
 
 
 def open_private(path: Path, flags: int) -> int:
-    """Open or make the file at ``path``, never through a link; raises OSError.
+    """Open or make the file of ours at ``path``, never through a link; raises OSError.
 
     It is its owner's alone to read and to write, whatever the umask: so far as its
     file system knows such a thing, and where it is no other user's.
     """
-    descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW, PRIVATE)
+    descriptor = files.open_file(path, flags | os.O_CREAT, own=True, mode=PRIVATE)
     with suppress(OSError):
         os.fchmod(descriptor, PRIVATE)
     return descriptor
 
 
-def write_atomically(path: Path, data: bytes, disk: Disk) -> None:
-    """Put ``data`` at ``path``, readable by its owner alone, wholly or not at all.
+def write_atomically(path: Path, data: bytes, disk: Disk, *, mode: int = PRIVATE) -> None:
+    """Put ``data`` at ``path``, readable by its owner alone unless ``mode`` says more, wholly or not at all.
 
-    A link at ``path`` is replaced, never followed. Raises OSError; the file that
-    was there is then still there, except where only the last step failed.
+    Raises OSError; the file that was there is then still there, except where only the
+    last step failed. What is no file of ours (a link, say) is neither followed nor replaced.
     """
+    files.require_own(path)
     temporary = _temporary(path)
-    descriptor = open_private(temporary, os.O_WRONLY | os.O_EXCL)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
+        if mode == PRIVATE:
+            with suppress(OSError):
+                os.fchmod(descriptor, PRIVATE)
         _fill(descriptor, data, disk)
         disk.replace(temporary, path)
-    except OSError:
+    except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     disk.sync_folder(path.parent)
@@ -106,7 +110,7 @@ def check_room(path: Path) -> None:
 
 def append(path: Path, data: bytes, disk: Disk) -> None:
     """Put ``data`` at the end of the file at ``path``, which is there already; raises OSError."""
-    _fill(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW), data, disk)
+    _fill(files.open_file(path, os.O_WRONLY | os.O_APPEND, own=True), data, disk)
 
 
 def _temporary(path: Path) -> Path:

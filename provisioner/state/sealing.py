@@ -138,10 +138,18 @@ def parse_identities(text: Secret, source: str) -> list[Identity]:
     try:
         if "-----BEGIN OPENSSH PRIVATE KEY-----" in text.reveal():
             return [ssh.Identity.from_buffer(text.reveal().strip().encode() + b"\n")]
-        lines = (line.strip() for line in text.reveal().splitlines())
-        found: list[Identity] = [x25519.Identity.from_str(line) for line in lines if line and not line.startswith("#")]
     except (pyrage.IdentityError, UnicodeEncodeError):
         raise SettingInvalid(f"The identity from {source} is malformed.", hint=hint) from None
+    found: list[Identity] = []
+    for number, line in enumerate(text.reveal().removeprefix("\ufeff").splitlines(), 1):
+        key = line.strip()
+        if not key or key.startswith("#"):
+            continue
+        try:
+            found.append(x25519.Identity.from_str(key))
+        except (pyrage.IdentityError, UnicodeEncodeError):
+            place = f"line {number} of the identity" if number > 1 else "the identity"
+            raise SettingInvalid(f"{place.capitalize()} from {source} is malformed.", hint=hint) from None
     if not found:
         raise SettingInvalid(f"There is no identity in {source}.", hint=hint)
     return found

@@ -13,9 +13,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from provisioner.errors import StateForeign, StateRolledBack
+from provisioner.errors import StateForeign, StateInvalid, StateRolledBack
+from provisioner.files import Unfit
 from provisioner.model.state import State
-from provisioner.state.disk import Disk, append, make_folder, write_atomically
+from provisioner.state.disk import Disk, append, make_folder, read_file, write_atomically
 
 _HINT: Final = (
     "Accounts may exist that this state does not know: restore the newest one. If it is the newest that is left, say so"
@@ -41,6 +42,7 @@ class Seen:
         Raises:
             StateRolledBack: it is older than what was seen, or gone.
             StateForeign: another lineage was seen at this address.
+            StateInvalid: something else than a file of ours stands in the place of what was seen.
 
         """
         # It tells nothing, and raises nothing, where the folder is another user's.
@@ -78,9 +80,17 @@ class Seen:
     def _read(self, mark: str, key: str) -> object:
         path = self._folder / mark
         try:
-            document = json.loads(_last_line(path.read_bytes()))
+            raw = read_file(path)
+            if raw is None:
+                return None
+            document = json.loads(_last_line(raw))
+        except Unfit as error:
+            raise StateInvalid(
+                f"What this machine has seen of the state cannot be read: {path}: {error.strerror}.",
+                hint="Move it away once you are sure that the state is the newest one.",
+            ) from error
         except OSError:
-            # There is none, or the folder is another user's: `note` says so where it matters.
+            # The folder is another user's: `note` says so where it matters.
             return None
         except (ValueError, RecursionError):
             document = None
@@ -98,7 +108,7 @@ class Seen:
             if last is not None:
                 # A run saves twice for each account, and this takes a third of the time.
                 append(path, line, Disk())
-            elif not path.is_file() or path.read_bytes() != line:
+            elif read_file(path) != line:
                 make_folder(self._folder, Disk())
                 write_atomically(path, line, Disk())
         self._written[mark] = line

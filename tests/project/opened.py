@@ -74,6 +74,7 @@ def many(server: SandboxProcess, root: Path, wanted: Mapping[str, Sequence[str]]
         del environ[name]
     mine = Project(root, tuple(wanted), environ)
     mine.identity_path.parent.mkdir(parents=True)
+    mine.identity_path.touch(mode=0o600)
     mine.identity_path.write_text(f"{identity.reveal()}\n")
     (mine.folder / "manifests").mkdir(parents=True)
     (mine.folder / "manifests" / "accounts.csv").write_text("\n".join(rows) + "\n")

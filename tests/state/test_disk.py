@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.state.disk import Disk, append, make_folder, read_file, remove_leftovers, write_atomically, write_new
+from provisioner.files import NotAFile
+from provisioner.state.disk import (
+    PUBLIC,
+    Disk,
+    append,
+    make_folder,
+    read_file,
+    remove_leftovers,
+    write_atomically,
+    write_new,
+)
 from tests.forks import exit_code_of
 from tests.state import (
     UMASKS,
@@ -57,12 +67,10 @@ def test_a_file_is_its_owners_alone_whatever_it_was_before(path: Path, mask: int
     assert 0o600 == mode(path)
 
 
-def test_a_link_is_replaced_and_what_it_leads_to_left_alone(path: Path) -> None:
-    link = path.with_name("link.json")
-    link.symlink_to(path)
-    write_atomically(link, NEW, Disk())
-    assert (OLD, NEW) == (path.read_bytes(), link.read_bytes())
-    assert not link.is_symlink()
+def test_a_file_is_for_whom_the_umask_lets_where_that_is_asked_for(path: Path) -> None:
+    with with_umask(0o022):
+        write_atomically(path, NEW, Disk(), mode=PUBLIC)
+    assert (NEW, 0o644) == (path.read_bytes(), mode(path))
 
 
 def test_what_is_added_is_durable_and_goes_through_no_link(path: Path) -> None:
@@ -71,7 +79,7 @@ def test_what_is_added_is_durable_and_goes_through_no_link(path: Path) -> None:
     assert (["write", "sync"], OLD + NEW) == (disk.calls, path.read_bytes())
     link = path.with_name("link.json")
     link.symlink_to(path)
-    with pytest.raises(OSError, match="symbolic links"):
+    with pytest.raises(NotAFile, match="a symbolic link"):
         append(link, NEW, Disk())
     with pytest.raises(FileNotFoundError):
         append(path.with_name("absent.json"), NEW, Disk())
@@ -109,19 +117,6 @@ def test_a_file_is_read_whole(path: Path) -> None:
 
 def test_where_there_is_no_file_there_is_none(tmp_path: Path) -> None:
     assert read_file(tmp_path / "none") is None
-
-
-@pytest.mark.parametrize("target", ["state.json", "nowhere"])
-def test_a_link_is_not_read(path: Path, target: str) -> None:
-    link = path.with_name("link.json")
-    link.symlink_to(target)
-    with pytest.raises(OSError, match="Too many levels of symbolic links"):
-        read_file(link)
-
-
-def test_a_folder_is_not_read(tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError):
-        read_file(tmp_path)
 
 
 # ── A call fails ─────────────────────────────────────────────────────────────

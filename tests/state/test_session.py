@@ -425,7 +425,7 @@ def test_nothing_that_fails_at_the_end_hides_what_the_run_did(project: Project) 
     with project.opened() as session:
         session.save(STATE)
         project.rescue_path.mkdir()
-    assert [f"{project.rescue_path} cannot be read: Is a directory."] == project.warnings
+    assert [f"{project.rescue_path} cannot be read: it is a folder, and not a file."] == project.warnings
 
 
 def clear_read_only(folder: Path) -> None:
@@ -543,7 +543,7 @@ def test_a_rescue_that_is_a_link_is_left_for_the_log(project: Project) -> None:
     with project.opened() as session:
         precious.write_text("mine")
         project.rescue_path.symlink_to(precious)
-        with pytest.raises(StateNotSaved, match="symbolic links"):
+        with pytest.raises(StateNotSaved, match="a symbolic link, and not a file"):
             session.reserve()
         session.rescue(LATER, "lima", "op-1", ACTIVE)
     assert "mine" == precious.read_text()

@@ -8,7 +8,6 @@ reserved before the run begins; ``<state>.forgotten`` what a person had it forge
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -18,12 +17,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from provisioner import files
 from provisioner.errors import StateError, StateInvalid, StateLocked, StateNotSaved
 from provisioner.state.disk import Disk, make_folder, open_private, read_file, remove_leftovers, write_atomically
 from provisioner.state.holder import Holder
 from provisioner.state.stores import moved, version
 
 _POLL: Final = 0.1
+_HOLDER: Final = b'{"pid": '
+"""What a lock begins with that names its holder."""
 _BESIDE: Final = ("lock", "backup", "rescue", "forgotten")
 
 
@@ -66,14 +68,9 @@ class LocalStore:
         try:
             return read_file(self.path)
         except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise StateInvalid(
-                    f"{self.address} is a symbolic link.",
-                    hint="Name the file itself: a state is never read or written through a link.",
-                ) from None
             raise StateInvalid(
                 f"{self.address} cannot be read: {error.strerror or error}.",
-                hint="Check that the path is a file and that you may read it.",
+                hint="Name a file that you may read: a state is never read or written through a link.",
             ) from error
 
     # ── The lock ─────────────────────────────────────────────────────────────
@@ -89,16 +86,29 @@ class LocalStore:
                 hint="Make it, or name another place in the setting `state`. Nothing was sent.",
             ) from error
         with _held(self._beside("lock"), holder, timeout, sleep):
+            self._require_own_files()
             remove_leftovers(self.path)
             self._kept_backup = False
             yield
 
+    def _require_own_files(self) -> None:
+        """Refuse what else stands where this run will write; to be found out before anything is sent."""
+        for path in self.files():
+            try:
+                files.require_own(path)
+            except OSError as error:
+                raise StateInvalid(
+                    f"{path} cannot be used: {error.strerror or error}.",
+                    hint="Move it away: a run keeps a file of its own there. Nothing was sent.",
+                ) from error
+
     def holder(self) -> str | None:
         """See :class:`Store`; a lock that is another user's says nothing."""
         try:
-            descriptor = os.open(self._beside("lock"), os.O_RDONLY | os.O_NOFOLLOW)
+            descriptor = files.open_file(self._beside("lock"), own=True)
         except OSError:
-            # No run has been here, or its lock is another user's: nothing can be said of it.
+            # No run has been here, or its lock is another user's: nothing can be said of it. That it is
+            # no lock at all, whoever wants to hold it finds out.
             return None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -207,10 +217,11 @@ def _held(path: Path, holder: Holder, timeout: float, sleep: Callable[[float], N
     except OSError as error:
         raise StateError(
             f"The lock {path} cannot be opened: {error.strerror or error}.",
-            hint="The folder of the state must be writable and the lock not a link. Nothing was sent.",
+            hint="The folder of the state must be writable, and the lock a file of its own. Nothing was sent.",
         ) from error
     try:
         _acquire(descriptor, path, timeout, sleep)
+        _require_lock(descriptor, path)
         _write(descriptor, json.dumps(asdict(holder)).encode())
         try:
             yield
@@ -241,6 +252,16 @@ def _acquire(descriptor: int, path: Path, timeout: float, sleep: Callable[[float
             ) from error
         else:
             return
+
+
+def _require_lock(descriptor: int, path: Path) -> None:
+    """Refuse a file that somebody else keeps under the lock's name: it would be emptied. Raises StateError."""
+    held = os.pread(descriptor, 4096, 0).strip(b"\0")
+    if held and not held.startswith(_HOLDER):
+        raise StateError(
+            f"{path} is not a lock: it holds something else.",
+            hint="Move it away: a run keeps a file of its own there. Nothing was sent.",
+        )
 
 
 def _named(descriptor: int) -> str:

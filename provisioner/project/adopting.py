@@ -24,6 +24,7 @@ from provisioner.manifest.writing import as_yaml, with_placeholders
 from provisioner.model.account import DEFAULT_PARENT, Attributes, DesiredAccount, Problem, fits
 from provisioner.model.report import Report, Result
 from provisioner.model.state import Slots
+from provisioner.project.outputs import require_harmless
 from provisioner.project.plans import MANIFESTS, desired_manifests
 from provisioner.project.reports import Reports, failed
 from provisioner.project.running import attempted
@@ -203,6 +204,7 @@ def _target(workspace: Workspace, write: Path | None) -> Path:
         raise CommandInvalid(
             f"{target} is not the name of a YAML file.", hint="--write makes a manifest: end its name in .yaml."
         )
+    require_harmless(target, workspace.folder)
     return target
 
 

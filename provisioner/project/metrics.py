@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner.state.disk import read_file
+from provisioner.project import outputs
+from provisioner.state.disk import PUBLIC, read_file
 
 if TYPE_CHECKING:
     from provisioner.errors import ExitCode
@@ -27,10 +28,10 @@ def write(
     """Write the metrics of a run that ended with ``code``; ``reports`` is None where it came to no parent.
 
     Raises:
-        OSError: the file cannot be written; it is as it was.
+        CommandInvalid: the file cannot be written; it is as it was.
 
     """
-    from prometheus_client import write_to_textfile  # only who wants metrics needs it
+    from prometheus_client import generate_latest  # only who wants metrics needs it
 
     from provisioner.render import metrics
 
@@ -47,4 +48,5 @@ def write(
     # A run that a filter kept from some parents has not seen all.
     whole = reports is not None and project.settings.parents.keys() <= states.keys()
     run = metrics.Run(seen, code, round(time.time(), 3), duration, phases, whole)
-    write_to_textfile(str(path), metrics.registry(metrics.after(run, before)))
+    content = generate_latest(metrics.registry(metrics.after(run, before))).decode()
+    outputs.write(path, content, outputs.METRICS, mode=PUBLIC)

@@ -63,15 +63,13 @@ class Outlets:
             return
         taken = project.files(manifests)
         if report is not None:
-            outputs.require_free(report, taken)
-            outputs.require_place(report)
+            project.require_place(report, outputs.REPORT, taken)
             taken[report] = "the report"
             self._report = report
         if settings.metrics_file is not None:
             path = Path(settings.metrics_file)
             try:
-                outputs.require_free(path, taken)
-                outputs.require_place(path)
+                project.require_place(path, outputs.METRICS, taken)
             except CommandInvalid as error:
                 raise SettingInvalid(
                     f"The setting metrics_file cannot be used. {error.message}", hint=f"{error.hint} Nothing was sent."
@@ -92,7 +90,7 @@ class Outlets:
                     if isinstance(done, ProvisionerError)
                     else documents.reports(done.reports, done.digest)
                 )
-                outputs.write(self._report, documents.text(document))
+                outputs.write(self._report, documents.text(document), outputs.REPORT)
         except CommandInvalid as error:
             self._warn(f"the report is lost: {error.message}")
             kept = False
@@ -100,8 +98,8 @@ class Outlets:
             if self._metrics is not None and self._project is not None:
                 code, duration = done.exit_code, self.duration
                 metrics.write(self._metrics, self._project, reports, code, phases, duration, self._warn)
-        except OSError as error:
-            self._warn(f"the metrics are as they were: {self._metrics} cannot be written: {error.strerror or error}.")
+        except CommandInvalid as error:
+            self._warn(f"the metrics are as they were: {error.message}")
             kept = False
         return kept
 

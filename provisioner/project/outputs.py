@@ -1,89 +1,181 @@
-"""Writes what was asked for into a file: wholly or not at all, its owner's alone, and never through a link."""
+"""Writes what was asked for into a file: wholly or not at all, and in the place of nothing else.
+
+Owns which place a file may take: that of an earlier one of its kind, which its content
+tells, or a free one, and never one that tells git, a forge or a runner what to do.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import stat
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from provisioner import files
 from provisioner.errors import CommandInvalid
 from provisioner.manifest.sources import MANIFEST
 from provisioner.project.plans import MANIFESTS
-from provisioner.state.disk import Disk, check_room, write_atomically
+from provisioner.render.credentials import is_export
+from provisioner.state.disk import PRIVATE, Disk, check_room, write_atomically
 
 if TYPE_CHECKING:
     from provisioner.project.workspace import Workspace
 
+_MAX_BYTES: Final = 100_000_000
+"""Of an earlier file: what is larger was not written here."""
+_METRIC: Final = re.compile(r"(?:# (?:HELP|TYPE) )?octopush_provisioner_")
+_STEERS: Final = frozenset(
+    {
+        ".circleci", ".forgejo", ".git", ".gitattributes", ".gitea", ".github", ".gitignore", ".gitlab",
+        ".gitlab-ci.yml", ".gitmodules", ".woodpecker",
+    }
+)  # fmt: skip
+"""What git and forges obey, wherever it stands in a project."""
+_SCRIPTS: Final = "ci"
+"""The folder for the scripts of a pipeline, at the top of a project or of its repository."""
 
-def write(out: Path, content: str) -> None:
-    """Put ``content`` at ``out``, in the place of a file or link that is there.
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a file is."""
+
+    noun: str
+    is_one: Callable[[str], bool]
+    """Whether a text is an earlier one."""
+
+
+def _is_report(text: str) -> bool:
+    document = _document(text)
+    error = document.get("error")
+    return isinstance(document.get("reports"), list) or (isinstance(error, dict) and {"code", "name"} <= error.keys())
+
+
+def _is_plan(text: str) -> bool:
+    document = _document(text)
+    return isinstance(document.get("plans"), list) and {"source", "digest"} <= document.keys()
+
+
+def _are_metrics(text: str) -> bool:
+    return all(_METRIC.match(line) for line in text.splitlines() if line.strip())
+
+
+def _document(text: str) -> dict[str, object]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) and "version" in document else {}
+
+
+REPORT: Final = Kind("report", _is_report)
+PLAN: Final = Kind("saved plan", _is_plan)
+METRICS: Final = Kind("file of this program's metrics", _are_metrics)
+EXPORT: Final = Kind("export of credentials", is_export)
+
+
+def write(out: Path, content: str, kind: Kind, *, mode: int = PRIVATE) -> None:
+    """Put ``content`` at ``out``, in the place of an earlier file of its ``kind``.
 
     Raises:
-        CommandInvalid: it cannot be written there.
+        CommandInvalid: something else is there, or it cannot be written.
 
     """
     try:
-        _require_replaceable(out)
-        write_atomically(out, content.encode(errors="backslashreplace"), Disk())
+        _require_kind(out, kind)
+        write_atomically(out, content.encode(errors="backslashreplace"), Disk(), mode=mode)
     except OSError as error:
         raise _unwritable(out, error) from error
 
 
-def write_json(out: Path, document: Mapping[str, object]) -> None:
+def write_json(out: Path, document: Mapping[str, object], kind: Kind) -> None:
     """Put one JSON document, which is to be read again, at ``out``; raises CommandInvalid."""
-    write(out, json.dumps(document, indent=2) + "\n")
+    write(out, json.dumps(document, indent=2) + "\n", kind)
 
 
-def require_place(out: Path) -> None:
-    """Return if a file can be written to ``out``, which nothing is done to; raises CommandInvalid."""
-    try:
-        _require_replaceable(out)
-        check_room(out)
-    except OSError as error:
-        raise _unwritable(out, error) from error
+def require_place(out: Path, kind: Kind, taken: Mapping[Path, str], folder: Path) -> None:
+    """Return if a file of ``kind`` can be written to ``out``, which nothing is done to; raises CommandInvalid.
 
-
-def require_free(out: Path, taken: Mapping[Path, str]) -> None:
-    """Refuse the place of a file that something else is kept in; ``taken`` says what. Raises CommandInvalid."""
+    ``taken`` says what is kept in the files of the project in ``folder``.
+    """
+    require_harmless(out, folder)
     place = _place(out)
     for path, what in taken.items():
         if path.name == out.name and _place(path) == place:
             raise CommandInvalid(
                 f"{out} is {what}.", hint="Name another file: what is there would be lost. Nothing was done."
             )
+    try:
+        _require_kind(out, kind)
+        check_room(out)
+    except OSError as error:
+        raise _unwritable(out, error) from error
+
+
+def require_harmless(out: Path, folder: Path) -> None:
+    """Refuse a place where git, a forge or a pipeline looks for what to do; raises CommandInvalid.
+
+    ``folder`` is the project's.
+    """
+    real, name = _place(out)
+    whole = Path(real) / name
+    tops = _tops(folder)
+    inside = next((whole.relative_to(top).parts for top in tops if whole.is_relative_to(top)), whole.parts)
+    scripts = any(whole.is_relative_to(top) and whole.relative_to(top).parts[0].casefold() == _SCRIPTS for top in tops)
+    if scripts or any(part.casefold() in _STEERS for part in inside):
+        raise CommandInvalid(
+            f"{out} is a place in which git or a pipeline looks for what to do.",
+            hint="Name a file elsewhere. Nothing was done.",
+        )
+
+
+def _tops(folder: Path) -> list[Path]:
+    """Return the top folder of the project's repository, if it has one, and the project's own."""
+    real = Path(os.path.realpath(folder))
+    repository = next((each for each in (real, *real.parents) if os.path.lexists(each / ".git")), real)
+    return list(dict.fromkeys((repository, real)))
 
 
 def project_files(workspace: Workspace, manifests: Sequence[Path]) -> dict[Path, str]:
     """Return the files of a project that no other file may replace, and what each is; see :meth:`Project.files`."""
-    files: dict[Path, str] = {}
+    found: dict[Path, str] = {}
     for parent in workspace.parents():
-        files |= {path: f"{what} of {parent.name}" for path, what in parent.store.files().items()}
-    files[workspace.settings.file] = "the settings"
+        found |= {path: f"{what} of {parent.name}" for path, what in parent.store.files().items()}
+    found[workspace.settings.file] = "the settings"
+    for identity in workspace.keys.files:
+        found[identity] = found[Path(os.path.realpath(identity))] = "an identity"
     for named in manifests or (workspace.folder / MANIFESTS,):
         with suppress(OSError):  # what cannot be looked into, its reader reports
             inside = list(named.iterdir()) if named.is_dir() else [named]
-            files |= {each: "a manifest" for each in inside if MANIFEST.is_name_of(each)}
-    return files
+            found |= {each: "a manifest" for each in inside if MANIFEST.is_name_of(each)}
+    return found
 
 
 def _place(out: Path) -> tuple[str, str]:
-    """Return the folder as it really is, and the name: a link is replaced and not followed."""
+    """Return the folder as it really is, and the name."""
     return os.path.realpath(out.parent), out.name
 
 
-def _require_replaceable(out: Path) -> None:
-    """Refuse what a file must not take the place of: a folder, a device, a pipe. Raises OSError as well."""
+def _require_kind(out: Path, kind: Kind) -> None:
+    """Refuse what a file of ``kind`` must not take the place of. Raises OSError as well."""
     try:
-        mode = out.lstat().st_mode
+        earlier = files.read(out, _MAX_BYTES, own=True)
     except FileNotFoundError:
         return
-    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
-        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device, and not a file"
-        raise CommandInvalid(f"{out} is {kind}.", hint="Name a file that may be written or replaced.")
+    except files.NotAFile as error:
+        raise CommandInvalid(
+            f"{out} cannot be replaced: {error.strerror}.", hint="Name a file that may be written or replaced."
+        ) from None
+    except files.TooLarge:
+        earlier = b"\0"
+    if not kind.is_one(earlier.decode(errors="replace")) and earlier.strip():
+        raise CommandInvalid(
+            f"{out} is there already, and is no earlier {kind.noun}.",
+            hint="Name another file, or move this one away: what it holds would be lost. Nothing was done.",
+        )
 
 
 def _unwritable(out: Path, error: OSError) -> CommandInvalid:

@@ -65,6 +65,12 @@ class Keys:
                 self._sealer = AgeSealer(self._settings.recipients)
             return self._sealer
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Where an identity may be kept."""
+        named = (self.environ.get("PROVISIONER_IDENTITY_FILE"), self._settings.identity_file, self._default)
+        return tuple(Path(each) for each in named if each)
+
     def has_identity(self) -> bool:
         """Whether an identity was given anywhere; whether it is the right one is another matter."""
         from provisioner.settings import secrets  # a plan opens nothing

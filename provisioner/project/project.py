@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from provisioner.project.credentials import Listed, Opened
     from provisioner.project.deciding import Confirm
     from provisioner.project.folders import Folders
+    from provisioner.project.outputs import Kind
     from provisioner.project.plans import Plans
     from provisioner.project.recovering import Accept, Recovered
     from provisioner.project.rekeying import Approve as ApproveRekey
@@ -125,6 +126,17 @@ class Project:
 
         return project_files(self._workspace, manifests)
 
+    def require_place(self, out: Path, kind: Kind, taken: Mapping[Path, str] | None = None) -> None:
+        """Return if a file of ``kind`` may be written to ``out``; ``taken`` are :meth:`files`, and others.
+
+        Raises:
+            CommandInvalid: something else is there, or nothing can be written there.
+
+        """
+        from provisioner.project.outputs import require_place
+
+        require_place(out, kind, self.files() if taken is None else taken, self._workspace.folder)
+
     # ── Manifests and plans ──────────────────────────────────────────────────
 
     def validate(self, paths: Sequence[Path] = ()) -> Loaded:
@@ -176,8 +188,8 @@ class Project:
         if plans.failures:
             raise CommandInvalid(f"Nothing is saved to {out}: {', '.join(plans.failures)} could not be planned.")
         document = saved.document(plans, self.settings)
-        outputs.require_free(out, self.files(plans.manifests))
-        outputs.write_json(out, document)
+        self.require_place(out, outputs.PLAN, self.files(plans.manifests))
+        outputs.write_json(out, document, outputs.PLAN)
         return str(document["digest"])
 
     def digest(self, plans: Plans) -> str:

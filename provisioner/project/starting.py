@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from provisioner import schemas
+from provisioner import files, schemas
 from provisioner.errors import CommandInvalid
 from provisioner.project import identity, templates
 
@@ -71,6 +71,7 @@ credentials*
 *identity*.txt
 """
 
+_MAX_BYTES: Final = 10_000_000
 _FILES: Final = ("provisioner.yaml", "manifests/accounts.yaml", "schemas/manifest.v1.schema.json", ".gitignore")
 
 
@@ -139,7 +140,7 @@ def _require_room(folder: Path, files: Iterable[str]) -> None:
 
 def _text_of(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return files.read(path, _MAX_BYTES).decode(errors="replace")
     except OSError as error:
         raise CommandInvalid(
             f"{path} cannot be read: {error.strerror}.", hint="Ask for the right to read it."

@@ -36,7 +36,32 @@ _DOTENV_ESCAPES: Final = {"\\": r"\\", '"': r"\"", "\r": r"\r"}
 # What Kubernetes takes for a Secret's name: a subdomain as of RFC 1123.
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _SUBDOMAIN_LENGTH: Final = 253
+_EXPORTED: Final = re.compile(r"([A-Z0-9_]+_(?:API_LOGIN|API_KEY|PASSWORD))=")
+_MANAGED: Final = "app.kubernetes.io/managed-by: octopush-provisioner"
 _PARENT_LABEL: Final = "octopush-provisioner/parent"
+
+
+def is_export(text: str) -> bool:
+    """Tell whether ``text`` is what some function here has returned, and nothing else."""
+    if text.lstrip().startswith("{"):
+        return _is_export_json(text)
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if text.startswith("---"):
+        return text.count("\n---") + 1 == sum(_MANAGED in line.replace('"', "") for line in lines)
+    if lines and lines[0].split(",")[: 1 + len(FIELDS)] == ["name", *FIELDS]:
+        return True
+    variables = {match[1] for line in lines if (match := _EXPORTED.match(line))}
+    # A parent's own credentials have names as an account's could be, and no password.
+    parents = {"OCTOPUSH_API_LOGIN", "OCTOPUSH_API_KEY"} & variables and "OCTOPUSH_PASSWORD" not in variables
+    return bool(variables) and not parents and all(map(_EXPORTED.match, lines))
+
+
+def _is_export_json(text: str) -> bool:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return all(isinstance(each, dict) and set(FIELDS) <= each.keys() for each in document.values())
 
 
 def as_json(contents: Iterable[SealedContent]) -> str:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import stat
 from io import FileIO
 from pathlib import Path
+from typing import Final
 
+from provisioner import files
 from provisioner.errors import SettingInvalid
 from provisioner.model.account import Secret
 from provisioner.sandbox.account import NO_CALLBACKS, Account, merged
+
+_BEGINNING: Final = b'{"event": "'
 
 
 class Ledger:
@@ -25,9 +28,8 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         """Open or make ``path``, never through a symbolic link; raises SettingInvalid."""
         self._path = path
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            self._file = FileIO(os.open(path, flags, 0o600), "r+")
+            self._file = FileIO(files.open_file(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, own=True), "r+")
         except OSError as error:
             raise SettingInvalid(
                 f"The ledger {path} cannot be opened: {error.strerror}",
@@ -41,15 +43,12 @@ class Ledger:
 
     def _claim(self) -> None:
         descriptor = self._file.fileno()
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise SettingInvalid(f"The ledger {self._path} is not a file", hint="Name a file, or one to be made.")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise SettingInvalid(
                 f"The ledger {self._path} is held by another sandbox", hint="Stop that one, or name another file."
             ) from error
-        os.fchmod(descriptor, 0o600)
         folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)
@@ -71,13 +70,16 @@ class Ledger:
             try:
                 event, account = _event(line, first_parent)
             except (ValueError, RecursionError) as error:
-                if number < len(lines) or rest:
+                if number < len(lines) or rest or not (sound or _is_begun(line)):
                     raise self._damaged(number, str(error)) from error
                 break
             if (event == "created") == (account.api_login in accounts):
                 raise self._damaged(number, "it does not follow from the lines before it")
             follow(accounts, event, account)
             sound += len(line) + 1
+        if not (sound or _is_begun(rest)):
+            raise self._damaged(len(lines) + 1, "it is no account event")
+        os.fchmod(self._file.fileno(), 0o600)
         self._file.truncate(sound)
         return accounts, sound < len(content)
 
@@ -121,6 +123,11 @@ def follow(accounts: dict[str, Account], event: str, account: Account) -> None:
         del accounts[account.api_login]
     else:
         accounts[account.api_login] = account
+
+
+def _is_begun(line: bytes) -> bool:
+    """Tell whether ``line``, the only one, may be what a killed sandbox left: anything else is not ours to cut off."""
+    return line.startswith(_BEGINNING) or _BEGINNING.startswith(line)
 
 
 def _event(line: bytes, first_parent: str) -> tuple[str, Account]:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from pathlib import Path
-from stat import S_ISREG
 from typing import Final
 from urllib.parse import urlsplit
 
-from provisioner import placeholders, schemas
+from provisioner import files, placeholders, schemas
 from provisioner.errors import SettingInvalid
 from provisioner.model.account import MASK
 from provisioner.model.terms import Setting
@@ -81,16 +80,10 @@ def _sha256(path: Path, name: str) -> str:
     import hashlib  # noqa: PLC0415  # most projects name no such file
 
     try:
-        # Asked before opening: to open a named pipe would wait for ever.
-        raw = None
-        if S_ISREG(path.stat().st_mode):
-            with path.open("rb") as file:
-                raw = file.read(_MAX_BYTES + 1)
+        raw = files.read(path, _MAX_BYTES)
     except OSError as error:
         raise SettingInvalid(
             f"The setting {name}, {path}, cannot be read: {error.strerror or error}.",
             hint="It is part of what is reviewed: name a file that is there.",
         ) from error
-    if raw is None or len(raw) > _MAX_BYTES:
-        raise SettingInvalid(f"The setting {name}, {path}, is no file, or too large for one.", hint="Name another.")
     return hashlib.sha256(raw).hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import time
@@ -168,23 +167,6 @@ def test_what_cannot_be_left_is_said_before_anything_is_done(
     assert (code, "", []) == (done.returncode, done.stdout, server.requests())
     assert len(done.stderr.splitlines()) >= 2
     assert not mine.state_path.exists()
-
-
-@pytest.mark.parametrize("kind", ["fifo", "link to a fifo", "link to a folder"])
-def test_metrics_where_no_file_can_be(server: SandboxProcess, project: NewProject, kind: str) -> None:
-    mine = project(server, TWO)
-    path = mine.folder / "octopush.prom"
-    os.mkfifo(mine.folder / "fifo")
-    if kind == "fifo":
-        (mine.folder / "fifo").rename(path)
-    else:
-        path.symlink_to(mine.folder / ("fifo" if kind == "link to a fifo" else "manifests"))
-    done = mine.run(*RECONCILE, "--metrics-file", "octopush.prom")
-    if kind == "fifo":
-        assert (10, []) == (done.returncode, server.requests())
-    else:
-        # As everywhere, a link is replaced and not followed.
-        assert (0, 18, False) == (done.returncode, metrics(path)["slots left default"], path.is_symlink())
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ def place(tmp_path: Path, machine: dict[str, str], server: SandboxProcess) -> Pa
             ["provisioner", "init", project, "--schedule", kind], env=environ, check=True, capture_output=True
         )
     identity, recipient = new_identity()
+    (tmp_path / "etc/provisioner/identity.txt").touch(mode=0o600)
     (tmp_path / "etc/provisioner/identity.txt").write_text(f"{identity.reveal()}\n")
     (project / "provisioner.yaml").write_text(f"recipients: [{recipient}]\napi_url: {server.url}\n")
     write_manifest(project, PARIS)

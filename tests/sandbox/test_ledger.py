@@ -142,6 +142,15 @@ def test_any_other_damage_is_a_clear_error(ledger: Path, damage: Callable[[bytes
     assert ledger.read_bytes() == damaged
 
 
+@pytest.mark.parametrize("content", [b"AGE-SECRET-KEY-1", b"AGE-SECRET-KEY-1\n", b"{}\n"])
+def test_a_file_that_is_no_ledger_is_left_as_it_is(ledger: Path, content: bytes) -> None:
+    ledger.write_bytes(content)
+    ledger.chmod(0o644)
+    with pytest.raises(SettingInvalid, match="damaged at line 1"):
+        Sandbox(Settings(ledger=ledger))
+    assert (content, 0o644) == (ledger.read_bytes(), ledger.stat().st_mode & 0o777)
+
+
 def test_a_ledger_is_never_followed_through_a_link(ledger: Path, tmp_path: Path) -> None:
     ledger.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(SettingInvalid, match="cannot be opened"):

@@ -131,7 +131,7 @@ def export(
     if out is not None:
         from provisioner.project import outputs
 
-        outputs.require_free(out, project.files())
+        project.require_place(out, outputs.EXPORT)
     opened = project.open_credentials(
         names,
         parents=parents,
@@ -152,7 +152,7 @@ def export(
     if out is None:
         console.data(content)
     else:
-        outputs.write(out, content)
+        outputs.write(out, content, outputs.EXPORT)
         console.talk(f"Written to {out}, readable by you alone.")
         if output == "env":
             console.talk("It is for a POSIX shell. --format dotenv is for python-dotenv, --format docker for Docker.")

@@ -57,6 +57,10 @@ def command(
     """
     console = context.console
     project = choice.open(context)
+    if out is not None:
+        from provisioner.project import outputs
+
+        project.require_place(out, outputs.PLAN, project.files(manifests))
     hears = _reporter(console, project, refresh=refresh)
     with hears:
         plans = project.plan(manifests, parents=parents, refresh=refresh, jobs=jobs, rate=rate, reporter=hears)

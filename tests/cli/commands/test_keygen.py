@@ -23,6 +23,7 @@ def test_keygen_prints_the_recipient_alone_and_never_writes_over_a_key(tmp_path:
     assert (64, text) == (again.returncode, (tmp_path / "key.txt").read_text())
     assert f"The recipient of the identity that is there is {done.stdout.strip()}." in again.stderr
     (tmp_path / "notes.txt").write_text("AGE\n")
+    (tmp_path / "notes.txt").chmod(0o600)
     other = run(tmp_path, "keygen", "-o", "notes.txt")
     assert (64, True) == (other.returncode, "The identity from notes.txt is malformed." in other.stderr)
     assert 64 == run(tmp_path, "keygen", "-o", "key.txt/below").returncode

@@ -1,0 +1,227 @@
+"""What stands in the place of a file: nothing is waited for, followed, overwritten, or read without end."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from provisioner.errors import CommandInvalid, ProvisionerError, SettingInvalid, StateError, StateInvalid
+from provisioner.files import MAX_STATE_BYTES
+from provisioner.project import outputs, saved
+from provisioner.settings import loading
+from provisioner.state.disk import Disk, append, write_atomically
+from provisioner.state.holder import Holder
+from provisioner.state.seen import Seen
+from provisioner.state.stores.local import LocalStore
+from tests.state import STATE
+
+PRECIOUS = "precious"
+HOLDER = Holder(1, "here", "ada", "2026-01-01T00:00:00Z")
+
+Make = Callable[[Path], None]
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+def device(path: Path) -> None:
+    """Make a link to one: to make a device itself takes more than most may do."""
+    path.symlink_to("/dev/zero")
+
+
+def a_socket(path: Path) -> None:
+    os.mknod(path, stat.S_IFSOCK | 0o600)
+
+
+def link(path: Path) -> None:
+    path.with_name("mine").write_text(PRECIOUS)
+    path.symlink_to("mine")
+
+
+def hard_link(path: Path) -> None:
+    path.with_name("mine").write_text(PRECIOUS)
+    path.hardlink_to(path.with_name("mine"))
+
+
+KINDS = [pipe, folder, device, a_socket, link, hard_link]
+READ = [pipe, folder, device, a_socket]
+"""What is refused where files are only read: there, a link may lead to one."""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    return tmp_path / "in" / "default.json"
+
+
+def untouched(path: Path, make: Make) -> bool:
+    """Tell whether what ``make`` put at ``path`` is there still, and what it leads to is as it was."""
+    kept = path.with_name("mine")
+    return os.path.lexists(path) and (make not in {link, hard_link} or PRECIOUS == kept.read_text())
+
+
+@pytest.mark.parametrize("make", KINDS)
+@pytest.mark.parametrize("beside", ["", ".lock", ".backup", ".rescue", ".forgotten"])
+def test_a_run_holds_no_state_where_something_else_stands_in_the_place_of_one_of_its_files(
+    place: Path, beside: str, make: Make
+) -> None:
+    path = place.with_name(f"{place.name}{beside}")
+    make(path)
+    with pytest.raises(StateError, match="it is a") as caught, LocalStore(place).hold(HOLDER, timeout=0, sleep=print):
+        pass
+    assert str(path) in caught.value.message
+    assert untouched(path, make)
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_a_state_is_read_from_a_file_of_its_own_alone(place: Path, make: Make) -> None:
+    make(place)
+    with pytest.raises(StateInvalid, match=r"cannot be read: it is a .*"):
+        LocalStore(place).load()
+    assert LocalStore(place).holder() is None
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_what_this_machine_has_seen_is_neither_read_from_nor_added_to_something_else(place: Path, make: Make) -> None:
+    seen = Seen(place.parent / "seen")
+    seen.note("here", STATE)
+    (place.parent / "seen" / "mine").touch()
+    for mark in (place.parent / "seen").glob("*.jsonl"):
+        mark.unlink()
+        make(mark)
+    for ask in (seen, Seen(place.parent / "seen")):
+        with pytest.raises(StateInvalid, match="it is a"):
+            ask.check("here", STATE)
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_nothing_but_a_file_of_ours_is_written_over_or_added_to(place: Path, make: Make) -> None:
+    make(place)
+    for write in (write_atomically, append):
+        with pytest.raises(OSError, match="it is a"):
+            write(place, b"ours", Disk())
+    assert untouched(place, make)
+
+
+@pytest.mark.parametrize("make", READ)
+def test_settings_and_saved_plans_are_read_from_files_alone(place: Path, make: Make) -> None:
+    make(place)
+    with pytest.raises(SettingInvalid, match=r"cannot be read: it is a .*"):
+        loading.load(place, {}, {})
+    # A plan may come through a pipe; this one has nobody who writes to it.
+    with pytest.raises(ProvisionerError, match="holds no plan" if make is pipe else "it is a"):
+        saved.read(place)
+
+
+def test_nothing_is_read_without_end(place: Path) -> None:
+    with place.open("wb") as file:
+        file.truncate(MAX_STATE_BYTES + 1)
+    with pytest.raises(StateInvalid, match="it is over 256 MiB"):
+        LocalStore(place).load()
+    with pytest.raises(SettingInvalid, match="it is over 10 MB"):
+        loading.load(place, {}, {})
+    with pytest.raises(CommandInvalid, match="it is over 100 MB"):
+        saved.read(place)
+
+
+def test_a_file_that_somebody_keeps_under_the_name_of_a_lock_is_not_emptied(place: Path) -> None:
+    lock = place.with_name(f"{place.name}.lock")
+    lock.write_text(PRECIOUS)
+    with pytest.raises(StateError, match="is not a lock"), LocalStore(place).hold(HOLDER, timeout=0, sleep=print):
+        pass
+    assert PRECIOUS == lock.read_text()
+
+
+# ── What a run writes for people ─────────────────────────────────────────────
+
+OURS = {
+    outputs.REPORT: ['{"version": 1, "reports": []}', '{"version": 1, "error": {"code": 5, "name": "StateInvalid"}}'],
+    outputs.PLAN: ['{"version": 1, "plans": [], "source": {}, "digest": "d"}'],
+    outputs.METRICS: ["# HELP octopush_provisioner_slots S\noctopush_provisioner_slots{} 1.0\n"],
+    outputs.EXPORT: [
+        '{"paris": {"api_login": "a", "api_key": "b", "password": null}}',
+        "PARIS_API_LOGIN=a\nPARIS_API_KEY='b c'\n",
+        "OCTOPUSH_API_LOGIN=a\nOCTOPUSH_API_KEY=b\nOCTOPUSH_PASSWORD=c\n",
+        "name,api_login,api_key,password\r\nparis,a,b,c\r\n",
+        '---\n"metadata":\n  "labels":\n    "app.kubernetes.io/managed-by": "octopush-provisioner"\n',
+    ],
+}
+OTHERS = [
+    "AGE-SECRET-KEY-1\n",
+    "#!/bin/sh\necho\n",
+    "[core]\n\tbare = false\n",
+    "{}x",
+    '{"version": 1, "accounts": {}}',
+    "version: 1\naccounts: []\n",
+    "node_load1 0.5\n",
+    "OCTOPUSH_API_LOGIN=a\nOCTOPUSH_API_KEY=b\n",
+    "PARIS_API_KEY=a\nMY_OWN=b\n",
+    "\x7fELF\0",
+]
+
+
+@pytest.mark.parametrize("kind", OURS, ids=lambda kind: kind.noun)
+def test_a_file_takes_the_place_of_an_earlier_one_of_its_kind_and_of_no_other(place: Path, kind: outputs.Kind) -> None:
+    of_others = [text for other, texts in OURS.items() if other is not kind for text in texts]
+    for text in (*OTHERS, *of_others):
+        place.write_bytes(text.encode())
+        for attempt in (
+            lambda: outputs.require_place(place, kind, {}, place.parent),
+            lambda: outputs.write(place, "new", kind),
+        ):
+            with pytest.raises(CommandInvalid, match=f"is no earlier {kind.noun}"):
+                attempt()
+        assert text.encode() == place.read_bytes()
+    for text in ("", "\n", *OURS[kind]):
+        place.write_text(text)
+        outputs.require_place(place, kind, {}, place.parent)
+        outputs.write(place, "new", kind)
+        assert "new" == place.read_text()
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_what_is_no_file_of_ours_is_neither_followed_nor_replaced(place: Path, make: Make) -> None:
+    make(place)
+    with pytest.raises(CommandInvalid, match="cannot be replaced: it is a"):
+        outputs.require_place(place, outputs.REPORT, {}, place.parent)
+    with pytest.raises(CommandInvalid, match="cannot be replaced: it is a"):
+        outputs.write(place, "new", outputs.REPORT)
+    assert untouched(place, make)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".git/config",
+        ".GIT/hooks/x",
+        "sub/.git/x",
+        ".github/workflows/x.yml",
+        ".gitlab-ci.yml",
+        "ci/x.sh",
+        "sub/../ci/x",
+    ],
+)
+def test_a_place_that_steers_git_or_a_pipeline_is_never_written_to(place: Path, name: str) -> None:
+    project = place.parent
+    (project / "sub").mkdir()
+    with pytest.raises(CommandInvalid, match="looks for what to do"):
+        outputs.require_harmless(project / name, project)
+    (project / ".git").mkdir()
+    with pytest.raises(CommandInvalid, match="looks for what to do"):
+        outputs.require_harmless(project / name, project / "sub")
+
+
+def test_a_project_may_itself_lie_in_a_folder_of_such_a_name(tmp_path: Path) -> None:
+    project = tmp_path / "ci" / ".github" / "project"
+    project.mkdir(parents=True)
+    outputs.require_harmless(project / "report.json", project)
+    outputs.require_harmless(tmp_path / "ci" / "report.json", project)

@@ -108,6 +108,7 @@ def test_with_force_neither_octopush_nor_an_identity_is_needed(applied: Project,
     assert 10 == poor.run("forget", "rome", "--yes").returncode
     assert before == applied.state_path.read_bytes()
     done = poor.run("forget", "rome", "--yes", "--force")
+    applied.identity_path.touch(mode=0o600)
     applied.identity_path.write_text(identity)
     assert (0, True) == (done.returncode, "forgotten      rome  forced: Octopush was not asked" in done.stdout)
     assert {"paris": "active"} == applied.statuses()

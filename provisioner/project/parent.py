@@ -68,7 +68,9 @@ class Keys:
     @property
     def files(self) -> tuple[Path, ...]:
         """Where an identity may be kept."""
-        named = (self.environ.get("PROVISIONER_IDENTITY_FILE"), self._settings.identity_file, self._default)
+        from provisioner.settings.readers import identity_file  # only who writes a file asks
+
+        named = (identity_file(self._settings, self.environ), self._settings.identity_file, self._default)
         return tuple(Path(each) for each in named if each)
 
     def has_identity(self) -> bool:

@@ -83,7 +83,10 @@ def _flow(at: Mark, begun: Mark, lines: Sequence[str]) -> Told | None:
     rest = _line(lines, at)[at[1] :]
     wrong = rest[:1] in _CLOSING.values() and rest[0] != closing
     if wrong or not (closing in rest or any(closing in each for each in lines[at[0] + 1 :])):
-        return begun, f"The {called} that opens here is not closed.", "Close it, or put the text in quotes."
+        hint = "Close it, or put the text in quotes."
+        if any(re.search(rf"\s#.*\{closing}", each) for each in lines[begun[0] : at[0] + 1]):
+            hint = "A # after a space begins a comment: put a text that holds one in quotes."
+        return begun, f"The {called} that opens here is not closed.", hint
     doubt = "" if at[0] == begun[0] else f", or the {called} that opens on line {begun[0] + 1} is not closed"
     hint = f"Separate the entries with commas; put a text that holds a colon, a comma or a {called} in quotes."
     return at, f"A comma is missing before this{doubt}.", hint

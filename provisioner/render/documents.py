@@ -28,6 +28,7 @@ from provisioner.model.plan import (
 )
 from provisioner.model.state import NO_DRIFT, Active, Edit, Record, Slots, State
 from provisioner.render import advice, words
+from provisioner.render.lines import is_seen
 
 if TYPE_CHECKING:  # what only reports and balances need is not loaded for a plan
     from provisioner.model.exchange import Balance, Failed
@@ -49,17 +50,18 @@ _FOREIGN: Final = range(0x80, 0x100)
 
 
 def text(document: object) -> str:
-    r"""Return the JSON of ``document``, indented, with whatever a terminal or a log would obey written as an escape.
+    r"""Return the JSON of ``document``, indented.
 
-    A byte of a file's name that is not UTF-8 becomes four characters, ``\xff``.
+    Whatever a terminal or a log would obey, or nobody could see, is written as an escape. A byte
+    of a file's name that is not UTF-8 becomes four characters, ``\xff``.
     """
     whole = json.dumps(document, indent=2, ensure_ascii=False)
     # JSON breaks its lines at line feeds alone, and has none inside a text.
-    return "\n".join(line if line.isprintable() else "".join(map(_escaped, line)) for line in whole.split("\n")) + "\n"
+    return "\n".join(line if is_seen(line) else "".join(map(_escaped, line)) for line in whole.split("\n")) + "\n"
 
 
 def _escaped(character: str) -> str:
-    if character.isprintable():
+    if is_seen(character):
         return character
     byte = ord(character) - _BYTES
     if byte in _FOREIGN:

@@ -448,6 +448,12 @@ def test_broken_syntax_is_told_in_words(text: str, message: str, line: int, colu
     assert refused(text) == (message, line, column)
 
 
+def test_a_comment_that_closes_nothing_is_blamed() -> None:
+    (problem,) = parsed("a: {b: Shop #1}\n").problems
+    assert problem.message == "The brace that opens here is not closed."
+    assert problem.hint.startswith("A # after a space begins a comment")
+
+
 def test_problems_before_broken_syntax_are_told_too() -> None:
     document = parsed("a: 1\na: 2\nb: 'c")
     assert [each.origin.line for each in document.problems] == [2, 3]

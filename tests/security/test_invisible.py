@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 from provisioner.document import parse_yaml, text_fault
 from provisioner.manifest import yaml_manifest
 from provisioner.model.account import Attributes
 from provisioner.model.plan import Create, Plan
-from provisioner.render import html, markdown, text
+from provisioner.render import documents, html, markdown, text
 from provisioner.render.lines import printable
 from tests.render.samples import counts, desired
 
@@ -44,6 +45,13 @@ def test_a_name_whose_joiners_are_meant_is_read_and_every_format_of_the_plan_sho
     ):
         assert r"\u200c" in shown
         assert "\u200c" not in shown
+
+
+def test_no_json_holds_a_character_that_nobody_sees() -> None:
+    whole = "".join(map(chr, UNSEEN))
+    shown = documents.text({whole: whole})
+    assert shown.isascii()
+    assert json.loads(shown) == {whole: whole}
 
 
 def test_nothing_that_is_shown_holds_a_character_that_nobody_sees() -> None:

@@ -8,7 +8,7 @@ the environment alone. Refuses to follow a link out of the folder that a file ma
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -60,12 +60,14 @@ class Reader:
     """What else may be read: patterns of variables and, each with a slash, of files; None: anything."""
 
     def refused(self, text: str, base: Path) -> Fault | None:
-        """Return why a placeholder of ``text``, which stands in a file in ``base``, may not be read; None: all may."""
-        for variable, path in PLACEHOLDER.findall(text):
-            found = self._variable_refused(variable) if variable else self._place(path, base)
-            if isinstance(found, tuple):
-                return found
-        return None
+        """Return why placeholders of ``text``, which stands in a file in ``base``, may not be read; None: all may."""
+        found = PLACEHOLDER.findall(text)
+        places = (self._place(path, base) for _, path in found if path)
+        variables = self._variables_refused(dict.fromkeys(variable for variable, _ in found if variable))
+        faults = dict.fromkeys((*variables, *(each for each in places if isinstance(each, tuple))))
+        if not faults:
+            return None
+        return ", and ".join(predicate for predicate, _ in faults), " ".join(dict.fromkeys(hint for _, hint in faults))
 
     def expand(self, text: str, base: Path) -> str:
         """Return ``text`` with each placeholder replaced by what it refers to; see :meth:`values`."""
@@ -89,13 +91,18 @@ class Reader:
 
     # ── Variables ────────────────────────────────────────────────────────────
 
-    def _variable_refused(self, name: str) -> Fault | None:
-        if is_own(name, self.own):
-            return (
-                f"must not read {name}, a secret of the project itself or of the machine that runs it",
+    def _variables_refused(self, names: Collection[str]) -> Iterator[Fault]:
+        if own := [name for name in names if is_own(name, self.own)]:
+            yield (
+                f"must not read {', '.join(own)}: secrets of the project, and of the machine that runs it, go nowhere",
                 "Give the value a variable of its own: nothing can allow this one.",
             )
-        return None if self.listed is None or any(fnmatchcase(name, each) for each in self.listed) else _unlisted(name)
+        unlisted = [name for name in names if name not in own and not self._lists(name)]
+        if unlisted:
+            yield _unlisted(", ".join(unlisted))
+
+    def _lists(self, name: str) -> bool:
+        return self.listed is None or any(fnmatchcase(name, each) for each in self.listed)
 
     def _variable(self, name: str) -> str:
         value = self.environ.get(name)
@@ -111,7 +118,7 @@ class Reader:
         steps = written.split("/")
         if ".git" in map(str.lower, steps) or any(_is_same(path, each) for each in self.own_files):
             return (
-                f"must not read {written}, a file of the project's own secrets, or of git",
+                f"must not read {written}: secrets of the project, and files of git, go nowhere",
                 "Put the value into a file of its own: nothing can allow this one.",
             )
         if self.folders is None:

@@ -55,7 +55,7 @@ def test_a_manifest_cannot_send_our_own_secrets_anywhere_whatever_a_list_says(tm
     for listed in ({"PLACEHOLDERS": f"* {variable} ./*"}, {}):
         this = project(tmp_path, interactive=True, **listed)
         (told,) = refusals(this, PLACE.format(f"${{env:{variable}}}"))
-        assert f"must not read {variable}, a secret of the project itself" in told
+        assert f"must not read {variable}: secrets of the project" in told
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -94,6 +94,12 @@ def test_a_person_at_a_terminal_may_read_any_other(tmp_path: Path) -> None:
     base = tmp_path / "p" / "manifests"
     assert reader.refused("${env:HOOK_TOKEN}${file:secrets/token}", base) is None
     assert project(tmp_path, interactive=True, PLACEHOLDERS="").readers.manifests.refused("${env:HOOK_TOKEN}", base)
+
+
+def test_every_placeholder_that_is_refused_is_named(tmp_path: Path) -> None:
+    text = "${env:A}${env:CI_TOKEN}${env:B}${file:../x}${env:GITHUB_TOKEN}${env:A}"
+    (told,) = refusals(project(tmp_path, PLACEHOLDERS=""), PLACE.format(text))
+    assert all(f"must not read {names}:" in told for names in ("CI_TOKEN, GITHUB_TOKEN", "A, B", "../x"))
 
 
 def test_the_list_comes_from_the_environment_alone(tmp_path: Path) -> None:

@@ -286,6 +286,8 @@ def test_a_credential_that_no_header_can_hold_is_not_repeated(tmp_path: Path, va
 )
 def test_an_address_that_is_accepted(tmp_path: Path, url: str) -> None:
     assert url == load(tmp_path, environ={"OCTOPUSH_API_URL": url}).api_url
+    odd = f" \t{url.replace('http', 'HTTP').replace('host', 'HOST').replace('.com', '.Com')}// "
+    assert url == load(tmp_path, environ={"OCTOPUSH_API_URL": odd}).api_url
 
 
 @pytest.mark.parametrize(
@@ -303,16 +305,30 @@ def test_an_address_that_is_accepted(tmp_path: Path, url: str) -> None:
         ("https://u:secret@host/", "more than host and path"),
         ("https://host/?key=secret", "more than host and path"),
         ("https://host/#secret", "more than host and path"),
+        ("https://host/v1#", "more than host and path: what begins at its #"),
+        ("https://host/v1?", "more than host and path: what begins at its ?"),
+        ("https://@host/v1", "more than host and path: what stands before its @"),
+        ("https://host/v1\r", "the control character U+000D"),
+        ("https://host/v1 /public", "a blank"),
+        ("http://10.0.0.1:80\\[::1]/", "a backslash"),
+        ("https://hôst/v1", "xn--"),
+        ("https://host/v1/../public", "made of dots"),
+        ("https://[::1%25lo]/", "not an http"),
+        ("http://[::2]/", "http without TLS, to ::2"),
+        ("http://127.1/", "http without TLS, to 127.1"),
+        ("http://[::ffff:10.0.0.1]/", "http without TLS"),
     ],
 )
 def test_an_address_that_is_refused(tmp_path: Path, url: str, message: str) -> None:
     error = refused(tmp_path, environ={"OCTOPUSH_API_URL": url})
     assert message in error.message
+    assert "in OCTOPUSH_API_URL" in error.message
     assert "secret" not in error.message + error.hint
 
 
 def test_the_address_of_the_file(tmp_path: Path) -> None:
     assert "https://gw.example.com" == load(tmp_path, "api_url: https://gw.example.com\n").api_url
+    assert "in api_url of " in refused(tmp_path, "api_url: https://gw.example.com/#\n").message
 
 
 # ── The identity ─────────────────────────────────────────────────────────────

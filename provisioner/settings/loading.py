@@ -7,7 +7,6 @@ before a secret is needed, so that planning needs none.
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 from provisioner import document, files, placeholders, schemas
 from provisioner.errors import SettingInvalid
+from provisioner.model import address
 from provisioner.model.account import DEFAULT_PARENT, Problem, Severity
 from provisioner.settings import FILE, TUNING, ParentSettings, Settings
 from provisioner.settings.paths import from_home, require_plain
@@ -56,13 +56,12 @@ def load(
     defaults["state"] = str(folder / defaults["state"])
     stronger = {**_from_environment(environ), **given}
     merged: dict[str, Any] = {**defaults, **from_file, **stronger}
-    _check_url(merged["api_url"])
+    merged["api_url"] = _address(merged["api_url"], _API_URL if "api_url" in stronger else f"api_url of {path}")
     if merged["encoding"] is not None and (fault := document.encoding_fault(merged["encoding"])):
         raise SettingInvalid(f"The setting encoding {fault[0]}: {merged['encoding']!r}.", hint=fault[1])
     parents = _parents(merged, from_file, stronger)
     merged = {name: merged[name] for name in known if name not in {"parents", "limit", "reserved"}}
     merged["recipients"] = tuple(merged["recipients"])
-    merged["api_url"] = merged["api_url"].rstrip("/")
     return Settings(**merged, parents=parents, file=path, stronger=frozenset(stronger))
 
 
@@ -210,28 +209,23 @@ def _parents(
     }
 
 
-def _check_url(url: str) -> None:
-    """Accept https anywhere, and http to this machine alone: the key goes with every request."""
-    hint = f"Set {_API_URL} to an address such as {_deref(schemas.load(_SCHEMA)['properties']['api_url'])['default']}."
+def _address(text: str, where: str) -> str:
+    """Return the API's address in its one form: https anywhere, and http to this machine alone.
+
+    The key goes with every request. That a name such as ``localhost`` is this machine is seen
+    again by whoever connects.
+    """
     try:
-        parts = urlsplit(url)
-        port_is_valid = parts.port is None or parts.port > 0
-    except ValueError:
-        port_is_valid = False
-    if not (port_is_valid and parts.hostname and parts.scheme in {"http", "https"}):
-        raise SettingInvalid("The address of the API is not an http(s) address.", hint=hint)
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise SettingInvalid("The address of the API holds more than host and path.", hint=hint)
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        url = address.normal(text)
+    except address.AddressError as error:
+        usual = _deref(schemas.load(_SCHEMA)["properties"]["api_url"])["default"]
         raise SettingInvalid(
-            f"The address of the API is http without TLS, to {parts.hostname}.",
+            f"The address of the API, in {where}, {error}.", hint=f"Write it as in {usual}, and nothing after that."
+        ) from None
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not address.is_this_machine(parts.hostname or ""):
+        raise SettingInvalid(
+            f"The address of the API, in {where}, is http without TLS, to {parts.hostname}.",
             hint="The parent's key goes with every request: use https. Plain http is for this machine alone.",
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether ``host`` is this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return url

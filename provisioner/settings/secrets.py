@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from provisioner import placeholders
 from provisioner.errors import SettingInvalid
+from provisioner.model import address
 from provisioner.model.account import Credentials, Secret
 from provisioner.placeholders.reading import MAX_FILE_BYTES, Reader, read_private, text_of
 from provisioner.settings import ParentSettings, Settings
-from provisioner.settings.loading import is_loopback
 from provisioner.settings.readers import IDENTITY_FILE, identity_file
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def heartbeat(text: str | None, reader: Reader, base: Path) -> Secret | None:
         valid = False
     if not (valid and url.isascii() and url.isprintable() and not {" ", "\\"} & set(url)):
         raise SettingInvalid("The setting heartbeat_url is not an http(s) address.", hint=hint)
-    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+    if parts.scheme == "http" and not address.is_this_machine(parts.hostname or ""):
         raise SettingInvalid(
             f"The setting heartbeat_url is http without TLS, to {parts.hostname}.",
             hint=f"Whoever hears it could say that a run ended well. Plain http is for this machine alone. {hint}",

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Final
 
 from provisioner.errors import StateError, StateForeign, StateNotSaved
+from provisioner.model import address
 from provisioner.model.state import Record, State
 from provisioner.state import codec
 from provisioner.state import rescue as rescuing
@@ -177,7 +178,7 @@ def check_parent(state: State, *, endpoint: str, api_login: str, login_from: str
 
 def check_endpoint(state: State, endpoint: str) -> None:
     """Refuse an address at which the accounts of ``state`` do not live; raises StateForeign."""
-    if state.accounts and state.endpoint not in {None, endpoint}:
+    if state.accounts and state.endpoint is not None and not address.is_same(state.endpoint, endpoint):
         raise StateForeign(
             f"The accounts of this state live at {state.endpoint}; the settings say {endpoint}.",
             hint="Set OCTOPUSH_API_URL to the state's address, or use another state. Nothing was sent.",

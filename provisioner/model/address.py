@@ -63,11 +63,6 @@ def is_same(one: str, other: str) -> bool:
         return one == other
 
 
-def host(url: str) -> str:
-    """Return the host of an address, with its port where it has one, for a message: no login and no path."""
-    return re.split(r"[/?#\\]", url.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
-
-
 def is_this_machine(host: str) -> bool:
     """Tell whether a host is written as this machine; whether a name is, shows once it is connected to."""
     return host == "localhost" or is_loopback(host)

@@ -31,6 +31,16 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util import parse_url
+
+from provisioner.model import address
+from provisioner.octopush.framing import (
+    Answer,
+    BrokenChunkError,
+    CutHeadError,
+    EndlessInterimError,
+    UnclearEndError,
+)
 
 from provisioner import files
 
@@ -71,6 +81,8 @@ class Failure:
     reason: str
     certificate: bool = False
     """The server's certificate or host name is not valid."""
+    exposed: bool = False
+    """Plain http would have left this machine: nothing was sent."""
     interrupted: bool = False
     """The run was interrupted while the request waited for its turn: nobody was asked."""
     host: str = field(default="", compare=False)
@@ -227,12 +239,14 @@ class Transport:
         """Send ``request`` over a connection of its own and return what came of it."""
         phase = _Phase()
         try:
+            _require_one_reading(request.url)
             self._watchdog.watch(phase, self.timeout)
             with closing(_Adapter(phase, partial(self._authorities.context, self.ca_file))) as adapter:
                 return self._send(adapter, phase, request)
         except Exception as error:  # noqa: BLE001  # how far the request came decides, not what was raised
             reason = self._late() if phase.expired else _describe(error, self.timeout)
-            return Failure(phase.sent, reason, certificate=_is_certificate(error), host=self._host(request.url))
+            kinds = [_is_any(error, kind) for kind in (ssl.SSLCertVerificationError, ExposedError)]
+            return Failure(phase.sent, reason, *kinds, host=self._host(request.url))
         finally:
             self._watchdog.forget(phase)
             phase.close()
@@ -268,8 +282,19 @@ class Transport:
         return _LATE.format(self.timeout)
 
 
+class ExposedError(Exception):
+    """Plain http leads to another machine."""
+
+
+class TwoReadingsError(ExposedError):
+    """Of the address, what reads it and what connects to it make two hosts."""
+
+
 class _NotedConnection(HTTPConnection):
-    """Notes the send phase of the request that it carries."""
+    """Notes the send phase of the request that it carries, and reads its answer by the letter."""
+
+    response_class = Answer
+    _in_clear = True
 
     def __init__(self, *args: Any, phase: _Phase, **options: Any) -> None:  # noqa: ANN401  # urllib3's own arguments
         super().__init__(*args, **options)
@@ -277,6 +302,10 @@ class _NotedConnection(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         connection = super()._new_conn()
+        # A name proves nothing: whoever was connected to does.
+        if self._in_clear and not address.is_loopback(connection.getpeername()[0]):
+            connection.close()
+            raise ExposedError
         self._phase.watch(connection)
         return connection
 
@@ -297,6 +326,8 @@ class _NotedConnection(HTTPConnection):
 
 class _NotedTLSConnection(_NotedConnection, HTTPSConnection):
     """The same over TLS; the order of the bases puts the notes around the handshake."""
+
+    _in_clear = False
 
 
 class _Adapter(HTTPAdapter):
@@ -343,8 +374,17 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         pending += [each for each in inner if isinstance(each, BaseException)]
 
 
-def _is_certificate(error: BaseException) -> bool:
-    return any(isinstance(each, ssl.SSLCertVerificationError) for each in _chain(error))
+def _require_one_reading(url: str) -> None:
+    """Raise TwoReadingsError for an address of which it is not clear to which host it leads."""
+    read, connected = urlsplit(url), parse_url(url)
+    if (read.scheme, read.hostname, read.port) != (
+        connected.scheme, (connected.host or "").strip("[]") or None, connected.port
+    ):  # fmt: skip
+        raise TwoReadingsError
+
+
+def _is_any(error: BaseException, kind: type[BaseException]) -> bool:
+    return any(isinstance(each, kind) for each in _chain(error))
 
 
 def host(url: str) -> str:
@@ -366,6 +406,8 @@ def _describe(error: BaseException, timeout: float) -> str:
 
 _LATE: Final = "no answer within {:g} s"
 _WORDS: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (TwoReadingsError, "its address can be read in two ways"),
+    (ExposedError, "plain http would leave this machine"),
     (ssl.SSLCertVerificationError, "the server's certificate is not valid for its name"),
     (urllib3.exceptions.NameResolutionError, "the server's name could not be resolved"),
     (ConnectionRefusedError, "the connection was refused"),
@@ -379,6 +421,10 @@ _WORDS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (urllib3.exceptions.ReadTimeoutError, _LATE),
     (ssl.SSLError, "the TLS connection failed"),
     (IncompleteRead, "it ended too early"),
+    (BrokenChunkError, "it ended too early"),
+    (CutHeadError, "the answer ended within its head"),
+    (UnclearEndError, "the length that it announces is none"),
+    (EndlessInterimError, "interim answers came, and no final one"),
     (HTTPException, "what came is not HTTP"),
     (urllib3.exceptions.InvalidHeader, "what came is not HTTP"),
     (requests.exceptions.ProxyError, "the proxy refused the connection"),

@@ -158,6 +158,15 @@ def _interim(reply: Reply, fault: Fault) -> Reply:
     return replace(reply, status=status, wire=f"{status_line(status)}\r\n\r\n".encode(), ending=Ending.CLOSE)
 
 
+def _interim_first(reply: Reply, fault: Fault) -> Reply:
+    return replace(reply, before=f"{status_line(int(fault.param))}\r\n\r\n".encode())
+
+
+def _relabelled(reply: Reply, fault: Fault) -> Reply:
+    headers = (("Retry-After", fault.param),) if fault.param else ()
+    return replace(reply, status=int(fault.name[:3]), headers=headers)
+
+
 def _huge(reply: Reply, fault: Fault) -> Reply:
     return replace(reply, body=reply.body.ljust(int(fault.param)))
 
@@ -200,7 +209,15 @@ PROCESSED: Final = (
     Kind("drip[=SECONDS]", "the answer comes byte by byte, by default each 0.1 s", _drip, _SECONDS, "0.1"),
     Kind("broken-status", "the status line is garbage", _broken_status),
     Kind("1xx[=STATUS]", "an interim status, by default 103, and nothing after it", _interim, r"1\d\d", "103"),
+    Kind("interim[=STATUS]", "an interim status, by default 103, and then the answer", _interim_first, r"1\d\d", "103"),
     Kind("NNN-after[=RETRY_AFTER]", "400 to 599, though processed", _status, _PRINTABLE, names=r"[45]\d\d-after"),
+    Kind(
+        "NNN-body[=RETRY_AFTER]",
+        "400 to 599, though processed and with the usual body",
+        _relabelled,
+        _PRINTABLE,
+        names=r"[45]\d\d-body",
+    ),
 )
 """The request is processed first, so that the account is made. A refusal is left as it is: nothing is then in doubt."""
 

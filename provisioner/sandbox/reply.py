@@ -34,6 +34,8 @@ class Reply:
     """The Content-Length, where it is not the body's own."""
     wire: bytes | None = None
     """Sent as it is, instead of status, headers and body."""
+    before: bytes = b""
+    """Sent first, as it is: an interim answer."""
     wait: float = 0.0
     """Seconds before the first byte."""
     pace: float = 0.0
@@ -52,7 +54,8 @@ class Reply:
             f"Connection: {'close' if close else 'keep-alive'}",
             *(f"{name}: {value}" for name, value in self.headers),
         )
-        return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + (b"" if bodiless else self.body)
+        head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+        return self.before + head + (b"" if bodiless else self.body)
 
 
 PHRASES: Final[Mapping[int | None, str]] = {each.value: each.phrase for each in HTTPStatus}

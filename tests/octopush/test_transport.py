@@ -188,6 +188,37 @@ def test_an_address_that_cannot_be_used_is_not_sent(url: str) -> None:
     assert not outcome.sent
 
 
+def own_address() -> str | None:
+    """The address that this machine has in its network; nothing is sent to find it out."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+        probe.connect(("192.0.2.1", 9))
+        return str(probe.getsockname()[0])
+    return None
+
+
+def test_plain_http_stays_on_this_machine_whatever_the_name() -> None:
+    own = own_address()
+    if own is None:
+        pytest.skip("this machine has no network: every address of its own is loopback")
+    with socket.create_server((own, 0)) as listener:
+        to = f"{own}:{listener.getsockname()[1]}"
+        outcome = post(f"http://{to}/")
+        assert Failure(sent=False, reason="plain http would leave this machine", exposed=True) == outcome
+        listener.settimeout(PATIENT)
+        with listener.accept()[0] as accepted:
+            assert b"" == accepted.recv(1)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://10.255.255.1:9\\[::1]/", "http://10.255.255.1:9\\@127.0.0.1/", "https://10.255.255.1\\.octopush.invalid/"],
+)
+def test_an_address_with_two_readings_is_not_sent(url: str) -> None:
+    outcome = post(url)
+    assert isinstance(outcome, Failure)
+    assert (False, True) == (outcome.sent, outcome.exposed)
+
+
 RECORD: Final = b"\x16\x03\x03\x40\x00\x02" + bytes(1000)
 """The beginning of a TLS record that holds the server's part of a handshake."""
 
@@ -407,12 +438,6 @@ CLOSED: Final = "the connection was closed without an answer"
         (answering(b"HTTQ/9 what?\r\n\r\n"), PATIENT, BODY, {"what came is not HTTP"}),
         (answering(b"HTTP/9 201 Created\r\n\r\n"), PATIENT, BODY, {"what came is not HTTP"}),
         (
-            answering(answer("201 Created", b"{}", "Content-Length: 3")),
-            PATIENT,
-            BODY,
-            {"what came is not HTTP"},
-        ),
-        (
             answering(answer("201 Created", b"{}", *["X: y"] * 200)),
             PATIENT,
             BODY,
@@ -425,7 +450,7 @@ CLOSED: Final = "the connection was closed without an answer"
     ],
     ids=[
         *("reset", "end of file", "silence", "broken status line", "unknown protocol"),
-        *("two lengths", "too many headers", "dripping header", "dripping 100", "reset while sending", "full buffer"),
+        *("too many headers", "dripping header", "dripping 100", "reset while sending", "full buffer"),
     ],
 )
 def test_a_failure_after_sending_began_was_sent(script: Script, timeout: float, body: bytes, reasons: set[str]) -> None:
@@ -464,7 +489,7 @@ def test_a_deadline_that_finds_the_connection_reset_is_quiet() -> None:
 # ── An answer ────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("status", [101, 102, 103, 199, 200, 201, 204, 299, 304, 400, 418, 429, 500, 599, 999])
+@pytest.mark.parametrize("status", [101, 200, 201, 204, 299, 304, 400, 418, 429, 500, 599, 999])
 def test_every_status_is_an_answer(status: int) -> None:
     reply = replied(answering(answer(f"{status} Whatever", b"")))
     assert (status, b"", None) == (reply.status, reply.body, reply.cut)
@@ -473,10 +498,6 @@ def test_every_status_is_an_answer(status: int) -> None:
 def test_an_answer_is_kept_whole_with_its_headers() -> None:
     reply = replied(answering(answer("429 Too Many", b"{}", "Retry-After: 7")))
     assert (429, b"{}", None, "7") == (reply.status, reply.body, reply.cut, reply.headers.get("retry-after"))
-
-
-def test_a_100_is_followed_by_the_answer() -> None:
-    assert 201 == replied(answering(b"HTTP/1.1 100 Continue\r\n\r\n", answer())).status
 
 
 CHUNKED: Final = b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -496,9 +517,8 @@ def chunk(data: bytes) -> bytes:
         answer("201 Created", ANSWERED, "Content-Type: application/json; charset"),
         answer("201 Created", ANSWERED, "Content-Type: \xff\xfe; charset=\xff"),
         answer("201 Created", ANSWERED, "Set-Cookie: \xff=;;;expires=a;version=x"),
-        answer("201 Created", ANSWERED).replace(b"Content-Length: ", b"Content-Length: 1" + b"0" * 5000),
     ],
-    ids=["chunks", "chunks and a length", "closed", "charset", "odd type", "odd cookie", "a length of 5000 digits"],
+    ids=["chunks", "chunks and a length", "closed", "charset", "odd type", "odd cookie"],
 )
 def test_a_whole_body_is_whole(wire: bytes) -> None:
     reply = replied(answering(wire))

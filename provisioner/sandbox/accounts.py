@@ -63,7 +63,7 @@ class Accounts:
         """Return the account that ``login`` names, whosever it is; raises RefusalError."""
         account = self.find(login)
         if account is None:
-            refuse(HTTPStatus.NOT_FOUND, 106, "This sub-account is not known.")
+            refuse(HTTPStatus.NOT_FOUND, 210, "This sub-account is not known.")
         return account
 
     def owned(self, parent: Parent, login: str) -> Account:

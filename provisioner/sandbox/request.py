@@ -63,6 +63,6 @@ def routed(request: Request, routes: Iterable[tuple[re.Pattern[str], Mapping[str
         if found := pattern.fullmatch(path):
             if request.method not in calls:
                 allow = (("Allow", ", ".join(calls)),)
-                refuse(HTTPStatus.METHOD_NOT_ALLOWED, 105, "This method is not allowed here.", headers=allow)
+                refuse(HTTPStatus.METHOD_NOT_ALLOWED, 100, "This method is not allowed here.", headers=allow)
             return calls[request.method], unquote("".join(found.groups()))
-    return refuse(HTTPStatus.NOT_FOUND, 104, "There is nothing at this path.")
+    return refuse(HTTPStatus.NOT_FOUND, 100, "There is nothing at this path.")

@@ -35,6 +35,9 @@ def reply(body: object = b"", **headers: str) -> Reply:
         (b"[" * 60_000, ""),
         ({"code": "c" * 99, "message": "m" * 999}, f", code {'c' * 40}: {'m' * 300}"),
         ({"message": "half \ud800\x1b[2J"}, ", half   [2J"),
+        ({"code": 210, "message": "No."}, ", code 210 (not one of your sub-accounts): No"),
+        ({"code": "113"}, ", code 113 (the account is not validated)"),
+        ({"message": "Made abc for you", "data": [{"api_login": "abc"}]}, ", Made *** for you"),
     ],
 )
 def test_code_and_message_alone_are_repeated(body: object, said: str) -> None:

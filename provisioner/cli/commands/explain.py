@@ -16,17 +16,20 @@ if TYPE_CHECKING:
     from provisioner.cli.console import Console
 
 
-@click.command(short_help="Say what an exit code or an error means.")
+@click.command(short_help="Say what an exit code, an error or a code of Octopush means.")
 @click.argument("what", metavar="CODE|ERROR")
 @options.pass_context
 def command(context: Context, *, what: str) -> int:
-    """Say what an exit code, or an error's name, means and what to do about it."""
+    """Say what an exit code, an error's name, or a code in an answer of Octopush means, and what to do about it."""
     from provisioner.document import nearest
+    from provisioner.model.codes import CODES
 
     console = context.console
     kinds = {kind.__name__.lower(): kind for kind in _kinds(ProvisionerError)}
     if what.isdecimal() and int(what) in set(ExitCode):
         _explain(console, ExitCode(int(what)), f"Exit code {what}")
+    elif what.isdecimal() and (code := CODES.get(int(what))) is not None:
+        console.data(f"Octopush's code {int(what)}: {code.meaning}.\n{code.source.value}\n{code.todo}\n")
     elif (kind := kinds.get(what.lower())) is not None:
         console.data(f"{kind.__name__}: {inspect.getdoc(kind)}\n")
         _explain(console, kind.exit_code, f"It ends the command with exit code {int(kind.exit_code)}")
@@ -34,7 +37,7 @@ def command(context: Context, *, what: str) -> int:
         names = [kind.__name__ for kind in kinds.values()]
         near = nearest(what, list(kinds))
         raise CommandInvalid(
-            f"{what} is not an exit code or an error of this program.",
+            f"{what} is not an exit code, an error of this program, or a code of Octopush whose meaning is known.",
             hint=f"Did you mean {kinds[near].__name__}?" if near else f"Known errors: {', '.join(sorted(names))}.",
         )
     return ExitCode.DONE

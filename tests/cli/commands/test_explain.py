@@ -8,6 +8,7 @@ import pytest
 
 from provisioner import errors
 from provisioner.errors import MEANINGS, ExitCode, ProvisionerError
+from provisioner.model.codes import CODES
 from tests.cli.steps import run
 
 
@@ -27,6 +28,19 @@ def test_every_error_is_explained_by_its_name_in_any_case(tmp_path: Path) -> Non
             assert f"exit code {int(kind.exit_code)}: " in done.stdout
 
 
+@pytest.mark.parametrize(("code", "certain"), [(113, "documents it"), (210, "not certain")])
+def test_a_code_of_octopush_is_explained_with_how_certain_that_is(tmp_path: Path, code: int, certain: str) -> None:
+    done = run(tmp_path, "explain", str(code))
+    assert 0 == done.returncode
+    assert f"Octopush's code {code}: {CODES[code].meaning}." == done.stdout.splitlines()[0]
+    assert certain in done.stdout
+    assert CODES[code].todo in done.stdout
+
+
+def test_no_code_of_octopush_is_an_exit_code_too() -> None:
+    assert not set(CODES) & set(ExitCode)
+
+
 @pytest.mark.parametrize(
     ("what", "hint"),
     [("StateLoked", "Did you mean StateLocked?"), ("11", "Known errors: "), ("²", "Known errors: ")],
@@ -34,5 +48,5 @@ def test_every_error_is_explained_by_its_name_in_any_case(tmp_path: Path) -> Non
 def test_what_is_no_code_and_no_error_is_said_to_be_none(tmp_path: Path, what: str, hint: str) -> None:
     done = run(tmp_path, "explain", what)
     assert (64, "") == (done.returncode, done.stdout)
-    assert f"{what} is not an exit code or an error of this program." in done.stderr
+    assert f"{what} is not an exit code, an error of this program, or a code of Octopush" in done.stderr
     assert hint in done.stderr

@@ -1,0 +1,67 @@
+"""The codes that Octopush's API puts into its answers: what is known of each.
+
+Owns the facts and how certain each is. Refuses to judge: an answer's HTTP status
+decides, and its code only explains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Final
+
+
+class Source(Enum):
+    """How it is known what a code means."""
+
+    DOCUMENTED = "Octopush documents it, for sending messages."
+    OLD_CLIENT = "Older client programs know it, for sub-accounts: that it still means this is likely, not certain."
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One code of the API."""
+
+    meaning: str
+    todo: str
+    source: Source
+
+
+CODES: Final[Mapping[int, Code]] = MappingProxyType(
+    {
+        101: Code("wrong login or key", "Check the parent's login and key.", Source.DOCUMENTED),
+        104: Code("no credit left", "Buy credit for the parent at Octopush.", Source.DOCUMENTED),
+        105: Code(
+            "not enough credit until an order is validated",
+            "Wait until Octopush has validated your order, or ask there.",
+            Source.DOCUMENTED,
+        ),
+        106: Code("wrong sender", "Correct the sender.", Source.DOCUMENTED),
+        113: Code("the account is not validated", "Have Octopush validate the parent's account.", Source.DOCUMENTED),
+        114: Code("the account is under investigation for fraud", "Ask Octopush's support.", Source.DOCUMENTED),
+        120: Code(
+            "this request_id was sent before",
+            "Nothing here sends one: ask whoever runs what lies between you and Octopush.",
+            Source.DOCUMENTED,
+        ),
+        201: Code(
+            "sub-accounts are available on request only",
+            "Ask Octopush to open them for the parent's account.",
+            Source.OLD_CLIENT,
+        ),
+        202: Code("wrong e-mail address", "Correct the e-mail address.", Source.OLD_CLIENT),
+        203: Code("a transfer token is in use", "Wait until that transfer has ended.", Source.OLD_CLIENT),
+        204: Code("wrong transfer token", "Ask for a new token.", Source.OLD_CLIENT),
+        205: Code("the amount is too low", "Transfer more at once.", Source.OLD_CLIENT),
+        206: Code("no campaigns during a transfer of credit", "Wait until the transfer has ended.", Source.OLD_CLIENT),
+        207: Code("no access", "Ask Octopush whether the parent's account may do this.", Source.OLD_CLIENT),
+        210: Code(
+            "not one of your sub-accounts",
+            "Check the login, and whether it belongs to this parent or to another.",
+            Source.OLD_CLIENT,
+        ),
+    }
+)
+"""What is known of each code; of any other, such as 121, only its message tells."""

@@ -1,0 +1,97 @@
+"""Hides in the API's words what no log may hold, however it is written there.
+
+Owns the likeness: a secret that is cut, encoded, in other capitals or pulled apart is
+still one. Refuses to be exact: a word too many is hidden rather than one too few.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import Final
+from urllib.parse import unquote
+
+from provisioner.model.account import MASK
+
+_SHORTEST_CUT: Final = 6
+"""Of a shorter secret, no part is looked for: it would be found everywhere."""
+_PIECES: Final = (4, 8)
+"""The shortest and the longest piece of a secret that gives it away; between them, a third of it."""
+_DEPTH: Final = 3
+"""How often encodings may be put into one another."""
+_LOOKED_AT: Final = 4000
+"""Characters: far more than are ever shown."""
+_KEY_LENGTH: Final = 8
+_WORD: Final = re.compile(r"""[^\s"'()\[\]{}<>]*[^\s"'()\[\]{}<>.:!?,;]""")
+"""A word without the punctuation after it."""
+_EMAIL: Final = re.compile(r"^([^@\s]+)@[a-z0-9.-]+\.[a-z]{2,}$")
+_ESCAPED: Final = re.compile(r"\\+(?:u\{?([0-9a-fA-F]{4})\}?|x([0-9a-fA-F]{2}))")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{6,}")
+_HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2}){4,}")
+
+
+def masked(text: str, hidden: Iterable[str]) -> str:
+    """Return ``text`` fit for a terminal and a log, without any of ``hidden`` and whatever may be a login or a key."""
+    secrets = sorted({each for each in hidden if each}, key=len, reverse=True)  # one may hold another
+    for each in secrets:
+        text = re.sub(re.escape(each), MASK, text, flags=re.IGNORECASE)
+    text = "".join(each if each.isprintable() else " " for each in text)
+    if len(text) > _LOOKED_AT:
+        text = text[:_LOOKED_AT].rpartition(" ")[0] or MASK
+    bare = _bare(text)
+    if any(len(each) >= _SHORTEST_CUT and each in bare for each in map(_bare, secrets)):
+        return MASK
+    pieces = {piece for each in secrets for piece in _pieces(each)}
+    return _WORD.sub(lambda found: MASK if _tells(found[0], pieces) else found[0], text)
+
+
+def _tells(word: str, pieces: set[str]) -> bool:
+    """Tell whether a word may be a login or a key, or holds a piece of a secret in any form."""
+    if "@" in word:
+        return True
+    if len(word) >= _KEY_LENGTH and re.search("[0-9]", word) and re.search("[A-Za-z]", word):
+        return True
+    return any(piece in form for form in _forms(word) for piece in pieces)
+
+
+def _pieces(secret: str) -> Iterator[str]:
+    """Yield what gives a secret away; the values of a query are looked for by themselves, and a domain is none."""
+    text = _EMAIL.sub(r"\1", _plain(secret))
+    if len(text) < _SHORTEST_CUT or "=" in text:
+        return
+    length = min(max(_PIECES[0], len(text) // 3), _PIECES[1])
+    yield from (text[at : at + length] for at in range(len(text) - length + 1))
+
+
+def _forms(word: str) -> set[str]:
+    """Return what ``word`` may stand for."""
+    forms = found = {word}
+    for _ in range(_DEPTH):
+        found = {form for each in found for form in _decoded(each)} - forms
+        forms = forms | found
+    return {_plain(each) for each in forms}
+
+
+def _decoded(word: str) -> Iterator[str]:
+    yield unquote(word)
+    yield html.unescape(word)
+    yield _ESCAPED.sub(lambda found: chr(int(found[1] or found[2], 16)), word)
+    for run in _HEX.findall(word):
+        yield bytes.fromhex(run).decode(errors="ignore")
+    for run in _BASE64.findall(word):
+        # What stands before it shifts it, by up to three characters.
+        for start in range(4):
+            whole = run[start:].replace("-", "+").replace("_", "/")
+            yield base64.b64decode(whole + "A" * (-len(whole) % 4)).decode(errors="ignore")
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _bare(text: str) -> str:
+    """Return the letters and digits of ``text`` alone."""
+    return "".join(each for each in _plain(text) if each.isalnum())

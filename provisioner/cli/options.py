@@ -21,7 +21,7 @@ _KINDS: Final = {"integer": int, "number": float, "string": str}
 FILE: Final = click.Path(path_type=Path)
 CONNECTION: Final = ("timeout", "attempts", "retry_budget", "retry_after_cap", "proxy", "ca_file")
 """The settings of whatever speaks to Octopush."""
-CREATION: Final = ("retry_on_503", "keep_going")
+CREATION: Final = ("retry_on_429", "retry_on_503", "keep_going")
 """Those of whatever creates accounts; a plan shows them too."""
 _MOST_JOBS: Final = 256
 

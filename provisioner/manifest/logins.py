@@ -16,7 +16,7 @@ from provisioner.manifest.entries import SCHEMA
 from provisioner.manifest.formats import CHECKS
 from provisioner.manifest.problems import Found, errors, refuse_any, told
 from provisioner.manifest.sources import TABLE_SUFFIXES, Kind, content
-from provisioner.model.account import Attributes, Origin, Problem
+from provisioner.model.account import Attributes, Origin, Problem, is_login
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,4 +150,6 @@ def _login_fault(text: str) -> tuple[str, str] | None:
         return "is no login but a folder's name", "Copy the login from Octopush's dashboard."
     if len(text) > MAX_LOGIN:
         return f"is too long: {len(text):,} characters, where {MAX_LOGIN} are possible", "Shorten it."
+    if text and not is_login(text):
+        return "contains a character that no login has", "Copy the login from Octopush's dashboard."
     return None

@@ -48,6 +48,20 @@ class Credentials:
     api_key: Secret
 
 
+def is_login(text: str) -> bool:
+    """Tell whether ``text`` can be the login of an account: it goes into a header and into the path of an address.
+
+    Logins are the server's to make (seen: ``abc_1f2@sub-accounts.com``), so that nothing
+    is asked of one but that it can be sent, and stays where it is put.
+    """
+    return re.fullmatch(r"(?!\.+$)[!-~]{1,254}", text) is not None and not re.search(r"[/\\?#%]", text)
+
+
+def is_key(text: str) -> bool:
+    """Tell whether ``text`` can be an API key: a header that carries it arrives as it was."""
+    return re.fullmatch("[!-~](?:[ -~]{0,4094}[!-~])?", text) is not None
+
+
 def stood_in(text: str) -> tuple[str, dict[int, str]]:
     """Return ``text`` with one character for each placeholder, and for ``str.translate`` what each stands for.
 

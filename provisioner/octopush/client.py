@@ -15,8 +15,9 @@ from typing import Final, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
 from provisioner._version import __version__
-from provisioner.model.account import CALLBACK_NAMES, Attributes, Credentials
+from provisioner.model.account import CALLBACK_NAMES, MASK, Attributes, Credentials, is_key, is_login
 from provisioner.model.exchange import Balance, Edited, EditRequest, EditVerdict, Failed, Reading
+from provisioner.model.url import masked_path
 from provisioner.model.verdict import CreateRequest, NotCreated, Then, Verdict
 from provisioner.octopush.idempotent import judge_balance, judge_edit, judge_read
 from provisioner.octopush.refusals import INTERRUPTED, PARENT_CREDENTIALS
@@ -28,6 +29,9 @@ _SHORTEST_TOKEN: Final = 6
 """A shorter value of a query hides little, and masking it would make holes all over a message."""
 
 _UNSENT: Final = Failed(INTERRUPTED, Then.STOP)
+_FOLDERS: Final = frozenset({"", ".", ".."})
+"""What no quoting makes a part of a path."""
+_UNUSABLE: Final = Failed("its login or key is none that can be sent", Then.GO_ON)
 _Outcome = TypeVar("_Outcome")
 
 
@@ -48,6 +52,7 @@ class Client:
     transport: Exchange
     retry: RetryPolicy
     now: Callable[[], datetime]
+    retry_on_429: bool = True
     retry_on_503: bool = False
     credential_names: str = PARENT_CREDENTIALS
     """Where the parent's login and key come from, in the words of a hint: ``ACME_LOGIN and ACME_KEY``."""
@@ -71,6 +76,8 @@ class Client:
         Whether it merges or replaces ``callbacks`` is not documented, so that the whole
         account is sent, with null for what it is not to have. It is idempotent.
         """
+        if api_login in _FOLDERS:
+            return _UNUSABLE
         attributes = request.attributes
         body: dict[str, object] = {
             "company_name": None,
@@ -80,7 +87,7 @@ class Client:
         if request.password is not None:
             body["password"] = request.password.reveal()
         message = Request("PATCH", f"{self._account(api_login)}/edit", self._headers(self.parent), _json(body))
-        hidden = (*self._hidden(request), request.password.reveal() if request.password else "")
+        hidden = (*self._hidden(request), request.password.reveal() if request.password else "", api_login)
         judged = partial(judge_edit, credential_names=self.credential_names)
         attempts = _EditAttempts(partial(self._exchange, message, judged, hidden))
         verdict = self.retry.until_settled(attempts, unsent=_UNSENT)
@@ -90,20 +97,25 @@ class Client:
 
     def read(self, api_login: str) -> Reading:
         """Return a sub-account as it is, but for its password: ``GET /subaccount/{api_login}`` (documented), 200."""
+        if api_login in _FOLDERS:
+            return _UNUSABLE
         message = Request("GET", self._account(api_login), self._headers(self.parent))
         judged = partial(judge_read, credential_names=self.credential_names)
-        attempt = partial(self._exchange, message, judged, (self.parent.api_key.reveal(),))
+        attempt = partial(self._exchange, message, judged, (*_own(self.parent), api_login))
         return self.retry.until_settled(attempt, unsent=_UNSENT)
 
     def balance(self, account: Credentials) -> Balance | Failed:
         """Return what the owner of ``account`` has left: ``GET /wallet/check-balance`` (documented), 200 or 201."""
+        if not (is_login(account.api_login) and is_key(account.api_key.reveal())):
+            return _UNUSABLE
         message = Request("GET", f"{self.base_url}/wallet/check-balance", self._headers(account))
-        attempt = partial(self._exchange, message, judge_balance, (account.api_key.reveal(),))
+        attempt = partial(self._exchange, message, judge_balance, _own(account))
         return self.retry.until_settled(attempt, unsent=_UNSENT)
 
     def _create_once(self, message: Request, hidden: tuple[str, ...]) -> Verdict:
         return judge(
             self.transport.exchange(message),
+            retry_on_429=self.retry_on_429,
             retry_on_503=self.retry_on_503,
             now=self.now(),
             hidden=hidden,
@@ -114,10 +126,11 @@ class Client:
         return judge(self.transport.exchange(message), now=self.now(), hidden=hidden)
 
     def _hidden(self, request: CreateRequest | EditRequest) -> tuple[str, ...]:
-        """Return what no message may repeat of the attributes, and the key."""
-        return (self.parent.api_key.reveal(), *request.hidden, *_tokens(request.attributes))
+        """Return what no message may repeat of the attributes, and the parent's credentials."""
+        return (*_own(self.parent), *request.hidden, *_tokens(request.attributes))
 
     def _account(self, api_login: str) -> str:
+        """Return the address of one account; its login is one, so that it stays one part of the path."""
         return f"{self.base_url}/subaccount/{quote(api_login, safe='@')}"
 
     def _headers(self, credentials: Credentials) -> dict[str, str]:
@@ -144,8 +157,12 @@ class _EditAttempts:
         return verdict
 
 
+def _own(credentials: Credentials) -> tuple[str, str]:
+    return credentials.api_login, credentials.api_key.reveal()
+
+
 def _tokens(attributes: Attributes) -> Iterator[str]:
-    """Yield what callback URLs may hide: user-info, query string and its values, fragment."""
+    """Yield what callback URLs may hide: user-info, tokens in the path, query string and its values, fragment."""
     for value in attributes.callbacks.given().values():
         try:
             url = urlsplit(value)
@@ -154,6 +171,8 @@ def _tokens(attributes: Attributes) -> Iterator[str]:
             continue
         user_info = url.netloc.rpartition("@")[0]
         yield from (user_info, url.query, url.fragment)
+        shown = masked_path(url.path, MASK).split("/")
+        yield from (part for part, other in zip(url.path.split("/"), shown, strict=True) if part != other)
         values = (user_info.partition(":")[2], *(each.partition("=")[2] for each in url.query.split("&")))
         yield from (each for each in values if len(each) >= _SHORTEST_TOKEN)
 

@@ -7,7 +7,6 @@ are marked documented, seen or inferred.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, TypeGuard
 
-from provisioner.model.account import CALLBACK_NAMES, Secret
+from provisioner.model.account import CALLBACK_NAMES, Secret, is_key
 from provisioner.model.exchange import Balance, Edited, EditVerdict, Failed, Missing, Observed, Reading
 from provisioner.model.verdict import Then
 from provisioner.octopush import answers
@@ -40,6 +39,8 @@ def judge_edit(
     The body of a success is not documented (seen: 201), so that none is asked for;
     one that carries an error is believed.
     """
+    if (unknown := _unknown_login(outcome, hidden)) is not None:
+        return unknown
     if (unsuccessful := _unsuccessful(outcome, now, hidden, _parent(credential_names))) is not None:
         return unsuccessful
     assert isinstance(outcome, Reply)  # noqa: S101  # what is no reply is no success
@@ -61,6 +62,8 @@ def judge_read(
     Reading differs from writing (documented): ``callbacks`` is read as ``callback``,
     ``email_for_inbounds`` as ``email``, and a URL that is not set as null.
     """
+    if (unknown := _unknown_login(outcome, hidden)) is not None:
+        return unknown
     document = _read_document(outcome, now, hidden, _parent(credential_names))
     if not isinstance(document, dict):
         return document
@@ -74,15 +77,12 @@ def judge_read(
         for name in CALLBACK_NAMES:
             _tell(fields, f"callbacks.{name}", callbacks, "email" if name == _EMAIL else name)
     key = document.get("api_key")
-    told = isinstance(key, str) and bool(key.strip()) and answers.is_whole(key)
-    return Observed(fields, Secret(str(key)) if told else None)
+    return Observed(fields, Secret(key) if isinstance(key, str) and is_key(key) else None)
 
 
 def judge_balance(outcome: Reply | Failure, *, now: datetime, hidden: Sequence[str] = ()) -> Balance | Failed:
     """Return what asking for a balance came to (documented: ``{"amount": 12.54, "unit": "euros"}``)."""
     document = _read_document(outcome, now, hidden, _OWNER)
-    if isinstance(document, Missing):
-        return Failed(document.reason, Then.GO_ON)
     if isinstance(document, Failed):
         return document
     amount, unit = document.get("amount"), document.get("unit")
@@ -95,9 +95,19 @@ def _parent(credential_names: str) -> Caller:
     return Caller("the credentials", unaccepted=f"Check {credential_names}, and that they are those of the parent.")
 
 
-def _unsuccessful(
-    outcome: Reply | Failure, now: datetime, hidden: Sequence[str], caller: Caller
-) -> Missing | Failed | None:
+def _unknown_login(outcome: Reply | Failure, hidden: Sequence[str]) -> Missing | None:
+    """Return that the API says that there is no such account: a 404 in JSON, as its errors are (seen), or empty.
+
+    Any other is from elsewhere, where nobody's accounts are.
+    """
+    if isinstance(outcome, Failure) or outcome.status != HTTPStatus.NOT_FOUND:
+        return None
+    if outcome.body.strip() and _document(outcome) is None:
+        return None
+    return Missing(f"Octopush does not know its login (HTTP {outcome.status}{answers.words(outcome, hidden)})")
+
+
+def _unsuccessful(outcome: Reply | Failure, now: datetime, hidden: Sequence[str], caller: Caller) -> Failed | None:
     """Return what is wrong with an answer whose status is no success, or None for one whose status is."""
     if isinstance(outcome, Failure):
         refusal = unanswered(outcome)
@@ -105,8 +115,6 @@ def _unsuccessful(
     status, said = outcome.status, answers.words(outcome, hidden)
     if HTTPStatus.OK <= status < answers.ACCEPTED:
         return None
-    if status == HTTPStatus.NOT_FOUND:
-        return Missing(f"Octopush does not know its login (HTTP {status}{said})")
     if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return _failed(refused(outcome, said, now, caller))
     if status // 100 == 3:  # noqa: PLR2004  # the class of redirects
@@ -122,7 +130,7 @@ def _failed(refusal: Refusal) -> Failed:
 
 def _read_document(
     outcome: Reply | Failure, now: datetime, hidden: Sequence[str], caller: Caller
-) -> dict[str, Any] | Missing | Failed:
+) -> dict[str, Any] | Failed:
     """Return the object that a successful answer holds."""
     if (unsuccessful := _unsuccessful(outcome, now, hidden, caller)) is not None:
         return unsuccessful
@@ -140,8 +148,8 @@ def _read_document(
 
 def _document(reply: Reply) -> dict[str, Any] | None:
     try:
-        document = json.loads(reply.body, object_pairs_hook=answers.unique)
-    except (ValueError, RecursionError):
+        document = answers.parsed(reply.body)
+    except ValueError:
         return None
     return document if isinstance(document, dict) else None
 

@@ -18,7 +18,14 @@ from provisioner.octopush.transport import Failure, Reply
 
 RETRIED: Final = frozenset({408, 421, 425, 429})
 """Statuses that say that the request was not processed and may be sent again."""
+MISSED: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
+"""Statuses that say that nothing is at the address that was asked; a read or an edit asks for an account."""
 UNREACHED: Final = "Check that OCTOPUSH_API_URL and the proxy, if there is one, are right and can be reached from here."
+MISPLACED: Final = (
+    "Check OCTOPUSH_API_URL, or api_url in the settings: Octopush's own address is https://api.octopush.com/v1/public,"
+    " with that path. If it is right, something between here and Octopush answers in its place."
+)
+EXPOSED: Final = "The parent's key goes with every request: use https. Plain http is for this machine alone."
 INTERRUPTED: Final = "the run was interrupted before it was sent"
 DISTRUSTED: Final = "Do not go on until you know who answered. For a certificate authority of your own, set ca_file."
 PARENT_CREDENTIALS: Final = "OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY"
@@ -55,21 +62,32 @@ def refused(reply: Reply, said: str, now: datetime, caller: Caller) -> Refusal:
     ``said`` are the API's own words, secrets masked; ``now`` is what a ``Retry-After`` date is counted from.
     """
     status = reply.status
+    page = answers.is_page(reply)
     match status:
-        case _ if status in RETRIED:
+        case _ if status in RETRIED:  # a gateway says so with a page, too
             wait = answers.retry_after(reply, now)
             return Refusal(f"the API asked to try later (HTTP {status}{said})", Then.RETRY, wait)
+        case _ if page or status in MISSED:
+            what = "a web page answered instead of the API" if page else "the API has no such call at this address"
+            return Refusal(
+                f"{what} (HTTP {status}{said})", Then.STOP, exit_code=ExitCode.SETTING_INVALID, hint=MISPLACED
+            )
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
             return Refusal(
                 f"the API did not accept {caller.credentials} (HTTP {status}{said})",
                 Then.STOP,
                 exit_code=ExitCode.SETTING_INVALID,
-                hint=caller.unaccepted,
+                hint=_joined(caller.unaccepted, answers.hint(reply)),
             )
         case HTTPStatus.PAYMENT_REQUIRED:
-            return Refusal(f"the API asks for payment (HTTP {status}{said})", Then.STOP, hint=caller.unpaid)
+            hint = _joined(caller.unpaid, answers.hint(reply))
+            return Refusal(f"the API asks for payment (HTTP {status}{said})", Then.STOP, hint=hint)
         case _:
             return Refusal(f"the API refused it (HTTP {status}{said})", Then.GO_ON)
+
+
+def _joined(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
 
 
 def unanswered(failure: Failure) -> Refusal:
@@ -78,4 +96,6 @@ def unanswered(failure: Failure) -> Refusal:
         return Refusal(failure.told, Then.STOP)
     if failure.certificate:
         return Refusal(failure.told, Then.STOP, hint=DISTRUSTED)
+    if failure.exposed:
+        return Refusal(failure.told, Then.STOP, exit_code=ExitCode.SETTING_INVALID, hint=EXPOSED)
     return Refusal(failure.told, Then.RETRY, hint=UNREACHED)

@@ -7,19 +7,18 @@ bytes. Facts about the API are marked documented, seen or inferred.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
-from typing import Final, TypeGuard
+from typing import Final
 
 from provisioner.errors import ExitCode
-from provisioner.model.account import Credentials, Secret
+from provisioner.model.account import Credentials, Secret, is_key, is_login
 from provisioner.model.verdict import Answer, Created, InDoubt, NotCreated, Then, Verdict
 from provisioner.octopush import answers
-from provisioner.octopush.refusals import PARENT_CREDENTIALS, Caller, Refusal, refused, unanswered
+from provisioner.octopush.refusals import PARENT_CREDENTIALS, RETRIED, Caller, Refusal, refused, unanswered
 from provisioner.octopush.transport import Failure, Reply
 
 # How Octopush refuses the 21st sub-account is not documented; a refusal that speaks
@@ -31,31 +30,43 @@ _LIMIT: Final = re.compile(
 )
 
 
-def judge(
+def judge(  # noqa: PLR0913  # the outcome, what is assumed of gateways, and what the words need
     outcome: Reply | Failure,
     *,
-    retry_on_503: bool,
+    retry_on_429: bool = True,
+    retry_on_503: bool = False,
     now: datetime,
     hidden: Sequence[str] = (),
     credential_names: str = PARENT_CREDENTIALS,
 ) -> Verdict:
     """Return the verdict on one create request.
 
-    ``now`` is what a ``Retry-After`` date is counted from; ``hidden`` are the texts
-    that the request carried and that no reason may repeat, should the API echo them;
-    ``credential_names`` says where the parent's login and key come from.
+    ``retry_on_429`` takes it that whoever answers with 408, 421, 425 or 429 has not processed
+    the request, and ``retry_on_503`` the same of 503; without, such an answer is a doubt.
+    ``now`` is what a ``Retry-After`` date is counted from; ``hidden`` are the texts that the
+    request carried, the parent's login and key among them, and that no reason may repeat,
+    should the API echo them; ``credential_names`` says where those two come from.
     """
     if isinstance(outcome, Failure):
         return _judge_failure(outcome)
-    said = answers.words(outcome, hidden)
     status = outcome.status
     if HTTPStatus.OK <= status < answers.ACCEPTED:
-        return _judge_success(outcome, said)
-    if status == HTTPStatus.SERVICE_UNAVAILABLE and retry_on_503:
+        return _judge_success(outcome, answers.words(outcome, hidden))
+    if answers.holds_credentials(outcome, hidden):
+        return InDoubt(f"the API answered HTTP {status}, and the answer holds a login or a key", _kept(outcome))
+    said = answers.words(outcome, hidden)
+    unavailable = status == HTTPStatus.SERVICE_UNAVAILABLE and retry_on_503
+    refusal = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    doubt = _doubt(outcome) if unavailable or refusal else None
+    if unavailable and doubt is None:
         return NotCreated(f"the API is not available (HTTP {status})", Then.RETRY, answers.retry_after(outcome, now))
-    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+    if refusal and doubt is None and (retry_on_429 or status not in RETRIED):
         return _judge_refusal(outcome, said, now, credential_names)
     match status // 100:
+        case _ if doubt is not None:
+            what = doubt
+        case 4:
+            what = "it may have created the account all the same"
         case 1:
             what = "no final answer"
         case 3:
@@ -63,6 +74,15 @@ def judge(
         case _:
             what = "it may have created the account before it failed"
     return InDoubt(f"the API answered HTTP {status}: {what}", _kept(outcome), said)
+
+
+def _doubt(reply: Reply) -> str | None:
+    """Return why a refusal proves nothing: what was not read whole may hold credentials."""
+    if reply.cut is not None and not answers.is_page(reply):  # a page may be long, and holds none
+        return f"the answer was cut: {reply.cut}"
+    if answers.is_unreadable(reply):
+        return "the answer is compressed, though nothing compressed was asked for"
+    return None
 
 
 def _judge_failure(failure: Failure) -> Verdict:
@@ -78,10 +98,10 @@ def _judge_success(reply: Reply, said: str) -> Verdict:
     if reply.cut is not None:
         return InDoubt(f"HTTP {reply.status}, but the answer was cut: {reply.cut}", _kept(reply))
     try:
-        document = json.loads(reply.body, object_pairs_hook=answers.unique)
+        document = answers.parsed(reply.body)
     except answers.RepeatedKeyError as error:
         return InDoubt(f"HTTP {reply.status}, but the answer repeats {error}", _kept(reply))
-    except (ValueError, RecursionError):
+    except ValueError:
         return InDoubt(f"HTTP {reply.status}, but the answer is not JSON", _kept(reply))
     if not isinstance(document, dict):
         return InDoubt(f"HTTP {reply.status}, but the answer is not a JSON object", _kept(reply))
@@ -89,8 +109,11 @@ def _judge_success(reply: Reply, said: str) -> Verdict:
     if document.get("code") not in (0, "0", None):
         return InDoubt(f"HTTP {reply.status}, but the answer carries an error", _kept(reply), said)
     login, key = document.get("api_login"), document.get("api_key")
-    if not (_is_credential(login) and _is_credential(key)):
+    if not (isinstance(login, str) and login.strip() and isinstance(key, str) and key.strip()):
         return InDoubt(f"HTTP {reply.status}, but the answer lacks a credential", _kept(reply))
+    for name, usable in (("api_login", is_login(login)), ("api_key", is_key(key))):
+        if not usable:
+            return InDoubt(f"HTTP {reply.status}, but the answer has an {name} that cannot be used", _kept(reply))
     warning = None if reply.status == HTTPStatus.CREATED else f"created, though the API answered HTTP {reply.status}"
     return Created(Credentials(login, Secret(key)), warning)
 
@@ -102,7 +125,7 @@ def _judge_refusal(reply: Reply, said: str, now: datetime, credential_names: str
         unpaid="Look at the parent's balance.",
     )
     refusal = refused(reply, said, now, caller)
-    if refusal.then is not Then.RETRY and _LIMIT.search(said):
+    if refusal.then is not Then.RETRY and _LIMIT.search(answers.message(reply)):
         return NotCreated(
             f"the API refused one more sub-account (HTTP {reply.status}{said})",
             Then.STOP,
@@ -119,8 +142,3 @@ def _not_created(refusal: Refusal) -> NotCreated:
 
 def _kept(reply: Reply) -> Answer | None:
     return Answer(reply.status, reply.body) if reply.body else None
-
-
-def _is_credential(value: object) -> TypeGuard[str]:
-    """Tell whether ``value`` is a text that can be kept: neither blank nor half of a character."""
-    return isinstance(value, str) and bool(value.strip()) and answers.is_whole(value)

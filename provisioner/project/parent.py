@@ -321,6 +321,7 @@ class Parent:
                 waiting=watch.waiting,
             ),
             now=lambda: datetime.now(UTC),
+            retry_on_429=settings.retry_on_429,
             retry_on_503=settings.retry_on_503,
             credential_names=" and ".join(self.own.sources),
         )

@@ -53,6 +53,7 @@ _SETTINGS: Final = {
     "metrics_file": "writes metrics to {value}",
     "proxy": "sends through the proxy {value}",
     "recipients": "seals to {value}",
+    "retry_on_429": "takes a create that is answered with HTTP 408, 421, 425 or 429 for unknown",
     "retry_on_503": "tries a create again after HTTP 503: that makes a second account wherever the first was made",
 }
 _USUAL_KEY: Final = "${env:OCTOPUSH_API_KEY}"

@@ -23,6 +23,7 @@ TUNING: Final = (
     "attempts",
     "retry_budget",
     "retry_after_cap",
+    "retry_on_429",
     "retry_on_503",
     "lock_timeout",
     "keep_going",
@@ -68,6 +69,7 @@ class Settings:
     attempts: int
     retry_budget: float
     retry_after_cap: float
+    retry_on_429: bool
     retry_on_503: bool
     lock_timeout: float
     keep_going: bool

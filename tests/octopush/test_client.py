@@ -250,9 +250,33 @@ def test_a_2xx_with_both_credentials_is_created(fault: str, *, warned: bool) -> 
         assert [verdict.credentials.api_login] == [each.api_login for each in sandbox.accounts]
 
 
-def test_a_100_is_followed_by_the_answer() -> None:
-    verdict, _ = over(answering(b"HTTP/1.1 100 Continue\r\n\r\n", answer()))
-    assert isinstance(verdict, Created)
+@pytest.mark.parametrize("status", [100, 102, 103])
+def test_the_answer_that_follows_an_interim_one_is_read_by_every_call(status: int) -> None:
+    with sandboxed(*(f"interim={status}@*:{call}" for call in ("create", "edit", "read", "balance"))) as sandbox:
+        mine = client(sandbox.url)
+        created = mine.create(LEONARDO)
+        assert isinstance(created, Created)
+        assert Edited() == mine.edit(created.credentials.api_login, CHANGED)
+        assert isinstance(mine.read(created.credentials.api_login), Observed)
+        assert isinstance(mine.balance(created.credentials), Balance)
+        assert [201, 201, 200, 200] == [each.status for each in sandbox.requests]
+
+
+@pytest.mark.parametrize("status", [400, 408, 409, 421, 422, 425, 429, 499, 503])
+def test_whatever_the_status_an_answer_with_credentials_is_kept_and_nothing_is_sent_again(status: int) -> None:
+    with sandboxed(f"{status}-body=1@*") as sandbox:
+        verdict = client(sandbox.url, retry_on_503=True).create(LEONARDO)
+        (account,) = sandbox.accounts
+    assert isinstance(verdict, InDoubt)
+    assert isinstance(verdict.answer, Answer)
+    assert account.api_key.reveal().encode() in verdict.answer.body
+
+
+@pytest.mark.parametrize("status", [408, 421, 425, 429])
+def test_whoever_does_not_trust_a_gateway_has_a_doubt(status: int) -> None:
+    with sandboxed(f"{status}-after@*") as sandbox:
+        assert isinstance(client(sandbox.url, retry_on_429=False).create(LEONARDO), InDoubt)
+        assert (1, 1) == (len(sandbox.requests), len(sandbox.accounts))
 
 
 GO_ON: Final = (NotCreated, Then.GO_ON, ExitCode.SOME_FAILED)
@@ -262,8 +286,8 @@ PARENT_REFUSED: Final = (NotCreated, Then.STOP, ExitCode.SETTING_INVALID)
 @pytest.mark.parametrize(
     ("status", "expected", "sent"),
     [
-        *((status, GO_ON, 1) for status in (400, 404, 405, 409, 413, 415, 418, 422)),
-        *((status, PARENT_REFUSED, 1) for status in (401, 403)),
+        *((status, GO_ON, 1) for status in (400, 409, 413, 415, 418, 422, 460, 499)),
+        *((status, PARENT_REFUSED, 1) for status in (401, 403, 404, 405)),
         (402, (NotCreated, Then.STOP, ExitCode.SOME_FAILED), 1),
         *((status, UNSENT, ATTEMPTS) for status in (408, 421, 425, 429)),
     ],
@@ -425,6 +449,20 @@ def test_a_login_is_one_part_of_the_path(login: str, path: str) -> None:
     with scripted(answering(answer("200 OK", TOLD))) as server:
         client(server.url).read(login)
     assert f"GET /subaccount/{path} HTTP/1.1" == sent(server)[0]
+
+
+@pytest.mark.parametrize("login", ["", ".", ".."])
+def test_a_login_that_would_leave_its_place_in_the_path_is_not_sent(login: str) -> None:
+    with scripted(answering(answer("200 OK", TOLD))) as server:
+        outcomes = (client(server.url).read(login), client(server.url).edit(login, CHANGED))
+        assert 0 == server.connections
+    assert {Then.GO_ON} == {each.then for each in outcomes if isinstance(each, Failed)}
+
+
+@pytest.mark.parametrize(("login", "key"), [(LOGIN, "a\r\nb"), (LOGIN, "clé"), ("a\0b", "key"), ("a b", "key")])
+def test_a_credential_that_no_header_can_carry_fails_for_its_own_account_alone(login: str, key: str) -> None:
+    verdict = client("https://api.octopush.invalid").balance(Credentials(login, Secret(key)))
+    assert Failed("its login or key is none that can be sent", Then.GO_ON) == verdict
 
 
 def test_an_account_is_read_with_the_credentials_of_its_parent() -> None:

@@ -101,7 +101,7 @@ def test_payment_required_stops_the_run(judge: Judge) -> None:
 
 
 @pytest.mark.parametrize("judge", JUDGES)
-@pytest.mark.parametrize("status", [400, 405, 409, 410, 418, 422, 499])
+@pytest.mark.parametrize("status", [400, 409, 410, 418, 422, 499])
 def test_a_refusal_goes_on(judge: Judge, status: int) -> None:
     assert Failed(f"the API refused it (HTTP {status})", Then.GO_ON) == judge(reply(status), now=NOW)
 
@@ -112,8 +112,27 @@ def test_a_login_that_is_not_known_is_missing(judge: Judge) -> None:
     assert expected == judge(reply(404, {"code": 9}), now=NOW)
 
 
-def test_a_balance_that_is_not_known_is_a_failure() -> None:
-    assert Failed("Octopush does not know its login (HTTP 404)", Then.GO_ON) == judge_balance(reply(404), now=NOW)
+@pytest.mark.parametrize("judge", JUDGES)
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405])
+def test_a_page_is_of_no_api_and_says_nothing_about_an_account(judge: Judge, status: int) -> None:
+    reason = f"a web page answered instead of the API (HTTP {status})"
+    expected = Failed(reason, Then.STOP, exit_code=ExitCode.SETTING_INVALID, hint=refusals.MISPLACED)
+    assert expected == judge(reply(status, b"<!doctype html><title>Not found</title>"), now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("judge", "answered"),
+    [
+        *((judge, reply(405)) for judge in JUDGES),
+        *((judge, reply(404, b"404 page not found")) for judge in JUDGES),
+        (judge_balance, reply(404)),
+        (judge_balance, reply(404, {"code": 9})),
+    ],
+)
+def test_what_is_not_there_is_no_account(judge: Judge, answered: Reply) -> None:
+    verdict = failed(judge, answered)
+    assert verdict.reason.startswith("the API has no such call at this address")
+    assert (Then.STOP, refusals.MISPLACED) == (verdict.then, verdict.hint)
 
 
 @pytest.mark.parametrize("judge", JUDGES)
@@ -190,14 +209,20 @@ def test_a_value_that_no_field_can_have_tells_nothing(value: object) -> None:
     assert {"last_name": "", "callbacks.callback_url_for_visits": None} == observed(document).fields
 
 
-@pytest.mark.parametrize("key", [None, "", " \t", 7, ["sub-key-77"], "half \udfff"])
+@pytest.mark.parametrize("key", [None, "", " \t", 7, ["sub-key-77"], "half \udfff", "a\r\nb", "a\0", "clé", "a\x85"])
 def test_a_key_that_is_none_tells_none(key: object) -> None:
     assert observed({"api_key": key}).api_key is None
     assert observed({}).api_key is None
 
 
 @pytest.mark.parametrize("judge", READERS)
-@pytest.mark.parametrize("body", [b"", b"<html>", b"\xff", b"[" * 60_000, [WHOLE], None, b'{"amount": 1, "amount": 1}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"<html>", b"\xff", b"[" * 60_000, [WHOLE], None, b'{"amount": 1, "amount": 1}'),
+        *(b'{"amount": NaN, "unit": "euros"}', b'{"first_name": "Leonardo", "limit": -Infinity}'),
+    ],
+)
 def test_what_is_no_object_is_tried_again(judge: Judge, body: object) -> None:
     expected = Failed("HTTP 200, but the answer is not a JSON object", Then.RETRY)
     assert expected == judge(reply(200, body), now=NOW)
@@ -236,8 +261,6 @@ def test_a_balance_is_an_amount_of_a_unit(status: int, amount: float) -> None:
         {"amount": True, "unit": "euros"},
         {"amount": 1, "unit": None},
         {"amount": 1, "unit": "\ud800"},
-        b'{"amount": NaN, "unit": "euros"}',
-        b'{"amount": -Infinity, "unit": "euros"}',
         b'{"amount": 1e999, "unit": "euros"}',
         b'{"amount": 1' + b"0" * 400 + b', "unit": "euros"}',
     ],

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Final
 
 import pytest
 
 from provisioner.errors import ExitCode
-from provisioner.model.exchange import Failed
+from provisioner.model.codes import CODES
+from provisioner.model.exchange import Failed, Missing
 from provisioner.model.verdict import NotCreated, Then
 from provisioner.octopush.idempotent import judge_balance, judge_edit, judge_read
 from provisioner.octopush.refusals import (
     DISTRUSTED,
+    EXPOSED,
     INTERRUPTED,
+    MISPLACED,
     RETRIED,
     UNREACHED,
     Caller,
@@ -58,7 +62,19 @@ def judged(by: Judge, outcome: Reply | Failure, **names: str) -> object:
         (402, Refusal("the API asks for payment (HTTP 402, Hm)", Then.STOP, hint="Pay.")),
         *(
             (status, Refusal(f"the API refused it (HTTP {status}, Hm)", Then.GO_ON))
-            for status in (400, 404, 405, 409, 410, 413, 415, 418, 422, 499)
+            for status in (400, 409, 410, 413, 415, 418, 422, 460, 499)
+        ),
+        *(
+            (
+                status,
+                Refusal(
+                    f"the API has no such call at this address (HTTP {status}, Hm)",
+                    Then.STOP,
+                    exit_code=ExitCode.SETTING_INVALID,
+                    hint=MISPLACED,
+                ),
+            )
+            for status in (404, 405)
         ),
     ],
 )
@@ -83,6 +99,17 @@ def test_without_an_answer_it_may_be_tried_again_but_never_where_the_certificate
     assert Refusal("not valid", Then.STOP, hint=DISTRUSTED) == unanswered(wrong)
 
 
+def test_a_request_that_would_leave_this_machine_in_clear_is_not_tried_again() -> None:
+    refusal = Refusal("plain", Then.STOP, exit_code=ExitCode.SETTING_INVALID, hint=EXPOSED)
+    assert refusal == unanswered(Failure(sent=False, reason="plain", exposed=True))
+
+
+@pytest.mark.parametrize(("status", "own"), [(401, "Check them."), (403, "Check them."), (402, "Pay.")])
+def test_a_code_that_is_known_is_explained_where_it_stops_the_run(status: int, own: str) -> None:
+    reply = Reply(status, {}, b'{"code": 113}')
+    assert f"{own} {CODES[113].todo}" == refused(reply, "", NOW, MINE).hint
+
+
 @pytest.mark.parametrize("by", EVERY)
 def test_a_request_that_waited_for_its_turn_when_the_run_was_interrupted_was_not_sent(by: Judge) -> None:
     failure = Failure(sent=False, reason=INTERRUPTED, interrupted=True)
@@ -92,11 +119,14 @@ def test_a_request_that_waited_for_its_turn_when_the_run_was_interrupted_was_not
 
 
 @pytest.mark.parametrize("by", EVERY)
-@pytest.mark.parametrize("status", [*range(400, 404), *range(405, 500)])
+@pytest.mark.parametrize("status", range(400, 500))
 def test_every_call_goes_by_the_table(by: Judge, status: int) -> None:
     reply = Reply(status, {"Retry-After": "3"}, b'{"code": 7, "message": "Hm."}')
     refusal = refused(reply, ", code 7: Hm", NOW, MINE)
     verdict = judged(by, reply)
+    if status == HTTPStatus.NOT_FOUND and by in {judge_edit, judge_read}:
+        assert isinstance(verdict, Missing)
+        return
     assert isinstance(verdict, NotCreated | Failed)
     expected = (refusal.then, refusal.retry_after, refusal.exit_code)
     assert expected == (verdict.then, verdict.retry_after, verdict.exit_code)

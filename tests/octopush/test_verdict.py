@@ -89,6 +89,11 @@ def test_another_2xx_with_both_credentials_is_created_with_a_warning(status: int
     assert Created(Credentials(LOGIN, Secret("sub-key-77")), warning) == judged(status, BOTH)
 
 
+UNUSABLE_KEYS: Final = ("a\nb", "a\r", "a\0b", "a\x7f", "a\x85b", "half \ud800", "clé", " a", "a\u200b", "x" * 5000)
+UNUSABLE_LOGINS: Final = (
+    *UNUSABLE_KEYS,
+    *("..", ".", "...", "../create", "a/b", "a\\b", "a?b=c", "a#b", "a%2fb", "a b", "a\tb"),
+)
 KEY_TWICE: Final = b'{"api_key": "one", "api_key": "two", "api_login": "abc"}'
 SOMETHING_TWICE: Final = b'{"api_key": "one", "api_login": "abc", "secret": 1, "secret": 2}'
 
@@ -113,8 +118,10 @@ SOMETHING_TWICE: Final = b'{"api_key": "one", "api_login": "abc", "secret": 1, "
         (BOTH | {"api_key": None}, "lacks a credential"),
         (BOTH | {"api_key": 77}, "lacks a credential"),
         (BOTH | {"api_login": [LOGIN]}, "lacks a credential"),
-        (BOTH | {"api_key": "half \ud800"}, "lacks a credential"),
-        (BOTH | {"api_login": "\udfff half"}, "lacks a credential"),
+        *((BOTH | {"api_key": key}, "has an api_key that cannot be used") for key in UNUSABLE_KEYS),
+        *((BOTH | {"api_login": login}, "has an api_login that cannot be used") for login in UNUSABLE_LOGINS),
+        (json.dumps(BOTH | {"amount": float("nan")}).encode(), "is not JSON"),
+        (json.dumps(BOTH | {"amount": float("-inf")}).encode(), "is not JSON"),
         ({"account": BOTH}, "lacks a credential"),
         (KEY_TWICE, "repeats api_key"),
         (KEY_TWICE.replace(b"key", b"login"), "repeats api_login"),
@@ -171,9 +178,40 @@ def test_what_proves_nothing_is_in_doubt_and_kept(status: int, why: str) -> None
     assert InDoubt(f"the API answered HTTP {status}: {why}") == judged(status)
 
 
-@pytest.mark.parametrize("status", [400, 404, 405, 406, 409, 410, 413, 415, 418, 422, 451, 499])
+@pytest.mark.parametrize("status", [400, 406, 409, 410, 413, 415, 418, 422, 451, 460, 499])
 def test_a_refusal_goes_on(status: int) -> None:
     assert NotCreated(f"the API refused it (HTTP {status})", Then.GO_ON) == refused(status)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "typed", "what"),
+    [
+        (404, b"", "", "the API has no such call at this address"),
+        (405, b'{"code": 1}', "application/json", "the API has no such call at this address"),
+        (404, b"404 page not found", "text/plain", "the API has no such call at this address"),
+        (404, b"<!DOCTYPE html>", "text/html", "a web page answered instead of the API"),
+        (400, b"\xef\xbb\xbf \r\n<html>", "", "a web page answered instead of the API"),
+        (403, b"Forbidden", "text/HTML; charset=utf-8", "a web page answered instead of the API"),
+        (413, b"<?xml version='1.0'?>", "application/xml", "a web page answered instead of the API"),
+    ],
+)
+def test_an_answer_that_is_not_the_apis_stops_the_run_and_asks_for_the_address(
+    status: int, body: bytes, typed: str, what: str
+) -> None:
+    verdict = judge(Reply(status, {"Content-Type": typed}, body), now=NOW)
+    assert isinstance(verdict, NotCreated)
+    assert verdict.reason.startswith(f"{what} (HTTP {status}")
+    assert (Then.STOP, ExitCode.SETTING_INVALID) == (verdict.then, verdict.exit_code)
+    assert "https://api.octopush.com/v1/public" in verdict.hint
+
+
+def test_json_that_calls_itself_a_page_is_an_answer_of_the_api() -> None:
+    verdict = judge(Reply(400, {"Content-Type": "text/html"}, b'{"code": 7}'), now=NOW)
+    assert NotCreated("the API refused it (HTTP 400, code 7)", Then.GO_ON) == verdict
+
+
+def test_a_gateway_that_says_with_a_page_that_it_is_busy_is_asked_again() -> None:
+    assert Then.RETRY is refused(429, b"<html>Too many</html>").then
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -218,6 +256,70 @@ def test_what_was_not_processed_is_tried_again_even_where_it_speaks_of_a_limit(s
     body = {"message": "The limit of sub-accounts per minute is reached."}
     reason = f"the API asked to try later (HTTP {status}, The limit of sub-accounts per minute is reached)"
     assert NotCreated(reason, Then.RETRY) == refused(status, body)
+
+
+@pytest.mark.parametrize("status", [408, 421, 425, 429])
+def test_what_a_gateway_is_not_trusted_to_have_kept_back_is_in_doubt(status: int) -> None:
+    reply = Reply(status, {}, b'{"code": 7}')
+    why = f"the API answered HTTP {status}: it may have created the account all the same"
+    assert InDoubt(why, Answer(status, reply.body), ", code 7") == judge(reply, retry_on_429=False, now=NOW)
+
+
+HELD: Final[tuple[object, ...]] = (
+    BOTH,
+    {"api_key": "k"},
+    {"api_login": "abc"},
+    {"code": 9, "message": "Slow down.", "data": [{"account": {"apiKey": "sub-key-77", "API-LOGIN": "abc"}}]},
+    {"sub_account_login": LOGIN},
+    {"message": f"The account {LOGIN} was made."},
+    {"message": "Made, with api_key: 'sub-key-77'."},
+    {"raw": json.dumps({"account": json.dumps(BOTH)})},
+    [[[BOTH]]],
+    b'{"api_key": "", "api_key": "sub-key-77"}',
+    json.dumps(BOTH).encode()[:-2],
+    f"<p>api_login = {LOGIN}</p>".encode(),
+    b"api_key=sub-key-77&api_login=abc",
+    json.dumps(BOTH).encode("utf-16"),
+)
+NOT_HELD: Final[tuple[object, ...]] = (
+    {"code": 101, "message": "Wrong api_login or api_key."},
+    {"message": "api_key: invalid"},
+    {"errors": {"api_key": ["This value is missing."], "api_login": None}},
+    {"api_login": "Parent@example.com", "message": "api_login: parent@example.com."},
+    {"api_key": "pare***"},
+    {"api_key": "", "api_login": " "},
+    b"api_key missing",
+    b"",
+)
+
+
+@pytest.mark.parametrize("status", [300, 400, 401, 404, 408, 409, 421, 425, 429, 499, 500, 503])
+@pytest.mark.parametrize("body", HELD)
+def test_whatever_the_status_an_answer_with_a_login_or_a_key_is_in_doubt_and_kept(status: int, body: object) -> None:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    verdict = judge(Reply(status, {}, raw), retry_on_503=True, now=NOW)
+    assert InDoubt(f"the API answered HTTP {status}, and the answer holds a login or a key", Answer(status, raw)) == (
+        verdict
+    )
+
+
+@pytest.mark.parametrize("body", NOT_HELD)
+def test_words_about_a_login_or_a_key_are_none(body: object) -> None:
+    assert Then.STOP is refused(401, body, "parent@example.com", "parent-key").then
+
+
+@pytest.mark.parametrize("status", [400, 401, 409, 429, 503])
+def test_a_refusal_that_was_not_read_whole_proves_nothing(status: int) -> None:
+    cut = Reply(status, {}, b'{"co', "it ended too early")
+    reason = f"the API answered HTTP {status}: the answer was cut: it ended too early"
+    assert InDoubt(reason, Answer(status, b'{"co')) == judge(cut, retry_on_503=True, now=NOW)
+    packed = judge(Reply(status, {"Content-Encoding": "GZIP"}, b"\x1f"), retry_on_503=True, now=NOW)
+    assert isinstance(packed, InDoubt)
+    assert "compressed" in packed.reason
+
+
+def test_a_page_that_is_too_long_is_still_a_page() -> None:
+    assert isinstance(judge(Reply(404, {}, b"<html>", "it is larger than 65536 bytes"), now=NOW), NotCreated)
 
 
 def test_a_503_is_tried_again_only_where_a_gateway_guarantees_it() -> None:
@@ -271,8 +373,8 @@ def test_retry_after_is_seconds_or_a_date(text: str | None, seconds: float | Non
         (["Wrong."], ""),
         (b"Wrong.", ""),
         (b"[" * 60_000, ""),
-        ({"code": "\x1b[2J" + "c" * 99}, f", code  [2J{'c' * 36}"),
-        ({"message": "m\n\x1b]0;" + "m" * 999}, f", m  ]0;{'m' * 294}"),
+        ({"code": "\x1b[J" + "c" * 99}, f", code  [J{'c' * 37}"),
+        ({"message": "m\n\x1b];" + "m" * 999}, f", m  ];{'m' * 295}"),
     ],
 )
 def test_a_reason_repeats_code_and_message_alone_and_fit_for_a_terminal(body: object, said: str) -> None:
@@ -288,7 +390,7 @@ def test_what_the_request_carried_is_masked(what: str) -> None:
 
 def test_a_text_is_masked_before_it_is_shortened() -> None:
     verdict = refused(400, {"message": "x" * 295 + "Gioconda-1503"}, "Gioconda-1503")
-    assert verdict.reason.endswith("x***)")
+    assert "***)" == verdict.reason[-4:]
 
 
 def test_the_body_that_is_kept_is_not_shown() -> None:
@@ -349,8 +451,8 @@ def test_every_answer_has_a_verdict_and_none_is_taken_for_more_than_it_proves(
         assert 400 <= reply.status < 500 or (reply.status == 503 and retry_on_503)
         assert verdict.retry_after is None or verdict.retry_after >= 0
         assert verdict.reason.isprintable()
+        assert b"api_key" not in reply.body or b"plain" not in reply.body
     else:
-        assert not 400 <= reply.status < 500
         assert verdict.answer == (Answer(reply.status, reply.body) if reply.body else None)
         assert verdict.reason.isprintable()
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import provisioner
 from provisioner import Folders, Reporter
@@ -14,7 +14,7 @@ from provisioner.model.account import Problem
 from provisioner.model.report import Outcome
 from provisioner.project.reporter import Requested
 from provisioner.state.sealing import new_identity
-from tests.conftest import Project, SandboxProcess, environment
+from tests.conftest import Project, environment
 
 
 class Heard(Reporter):
@@ -60,7 +60,15 @@ def accounts_of(*parents: str, limit: int = 1000) -> list[str]:
     return [f"--parent-account={parent}@example.com:{key_of(parent)}:{limit}" for parent in parents]
 
 
-def many(server: SandboxProcess, root: Path, wanted: Mapping[str, Sequence[str]]) -> Project:
+class Served(Protocol):
+    """A server that stands in for Octopush."""
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+
+
+def many(server: Served, root: Path, wanted: Mapping[str, Sequence[str]]) -> Project:
     """Return a project with a parent for each key of ``wanted``, and one table of their accounts."""
     identity, recipient = new_identity()
     environ = environment(root / "home") | {"OCTOPUSH_API_URL": server.url, "PROVISIONER_RECIPIENTS": recipient}

@@ -92,7 +92,8 @@ def judge_balance(outcome: Reply | Failure, *, now: datetime, hidden: Sequence[s
 
 
 def _parent(credential_names: str) -> Caller:
-    return Caller("the credentials", unaccepted=f"Check {credential_names}, and that they are those of the parent.")
+    unaccepted = f"Check {credential_names}, and that they are those of the parent."
+    return Caller("the credentials", unaccepted=unaccepted, of_login=True)
 
 
 def _unknown_login(outcome: Reply | Failure, hidden: Sequence[str]) -> Missing | None:

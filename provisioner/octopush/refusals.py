@@ -18,8 +18,6 @@ from provisioner.octopush.transport import Failure, Reply
 
 RETRIED: Final = frozenset({408, 421, 425, 429})
 """Statuses that say that the request was not processed and may be sent again."""
-MISSED: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
-"""Statuses that say that nothing is at the address that was asked; a read or an edit asks for an account."""
 UNREACHED: Final = "Check that OCTOPUSH_API_URL and the proxy, if there is one, are right and can be reached from here."
 MISPLACED: Final = (
     "Check OCTOPUSH_API_URL, or api_url in the settings: Octopush's own address is https://api.octopush.com/v1/public,"
@@ -42,6 +40,8 @@ class Caller:
     """What to check where the API does not accept them."""
     unpaid: str = ""
     """What to check where the API asks for payment."""
+    of_login: bool = False
+    """Whether the path holds a login: one such as ``create`` may lead to another call (405), at the right address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +57,18 @@ class Refusal:
 
 
 def refused(reply: Reply, said: str, now: datetime, caller: Caller) -> Refusal:
-    """Return what a 4xx means.
+    """Return what a 4xx means; a 404 by which the API itself says that it knows no such login is none.
 
     ``said`` are the API's own words, secrets masked; ``now`` is what a ``Retry-After`` date is counted from.
     """
     status = reply.status
     page = answers.is_page(reply)
+    missed = {HTTPStatus.NOT_FOUND} if caller.of_login else {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
     match status:
         case _ if status in RETRIED:  # a gateway says so with a page, too
             wait = answers.retry_after(reply, now)
             return Refusal(f"the API asked to try later (HTTP {status}{said})", Then.RETRY, wait)
-        case _ if page or status in MISSED:
+        case _ if page or status in missed:
             what = "a web page answered instead of the API" if page else "the API has no such call at this address"
             return Refusal(
                 f"{what} (HTTP {status}{said})", Then.STOP, exit_code=ExitCode.SETTING_INVALID, hint=MISPLACED

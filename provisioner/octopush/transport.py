@@ -245,8 +245,13 @@ class Transport:
                 return self._send(adapter, phase, request)
         except Exception as error:  # noqa: BLE001  # how far the request came decides, not what was raised
             reason = self._late() if phase.expired else _describe(error, self.timeout)
-            kinds = [_is_any(error, kind) for kind in (ssl.SSLCertVerificationError, ExposedError)]
-            return Failure(phase.sent, reason, *kinds, host=self._host(request.url))
+            return Failure(
+                phase.sent,
+                reason,
+                certificate=_is_any(error, ssl.SSLCertVerificationError),
+                exposed=_is_any(error, ExposedError),
+                host=self._host(request.url),
+            )
         finally:
             self._watchdog.forget(phase)
             phase.close()

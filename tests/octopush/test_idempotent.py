@@ -100,6 +100,11 @@ def test_payment_required_stops_the_run(judge: Judge) -> None:
     assert Failed("the API asks for payment (HTTP 402)", Then.STOP) == judge(reply(402), now=NOW)
 
 
+@pytest.mark.parametrize("judge", [judge_edit, judge_read])
+def test_a_login_may_be_the_name_of_another_call(judge: Judge) -> None:
+    assert Failed("the API refused it (HTTP 405)", Then.GO_ON) == judge(reply(405), now=NOW)
+
+
 @pytest.mark.parametrize("judge", JUDGES)
 @pytest.mark.parametrize("status", [400, 409, 410, 418, 422, 499])
 def test_a_refusal_goes_on(judge: Judge, status: int) -> None:
@@ -123,9 +128,9 @@ def test_a_page_is_of_no_api_and_says_nothing_about_an_account(judge: Judge, sta
 @pytest.mark.parametrize(
     ("judge", "answered"),
     [
-        *((judge, reply(405)) for judge in JUDGES),
         *((judge, reply(404, b"404 page not found")) for judge in JUDGES),
         (judge_balance, reply(404)),
+        (judge_balance, reply(405)),
         (judge_balance, reply(404, {"code": 9})),
     ],
 )

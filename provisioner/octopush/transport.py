@@ -33,6 +33,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import parse_url
 
+from provisioner import files
 from provisioner.model import address
 from provisioner.octopush.framing import (
     Answer,
@@ -41,8 +42,6 @@ from provisioner.octopush.framing import (
     EndlessInterimError,
     UnclearEndError,
 )
-
-from provisioner import files
 
 BODY_CAP: Final = 64 * 1024
 """Bytes of a body that are read; the documented answers have a few hundred."""

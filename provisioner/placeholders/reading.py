@@ -11,6 +11,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -42,7 +43,13 @@ Fault = tuple[str, str]
 
 def is_own(variable: str, patterns: tuple[str, ...] = OWN) -> bool:
     """Tell whether ``variable`` is one of ``patterns``, in whatever capitals."""
-    return any(fnmatchcase(variable.upper(), each) for each in patterns)
+    return _matches(variable.upper(), patterns)
+
+
+@lru_cache(maxsize=1024)
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    """Tell whether any of ``patterns`` is that of ``name``; most accounts name the same few variables."""
+    return any(fnmatchcase(name, each) for each in patterns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,7 @@ class Reader:
             yield _unlisted(", ".join(unlisted))
 
     def _lists(self, name: str) -> bool:
-        return self.listed is None or any(fnmatchcase(name, each) for each in self.listed)
+        return self.listed is None or _matches(name, self.listed)
 
     def _variable(self, name: str) -> str:
         value = self.environ.get(name)

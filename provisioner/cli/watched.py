@@ -10,7 +10,7 @@ from provisioner.cli import failures
 from provisioner.cli.console import INFO
 from provisioner.cli.progress import reporter
 from provisioner.cli.reporters import ConsoleReporter
-from provisioner.errors import ExitCode, InternalError
+from provisioner.errors import ExitCode, InternalError, PlanStale
 from provisioner.project import heartbeat
 from provisioner.project.outlets import Outlets
 from provisioner.render import documents
@@ -53,6 +53,8 @@ def watched(  # noqa: PLR0913  # which project, what it does, and what it leaves
         reports.require_any()
     except BaseException as error:
         failure = failures.reported(error)
+        if isinstance(failure, PlanStale):
+            outlets.withdraw()
         outlets.keep(failure, hears.phases)
         end(failure.exit_code)
         raise

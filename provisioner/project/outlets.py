@@ -76,6 +76,15 @@ class Outlets:
                 ) from None
             self._metrics = path
 
+    def withdraw(self) -> None:
+        """Leave word only where a variable or a flag of this run says.
+
+        Of a plan that is stale, what the settings' file says may be the very thing that was never reviewed.
+        """
+        own = frozenset() if self._project is None else self._project.settings.stronger
+        self._heartbeat = self._heartbeat if "heartbeat_url" in own else None
+        self._metrics = self._metrics if "metrics_file" in own else None
+
     def keep(self, done: Reports | ProvisionerError, phases: Mapping[str, float]) -> bool:
         """Write report and metrics of a run that came to ``done``, and return whether that could be done.
 

@@ -170,8 +170,8 @@ class Parent:
         """Where its state is kept; raises SettingInvalid for an address that cannot be one."""
         return self.parts.store(self.settings.state_path(self.name))
 
-    def terms(self, state: State | None) -> Terms:
-        """Return on what terms a plan is carried out that was made from ``state``.
+    def terms(self, state: State | None = None, *, begins: bool = False) -> Terms:
+        """Return on what terms a plan is carried out that was made from ``state``, or that ``begins`` one.
 
         Raises:
             SettingInvalid: a file whose content counts cannot be read.
@@ -186,7 +186,7 @@ class Parent:
             login=self.own.api_login,
             key=self.own.api_key,
             state=self.store.address,
-            begins=state is None,
+            begins=begins,
             recipients=tuple(wanted[key] for key in sorted(wanted)),
             added=tuple(wanted[key] for key in sorted(wanted.keys() - sealed.keys())) if compares else (),
             removed=tuple(sealed[key] for key in sorted(sealed.keys() - wanted.keys())) if compares else (),

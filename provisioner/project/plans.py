@@ -263,4 +263,4 @@ def made_from(this: Manifest, state: State | None, parent: Parent, refreshed: Re
 
 def _plan(this: Manifest, state: State | None, parent: Parent, found: Found = NOTHING_FOUND) -> Plan:
     made = planned(this, state, limit=parent.own.limit, reserved=parent.own.reserved, found=found)
-    return replace(made, terms=parent.terms(state))
+    return replace(made, terms=parent.terms(state, begins=state is None))

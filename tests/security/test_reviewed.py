@@ -144,6 +144,20 @@ def test_whoever_applies_hears_of_it_at_their_own_address_and_at_no_other(mine: 
     stale(mine, saved, "the setting heartbeat_url is https://evil.example/***/${env:OTHER}, and was not set")
 
 
+def test_a_stale_plan_leaves_word_nowhere_but_where_the_apply_itself_says(mine: Project) -> None:
+    assert 0 == mine.run("plan", "--out", "plan.json").returncode
+    configured(mine, "heartbeat_url: http://127.0.0.1:1/token", "metrics_file: metrics.prom")
+    done = mine.run("apply", "--plan", "plan.json", "--yes")
+    assert (9, False, False) == (
+        done.returncode, "heartbeat was" in done.stderr, (mine.folder / "metrics.prom").exists(),
+    )  # fmt: skip
+    done = mine.run("apply", "--plan", "plan.json", "--yes", "--heartbeat-url", "http://127.0.0.1:2/own")
+    assert (9, True) == (
+        done.returncode,
+        "heartbeat was not received: the connection was refused (127.0.0.1:2)" in done.stderr,
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [

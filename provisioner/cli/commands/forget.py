@@ -26,16 +26,19 @@ def command(
     state, and `recover` puts it back.
     """
     from provisioner.cli.progress import reporter
+    from provisioner.cli.questions import about
     from provisioner.cli.watched import show
 
     console = context.console
     console.require_answer(yes=yes)
     unasked = " Octopush is not asked whether it is still there." if force else ""
-    reports, kept = choice.open(context).forget(
+    question = f"Forget {name}, its login, key and password?{unasked}"
+    project = choice.open(context)
+    reports, kept = project.forget(
         name,
         force=force,
         parents=parents,
-        confirm=lambda: console.confirm(f"Forget {name}, its login, key and password?{unasked}", yes=yes),
+        confirm=lambda: yes or console.confirm(about(project, name, parents, question), yes=False),
         reporter=reporter(console),
     )
     console.talk(

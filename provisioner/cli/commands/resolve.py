@@ -29,6 +29,7 @@ def command(
 ) -> int:
     """End an unknown outcome, once a person has looked in Octopush's dashboard."""
     from provisioner.cli.progress import reporter
+    from provisioner.cli.questions import about
 
     console = context.console
     if abandon == not_created:
@@ -42,11 +43,12 @@ def command(
     else:
         question = f"Are you sure that {name} does not exist? Its slot will be free again."
         said = f"{name} does not exist; its slot is free, and the next apply creates it."
-    choice.open(context).resolve(
+    project = choice.open(context)
+    project.resolve(
         name,
         abandon=abandon,
         parents=parents,
-        confirm=lambda: console.confirm(question, yes=yes),
+        confirm=lambda: yes or console.confirm(about(project, name, parents, question), yes=False),
         reporter=reporter(console),
     )
     console.talk(said)

@@ -35,6 +35,7 @@ def command(
     """
     from provisioner.cli.interrupt import Interrupt
     from provisioner.cli.progress import reporter
+    from provisioner.cli.questions import about
     from provisioner.cli.watched import show
 
     console = context.console
@@ -43,7 +44,7 @@ def command(
     with Interrupt(console.urgent) as interrupt, reporter(console) as hears:
 
         def confirm() -> bool:
-            agreed = console.confirm(f"Set a new password for {name}?", yes=yes)
+            agreed = yes or console.confirm(about(project, name, parents, f"Set a new password for {name}?"), yes=False)
             interrupt.arm()
             return agreed
 

@@ -149,6 +149,8 @@ def test_forgetting_is_asked_for(applied: Project, server: SandboxProcess) -> No
     delete(server, login_of(applied, "rome"))
     code, said = answering(applied, "n\n", "forget", "rome")
     assert (130, True) == (code, "Forget rome, its login, key and password?" in said)
+    assert "default, at http://127.0.0.1:" in said
+    assert "login from OCTOPUSH_API_LOGIN, state in state/default.json:" in said
     assert "error: Not confirmed; nothing was changed." in said
     assert {"paris": "active", "rome": "active"} == applied.statuses()
     code, said = answering(applied, "y\n", "forget", "rome")

@@ -43,8 +43,8 @@ _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS: Final = frozenset(("", "~", "null", "Null", "NULL"))
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}")
 _DECIMAL: Final = re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{1,18}")
-_COMMENT: Final = re.compile(r"[ \t]+(?=#[^\s#])")
-"""What ends a scalar without quotes before a comment that looks like its next word, as in ``Shop #1``."""
+_COMMENT: Final = re.compile(r"[ \t]+(?=#(?:[^\s#]|\s*$))", re.MULTILINE)
+"""What ends a scalar without quotes before a comment that looks like its next word, as in ``Shop #1`` and ``C #``."""
 
 # JSON writes a character beyond the first plane as two halves, of which YAML knows none. While
 # the parser reads, each half begins with a NUL, as long and an escape to YAML; so no place moves.

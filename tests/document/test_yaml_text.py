@@ -378,15 +378,21 @@ def test_an_anchor_that_nothing_refers_to_is_refused_without_its_name(
 
 
 def test_a_comment_that_looks_like_the_end_of_a_text_gets_a_warning() -> None:
-    text = "parent: é Shop #1\naccounts: [a #b\n, c # d\n, 'e' #f\n, #g\n  h,\n i#j, k ## l\n]\nversion: #1\n"
+    text = "parent: é Shop #1\naccounts: [a #b\n, c # d\n, 'e' #f\n, #g\n  h,\n i#j, k ## l\n]\nversion: #1\nC: C #\n"
     document = parsed(text)
     assert [(each.path, each.origin.line, each.origin.column) for each in document.problems] == [
         ("parent", 1, 16),
         ("accounts[0]", 2, 14),
         ("version", 9, 10),
+        ("C", 10, 6),
     ]
     assert {each.severity for each in document.problems} == {Severity.WARNING}
-    assert document.value == {"parent": "é Shop", "accounts": ["a", "c", "e", "h", "i#j", "k"], "version": None}
+    assert document.value == {
+        "parent": "é Shop",
+        "accounts": ["a", "c", "e", "h", "i#j", "k"],
+        "version": None,
+        "C": "C",
+    }
 
 
 def test_only_groups_can_be_merged() -> None:

@@ -34,6 +34,25 @@ _ESCAPE: Final = re.compile(r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{
 NO_TLS: Final = ("is not encrypted: it begins with http://", "Write https:// if the server can; messages are private.")
 _IN_CLEAR: Final = "seems to hold a token in its {}, in clear, for everybody who can read this file"
 _USE_PLACEHOLDER: Final = "Write ${env:NAME} or ${file:PATH} in its place, and have a new one made."
+_LOST: Final = re.compile(r"\?(?=[^\W\d_])|\?{3,}|(?<!\w)\?{2,}")
+_LOST_LETTER: Final = (
+    "has a question mark in the place of a letter",
+    "A program that could not save the letter leaves one: type it again, and save the file as UTF-8.",
+)
+_GARBLED: Final = (
+    "seems to have been UTF-8 that a program read as something else",
+    "Type it again, and save the file as UTF-8.",
+)
+
+
+def _was_utf8(text: str) -> bool:
+    """Tell whether the bytes of ``text`` in an older table are UTF-8: two signs of it were one letter."""
+    for table in () if text.isascii() else ("cp1252", "latin-1", "mac_roman"):
+        try:
+            return len(text.encode(table).decode()) < len(text)
+        except UnicodeError:
+            continue
+    return False
 
 
 def advice(fields: Mapping[str, Value], refused: Check | None) -> Iterator[Remark]:
@@ -57,16 +76,25 @@ def _texts(fields: Mapping[str, Value]) -> Iterator[tuple[tuple[Step, ...], str]
             yield from (((name, *path), text) for path, text in _texts(value))
 
 
+def _misspelled(text: str) -> Iterator[tuple[str, str]]:
+    if not is_normalized("NFC", text):
+        yield NOT_COMPOSED
+    if "\\" in text and _ESCAPE.search(text):
+        yield NOT_ESCAPED
+    if "?" in text and _LOST.search(text):
+        yield _LOST_LETTER
+    if _was_utf8(text):
+        yield _GARBLED
+
+
 def _unwise(fields: Mapping[str, Value]) -> Iterator[tuple[tuple[Step, ...], tuple[str, str]]]:
     password = fields.get("password")
     if isinstance(password, str) and password and not placeholders.names(password):
         yield ("password",), LITERAL_PASSWORD
     for name in ("first_name", "last_name", "company_name"):
         text = fields.get(name)
-        if isinstance(text, str) and not is_normalized("NFC", text):
-            yield (name,), NOT_COMPOSED
-        if isinstance(text, str) and "\\" in text and _ESCAPE.search(text):
-            yield (name,), NOT_ESCAPED
+        if isinstance(text, str):
+            yield from (((name,), fault) for fault in _misspelled(text))
     callbacks = fields.get("callbacks")
     if isinstance(callbacks, dict):
         for name, url in callbacks.items():

@@ -77,14 +77,17 @@ class Table:
     _widths: array[int]
 
     def rows(self) -> Iterator[Row]:
-        """Yield each row below the header, blank ones left out."""
+        """Yield each row below the header, blank ones left out; separators that only end one are not counted."""
         number = 0
+        wanted = len(self.header)
         columns = (self._frame[at].tolist() for at in self._frame.columns)
         measured = zip(self._lines, self._widths, zip(*columns, strict=True), strict=True)
         for line, width, cells in islice(measured, 1, None):
             if width:
                 number += 1
-                yield Row(Origin(self.origin.file, line, row=number), width, cells[:-1])
+                ends = width > wanted and not any(each and each.strip() for each in cells[wanted:])
+                origin = Origin(self.origin.file, line, row=number)
+                yield Row(origin, wanted if ends else width, cells[:wanted])
 
 
 def open_table(raw: bytes, file: str, known: Collection[str], encoding: str | None = None) -> Table:
@@ -125,8 +128,10 @@ def open_table(raw: bytes, file: str, known: Collection[str], encoding: str | No
         skip_blank_lines=False,
         on_bad_lines=partial(_cut, widths[0]),
     )
-    header = tuple(str(cell).strip() for cell in frame.iloc[0, :-1])
-    return Table(header, origin, notes, frame, lines, widths)
+    header = [str(cell).strip() for cell in frame.iloc[0, :-1]]
+    while len(header) > 1 and not header[-1]:
+        header.pop()
+    return Table(tuple(header), origin, notes, frame, lines, widths)
 
 
 def _text(raw: bytes, file: str, encoding: str | None) -> tuple[str, tuple[Problem, ...]]:

@@ -69,7 +69,8 @@ def cell(origin: Origin, column: str, predicate: str, hint: str, severity: Sever
 
 
 def _uneven(row: Row, header: tuple[str, ...]) -> Problem:
-    message = f"Row {row.origin.row} has {row.width} cells, and the header has {len(header)}."
+    cells = "1 cell" if row.width == 1 else f"{row.width} cells"
+    message = f"Row {row.origin.row} has {cells}, and the header has {len(header)}."
     if row.width < len(header):
         hint = "Leave a cell empty rather than out: the separators must be as many as in the header."
         return Problem(row.origin, spelled((header[row.width],)), message, hint)

@@ -1,7 +1,8 @@
 """Formats: what the schema's ``format`` words demand of a text, and why one fails.
 
 Owns the rules that a pattern cannot say, or cannot explain. Refuses to repeat the
-text itself: a URL carries tokens, and any text may stand in the wrong place.
+text itself, but for the host of an address: a URL carries tokens, and any text may stand
+in the wrong place.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 import unicodedata
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from provisioner import placeholders
 from provisioner.document import character, text_fault
@@ -40,6 +41,7 @@ _PLAIN_URL: Final = re.compile(
 _LOCAL_PART: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LOCAL_PART_LIMIT: Final = 64
 _LOWEST_PORT: Final = 1
+_LONGEST_HOST: Final = 253
 
 
 def text(value: str) -> Fault | None:
@@ -80,8 +82,9 @@ def _literal_url(value: str) -> Fault | None:
         return fault
     if not value.lower().startswith(("http://", "https://")):
         return "must begin with https://", "Octopush can only call a web address."
-    if not _URL_CHARACTERS.fullmatch(value):
-        return _URL_CHARACTER_FAULT
+    authority = re.split("[/?#]", value.partition("//")[2], maxsplit=1)[0].rpartition("@")[2]
+    if (fault := _international(authority.partition(":")[0])) or not _URL_CHARACTERS.fullmatch(value):
+        return fault or _URL_CHARACTER_FAULT
     try:
         parts = urlsplit(value)
         host, port = parts.hostname, parts.port
@@ -92,6 +95,20 @@ def _literal_url(value: str) -> Fault | None:
     if port is not None and port < _LOWEST_PORT:
         return "has a port that is not possible", "Leave the port out, or write one from 1 to 65535."
     return None
+
+
+def _international(host: str) -> Fault | None:
+    """Return what is wrong with a host that is not ASCII, or is so only by percent signs, and its ASCII form."""
+    plain = unquote(host).lower()
+    if plain.isascii():
+        return None
+    try:
+        # These four are other hosts in the newer standard, by which browsers go, than in Python's.
+        form = "" if any(one in plain for one in "\u00df\u03c2\u200c\u200d") else plain.encode("idna").decode()
+    except UnicodeError:
+        form = ""
+    how = f"Write it as {form}." if form and len(form) <= _LONGEST_HOST else "Ask whoever runs it for its xn-- form."
+    return "has a host with letters beyond a to z, which needs its xn-- form", how
 
 
 _URL_CHARACTER_FAULT: Final = (
@@ -112,6 +129,8 @@ def _literal_email(value: str) -> Fault | None:
     if fault := text_fault(value):
         return fault
     local, _, domain = value.rpartition("@")
+    if local and (fault := _international(domain)):
+        return fault
     labels = domain.split(".")
     good = _LOCAL_PART.fullmatch(local) and len(local) <= _LOCAL_PART_LIMIT
     if not good or len(labels) == 1 or not all(map(_LABEL.fullmatch, labels)):

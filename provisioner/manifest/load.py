@@ -102,6 +102,9 @@ def load(
     claimed: dict[tuple[str, str], Entry] = {}
     for rest, part, found in read:
         found.extend(_moved(claimed, entries, rest, part))
+    if not any(errors(each.kept) for each in files):
+        for entry, found in _twins(read):
+            found.append(entry)
     problems = told(files)
     if errors(problems):
         return Loaded((), problems, tuple(contents))
@@ -188,24 +191,47 @@ def _moved(
         claimed.setdefault((owner, folded), entry)
 
 
+def _twins(read: list[tuple[str, Part, Found]]) -> Iterator[tuple[Problem, Found]]:
+    """Yield a warning for each group of accounts that differ in nothing but their names, and whose file it is about."""
+    groups: dict[tuple[str | None, Attributes], list[tuple[Entry, Found]]] = {}
+    for rest, part, found in read:
+        for entry in part.entries:
+            groups.setdefault((entry.owner(rest), _attributes(entry)), []).append((entry, found))
+    for group in groups.values():
+        (first, _), *others = group
+        if others:
+            entry, found = others[0]
+            names = f"{first.fields['name']}{', ' if others[1:] else ' and '}{entry.fields['name']}"
+            more = f" and {len(others) - 1} more" if others[1:] else ""
+            message = f"{names}{more} differ in nothing but their names"
+            place = _place(first.name_origin, entry.name_origin.file)
+            hint = "Delete what is there by mistake: an account that is created cannot be deleted."
+            yield Problem(entry.name_origin, entry.name_path, f"{message}: {place}.", hint, Severity.WARNING), found
+
+
 def _place(origin: Origin, file: str) -> str:
     """Return ``origin`` in words for a reader of ``file``."""
     place = f"line {origin.line}" + (f", row {origin.row}" if origin.row else "")
     return place if origin.file == file else f"{origin.file}, {place}"
 
 
-def _desired(name: str, entry: Entry) -> DesiredAccount:
+def _attributes(entry: Entry) -> Attributes:
     fields = _texts(entry.fields)
     callbacks = entry.fields.get("callbacks")
+    return Attributes(
+        first_name=fields["first_name"],
+        last_name=fields["last_name"],
+        company_name=fields.get("company_name"),
+        callbacks=Callbacks(**_texts(callbacks)) if isinstance(callbacks, dict) else Callbacks(),
+    )
+
+
+def _desired(name: str, entry: Entry) -> DesiredAccount:
+    fields = _texts(entry.fields)
     password = fields.get("password")
     return DesiredAccount(
         name=name,
-        attributes=Attributes(
-            first_name=fields["first_name"],
-            last_name=fields["last_name"],
-            company_name=fields.get("company_name"),
-            callbacks=Callbacks(**_texts(callbacks)) if isinstance(callbacks, dict) else Callbacks(),
-        ),
+        attributes=_attributes(entry),
         password=None if password is None else Secret(password),
         origin=entry.origin,
         previously=fields.get("previously"),

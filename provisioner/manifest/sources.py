@@ -7,6 +7,7 @@ to wait on a pipe, and to read one file twice.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -25,6 +26,10 @@ MAX_FOLDERS: Final = 1_000
 
 YAML_SUFFIXES: Final = (".yaml", ".yml")
 TABLE_SUFFIXES: Final = (".csv", ".tsv")
+
+
+_OF_A_MERGE: Final = re.compile(r"_(?:BACKUP|BASE|LOCAL|REMOTE)_\d+\.[^.]+$")
+"""What `git mergetool` leaves next to a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +126,8 @@ def holds_any(folder: Path) -> bool:
 
 
 def _is_other(path: Path) -> bool:
-    """Tell whether a file of a folder is none of its manifests: a hidden one, or the project's settings."""
-    return path.name.startswith(".") or path.name == "provisioner.yaml"
+    """Tell whether a file of a folder is none of its manifests: a hidden one, a program's own, or the settings."""
+    return path.name.startswith((".", "~")) or path.name == "provisioner.yaml" or bool(_OF_A_MERGE.search(path.name))
 
 
 def content(path: Path, kind: Kind) -> Source | Problem:
@@ -134,8 +139,10 @@ def content(path: Path, kind: Kind) -> Source | Problem:
                 return _problem(path, "This is a folder and not a file.", f"Give the {kind.noun} inside.")
             return _problem(path, f"This folder has the name of a {kind.noun}.", "Rename it, or give the file inside.")
         files.require_fit(status)
-        if not kind.is_name_of(path):
-            return _problem(path, f"This is not the name of a {kind.noun}.", kind.names)
+        locked = path.name.startswith("~$")
+        if locked or not kind.is_name_of(path):
+            hint = "Somebody has the table open in Excel: name the table itself." if locked else kind.names
+            return _problem(path, f"This is not the name of a {kind.noun}.", hint)
         return Source(path, files.read(path, MAX_BYTES))
     except files.NotAFile:
         return _problem(path, "This is not a file but a pipe or a device.", f"Write the {kind.noun} to a file.")

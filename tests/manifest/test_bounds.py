@@ -169,7 +169,7 @@ def test_many_accounts_in_yaml_fit(tmp_path: Path) -> None:
 def test_many_accounts_may_share_their_fields(tmp_path: Path) -> None:
     path = tmp_path / "many.yaml"
     urls = "".join(f"    {name}: https://example.com{'/x' * 75}\n" for name in CALLBACK_NAMES[:-1])
-    accounts = "".join(f"- <<: *d\n  name: a-{n}\n  first_name: F\n  last_name: L\n" for n in range(5_000))
+    accounts = "".join(f"- <<: *d\n  name: a-{n}\n  first_name: F{n}\n  last_name: L\n" for n in range(5_000))
     callbacks = f"  company_name: C\n  callbacks:\n{urls}    email_for_inbounds: a@example.com\n"
     path.write_text(f"version: 1\ndefaults: &d\n{callbacks}accounts:\n{accounts}")
     found = loaded(path)
@@ -194,7 +194,7 @@ def test_of_many_problems_the_first_are_told_and_the_others_counted(tmp_path: Pa
 
 def test_a_table_of_a_thousand_parents_fits(tmp_path: Path) -> None:
     path = tmp_path / "many.csv"
-    rows = "".join(f"p-{parent},a-{n},F,L\n" for parent in range(1_000) for n in range(20))
+    rows = "".join(f"p-{parent},a-{n},F{n},L\n" for parent in range(1_000) for n in range(20))
     path.write_text(f"parent,name,first_name,last_name\n{rows}")
     found = loaded(path, script=ROWS)
     assert (found["accounts"], found["messages"]) == (20_000, [])

@@ -37,7 +37,7 @@ def test_bad_texts(value: str) -> None:
         ("\u03bf", "contains U+03BF GREEK SMALL LETTER OMICRON, which only looks like o", "Type o in its place."),
         ("été", "contains U+00E9 LATIN SMALL LETTER E WITH ACUTE", "Use the letters a to z, digits and hyphens."),
         ("a\u200bb", "contains U+200B ZERO WIDTH SPACE, which cannot be seen", "Delete it, or type"),
-        ("a\n", "contains a line break", "Delete it, or type"),
+        ("a\n", "contains a line break", "Write it in one line."),
     ],
 )
 def test_a_key_names_its_odd_character(value: str, predicate: str, hint: str) -> None:
@@ -138,7 +138,6 @@ def test_good_addresses(value: str) -> None:
         ".a@example.com",
         "a@-b.com",
         "a@b..com",
-        "a@exämple.com",
         "Leo <a@example.com>",
         "a@b.com, c@d.com",
         "x" * 65 + "@a.b",
@@ -152,10 +151,7 @@ def test_bad_addresses(value: str) -> None:
 
 def test_a_bad_text_is_no_address_either() -> None:
     assert email("${X}@example.com") is not None
-    assert email("a@b.com\n") == (
-        "contains a line break",
-        "Delete it, or type the text again by hand: it often comes from copying.",
-    )
+    assert email("a@b.com\n") == ("contains a line break", "Write it in one line.")
 
 
 @given(st.text())
@@ -195,3 +191,23 @@ def test_of_a_literal_nothing_is_filled_in(word: str, value: str, predicate: str
     fault = LITERAL_CHECKS[word](value)
     assert fault is not None
     assert fault[0] == predicate
+
+
+@pytest.mark.parametrize(
+    ("host", "hint"),
+    [
+        ("münchen.example", "Write it as xn--mnchen-3ya.example."),
+        ("m%C3%BCnchen.example", "Write it as xn--mnchen-3ya.example."),
+        ("例え.example", "Write it as xn--r8jz45g.example."),
+        # What Python makes of these is another host than what a browser asks for.
+        ("straße.example", "Ask whoever runs it for its xn-- form."),
+        (f"{'ü' * 80}.example", "Ask whoever runs it for its xn-- form."),
+    ],
+)
+def test_an_international_host_is_asked_for_in_its_ascii_form(host: str, hint: str) -> None:
+    expected = ("has a host with letters beyond a to z, which needs its xn-- form", hint)
+    for url in (f"https://{host}/x", f"https://user:SECRET@{host}:8443/?t=é"):
+        assert callback_url(url) == expected
+    if "%" not in host:
+        assert email(f"sms@{host}") == expected
+    assert callback_url("https://xn--mnchen-3ya.example/x") is None

@@ -252,7 +252,7 @@ def renamed(path: Path, *pairs: tuple[str, str | None], parent: str = "") -> Pat
 def test_a_previous_name_that_nobody_has_is_good(tmp_path: Path) -> None:
     paths = [renamed(tmp_path / "a.yaml", ("x", "y"), ("z", None)), renamed(tmp_path / "b.csv", ("v", "w"))]
     loaded = load(paths)
-    assert loaded.problems == ()
+    assert loaded.errors == ()
     (found,) = loaded.require()
     assert {each.name: each.previously for each in found.accounts} == {"v": "w", "x": "y", "z": None}
 
@@ -336,7 +336,7 @@ def test_previous_names_are_compared_within_a_parent(tmp_path: Path) -> None:
         renamed(tmp_path / "b.yaml", ("y", None), ("z", "w"), parent="acme"),
         renamed(tmp_path / "c.csv", ("u", "w")),
     ]
-    assert load(paths).problems == ()
+    assert load(paths).errors == ()
     assert [each.origin.file for each in load(paths, owner="acme").errors] == [str(paths[0]), str(paths[2])]
 
 
@@ -376,6 +376,22 @@ def test_problems_of_previous_names_stand_with_those_of_their_file(tmp_path: Pat
         ("none.csv", None),
         ("b.csv", 3),
     ]
+
+
+def test_accounts_that_differ_in_nothing_but_their_names_are_warned_of_once(tmp_path: Path) -> None:
+    one, two = tmp_path / "a.yaml", tmp_path / "b.csv"
+    one.write_text(
+        "version: 1\naccounts:\n- {name: paris, first_name: a, last_name: b}\n"
+        "- {name: nice, first_name: a, last_name: c}\n"
+    )
+    two.write_text(
+        "name,first_name,last_name,parent,email_for_inbounds\nlyon,a,b,,\nmetz,a,b,,\nlens,a,b,acme,\nbrest,a,b,,a@b.co\n"
+    )
+    loaded = load([one, two])
+    (problem,) = loaded.problems
+    assert problem.severity is Severity.WARNING
+    assert problem.message == f"paris, lyon and 1 more differ in nothing but their names: {one}, line 3."
+    assert (problem.origin, len(loaded.manifests)) == (Origin(str(two), 2, row=1), 2)
 
 
 # ── What is told ─────────────────────────────────────────────────────────────

@@ -203,7 +203,7 @@ def test_columns_are_these_two(tmp_path: Path) -> None:
         ("The column login stands twice.", "login", 1, None)
     ]
     assert problems(tmp_path, "name,login,\nparis,a@b.co,SECRET\n") == [
-        ("The column number 3 has no name.", "", 1, None)
+        ("Row 1 has 3 cells, and the header has 2.", "", 2, 1)
     ]
     hint = read_text(tmp_path, "name,login,zzz\nparis,a@b.co,\n").problems[0].hint
     assert hint == "Known here: name, login."
@@ -220,7 +220,7 @@ def test_a_header_alone_is_no_table(tmp_path: Path) -> None:
 
 def test_rows_fit_the_header(tmp_path: Path) -> None:
     assert problems(tmp_path, "name,login\nparis\nlyon,a@b.co,SECRET\nnice,n@b.co\n") == [
-        ("Row 1 has 1 cells, and the header has 2.", "login", 2, 1),
+        ("Row 1 has 1 cell, and the header has 2.", "login", 2, 1),
         ("Row 2 has 3 cells, and the header has 2.", "", 3, 2),
     ]
 

@@ -101,6 +101,24 @@ def test_a_folder_named_like_a_manifest(tmp_path: Path) -> None:
     assert isinstance(inside, Problem)
 
 
+def test_what_programs_leave_beside_a_table_is_none_of_the_manifests(folder: Path) -> None:
+    left = (
+        "~$c.csv",
+        ".~lock.c.csv#",
+        "~c.csv",
+        "c_LOCAL_4711.csv",
+        "c_BASE_4711.csv",
+        "c.csv~",
+        "#c.csv#",
+        "c.csv.bak",
+    )
+    for name in left:
+        (folder / name).write_text("x")
+    assert names(folder) == ["a.YML", "b.yaml", "c.csv", "d.tsv"]
+    found = problem(folder / "~$c.csv")
+    assert found.hint == "Somebody has the table open in Excel: name the table itself."
+
+
 def test_another_kind_of_file(folder: Path) -> None:
     assert problem(folder / "notes.txt").message == "This is not the name of a manifest."
 

@@ -290,7 +290,14 @@ def test_a_column_that_stands_twice_is_read_once() -> None:
 
 
 def test_a_column_without_a_name() -> None:
-    assert only(f"{HEADER},\nparis,a,b,\n") == ("The column number 4 has no name.", "", 1, None)
+    assert only(f"{HEADER},,company_name\nparis,a,b,,\n") == ("The column number 4 has no name.", "", 1, None)
+    assert only(f"{HEADER},\nparis,a,b,SECRET\n")[0] == "Row 1 has 4 cells, and the header has 3."
+
+
+@pytest.mark.parametrize("header", [HEADER, f"{HEADER},", f"{HEADER}, ,,"])
+@pytest.mark.parametrize("row", ["paris,a,b", "paris,a,b,", "paris,a,b,,, ,,,"])
+def test_separators_that_only_end_a_row_are_read(header: str, row: str) -> None:
+    assert accounts(f"{header}\n{row}\nnice,c,d\n") == accounts(f"{HEADER}\nparis,a,b\nnice,c,d\n")
 
 
 def test_names_of_columns_may_be_quoted_and_spaced() -> None:
@@ -313,7 +320,7 @@ def test_a_short_row_is_not_padded() -> None:
     assert only(f"{HEADER},company_name\nnice,c,d\n")[1] == "company_name"
 
 
-@pytest.mark.parametrize("more", ["", ",", ",SECRET", ",,,SECRET", ',"SECRET\nx",y'])
+@pytest.mark.parametrize("more", ["SECRET", ",SECRET", ",,,SECRET", ',"SECRET\nx",y'])
 def test_a_long_row_is_not_shifted(more: str) -> None:
     row = f"paris,a,b,{more}"
     message, path, line, number = only(f"{HEADER}\n{row}\nnice,c,d\n")
@@ -418,6 +425,18 @@ def test_digits_of_other_columns_stay_text() -> None:
 def test_a_previous_name_is_a_name(cell: str) -> None:
     _, path, line, row = only(f"{HEADER},previously\nparis,a,b,{cell}\n")
     assert (path, line, row) == ("previously", 2, 1)
+
+
+@pytest.mark.parametrize("name", ["Nguy?n", "?ukasz", "??????", "???", "KÃ¤the", "Hélène?Marie", "â€œx"])
+def test_a_letter_that_was_lost_on_the_way_is_a_warning(name: str) -> None:
+    (problem,) = problems(f"{HEADER}\nparis,{name},b\n")
+    assert (problem.severity, problem.path) == (Severity.WARNING, "first_name")
+    assert "UTF-8" in problem.hint
+
+
+@pytest.mark.parametrize("name", ["Who?", "Quoi ? Rien", "Ça va ?", "Käthe", "Ñuñez", "Ã", "São ©"])
+def test_a_question_and_an_accent_are_none(name: str) -> None:
+    assert problems(f"{HEADER}\nparis,{name},b\n") == ()
 
 
 def test_what_is_unwise_is_a_warning() -> None:

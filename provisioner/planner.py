@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, assert_never
+from unicodedata import normalize
 
 from provisioner.errors import StateConflict
 from provisioner.model.account import MASK, Attributes, DesiredAccount, Manifest, has_placeholder
@@ -111,10 +112,13 @@ def _wanted(account: DesiredAccount, name: str, record: Record | None, found: Fo
 
 
 def _unwanted(name: str, record: Record) -> Change:
-    if isinstance(record, Active):
-        unfinished = record.edit is not None and not record.drift.gone
-        return Unmanaged(name, record.attributes, record.drift, unfinished)
-    return _held(name, record)
+    match record:
+        case Active() if record.drift.gone:
+            return Gone(name, record.attributes)
+        case Active():
+            return Unmanaged(name, record.attributes, record.drift, record.edit is not None)
+        case _:
+            return _held(name, record)
 
 
 def _held(name: str, record: Pending | Unknown | Abandoned) -> Change:
@@ -155,14 +159,23 @@ def _possible(record: Active) -> tuple[Attributes, ...]:
 
 
 def _resembling(changes: list[Change], unwanted: frozenset[str]) -> Iterator[Change]:
-    """Yield the changes, each create with the first account in no manifest of which it may be the new name."""
+    """Yield the changes, each create with the first account in no manifest of which it may be the new name.
+
+    Whom an account is for is what a rename leaves; a callback is often changed with the name that it holds.
+    """
     twins = {
-        change.attributes: change.name
+        _holder(change.attributes): change.name
         for change in reversed(changes)
-        if isinstance(change, Unmanaged | Undecided) and change.name in unwanted
+        if isinstance(change, Unmanaged | Undecided | Gone) and change.name in unwanted
     }
     for change in changes:
-        if isinstance(change, Create) and change.account.attributes in twins:
-            yield Create(change.account, twins[change.account.attributes])
+        if isinstance(change, Create) and (twin := twins.get(_holder(change.account.attributes))) is not None:
+            yield Create(change.account, twin)
         else:
             yield change
+
+
+def _holder(attributes: Attributes) -> tuple[str, ...]:
+    """Return whom an account is for, however that is written."""
+    names = (attributes.first_name, attributes.last_name, attributes.company_name or "")
+    return tuple(" ".join(normalize("NFKC", name).casefold().split()) for name in names)

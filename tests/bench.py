@@ -163,7 +163,7 @@ def inspections(folder: Path, environment: dict[str, str]) -> None:
     state = folder / "inspected.json"
     with sandbox(environment, "--latency", str(latency)) as url:
         there = {**environment, "OCTOPUSH_API_URL": url}
-        timed([*COMMAND, "apply", "--yes", "--state", str(state), str(manifest)], there)
+        timed([*COMMAND, "apply", "--yes", "--new-state", "--state", str(state), str(manifest)], there)
         export = [*COMMAND, "credentials", "export", "--format", "json", "--state", str(state)]
         exported = subprocess.run(export, env=there, capture_output=True, check=True).stdout
         there["LOGINS"] = " ".join(each["api_login"] for each in json.loads(exported).values())
@@ -224,7 +224,7 @@ def timed_fleet(folder: Path, parents: int, jobs: int, environment: dict[str, st
     """Return the seconds that creating all accounts of new parents takes."""
     names = [f"parent-{number:04}" for number in range(parents)]
     write_project(folder, names, environment["PROVISIONER_RECIPIENTS"], "yaml")
-    command = [*COMMAND, "apply", "--yes", "--jobs", str(jobs)]
+    command = [*COMMAND, "apply", "--yes", "--new-state", "--jobs", str(jobs)]
     return timed(command, {**environment, "HOME": str(folder / "home")}, folder)
 
 
@@ -394,9 +394,10 @@ def peak(command: list[str], environment: dict[str, str], folder: Path | None = 
 
 
 def apply_command(folder: Path, manifest: Path) -> list[str]:
-    """Return an apply; with the first one, of a new state."""
-    state = folder / f"state-{time.perf_counter_ns()}.json"
-    return [*COMMAND, "apply", "--yes", "--limit", "100000", "--state", str(state), str(manifest)]
+    """Return an apply; with the first one, of a new state, by somebody whose machine knows no other."""
+    own = folder / f"state-{time.perf_counter_ns()}"
+    options = ["--yes", "--new-state", "--limit", "100000", "--state", f"{own}.json"]
+    return ["env", f"XDG_STATE_HOME={own}", *COMMAND, "apply", *options, str(manifest)]
 
 
 def shown(what: str, ratio: float, bound: float) -> None:

@@ -36,6 +36,8 @@ from tests import forks
 from tests.forks import COMMAND, PATIENCE
 
 PARENT: Final = Credentials("parent@example.com", Secret("parent-key-3f9c1b7e5d"))
+ACME: Final = "acme@example.com"
+"""The login of a second parent, which every sandbox serves with the key of the first."""
 HOOK_TOKEN: Final = "hook-token-8a2d4c6e"
 # How long one example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -104,7 +106,10 @@ def running_sandboxes(folder: Path) -> Iterator[StartSandbox]:
 
         def start(*options: str) -> SandboxProcess:
             ledger = folder / f"ledger-{len(list(folder.iterdir()))}.jsonl"
-            arguments = ("sandbox", "--ledger", str(ledger), *options)
+            parents = [f"--parent-account={login}:{PARENT.api_key.reveal()}" for login in (PARENT.api_login, ACME)]
+            if any(each.startswith("--parent-account") for each in options):
+                parents = []
+            arguments = ("sandbox", "--ledger", str(ledger), *parents, *options)
             url = started.enter_context(forks.serving(arguments, folder, environment(folder)))
             return SandboxProcess(url, ledger)
 
@@ -161,6 +166,7 @@ class Project:
 
     def start(self, *arguments: str, prefix: tuple[str, ...] = (), **options: Any) -> subprocess.Popen[str]:  # noqa: ANN401  # Popen's own
         """Start the real command in the project's folder; it hears SIGINT, unless ``prefix`` has it ignored."""
+        arguments = _as_first(arguments)
         usual = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": self.environ}
         with forks.interruptible():
             return subprocess.Popen([*prefix, *COMMAND, *arguments], cwd=self.folder, text=True, **(usual | options))
@@ -168,7 +174,7 @@ class Project:
     def run(self, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         """Run the real command in the project's folder, to its end."""
         if not prefix:
-            return forks.command(arguments, self.folder, self.environ)
+            return forks.command(_as_first(arguments), self.folder, self.environ)
         with self.start(*arguments, prefix=prefix) as process:
             return finished(process)
 
@@ -194,6 +200,11 @@ class Project:
     def files(self) -> list[Path]:
         """Return every file below ``root`` but the identity, leftovers and temporary files included."""
         return [each for each in self.root.rglob("*") if each.is_file() and each != self.identity_path]
+
+
+def _as_first(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the arguments of a command; the projects are new: an apply that nobody attends to may begin the state."""
+    return (*arguments, "--new-state") if {"apply", "--yes"} <= {*arguments} else arguments
 
 
 def finished(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:

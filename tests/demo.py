@@ -34,7 +34,7 @@ def main() -> None:
             title("A manifest says which sub-accounts should exist; a plan says what is missing.")
             run(environment, "plan", YAML)
             title("An apply creates it, and seals the credentials that the API returns only once.")
-            run(environment, "apply", "--yes", YAML)
+            run(environment, "apply", "--yes", "--new-state", YAML)
             title("The same from a spreadsheet. What exists already is left alone.")
             run(environment, "apply", "--yes", YAML, CSV)
             title("Twice is once: nothing is left to do.")

@@ -185,7 +185,7 @@ def test_what_octopush_no_longer_knows_is_left_to_a_person(edit: Edit | None) ->
     state = known(paris=active(drift=Drift(gone=True), edit=edit))
     assert Gone("paris", LEONARDO) == only(wanted(desired("paris", SOFONISBA, password_version=2)), state)
     assert Gone("paris", LEONARDO) == only(wanted(desired("lyon", previously="paris")), state)
-    assert Unmanaged("paris", LEONARDO, Drift(gone=True)) == only(wanted(), state)
+    assert Gone("paris", LEONARDO) == only(wanted(), state)
 
 
 def test_what_a_refresh_could_not_check_is_marked_and_nothing_else_changes() -> None:
@@ -310,6 +310,23 @@ def test_an_unknown_that_no_manifest_names_is_resembled_too() -> None:
     assert (Create(desired("lyon"), "paris"),) == made.creates
     named = plan(wanted("lyon", "paris"), known(paris=unknown()), limit=9, reserved=0)
     assert (Create(desired("lyon")),) == named.creates
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        Attributes(" LEONARDO", "Da\u00a0 vinci", "italy", LEONARDO.callbacks),
+        replace(LEONARDO, callbacks=Callbacks("https://hooks.example.com/lyon")),
+    ],
+)
+def test_a_rename_is_known_by_its_names_however_they_are_written(attributes: Attributes) -> None:
+    made = plan(wanted(desired("lyon", attributes)), known(paris=active()), limit=9, reserved=0)
+    assert ["paris"] == [each.resembles for each in made.creates]
+
+
+def test_an_account_that_is_gone_is_resembled_until_a_person_forgets_it() -> None:
+    made = plan(wanted("lyon"), known(paris=active(drift=Drift(gone=True))), limit=9, reserved=0)
+    assert (Create(desired("lyon"), "paris"),) == made.creates
 
 
 @pytest.mark.parametrize("record", [abandoned(), active(SOFONISBA)])

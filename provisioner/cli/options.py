@@ -130,4 +130,8 @@ report = click.option(
 )
 manifests = click.argument("manifests", nargs=-1, type=FILE, metavar="[MANIFEST]...")
 yes = click.option("--yes", "-y", is_flag=True, help="Do not ask; needed where there is no terminal.")
+new_state = click.option(
+    "--new-state", is_flag=True,
+    help="Begin a state where there is none; with --plan, and where no person is asked, that is refused otherwise (5).",
+)  # fmt: skip
 detailed = click.option("--detailed-exitcode", "detailed", is_flag=True, help="Exit with 2 when changes are pending.")

@@ -7,9 +7,11 @@ is written: what may stand in one, and what fits, is asked of the caller.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never
+from unicodedata import normalize
 
 from provisioner.errors import Advice, IdentityRejected, Remedy, StateConflict, StateInvalid
 from provisioner.executor import seals
@@ -32,6 +34,9 @@ from provisioner.model.plan import FieldChange
 from provisioner.model.report import Outcome, Report, Result
 from provisioner.model.state import Active, Drift, State
 from provisioner.model.verdict import SealedContent
+
+NAMES: Final = ("first_name", "last_name", "company_name")
+"""By what a person knows an account again."""
 
 Row: TypeAlias = tuple[str, str]
 """A name and the login that is to be adopted under it."""
@@ -62,6 +67,7 @@ def adopt(  # noqa: PLR0913  # what an apply is given, and how manifests write w
     opener: Opener,
     *,
     alone: bool,
+    different: bool = False,
     fits: Fits,
     writable: Writable,
 ) -> Adopted:
@@ -70,6 +76,8 @@ def adopt(  # noqa: PLR0913  # what an apply is given, and how manifests write w
     ``desired`` holds by name what the manifests ask of the parent. ``alone`` is whether
     a person named the one account: what stands against it is raised, and where it was
     adopted before, its key is compared. Of a table, each account has its outcome.
+    ``different`` is whether a person says that an account is the right one even though
+    it has other names than were sent, or than the manifest has.
 
     Raises:
         IdentityRejected: the identity does not open what is sealed; nothing was asked for.
@@ -79,7 +87,7 @@ def adopt(  # noqa: PLR0913  # what an apply is given, and how manifests write w
     """
     adoption = _Adoption(Run(state, ports), desired, opener, fits, writable)
     for name, login in rows:
-        adoption.take(name, login, alone=alone)
+        adoption.take(name, login, alone=alone, different=different)
     return adoption.done()
 
 
@@ -108,19 +116,19 @@ class _Adoption:
         """Return what it has come to."""
         return Adopted(self._run.report(), self._run.state, self._unwritten, tuple(self._without_password))
 
-    def take(self, name: str, login: str, *, alone: bool) -> None:
+    def take(self, name: str, login: str, *, alone: bool, different: bool) -> None:
         """Adopt one account unless the run was stopped; what stands against the only one is raised."""
         outcome = self._run.held_back(name, "adopt")
         if outcome is None:
             try:
-                outcome = self._adopt(name, login, alone=alone)
+                outcome = self._adopt(name, login, alone=alone, different=different)
             except (StateConflict, StateInvalid, IdentityRejected) as error:
                 if alone:
                     raise
                 outcome = _failed(name, error.message.removesuffix("."))
         self._run.finish(outcome)
 
-    def _adopt(self, name: str, login: str, *, alone: bool) -> Outcome:
+    def _adopt(self, name: str, login: str, *, alone: bool, different: bool) -> Outcome:
         state, ports = self._run.state, self._run.ports
         _require_own_name(state, name, self._desired.get(name))
         known = not _may_adopt(state, name, login, self._logins)
@@ -138,6 +146,8 @@ class _Adoption:
                     return _failed(name, "the answer tells no key")
                 if known:
                     return self._take_key(name, reading.api_key)
+                if not different and (fields := self._other_names(name, reading, kept)):
+                    return _stranger(name, login, fields, alone=alone, sent=name in state.accounts)
                 return self._take_over(name, Credentials(login, reading.api_key), reading, kept)
             case Failed():
                 if reading.stops:
@@ -166,6 +176,11 @@ class _Adoption:
         self, name: str, credentials: Credentials, observed: Observed, kept: SealedContent | None
     ) -> Outcome:
         """Put an account that is in no record, or was unknown until now, into the state."""
+        if kept is not None and kept.password is not None and not self._is_as_sent(name, observed, kept):
+            # It may be that of another account, which was made by hand or by somebody else.
+            kept, dropped = replace(kept, password=None), "the password that was sent is not kept: this is not as sent"
+        else:
+            dropped = None
         # Under the name that it had before, it is the account that a manifest has under its new one.
         desired = self._desired.get(name) or self._renamed.get(name)
         if desired is None:
@@ -187,7 +202,41 @@ class _Adoption:
             self._unwritten[name] = wanted
         if kept is None or kept.password is None:
             self._without_password.append(name)
-        return Outcome(name, "adopt", Result.ADOPTED, found.told(in_manifest=desired is not None), found.fields())
+        told = Outcome(name, "adopt", Result.ADOPTED, found.told(in_manifest=desired is not None), found.fields())
+        return told.warned(dropped)
+
+    def _other_names(self, name: str, observed: Observed, kept: SealedContent | None) -> tuple[FieldChange, ...]:
+        """Return the names that are not those that were sent, or else that the manifest has; none where neither is."""
+        desired = self._desired.get(name) or self._renamed.get(name)
+        record = self._run.state.accounts.get(name)
+        known = record or desired
+        if known is None:
+            return ()
+        written = known.attributes.flat()
+        differ = self._unlike(written, None if kept is None else kept.sent, observed, NAMES)
+        changes = (FieldChange(path, written.get(path), observed.fields[path]) for path in differ)
+        return tuple(map(_maskable, changes))
+
+    def _is_as_sent(self, name: str, observed: Observed, kept: SealedContent) -> bool:
+        """Whether an account is, so far as the answer tells, what was sent with the password that is kept."""
+        written = self._run.state.accounts[name].attributes.flat()
+        told = {"first_name", "last_name"} <= observed.fields.keys()
+        return told and not self._unlike(written, kept.sent, observed, FIELDS)
+
+    def _unlike(
+        self, written: Mapping[str, str], sent: Attributes | None, observed: Observed, paths: Sequence[str]
+    ) -> tuple[str, ...]:
+        """Return those of ``paths`` at which what was found is not what was ``sent``, or else may not be."""
+        flat = None if sent is None else sent.flat()
+
+        def alike(path: str) -> bool:
+            found = observed.fields[path] or None
+            wanted = written.get(path) if flat is None else flat.get(path)
+            if flat is None and has_placeholder(wanted or ""):
+                return self._matches(wanted, found)
+            return wanted == found or (path in NAMES and _bare(wanted) == _bare(found))
+
+        return tuple(path for path in paths if path in observed.fields and not alike(path))
 
     def _differing(self, wanted: Attributes, observed: Observed) -> tuple[str, ...]:
         """Return the fields that are not as ``wanted``; what the answer does not tell is not known to be."""
@@ -245,9 +294,7 @@ class _Found:
         """Return what differs as it may be shown: what was found may hold some of what a placeholder stands for."""
         flat = self.wanted.flat()
         changes = (FieldChange(path, flat.get(path), self.observed.fields.get(path)) for path in self.differ)
-        return tuple(
-            replace(each, after=each.after and MASK) if has_placeholder(each.before or "") else each for each in changes
-        )
+        return tuple(map(_maskable, changes))
 
     def told(self, *, in_manifest: bool) -> str:
         """Say in words what was found."""
@@ -262,6 +309,34 @@ class _Found:
         if silent := untold(flat if in_manifest else FIELDS, self.observed.fields):
             parts.append(f"the answer does not tell {', '.join(silent)}")
         return "; ".join(parts)
+
+
+def _maskable(change: FieldChange) -> FieldChange:
+    """Return a field as it may be shown."""
+    return replace(change, after=change.after and MASK) if has_placeholder(change.before or "") else change
+
+
+def _bare(name: str | None) -> str:
+    """Return a name without what Octopush may change of it: case, accents, and the characters that it deletes."""
+    letters = "".join(each for each in normalize("NFKD", name or "").casefold() if each.isalnum())
+    return letters or (name or "").strip()
+
+
+def _stranger(name: str, login: str, fields: tuple[FieldChange, ...], *, alone: bool, sent: bool) -> Outcome:
+    """Return the outcome of a login that is not who it should be; raises StateConflict where it is ``alone``."""
+    whose = f"sent for {name}" if sent else f"in the manifest for {name}"
+    if not alone:
+        return replace(_failed(name, f"its names are not those {whose}; --different takes it over"), fields=fields)
+    shown = [f"{each.path}: {_quoted(each.before)} {whose}, {_quoted(each.after)} at Octopush" for each in fields]
+    raise StateConflict(
+        "\n".join((f"The names of {login} are not those {whose}:", *shown)),
+        hint="Look for the login of the right account in Octopush's dashboard: the next apply would change this one."
+        " If it is the right one, say so with --different. Nothing was changed.",
+    )
+
+
+def _quoted(name: str | None) -> str:
+    return "nothing" if name is None else json.dumps(name, ensure_ascii=False)
 
 
 def _failed(name: str, reason: str) -> Outcome:

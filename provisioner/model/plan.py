@@ -37,7 +37,7 @@ class Create:
     action: ClassVar[str] = "create"
     account: DesiredAccount
     resembles: str | None = None
-    """An unmanaged account with the same attributes: this may be that one under a new name."""
+    """An account that no manifest names, with the same names: this may be that one under a new key."""
 
     @property
     def name(self) -> str:
@@ -112,12 +112,12 @@ class Unmanaged:
     attributes: Attributes
     drift: Drift = NO_DRIFT
     unfinished: bool = False
-    """An earlier run began an edit of it, and its outcome is not known; one that is gone has none to finish."""
+    """An earlier run began an edit of it, and its outcome is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The account was there, and Octopush no longer knows it; a person must decide."""
+    """The account was there, and Octopush no longer knows it, named by a manifest or not; a person must decide."""
 
     action: ClassVar[str] = "gone"
     name: str
@@ -180,11 +180,15 @@ class Plan:
         return bool(self.creates or self.updates)
 
     @property
+    def gone(self) -> bool:
+        """Whether Octopush no longer knows an account; a person must decide, whatever else is to be done."""
+        return any(isinstance(each, Gone) for each in self.changes)
+
+    @property
     def drifted(self) -> bool:
         """Whether any account is known not to be at Octopush what was sent."""
-        return any(
-            isinstance(each, Gone) or (isinstance(each, Unchanged | Unmanaged) and each.drift != NO_DRIFT)
-            for each in self.changes
+        return self.gone or any(
+            isinstance(each, Unchanged | Unmanaged) and each.drift != NO_DRIFT for each in self.changes
         )
 
     @property

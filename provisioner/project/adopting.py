@@ -87,6 +87,7 @@ def adopt(
     *,
     write: Path | None,
     alone: bool,
+    different: bool,
     parents: Sequence[str],
 ) -> Adoption:
     """Take ``rows`` over; see :meth:`Project.adopt`."""
@@ -103,7 +104,7 @@ def adopt(
     written: list[Written] = []
     for parent, own in groups:
         desired = known.get(parent.name, {})
-        outcome = attempted(_adopted, parent, own, desired, run, target, written, alone=alone)
+        outcome = attempted(_adopted, parent, own, desired, run, target, written, alone=alone, different=different)
         if not isinstance(outcome, ProvisionerError):
             done.append(outcome)
             reports.append(outcome.report)
@@ -126,13 +127,24 @@ def _adopted(
     written: list[Written],
     *,
     alone: bool,
+    different: bool,
 ) -> Adopted:
     opener = parent.opener(run.reporter)
     with parent.hold(run) as session:
-        state = parent.bound(session.state)
+        state = parent.bound(session.state, run.reporter)
         parent.warn_of_recipients(session.state, run.reporter)
         ports = parent.ports(session, run.watch(parent.name), run)
-        done = executor.adopt(rows, state, desired, ports, opener, alone=alone, fits=fits, writable=_writable)
+        done = executor.adopt(
+            rows,
+            state,
+            desired,
+            ports,
+            opener,
+            alone=alone,
+            different=different,
+            fits=fits,
+            writable=_writable,
+        )
         if done.unwritten:
             written.append(_write(target, done.unwritten, parent))
         return done

@@ -20,6 +20,7 @@ from provisioner.errors import (
     OverThreshold,
     PlanStale,
     ProvisionerError,
+    Refused,
     StateConflict,
     StateError,
     StateLocked,
@@ -58,6 +59,8 @@ class Bounds:
     """Whether a parent that has no state may get one. A wrong checkout or an empty volume has none either."""
     new_recipients: bool = False
     """Whether it may seal though none of those who can open the state could open that."""
+    lookalikes: bool = True
+    """Whether an account may be created that looks like one which no manifest names any more."""
     keep_going: bool | None = None
     """Whether a parent goes on after an outcome that nobody can know; None: as the settings say."""
 
@@ -134,10 +137,24 @@ def _ready(workspace: Workspace, name: str, plans: Plans, bounds: Bounds, report
         raise StateConflict(
             f"There is no state of the parent {name} at {parent.store.address}.",
             hint="If accounts exist, bring the state back: without it they would be created again. If the project"
-            " is new, run `provisioner apply` once, or give --new-state. Nothing was sent.",
+            " is new, run `provisioner apply` once at a terminal, or give --new-state once. Nothing was sent.",
         )
-    state = parent.bound(planned.snapshot.settled)
+    if not bounds.lookalikes:
+        _require_no_lookalikes(planned.plan)
+    state = parent.bound(planned.snapshot.settled, reporter)
     return _Ready(parent, planned, _work(planned.plan, state, parent, reporter))
+
+
+def _require_no_lookalikes(plan: Plan) -> None:
+    """Refuse a create that may be an account under a new name; raises Refused."""
+    found = [f"{change.name} like {change.resembles}" for change in plan.creates if change.resembles is not None]
+    if found:
+        raise Refused(
+            f"Parent {plan.parent}: what looks like a renamed account would be created a second time:"
+            f" {', '.join(found)}.",
+            hint="If it was renamed, write `previously: OLD` under the new name. If it is a second account, run"
+            " `provisioner apply` at a terminal, which asks about it by name. Nothing was sent.",
+        )
 
 
 def _work(plan: Plan, state: State, parent: Parent, reporter: Reporter) -> Work:
@@ -226,7 +243,7 @@ def _carried_out(ready: _Ready, run: Run, bounds: Bounds, held: list[Session]) -
         same = session.found.version == planned.snapshot.version and session.found.rescued == planned.snapshot.rescued
         if not same:
             _require_same_plan(planned, session.state, parent)
-        state = executor.settle(parent.bound(session.state), session)
+        state = executor.settle(parent.bound(session.state, run.reporter), session)
         if planned.refreshed is not None and (after := executor.with_drift(planned.refreshed, state)) != state:
             session.save(after)
             state = after

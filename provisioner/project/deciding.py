@@ -95,7 +95,7 @@ def forget(parent: Parent, name: str, run: Run, *, force: bool, confirm: Confirm
 def _reading(parent: Parent, state: State, name: str, run: Run) -> Reading:
     """Return what Octopush says of an account; that another Octopush does not know it would mean nothing."""
     executor.active(state, name)
-    parent.bound(state)
+    parent.bound(state, run.reporter)
     content = executor.credentials(state, name, parent.opener(run.reporter))
     client = parent.client(run.watch(parent.name), run)
     return client.read(executor.credentials_of(content).api_login)
@@ -112,7 +112,7 @@ def rotate_password(
     ``desired`` is what a manifest asks of it, where one does.
     """
     opener = parent.opener(run.reporter)
-    seen = parent.bound(require_state(parent.look(run.reporter).settled, parent.name))
+    seen = parent.bound(require_state(parent.look(run.reporter).settled, parent.name), run.reporter)
     require_known(seen, [name])
     update = _rotation(parent, seen, name)
     work = _work(parent, seen, name, opener, desired)
@@ -121,7 +121,7 @@ def rotate_password(
     confirmed(confirm)
     run.reporter.expected(1)
     with parent.hold(run) as session:
-        state = parent.bound(require_state(session.state, parent.name))
+        state = parent.bound(require_state(session.state, parent.name), run.reporter)
         _require_same(name, seen, state)
         slots = state.slots(limit=parent.own.limit, reserved=parent.own.reserved, planned=0)
         plan = Plan(parent.name, state.lineage, state.serial, slots, (update,))

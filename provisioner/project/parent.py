@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from provisioner.errors import Refused, SettingInvalid, StateConflict
+from provisioner.errors import Refused, SettingInvalid, StateConflict, StateForeign
 from provisioner.model.state import Active, Pending, Record, State, without_comment
 from provisioner.model.terms import Terms
 from provisioner.settings import ParentSettings, Settings
@@ -129,6 +129,30 @@ class _OpensOnce:
         return self._opened[key]
 
 
+class Logins:
+    """Which parents of the settings have which login: read once, so far as they can be read here."""
+
+    def __init__(self, settings: Settings, readers: Readers) -> None:
+        self._settings = settings
+        self._readers = readers
+        self._lock = threading.Lock()
+        self._owners: dict[str, list[str]] | None = None
+
+    def owners(self, login: str) -> Sequence[str]:
+        """Return the names of the parents with this login; not those whose variables are not set here."""
+        from provisioner.settings import secrets  # a plan needs none
+
+        with self._lock:
+            if self._owners is None:
+                self._owners = {}
+                for name, own in self._settings.parents.items():
+                    # A parent that is not at work needs no credentials.
+                    with suppress(SettingInvalid):
+                        theirs = secrets.credentials(own, self._readers.parents, self._settings.base).api_login
+                        self._owners.setdefault(theirs.casefold(), []).append(name)
+            return self._owners.get(login.casefold(), ())
+
+
 @dataclass(frozen=True, slots=True)
 class Shared:
     """What the parents of a project share."""
@@ -137,6 +161,7 @@ class Shared:
     environ: Mapping[str, str] = field(repr=False)
     keys: Keys
     readers: Readers
+    logins: Logins
     seen: Seen
     parts: Parts
     interactive: bool
@@ -159,6 +184,9 @@ class Parent:
         self._seen = shared.seen
         self._interactive = shared.interactive
         self._steering = shared.steering
+        self._account: tuple[str, str] | None = None
+        """Address and login, once it is certain that no other parent has them, and no other state is known of them."""
+        self._logins = shared.logins
         self._opener: Opener | None = None
         self._waited = 0.0
         """Seconds of the lock's timeout that a plan has spent already."""
@@ -217,7 +245,7 @@ class Parent:
             StateError: it cannot be read, or is not the one that this machine knows.
 
         """
-        snapshot = read(self.store, parent=self.name, seen=self._seen)
+        snapshot = read(self.store, parent=self.name, seen=self._seen, warn=partial(self._warn, reporter))
         if snapshot.state is not None and any(map(_is_unfinished, snapshot.state.accounts.values())):
             if holder := self.store.holder():
                 busy = "what it is working on shows as unknown or unfinished until it ends"
@@ -254,6 +282,7 @@ class Parent:
             seen=self._seen,
             warn=partial(self._warn, run.reporter),
             accept=accept,
+            account=lambda: self._account,
         ) as session:
             yield session
 
@@ -270,26 +299,55 @@ class Parent:
 
         return secrets.credentials(self.own, self.readers.parents, self.settings.base)
 
-    def bound(self, state: State | None) -> State:
+    def require_own(self, state: State | None, reporter: Reporter) -> None:
+        """Return if ``state``, or None where there is none, may be that of the parent's account.
+
+        Raises:
+            StateForeign: another parent of the settings has the login, or this machine knows another state of it.
+            SettingInvalid: the parent has no credentials.
+
+        """
+        login = self.credentials.api_login
+        if others := [name for name in self._logins.owners(login) if name != self.name]:
+            raise StateForeign(
+                f"The parents {', '.join(sorted((self.name, *others)))} have the same login at Octopush.",
+                hint="One account has one parent, one state and one count of its slots: keep one of them, or correct"
+                " the login of the other. Nothing was sent.",
+            )
+        account = (self.settings.api_url, login)
+        lineage = None if state is None else state.lineage
+        self._seen.require_own(*account, self.store.key, lineage, partial(self._warn, reporter))
+        self._account = account
+
+    def look_up_account(self, reporter: Reporter) -> None:
+        """Find out whose account it is, whatever this machine knows of it; say so where nothing here tells."""
+        try:
+            self._account = (self.settings.api_url, self.credentials.api_login)
+        except SettingInvalid as error:
+            self._warn(reporter, f"what this machine knows of the account's other states stays. {error.message}")
+
+    def bound(self, state: State | None, reporter: Reporter) -> State:
         """Return ``state``, or a new one, bound to the parent's account at the settings' address.
 
         Raises:
-            StateForeign: it is bound to another account or address.
+            StateForeign: it is bound to another account or address, or the account is another's; see `require_own`.
             SettingInvalid: the parent has no credentials.
 
         """
         from provisioner.state.session import check_parent  # a plan binds nothing
 
-        state = state or State(lineage=str(uuid.uuid4()), parent=self.name)
-        if not state.accounts:
+        bound = state or State(lineage=str(uuid.uuid4()), parent=self.name)
+        if not bound.accounts:
             # From its first record on it names those that it began with, so that a plan warns until a rekey.
-            state = replace(state, recipients=tuple(sorted(set(self.settings.recipients))))
-        return check_parent(
-            state,
+            bound = replace(bound, recipients=tuple(sorted(set(self.settings.recipients))))
+        bound = check_parent(
+            bound,
             endpoint=self.settings.api_url,
             api_login=self.credentials.api_login,
             login_from=self.own.sources[0] if self.own.sources else "the settings",
         )
+        self.require_own(state, reporter)
+        return bound
 
     def client(self, watch: Watch, run: Run) -> Client:
         """Return what speaks to Octopush for this parent in one run."""

@@ -102,7 +102,7 @@ class Plans:
         refreshed = _exit_code(seen) if seen else ExitCode.DONE
         if (code := gravest((*refused, refreshed))) is not ExitCode.DONE:
             return code
-        pending = any(plan.pending or (self.refresh and plan.drifted) for plan in self.plans)
+        pending = any(plan.pending or plan.gone or (self.refresh and plan.drifted) for plan in self.plans)
         return ExitCode.CHANGES_PENDING if detailed and pending else ExitCode.DONE
 
 

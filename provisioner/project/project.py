@@ -484,6 +484,7 @@ class Project:
         *,
         write: Path | None = None,
         alone: bool = False,
+        different: bool = False,
         parents: Sequence[str] = (),
         reporter: Reporter = SILENT,
         cancel: Cancel | None = None,
@@ -492,7 +493,9 @@ class Project:
 
         What differs from the manifests at ``paths`` is changed by the next apply. Those that
         no manifest names are written to a new one at ``write``, or ``manifests/adopted.yaml``,
-        never over a file. With ``alone``, what stands against the one account is raised.
+        never over a file. With ``alone``, what stands against the one account is raised. One
+        that has other names than were sent, or than the manifest has, is refused unless
+        ``different``.
 
         Raises:
             StateConflict, IdentityRejected: only ``alone``; else it is in the report.
@@ -502,7 +505,9 @@ class Project:
         from provisioner.project import adopting
 
         run = self._run(reporter, cancel, None, sends=True)
-        return adopting.adopt(self._workspace, accounts, paths, run, write=write, alone=alone, parents=parents)
+        return adopting.adopt(
+            self._workspace, accounts, paths, run, write=write, alone=alone, different=different, parents=parents
+        )
 
     # ── What all of them share ───────────────────────────────────────────────
 

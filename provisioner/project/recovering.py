@@ -100,7 +100,10 @@ def recover(
 def _refused(parents: Sequence[Parent], reporter: Reporter) -> list[Parent]:
     """Return the parents whose state is not the one that this machine knows; raises CommandInvalid where none is."""
     found = [
-        parent for parent in parents if isinstance(attempted(parent.look, reporter), StateRolledBack | StateForeign)
+        parent
+        for parent in parents
+        if isinstance(attempted(parent.look, reporter), StateRolledBack | StateForeign)
+        or isinstance(attempted(parent.require_own, _as_it_stands(parent), reporter), StateForeign)
     ]
     if not found:
         raise CommandInvalid(
@@ -126,6 +129,8 @@ def _recovered(
     own = tuple(entry for entry in entries if alone or entry.parent == parent.name)
     if not (alone or own or accept_state or parent.store.rescued()):
         return None
+    if accept_state:
+        parent.look_up_account(run.reporter)
     with parent.hold(run, accept=accept_state) as session:
         before = session.state
         _require_own_logins(parent, before, rescue.put_back(before, own), run.reporter)

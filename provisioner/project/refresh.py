@@ -71,7 +71,7 @@ def active_accounts(states: Iterable[State | None]) -> int:
 def _read(parent: Parent, state: State, run: Run) -> Refreshed:
     opener = parent.opener(run.reporter)
     # That another Octopush, or another account, does not know them would mean nothing.
-    parent.bound(state)
+    parent.bound(state, run.reporter)
     watch = run.watch(parent.name)
     return executor.refresh(state, opener, parent.client(watch, run), watch)
 
@@ -94,7 +94,7 @@ def refresh(parents: Sequence[Parent], run: Run, jobs: Jobs) -> Reports:
 def _refreshed(parent: Parent, run: Run, held: list[Session]) -> Report:
     with parent.hold(run) as session:
         held.append(session)
-        state = parent.bound(require_state(session.state, parent.name))
+        state = parent.bound(require_state(session.state, parent.name), run.reporter)
         found = _read(parent, state, run)
         after = executor.with_drift(found, state)
         try:

@@ -64,7 +64,7 @@ def verify(these: Sequence[Choice], run: Run, jobs: Jobs) -> Reports:
 def verified(parent: Parent, state: State, names: Sequence[str], run: Run) -> Report:
     """Return the report on the accounts ``names``; raises SettingInvalid, StateForeign or IdentityRejected."""
     opener = parent.opener(run.reporter)
-    parent.bound(state)
+    parent.bound(state, run.reporter)
     watch = run.watch(parent.name)
     return executor.verify(state, names, opener, parent.client(watch, run), watch)
 

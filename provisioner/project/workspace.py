@@ -11,7 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner.project.parent import Keys, Parent, Shared
+from provisioner.project.parent import Keys, Logins, Parent, Shared
 from provisioner.settings import Settings
 from provisioner.settings.readers import readers
 from provisioner.settings.steering import steering
@@ -46,8 +46,9 @@ class Workspace:
         """Who reads placeholders, and which."""
         self.steering = cache(partial(steering, settings))
         """Returns the settings that are not as they usually are; raises SettingInvalid."""
-        seen = Seen(folders.state / "seen")
-        self._shared = Shared(settings, environ, self.keys, self.readers, seen, parts, interactive, self.steering)
+        logins, seen = Logins(settings, self.readers), Seen(folders.state / "seen")
+        shared = (settings, environ, self.keys, self.readers, logins, seen, parts)
+        self._shared = Shared(*shared, interactive, self.steering)
         self._parents: dict[str, Parent] = {}
         self._transport: Exchange | None = None
         self._lock = threading.Lock()

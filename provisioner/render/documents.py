@@ -295,6 +295,8 @@ def _account(name: str, record: Record, balances: Balances | None) -> Document:
         "created_at": record.created_at if isinstance(record, Active) else None,
         "reason": words.reason(record, balance),
     }
+    if isinstance(record, Active) and record.drift.gone:
+        document["gone"] = True
     if balances is not None:
         document["balance"] = _balance(balance)
     return document

@@ -21,7 +21,7 @@ def text(
     rows = [
         (
             printable(name),
-            record.status,
+            "gone" if isinstance(record, Active) and record.drift.gone else record.status,
             record.created_at if isinstance(record, Active) else record.operation.started_at,
             *(() if balances is None else (_balance(balances.get(name)),)),
             printable(words.reason(record, (balances or {}).get(name)) or ""),

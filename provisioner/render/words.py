@@ -168,7 +168,7 @@ def notes(change: Create) -> Iterator[tuple[Sentence, ...]]:
     if change.resembles is not None:
         twin = Name(change.resembles)
         yield (
-            (twin, " is in no manifest and has the same attributes. If ", own, " is its new name,"),
+            (twin, " is in no manifest and has the same names. If ", own, " is its new name,"),
             ("write ", Code(f"previously: {twin}"), " under ", own, ": else this is a second account."),
         )
 

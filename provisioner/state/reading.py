@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from provisioner.errors import StateForeign, StateRolledBack
 from provisioner.model.state import State
 from provisioner.state import codec
-from provisioner.state.seen import Seen
+from provisioner.state.seen import Seen, Warn
 from provisioner.state.stores import Store
 
 if TYPE_CHECKING:
@@ -57,12 +57,13 @@ def load(store: Store, *, held: bool = True) -> Snapshot:
     return Snapshot(state, version, rescue.decode(kept, store.rescue_address))
 
 
-def read(store: Store, *, parent: str, seen: Seen) -> Snapshot:
+def read(store: Store, *, parent: str, seen: Seen, warn: Warn) -> Snapshot:
     """Return the state without holding it: for a plan or a status, which change nothing."""
     snapshot = load(store, held=False)
     while True:
         try:
-            check(store, snapshot.state, parent, seen, accept=False)
+            check(store, snapshot.state, parent)
+            seen.check(store.key, snapshot.state, warn, store.backup)
         except (StateRolledBack, StateForeign):
             # A run may have saved, and noted that, between the two looks: then it is there by now.
             known = snapshot.version
@@ -73,15 +74,10 @@ def read(store: Store, *, parent: str, seen: Seen) -> Snapshot:
             return snapshot
 
 
-def check(store: Store, state: State | None, parent: str, seen: Seen, *, accept: bool) -> None:
-    """Compare what was loaded with what was asked for and, unless ``accept``, with what this machine has seen.
-
-    Raises StateForeign or StateRolledBack.
-    """
+def check(store: Store, state: State | None, parent: str) -> None:
+    """Compare what was loaded with what was asked for; raises StateForeign."""
     if state is not None and state.parent != parent:
         raise StateForeign(
             f"{store.address} is the state of the parent {state.parent}, not of {parent}.",
             hint="Give each parent its own state: put {parent} into the setting `state`.",
         )
-    if not accept:
-        seen.check(store.key, state, store.backup)

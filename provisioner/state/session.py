@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
-from typing import Final
+from typing import Final, Self, TypeAlias
 
 from provisioner.errors import StateError, StateForeign, StateNotSaved
 from provisioner.model import address
@@ -21,8 +21,11 @@ from provisioner.state import rescue as rescuing
 from provisioner.state.holder import Holder
 from provisioner.state.reading import Snapshot, check, load
 from provisioner.state.rescue import Entry
-from provisioner.state.seen import Seen
+from provisioner.state.seen import Seen, Warn
 from provisioner.state.stores import Store
+
+Account: TypeAlias = Callable[[], tuple[str, str] | None]
+"""Returns address and login of the Octopush account that a state belongs to, once they are known."""
 
 _TAG_DIGITS: Final = 4
 _PUTS_BACK: Final = "`provisioner recover LOG` puts it back"
@@ -31,16 +34,13 @@ _PUTS_BACK: Final = "`provisioner recover LOG` puts it back"
 class Session:
     """A state that this run alone may change."""
 
-    def __init__(
-        self, store: Store, seen: Seen, warn: Callable[[str], None], last_resort: Callable[[str], bool]
-    ) -> None:
+    def __init__(self, store: Store, memory: Memory, warn: Warn, last_resort: Callable[[str], bool]) -> None:
         self.found: Snapshot = load(store, held=True)
         """The state as it was before this run did anything to it."""
         self._store = store
-        self._seen = seen
+        self._memory = memory
         self._warn = warn
         self._last_resort = last_resort
-        self._forgetful = False
         self._state, self._version = self.found.state, self.found.version
 
     @property
@@ -49,25 +49,21 @@ class Session:
         return self._state
 
     def save(self, state: State) -> None:
-        """Make ``state`` durable. Raises StateNotSaved or StateMoved.
+        """Make ``state`` durable. Raises StateNotSaved, StateMoved or StateForeign.
 
         This machine remembers it before anything is sent: should the run die, the state
-        as it was before must not be taken for the newest one.
+        as it was before must not be taken for the newest one. Where a copy of it was saved
+        here meanwhile, or its account has another state, nothing is.
         """
+        self._memory.admit(self._state, state)
         self._version = self._store.save(codec.encode(state), self._version)
         self._state = state
         self.note()
 
     def note(self) -> None:
-        """Remember how far the state has come; where that fails, say so once."""
-        if self._state is None:
-            return
-        try:
-            self._seen.note(self._store.key, self._state)
-        except OSError as error:
-            if not self._forgetful:
-                self._warn(f"This machine cannot remember the state's serial: {error.strerror or error}.")
-            self._forgetful = True
+        """Remember how far the state has come."""
+        if self._state is not None:
+            self._memory.note(self._state)
 
     def reserve(self) -> None:
         """Take the room that a rescue would need. Raises StateNotSaved."""
@@ -116,6 +112,86 @@ class Session:
         return self._store.keep_forgotten(f"{moment} {rescuing.encode(entry)}\n".encode())
 
 
+class Memory:
+    """What this machine remembers, as one hold on a state needs it; a memory that fails stops nothing, and is said."""
+
+    def __init__(
+        self,
+        store: Store,
+        seen: Seen,
+        warn: Warn,
+        account: Account,
+        hold: Callable[[str], AbstractContextManager[None]],
+    ) -> None:
+        self._store = store
+        self._account = account
+        self._seen = seen
+        self._warn = warn
+        self._hold = hold
+        self._holds = ExitStack()
+        self._lineage: str | None = None
+        self._claimed = False
+        self._forgetful = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._holds.close()
+
+    def hold(self, lineage: str) -> None:
+        """Hold every copy of the state on this machine; raises StateLocked."""
+        if self._lineage == lineage:
+            return
+        self._lineage = lineage
+        try:
+            self._holds.enter_context(self._hold(lineage))
+        except OSError as error:
+            self._cannot(f"remember the state: {error.strerror or error}")
+        except StateError as error:
+            self._cannot(f"remember the state: {error.message.removesuffix('.')}")
+
+    def admit(self, before: State | None, after: State) -> None:
+        """Return if ``after`` may be saved over ``before``; raises StateMoved, StateForeign or StateLocked."""
+        self.hold(after.lineage)
+        if before is not None:
+            self._seen.require_newest(self._store.key, before, self._warn)
+        self._claim(after)
+
+    def note(self, state: State) -> None:
+        """Remember how far the state has come, and whose it is. Raises StateForeign: its account has another."""
+        try:
+            self._seen.note(self._store.key, state)
+        except OSError as error:
+            self._cannot(f"remember the state: {error.strerror or error}")
+        self._claim(state)
+
+    def _claim(self, state: State) -> None:
+        if self._claimed or (account := self._account()) is None:
+            return
+        try:
+            self._seen.claim(*account, self._store.key, state.lineage, self._warn)
+        except OSError as error:
+            self._cannot(f"remember the state: {error.strerror or error}")
+        self._claimed = True
+
+    def accept(self, state: State | None) -> None:
+        """Take the state for the one that belongs here, or that there is none: a person says so."""
+        try:
+            if state is None:
+                self._seen.forget(self._store.key)
+            if (account := self._account()) is not None:
+                lineage = None if state is None else state.lineage
+                self._seen.accept(*account, self._store.key, lineage, self._warn)
+        except OSError as error:
+            self._cannot(f"forget the state that it has seen: {error.strerror or error}")
+
+    def _cannot(self, what: str) -> None:
+        if not self._forgetful:
+            self._warn(f"This machine cannot {what}.")
+        self._forgetful = True
+
+
 @contextmanager
 def opened(  # noqa: PLR0913  # every part of a hold is given: none of them is looked up here
     store: Store,
@@ -126,30 +202,46 @@ def opened(  # noqa: PLR0913  # every part of a hold is given: none of them is l
     sleep: Callable[[float], None],
     last_resort: Callable[[str], bool],
     seen: Seen,
-    warn: Callable[[str], None],
+    warn: Warn,
     accept: bool = False,
+    account: Account = lambda: None,
 ) -> Iterator[Session]:
-    """Hold the state for the length of a ``with``.
+    """Hold the state, and every copy of it on this machine, for the length of a ``with``.
 
-    ``accept`` skips the comparison with what this machine has seen. ``last_resort`` takes
-    a rescued line that the store did not, and returns whether it is kept. Raises
-    StateLocked, StateInvalid, StateForeign, StateRolledBack, StateNotSaved; at the
-    end only ``warn`` hears of what fails, so that it does not hide what the run did.
+    ``accept`` skips the comparison with what this machine has seen, and has it see this state
+    as one of ``account``'s. ``last_resort`` takes a rescued line that
+    the store did not, and returns whether it is kept. Raises StateLocked, StateInvalid,
+    StateForeign, StateRolledBack, StateNotSaved; at the end only ``warn`` hears of what fails,
+    so that it does not hide what the run did.
     """
-    with store.hold(holder, timeout=lock_timeout, sleep=sleep):
-        session = Session(store, seen, warn, last_resort)
-        check(store, session.state, parent, seen, accept=accept)
-        if accept and session.state is None:
-            _forget(store, seen, warn)
+    waited = 0.0
+
+    def wait(seconds: float) -> None:
+        nonlocal waited
+        waited += seconds
+        sleep(seconds)
+
+    def hold(lineage: str) -> AbstractContextManager[None]:
+        return seen.hold(lineage, holder, timeout=max(0.0, lock_timeout - waited), sleep=wait)
+
+    with store.hold(holder, timeout=lock_timeout, sleep=wait), Memory(store, seen, warn, account, hold) as memory:
+        session = Session(store, memory, warn, last_resort)
+        if session.state is not None:
+            memory.hold(session.state.lineage)
+        check(store, session.state, parent)
+        if accept:
+            memory.accept(session.state)
+        else:
+            seen.check(store.key, session.state, warn, store.backup)
+        session.note()
         if entries := session.found.rescued:
             session.put_back(entries)
             warn(f"Put back from {store.rescue_address}: {', '.join(entry.name for entry in entries)}.")
-        session.note()
         store.clear_rescued()
         try:
             yield session
         finally:
-            _tidy(store, warn)
+            _tidy(session, store, warn)
 
 
 def check_parent(state: State, *, endpoint: str, api_login: str, login_from: str) -> State:
@@ -208,16 +300,10 @@ def _slow(api_login: str, salt: str) -> str:
     return f"{salt}${digest.hex()}"
 
 
-def _forget(store: Store, seen: Seen, warn: Callable[[str], None]) -> None:
-    try:
-        seen.forget(store.key)
-    except OSError as error:
-        warn(f"This machine cannot forget the state that it has seen: {error.strerror or error}.")
-
-
-def _tidy(store: Store, warn: Callable[[str], None]) -> None:
+def _tidy(session: Session, store: Store, warn: Warn) -> None:
     try:
         if not store.rescued():
             store.clear_rescued()
+        session.note()
     except StateError as error:
         warn(error.message)

@@ -104,7 +104,7 @@ def _apply(mine: provisioner.Project, jobs: int) -> Reports:
 
 
 def _adopt(mine: provisioner.Project, rows: Sequence[tuple[str, str]]) -> Reports:
-    return mine.adopt(rows, reporter=_Log()).reports
+    return mine.adopt(rows, different=True, reporter=_Log()).reports
 
 
 def _rekey(mine: provisioner.Project) -> Reports:

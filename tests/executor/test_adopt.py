@@ -52,11 +52,12 @@ def plain(_: str, found: Attributes) -> Attributes:
     return found
 
 
-def adopt(
+def adopt(  # noqa: PLR0913  # those of the function that is tested
     run: Run,
     *rows: str | tuple[str, str],
     wanted: tuple[Any, ...] = (),
     alone: bool = False,
+    different: bool = False,
     opener: executor.Opener = OPENER,
     writable: Any = plain,  # noqa: ANN401
 ) -> Adopted:
@@ -68,15 +69,16 @@ def adopt(
         run.ports(),
         opener,
         alone=alone,
+        different=different,
         fits=fits,
         writable=writable,
     )
 
 
-def of_paris(reading: Observed = FOUND, before: State = EMPTY) -> tuple[State, Outcome]:
+def of_paris(reading: Observed = FOUND, before: State = EMPTY, *, different: bool = False) -> tuple[State, Outcome]:
     """Adopt paris, as a manifest wants it; return the state that follows and the outcome."""
     run = Run(before, readings={"paris": reading})
-    done = adopt(run, "paris", wanted=(PARIS,))
+    done = adopt(run, "paris", wanted=(PARIS,), different=different)
     (outcome,) = done.report.outcomes
     assert {**done.state.accounts} == run.records
     return done.state, outcome
@@ -187,7 +189,7 @@ def test_an_account_that_is_as_it_is_wanted_is_active_with_nothing_to_do() -> No
 def test_what_differs_is_drift_for_every_refresh_and_the_next_apply_changes_it() -> None:
     there = Attributes("Paname", "Crash", "Somebody", Callbacks("https://other.example/"))
     differ = ("first_name", "company_name", HOOK)
-    after, outcome = of_paris(observed(there, "key of paris"))
+    after, outcome = of_paris(observed(there, "key of paris"), different=True)
     assert (
         FieldChange("first_name", "Paris", "Paname"),
         FieldChange("company_name", None, "Somebody"),
@@ -218,6 +220,81 @@ def test_what_was_kept_of_an_unknown_outcome_brings_its_password() -> None:
     assert OPERATION.id == only(done.state).first_operation
     assert (Secret("sent"), "operation 1", credentials("paris")) == (after.password, after.operation, after.credentials)
     assert () == done.without_password
+
+
+# ── The right account ────────────────────────────────────────────────────────
+
+SOMEBODY: Final = observed(Attributes("Ada", "Crash", "Engines"), "key of ada")
+
+
+def lost(name: str = "paris", sent: Attributes | None = None) -> Unknown:
+    """Return the record of an account whose outcome is unknown, and whose password was sent."""
+    kept = SealedContent("lineage", "default", name, OPERATION.id, password=Secret("sent"), sent=sent)
+    return Unknown(attributes(name), OPERATION, "lost", SEALER.seal(kept))
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted", "whose"),
+    [
+        (state(paris=lost()), (), "sent for paris"),
+        (state(paris=lost()), (PARIS,), "sent for paris"),
+        (EMPTY, (desired("paris"),), "in the manifest for paris"),
+        (EMPTY, (desired("lutece", attributes("paris"), previously="paris"),), "in the manifest for paris"),
+    ],
+)
+def test_a_login_that_is_somebody_else_is_refused_with_both_side_by_side(
+    before: State, wanted: tuple[Any, ...], whose: str
+) -> None:
+    run = Run(before, readings={"paris": SOMEBODY})
+    with pytest.raises(StateConflict) as caught:
+        adopt(run, "paris", wanted=wanted, alone=True)
+    assert (
+        f"The names of {LOGIN} are not those {whose}:\n"
+        f'first_name: "Paris" {whose}, "Ada" at Octopush\n'
+        f'company_name: nothing {whose}, "Engines" at Octopush'
+    ) == caught.value.message
+    assert "--different" in caught.value.hint
+    (outcome,) = adopt(run, "paris", wanted=wanted).report.outcomes
+    assert (Result.FAILED, f"its names are not those {whose}; --different takes it over") == (
+        outcome.result,
+        outcome.reason,
+    )
+    assert (FieldChange("first_name", "Paris", "Ada"), FieldChange("company_name", None, "Engines")) == outcome.fields
+    assert {**before.accounts} == run.records
+
+
+def test_a_name_that_a_placeholder_brought_is_not_shown_whoever_has_it() -> None:
+    written = Attributes("${env:FIRST}", "Crash")
+    record = replace(lost(sent=Attributes("Secret", "Crash")), attributes=written)
+    run = Run(state(paris=record), readings={"paris": observed(Attributes("Ada", "Crash"), "key of ada")})
+    (outcome,) = adopt(run, "paris").report.outcomes
+    assert (FieldChange("first_name", "${env:FIRST}", MASK),) == outcome.fields
+
+
+@pytest.mark.parametrize(
+    ("sent", "found"),
+    [
+        (None, SOMEBODY),
+        (SENT, FOUND),
+        (None, observed(attributes("paris"), "k", callbacks__email_for_inbounds="other@example.com")),
+        (None, Observed({"first_name": "Paris"}, Secret("k"))),
+    ],
+)
+def test_a_password_goes_with_nothing_but_what_was_sent_with_it(sent: Attributes | None, found: Observed) -> None:
+    fits = found is FOUND
+    run = Run(state(paris=replace(lost(sent=sent), attributes=WANTED if sent else attributes("paris"))))
+    run.api.readings = {"paris": found}
+    done = adopt(run, "paris", different=True)
+    assert (Secret("sent") if fits else None) == opened("paris", only(done.state)).password
+    assert (() if fits else ("paris",)) == done.without_password
+    (outcome,) = done.report.outcomes
+    assert fits is ("the password that was sent is not kept" not in (outcome.reason or ""))
+
+
+@pytest.mark.parametrize("found", [Attributes("PARIS", " crash"), Attributes("Pâris!", "Crash", "")])
+def test_what_octopush_makes_of_a_name_is_no_other_account(found: Attributes) -> None:
+    run = Run(state(paris=lost()), readings={"paris": observed(found, "key of paris")})
+    assert () == adopt(run, "paris", wanted=(PARIS,)).without_password
 
 
 def test_a_password_that_is_not_kept_is_told() -> None:

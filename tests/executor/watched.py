@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from provisioner.planner import plan
 from provisioner.state import codec
 from provisioner.state.rescue import Entry, found_in
 from provisioner.state.seen import Seen
-from provisioner.state.session import Session
+from provisioner.state.session import Memory, Session
 from provisioner.state.stores import ABSENT
 from provisioner.state.stores.memory import MemoryStore
 from tests.executor.examples import (
@@ -179,7 +180,10 @@ class Run:
 
     def loaded(self) -> Session:
         """Load what is durable, as the next run does."""
-        return Session(self._store, Forgetful(Path("nowhere")), self.said.append, self._last_resort)
+        memory = Memory(
+            self._store, Forgetful(Path("nowhere")), self.said.append, lambda: None, lambda _: nullcontext()
+        )
+        return Session(self._store, memory, self.said.append, self._last_resort)
 
     def _last_resort(self, line: str) -> bool:
         self.said.append(line)

@@ -55,8 +55,8 @@ class GitHub:
         self.runner.token = WRITES
         return done
 
-    def apply(self, trigger: str = "push", happens: Happens | None = None) -> dict[str, Job]:
-        """Run what a push to main runs; ``happens`` befalls the job that applies."""
+    def apply(self, trigger: str = "workflow_dispatch", happens: Happens | None = None) -> dict[str, Job]:
+        """Run what a person starts on main, or a push to it; ``happens`` befalls the job that applies."""
         return self._run("apply", trigger, PUSHED, {"apply": happens or Happens()})
 
     def reconcile(self) -> Job:
@@ -91,6 +91,9 @@ def test_two_pull_requests_and_a_night(github: GitHub, server: SandboxProcess) -
     assert ("Arte " in comment, commit in comment) == (True, True)
 
     developer.merge("first")
+    pushed = github.apply("push")["apply"]
+    assert ("failure", []) == (pushed.outcome, server.requests())
+    assert "give --new-state" in pushed.summary
     done = github.apply()
     assert ("success", "success") == (done["plan"].outcome, done["apply"].outcome), done["apply"].said()
     assert "2 created" in done["apply"].summary
@@ -106,7 +109,7 @@ def test_two_pull_requests_and_a_night(github: GitHub, server: SandboxProcess) -
     (comment,) = github.forge.texts()
     assert ("1 to create, 1 to update" in second.said() + comment, "rome" in comment) == (True, False), comment
     developer.merge("second")
-    done = github.apply()
+    done = github.apply("push")
     assert "success" == done["apply"].outcome, done["apply"].said()
     assert {"lyon": "active", "paris": "active", "rome": "active"} == developer.statuses()
     assert "da Vinci" == server.accounts()[-1]["last_name"] or "da Vinci" in {

@@ -49,7 +49,11 @@ def write_manifest(folder: Path, *accounts: str) -> None:
 def apply_first(folder: Path, environ: dict[str, str]) -> None:
     """Begin the state by hand, as the head of each file says, and want one account more from then on."""
     subprocess.run(
-        ["provisioner", "apply", "--yes"], cwd=folder, env=environ | SECRETS, check=True, capture_output=True
+        ["provisioner", "apply", "--yes", "--new-state"],
+        cwd=folder,
+        env=environ | SECRETS,
+        check=True,
+        capture_output=True,
     )
     write_manifest(folder, PARIS, ROME)
 
@@ -138,7 +142,7 @@ def test_no_name_of_a_parent_meets_that_of_another_file(
     for word in ("created", "unchanged"):
         (project / "manifests/accounts.yaml").write_text(f"version: 1\nparent: {parent}\naccounts:\n{PARIS}")
         done = subprocess.run(
-            command if word == "unchanged" else ["provisioner", "apply", "--yes"],
+            command if word == "unchanged" else ["provisioner", "apply", "--yes", "--new-state"],
             cwd=project, env=environ | SECRETS, check=False, capture_output=True, text=True,
         )  # fmt: skip
         assert 0 == done.returncode, done.stderr

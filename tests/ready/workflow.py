@@ -113,6 +113,8 @@ class Runner:
         context: dict[str, Any] = {
             "github": {"repository": REPOSITORY, "token": self.token, **github},
             "secrets": self.secrets,
+            # Whoever starts it by hand says that the project is new.
+            "inputs": {"new_state": github["event_name"] == "workflow_dispatch"},
             "runner": {"temp": str(temp)},
             "needs": {each: {"outputs": done[each].outputs} for each in needs},
             "steps": {},

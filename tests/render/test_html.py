@@ -126,7 +126,7 @@ def row(change: Change, *, over: tuple[str, ...] = ()) -> str:
             Create(desired("paris-2", ADA), "rome"),
             (
                 "+ create paris-2 first_name Ada last_name King company_name Engines"
-                " rome is in no manifest and has the same attributes. If paris-2 is its new name,"
+                " rome is in no manifest and has the same names. If paris-2 is its new name,"
                 " write previously: rome under paris-2 : else this is a second account."
             ),
         ),

@@ -161,7 +161,7 @@ def test_a_create_that_resembles_an_account_asks_whether_it_is_that_one() -> Non
     plan = Plan("p", None, 0, slots(), (Create(desired("lyon"), "pa\x1bris"),))
     assert """\
   + create     lyon  Leonardo Da Vinci
-      pa\\x1bris is in no manifest and has the same attributes. If lyon is its new name,
+      pa\\x1bris is in no manifest and has the same names. If lyon is its new name,
       write `previously: pa\\x1bris` under lyon: else this is a second account.
 Plan: 1 to create.""" == rendered(text.plan(plan)[1:])
     over = replace(plan, over=("lyon",))

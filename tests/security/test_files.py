@@ -100,7 +100,7 @@ def test_what_this_machine_has_seen_is_neither_read_from_nor_added_to_something_
         make(mark)
     for ask in (seen, Seen(place.parent / "seen")):
         with pytest.raises(StateInvalid, match="it is a"):
-            ask.check("here", STATE)
+            ask.check("here", STATE, pytest.fail)
 
 
 @pytest.mark.parametrize("make", KINDS)

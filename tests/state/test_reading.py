@@ -59,7 +59,7 @@ def test_what_a_run_saves_meanwhile_is_read_again(tmp_path: Path) -> None:
     store = Overtaken(tmp_path / "default.json", seen)
     saved(store, STATE)
     seen.note(store.key, STATE)
-    found = read(store, parent="default", seen=seen)
+    found = read(store, parent="default", seen=seen, warn=pytest.fail)
     assert found.state is not None
     assert 3 == found.state.serial
     assert store.load()[1] == found.version
@@ -70,7 +70,7 @@ def test_one_that_stays_older_is_refused(tmp_path: Path) -> None:
     saved(store, STATE)
     seen.note(store.key, replace(STATE, serial=2))
     with pytest.raises(StateRolledBack):
-        read(store, parent="default", seen=seen)
+        read(store, parent="default", seen=seen, warn=pytest.fail)
 
 
 # ── A snapshot ───────────────────────────────────────────────────────────────
@@ -126,7 +126,7 @@ def test_settled_is_the_state_with_what_was_rescued_and_nothing_is_saved(store: 
     rescued(store, LIMA)
     before = {each: (each.stat().st_ino, each.read_bytes()) for each in tmp_path.iterdir()}
     kept = store.load(), store.rescued()
-    snapshot = read(store, parent="default", seen=Seen(tmp_path / "seen"))
+    snapshot = read(store, parent="default", seen=Seen(tmp_path / "seen"), warn=pytest.fail)
     assert replace(LATER.with_record("lima", ACTIVE), serial=LATER.serial) == snapshot.settled
     assert snapshot.settled == snapshot.settled
     assert LATER == snapshot.state

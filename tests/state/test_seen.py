@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from provisioner.errors import ExitCode, StateForeign, StateRolledBack
+from provisioner.errors import ExitCode, StateForeign, StateInvalid, StateLocked, StateMoved, StateRolledBack
+from provisioner.model.state import State
 from provisioner.state.seen import Seen
-from tests.state import LATER, STATE, UMASKS, mode, with_umask
+from tests.state import ADA, BOB, LATER, STATE, UMASKS, mode, never, with_umask
 
 HERE = "/project/state/default.json"
 THERE = "/clone/state/default.json"
 OTHER = replace(STATE, lineage="../lineage/2", serial=0)
+
+
+def check(seen: Seen, address: str, state: State | None, backup: str | None = None) -> None:
+    """Compare a state with what was seen, and let nothing of that be damaged."""
+    seen.check(address, state, pytest.fail, backup)
 
 
 @pytest.fixture
@@ -28,23 +35,24 @@ def seen(folder: Path) -> Seen:
 
 
 @pytest.mark.parametrize("state", [STATE, None])
-def test_what_was_never_seen_is_believed(seen: Seen, folder: Path, state: object) -> None:
-    seen.check(HERE, STATE if state else None)
+def test_what_was_never_seen_is_believed(seen: Seen, folder: Path, state: State | None) -> None:
+    check(seen, HERE, state)
     assert not folder.exists()
 
 
 def test_what_was_seen_may_stay_and_may_grow(seen: Seen) -> None:
     seen.note(HERE, STATE)
-    seen.check(HERE, STATE)
-    seen.check(HERE, LATER)
+    check(seen, HERE, STATE)
+    check(seen, HERE, LATER)
 
 
 @pytest.mark.parametrize("address", [HERE, THERE])
 def test_an_older_state_is_refused_wherever_it_turns_up(seen: Seen, address: str) -> None:
     seen.note(HERE, LATER)
     with pytest.raises(StateRolledBack) as caught:
-        seen.check(address, STATE)
-    assert f"{address} has serial 3; this machine has already seen 4." == caught.value.message
+        check(seen, address, STATE)
+    place = "" if address == HERE else f", at {HERE}"
+    assert f"{address} has serial 3; this machine has already seen 4{place}." == caught.value.message
     assert "--accept-state" in caught.value.hint
     assert ExitCode.STATE_UNUSABLE == caught.value.exit_code
 
@@ -52,7 +60,7 @@ def test_an_older_state_is_refused_wherever_it_turns_up(seen: Seen, address: str
 def test_another_lineage_in_the_same_place_is_refused(seen: Seen) -> None:
     seen.note(HERE, STATE)
     with pytest.raises(StateForeign) as caught:
-        seen.check(HERE, OTHER)
+        check(seen, HERE, OTHER)
     assert f"{HERE} has lineage ../lineage/2; this machine has seen lineage-1 there." == caught.value.message
     assert "--accept-state" in caught.value.hint
 
@@ -60,18 +68,18 @@ def test_another_lineage_in_the_same_place_is_refused(seen: Seen) -> None:
 def test_another_lineage_in_another_place_is_another_state(seen: Seen) -> None:
     seen.note(HERE, LATER)
     seen.note(THERE, OTHER)
-    seen.check(HERE, LATER)
-    seen.check(THERE, OTHER)
+    check(seen, HERE, LATER)
+    check(seen, THERE, OTHER)
 
 
 def test_a_state_that_is_gone_is_noticed_where_it_was(seen: Seen) -> None:
     seen.note(HERE, STATE)
-    seen.check(THERE, None)
+    check(seen, THERE, None)
     with pytest.raises(StateRolledBack) as caught:
-        seen.check(HERE, None)
+        check(seen, HERE, None)
     assert f"There is no state at {HERE}; this machine has seen one there." == caught.value.message
     with pytest.raises(StateRolledBack, match="no state") as caught:
-        seen.check(HERE, None, f"{HERE}.backup")
+        check(seen, HERE, None, f"{HERE}.backup")
     assert f"{HERE}.backup is the state as an earlier run found it. " in caught.value.hint
     assert "`provisioner adopt NAME LOGIN`" in caught.value.hint
 
@@ -79,10 +87,10 @@ def test_a_state_that_is_gone_is_noticed_where_it_was(seen: Seen) -> None:
 def test_what_a_person_accepts_is_believed_from_then_on(seen: Seen) -> None:
     seen.note(HERE, LATER)
     seen.note(HERE, STATE)
-    seen.check(HERE, STATE)
+    check(seen, HERE, STATE)
     seen.forget(HERE)
-    seen.check(HERE, None)
-    seen.check(HERE, OTHER)
+    check(seen, HERE, None)
+    check(seen, HERE, OTHER)
     seen.forget(HERE)
 
 
@@ -100,7 +108,7 @@ def test_the_folder_of_the_marks_is_its_owners_alone_whatever_the_umask(tmp_path
     with with_umask(mask):
         Seen(folder).note(HERE, STATE)
     assert [0o700, 0o700] == [mode(folder.parent), mode(folder)]
-    Seen(folder).check(HERE, STATE)
+    check(Seen(folder), HERE, STATE)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -109,25 +117,26 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_only_what_changed_is_written_and_a_run_adds_a_line(seen: Seen, folder: Path) -> None:
     seen.note(HERE, STATE)
-    first = {"address": b'{"lineage": "lineage-1"}\n', "lineage": b'{"serial": 3}\n'}
+    line = b'{"serial": %d, "address": "/project/state/default.json"}\n'
+    first = {"address": b'{"lineage": "lineage-1"}\n', "lineage": line % 3}
     assert first == contents(folder)
     times = {each: each.stat().st_mtime_ns for each in folder.iterdir()}
     for same in (seen, Seen(folder)):
         same.note(HERE, STATE)
     assert times == {each: each.stat().st_mtime_ns for each in folder.iterdir()}
     seen.note(HERE, LATER)
-    assert first | {"lineage": b'{"serial": 3}\n{"serial": 4}\n'} == contents(folder)
+    assert first | {"lineage": line % 3 + line % 4} == contents(folder)
     Seen(folder).note(HERE, LATER)
-    assert first | {"lineage": b'{"serial": 4}\n'} == contents(folder)
+    assert first | {"lineage": line % 4} == contents(folder)
 
 
 def test_half_a_line_counts_for_nothing_and_is_not_added_to(seen: Seen, folder: Path) -> None:
     seen.note(HERE, STATE)
     (mark,) = folder.glob("lineage-*")
     mark.write_bytes(b'{"serial": 3}\n{"serial"')
-    seen.check(HERE, STATE)
+    check(seen, HERE, STATE)
     Seen(folder).note(HERE, LATER)
-    assert b'{"serial": 4}\n' == mark.read_bytes()
+    assert b'{"serial": 4, "address": "/project/state/default.json"}\n' == mark.read_bytes()
 
 
 def test_a_mark_that_could_not_be_added_to_is_written_anew(seen: Seen, folder: Path) -> None:
@@ -137,33 +146,167 @@ def test_a_mark_that_could_not_be_added_to_is_written_anew(seen: Seen, folder: P
     with pytest.raises(FileNotFoundError):
         seen.note(HERE, LATER)
     seen.note(HERE, LATER)
-    assert b'{"serial": 4}\n' == mark.read_bytes()
+    assert b'{"serial": 4, "address": "/project/state/default.json"}\n' == mark.read_bytes()
 
 
 @pytest.mark.parametrize(
     "garbage", [b"", b"\xff", b"{", b"[]", b"1", b"{}", b'{"serial": "9"}', b'{"serial": null}', b"[" * 100_000]
 )
-def test_a_damaged_mark_is_no_reason_to_trust_a_state(folder: Path, garbage: bytes) -> None:
+def test_a_damaged_mark_stops_nobody_and_is_said_once(folder: Path, garbage: bytes) -> None:
     for state, line in ((STATE, b""), (None, b"\n")):
         Seen(folder).note(HERE, LATER)
         for mark in folder.iterdir():
             mark.write_bytes(garbage + line)
-        with pytest.raises(StateRolledBack, match="damaged"):
-            Seen(folder).check(HERE, state)
-    # A person who accepts what is there has it written anew.
-    seen = Seen(folder)
-    seen.forget(HERE)
-    seen.note(HERE, STATE)
-    seen.check(HERE, STATE)
-
-
-def below_a_file(folder: Path) -> None:
-    folder.parent.write_text("HOME=/dev/null is a habit of containers")
-
-
-def test_a_home_that_is_not_there_is_told_by_noting_alone(seen: Seen, folder: Path) -> None:
-    below_a_file(folder)
-    seen.check(HERE, STATE)
-    seen.check(HERE, None)
-    with pytest.raises(OSError, match=r"Not a directory|Is a directory|File exists"):
+        seen, warnings = Seen(folder), list[str]()
+        for _ in range(2):
+            seen.check(HERE, state, warnings.append)
+        assert [": is damaged. "] * len(warnings) == [re.search(": is damaged. ", each).group() for each in warnings]
+        assert (2 if state else 1) == len(warnings)
+        # The next save makes it whole.
         seen.note(HERE, STATE)
+        check(Seen(folder), HERE, STATE)
+
+
+def test_a_home_that_cannot_be_one_is_told_by_noting_alone(seen: Seen, folder: Path) -> None:
+    folder.parent.write_text("HOME=/dev/null is a habit of containers")
+    check(seen, HERE, STATE)
+    check(seen, HERE, None)
+    with pytest.raises(OSError, match=r"Not a directory|File exists"):
+        seen.note(HERE, STATE)
+
+
+def test_what_stands_in_the_place_of_a_mark_and_is_no_file_is_an_error(seen: Seen, folder: Path) -> None:
+    Seen(folder).note(HERE, STATE)
+    claim(Seen(folder), HERE, STATE.lineage)
+    for mark in [*folder.glob("address-*"), folder / "key"]:
+        mark.unlink()
+        mark.mkdir()
+    with pytest.raises(StateInvalid, match="it is a folder, and not a file"):
+        check(seen, HERE, STATE)
+    with pytest.raises(StateInvalid, match="it is a folder, and not a file"):
+        own(seen, HERE, STATE.lineage)
+
+
+# ── Copies of one state ──────────────────────────────────────────────────────
+
+
+def test_a_copy_that_was_saved_meanwhile_is_noticed_by_the_next_save(seen: Seen, folder: Path) -> None:
+    seen.note(HERE, STATE)
+    seen.require_newest(HERE, STATE, pytest.fail)
+    Seen(folder).note(THERE, LATER)
+    with pytest.raises(StateMoved) as caught:
+        seen.require_newest(HERE, STATE, pytest.fail)
+    assert (
+        f"{HERE} is at serial 3, and a copy of it has been saved since: this machine has seen 4, at {THERE}."
+        == caught.value.message
+    )
+    seen.require_newest(HERE, LATER, pytest.fail)
+
+
+def test_one_run_holds_every_copy_of_a_state(seen: Seen, folder: Path) -> None:
+    with seen.hold("lineage-1", ADA, timeout=0, sleep=never):
+        with (
+            pytest.raises(StateLocked, match=r"^Another copy of this state is held by process .* of ada"),
+            Seen(folder).hold("lineage-1", BOB, timeout=0, sleep=never),
+        ):
+            pass
+        with Seen(folder).hold("lineage-2", BOB, timeout=0, sleep=never):
+            pass
+
+
+# ── Two states of one account ────────────────────────────────────────────────
+
+LOGIN = "parent@example.com"
+API = "https://api.octopush.com/v1/public"
+
+
+def own(seen: Seen, address: str, lineage: str | None, *, login: str = LOGIN, api: str = API) -> None:
+    """Ask whether a state may be the account's, and let nothing be damaged."""
+    seen.require_own(api, login, address, lineage, pytest.fail)
+
+
+def claim(seen: Seen, address: str, lineage: str) -> None:
+    """Remember a state as the account's."""
+    seen.claim(API, LOGIN, address, lineage, pytest.fail)
+
+
+def test_a_second_state_of_one_account_is_refused_and_the_first_may_move(seen: Seen, folder: Path) -> None:
+    own(seen, HERE, None)
+    assert not folder.exists()
+    claim(seen, HERE, "lineage-1")
+    for lineage, said in ((None, f"there is none at {THERE} yet"), ("lineage-2", f"the one at {THERE} is another")):
+        with pytest.raises(StateForeign) as caught:
+            own(seen, THERE, lineage, login=f" {LOGIN.upper()}")
+        assert f"This machine knows a state of the same Octopush account at {HERE}; {said}." == caught.value.message
+    with pytest.raises(StateForeign):
+        claim(Seen(folder), THERE, "lineage-2")
+    own(seen, THERE, None, login="other@example.com")
+    own(seen, THERE, None, api="http://127.0.0.1:8080/v1/public")
+    own(seen, THERE, "lineage-1")
+    claim(seen, THERE, "lineage-1")
+    with pytest.raises(StateForeign, match=THERE):
+        own(seen, HERE, None)
+
+
+def test_a_claim_that_never_came_to_a_save_makes_room_in_its_own_place(seen: Seen) -> None:
+    claim(seen, HERE, "lineage-1")
+    own(seen, HERE, None)
+    claim(seen, HERE, "lineage-2")
+    with pytest.raises(StateForeign, match=HERE):
+        own(seen, THERE, "lineage-1")
+
+
+def test_a_second_state_that_a_person_accepts_is_one_of_the_accounts(seen: Seen) -> None:
+    seen.accept(API, LOGIN, THERE, "lineage-2", pytest.fail)
+    claim(seen, HERE, "lineage-1")
+    seen.accept(API, LOGIN, THERE, "lineage-2", pytest.fail)
+    for address, lineage in ((HERE, "lineage-1"), (THERE, "lineage-2")):
+        own(seen, address, lineage)
+        claim(seen, address, lineage)
+    with pytest.raises(StateForeign, match=f"{THERE}, {HERE}"):
+        own(seen, "/third", None)
+    seen.accept(API, LOGIN, "/third", None, pytest.fail)
+    own(seen, "/third", None)
+    claim(seen, "/third", "lineage-3")
+    for address, lineage in ((HERE, "lineage-1"), ("/third", "lineage-3")):
+        own(seen, address, lineage)
+    with pytest.raises(StateForeign):
+        own(seen, "/fourth", None)
+
+
+def test_what_is_remembered_confirms_no_login_and_is_its_owners_alone(seen: Seen, tmp_path: Path) -> None:
+    claim(seen, HERE, "lineage-1")
+    claim(Seen(tmp_path / "other"), HERE, "lineage-1")
+    marks = [
+        [each.name for each in sorted(folder.iterdir())] for folder in (tmp_path / "other", tmp_path / "home/seen")
+    ]
+    assert [["account-", "claims.l", "key"]] * 2 == [[name[:8] for name in names] for names in marks]
+    assert marks[0][0] != marks[1][0]
+    files = list((tmp_path / "home/seen").iterdir())
+    assert {0o600} == {mode(each) for each in files}
+    assert not any(LOGIN.encode() in each.read_bytes() for each in files)
+
+
+@pytest.mark.parametrize("damage", [b"", b"short", None])
+def test_a_key_that_is_damaged_or_missing_stops_nobody_and_is_said(
+    seen: Seen, folder: Path, damage: bytes | None
+) -> None:
+    claim(seen, HERE, "lineage-1")
+    (folder / "key").unlink() if damage is None else (folder / "key").write_bytes(damage)
+    warnings: list[str] = []
+    Seen(folder).require_own(API, LOGIN, THERE, None, warnings.append)
+    assert 1 == len(warnings)
+    Seen(folder).claim(API, LOGIN, THERE, "lineage-2", warnings.append)
+    own(seen, THERE, "lineage-2")
+
+
+def test_a_damaged_mark_of_an_account_stops_nobody_and_is_said(seen: Seen, folder: Path) -> None:
+    claim(seen, HERE, "lineage-1")
+    (mark,) = folder.glob("account-*")
+    mark.write_bytes(b"{}")
+    warnings: list[str] = []
+    seen.require_own(API, LOGIN, THERE, None, warnings.append)
+    assert [True] == [str(mark) in each for each in warnings]
+    seen.claim(API, LOGIN, HERE, "lineage-1", warnings.append)
+    with pytest.raises(StateForeign):
+        own(seen, THERE, None)

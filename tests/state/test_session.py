@@ -93,6 +93,7 @@ class Project:
         parent: str = "default",
         last_resort: Callable[[str], bool] | None = None,
         accept: bool = False,
+        account: tuple[str, str] | None = None,
     ) -> Iterator[Session]:
         with opened(
             store or LocalStore(self.path),
@@ -104,6 +105,7 @@ class Project:
             seen=self.seen,
             warn=self.warnings.append,
             accept=accept,
+            account=lambda: account,
         ) as session:
             yield session
 
@@ -247,10 +249,76 @@ def test_a_save_is_remembered_at_once_so_that_a_run_that_dies_leaves_no_older_st
         session.save(LATER)
         # What a run that is killed here leaves: the state, its backup, and what this machine remembers.
         with pytest.raises(StateRolledBack, match="has already seen"):
-            project.seen.check(str(project.path), STATE)
+            project.seen.check(str(project.path), STATE, pytest.fail)
     project.path.write_bytes(found)
     with pytest.raises(StateRolledBack, match="has already seen"):
-        read(LocalStore(project.path), parent="default", seen=project.seen)
+        read(LocalStore(project.path), parent="default", seen=project.seen, warn=pytest.fail)
+
+
+def copied(project: Project) -> Project:
+    """Return a copy of the project on the same machine, as ``cp -r`` or a git worktree makes one."""
+    copy = replace(project, path=project.path.parents[2] / "copy" / project.path.name, warnings=[], log=[])
+    copy.path.parent.mkdir()
+    copy.path.write_bytes(project.path.read_bytes())
+    return copy
+
+
+def test_two_copies_of_one_project_are_not_held_at_once(project: Project) -> None:
+    project.saved(STATE)
+    copy = copied(project)
+    with project.opened(), pytest.raises(StateLocked, match="Another copy of this state is held by"), copy.opened():
+        pass
+    with copy.opened() as session:
+        session.save(LATER)
+    with pytest.raises(StateRolledBack) as caught, project.opened():
+        pass
+    assert f"already seen {LATER.serial}, at {copy.path}." in caught.value.message
+
+
+def test_a_copy_of_a_state_that_is_being_begun_is_not_held_either(project: Project) -> None:
+    with project.opened() as session:
+        session.save(STATE)
+        with pytest.raises(StateLocked), copied(project).opened():
+            pass
+
+
+def test_of_two_copies_the_second_saves_nothing_whatever_was_locked(project: Project, tmp_path: Path) -> None:
+    project.saved(STATE)
+    with project.opened() as session:
+        # A home on a file system without locks: another copy went on meanwhile.
+        Seen(tmp_path / "home" / "seen").note("/copy/default.json", LATER)
+        with pytest.raises(StateMoved, match=r"a copy of it has been saved since: .* 4, at /copy/default.json"):
+            session.save(LATER)
+        assert STATE == session.state
+    assert STATE == project.found()
+
+
+ACCOUNT = ("https://api.example/v1", "parent@example.com")
+
+
+def test_of_two_projects_that_begin_a_state_of_one_account_at_once_one_saves_nothing(project: Project) -> None:
+    other = replace(project, path=project.path.with_name("acme.json"))
+    with project.opened(account=ACCOUNT) as first, other.opened(account=ACCOUNT) as second:
+        first.save(STATE)
+        with pytest.raises(StateForeign, match=f"knows a state of the same Octopush account at {project.path}"):
+            second.save(replace(STATE, lineage="lineage-2"))
+        assert second.state is None
+    assert other.found() is None
+
+
+def test_a_state_that_was_there_before_is_remembered_as_its_accounts_without_a_save(project: Project) -> None:
+    project.saved(STATE)
+    with project.opened(account=ACCOUNT):
+        pass
+    other = replace(project, path=project.path.with_name("acme.json"))
+    with other.opened(account=ACCOUNT) as session, pytest.raises(StateForeign):
+        session.save(replace(STATE, lineage="lineage-2"))
+    # A person says that both are right.
+    with other.opened(account=ACCOUNT, accept=True) as session:
+        session.save(replace(STATE, lineage="lineage-2"))
+    with project.opened(account=ACCOUNT) as session:
+        session.save(LATER)
+    assert [] == project.warnings
 
 
 def test_a_run_remembers_how_far_the_state_had_come(project: Project) -> None:
@@ -259,14 +327,14 @@ def test_a_run_remembers_how_far_the_state_had_come(project: Project) -> None:
     with pytest.raises(StateRolledBack), project.opened():
         pass
     with pytest.raises(StateRolledBack):
-        read(LocalStore(project.path), parent="default", seen=project.seen)
+        read(LocalStore(project.path), parent="default", seen=project.seen, warn=pytest.fail)
 
 
 def test_a_state_is_remembered_from_when_it_was_opened(project: Project) -> None:
     project.path.parent.mkdir(parents=True)
     project.path.write_bytes(codec.encode(LATER))
     with project.opened(), pytest.raises(StateRolledBack):
-        project.seen.check(str(project.path), STATE)
+        project.seen.check(str(project.path), STATE, pytest.fail)
 
 
 def test_a_state_that_a_person_accepts_is_remembered_as_it_is(project: Project) -> None:
@@ -296,7 +364,7 @@ def test_a_home_that_cannot_be_written_is_only_warned_of(tmp_path: Path) -> None
     project.saved(STATE)
     assert STATE == project.found()
     (warning,) = project.warnings
-    assert "This machine cannot remember the state's serial: " in warning
+    assert "This machine cannot remember the state: " in warning
     project.path.unlink()
     with project.opened(accept=True) as session:
         assert session.state is None
@@ -324,7 +392,7 @@ def test_what_was_rescued_is_put_back_by_the_next_run(project: Project) -> None:
         assert expected == project.found()
         assert not project.rescue_path.exists()
         with pytest.raises(StateRolledBack):
-            project.seen.check(str(project.path), LATER)
+            project.seen.check(str(project.path), LATER, pytest.fail)
     assert [f"Put back from {project.rescue_path}: lima."] == project.warnings
 
 
@@ -433,7 +501,7 @@ def clear_read_only(folder: Path) -> None:
     project = Project(folder / "default.json", Seen(folder / "seen"))
     with pytest.raises(StateError, match=r"The lock .* cannot be opened: Read-only file system"), project.opened():
         pass
-    assert STATE == read(LocalStore(project.path), parent="default", seen=project.seen).state
+    assert STATE == read(LocalStore(project.path), parent="default", seen=project.seen, warn=pytest.fail).state
 
 
 @needs_mounts
@@ -576,7 +644,7 @@ def test_a_first_run_found_nothing(project: Project) -> None:
 
 def test_what_was_found_is_the_state_before_this_run_did_anything(project: Project) -> None:
     project.saved(STATE)
-    before = read(LocalStore(project.path), parent="default", seen=project.seen)
+    before = read(LocalStore(project.path), parent="default", seen=project.seen, warn=pytest.fail)
     with project.opened() as session:
         assert before == session.found
         session.save(LATER)
@@ -588,7 +656,7 @@ def test_what_was_found_is_the_state_before_this_run_did_anything(project: Proje
 def test_what_was_found_is_as_it_was_before_anything_was_put_back(project: Project) -> None:
     project.saved(LATER)
     rescued(project, LIMA)
-    before = read(LocalStore(project.path), parent="default", seen=project.seen)
+    before = read(LocalStore(project.path), parent="default", seen=project.seen, warn=pytest.fail)
     with project.opened() as session:
         assert before == session.found
         assert (LATER, (LIMA,)) == (session.found.state, session.found.rescued)
@@ -655,12 +723,12 @@ def test_reading_holds_nothing_and_writes_nothing(project: Project) -> None:
     project.saved(STATE)
     before = project.names()
     with project.opened():
-        assert STATE == read(LocalStore(project.path), parent="default", seen=project.seen).state
+        assert STATE == read(LocalStore(project.path), parent="default", seen=project.seen, warn=pytest.fail).state
     assert before == project.names()
 
 
 def test_reading_makes_no_folder(project: Project) -> None:
-    assert Snapshot(None, "") == read(LocalStore(project.path), parent="default", seen=project.seen)
+    assert Snapshot(None, "") == read(LocalStore(project.path), parent="default", seen=project.seen, warn=pytest.fail)
     assert not project.path.parent.exists()
 
 
@@ -668,7 +736,7 @@ def test_reading_the_state_of_another_parent_is_refused(project: Project) -> Non
     store = MemoryStore()
     store.save(codec.encode(STATE), "")
     with pytest.raises(StateForeign, match="memory is the state of the parent default, not of acme"):
-        read(store, parent="acme", seen=project.seen)
+        read(store, parent="acme", seen=project.seen, warn=pytest.fail)
 
 
 # ── The parent's account ─────────────────────────────────────────────────────

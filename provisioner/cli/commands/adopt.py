@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     "--write", type=options.FILE, metavar="FILE",
     help="Where to write accounts that no manifest names [default: manifests/adopted.yaml].",
 )  # fmt: skip
+@click.option(
+    "--different", is_flag=True,
+    help="It is the right account, even though its names are not those that were sent, or that the manifest has.",
+)  # fmt: skip
 @options.parents
 @options.project("limit", "reserved", "encoding", "lock_timeout", *options.CONNECTION)
 @options.output("text", "json")
@@ -35,16 +39,18 @@ def command(
     words: tuple[str, ...],
     table: Path | None,
     write: Path | None,
+    different: bool,
     parents: tuple[str, ...],
     output: str,
 ) -> int:
     """Take over accounts that exist at Octopush already: NAME is yours, LOGIN theirs.
 
     Reads each account, and keeps its login and key, sealed. Where the state has the login
-    already, it takes over a key that Octopush has changed. What differs from the manifest
-    is changed by the next apply. Accounts that no manifest names are written to a new one,
-    never over a file: the next free name is taken. Needs the parent's credentials and an
-    identity.
+    already, it takes over a key that Octopush has changed. An account that has other names
+    than were sent, or than the manifest has, is refused, unless you say --different. What
+    else differs from the manifest is changed by the next apply. Accounts that no manifest
+    names are written to a new one, never over a file: the next free name is taken. Needs
+    the parent's credentials and an identity.
     """
     from provisioner.cli.interrupt import Interrupt
     from provisioner.cli.progress import reporter
@@ -64,6 +70,7 @@ def command(
                 manifests,
                 write=write,
                 alone=table is None,
+                different=different,
                 parents=parents,
                 reporter=hears,
                 cancel=interrupt,

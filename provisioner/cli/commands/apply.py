@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 @options.jobs
 @options.apply_rate
 @options.yes
+@options.new_state
 @options.pass_context
 def command(
     context: Context,
@@ -69,6 +71,7 @@ def command(
     jobs: int,
     rate: int | None,
     yes: bool,
+    new_state: bool,
 ) -> int:
     """Create what is missing, one account at a time, and keep the credentials sealed.
 
@@ -76,14 +79,17 @@ def command(
     by side. Needs the parents' credentials and the recipients to seal to. With --refresh,
     what somebody changed at Octopush is found first, and changed back. With --plan, the
     saved plan is made again and compared: what was reviewed is what happens. With --digest
-    as well, it must be the plan with this digest, which every format of `plan` prints.
+    as well, it must be the plan with this digest, which every format of `plan` prints. Where a
+    create looks like a renamed account, you are asked by name, with --yes too; without a
+    terminal that is refused (4).
     """
     from provisioner.cli.interrupt import Interrupt
     from provisioner.cli.watched import watched
     from provisioner.project.applying import Bounds
 
     console = context.console
-    if not yes and not console.is_interactive:
+    attended = console.is_interactive
+    if not yes and not attended:
         raise CommandInvalid(
             "There is no terminal to ask on.", hint="Look at `provisioner plan`, then apply with --yes."
         )
@@ -107,15 +113,19 @@ def command(
             plans = project.plan(
                 manifests, parents=parents, refresh=refresh, wait=True, jobs=jobs, rate=rate, reporter=hears
             )
+        # What was reviewed elsewhere, or runs unwatched, begins no state by itself: a wrong checkout has none either.
+        begins = new_state or (attended and saved is None)
         # A person is asked, where there is one.
-        bounds = Bounds(new_recipients=new_recipients or not yes)
+        bounds = Bounds(new_state=begins, lookalikes=attended, new_recipients=new_recipients or not yes)
         with Interrupt(console.urgent) as interrupt:
 
             def approve(allowed: Plans) -> bool:
                 for parent, error in () if yes else allowed.failures.items():
                     console.failure(error, parent)
                 seals = yes or new_recipients or not allowed.shut_out or console.confirm(_SHUT_OUT, yes=False)
-                agreed = seals and console.confirm(question(allowed, project), yes=yes)
+                # A rename that nobody noticed is no matter of course: --yes does not answer for it.
+                agreed = seals and all(console.confirm(each, yes=False) for each in doubts(allowed))
+                agreed = agreed and console.confirm(question(allowed, project), yes=yes)
                 interrupt.arm()
                 return agreed
 
@@ -127,6 +137,18 @@ def command(
 
 
 _SHUT_OUT: Final = "None of those who can open the state could open what is sealed now. Seal it for the others?"
+
+
+def doubts(plans: Plans) -> Iterator[str]:
+    """Yield what a person is asked about each account to create that looks like a renamed one."""
+    for plan in plans.plans:
+        whose = f" of {plan.parent}" if len(plans.parents) > 1 else ""
+        for change in plan.creates:
+            if change.resembles is not None:
+                yield (
+                    f"{change.name} has the same names as {change.resembles}{whose}, which is in no manifest any more."
+                    f" Create {change.name} as another account?"
+                )
 
 
 def question(plans: Plans, project: Project) -> str:

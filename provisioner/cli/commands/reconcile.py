@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @options.output("text", "json")
 @options.log_format
 @options.report
-@click.option("--new-state", is_flag=True, help="Begin a state where there is none; otherwise that is refused (5).")
+@options.new_state
 @options.jobs
 @options.apply_rate
 @options.pass_context
@@ -45,10 +45,10 @@ def command(
 ) -> int:
     """Bring Octopush to what the manifests say, unattended: for a scheduler.
 
-    Looks for drift where there is an identity, plans, and applies, without asking. Over
-    a threshold it does nothing, and exits with 4. Where nothing is new, it sends nothing
-    but reads, and writes no state. Needs the parents' credentials and the recipients to
-    seal to.
+    Looks for drift where there is an identity, plans, and applies, without asking. Over a
+    threshold, or where a create looks like a renamed account, it does nothing, and exits
+    with 4. Where nothing is new, it sends nothing but reads, and writes no state. Needs the
+    parents' credentials and the recipients to seal to.
     """
     from provisioner.cli.interrupt import Interrupt
     from provisioner.cli.watched import watched
@@ -60,7 +60,12 @@ def command(
             hears.warning("there is no identity: accounts are not compared with Octopush, and none is changed.")
         plans = project.plan(manifests, parents=parents, refresh=looks, wait=True, jobs=jobs, rate=rate, reporter=hears)
         settings = project.settings
-        bounds = Bounds(max_creates=settings.max_creates, max_updates=settings.max_updates, new_state=new_state)
+        bounds = Bounds(
+            max_creates=settings.max_creates,
+            max_updates=settings.max_updates,
+            new_state=new_state,
+            lookalikes=False,
+        )
         with Interrupt(context.console.urgent) as interrupt:
 
             def approve(_: Plans) -> bool:

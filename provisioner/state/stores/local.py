@@ -85,7 +85,7 @@ class LocalStore:
                 f"The folder {self.path.parent} cannot be made: {error.strerror or error}.",
                 hint="Make it, or name another place in the setting `state`. Nothing was sent.",
             ) from error
-        with _held(self._beside("lock"), holder, timeout, sleep):
+        with held(self._beside("lock"), holder, timeout, sleep):
             self._require_own_files()
             remove_leftovers(self.path)
             self._kept_backup = False
@@ -211,7 +211,16 @@ class LocalStore:
 
 
 @contextmanager
-def _held(path: Path, holder: Holder, timeout: float, sleep: Callable[[float], None]) -> Iterator[None]:
+def held(
+    path: Path, holder: Holder, timeout: float, sleep: Callable[[float], None], *, what: str = "The state"
+) -> Iterator[None]:
+    """Hold the lock at ``path`` for the length of a ``with``, for up to ``timeout`` seconds of waiting.
+
+    Raises:
+        StateLocked: somebody else holds it; the message says who holds ``what``.
+        StateError: it cannot be held here at all.
+
+    """
     try:
         descriptor = open_private(path, os.O_RDWR)
     except OSError as error:
@@ -220,7 +229,7 @@ def _held(path: Path, holder: Holder, timeout: float, sleep: Callable[[float], N
             hint="The folder of the state must be writable, and the lock a file of its own. Nothing was sent.",
         ) from error
     try:
-        _acquire(descriptor, path, timeout, sleep)
+        _acquire(descriptor, path, timeout, sleep, what)
         _require_lock(descriptor, path)
         _write(descriptor, json.dumps(asdict(holder)).encode())
         try:
@@ -231,7 +240,7 @@ def _held(path: Path, holder: Holder, timeout: float, sleep: Callable[[float], N
         os.close(descriptor)
 
 
-def _acquire(descriptor: int, path: Path, timeout: float, sleep: Callable[[float], None]) -> None:
+def _acquire(descriptor: int, path: Path, timeout: float, sleep: Callable[[float], None], what: str) -> None:
     waited = 0.0
     while True:
         try:
@@ -239,7 +248,7 @@ def _acquire(descriptor: int, path: Path, timeout: float, sleep: Callable[[float
         except BlockingIOError:
             if waited >= timeout:
                 raise StateLocked(
-                    f"The state is held by {_named(descriptor)}.",
+                    f"{what} is held by {_named(descriptor)}.",
                     hint=f"Wait for that run, or give --lock-timeout SECONDS. The lock is {path}; never delete it.",
                 ) from None
             pause = min(_POLL, timeout - waited)

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from provisioner import manifest
-from provisioner.model.account import Attributes, Callbacks
+from provisioner.model.account import Attributes, Callbacks, Credentials
 from provisioner.model.verdict import SealedContent
 from provisioner.state.sealing import new_identity
 from tests.cli.steps import (
@@ -32,6 +32,7 @@ from tests.cli.steps import (
     without,
 )
 from tests.conftest import (
+    ACME,
     HOOK_TOKEN,
     PARENT,
     NewProject,
@@ -48,11 +49,13 @@ HOOK: Final = f"https://hooks.example.com/?t={HOOK_TOKEN}"
 OTHER_TOKEN: Final = "other-token-9b1f3e5d"
 
 
-def elsewhere(server: SandboxProcess, first: str, company: str | None, **fields: object) -> str:
+def elsewhere(
+    server: SandboxProcess, first: str, company: str | None, parent: Credentials = PARENT, **fields: object
+) -> str:
     """Create an account without this program, as somebody did in the dashboard, and return its login."""
     document = {"first_name": first, "last_name": "Crash", "company_name": company, "password": "By-hand-1-secret"}
     answer = requests.post(
-        f"{server.url}/subaccount/create", json={**document, **fields}, headers=headers(PARENT), timeout=PATIENCE
+        f"{server.url}/subaccount/create", json={**document, **fields}, headers=headers(parent), timeout=PATIENCE
     )
     assert 201 == answer.status_code
     return str(answer.json()["api_login"])
@@ -144,7 +147,10 @@ def test_what_differs_is_told_and_changed_by_the_next_apply(server: SandboxProce
     mine = project(server, ("paris",))
     elsewhere_url = f"https://elsewhere.example.com/?t={OTHER_TOKEN}"
     login = made_for(server, mine, "paris", last_name="Other", callbacks={"callback_url_for_deliveries": elsewhere_url})
-    done = mine.run("adopt", "paris", login, "--format", "json")
+    refused = mine.run("adopt", "paris", login, "--format", "json")
+    assert (5, None) == (refused.returncode, mine.state())
+    assert 'last_name: "Crash" in the manifest for paris, "Other" at Octopush' in error_of(refused)["message"]
+    done = mine.run("adopt", "paris", login, "--different", "--format", "json")
     (outcome,) = conforming(done.stdout, "report.v1")["reports"][0]["outcomes"]
     path = "callbacks.callback_url_for_deliveries"
     assert [
@@ -193,7 +199,7 @@ def test_a_token_in_the_path_of_what_was_found_is_shown_by_nothing(server: Sandb
 
 def test_text_tells_what_is_wanted_and_what_was_found(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, ("paris",))
-    done = mine.run("adopt", "paris", made_for(server, mine, "paris", last_name="Other"))
+    done = mine.run("adopt", "paris", made_for(server, mine, "paris", last_name="Other"), "--different")
     assert '    last_name: wanted "Crash", found "Other"' in done.stdout.splitlines()[2]
     assert "Done: 1 adopted." == done.stdout.splitlines()[-1]
 
@@ -385,7 +391,7 @@ def test_what_cannot_stand_in_a_manifest_is_written_into_one_first(server: Sandb
     assert (7, {"otto": "failed"}) == (done.returncode, by_name(done.stdout))
     assert "cannot stand in a manifest" in done.stderr
     assert None is mine.state()
-    assert 0 == mine.run("adopt", "paris", login).returncode
+    assert 0 == mine.run("adopt", "paris", login, "--different").returncode
     assert 0 == mine.run("apply", "--yes").returncode
     assert "paris" == server.accounts()[-1]["first_name"]
 
@@ -434,10 +440,9 @@ def test_a_new_name_is_no_adoption(server: SandboxProcess, project: NewProject) 
 def test_each_parent_has_its_own(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, ("paris",))
     (mine.folder / "provisioner.yaml").write_text(
-        "parents:\n  default: {}\n"
-        '  acme: {api_login: "${env:OCTOPUSH_API_LOGIN}", api_key: "${env:OCTOPUSH_API_KEY}"}\n'
+        'parents:\n  default: {}\n  acme: {api_login: acme@example.com, api_key: "${env:OCTOPUSH_API_KEY}"}\n'
     )
-    login = elsewhere(server, "Otto", None)
+    login = elsewhere(server, "Otto", None, Credentials(ACME, PARENT.api_key))
     assert 0 == mine.run("adopt", "otto", login, "manifests/accounts.yaml", "--parent", "acme").returncode
     (found,) = manifest.load([mine.folder / "manifests" / "adopted.yaml"]).require()
     assert ("acme", ["otto"]) == (found.parent, [each.name for each in found.accounts])
@@ -569,6 +574,7 @@ def test_a_kept_seal_of_somebody_else_is_told(sandbox: StartSandbox, project: Ne
     assert 8 == having(mine, PROVISIONER_RECIPIENTS=stranger).run("apply", "--yes").returncode
     before = mine.state_path.read_bytes()
     paris, rome = server.accounts()[0]["api_login"], made_for(server, mine, "rome")
+    mine = having(mine, PROVISIONER_RECIPIENTS=f"{stranger} {mine.environ['PROVISIONER_RECIPIENTS']}")
     done = mine.run("adopt", "paris", paris)
     assert (10, before) == (done.returncode, mine.state_path.read_bytes())
     done = mine.run("adopt", "--from", table(mine, ("paris", paris), ("rome", rome)), "--format", "json")

@@ -103,10 +103,42 @@ def test_a_state_of_another_account_or_address_is_refused(applied: Project, sand
     assert ExitCode.STATE_UNUSABLE == done.returncode
 
 
+def test_a_state_is_begun_by_a_person_or_by_who_says_so(server: SandboxProcess, project: NewProject) -> None:
+    mine = project(server, TWO)
+    assert 0 == mine.run("plan", "--out", "plan.json").returncode
+    for arguments in (("apply", "-y"), ("apply", "-y", "--plan", "plan.json"), ("reconcile",)):
+        done = mine.run(*arguments)
+        assert (5, []) == (done.returncode, server.requests())
+        assert "There is no state of the parent default at state/default.json." in done.stderr
+    code, said = answering(mine, "y\n", "apply", "--plan", "plan.json")
+    assert (5, True, []) == (code, "give --new-state" in said, server.requests())
+    code, said = answering(mine, "y\n", "apply")
+    assert (0, 2) == (code, len(server.accounts()))
+    assert 0 == mine.run("apply", "-y").returncode
+
+
+def test_a_create_that_looks_like_a_renamed_account_is_for_a_person(
+    server: SandboxProcess, project: NewProject
+) -> None:
+    mine = made(server, project)
+    edit_manifest(mine, "name: rome,", "name: roma,")
+    assert 0 == mine.run("plan", "--out", "plan.json").returncode
+    for arguments in (("apply", "--yes"), ("apply", "--yes", "--plan", "plan.json"), ("reconcile",)):
+        done = mine.run(*arguments)
+        assert 4 == done.returncode
+        assert "what looks like a renamed account would be created a second time: roma like rome." in done.stderr
+        assert "write `previously: OLD` under the new name" in done.stderr
+    code, said = answering(mine, "n\n", "apply", "--yes")
+    assert (130, 2) == (code, len(server.accounts()))
+    assert "roma has the same names as rome, which is in no manifest any more. Create roma as another account?" in said
+    code, said = answering(mine, "y\n", "apply")
+    assert (0, 2, 3) == (code, said.count("[y/N]"), len(server.accounts()))
+
+
 def test_several_parents_each_have_their_state(sandbox: StartSandbox, project: NewProject) -> None:
     mine = project(sandbox(), TWO)
     (mine.folder / "provisioner.yaml").write_text(
-        'parents:\n  default: {}\n  acme: {api_login: "${env:OCTOPUSH_API_LOGIN}", limit: 1}\n'
+        "parents:\n  default: {}\n  acme: {api_login: acme@example.com, limit: 1}\n"
     )
     manifest = mine.folder / "manifests" / "acme.yaml"
     manifest.write_text("version: 1\nparent: acme\naccounts:\n  - {name: paris, first_name: A, last_name: B}\n")

@@ -150,8 +150,7 @@ def test_accounts_of_one_name_have_secrets_of_their_own_under_each_parent(
 ) -> None:
     mine = project(server, ("paris", "acme-paris"))
     (mine.folder / "provisioner.yaml").write_text(
-        "parents:\n  default: {}\n"
-        '  acme: {api_login: "${env:OCTOPUSH_API_LOGIN}", api_key: "${env:OCTOPUSH_API_KEY}"}\n'
+        'parents:\n  default: {}\n  acme: {api_login: acme@example.com, api_key: "${env:OCTOPUSH_API_KEY}"}\n'
     )
     account = "{name: paris, first_name: other, last_name: Crash}"
     (mine.folder / "manifests" / "acme.yaml").write_text(f"version: 1\nparent: acme\naccounts: [{account}]\n")

@@ -113,7 +113,7 @@ def test_a_plan_names_the_recipients_that_differ(applied: Project) -> None:
 def test_what_looks_like_a_new_name_is_told(applied: Project) -> None:
     edit_manifest(applied, "name: rome,", "name: roma,")
     done = applied.run("plan")
-    assert "rome is in no manifest and has the same attributes" in done.stdout
+    assert "rome is in no manifest and has the same names" in done.stdout
     assert "write `previously: rome` under roma" in done.stdout
     plan = conforming(applied.run("plan", "--format", "json").stdout, "plan.v1")["plans"][0]
     assert ["rome"] == [each["resembles"] for each in plan["changes"] if each["action"] == "create"]

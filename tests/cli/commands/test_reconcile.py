@@ -117,8 +117,7 @@ def test_a_threshold_of_the_settings_and_of_the_environment(server: SandboxProce
 
 def test_thresholds_count_the_whole_run(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, TWO)
-    keys = "{api_login: '${env:OCTOPUSH_API_LOGIN}', api_key: '${env:OCTOPUSH_API_KEY}'}"
-    (mine.folder / "provisioner.yaml").write_text(f"parents: {{default: {keys}, acme: {keys}}}\n")
+    (mine.folder / "provisioner.yaml").write_text("parents: {default: {}, acme: {api_login: acme@example.com}}\n")
     (mine.folder / "manifests" / "acme.yaml").write_text(
         "version: 1\nparent: acme\naccounts: [{name: lyon, first_name: Louise, last_name: Labé}]\n"
     )

@@ -39,6 +39,7 @@ from tests.cli.steps import (
     without_identity,
 )
 from tests.conftest import (
+    ACME,
     HOOK_TOKEN,
     PARENT,
     NewProject,
@@ -168,7 +169,9 @@ def test_an_answer_that_tells_too_little_is_no_check(sandbox: StartSandbox, proj
 
 
 def test_an_api_that_cannot_be_reached(tmp_path: Path, project: NewProject) -> None:
-    with Sandbox(Settings(parents=(Parent(api_key=PARENT.api_key),))) as server:
+    with Sandbox(
+        Settings(parents=tuple(Parent(login, PARENT.api_key) for login in (PARENT.api_login, ACME)))
+    ) as server:
         mine = made(SandboxProcess(server.url, tmp_path / "ledger"), project)
     before = mine.state_path.read_bytes()
     for command in ("refresh", "verify"):
@@ -192,7 +195,9 @@ def falling_silent(tmp_path: Path) -> Iterator[tuple[SandboxProcess, Callable[[]
     """Keep a server, and what makes one of it that takes every connection, at the same address, and never answers."""
     with ExitStack() as kept:
         serving = kept.enter_context(ExitStack())
-        server = serving.enter_context(Sandbox(Settings(parents=(Parent(api_key=PARENT.api_key),))))
+        server = serving.enter_context(
+            Sandbox(Settings(parents=tuple(Parent(login, PARENT.api_key) for login in (PARENT.api_login, ACME))))
+        )
         port = urlsplit(server.url).port
 
         def fall_silent() -> None:
@@ -209,8 +214,7 @@ def test_a_server_that_never_answers_costs_each_parent_the_time_of_one_account(
     with falling_silent(tmp_path) as (server, fall_silent):
         mine = made(server, project, ("oslo", "paris", "rome"))
         (mine.folder / "provisioner.yaml").write_text(
-            "parents:\n  default: {}\n"
-            '  acme: {api_login: "${env:OCTOPUSH_API_LOGIN}", api_key: "${env:OCTOPUSH_API_KEY}"}\n'
+            'parents:\n  default: {}\n  acme: {api_login: acme@example.com, api_key: "${env:OCTOPUSH_API_KEY}"}\n'
         )
         account = "{name: lima, first_name: lima, last_name: Crash}"
         (mine.folder / "manifests" / "acme.yaml").write_text(f"version: 1\nparent: acme\naccounts: [{account}]\n")
@@ -404,7 +408,7 @@ def statuses_in(report: dict[str, Any]) -> list[str]:
 def test_the_trouble_of_one_parent_is_its_own(server: SandboxProcess, project: NewProject) -> None:
     mine = made(server, project)
     (mine.folder / "provisioner.yaml").write_text(
-        'parents:\n  acme: {api_login: "${env:OCTOPUSH_API_LOGIN}", api_key: "${env:ACME_KEY}"}\n  default: {}\n'
+        'parents:\n  acme: {api_login: acme@example.com, api_key: "${env:ACME_KEY}"}\n  default: {}\n'
     )
     more = mine.folder / "manifests" / "acme.yaml"
     more.write_text("version: 1\nparent: acme\naccounts:\n  - {name: oslo, first_name: A, last_name: B}\n")
@@ -431,7 +435,7 @@ def parents(text: str) -> list[str]:
 def test_every_parent_that_has_a_state_is_read(server: SandboxProcess, project: NewProject) -> None:
     mine = made(server, project)
     (mine.folder / "provisioner.yaml").write_text(
-        'parents:\n  default: {}\n  acme: {api_login: "${env:OCTOPUSH_API_LOGIN}"}\n  idle: {}\n'
+        "parents:\n  default: {}\n  acme: {api_login: acme@example.com}\n  idle: {api_login: idle@example.com}\n"
     )
     for command in ("refresh", "verify"):
         assert ["default"] == parents(mine.run(command, "--format", "json").stdout)

@@ -310,7 +310,7 @@ def test_a_parent_whose_plan_is_stale_is_refused_alone(server: SandboxProcess, p
     mine = project(server, TWO)
     (mine.folder / "provisioner.yaml").write_text(
         "parents:\n"
-        "  acme: {api_login: '${env:OCTOPUSH_API_LOGIN}', api_key: '${env:OCTOPUSH_API_KEY}'}\n"
+        "  acme: {api_login: acme@example.com, api_key: '${env:OCTOPUSH_API_KEY}'}\n"
         "  default: {api_login: '${env:OCTOPUSH_API_LOGIN}', api_key: '${env:OCTOPUSH_API_KEY}'}\n"
     )
     (mine.folder / "manifests" / "acme.yaml").write_text(
@@ -329,7 +329,8 @@ def test_a_parent_whose_plan_is_stale_is_refused_alone(server: SandboxProcess, p
 
 def test_on_a_terminal_it_still_asks(planned: Project, server: SandboxProcess) -> None:
     ours, theirs = os.openpty()
-    with planned.start("apply", "--plan", "plan.json", stdin=theirs, stdout=theirs, stderr=theirs) as process:
+    arguments = ("apply", "--plan", "plan.json", "--new-state")
+    with planned.start(*arguments, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         os.write(ours, b"n\n")
         seen = b""

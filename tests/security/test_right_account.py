@@ -1,0 +1,84 @@
+"""Nothing is taken over, made or left out on a mere resemblance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from provisioner.errors import ExitCode, Refused, StateConflict
+from provisioner.project.applying import Bounds
+from tests.cli.steps import delete
+from tests.conftest import SandboxProcess, StartSandbox, running_sandboxes
+from tests.project.opened import accounts_of, key_of, many, opened, results
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSandbox]:
+    with running_sandboxes(tmp_path_factory.mktemp("sandbox")) as start:
+        yield start
+
+
+def stranger(server: SandboxProcess) -> str:
+    """Make an account by hand, and return its login."""
+    body = {"first_name": "Ada", "last_name": "Lovelace", "password": "By-hand-1-secret"}
+    mine = {"api-login": "acme@example.com", "api-key": key_of("acme")}
+    done = requests.post(f"{server.url}/subaccount/create", json=body, headers=mine, timeout=10)
+    return str(done.json()["api_login"])
+
+
+def test_a_login_that_is_not_who_was_sent_is_not_adopted_and_gets_no_password(
+    start: StartSandbox, tmp_path: Path
+) -> None:
+    server = start(*accounts_of("acme"), "--fault", "lost@1:create")
+    mine = opened(many(server, tmp_path, {"acme": ("paris",)}))
+    assert ExitCode.OUTCOME_UNKNOWN == mine.apply(mine.plan()).exit_code
+    login = stranger(server)
+    with pytest.raises(StateConflict) as caught:
+        mine.adopt([("paris", login)], alone=True)
+    assert 'first_name: "paris" sent for paris, "Ada" at Octopush' in caught.value.message
+    assert {"acme": {"paris": "failed"}} == results(mine.adopt([("paris", login)]).reports)
+    assert ExitCode.OUTCOME_UNKNOWN == mine.apply(mine.plan()).exit_code
+    # A person says that it is right: what was sent for somebody else is no password of it.
+    assert ("paris",) == mine.adopt([("paris", login)], alone=True, different=True).without_password
+    (opened_now,) = mine.open_credentials(["paris"])
+    assert opened_now.content.password is None
+
+
+def test_a_rename_that_nobody_declared_is_not_created_unattended(start: StartSandbox, tmp_path: Path) -> None:
+    server = start(*accounts_of("acme"))
+    project = many(server, tmp_path, {"acme": ("paris", "rome")})
+    this = opened(project)
+    assert 0 == this.apply(this.plan()).exit_code
+    table = project.folder / "manifests" / "accounts.csv"
+    table.write_text(table.read_text().replace("\nrome,", "\nroma,"))
+    with pytest.raises(Refused, match="created a second time: roma like rome") as caught:
+        this.apply(this.plan(), bounds=Bounds(lookalikes=False))
+    assert (ExitCode.REFUSED, 2) == (caught.value.exit_code, len(server.accounts()))
+    table.write_text("previously," + table.read_text().replace("\nroma", "\nrome,roma").replace("\nparis", "\n,paris"))
+    assert 0 == this.apply(this.plan(), bounds=Bounds(lookalikes=False)).exit_code
+    assert 2 == len(server.accounts())
+
+
+def test_an_account_that_is_gone_is_told_by_everything_until_a_person_forgets_it(
+    start: StartSandbox, tmp_path: Path
+) -> None:
+    server = start(*accounts_of("acme"))
+    project = many(server, tmp_path, {"acme": ("paris", "rome")})
+    this = opened(project)
+    assert 0 == this.apply(this.plan()).exit_code
+    for made in server.accounts():
+        delete(server, made["api_login"])
+    this.refresh()
+    table = project.folder / "manifests" / "accounts.csv"
+    table.write_text("\n".join(line for line in table.read_text().splitlines() if not line.startswith("rome")))
+    # One is in a manifest and one is not; nothing is read at Octopush.
+    assert ["gone", "gone"] == [each.action for each in this.plan().plans[0].changes]
+    assert ExitCode.CHANGES_PENDING == this.plan().exit_code(detailed=True)
+    assert ExitCode.SOME_FAILED == this.apply(this.plan()).exit_code
+    for name in ("paris", "rome"):
+        this.forget(name)
+    table.write_text(table.read_text().splitlines()[0] + "\nlyon,A,B,C,acme\n")
+    assert 0 == this.apply(this.plan()).exit_code

@@ -179,7 +179,7 @@ def _unlisted(name: str) -> Fault:
         f"Whoever runs this lists in {LIST}, in the environment, what may be read, as in HOOK_* ./secrets/*."
         " Where it is not set, only a person at a terminal may read others."
     )
-    return f"must not read {name}: {LIST} does not list it", hint
+    return f"must not read {name}: {LIST} does not list that", hint
 
 
 def read_private(path: Path) -> str:

@@ -74,7 +74,7 @@ def test_what_reads_at_last_refuses_by_itself(tmp_path: Path) -> None:
 def test_only_what_the_environment_lists_is_read(tmp_path: Path) -> None:
     this = project(tmp_path, PLACEHOLDERS="HOOK_* PARIS_?")
     (told,) = refusals(this, PLACE.format("${env:AWS_SECRET_ACCESS_KEY}"))
-    assert "must not read AWS_SECRET_ACCESS_KEY: PROVISIONER_PLACEHOLDERS does not list it" in told
+    assert "must not read AWS_SECRET_ACCESS_KEY: PROVISIONER_PLACEHOLDERS does not list that" in told
     for name in ("HOOK", "XHOOK_A", "hook_a", "PARIS_12"):
         assert refusals(this, PLACE.format(f"${{env:{name}}}"))
     reader = this.readers.manifests
@@ -200,7 +200,7 @@ def test_the_heartbeat_reads_its_own_token_where_it_is_listed(tmp_path: Path) ->
         this = project(tmp_path, settings=f"heartbeat_url: {text}\n", PLACEHOLDERS=list_)
         reader = this.readers.heartbeat
         if address is None:
-            with pytest.raises(SettingInvalid, match="PROVISIONER_PLACEHOLDERS does not list it"):
+            with pytest.raises(SettingInvalid, match="PROVISIONER_PLACEHOLDERS does not list that"):
                 secrets.heartbeat(text, reader, base)
         else:
             assert Secret(address) == secrets.heartbeat(text, replace(reader, environ={"TOKEN": "t"}), base)

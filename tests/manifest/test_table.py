@@ -458,3 +458,18 @@ def test_noise_ends_after_a_thousand() -> None:
     found = part(f"{HEADER}\n" + "P,a,b\n" * 1_001).problems
     assert len(found) == 1_000
     assert found[-1].message == "The table has more problems than are shown."
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_the_marks_of_a_merge_are_named_in_a_table_too(at: int) -> None:
+    lines = GOOD.splitlines()
+    lines.insert(at - 1, "=======")
+    message = "A merge was not finished: this line is one of the marks that git leaves."
+    assert only("\n".join(lines)) == (message, "", at, None)
+
+
+@pytest.mark.parametrize(("one", "code"), [("\u200b", "U+200B"), ("\u3164", "U+3164"), ("\ufe0f", "U+FE0F")])
+def test_a_character_of_a_header_that_nobody_sees_is_named(one: str, code: str) -> None:
+    message, path, line, _ = only(GOOD.replace("first_name", f"first_name{one}"))
+    assert message.startswith(f"The column number 2 contains {code} ")
+    assert (path, line) == ("", 1)

@@ -308,7 +308,7 @@ def test_an_address_that_is_accepted(tmp_path: Path, url: str) -> None:
         ("https://host/v1#", "more than host and path: what begins at its #"),
         ("https://host/v1?", "more than host and path: what begins at its ?"),
         ("https://@host/v1", "more than host and path: what stands before its @"),
-        ("https://host/v1\r", "the control character U+000D"),
+        ("https://host/v1\r", "a carriage return (U+000D)"),
         ("https://host/v1 /public", "a blank"),
         ("http://10.0.0.1:80\\[::1]/", "a backslash"),
         ("https://hôst/v1", "xn--"),
@@ -478,7 +478,13 @@ def test_a_proxy_that_is_accepted(tmp_path: Path, proxy: str) -> None:
     connection.require_connection(load(tmp_path, proxy=proxy))
 
 
-@pytest.mark.parametrize("proxy", ["proxy:3128", "socks5://u:secret@h:1", "http://", "http://h:0", "http://[half"])
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        *("proxy:3128", "socks5://u:secret@h:1", "http://", "http://h:0", "http://[half"),
+        *(r"http://h:80\[::1]", "http://h\r", r"http://a\b@h:80", "http://a/b@h", "http://@h"),
+    ],
+)
 def test_a_proxy_that_is_refused_and_not_repeated(tmp_path: Path, proxy: str) -> None:
     with pytest.raises(SettingInvalid, match="not the address of a proxy") as caught:
         connection.require_connection(load(tmp_path, proxy=proxy))

@@ -13,6 +13,7 @@ from typing import Final
 _PORTS: Final = {"http": 80, "https": 443}
 _MOST: Final = 65535
 _ODD: Final = (
+    (re.compile(r"\r"), "holds a carriage return (U+000D), as files with the line ends of Windows do"),
     (re.compile(r"[\x00-\x1f\x7f]"), "holds the control character U+{:04X}"),
     (re.compile(r"\s"), "holds a blank"),
     (re.compile(r"[^\x00-\x7f]"), "holds U+{:04X}: write an international name in its xn-- form"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from provisioner import files
 from provisioner.errors import SettingInvalid
+from provisioner.model import address
 from provisioner.settings import Settings
 
 
@@ -28,10 +29,12 @@ def require_connection(settings: Settings) -> None:
                 hint="It must be a readable file of certificates in PEM form.",
             ) from error
     if settings.proxy is not None:
+        scheme, slashes, rest = settings.proxy.partition("://")
+        user, at, host = rest.rpartition("@")
         try:
-            parts = urlsplit(settings.proxy)
-            valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-        except ValueError:
+            address.normal(f"{scheme}{slashes}{host}")
+            valid = re.fullmatch(r"[!-~]+" if at else "", user) is not None and not set("/\\?#") & set(user)
+        except address.AddressError:
             valid = False
         if not valid:
             raise SettingInvalid(

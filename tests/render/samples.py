@@ -22,6 +22,7 @@ from provisioner.model.plan import (
     Update,
 )
 from provisioner.model.state import Drift, Edit, Operation, Slots
+from provisioner.model.terms import Setting, Terms
 
 HOSTILE: Final = (
     "<script>document.title='owned'</script>",
@@ -90,8 +91,15 @@ def with_texts(texts: Sequence[str]) -> list[Plan]:
         Undecided(t(), attributes(), t()),
         Closed(t(), attributes(), t()),
     )
+    stranger = t()
+    terms = Terms(
+        t(), t(), t(), t(), begins=True,
+        # Of one recipient, who is new: what is said does not hang on whether two texts are the same.
+        recipients=(stranger,), added=(stranger,), removed=(t(),),
+        settings=(Setting(t(), t(), t()), Setting("proxy", t())),
+    )  # fmt: skip
     return [
-        Plan(parent, "lineage", 3, Slots(20, 1, 8, 1, 2), changes, (over,)),
+        Plan(parent, "lineage", 3, Slots(20, 1, 8, 1, 2), changes, (over,), terms),
         Plan(t(), None, 0, Slots(20, 0, 0, 0, 0), ()),
     ]
 

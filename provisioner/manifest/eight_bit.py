@@ -94,8 +94,10 @@ class _Table:
 def is_usual(raw: bytes) -> bool:
     """Tell whether ``raw``, by its whole content, is Windows-1252 and nothing else that reads differently."""
     chunks = set(_CHUNK.findall(raw))
-    usual = _all_fit(_Table(USUAL, _fits_usual), chunks)
-    return usual is not None and all((found := _all_fit(each, chunks)) is None or found == usual for each in _RIVALS)
+    usual = _decoded(USUAL, chunks)
+    if usual is None or not all(map(_fits_usual, usual)):
+        return False
+    return not any(_decoded(each.codec, chunks) != usual and _all_fit(each, chunks) for each in _RIVALS)
 
 
 def readings(raw: bytes) -> tuple[int, tuple[tuple[str, str], ...]]:
@@ -104,7 +106,7 @@ def readings(raw: bytes) -> tuple[int, tuple[tuple[str, str], ...]]:
     There are none where no reading is plausible, or none may be shown.
     """
     chunks = set(_CHUNK.findall(raw))
-    plausible = [each for each in (*_RIVALS, *_FAR_EAST) if _all_fit(each, chunks) is not None][:_MOST_SHOWN]
+    plausible = [each for each in (*_RIVALS, *_FAR_EAST) if _all_fit(each, chunks)][:_MOST_SHOWN]
     for line, cell in _cells(raw):
         found = dict[str, str]()
         for codec in (*(each.codec for each in plausible), USUAL):
@@ -137,13 +139,18 @@ def _cells(raw: bytes) -> Iterator[tuple[int, bytes]]:
         return
 
 
-def _all_fit(table: _Table, chunks: Iterable[bytes]) -> list[str] | None:
-    """Return what ``chunks`` are in ``table``, or None where one of them cannot be that."""
+def _decoded(codec: str, chunks: Iterable[bytes]) -> list[str] | None:
+    """Return what ``chunks`` are in an encoding, or None where one of them is nothing in it."""
     try:
-        texts = [each.decode(table.codec) for each in chunks]
+        return [each.decode(codec) for each in chunks]
     except UnicodeDecodeError:
         return None
-    return texts if all(map(table.fits, texts)) else None
+
+
+def _all_fit(table: _Table, chunks: Iterable[bytes]) -> bool:
+    """Tell whether all of ``chunks`` are plausible in ``table``."""
+    texts = _decoded(table.codec, chunks)
+    return texts is not None and all(map(table.fits, texts))
 
 
 # ── What fits ────────────────────────────────────────────────────────────────

@@ -14,7 +14,7 @@ from provisioner.cli.options import Choice, Context
 @click.argument("name")
 @options.manifests
 @options.parents
-@options.project("lock_timeout", *options.CONNECTION)
+@options.project("encoding", "lock_timeout", *options.CONNECTION)
 @options.output("text", "json")
 @options.yes
 @options.pass_context

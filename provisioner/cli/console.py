@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import click
 
 from provisioner.errors import CommandInvalid, ProvisionerError
+from provisioner.model.rescue import MARK, defused
 
 if TYPE_CHECKING:
     from provisioner.model.account import Problem
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 INFO: Final = "info"
 WARNING: Final = "warning"
 ERROR: Final = "error"
-RESCUE: Final = "provisioner-rescue"
 
 
 class OutputError(ProvisionerError):
@@ -57,7 +57,11 @@ class Console(ABC):
     # ── Data ─────────────────────────────────────────────────────────────────
 
     def data(self, content: str) -> None:
-        """Write ``content`` to standard output as it is, in UTF-8 whatever the locale."""
+        """Write ``content`` to standard output, in UTF-8 whatever the locale."""
+        self.exact(defused(content))
+
+    def exact(self, content: str) -> None:
+        """Write the same without a change, for a program that takes every character for what it is."""
 
         def write() -> None:
             self._stdout.buffer.write(content.encode(errors="backslashreplace"))
@@ -99,7 +103,7 @@ class Console(ABC):
 
     def _write(self, stream: TextIO, these: Iterable[Line]) -> None:
         if not self.is_coloured(stream):
-            stream.write("".join(f"{line.text}\n" for line in these))
+            stream.write("".join(f"{defused(line.text)}\n" for line in these))
             stream.flush()
             return
         from rich.console import Console as Terminal  # only for a terminal
@@ -107,7 +111,7 @@ class Console(ABC):
 
         terminal = Terminal(file=stream, highlight=False)
         for line in these:
-            terminal.print(Text(line.text, style=line.style))
+            terminal.print(Text(defused(line.text), style=line.style))
 
     def is_coloured(self, stream: TextIO) -> bool:
         """Whether ``stream`` is a terminal that may be coloured; NO_COLOR is respected."""
@@ -128,7 +132,7 @@ class Console(ABC):
     def confirm(self, question: str, *, yes: bool) -> bool:
         """Return whether a person has said yes, or ``yes`` was given; raises CommandInvalid where nobody is there."""
         self.require_answer(yes=yes)
-        return yes or click.confirm(question, err=True)
+        return yes or click.confirm(defused(question), err=True)
 
     # ── Talk ─────────────────────────────────────────────────────────────────
 
@@ -232,7 +236,7 @@ class TextConsole(Console):
     def raw(self, text: str) -> None:
         """See :class:`Console`."""
         with self._saying():
-            self.stderr.write(text)
+            self.stderr.write(defused(text))
             self.stderr.flush()
 
     def urgent(self, message: str) -> bytes:
@@ -307,11 +311,13 @@ class LogConsole(Console):
 
     def last_resort(self, line: str) -> bool:
         """Write the outcome under its own key, where ``recover`` finds it in a log."""
-        return self._taken(_encoded(ERROR, "rescue", **{RESCUE: json.loads(line.removeprefix(RESCUE))}))
+        # Its name alone bears the mark, and stands before whatever is written without it.
+        named = _encoded(ERROR, "rescue", **{MARK: json.loads(line.removeprefix(MARK))})
+        return self._taken(named.replace(f'"{defused(MARK)}": ', f'"{MARK}": ', 1))
 
 
 def _encoded(level: str, event: str, **fields: object) -> str:
     """Return one line: the time (UTC, ISO 8601), the level, the event, and those of ``fields`` that are known."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     known = {name: value for name, value in fields.items() if value is not None}
-    return json.dumps({"time": now, "level": level, "event": event} | known) + "\n"
+    return defused(json.dumps({"time": now, "level": level, "event": event} | known)) + "\n"

@@ -14,6 +14,7 @@ from provisioner.cli.console import ERROR, INFO, WARNING, LogConsole
 from provisioner.cli.reporters import ConsoleReporter
 from provisioner.errors import ExitCode
 from provisioner.model.report import Outcome, Result
+from provisioner.model.rescue import defused
 from provisioner.render import report as texts
 from provisioner.render.lines import Line, printable
 
@@ -134,7 +135,7 @@ class BarReporter(_PersonReporter):
         from rich.text import Text  # rich is only for a terminal
 
         with suppress(OSError):
-            self._bar.console.print(Text(line.text, style=line.style))
+            self._bar.console.print(Text(defused(line.text), style=line.style))
 
 
 class LogReporter(ConsoleReporter):

@@ -45,13 +45,23 @@ def create(run: Run, account: DesiredAccount, request: CreateRequest, slots: Slo
         credentials=verdict.credentials if isinstance(verdict, Created) else None,
         answer=verdict.answer if isinstance(verdict, InDoubt) else None,
     )
-    record, outcome = _judged(account, intent, content, verdict, ports)
-    _stop_by(verdict, account.name, run, keep_going=keep_going)
+    record: Record | None = None
+    try:
+        record, outcome = _judged(account, intent, content, verdict, ports)
+        _stop_by(verdict, account.name, run, keep_going=keep_going)
+    except BaseException as error:
+        raise run.fault(error, account.name, operation.id, record or _in_hand(intent, content, ports)) from error
     if (unsaved := run.save_outcome(account.name, record, kept=record)) is not None:
         return outcome.warned(unsaved)
     if isinstance(record, Active):
         return _kept(run, record, content, outcome, read_back(content, account.attributes, ports))
     return outcome
+
+
+def _in_hand(intent: Pending, content: SealedContent, ports: Ports) -> Unknown:
+    """Return a record of what came, where this program failed before it could make a better one."""
+    sealed = ports.sealer.seal(replace(content, sent=None))
+    return Unknown(intent.attributes, intent.operation, "this program failed once the answer was there", sealed)
 
 
 def _judged(

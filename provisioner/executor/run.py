@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from provisioner.errors import StateError
+from provisioner.errors import StateError, internal
 from provisioner.executor.ports import Ports
 from provisioner.model.exchange import Failed
 from provisioner.model.report import Outcome, Report, Result, Scope, Stop
@@ -80,12 +80,27 @@ class Run:
         """Save ``record``; where that fails, rescue ``kept``, stop the run and return what happened."""
         before = self.state
         operation = (record or before.accounts[name]).operation
-        stop = self._failed(before.with_record(name, record))
+        try:
+            stop = self._failed(before.with_record(name, record))
+        except BaseException as error:
+            raise self.fault(error, name, operation.id, kept) from error
         if stop is None:
             return None
         place = self.ports.journal.rescue(before, name, operation.id, kept)
         self.stop(replace(stop, hint=f"{stop.hint} The outcome of {name} is kept in {place}."))
         return f"{_UNSAVED}, and the outcome is kept in {place}"
+
+    def fault(self, error: BaseException, name: str, operation: str, kept: Record | None) -> BaseException:
+        """Keep ``kept``, which may be the only copy, and return what is to be raised for an error that nobody expected.
+
+        The state is as it was saved last.
+        """
+        place = self.ports.journal.rescue(self.state, name, operation, kept)
+        if not isinstance(error, Exception):
+            return error
+        told = internal(error)
+        told.hint = f"{told.hint} The outcome of {name} is kept in {place}."
+        return told
 
     def _failed(self, after: State) -> Stop | None:
         """Save ``after``, and return the stop that a failure is."""

@@ -18,7 +18,7 @@ from provisioner._version import __version__
 from provisioner.model.account import CALLBACK_NAMES, MASK, Attributes, Credentials, is_key, is_login
 from provisioner.model.exchange import Balance, Edited, EditRequest, EditVerdict, Failed, Reading
 from provisioner.model.url import masked_path
-from provisioner.model.verdict import CreateRequest, NotCreated, Then, Verdict
+from provisioner.model.verdict import Answer, CreateRequest, InDoubt, NotCreated, Then, Verdict
 from provisioner.octopush.idempotent import judge_balance, judge_edit, judge_read
 from provisioner.octopush.refusals import INTERRUPTED, PARENT_CREDENTIALS
 from provisioner.octopush.retry import RetryPolicy
@@ -113,14 +113,19 @@ class Client:
         return self.retry.until_settled(attempt, unsent=_UNSENT)
 
     def _create_once(self, message: Request, hidden: tuple[str, ...]) -> Verdict:
-        return judge(
-            self.transport.exchange(message),
-            retry_on_429=self.retry_on_429,
-            retry_on_503=self.retry_on_503,
-            now=self.now(),
-            hidden=hidden,
-            credential_names=self.credential_names,
-        )
+        outcome = self.transport.exchange(message)
+        try:
+            return judge(
+                outcome,
+                retry_on_429=self.retry_on_429,
+                retry_on_503=self.retry_on_503,
+                now=self.now(),
+                hidden=hidden,
+                credential_names=self.credential_names,
+            )
+        except Exception as error:  # noqa: BLE001  # the answer may be the only copy of a credential
+            kept = Answer(outcome.status, outcome.body) if isinstance(outcome, Reply) else None
+            return InDoubt(f"this program could not judge the answer ({type(error).__name__})", kept)
 
     def _exchange(self, message: Request, judge: Callable[..., _Outcome], hidden: tuple[str, ...]) -> _Outcome:
         return judge(self.transport.exchange(message), now=self.now(), hidden=hidden)

@@ -8,10 +8,12 @@ noted, and the plan is carried out. No lock is held while a person thinks.
 
 from __future__ import annotations
 
+import json
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from provisioner import executor
 from provisioner.errors import (
@@ -29,15 +31,19 @@ from provisioner.executor import Work
 from provisioner.manifest.expansion import edits, requests
 from provisioner.model.plan import Change, Plan, Undecided, raise_if_over
 from provisioner.model.report import Outcome, Report, Result, Scope, Stop
-from provisioner.model.state import State, Unknown
-from provisioner.project import saved
+from provisioner.model.state import Operation, State, Unknown
+from provisioner.model.verdict import Answer, SealedContent
+from provisioner.octopush.transport import BODY_CAP
+from provisioner.project import provenance, saved
 from provisioner.project.plans import ParentPlan, Plans, made_from
 from provisioner.project.reports import Reports, failed
 from provisioner.project.running import attempted, each
+from provisioner.state import rescue
+from provisioner.state.rescue import Entry
 
 if TYPE_CHECKING:
     from provisioner.errors import ExitCode
-    from provisioner.model.verdict import SealedContent
+    from provisioner.model.account import Attributes
     from provisioner.project.parent import Parent
     from provisioner.project.reporter import Reporter
     from provisioner.project.running import Jobs, Run
@@ -46,6 +52,11 @@ if TYPE_CHECKING:
 
 Approve = Callable[[Plans], bool]
 """Is shown what is about to happen, once all that can be checked was checked, and says whether it may."""
+
+
+_LONGEST_STATUS: Final = 999
+_LONGEST_REASON: Final = 1000
+"""Characters: more than any reason has, as none repeats what a server says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +260,7 @@ def _carried_out(ready: _Ready, run: Run, bounds: Bounds, held: list[Session]) -
             state = after
         work = ready.work if same else _work(planned.plan, state, parent, run.reporter)
         if planned.plan.creates:
-            session.reserve()
+            session.reserve(rescue.space(_largest(planned.plan, state, work, parent)))
         ports = parent.ports(session, run.watch(parent.name), run)
         keep_going = parent.settings.keep_going if bounds.keep_going is None else bounds.keep_going
         # Where Octopush refused the refresh, or did not answer, nothing is sent either.
@@ -259,6 +270,26 @@ def _carried_out(ready: _Ready, run: Run, bounds: Bounds, held: list[Session]) -
     if planned.refreshed is None:
         return report
     return executor.with_refresh_outcomes(planned.refreshed, planned.plan, report)
+
+
+def _largest(plan: Plan, state: State, work: Work, parent: Parent) -> Entry:
+    """Return the largest outcome that a create of ``plan`` can have: an answer of as many bytes as are read.
+
+    JSON writes a control character as six; nothing takes more room once it is sealed.
+    """
+    answer = Answer(_LONGEST_STATUS, b"\0" * BODY_CAP)
+    create = max(plan.creates, key=lambda each: _length(each.account.attributes, work.creates[each.name].attributes))
+    request = work.creates[create.name]
+    operation = Operation(str(uuid.uuid4()), provenance.now(), provenance.by(parent.environ))
+    content = SealedContent(
+        state.lineage, state.parent, create.name, operation.id, request.password, answer=answer, sent=request.attributes
+    )
+    unknown = Unknown(create.account.attributes, operation, "?" * _LONGEST_REASON, parent.keys.sealer().seal(content))
+    return Entry(state.lineage, state.parent, create.name, operation.id, unknown)
+
+
+def _length(*these: Attributes) -> int:
+    return sum(len(json.dumps(each.document())) for each in these)
 
 
 def _as_settled(plan: Plan, state: State) -> Plan:

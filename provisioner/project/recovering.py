@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
 
-from provisioner import executor
+from provisioner import executor, files
 from provisioner.errors import (
     CommandInvalid,
     IdentityRejected,
@@ -15,7 +16,7 @@ from provisioner.errors import (
     StateForeign,
     StateRolledBack,
 )
-from provisioner.model.state import State
+from provisioner.model.state import Pending, State, Unknown
 from provisioner.project.deciding import confirmed
 from provisioner.project.running import attempted
 from provisioner.state import codec, rescue
@@ -47,7 +48,26 @@ class Recovered:
     """The accounts that rescued outcomes were given for, each once."""
 
 
+_MAX_LOG_BYTES: Final = 100_000_000
+
 Accept = Callable[[Sequence[Accepted]], bool]
+
+
+def read_log(log: Path | BinaryIO, name: str) -> str:
+    """Return the text of a ``log``, a file, a pipe or what is open already; raises CommandInvalid."""
+    try:
+        if isinstance(log, Path):
+            return files.read_or_pipe(log, _MAX_LOG_BYTES).decode(errors="replace")
+        return files.bounded(log.fileno(), _MAX_LOG_BYTES).decode(errors="replace")
+    except files.TooLarge as error:
+        raise CommandInvalid(
+            f"The log {name} cannot be read: {error.strerror}.",
+            hint="Give the part of it in which the run that failed speaks.",
+        ) from None
+    except OSError as error:
+        raise CommandInvalid(
+            f"The log {name} cannot be read: {error.strerror or error}.", hint="Give a file that you may read."
+        ) from None
 
 
 def entries_in(text: str, source: str, only: str | None) -> tuple[Entry, ...]:
@@ -62,7 +82,7 @@ def entries_in(text: str, source: str, only: str | None) -> tuple[Entry, ...]:
     if not entries:
         raise CommandInvalid(
             f"There is no rescued outcome in {source}.",
-            hint=f"It is a line that holds {rescue.MARK}, as the run printed it.",
+            hint="It is a line of its own, which the run printed to standard error.",
         )
     if only is None:
         return entries
@@ -127,7 +147,9 @@ def _recovered(
 ) -> Recovered | None:
     # The outcomes of another state are refused where only one parent is at hand.
     own = tuple(entry for entry in entries if alone or entry.parent == parent.name)
-    if not (alone or own or accept_state or parent.store.rescued()):
+    taken_back = [entry for entry in own if entry.record is None]
+    own = tuple(entry for entry in own if entry.record is not None)
+    if not (alone or own or taken_back or accept_state or parent.store.rescued()):
         return None
     if accept_state:
         parent.look_up_account(run.reporter)
@@ -135,8 +157,21 @@ def _recovered(
         before = session.state
         _require_own_logins(parent, before, rescue.put_back(before, own), run.reporter)
         session.put_back(own)
+        _say_taken_back(taken_back, session.state, run.reporter)
         names = tuple(dict.fromkeys(entry.name for entry in own))
         return Recovered(parent.name, parent.store.address, before, session.state, names)
+
+
+def _say_taken_back(entries: Sequence[Entry], state: State | None, reporter: Reporter) -> None:
+    """Say which accounts were not created if the log is right: whoever can write one must free no slot."""
+    records = {} if state is None else state.accounts
+    for entry in entries:
+        record = records.get(entry.name)
+        if isinstance(record, Pending | Unknown) and record.operation.id == entry.operation:
+            reporter.warning(
+                f"the log says that {entry.name} was not created. A log frees no slot: if you know that it is so, say"
+                f" `provisioner resolve {entry.name} --not-created`."
+            )
 
 
 def _require_own_logins(parent: Parent, before: State | None, after: State | None, reporter: Reporter) -> None:

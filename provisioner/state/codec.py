@@ -187,7 +187,7 @@ def parse(raw: bytes, source: str) -> Document:
 
     """
     try:
-        return cast("Document", json.loads(raw.decode(), object_pairs_hook=_unique))
+        return cast("Document", json.loads(raw.decode(), object_pairs_hook=unique))
     except _RepeatedKeyError as error:
         raise StateInvalid(f"{source} holds the key {json.dumps(str(error))} twice.", hint=_RESTORE) from None
     except (ValueError, RecursionError) as error:
@@ -293,7 +293,8 @@ class _RepeatedKeyError(ValueError):
     """A key stands twice in one object."""
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> Document:
+def unique(pairs: list[tuple[str, Any]]) -> Document:
+    """Return the object of ``pairs``; raises ValueError where a key stands twice."""
     document = dict(pairs)
     if len(document) < len(pairs):
         keys = [key for key, _ in pairs]

@@ -1,8 +1,9 @@
 """What a request brought, as it is kept when the state could not be saved.
 
 Owns the line that keeps one outcome, wherever it stands: next to the state, in a log as
-the last resort, or with what a person had the state forget. Everything secret in it is
-sealed: it is safe in a log. Refuses to know where lines are kept.
+the last resort, or with what a person had the state forget. It is known by where it
+stands: it begins its line. Everything secret in it is sealed: it is safe in a log.
+Refuses to know where lines are kept.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from provisioner.errors import StateConflict, StateForeign, StateInvalid
+from provisioner.model.rescue import MARK, defused
 from provisioner.model.state import Abandoned, Active, Pending, Record, State, Unknown
 from provisioner.state import codec
 
-MARK: Final = "provisioner-rescue"
-SPACE: Final = 256 * 1024
-"""Bytes to reserve: more than a sealed answer of the largest size that is read."""
-
-_LINE: Final = re.compile(rf'{MARK}(?: |": )(?=\{{)')
-"""A log may add to both ends of a line, or have it under that name in an object of its own."""
+_KEYS: Final = frozenset({"lineage", "parent", "name", "operation", "record"})
+_COLOURS: Final = r"(?:\x1b\[[0-9;]*[mK])*"
+_LINE: Final = re.compile(rf"""{_COLOURS}(?:[^"'{{}}]*(?:[\w\])|]|\]:)\s+)?{_COLOURS}{MARK} (?=\{{)""")
+"""The line itself, or one that a log put a time, a name or a colour before: not a field whose value has the mark."""
+_EVENT: Final = re.compile(rf'"{MARK}": ?(?=\{{)')
+"""In a log of JSON objects, one of them has it under that name."""
 _KEEP: Final = (
     "Keep it: it may be all that is left of an account that exists. Look for the account in Octopush's dashboard and"
     " for the whole line in the run's log; then move the damaged one away and run again."
@@ -50,40 +52,63 @@ def encode(entry: Entry) -> str:
         "operation": entry.operation,
         "record": None if entry.record is None else codec.encode_record(entry.record),
     }
-    return f"{MARK} {json.dumps(document)}"
+    return f"{MARK} {defused(json.dumps(document))}"
+
+
+def space(largest: Entry) -> int:
+    """Return the bytes that the line of ``largest`` takes, the end of the line before it and its own included."""
+    return len(encode(largest)) + 2
 
 
 def decode(kept: bytes, source: str) -> tuple[Entry, ...]:
-    """Return the entries that a store has kept; ``source`` names the place.
+    """Return the entries that a store has kept, each a line of its own; ``source`` names the place.
 
     Raises:
         StateInvalid: one is damaged, or what is there is something else.
 
     """
-    entries = found_in(kept.decode(errors="replace"), source)
-    if kept and not entries:
-        raise StateInvalid(f"{source} holds something else than rescued outcomes.", hint=_KEEP)
-    return entries
+    entries: list[Entry] = []
+    for line in kept.decode(errors="replace").split("\n"):
+        if not line.strip("\0\r "):
+            continue
+        if not line.startswith(f"{MARK} "):
+            raise StateInvalid(f"{source} holds something else than rescued outcomes.", hint=_KEEP)
+        entries.append(_decode(line.removeprefix(f"{MARK} "), source))
+    return tuple(entries)
 
 
 def found_in(text: str, source: str) -> tuple[Entry, ...]:
-    """Return every entry in ``text``, which may be a log with a prefix to each line.
+    """Return every entry in ``text``: a log, with whatever it puts before each line, or the one that a report had.
 
     Raises:
         StateInvalid: a line bears the mark and is damaged.
 
     """
-    return tuple(_decode(_object(text, match.end()), source) for match in _LINE.finditer(text))
+    if (alone := _object(text.strip(), 0)) is not None and alone.keys() == _KEYS:
+        return (_decode(json.dumps(alone), source),)
+    documents = (_document(line) for line in text.split("\n") if MARK in line)
+    return tuple(_decode(each, source) for each in documents if each is not None)
 
 
-def _object(text: str, start: int) -> str:
-    """Return the JSON object that begins at ``start``; where it was cut or is none, the rest of its line."""
+def _document(line: str) -> str | None:
+    """Return the entry of a line of a log as JSON, whole or damaged; None: the line has none."""
+    if match := _LINE.match(line):
+        found = _object(line, match.end())
+        return line[match.end() :] if found is None else json.dumps(found)
+    event = _object(line, line.find("{"))
+    if event is None:
+        # What a log cut off is damaged, and not nothing.
+        return line[match.end() :] if (match := _EVENT.search(line)) else None
+    return json.dumps(event[MARK]) if event.get("event") == "rescue" and MARK in event else None
+
+
+def _object(text: str, start: int) -> codec.Document | None:
+    """Return the JSON object that begins at ``start``; None where there is none, it is cut, or repeats a key."""
     try:
-        _, end = json.JSONDecoder().raw_decode(text, start)
+        found, _ = json.JSONDecoder(object_pairs_hook=codec.unique).raw_decode(text, max(start, 0))
     except (ValueError, RecursionError):
-        end = text.find("\n", start)
-        return text[start:] if end < 0 else text[start:end]
-    return text[start:end]
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _decode(line: str, source: str) -> Entry:

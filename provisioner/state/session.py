@@ -65,9 +65,9 @@ class Session:
         if self._state is not None:
             self._memory.note(self._state)
 
-    def reserve(self) -> None:
-        """Take the room that a rescue would need. Raises StateNotSaved."""
-        self._store.reserve(rescuing.SPACE)
+    def reserve(self, size: int) -> None:
+        """Take the room that a rescue of ``size`` bytes would need. Raises StateNotSaved."""
+        self._store.reserve(size)
 
     def rescue(self, state: State, name: str, operation: str, record: Record | None) -> str:
         """Keep an outcome that ``save`` did not take, and say where it is kept."""
@@ -75,14 +75,16 @@ class Session:
         try:
             self._store.rescue(f"{line}\n".encode())
         except StateNotSaved as error:
-            refused = error
+            refused = error.message
+        except Exception as error:  # noqa: BLE001  # whatever it is, nothing may lose the line
+            refused = f"{self._store.rescue_address} did not take it either ({type(error).__name__})."
         else:
             return self._store.rescue_address
         is_kept = self._is_kept(line)
-        self._warn_of_rescue(refused.message)
+        self._warn_of_rescue(refused)
         if is_kept:
-            return f"standard error, in the line that begins with {rescuing.MARK} ({_PUTS_BACK})"
-        return f"nothing but this line ({_PUTS_BACK}): {line}"
+            return f"standard error, in a line of its own ({_PUTS_BACK})"
+        return f"nothing but what follows ({_PUTS_BACK} from a file that holds it alone): {line[line.index('{') :]}"
 
     def _is_kept(self, line: str) -> bool:
         try:

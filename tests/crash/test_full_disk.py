@@ -14,7 +14,7 @@ from typing import Final
 
 import pytest
 
-from provisioner.state.rescue import MARK, SPACE
+from provisioner.model.rescue import MARK
 from tests.conftest import (
     NewProject,
     Project,
@@ -119,7 +119,7 @@ def assert_next_run_completes(server: SandboxProcess, disk: Namespace) -> None:
     assert_no_secret(server, disk.project, done.stdout, done.stderr)
 
 
-@pytest.mark.parametrize("free", [0, SPACE - PAGE, SPACE + PAGE], ids=["full", "no room to rescue", "no room to save"])
+@pytest.mark.parametrize("free", [0, 128 * PAGE, 134 * PAGE], ids=["full", "no room to rescue", "no room to save"])
 def test_full_before_the_create(server: SandboxProcess, small_disk: Namespace, free: int) -> None:
     small_disk.fill(free=free)
     done = small_disk.project.run("apply", "--yes", prefix=small_disk.prefix)

@@ -8,7 +8,7 @@ from typing import Final, cast
 import pytest
 
 from provisioner import executor
-from provisioner.errors import ExitCode
+from provisioner.errors import ExitCode, InternalError
 from provisioner.model.account import FIELDS, MASK, Attributes, Callbacks, Secret
 from provisioner.model.exchange import Failed, Observed, Reading
 from provisioner.model.plan import FieldChange
@@ -176,11 +176,35 @@ def test_a_doubt_keeps_the_reason_the_password_and_the_answer_as_it_came(verdict
     ) == opened("paris", record)
 
 
-def test_a_verdict_of_no_known_kind_is_a_defect_and_leaves_the_intent() -> None:
+def test_a_verdict_of_no_known_kind_is_a_defect_and_is_kept_as_a_doubt() -> None:
     run = Run(wanted=("paris",), verdicts={"paris": cast("Verdict", "what is this?")})
-    with pytest.raises(AssertionError):
+    with pytest.raises(InternalError) as caught:
         run.apply()
+    assert isinstance(caught.value.__cause__, AssertionError)
+    assert "The outcome of paris is kept in standard error" in caught.value.hint
     assert isinstance(run.records["paris"], Pending)
+    assert isinstance(run.rescued[0].record, Unknown)
+
+
+class Faulty(Run):
+    """A run whose sealer fails at all that was sent, once the credentials are there."""
+
+    def seal(self, content: SealedContent) -> str:
+        if content.credentials is not None and content.sent is not None:
+            raise ValueError("key of paris")
+        return super().seal(content)
+
+
+def test_credentials_are_kept_where_this_program_fails_at_the_record() -> None:
+    run = Faulty(wanted=("paris",))
+    with pytest.raises(InternalError) as caught:
+        run.apply()
+    (entry,) = run.rescued
+    assert isinstance(entry.record, Unknown)
+    assert credentials("paris") == opened("paris", entry.record).credentials
+    assert "key of paris" not in f"{caught.value.message}{caught.value.hint}{run.said}"
+    run.loaded().put_back(run.rescued)
+    assert {"paris": entry.record} == run.records
 
 
 # ── What is read back ────────────────────────────────────────────────────────

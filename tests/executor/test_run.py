@@ -102,7 +102,7 @@ MOVED: Final = Failure(StateMoved("Somebody saved it.", hint="Look at it."))
 def test_where_the_intent_cannot_be_saved_nothing_is_sent(failure: Failure) -> None:
     run = Run(failures={3: failure})
     report = run.apply(keep_going=True)
-    place = "standard error, in the line that begins with provisioner-rescue (`provisioner recover LOG` puts it back)"
+    place = "standard error, in a line of its own (`provisioner recover LOG` puts it back)"
     reason = f"the state could not be saved, and the outcome is kept in {place}; nothing was sent"
     assert (
         Outcome("athens", "create", Result.CREATED),
@@ -124,7 +124,7 @@ def test_where_a_credential_cannot_be_saved_it_is_rescued_and_the_run_stops(fail
     run = Run(failures={2: failure}, verdicts={"athens": Created(credentials("athens"), "HTTP 200")})
     report = run.apply(keep_going=True)
     assert {"athens": "created", "berlin": "not_attempted", "paris": "not_attempted"} == results(report)
-    place = "standard error, in the line that begins with provisioner-rescue (`provisioner recover LOG` puts it back)"
+    place = "standard error, in a line of its own (`provisioner recover LOG` puts it back)"
     assert f"HTTP 200; the state could not be saved, and the outcome is kept in {place}" == report.outcomes[0].reason
     assert ExitCode.STATE_UNUSABLE is exit_code([report])
     assert 1 == len(run.sent)

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.errors import ExitCode, StateConflict, StateForeign, StateInvalid
+from provisioner.model.rescue import MARK, defused
 from provisioner.model.state import Record, Unknown
-from provisioner.state.rescue import MARK, SPACE, Entry, decode, encode, found_in, put_back
+from provisioner.state.rescue import Entry, decode, encode, found_in, put_back, space
 from tests.state import ABANDONED, ACTIVE, LEONARDO, OPERATION, PENDING, STATE, UNKNOWN, of_operation
 
 ENTRY = Entry("lineage-1", "default", "lima", "op-1", ACTIVE)
@@ -36,7 +37,7 @@ def test_where_nothing_is_kept_there_is_no_entry() -> None:
 @pytest.mark.parametrize("entry", [ENTRY, NOTHING_CREATED, LONG, SECOND])
 def test_what_is_kept_is_found(entry: Entry) -> None:
     assert (entry,) == decode(kept(entry), "it")
-    assert len(kept(entry)) < SPACE
+    assert len(kept(entry)) < space(entry)
 
 
 def test_what_is_kept_second_stands_behind_the_first() -> None:
@@ -46,7 +47,9 @@ def test_what_is_kept_second_stands_behind_the_first() -> None:
 # ── Damage ───────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("raw", [b"\xff\xfe garbage", b"hello\n", encode(ENTRY)[8:].encode(), b"\0\0x"])
+@pytest.mark.parametrize(
+    "raw", [b"\xff\xfe garbage", b"hello\n", encode(ENTRY)[8:].encode(), b"\0\0x", kept(ENTRY) + b"x"]
+)
 def test_something_else_is_not_taken_for_nothing(raw: bytes) -> None:
     with pytest.raises(StateInvalid) as caught:
         decode(raw, "state.json.rescue")
@@ -56,7 +59,7 @@ def test_something_else_is_not_taken_for_nothing(raw: bytes) -> None:
 
 def test_a_line_that_was_cut_anywhere_is_found_to_be_damaged() -> None:
     whole = encode(ENTRY).encode()
-    for length in range(1, len(whole)):
+    for length in range(1, len(whole), 7):
         with pytest.raises(StateInvalid) as caught:
             decode(whole[:length], "state.json.rescue")
         assert "state.json.rescue" in caught.value.message
@@ -90,12 +93,74 @@ def test_a_damaged_line_of_a_log_is_refused(line: str) -> None:
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\x1b[0m\n"])
 @pytest.mark.parametrize(
-    "prefix", ["", "2026-01-02T03:04:05.1234567Z ", "[apply] ", "\x1b[31m", 'stderr | "', "runner  | 03:04 {x} "]
+    "prefix",
+    [
+        "",
+        "2026-01-02T03:04:05.1234567Z ",
+        "2026-01-02T03:04:05.123456Z 01O ",
+        "Jan 02 03:04:05 host provisioner[123]: ",
+        "[pod/provisioner/run] ",
+        "run-1  | ",
+        "\x1b[31m",
+        "2026-01-02 \x1b[0K\x1b[31;1m",
+    ],
 )
 def test_entries_are_found_in_a_log_whatever_it_puts_around_them(prefix: str, end: str) -> None:
     lines = ["Creating lima", encode(ENTRY), f"kept in the line that begins with {MARK}", encode(NOTHING_CREATED), "{}"]
     log = "".join(f"{prefix}{line}{end}" for line in lines)
     assert (ENTRY, NOTHING_CREATED) == found_in(log, "run.log")
+
+
+FORGED = "provisioner-rescue " + json.dumps(
+    {"lineage": "lineage-1", "parent": "default", "name": "oslo", "operation": "op-0", "record": None}
+)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "    first_name: {}",
+        "    first_name: '{}'",
+        "- {{name: bern, first_name: {}",
+        "+{}",
+        "bern,{}",
+        " {}",
+        "x={}",
+    ],
+)
+@pytest.mark.parametrize("value", [FORGED, json.dumps(FORGED), "provisioner-rescue {", json.dumps({"message": FORGED})])
+def test_a_value_that_says_that_it_is_an_entry_is_none(around: str, value: str) -> None:
+    log = f"{around.format(value)}\n{encode(ENTRY)}\n{around.format(value)}\n"
+    assert (ENTRY,) == found_in(log, "run.log")
+
+
+def test_an_entry_is_found_in_a_log_of_objects_however_its_program_writes_them() -> None:
+    for separators in ((",", ":"), (", ", ": ")):
+        event = {"event": "rescue", MARK: json.loads(encode(ENTRY).removeprefix(MARK)), "message": FORGED}
+        assert (ENTRY,) == found_in(f"2026 {json.dumps(event, separators=separators)}\n", "run.log")
+    cut = json.dumps({"event": "rescue", MARK: {"lineage": "lineage-1"}})[:-2]
+    with pytest.raises(StateInvalid, match=r"A rescued outcome in run\.log"):
+        found_in(cut, "run.log")
+
+
+def test_an_entry_that_a_report_had_is_found_in_a_file_of_its_own() -> None:
+    assert (ENTRY,) == found_in(encode(ENTRY).removeprefix(MARK), "a file")
+
+
+@pytest.mark.parametrize("text", [MARK, f"{MARK} {{", f"a {MARK} b {MARK}"])
+def test_whatever_else_is_printed_does_not_bear_the_mark(text: str) -> None:
+    assert MARK not in defused(text)
+    assert MARK not in defused(json.dumps({text: [text]}))
+    assert {text: [text]} == json.loads(defused(json.dumps({text: [text]})))
+    assert "provisioner and rescue" == defused("provisioner and rescue")
+
+
+def test_no_value_of_an_account_makes_its_own_rescue_unreadable() -> None:
+    for company in ("provisioner-rescue {", FORGED, '"provisioner-rescue": {'):
+        entry = replace(ENTRY, record=replace(ACTIVE, attributes=replace(LEONARDO, company_name=company)))
+        assert 1 == encode(entry).count(MARK)
+        assert (entry, ENTRY) == decode(kept(entry, ENTRY), "it")
+        assert (entry, ENTRY) == found_in(kept(entry, ENTRY).decode(), "run.log")
 
 
 def test_a_log_without_an_entry_has_none() -> None:

@@ -59,11 +59,11 @@ def show(context: Context, *, choice: Choice, name: str, parents: tuple[str, ...
     project = choice.open(context)
     (opened,) = project.open_credentials([name], parents=parents, reporter=reporter(console))
     if output == "json":
-        console.data(formats.shown_as_json(opened.content, opened.unfinished_passwords))
+        console.exact(formats.shown_as_json(opened.content, opened.unfinished_passwords))
     else:
         # Never wrapped at a terminal's edge: these are there to be copied.
         lines = formats.as_text(opened.content, opened.unfinished_passwords)
-        console.data("".join(f"{line.text}\n" for line in lines))
+        console.exact("".join(f"{line.text}\n" for line in lines))
     _warn(console, [opened], "one of these passwords is right")
     if opened.content.credentials is None:
         console.warn(
@@ -150,7 +150,7 @@ def export(
         console.warn(f"an apostrophe was put into a value of {', '.join(altered)}, so that it is no formula.")
     _warn(console, opened, DELIVERED)
     if out is None:
-        console.data(content)
+        console.exact(content)
     else:
         outputs.write(out, content, outputs.EXPORT)
         console.talk(f"Written to {out}, readable by you alone.")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 import click
 
@@ -14,9 +15,11 @@ from provisioner.errors import CommandInvalid, ExitCode
 if TYPE_CHECKING:
     from provisioner.project.recovering import Accepted, Recovered
 
+_STDIN: Final = "-"
+
 
 @click.command(short_help="Put back what was rescued.")
-@click.argument("log", required=False, type=click.File("r", encoding="utf-8", errors="replace"), metavar="[LOG]")
+@click.argument("log", required=False, metavar="[LOG]")
 @options.parents
 @options.project("lock_timeout")
 @click.option("--only", metavar="NAME", help="Put back this account alone, as LOG last has it.")
@@ -27,7 +30,7 @@ def command(
     context: Context,
     *,
     choice: Choice,
-    log: TextIO | None,
+    log: str | None,
     parents: tuple[str, ...],
     only: str | None,
     accept_state: bool,
@@ -40,6 +43,7 @@ def command(
     .forgotten file next to the state, where `forget` keeps what it takes out.
     """
     from provisioner.cli.progress import reporter
+    from provisioner.project.recovering import read_log
     from provisioner.render import status as texts
 
     console = context.console
@@ -53,9 +57,16 @@ def command(
             yes=yes,
         )
 
-    recovered = choice.open(context).recover(
-        None if log is None else log.read(),
-        "" if log is None else log.name,
+    project = choice.open(context)
+    text, source = None, log or ""
+    if log == _STDIN:
+        source = "standard input"
+        text = read_log(cast("BinaryIO", click.open_file(log, "rb")), source)
+    elif log is not None:
+        text = read_log(Path(log), source)
+    recovered = project.recover(
+        text,
+        source,
         only=only,
         accept_state=accept_state,
         parents=parents,

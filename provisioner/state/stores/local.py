@@ -199,10 +199,12 @@ class LocalStore:
         """Write behind the lines that are there, over reserved room: without truncation, no new room is needed."""
         path = self._beside("rescue")
         with os.fdopen(open_private(path, os.O_RDWR), "r+b", buffering=0) as file:
-            end = file.seek(len(file.read().rstrip(b"\0")))
+            before = file.read().rstrip(b"\0")
+            end = file.seek(len(before))
             try:
-                self._disk.write(file.fileno(), data)
-            except OSError:
+                # A line is known by where it stands: behind half a line it would be nothing.
+                self._disk.write(file.fileno(), data if not before or before.endswith(b"\n") else b"\n" + data)
+            except BaseException:
                 # Half a line would be taken for damage, and stand in the next run's way.
                 file.truncate(end)
                 raise

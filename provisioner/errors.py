@@ -71,7 +71,7 @@ MEANINGS: Final[Mapping[ExitCode, tuple[str, str]]] = MappingProxyType(
         ExitCode.MANIFEST_INVALID: ("a manifest is not valid", "Correct what is listed; nothing was sent."),
         ExitCode.REFUSED: (
             "refused: the limit, or a safety threshold",
-            "Free a slot, or set `limit`, `reserved` or the threshold; nothing was created or changed.",
+            "Free a slot, set `limit`, `reserved` or the threshold, or give the flag it names; nothing was changed.",
         ),
         ExitCode.STATE_UNUSABLE: (
             "the state cannot be used",
@@ -91,7 +91,7 @@ MEANINGS: Final[Mapping[ExitCode, tuple[str, str]]] = MappingProxyType(
         ),
         ExitCode.PLAN_STALE: (
             "the plan is stale: what it was made from has changed",
-            "Plan again, and have the new plan reviewed.",
+            "Plan again, and have the new plan reviewed; where its digest is another, find out who replaced the file.",
         ),
         ExitCode.SETTING_INVALID: (
             "a setting or credential is missing or not accepted",

@@ -102,8 +102,9 @@ class Console(ABC):
             )
 
     def _write(self, stream: TextIO, these: Iterable[Line]) -> None:
+        """Write lines with nothing in them that a terminal would obey, whoever made them."""
         if not self.is_coloured(stream):
-            stream.write("".join(f"{defused(line.text)}\n" for line in these))
+            stream.write("".join(f"{_safe(line.text)}\n" for line in these))
             stream.flush()
             return
         from rich.console import Console as Terminal  # only for a terminal
@@ -111,7 +112,7 @@ class Console(ABC):
 
         terminal = Terminal(file=stream, highlight=False)
         for line in these:
-            terminal.print(Text(defused(line.text), style=line.style))
+            terminal.print(Text(_safe(line.text), style=line.style))
 
     def is_coloured(self, stream: TextIO) -> bool:
         """Whether ``stream`` is a terminal that may be coloured; NO_COLOR is respected."""
@@ -132,7 +133,7 @@ class Console(ABC):
     def confirm(self, question: str, *, yes: bool) -> bool:
         """Return whether a person has said yes, or ``yes`` was given; raises CommandInvalid where nobody is there."""
         self.require_answer(yes=yes)
-        return yes or click.confirm(defused(question), err=True)
+        return yes or click.confirm(_safe(question), err=True)
 
     # ── Talk ─────────────────────────────────────────────────────────────────
 
@@ -314,6 +315,13 @@ class LogConsole(Console):
         # Its name alone bears the mark, and stands before whatever is written without it.
         named = _encoded(ERROR, "rescue", **{MARK: json.loads(line.removeprefix(MARK))})
         return self._taken(named.replace(f'"{defused(MARK)}": ', f'"{MARK}": ', 1))
+
+
+def _safe(text: str) -> str:
+    """Return ``text``, of any number of lines, as nothing that a terminal would obey, or that marks a rescued line."""
+    from provisioner.render.lines import printable  # only who speaks needs it
+
+    return defused("\n".join(map(printable, text.split("\n"))))
 
 
 def _encoded(level: str, event: str, **fields: object) -> str:

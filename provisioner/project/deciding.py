@@ -13,7 +13,7 @@ from provisioner import executor
 from provisioner.errors import InterruptedRunError, SettingInvalid, StateConflict
 from provisioner.executor import Work
 from provisioner.manifest import expansion
-from provisioner.model.account import DesiredAccount, Origin
+from provisioner.model.account import FIELDS, Attributes, DesiredAccount, Origin
 from provisioner.model.exchange import EditRequest, Reading
 from provisioner.model.plan import FieldChange, Plan, Update
 from provisioner.model.report import Outcome, Report, Result
@@ -118,6 +118,10 @@ def rotate_password(
     work = _work(parent, seen, name, opener, desired)
     parent.keys.require_own(opener)
     parent.warn_of_recipients(seen, run.reporter)
+    if desired is not None and (differ := _differing(desired.attributes, executor.active(seen, name).attributes)):
+        run.reporter.warning(
+            f"the manifest asks for something else of {name} than the state holds, which is sent: {', '.join(differ)}."
+        )
     confirmed(confirm)
     run.reporter.expected(1)
     with parent.hold(run) as session:
@@ -127,6 +131,10 @@ def rotate_password(
         plan = Plan(parent.name, state.lineage, state.serial, slots, (update,))
         report = executor.apply(plan, state, work, parent.ports(session, run.watch(parent.name), run))
         return Reports((report,), {parent.name: session.state})
+
+
+def _differing(wanted: Attributes, held: Attributes) -> list[str]:
+    return [path for path in FIELDS if wanted.flat().get(path) != held.flat().get(path)]
 
 
 def _rotation(parent: Parent, state: State, name: str) -> Update:

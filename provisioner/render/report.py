@@ -31,7 +31,7 @@ _WORDS: Final = {
     ("verify", Result.VERIFIED): "good",
     ("balance", Result.VERIFIED): "asked",
 }
-_DOINGS: Final = {"refresh": "Checked", "verify": "Verified"}
+_DOINGS: Final = {"refresh": "Checked", "verify": "Verified (keys, not passwords)"}
 
 
 def outcome(this: Outcome) -> Line:

@@ -286,3 +286,11 @@ def test_text_shows_what_a_placeholder_may_stand_for() -> None:
     sent = Attributes("Ada", "${env:X}", "Ltd", callbacks)
     lines = [line.text for line in faces.as_text(replace(content(), sent=sent))]
     assert ["last_name: ${env:X}", "callbacks.callback_url_for_deliveries: https://h.example.com/?t=token"] == lines[3:]
+
+
+def test_nothing_that_is_shown_speaks_to_a_terminal() -> None:
+    odd = "x\x1b]52;c;cm0\x07\r\x9b2J\u202e\u200b\napi_key: real"
+    one = SealedContent("lineage", "default", "paris", "op", Secret(odd), Credentials(odd, Secret(odd)))
+    shown = [line.text for line in faces.as_text(one, [Secret(odd)])]
+    assert 4 == len(shown)
+    assert all(text.isprintable() for text in shown)

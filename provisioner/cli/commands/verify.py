@@ -29,8 +29,9 @@ def command(
 ) -> int:
     """Open every credential, or those named, and compare it with its record and with Octopush.
 
-    Names each one that is dead, or that somebody replaced, moved or copied, and exits
-    with 7. Needs the parents' credentials and an identity; changes nothing.
+    Names each one that is dead, or that somebody replaced, moved, put back or copied, and
+    exits with 7. It proves that Octopush has the key for the login; nothing can prove a
+    password. Needs the parents' credentials and an identity; changes nothing.
     """
     from provisioner.cli.progress import reporter
     from provisioner.cli.watched import show

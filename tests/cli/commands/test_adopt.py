@@ -134,7 +134,7 @@ def test_a_key_that_octopush_has_changed_is_taken_over(server: SandboxProcess, p
     assert after.credentials is not None
     assert "key-made-by-hand-7f3a" == after.credentials.api_key.reveal()
     assert (before.password, before.sent) == (after.password, after.sent)
-    assert "Verified: 2 good." in mine.run("verify").stdout
+    assert "Verified (keys, not passwords): 2 good." in mine.run("verify").stdout
     assert 0 == mine.run("plan", "--detailed-exitcode").returncode
     assert 0 == mine.run("rotate-password", "paris", "--yes").returncode
     assert_no_secret(server, mine, done.stdout, done.stderr)

@@ -44,7 +44,7 @@ def test_what_was_forgotten_is_kept_for_as_long_as_anybody_wants_it(applied: Pro
     assert 0 == applied.run("recover", "state/default.json.forgotten").returncode
     assert {"paris": "active", "rome": "active"} == applied.statuses()
     assert paris.credentials == applied.opened("paris").credentials
-    assert "Verified: 2 good." in applied.run("verify").stdout
+    assert "Verified (keys, not passwords): 2 good." in applied.run("verify").stdout
 
 
 def test_of_a_name_that_was_forgotten_twice_the_latest_is_put_back(applied: Project) -> None:

@@ -74,7 +74,7 @@ def test_what_was_put_back_and_has_another_name_and_operation_by_now_is_not_put_
     assert before == applied.state_path.read_bytes()
     applied.identity_path.touch(mode=0o600)
     applied.identity_path.write_text(identity)
-    assert "Verified: 2 good." in applied.run("verify").stdout
+    assert "Verified (keys, not passwords): 2 good." in applied.run("verify").stdout
     # The same where it kept its name.
     log.write_text(rescued(applied, "rome"))
     manifest.write_text(manifest.read_text().replace("first_name: rome", "first_name: Roma"))

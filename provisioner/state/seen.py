@@ -36,6 +36,8 @@ _ELSEWHERE: Final = (
     " the name that it had. If that one is lost, or both are right, say so with `provisioner recover --accept-state`."
     " Nothing was sent."
 )
+_LOOPBACK: Final = "127.0.0.1"
+_PORTS: Final = {"http": 80, "https": 443}
 _KEY: Final = "key"
 _KEY_BYTES: Final = 32
 _KINDS: Final[Mapping[str, type]] = {"lineage": str, "serial": int, "states": dict}
@@ -179,7 +181,7 @@ class Seen:
             return None
         import hmac  # noqa: PLC0415  # only who binds a state needs it
 
-        tag = hmac.digest(key, f"{endpoint.casefold()}\n{login.strip().casefold()}".encode(), "sha256")
+        tag = hmac.digest(key, f"{_server(endpoint)}\n{login.strip().casefold()}".encode(), "sha256")
         return f"account-{tag.hex()[:32]}.json"
 
     def _key(self, warn: Warn, *, make: bool) -> bytes | None:
@@ -278,6 +280,16 @@ def _place(newest: Mapping[str, Any], address: str) -> str:
     """Return where the newest state was seen, if that is not where this one is."""
     place = newest.get("address")
     return f", at {place}" if isinstance(place, str) and place != address else ""
+
+
+def _server(endpoint: str) -> str:
+    """Return what an address leads to, however it is written."""
+    from urllib.parse import urlsplit  # noqa: PLC0415  # only who binds a state needs it
+
+    parts = urlsplit(endpoint)
+    host = (parts.hostname or "").rstrip(".")
+    host = _LOOPBACK if host in {"localhost", "::1"} else host
+    return f"{host}:{parts.port or _PORTS.get(parts.scheme)}{parts.path.rstrip('/')}"
 
 
 def _line(document: Mapping[str, object]) -> bytes:

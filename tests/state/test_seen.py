@@ -248,6 +248,16 @@ def test_a_second_state_of_one_account_is_refused_and_the_first_may_move(seen: S
         own(seen, HERE, None)
 
 
+def test_an_address_is_the_same_however_it_is_written(seen: Seen) -> None:
+    claim(seen, HERE, "lineage-1")
+    for api in ("https://API.octopush.com:443/v1/public", "https://api.octopush.com./v1/public/"):
+        with pytest.raises(StateForeign):
+            own(seen, THERE, None, api=api)
+    seen.claim("http://localhost:8080/v1", LOGIN, HERE, "lineage-2", pytest.fail)
+    with pytest.raises(StateForeign):
+        own(seen, THERE, None, api="http://127.0.0.1:8080/v1")
+
+
 def test_a_claim_that_never_came_to_a_save_makes_room_in_its_own_place(seen: Seen) -> None:
     claim(seen, HERE, "lineage-1")
     own(seen, HERE, None)

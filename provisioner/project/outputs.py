@@ -123,8 +123,9 @@ def require_harmless(out: Path, folder: Path) -> None:
     real, name = _place(out)
     whole = Path(real) / name
     tops = _tops(folder)
-    inside = next((whole.relative_to(top).parts for top in tops if whole.is_relative_to(top)), whole.parts)
-    scripts = any(whole.is_relative_to(top) and whole.relative_to(top).parts[0].casefold() == _SCRIPTS for top in tops)
+    below = [whole.relative_to(top).parts for top in tops if whole.is_relative_to(top)]
+    inside = below[0] if below else whole.parts
+    scripts = any(part.casefold() == _SCRIPTS for parts in below for part in parts[:1])
     if scripts or any(part.casefold() in _STEERS for part in inside):
         raise CommandInvalid(
             f"{out} is a place in which git or a pipeline looks for what to do.",

@@ -96,6 +96,11 @@ def recover(project: Project, log: Path) -> int:
     return _in_child(project, None, None, partial(_recover, log=log))
 
 
+def resolve(project: Project, name: str) -> int:
+    """Say that ``name`` was not created."""
+    return _in_child(project, None, None, partial(_resolve, name=name))
+
+
 # ── What each does in the child ──────────────────────────────────────────────
 
 
@@ -109,6 +114,10 @@ def _adopt(mine: provisioner.Project, rows: Sequence[tuple[str, str]]) -> Report
 
 def _rekey(mine: provisioner.Project) -> Reports:
     return mine.rekey(reporter=_Log())[0]
+
+
+def _resolve(mine: provisioner.Project, name: str) -> None:
+    mine.resolve(name, abandon=False, reporter=_Log())
 
 
 def _recover(mine: provisioner.Project, log: Path) -> None:

@@ -14,6 +14,7 @@ from tests.conftest import (
     assert_kept,
     assert_no_secret,
     running_sandboxes,
+    server_accounts,
 )
 from tests.crash import runs
 from tests.crash.deaths import SAVE_STEPS, FailingDisk
@@ -65,6 +66,10 @@ def test_a_call_that_fails_loses_nothing_and_leaves_no_doubt(
         if "provisioner-rescue {" in log.read_text():
             rescued_to.add("log")
             assert 0 == runs.recover(mine, log)
+            # A log frees no slot: that nothing was created, a person says.
+            for name, made in server_accounts(server, mine).items():
+                if not made and mine.statuses().get(name) == "pending":
+                    assert 0 == runs.resolve(mine, name)
         elif mine.state_path.with_name("default.json.rescue").exists():
             rescued_to.add("file")
         assert 0 == runs.run(mine)

@@ -377,7 +377,7 @@ def test_where_no_file_can_be_nothing_is_left_behind(applied: Project) -> None:
     (applied.folder / "empty").mkdir()
     (applied.folder / "file").write_text("kept")
     for folder in ("empty", "empty/", "manifests", ".", "..", "/", ""):
-        assert_not_written(applied, folder, " is a folder.", "Name a file")
+        assert_not_written(applied, folder, "it is a folder, and not a file.", "Name a file")
     assert_not_written(applied, "missing/out.env", "cannot be written: No such file or directory", "Name a file")
     assert_not_written(applied, "file/out.env", "cannot be written: Not a directory", "Name a file")
     assert_not_written(applied, "n" * 300, "cannot be written: File name too long", "Name a file")
@@ -385,7 +385,7 @@ def test_where_no_file_can_be_nothing_is_left_behind(applied: Project) -> None:
 
 def test_a_pipe_is_not_replaced(applied: Project) -> None:
     os.mkfifo(applied.folder / "pipe")
-    assert_not_written(applied, "pipe", "pipe is a pipe or a device, and not a file", "Name a file")
+    assert_not_written(applied, "pipe", "pipe cannot be replaced: it is a pipe, and not a file", "Name a file")
 
 
 def test_in_a_read_only_folder_nothing_is_left_behind(applied: Project) -> None:
@@ -395,7 +395,7 @@ def test_in_a_read_only_folder_nothing_is_left_behind(applied: Project) -> None:
         pytest.skip("the superuser writes everywhere")
     folder = applied.folder / "closed"
     folder.mkdir()
-    (folder / "old.env").write_text("kept")
+    (folder / "old.env").write_text("PARIS_API_KEY=kept\n")
     folder.chmod(0o500)
     try:
         for name in ("new.env", "old.env"):

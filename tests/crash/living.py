@@ -91,7 +91,8 @@ def assert_nothing_lost(server: SandboxProcess, mine: Project, *, adopting: Coll
         assert account["api_key"] == credentials.api_key.reveal()
         if credentials.api_login in adopting:
             continue
-        passwords = [contents[place].password for place in (name, f"{name}+") if place in contents]
+        kept = [contents[place] for place in (name, f"{name}+") if place in contents]
+        passwords = [password for each in kept for password in (each.password, *each.others)]
         assert Secret(account["password"]) in passwords
         possible = [record.attributes] if record.edit is None else [record.attributes, record.edit.attributes]
         assert _told(account) in [_sent(each) for each in possible]

@@ -15,7 +15,7 @@ _SETS: Final = {
     "gitlab": ("gitlab", "ci"),
     "cron": ("cron", "monitoring"),
     "systemd": ("systemd", "monitoring"),
-    "kubernetes": ("kubernetes", "monitoring"),
+    "kubernetes": ("kubernetes",),
 }
 _HEADS: Final = {
     "github": ".github/workflows/provisioner-apply.yml",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +15,7 @@ from typing import Any, Final
 import pytest
 import requests
 
-from provisioner import __version__, executor
+from provisioner import executor
 from provisioner.model.account import Secret
 from provisioner.model.state import State
 from provisioner.model.verdict import SealedContent
@@ -24,6 +25,8 @@ from tests.conftest import HOOK_TOKEN, PARENT, PATIENCE, SandboxProcess, StartSa
 from tests.ready.forge import READS, WRITES, Forge, running_forge
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+WHEEL: Final = "TESTED_WHEEL"
+"""The variable that says where the package is that these tests have built."""
 STATE: Final = "state/default.json"
 MARKER: Final = "provisioner-unfinished"
 PARIS: Final = "  - {name: paris, first_name: Leonardo, last_name: Da Vinci}\n"
@@ -50,16 +53,22 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         del environ[name]
     environ |= {
         "PIP_NO_INDEX": "1",
-        "PIP_FIND_LINKS": str(folder / "wheels"),
+        "PIP_NO_DEPS": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "GIT_CONFIG_GLOBAL": "/dev/null",
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_TERMINAL_PROMPT": "0",
     }
-    wanted = f"octopush-provisioner=={__version__}"
-    only = {"PIP_NO_DEPS": "1", "PIP_IGNORE_INSTALLED": "1"}
-    subprocess.run(["pip", "install", "--quiet", wanted], env=environ | only, check=True)
-    return environ
+    (wheel,) = (folder / "wheels").iterdir()
+    only = {"PIP_IGNORE_INSTALLED": "1"}
+    subprocess.run(["pip", "install", "--quiet", wheel], env=environ | only, check=True)
+    return environ | {WHEEL: str(wheel)}
+
+
+def locked(machine: Mapping[str, str]) -> str:
+    """Return the line of the lock that says where the program is: the libraries are there."""
+    wheel = Path(machine[WHEEL])
+    return f"octopush-provisioner @ {wheel.as_uri()} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
 
 
 @pytest.fixture
@@ -203,6 +212,7 @@ def begun(folder: Path, machine: dict[str, str], forge: Forge, server: SandboxPr
     assert 0 == done.returncode, done.stderr
     with (developer.folder / "provisioner.yaml").open("a") as settings:
         settings.write(f"api_url: {server.url}\n")
+    (developer.folder / "ci" / "requirements.txt").write_text(locked(machine))
     developer.write_manifest(PARIS)
     developer.commit("Begin")
     return developer

@@ -28,9 +28,10 @@ class GitHub:
         self.server = server
         workflows = self.developer.folder / ".github" / "workflows"
         for path in workflows.glob("provisioner-*.yml"):
-            # As its comment asks for: the variables that placeholders of the manifests name.
+            # As its comments ask for: the variables that placeholders of the manifests name, and may read.
+            text = path.read_text().replace('PLACEHOLDERS: ""', "PLACEHOLDERS: HOOK_*")
             path.write_text(
-                path.read_text().replace(
+                text.replace(
                     "          # And each", "          HOOK_TOKEN: ${{ secrets.HOOK_TOKEN }}\n          # And each"
                 )
             )
@@ -55,9 +56,12 @@ class GitHub:
         self.runner.token = WRITES
         return done
 
-    def apply(self, trigger: str = "workflow_dispatch", happens: Happens | None = None) -> dict[str, Job]:
-        """Run what a person starts on main, or a push to it; ``happens`` befalls the job that applies."""
-        return self._run("apply", trigger, PUSHED, {"apply": happens or Happens()})
+    def apply(self, trigger: str = "", happens: Happens | None = None) -> dict[str, Job]:
+        """Run what a push to main runs, or what begins the state by hand; ``happens`` befalls the job that applies."""
+        begins = not trigger and self.developer.state() is None
+        event = PUSHED | {"inputs": {"new_state": begins}}
+        trigger = trigger or ("workflow_dispatch" if begins else "push")
+        return self._run("apply", trigger, event, {"apply": happens or Happens()})
 
     def reconcile(self) -> Job:
         return self._run("reconcile", "schedule", NIGHT)["reconcile"]
@@ -235,7 +239,7 @@ def test_a_state_that_does_not_reach_the_branch_stops_every_other_run(github: Gi
             job.steps["Begin"].outcome,
             job.steps.get("Apply", job.steps.get("Reconcile")).outcome,
         )  # type: ignore[union-attr]
-        assert "actions/runs/2" in job.steps["Begin"].said
+        assert "actions/runs/3" in job.steps["Begin"].said
     assert (sent, ["main", MARKER]) == (len(server.requests()), developer.branches())
 
     hook.unlink()
@@ -275,7 +279,7 @@ def test_a_plan_is_stale_when_the_branch_has_moved(github: GitHub, server: Sandb
         github.developer.propose("late", PARIS, ROME)
         github.developer.merge("late")
 
-    done = github.apply(happens=Happens(before={"actions/checkout@v5": somebody_merges}))
+    done = github.apply(happens=Happens(before={"Install provisioner": somebody_merges}))
     assert ("failure", []) == (done["apply"].outcome, server.accounts())
     summary = done["apply"].summary
     assert ("    PlanStale, exit code 9: " in summary, "no report" in summary) == (True, False), summary

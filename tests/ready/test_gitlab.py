@@ -35,6 +35,9 @@ class GitLab:
     def __init__(self, folder: Path, machine: dict[str, str], forge: Forge, server: SandboxProcess) -> None:
         self.command = gitlab_ci_local()
         self.developer = begun(folder / "developer", machine, forge, server, "gitlab")
+        jobs = self.developer.folder / ".gitlab" / "provisioner.gitlab-ci.yml"
+        jobs.write_text(jobs.read_text().replace('PLACEHOLDERS: ""', "PLACEHOLDERS: HOOK_*"))
+        self.developer.commit("Say what placeholders may read")
         self.forge = forge
         self.folder = folder
         self.machine = machine
@@ -52,9 +55,9 @@ class GitLab:
         }
         return self.run(branch, "merge_request_event", variables | ({"PROVISIONER_NOTE_TOKEN": token} if token else {}))
 
-    def apply(self, *, first: bool = False) -> Pipeline:
-        if first:
-            return self.run("main", "web", self.variables | {"NEW_STATE": "yes"})
+    def apply(self) -> Pipeline:
+        if self.developer.state() is None:
+            return self.run("main", "web", self.variables | {"PROVISIONER_NEW_STATE": "yes"})
         return self.run("main", "push", self.variables)
 
     def reconcile(self) -> Pipeline:
@@ -102,7 +105,7 @@ def test_two_merge_requests_and_a_night(gitlab: GitLab, server: SandboxProcess) 
     assert [] == server.requests()
 
     developer.merge("first")
-    done = gitlab.apply(first=True)
+    done = gitlab.apply()
     assert 0 == done.code, done.said
     assert {"paris": "active", "rome": "active"} == developer.statuses()
     developer.assert_kept("paris", "Leonardo")
@@ -141,7 +144,7 @@ def test_an_unknown_outcome_fails_the_job_and_is_kept(
     gitlab = GitLab(tmp_path, machine, forge, sandbox("--fault", "lost@2"))
     gitlab.developer.propose("lost", PARIS, ROME)
     gitlab.developer.merge("lost")
-    done = gitlab.apply(first=True)
+    done = gitlab.apply()
     assert 0 != done.code
     assert {"paris": "active", "rome": "unknown"} == gitlab.developer.statuses()
     assert ["lost", "main"] == gitlab.developer.branches()

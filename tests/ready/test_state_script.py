@@ -40,7 +40,7 @@ class Clone:
         self.git(
             "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet", "--allow-empty", "-m", "Begin"
         )
-        self.git("push", "--quiet", "origin", "HEAD:main")
+        self.git("push", "--quiet", "origin", "HEAD:refs/heads/main")
 
     def git(self, *arguments: str | Path, cwd: Path | None = None) -> str:
         return subprocess.run(
@@ -61,7 +61,7 @@ class Clone:
 
     def kept(self, folder: str = "state/") -> list[str]:
         """Return the files of the state that main has."""
-        self.git("fetch", "--quiet", "origin", "main")
+        self.git("fetch", "--quiet", "origin", "refs/heads/main")
         return self.git("ls-tree", "-r", "--name-only", "FETCH_HEAD", folder).splitlines()
 
 
@@ -223,3 +223,31 @@ def test_gitlab_pushes_with_a_token_of_the_project(clone: Clone, forge: Forge) -
 def test_a_wrong_call_is_refused(clone: Clone, arguments: tuple[str, ...]) -> None:
     code, said = clone.run(*arguments)
     assert (1, True) == (code, "begin, keep or run" in said)
+
+
+def test_a_tag_that_is_named_like_the_branch_is_never_taken_for_it(clone: Clone) -> None:
+    clone.git("push", "--quiet", "origin", "HEAD:refs/tags/main")
+    clone.commit({"reviewed": "yes"})
+    assert 0 == clone.run("begin", "main")[0]
+    assert (clone.folder / "reviewed").exists()
+    # Nor is one that is named like the mark.
+    assert 0 == clone.run("keep", "main")[0]
+    clone.git("push", "--quiet", "origin", f"HEAD:refs/tags/{MARKER}")
+    assert (0, "") == clone.run("run", "main", "sh", "-c", SAVES)
+    assert (["main"], ["state/default.json"]) == (clone.branches(), clone.kept())
+
+
+@pytest.mark.parametrize("older", ['{\n  "serial": 4\n}\n', None])
+def test_a_state_that_is_older_than_the_branch_has_had_begins_no_run(clone: Clone, older: str | None) -> None:
+    for serial in (4, 10):
+        clone.commit({"state/default.json": f'{{\n  "serial": {serial}\n}}\n'})
+    if older is None:
+        (clone.folder / "state/default.json").unlink()
+    clone.commit({} if older is None else {"state/default.json": older})
+    code, said = clone.run("begin", "main")
+    assert (1, True) == (code, "has had 10 on this branch: what was created since would be created again" in said)
+    # What goes on regardless finds no state, and begins none.
+    assert not (clone.folder / "state/default.json").exists()
+    assert ["main"] == clone.branches()
+    clone.commit({"state/default.json": '{\n  "serial": 11\n}\n'})
+    assert 0 == clone.run("begin", "main")[0]

@@ -109,12 +109,12 @@ class Runner:
         temp = self.folder / f"temp-{self.jobs}"
         temp.mkdir()
         workspace = self.folder / f"work-{self.jobs}"
+        workspace.mkdir()
         needs = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
         context: dict[str, Any] = {
             "github": {"repository": REPOSITORY, "token": self.token, **github},
+            "inputs": github.get("inputs", {}),
             "secrets": self.secrets,
-            # Whoever starts it by hand says that the project is new.
-            "inputs": {"new_state": github["event_name"] == "workflow_dispatch"},
             "runner": {"temp": str(temp)},
             "needs": {each: {"outputs": done[each].outputs} for each in needs},
             "steps": {},
@@ -223,7 +223,6 @@ class Runner:
             ["-c", header, "fetch", "--quiet", "--depth=1", "origin", ref],
             ["checkout", "--quiet", "--detach", "FETCH_HEAD"],
         ):
-            workspace.mkdir(exist_ok=True)
             subprocess.run(["git", *arguments], cwd=workspace, env=dict(self.environ), check=True)
         if given.get("persist-credentials", "true") == "true":
             name, value = header.split("=", 1)
@@ -246,7 +245,11 @@ def expanded(text: object, context: Mapping[str, Any], state: Mapping[str, bool]
     """Return ``text`` with its expressions evaluated."""
     if isinstance(text, bool):
         return str(text).lower()
-    return _EXPRESSION.sub(lambda found: str(evaluated(found.group(1), context, state) or ""), str(text))
+    return _EXPRESSION.sub(lambda found: _text(evaluated(found.group(1), context, state)), str(text))
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value or "")
 
 
 def holds(condition: str, context: Mapping[str, Any], state: Mapping[str, bool]) -> bool:

@@ -20,7 +20,8 @@ set -euo pipefail
 
 folder=${PROVISIONER_STATE_FOLDER:-state}
 folder=${folder%/}
-marker=provisioner-unfinished
+# Full names everywhere: a tag that is named like a branch is found first otherwise.
+marker=refs/heads/provisioner-unfinished
 begun=refs/provisioner/begun # known here alone: what this run has put to the repository
 place=${CI_JOB_URL:-${GITHUB_SERVER_URL:-}/${GITHUB_REPOSITORY:-}/actions/runs/${GITHUB_RUN_ID:-0}/attempts/${GITHUB_RUN_ATTEMPT:-1}}
 export GIT_AUTHOR_NAME=provisioner GIT_AUTHOR_EMAIL=provisioner@localhost
@@ -31,15 +32,17 @@ fail() {
   exit 1
 }
 
-# GitLab gives a job no right to push: there, a project access token does, in the
-# variable PROVISIONER_PUSH_TOKEN. It goes to git alone, and into no argument.
+# The variable PROVISIONER_PUSH_TOKEN holds what may push. It goes to git alone, and into no
+# argument. GitLab gives a job no right to push: there, it is a project access token.
 remote=origin
 if [ -n "${GITLAB_CI:-}" ]; then
   remote=$CI_PROJECT_URL.git
   [ -n "${PROVISIONER_PUSH_TOKEN:-}" ] || fail 'There is no PROVISIONER_PUSH_TOKEN: the state could not be brought back.'
+fi
+if [ -n "${PROVISIONER_PUSH_TOKEN:-}" ]; then
   export GIT_CONFIG_COUNT=2 GIT_CONFIG_KEY_0=credential.helper GIT_CONFIG_VALUE_0='' GIT_CONFIG_KEY_1=credential.helper
   # shellcheck disable=SC2016  # git's own shell reads the variable
-  export GIT_CONFIG_VALUE_1='!echo username=provisioner; echo "password=$PROVISIONER_PUSH_TOKEN"; true'
+  export GIT_CONFIG_VALUE_1='!echo username=x-access-token; echo "password=$PROVISIONER_PUSH_TOKEN"; true'
 fi
 
 push() {
@@ -74,23 +77,44 @@ for each in json.load(sys.stdin).get("states", ()): print(each["parent"], each["
       *) fail "git takes no $state, so that it could not be brought back. Let $folder be a folder of the repository itself. Nothing\
  was sent." ;;
     esac
+    require_latest "$state"
   done <<< "$said"
 }
 
+# The branch remembers what no runner does: an older state, put back by a revert or by a merge, would
+# have accounts created that exist.
+require_latest() {
+  local latest now=0
+  latest=$(git log --full-history -m -p --format= HEAD -- "$1" | serials | sort -n | tail -n 1)
+  [ ! -e "$1" ] || now=$(sed 's/^/ /' "$1" | serials | tail -n 1)
+  [ "${now:-0}" -lt "${latest:-0}" ] || return 0
+  rm -f -- "$1" # for a step that goes on regardless: without a state, nothing is created unattended
+  fail "$1 has the serial ${now:-0}, and has had $latest on this branch: what was created since would be created again.\
+ Restore the latest, which \`git log -- $1\` finds. If this one is right, set its serial to $((latest + 1)), commit it, and\
+ adopt the accounts made since. Nothing was sent."
+}
+
+# The serial that a state has on its second level, in lines that begin with the mark of a diff.
+serials() {
+  sed -n 's/^[ +-]  "serial": \([0-9]\{1,\}\),\{0,1\}$/\1/p'
+}
+
 begin() {
-  git fetch --quiet "$remote" "$branch"
+  local deep=()
+  [ "$(git rev-parse --is-shallow-repository)" = false ] || deep=(--unshallow)
+  git fetch --quiet "${deep[@]}" "$remote" "$branch"
   git checkout --quiet --force --detach FETCH_HEAD
   require_place
   local mine
   mine=$(git commit-tree -p HEAD -m "Begun by $place [skip ci]" 'HEAD^{tree}')
   git update-ref "$begun" "$mine"
   # Empty, the expected value lets the push succeed only where no such branch stands.
-  if ! push --force-with-lease="$marker:" "$remote" "$mine:refs/heads/$marker"; then
+  if ! push --force-with-lease="$marker:" "$remote" "$mine:$marker"; then
     git update-ref -d "$begun"
     git fetch --quiet "$remote" "$marker" \
       || fail 'Nothing could be pushed, so that the state could not be brought back. Nothing was sent.'
     git log -1 --format='%s, %ci' FETCH_HEAD >&2
-    fail "The branch $marker stands: that run is still at it, or has not brought its state back. Nothing was sent.\
+    fail "The branch ${marker#refs/heads/} stands: that run is still at it, or has not brought its state back. Nothing was sent.\
  Commit the state from its artifact; if there is none, look in Octopush's dashboard for what it created, and adopt it.\
  Then delete the branch, and run this again."
   fi
@@ -118,12 +142,12 @@ keep() {
   git diff --cached --quiet || git commit --quiet --message "Keep the state of $place [skip ci]"
   for pause in 0 1 2 4 8 16; do
     sleep "$pause"
-    theirs=$(git ls-remote "$remote" "refs/heads/$marker") || continue
+    theirs=$(git ls-remote "$remote" "$marker") || continue
     # All or nothing: the branch goes only where the state has come.
     if [ "${theirs%%[[:space:]]*}" = "$mine" ]; then
-      push --atomic --force-with-lease="$marker:$mine" "$remote" "HEAD:refs/heads/$branch" ":refs/heads/$marker" && kept
+      push --atomic --force-with-lease="$marker:$mine" "$remote" "HEAD:$branch" ":$marker" && kept
     else
-      push "$remote" "HEAD:refs/heads/$branch" && kept
+      push "$remote" "HEAD:$branch" && kept
     fi
     git fetch --quiet "$remote" "$branch" || continue
     if git merge-base --is-ancestor FETCH_HEAD HEAD; then
@@ -136,8 +160,8 @@ keep() {
     git diff --quiet FETCH_HEAD...HEAD -- "$folder" || git diff --quiet HEAD...FETCH_HEAD -- "$folder" || break
     git rebase --quiet FETCH_HEAD || break
   done
-  fail "The state did not reach the branch $branch. Take it from this job's artifact and commit it there; then delete\
- the branch $marker. Until then no other run begins."
+  fail "The state did not reach the branch ${branch#refs/heads/}. Take it from this job's artifact and commit it there; then delete\
+ the branch ${marker#refs/heads/}. Until then no other run begins."
 }
 
 kept() {
@@ -160,7 +184,7 @@ run() {
 }
 
 [ $# -ge 2 ] || fail 'Say begin, keep or run, and the branch that holds the state.'
-verb=$1 branch=$2 code=0
+verb=$1 branch=refs/heads/${2#refs/heads/} code=0
 shift 2
 case $verb in
   begin | keep | run) "$verb" "$@" ;;

@@ -29,6 +29,7 @@ from provisioner.model.account import (
     masked_url,
     shown_value,
 )
+from provisioner.model.codes import CODES
 from provisioner.model.exchange import (
     Balance,
     Edited,
@@ -119,6 +120,7 @@ EVERY_KIND: tuple[object, ...] = (
     Balance(12.5, "euros"),
     OUTCOME,
     Advice(Remedy.FORGET, "paris"),
+    CODES[210],
     STOP,
     Report("default", (OUTCOME,), STOP),
     SETTING,

@@ -149,6 +149,9 @@ def run(arguments: list[str], environ: Mapping[str, str]) -> int:
         console.raw(f"{error.format_message()}\n")
         return ExitCode.USAGE
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the last line of defence, see failures.reported
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # It has ended: what is left is to say why, which nothing should cut short.
+            signal.signal(number, signal.SIG_IGN)
         if isinstance(error, OSError) and error.errno in _UNWRITABLE:
             # Files raise errors of ours: this is standard output, to which click writes a help text by itself.
             console.lose(error)

@@ -271,7 +271,7 @@ def test_a_parent_without_a_plan_is_in_every_format(three: Project) -> None:
         ]
         assert (5, True) == (done.returncode, "globex" in done.stderr)
     shown = {output: three.run("plan", "--format", output).stdout for output in ("markdown", "html")}
-    assert shown["markdown"].startswith("> **Not planned**: no plan could be made for `globex`.")
+    assert "\n> **Not planned**: no plan could be made for `globex`." in shown["markdown"]
     assert "<strong>Not planned</strong>: no plan could be made for <code>globex</code>." in shown["html"]
     whole = three.run("plan", "--format", "markdown", "--parent", "acme")
     assert (0, False) == (whole.returncode, "Not planned" in whole.stdout)

@@ -60,7 +60,7 @@ def test_where_what_is_to_be_forgotten_cannot_be_kept_nothing_is_forgotten(appli
     before = applied.state_path.read_bytes()
     applied.state_path.with_name("default.json.forgotten").mkdir()
     done = applied.run("forget", "rome", "--yes", "--force", "--format", "json")
-    assert (5, "StateNotSaved") == (done.returncode, error_of(done)["name"])
+    assert (5, "StateInvalid") == (done.returncode, error_of(done)["name"])
     assert before == applied.state_path.read_bytes()
 
 

@@ -16,7 +16,7 @@ KINDS = [
     ("--ci", "gitlab", ".gitlab/provisioner.gitlab-ci.yml", ".gitlab-ci.yml"),
     ("--schedule", "cron", "schedule/provisioner.cron", "monitoring/provisioner.rules.yml"),
     ("--schedule", "systemd", "schedule/provisioner-reconcile.service", "schedule/provisioner-reconcile.timer"),
-    ("--schedule", "kubernetes", "schedule/provisioner-reconcile.yaml", "monitoring/provisioner.rules.test.yml"),
+    ("--schedule", "kubernetes", "schedule/provisioner-reconcile.yaml", ".gitignore"),
 ]
 
 
@@ -121,6 +121,7 @@ def test_a_project_that_exists_gets_only_what_was_asked_for(tmp_path: Path) -> N
         ".gitlab-ci.yml",
         ".gitlab/provisioner.gitlab-ci.yml",
         "ci/provisioner-state.sh",
+        "ci/requirements.txt",
         "monitoring/provisioner.rules.test.yml",
         "monitoring/provisioner.rules.yml",
         "provisioner.yaml",

@@ -181,6 +181,40 @@ def test_what_ci_installs_is_what_was_tested_and_nothing_that_a_stranger_could_p
         assert all("--require-hashes" in job for job in jobs if "pip install" in job)
 
 
+def test_until_somebody_says_where_the_program_is_nothing_is_installed(written: dict[str, Path]) -> None:
+    installing = {name: text for name, text in scripts(written) if "octopush-provisioner '" in text}
+    assert 5 == len(installing)
+    for name, text in installing.items():
+        kind = "gitlab" if name.startswith("gitlab") else "github"
+        done = asked("bash", "-ec", text, cwd=written[kind])
+        said = "ci/requirements.txt does not say where the program is; its head says how to.\n"
+        assert (1, ("" if kind == "gitlab" else "::error::") + said) == (done.returncode, done.stdout)
+
+
+def test_nothing_is_installed_where_a_secret_of_production_is(written: dict[str, Path]) -> None:
+    for path in workflows(written):
+        for job in yaml.safe_load(path.read_text())["jobs"].values():
+            assert "secrets." not in str(job.get("env", ""))
+            assert not [step for step in job["steps"] if "pip" in step.get("run", "") and "env" in step]
+    jobs = resolved(yaml.safe_load((written["gitlab"] / ".gitlab" / "provisioner.gitlab-ci.yml").read_text()))
+    with_secrets = {name for name, job in jobs.items() if "environment" in job}
+    assert {"provisioner-apply", "provisioner-reconcile"} == with_secrets
+    assert not [name for name in with_secrets if "pip " in str(jobs[name])]
+    # Whoever approves one of them holds the other up for nobody.
+    assert jobs["provisioner-apply"]["environment"] != jobs["provisioner-reconcile"]["environment"]
+
+
+def test_every_head_says_that_a_project_has_one_place_it_is_applied_from(written: dict[str, Path]) -> None:
+    for kind, path in (
+        ("github", ".github/workflows/provisioner-apply.yml"),
+        ("gitlab", ".gitlab/provisioner.gitlab-ci.yml"),
+        ("cron", "schedule/provisioner.cron"),
+        ("systemd", "schedule/provisioner-reconcile.service"),
+        ("kubernetes", "schedule/provisioner-reconcile.yaml"),
+    ):
+        assert "and never from both" in (written[kind] / path).read_text()
+
+
 def needed(name: str) -> set[str]:
     """Return what a distribution needs here, and what that needs."""
     found: set[str] = set()

@@ -15,7 +15,7 @@ from tests.forks import COMMAND
 
 
 def test_a_reader_that_goes_away_is_no_crash(tmp_path: Path) -> None:
-    rows = "".join(f"  - {{name: a{number}, first_name: b, last_name: c}}\n" for number in range(3000))
+    rows = "".join(f"  - {{name: a{number}, first_name: b{number}, last_name: c}}\n" for number in range(3000))
     (tmp_path / "m.yaml").write_text(f"version: 1\naccounts:\n{rows}")
     with subprocess.Popen(
         [*COMMAND, "plan", "m.yaml", "--limit", "5000"],

@@ -138,14 +138,18 @@ def test_there_must_be_a_state(server: SandboxProcess, project: NewProject) -> N
 def test_a_seal_without_credentials_is_told_and_is_no_crash(applied: Project, server: SandboxProcess) -> None:
     state = applied.state()
     assert state is not None
-    sealer = AgeSealer(state.recipients)
-    put(applied, "paris", sealer.seal(SealedContent(state.lineage, state.parent, "paris", "other")))
+    sealer, operation = AgeSealer(state.recipients), state.accounts["paris"].operation.id
+    put(applied, "paris", sealer.seal(SealedContent(state.lineage, state.parent, "paris", operation)))
     asked = len(server.requests())
     edit_manifest(applied, "last_name: Crash", "last_name: Changed")
-    for command in (["rotate-password", "paris"], ["forget", "paris"], ["apply"], ["adopt", "oslo", "abc@example.com"]):
+    for command in (["rotate-password", "paris"], ["forget", "paris"], ["adopt", "oslo", "abc@example.com"]):
         done = applied.run(*command, *(["--yes"] if command[0] != "adopt" else []))
         assert (command, 5, True) == (command, done.returncode, "holds no credentials" in done.stderr)
     assert asked == len(server.requests())
+    # Of several, it alone is left.
+    done = applied.run("apply", "--yes")
+    assert (5, True) == (done.returncode, "holds no credentials" in done.stdout)
+    assert "updated        rome" in done.stdout
 
 
 def test_a_plain_plan_loads_nothing_that_sends_or_opens(applied: Project) -> None:

@@ -23,9 +23,9 @@ plan: $(VENV)/.installed  ## Show what an apply of MANIFEST would do
 apply: $(VENV)/.installed  ## Create what MANIFEST asks for and does not exist; asks first
 	@$(BIN)/provisioner apply $(MANIFEST)
 
-# One more at a time than there are processors: most tests wait for processes of their own.
+# Two more at a time than there are processors: most tests wait for processes of their own.
 test: $(VENV)/.dev  ## Run every test
-	@$(BIN)/python -m pytest -q -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist worksteal
+	@$(BIN)/python -m pytest -q -n $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --dist worksteal
 
 # Each as far as it can be had: what is missing skips its tests, and they say so. Prometheus and
 # Docker are only unpacked, for promtool and Docker's client: no server is to be started here.

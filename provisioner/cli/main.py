@@ -26,7 +26,7 @@ from provisioner._version import __version__
 from provisioner.cli.console import Console, LogConsole, TextConsole
 from provisioner.cli.failures import Ended, Terminated, reported, trace
 from provisioner.cli.options import Context
-from provisioner.errors import MEANINGS, ExitCode, InternalError
+from provisioner.errors import MEANINGS, ExitCode, InternalError, ProvisionerError
 
 _CODE_WIDTH: Final = 4
 # Read aloud by --help; the README's table is checked against it.
@@ -36,6 +36,8 @@ _EXITS: Final = "\b\nExit codes:\n" + "\n".join(
     if code is not ExitCode.TERMINATED
 )
 _UNWRITABLE: Final = (errno.EBADF, errno.EPIPE, errno.ENOSPC, errno.EIO)
+_ASKED: Final[list[signal.Signals]] = []
+"""The signals that have asked this process to end while it only read."""
 COMMANDS: Final[Mapping[str, str]] = {
     name: f"provisioner.cli.commands.{module}"
     for name, module in (
@@ -148,7 +150,7 @@ def run(arguments: list[str], environ: Mapping[str, str]) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         console.raw(f"{error.format_message()}\n")
         return ExitCode.USAGE
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the last line of defence, see failures.reported
+    except BaseException as error:  # noqa: BLE001  # the last line of defence, see failures.reported
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # It has ended: what is left is to say why, which nothing should cut short.
             signal.signal(number, signal.SIG_IGN)
@@ -156,17 +158,22 @@ def run(arguments: list[str], environ: Mapping[str, str]) -> int:
             # Files raise errors of ours: this is standard output, to which click writes a help text by itself.
             console.lose(error)
             return ExitCode.FAILURE
+        if _ASKED and not isinstance(error, ProvisionerError):
+            # While modules load, what it was asked comes as whatever the one that was cut short makes of it.
+            error = Ended(Terminated())
         return _failed(error, console, as_json=_given(arguments, "--format") == "json")
     return int(code or (ExitCode.FAILURE if console.lost_data else ExitCode.DONE))
 
 
 def _ended_early(_: int, __: FrameType | None) -> NoReturn:
     """End a command that has not begun: click, which reads the command line, would print an empty line."""
+    _ASKED.append(signal.SIGTERM)
     raise Ended(Terminated())
 
 
 def _terminated(_: int, __: FrameType | None) -> NoReturn:
     """End a command as Ctrl-C does, while it only reads; what changes something hears signals itself."""
+    _ASKED.append(signal.SIGTERM)
     raise Terminated
 
 

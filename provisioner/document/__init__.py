@@ -5,17 +5,6 @@ into sentences. Refuses to know what a document is about: names, formats and
 defaults belong to whoever reads one.
 """
 
-from provisioner.document.characters import (
-    UNSEEN,
-    character,
-    decoded,
-    disguise,
-    encoding_fault,
-    is_utf32,
-    merge_mark,
-    shown,
-    text_fault,
-)
 from provisioner.document.violations import (
     MAX_TOLD,
     Check,
@@ -29,6 +18,17 @@ from provisioner.document.violations import (
     violations,
 )
 from provisioner.document.yaml_text import Document, parse_yaml
+from provisioner.model.characters import (
+    UNSEEN,
+    character,
+    decoded,
+    disguise,
+    encoding_fault,
+    is_utf32,
+    merge_mark,
+    shown,
+    text_fault,
+)
 
 __all__ = [
     "MAX_TOLD",

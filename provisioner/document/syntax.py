@@ -11,7 +11,7 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Final
 
-from provisioner.document.characters import character, disguise
+from provisioner.model.characters import character, disguise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

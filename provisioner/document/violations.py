@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 from jsonschema_rs import Draft202012Validator, ValidationError
 
 from provisioner import schemas
-from provisioner.document.characters import disguise, shown
+from provisioner.model.characters import disguise, shown
 
 Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
 """What JSON can hold."""

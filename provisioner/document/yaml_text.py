@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
 from provisioner.document.building import Builder, Places, Unreadable
-from provisioner.document.characters import character, decoded, is_utf32, merge_mark
 from provisioner.document.violations import Check, Part, Step, Value, Violation, inlined, spelled, violations
 from provisioner.model.account import Origin, Problem
+from provisioner.model.characters import character, decoded, is_utf32, merge_mark
 
 if TYPE_CHECKING:
     from array import array

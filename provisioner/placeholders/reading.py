@@ -196,7 +196,7 @@ def text_of(raw: bytes, source: str) -> str:
 
     :raises SettingInvalid: it is neither UTF-8 nor UTF-16 with a byte-order mark.
     """
-    from provisioner.document.characters import decoded  # noqa: PLC0415  # most values come from variables
+    from provisioner.model.characters import decoded  # noqa: PLC0415  # most values come from variables
 
     try:
         text = decoded(raw)

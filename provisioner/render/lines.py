@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from provisioner.document import UNSEEN
+from provisioner.model.characters import UNSEEN
 
 
 @dataclass(frozen=True, slots=True)

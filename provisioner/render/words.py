@@ -13,9 +13,9 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, assert_never
 
 from provisioner import placeholders
-from provisioner.document import character
 from provisioner.errors import Advice, Remedy
 from provisioner.model.account import Attributes, shown_value
+from provisioner.model.characters import character
 from provisioner.model.plan import (
     LOGIN_GONE,
     UNFINISHED,

@@ -147,6 +147,8 @@ def test_other_home_folders(tmp_path: Path) -> None:
     root = pwd.getpwnam("root").pw_dir
     assert f"{root}/ca.pem" == load(tmp_path, "", {"HOME": "/home/paris"}, ca_file="~root/ca.pem").ca_file
     assert "begins with ~nobody-of-that-name" in refused(tmp_path, "state: ~nobody-of-that-name/x\n").message
+    for text in ("$HOME/x", "a/$USER.json", "%APPDATA%/x"):
+        assert "only a shell would fill in" in refused(tmp_path, f"state: '{text}'\n").message
     (tmp_path / "other.yaml").write_text("timeout: 7\n")
     environ = {"HOME": str(tmp_path), "PROVISIONER_CONFIG": "~/other.yaml"}
     assert 7 == loading.load(None, environ, {}).timeout == loading.load(Path("~/other.yaml"), environ, {}).timeout

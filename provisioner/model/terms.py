@@ -19,7 +19,7 @@ class Setting:
     usual: str | None = None
     """What it is where nobody sets it; None: nothing."""
     sha256: str | None = None
-    """Of the content, where the setting names a file whose content counts."""
+    """Of the content, where the setting names a file whose content counts; or of a value of the file that is masked."""
 
     def is_same_as(self, other: Setting | None) -> bool:
         """Tell whether both come to the same: a file may move, and may not change."""
@@ -54,4 +54,4 @@ class Terms:
     @property
     def shuts_out(self) -> bool:
         """Whether none of those who can open the state could open what an apply seals."""
-        return bool(self.removed) and self.added == self.recipients
+        return bool(self.added) and self.added == self.recipients

@@ -132,6 +132,7 @@ def _adopted(
     opener = parent.opener(run.reporter)
     with parent.hold(run) as session:
         state = parent.bound(session.state, run.reporter)
+        parent.require_readers(session.state)
         parent.warn_of_recipients(session.state, run.reporter)
         ports = parent.ports(session, run.watch(parent.name), run)
         done = executor.adopt(

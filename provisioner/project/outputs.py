@@ -30,8 +30,9 @@ _MAX_BYTES: Final = 100_000_000
 _METRIC: Final = re.compile(r"(?:# (?:HELP|TYPE) )?octopush_provisioner_")
 _STEERS: Final = frozenset(
     {
-        ".circleci", ".forgejo", ".git", ".gitattributes", ".gitea", ".github", ".gitignore", ".gitlab",
-        ".gitlab-ci.yml", ".gitmodules", ".woodpecker",
+        ".azure-pipelines", ".buildkite", ".circleci", ".drone.yml", ".forgejo", ".git", ".gitattributes", ".gitea",
+        ".github", ".gitignore", ".gitlab", ".gitlab-ci.yml", ".gitmodules", ".travis.yml", ".woodpecker",
+        ".woodpecker.yml", "azure-pipelines.yml", "bitbucket-pipelines.yml", "jenkinsfile",
     }
 )  # fmt: skip
 """What git and forges obey, wherever it stands in a project."""

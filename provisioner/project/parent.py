@@ -208,7 +208,7 @@ class Parent:
         wanted = {without_comment(each): each for each in self.settings.recipients}
         # A state without accounts has nothing sealed: it takes its recipients with its first record.
         sealed = {without_comment(each): each for each in (state.recipients if state and state.accounts else ())}
-        compares = bool(wanted and sealed)
+        compares = bool(wanted and state and state.accounts)
         return Terms(
             endpoint=self.settings.api_url,
             login=self.own.api_login,

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from provisioner import document as checking
 from provisioner import files, schemas
 from provisioner.errors import CommandInvalid, PlanStale, ProvisionerError
+from provisioner.model.account import MASK
 from provisioner.model.terms import Setting
 from provisioner.project.plans import Plans, loaded, plans_of
 from provisioner.render import documents
@@ -180,13 +181,15 @@ def _moved_settings(saved: SavedPlan, workspace: Workspace) -> Iterator[str]:
         # Whoever applies may hear of it at an address of their own.
         own = name in OUTLETS and name in settings.stronger
         if not own and (was is None or not was.is_same_as(now_is)):
-            yield f"the setting {name} is {_value(now_is)}, and was {_value(was)}"
+            now_said, said = _value(now_is), _value(was)
+            yield f"the setting {name} is {now_said}, and was {said if said != now_said else 'another: it is masked'}"
 
 
 def _value(this: Setting | None) -> str:
     if this is None:
         return "not set"
-    return this.value if this.sha256 is None else f"{this.value}, of the SHA-256 {this.sha256}"
+    masked = this.sha256 is None or MASK in this.value
+    return this.value if masked else f"{this.value}, of the SHA-256 {this.sha256}"
 
 
 def _moved_files(saved: SavedPlan, files: Mapping[str, str]) -> Iterator[str]:

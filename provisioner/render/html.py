@@ -137,7 +137,7 @@ def _settings(plans: Sequence[Plan]) -> Markup:
 
 def _terms(plan: Plan) -> Markup:
     place = () if plan.terms is None else ((words.where(plan.terms),), *words.recipients(plan.terms))
-    return _list("terms", map(_sentence, (*place, *words.all_reading(plan, _NAMED))))
+    return _list("terms", map(_sentence, (*place, *words.all_reading(plan))))
 
 
 def _tables(rows: Sequence[Markup]) -> Iterator[Markup]:

@@ -13,8 +13,6 @@ from provisioner.render.words import Code, Label, Sentence
 
 _NAME_WIDTH: Final = 24
 """A longer name pushes its own line to the right and no other."""
-_NAMED: Final = 5
-"""Accounts that are named of those for which a variable or file is read."""
 _WORD_WIDTH: Final = max(len(label.word) for label in Label)
 
 
@@ -33,7 +31,7 @@ def head(these: Iterable[Plan]) -> list[Line]:
 
 def terms(this: Plan) -> list[Line]:
     """Return where one parent's plan is carried out, for whose eyes where that changes, and what is read for it."""
-    lines = [Line(f"  {plain(said)}", CHANGED) for said in words.all_reading(this, _NAMED)]
+    lines = [Line(f"  {plain(said)}", CHANGED) for said in words.all_reading(this)]
     if (on := this.terms) is None:
         return lines
     place = Line(f"  {printable(words.where(on))}", CHANGED if on.begins else QUIET)

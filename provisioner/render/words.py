@@ -53,9 +53,13 @@ _SETTINGS: Final = {
     "metrics_file": "writes metrics to {value}",
     "proxy": "sends through the proxy {value}",
     "recipients": "seals to {value}",
-    "retry_on_429": "takes a create that is answered with HTTP 408, 421, 425 or 429 for unknown",
+    "retry_on_429": "counts a create as unknown where HTTP 408, 421, 425 or 429 answers it",
     "retry_on_503": "tries a create again after HTTP 503: that makes a second account wherever the first was made",
 }
+_READ: Final = 12
+"""Variables and files that the head of a plan names for one receiver."""
+_READERS: Final = 3
+"""Accounts that it names for one; of more, it says how many."""
 _USUAL_KEY: Final = "${env:OCTOPUSH_API_KEY}"
 
 
@@ -339,21 +343,36 @@ def _receiver(this: Read) -> str | None:
     return "the password" if this.path == "password" else this.to
 
 
-def read(kind: str, name: str, to: str | None) -> str:
-    """Return what is read, and for whom."""
-    return f"{'' if kind == 'env' else 'the file '}{name} for {to or 'Octopush'}"
+def _read(kind: str, name: str) -> str:
+    return name if kind == "env" else f"the file {name}"
+
+
+def _gathered(found: Iterable[tuple[str, str, str | None]]) -> dict[str, list[str]]:
+    """Return what is read, by whom it is for."""
+    gathered: dict[str, list[str]] = {}
+    for kind, name, to in found:
+        gathered.setdefault(to or "Octopush", []).append(_read(kind, name))
+    return gathered
 
 
 def reading(change: Change) -> str:
     """Return what is read for a change in one phrase; nothing where nothing is."""
-    found = dict.fromkeys(read(each.kind, each.name, _receiver(each)) for each in reads(change))
-    return f"reads {', '.join(found)}" if found else ""
+    found = dict.fromkeys((each.kind, each.name, _receiver(each)) for each in reads(change))
+    said = "; ".join(f"{', '.join(these)} for {to}" for to, these in _gathered(found).items())
+    return f"reads {said}" if said else ""
 
 
-def all_reading(plan: Plan, most: int) -> Iterator[Sentence]:
-    """Yield what is read for all of a plan; of the accounts for which it is, at most ``most`` are named."""
-    for key, names in readers(plan).items():
-        yield (f"reads {read(*key)} (", *listed(names, most), ")")
+def all_reading(plan: Plan) -> Iterator[Sentence]:
+    """Yield what is read for all of a plan, one sentence for each that it is for; each account has its own below."""
+    found = readers(plan)
+    accounts: dict[str, list[str]] = {}
+    for (_, _, to), names in found.items():
+        accounts.setdefault(to or "Octopush", []).extend(names)
+    for to, these in _gathered(found).items():
+        more = f" and {len(these) - _READ} more" if len(these) > _READ else ""
+        names = list(dict.fromkeys(accounts[to]))
+        whose = (f"{len(names)} accounts",) if len(names) > _READERS else listed(names, _READERS)
+        yield (f"reads {', '.join(these[:_READ])}{more} for {to} (", *whose, ")")
 
 
 def recipients(this: Terms) -> Iterator[Sentence]:

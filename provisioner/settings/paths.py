@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 from collections.abc import Mapping
+from typing import Final
 
 from provisioner import placeholders
 from provisioner.errors import SettingInvalid
+
+_VARIABLE: Final = re.compile(r"\$\w+|%\w+%")
 
 
 def require_plain(text: str, name: str, hint: str = "") -> None:
@@ -23,10 +27,15 @@ def from_home(text: str, environ: Mapping[str, str], name: str) -> str:
     """Return the path ``text``, a ``~`` at its beginning replaced by the home folder that it stands for.
 
     Raises:
-        SettingInvalid: it holds a placeholder, or nobody has that home folder.
+        SettingInvalid: it holds a placeholder or a variable of a shell, or nobody has that home folder.
 
     """
     require_plain(text, name)
+    if (variable := _VARIABLE.search(text)) is not None:
+        raise SettingInvalid(
+            f"{name} holds {variable.group()}, which only a shell would fill in.",
+            hint="Write the folder itself; ~ stands for your home folder.",
+        )
     if not text.startswith("~"):
         return text
     whose, slash, rest = text.partition("/")

@@ -37,8 +37,12 @@ def steering(settings: Settings) -> tuple[Setting, ...]:
         value, usual = getattr(settings, each.name), known.get(each.name, {}).get("default")
         if value == (tuple(usual) if isinstance(usual, list) else usual):
             continue
-        sha256 = _sha256(Path(value), each.name) if each.name in _CONTENT else None
-        found.append(Setting(each.name, _shown(each.name, value), _text(usual) or None, sha256))
+        shown = _shown(each.name, value)
+        sha256 = _sha256(_content(Path(value), each.name)) if each.name in _CONTENT else None
+        if MASK in shown and each.name not in settings.stronger:
+            # It stands in the file in clear; what is behind the mask counts as well.
+            sha256 = _sha256(_text(value).encode())
+        found.append(Setting(each.name, shown, _text(usual) or None, sha256))
     return tuple(sorted(found, key=lambda setting: setting.name))
 
 
@@ -76,14 +80,17 @@ def _text(value: object) -> str:
             return str(value)
 
 
-def _sha256(path: Path, name: str) -> str:
+def _sha256(raw: bytes) -> str:
     import hashlib  # noqa: PLC0415  # most projects name no such file
 
+    return hashlib.sha256(raw).hexdigest()
+
+
+def _content(path: Path, name: str) -> bytes:
     try:
-        raw = files.read(path, _MAX_BYTES)
+        return files.read(path, _MAX_BYTES)
     except OSError as error:
         raise SettingInvalid(
             f"The setting {name}, {path}, cannot be read: {error.strerror or error}.",
             hint="It is part of what is reviewed: name a file that is there.",
         ) from error
-    return hashlib.sha256(raw).hexdigest()

@@ -207,6 +207,7 @@ def test_what_is_no_file_of_ours_is_neither_followed_nor_replaced(place: Path, m
         ".github/workflows/x.yml",
         ".gitlab-ci.yml",
         "ci/x.sh",
+        "sub/Jenkinsfile",
         "sub/../ci/x",
     ],
 )

@@ -135,6 +135,24 @@ def test_the_authorities_are_compared_by_what_they_are(mine: Project) -> None:
     stale(mine, saved, "the setting ca_file is ci/moved.pem, of the SHA-256 ")
 
 
+@pytest.mark.parametrize(
+    ("name", "was", "now"),
+    [
+        ("heartbeat_url", "https://m.example/SECRET-a", "https://m.example/SECRET-b"),
+        ("proxy", "http://SECRET:a@127.0.0.1:9", "http://SECRET:b@127.0.0.1:9"),
+    ],
+)
+def test_what_a_mask_hides_does_not_change_either(mine: Project, name: str, was: str, now: str) -> None:
+    saved = mine.root / "plan.json"
+    configured(mine, f"{name}: {was}")
+    digest = at(mine).save_plan(at(mine).plan(), saved)
+    at(mine).reviewed(saved)
+    configured(mine, f"{name}: {now}")
+    stale(mine, saved, ", and was another: it is masked")
+    assert at(mine).digest(at(mine).plan()) != digest
+    assert "SECRET" not in saved.read_text()
+
+
 def test_whoever_applies_hears_of_it_at_their_own_address_and_at_no_other(mine: Project) -> None:
     saved = mine.root / "plan.json"
     at(mine).save_plan(at(mine).plan(), saved)
@@ -199,6 +217,23 @@ def test_every_format_says_what_is_read_and_to_whom_it_goes(mine: Project) -> No
     assert [read | {"accounts": ["paris"]}] == plan["placeholders"]
     path = "callbacks.callback_url_for_deliveries"
     assert [read | {"path": path}] == plan["changes"][0]["placeholders"]
+
+
+def test_the_head_of_a_plan_stays_short_however_much_is_read(mine: Project) -> None:
+    accounts = "".join(
+        f"  - name: a{n:02}\n    first_name: A\n    last_name: B\n    password: ${{env:HOOK_P{n:02}}}\n    callbacks:\n"
+        f"      callback_url_for_deliveries: https://h.example/?a=${{env:HOOK_A}}&b=${{env:HOOK_B}}\n"
+        for n in range(15)
+    )
+    (mine.folder / "manifests" / "accounts.yaml").write_text(f"version: 1\naccounts:\n{accounts}")
+    shown = faces(opened(mine, folder=Path(), environ={**mine.environ, "PROVISIONER_PLACEHOLDERS": "HOOK_*"}))
+    passwords = ", ".join(f"HOOK_P{n:02}" for n in range(12))
+    for face in ("text", "markdown", "html"):
+        assert "reads HOOK_A, HOOK_B for h.example (15 accounts)" in shown[face]
+        assert f"reads {passwords} and 3 more for the password (15 accounts)" in shown[face]
+        assert "reads HOOK_A, HOOK_B for h.example; HOOK_P14 for the password" in shown[face], "with each account"
+    (plan,) = json.loads(shown["json"])["plans"]
+    assert 17 == len(plan["placeholders"]), "all of them, for programs"
 
 
 # ── The digest ───────────────────────────────────────────────────────────────
@@ -282,6 +317,25 @@ def test_nobody_takes_the_owners_place_among_the_recipients_unseen(applied: Proj
     path = applied.folder / "manifests" / "accounts.yaml"
     path.write_text(path.read_text().replace("name: oslo", "name: bergen"))
     assert 0 == this.apply(this.plan(), bounds=Bounds(new_recipients=True)).exit_code
+
+
+def test_a_state_that_names_nobody_does_not_make_room_for_a_stranger(applied: Project) -> None:
+    stranger = new_identity()[1]
+    more(applied)
+    document = json.loads(applied.state_path.read_text())
+    applied.state_path.write_text(json.dumps({**document, "recipients": []}))
+    this = opened(applied, **for_others(applied, stranger))
+    assert f"seals to {stranger}, whom the state does not name" in faces(this)["markdown"]
+    with pytest.raises(Refused, match="none of those who can open the state"):
+        this.apply(this.plan())
+
+
+def test_an_account_that_is_adopted_is_not_sealed_to_strangers_alone(applied: Project) -> None:
+    before = applied.state_path.read_bytes()
+    this = opened(applied, **for_others(applied, new_identity()[1]))
+    with pytest.raises(Refused, match="none of those who can open the state"):
+        this.adopt([("oslo", "x1@sub-accounts.com")], alone=True)
+    assert before == applied.state_path.read_bytes()
 
 
 def test_a_recipient_that_only_the_state_names_is_unknown_to_a_rekey(applied: Project) -> None:

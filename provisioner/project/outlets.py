@@ -46,7 +46,7 @@ class Outlets:
 
     def prepare_call(self, address: str | None, reader: Reader, base: Path) -> None:
         """Make ready to call ``address``, its placeholders relative to ``base``; raises SettingInvalid."""
-        self._heartbeat = secrets.heartbeat(address or None, reader, base)
+        self._heartbeat = secrets.heartbeat((address or "").strip() or None, reader, base)
 
     def prepare(self, project: Project, manifests: Sequence[Path], report: Path | None) -> None:
         """Make ready what the settings ask for, and a ``report``; what came before a fault stays so.

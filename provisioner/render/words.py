@@ -58,6 +58,8 @@ _SETTINGS: Final = {
 }
 _READ: Final = 12
 """Variables and files that the head of a plan names for one receiver."""
+_RECEIVERS: Final = 40
+"""Receivers that it names."""
 _READERS: Final = 3
 """Accounts that it names for one; of more, it says how many."""
 _USUAL_KEY: Final = "${env:OCTOPUSH_API_KEY}"
@@ -363,16 +365,22 @@ def reading(change: Change) -> str:
 
 
 def all_reading(plan: Plan) -> Iterator[Sentence]:
-    """Yield what is read for all of a plan, one sentence for each that it is for; each account has its own below."""
+    """Yield what is read for all of a plan, one sentence for each that it is for, those with the fewest accounts first.
+
+    Each account has its own below.
+    """
     found = readers(plan)
-    accounts: dict[str, list[str]] = {}
+    accounts: dict[str, dict[str, None]] = {}
     for (_, _, to), names in found.items():
-        accounts.setdefault(to or "Octopush", []).extend(names)
-    for to, these in _gathered(found).items():
+        accounts.setdefault(to or "Octopush", {}).update(dict.fromkeys(names))
+    gathered = sorted(_gathered(found).items(), key=lambda each: len(accounts[each[0]]))
+    for to, these in gathered[:_RECEIVERS]:
         more = f" and {len(these) - _READ} more" if len(these) > _READ else ""
-        names = list(dict.fromkeys(accounts[to]))
+        names = list(accounts[to])
         whose = (f"{len(names)} accounts",) if len(names) > _READERS else listed(names, _READERS)
         yield (f"reads {', '.join(these[:_READ])}{more} for {to} (", *whose, ")")
+    if len(gathered) > _RECEIVERS:
+        yield (f"reads more for {len(gathered) - _RECEIVERS} other hosts: each account names its own",)
 
 
 def recipients(this: Terms) -> Iterator[Sentence]:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from provisioner import Folders, Project
-from provisioner.errors import ManifestInvalid, SettingInvalid
+from provisioner.errors import ExitCode, ManifestInvalid, SettingInvalid
 from provisioner.model.account import Secret
+from provisioner.project.outlets import Outlets
 from provisioner.settings import secrets
 
 SETTINGS = """\
@@ -217,6 +218,16 @@ def test_the_heartbeat_is_called_in_clear_on_this_machine_alone(tmp_path: Path, 
         secrets.heartbeat(address, reader, tmp_path)
     for good in ("http://127.0.0.1:9/x", "http://[::1]/", "http://localhost/", "https://evil.example/"):
         assert Secret(good) == secrets.heartbeat(good, reader, tmp_path)
+
+
+@pytest.mark.parametrize("empty", ["", " \t"])
+def test_whoever_empties_the_variable_of_the_heartbeat_calls_nobody(tmp_path: Path, empty: str) -> None:
+    this = project(tmp_path, settings="heartbeat_url: https://evil.example/\n", HEARTBEAT_URL=empty)
+    assert this.settings.heartbeat_url is None
+    outlets = Outlets(pytest.fail)
+    # A command prepares the variable's address before it knows the settings.
+    outlets.prepare_call(empty, this.readers.heartbeat, tmp_path)
+    outlets.call(ExitCode.DONE)
 
 
 @pytest.mark.parametrize("name", ["PROVISIONER_IDENTITY", "GITHUB_TOKEN", "CI_JOB_TOKEN"])

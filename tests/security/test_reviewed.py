@@ -234,6 +234,16 @@ def test_the_head_of_a_plan_stays_short_however_much_is_read(mine: Project) -> N
         assert "reads HOOK_A, HOOK_B for h.example; HOOK_P14 for the password" in shown[face], "with each account"
     (plan,) = json.loads(shown["json"])["plans"]
     assert 17 == len(plan["placeholders"]), "all of them, for programs"
+    many = "".join(
+        f"  - name: a{n:02}\n    first_name: A\n    last_name: B\n    callbacks:\n"
+        f"      callback_url_for_deliveries: https://h{n}.example/?a=${{env:HOOK_A}}\n"
+        for n in range(42)
+    )
+    (mine.folder / "manifests" / "accounts.yaml").write_text(f"version: 1\naccounts:\n{many}")
+    shown = faces(opened(mine, folder=Path(), environ={**mine.environ, "PROVISIONER_PLACEHOLDERS": "HOOK_*"}))
+    for face in ("text", "markdown", "html"):
+        assert "reads more for 2 other hosts: each account names its own" in shown[face]
+        assert "reads HOOK_A for h41.example" in shown[face], "with its account"
 
 
 # ── The digest ───────────────────────────────────────────────────────────────

@@ -145,6 +145,7 @@ class Builder:
         self._anchors: dict[str, _Anchor] = {}
         self._text = ""
         self._has_pairs = False
+        self._has_comments = False
         self._root: Value = None
         self._documents = 0
         self._values = 0
@@ -159,6 +160,7 @@ class Builder:
             # Unless the text holds already what would stand in for a half.
             self._has_pairs = "\\u" in text and bool(_PAIR.search(text)) and not _TYPED_STAND_IN.search(text)
             self._text = _PAIR.sub(r"\1\\0\2\\0\3", text) if self._has_pairs else text
+            self._has_comments = "#" in text
             self._read(_LOADER(self._text))
         except yaml.MarkedYAMLError as error:
             raise Unreadable(self._file, *syntax.explained(error, text.splitlines())) from None
@@ -217,8 +219,12 @@ class Builder:
         value = text if event.style else _typed(text, below.get("type", ""))
         if anchor:
             anchor.take(value, weight, plain)
-        end = event.end_mark
-        if plain is not None and end and (blank := _COMMENT.match(self._text, end.index)):
+        if (
+            self._has_comments
+            and plain is not None
+            and (end := event.end_mark)
+            and (blank := _COMMENT.match(self._text, end.index))
+        ):
             message = "What begins with this # is a comment, and no part of the text before it."
             hint = "If it is one, write a space after the #; if not, put the whole text in quotes."
             origin = Origin(self._file, end.line + 1, end.column + len(blank.group()) + 1)

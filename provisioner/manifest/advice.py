@@ -39,6 +39,7 @@ _LOST_LETTER: Final = (
     "has a question mark in the place of a letter",
     "A program that could not save the letter leaves one: type it again, and save the file as UTF-8.",
 )
+_TWO_SIGNS: Final = re.compile(r"[^\x00-\x7f]{2}")
 _GARBLED: Final = (
     "seems to have been UTF-8 that a program read as something else",
     "Type it again, and save the file as UTF-8.",
@@ -47,7 +48,7 @@ _GARBLED: Final = (
 
 def _was_utf8(text: str) -> bool:
     """Tell whether the bytes of ``text`` in an older table are UTF-8: two signs of it were one letter."""
-    for table in () if text.isascii() else ("cp1252", "latin-1", "mac_roman"):
+    for table in ("cp1252", "latin-1", "mac_roman") if _TWO_SIGNS.search(text) else ():
         try:
             return len(text.encode(table).decode()) < len(text)
         except UnicodeError:

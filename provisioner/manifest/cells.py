@@ -36,6 +36,8 @@ _BLANK: Final = f" {_DELIMITERS}"
 _ABOVE: Final = re.compile(rf"(?:[{_BLANK}]*\n)*")
 _WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """How a file of Excel begins, the new format and the old."""
+_UTF8: Final = re.compile("[\x80-\ud7ff\ue000-\U0010ffff]")
+"""Good UTF-8 among escaped bytes, which are surrogates."""
 _SAVE_AS: Final = "Save it again: in Excel, as CSV UTF-8."
 _NAME_IT: Final = "Name the right encoding: `encoding: NAME` in provisioner.yaml, PROVISIONER_ENCODING or --encoding."
 
@@ -178,8 +180,7 @@ def _windows(raw: bytes, origin: Origin) -> str:
 
     :raises Unreadable: it is broken UTF-16, UTF-8 in other lines, may be several encodings, or is not text.
     """
-    # Escaped bytes are surrogates; any other character beyond ASCII is good UTF-8.
-    partly = any("\x7f" < each < "\ud800" or each > "\udfff" for each in raw.decode("utf-8", "surrogateescape"))
+    partly = _UTF8.search(raw.decode("utf-8", "surrogateescape"))
     if partly or raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise Unreadable(origin, "A character here is in another encoding than the rest.", _SAVE_AS)
     if eight_bit.is_usual(raw):
@@ -189,7 +190,7 @@ def _windows(raw: bytes, origin: Origin) -> str:
         raise Unreadable(origin, "The file is not UTF-8, and its encoding is not known.", f"{_SAVE_AS} {_NAME_IT}")
     told = [f'"{text}" in {codec}' for codec, text in found]
     first = ", ".join(told[:-1]) + " or " if len(told) > 1 else ""
-    message = f"The file is not UTF-8, and its encoding is not certain: a cell here would be {first}{told[-1]}."
+    message = f"The file is not UTF-8, and its encoding is not certain: a word here would be {first}{told[-1]}."
     raise Unreadable(Origin(origin.file, line), message, f"{_NAME_IT} Or save the file as UTF-8 (in Excel: CSV UTF-8).")
 
 

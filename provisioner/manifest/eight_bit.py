@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 USUAL: Final = "Windows-1252"
 
-_CHUNK: Final = re.compile(rb'[^\s,;"]*[\x80-\xff][^\s,;"]*')
+_LONGEST: Final = 200
+"""No word of a name has more bytes, and no rule of spelling is asked about more."""
+_SEPARATORS: Final = bytes.maketrans(b',;"', b"   ")
+_BEYOND_ASCII: Final = re.compile(rb"[\x80-\xff]")
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _VOWELS: Final = "aeiouyàáâãäåæèéêëěęėìíîïòóôõöøœőùúûüűůýÿąăıīāēū"
 _MOST_SHOWN: Final = 3
@@ -42,16 +45,17 @@ _WEST: Final = (
     "áéíóúýðþæö",  # Icelandic
 )
 _WEST_NEVER: Final = re.compile(
-    "è[aeiouyàáâéíóú]|[ae]è|ê[bdgkzwaouy]|ù.|ì.|[ae]ò|ã(?![oei]|s?$)|ão[aeiou]|õ(?!e)|ñ(?![aeiouyáéíóúü])"
-    "|[aeiouyåæ]ø|ø[aiouåæáéíóú]|[aeiouyøå]æ|æ[aeouyøå]|[aeiouy]œ|œ[aobfghjkpqwxyz]|[aeiouyäö]å|å[aeiouyäö]"
-    "|(?<![aeiouyäöü])ß|ß[acdfgjopqrsuvxyzäöü]|(?<!^)ç(?![aouâãáóôõú]|$)|[^n]ç$|(?<![aeiouyéáóú])ë(?![aeiouy]|$)|[ou]ä"
+    "è[aeiouyàáâéíóú]|[ae]è|ê[bdgkzwouy]|ù.|ì.|[ae]ò|ã(?![oei]|s?$)|ão[aeiou]|õ(?!e)|ñ(?![aeiouyáéíóúü])"
+    "|[aeiouyåæ]ø|ø(?!a$)[aouåæáéíóú]|[aeiouyøå]æ|æ[aeouyøå]|[aeiouy]œ|œ[aobfghjkpqwxyz]|[aeiouyäö]å|å[aeiouyäö]"
+    "|(?<!^)ç(?![aouàâãáóôõú]|$)|[^n]ç$|(?<![aeiouyéáóú])ë(?![aeiouy]|$)|[aou]ä|[eiy]ä(?:sk|[cz])|eä$|èk"
     "|ûs.|...ûs$|^û|^ü[aeiou]"
 )
 """How a word of those languages is never spelled, however its letters look."""
 _WEST_HARDLY: Final = re.compile(
-    "(?<![aeiouyéáóú])[ëï](?![aeiouyé])|(?<!e)iß|^è(?![bvzr])|^ú(?!rs|be|lt|ni)|í[hkwiu]|í[aeo](?!$|s$|z$|n$|nez$)|[úî][aeiou]"
+    "(?<![aeiouyéáóú])[ëï](?![aeiouyé])|(?<!e)iß|(?<![aeiouyäöü])ß|ß[acjoqrsuvxyzäöü]|^è(?![bvzr])"
+    "|^ú(?!rs|be|lt|ni)|í[hkwiu]|í[aeo](?!$|s$|z$|n$|nez$)|[úî][aeiou]"
     "|(?<![aou])ÿ|û[aeiou]|ô$|[kw].*í|sch.*í|í[^aeiou]{3}|^í(?!ñ|c|r|ng|s[ia])|[^aeiou]{2}ís$|[ðþý]|á[aáâãä]|^[lç]ó$|^ã|^ådi"
-    "|^î(?!l)|^œ(?![udni]|[cs][^a])|hè[tp]|[cptv]èt|[rp]èl|dèm|trèn|[ha]èn|nètr|lèm|[bcdfghkqsxaeouwy]à$"
+    "|^î(?!l)|^œ(?![udni]|[cs][^a])|hè[tp]|[cptv]èt|[rp]èl|dèm|trèn|[ha]èn|nètr|lèm|etcà$"
 )
 """How one is hardly ever spelled: so it is taken for another table's, not for this one's."""
 _CENTRAL: Final = (
@@ -93,7 +97,7 @@ class _Table:
 
 def is_usual(raw: bytes) -> bool:
     """Tell whether ``raw``, by its whole content, is Windows-1252 and nothing else that reads differently."""
-    chunks = set(_CHUNK.findall(raw))
+    chunks = _chunks(raw)
     usual = _decoded(USUAL, chunks)
     if usual is None or not all(map(_fits_usual, usual)):
         return False
@@ -101,21 +105,33 @@ def is_usual(raw: bytes) -> bool:
 
 
 def readings(raw: bytes) -> tuple[int, tuple[tuple[str, str], ...]]:
-    """Return the first line of ``raw`` that may be read in several ways, and these: each table and a text in it.
+    """Return the line of the first word of ``raw`` that makes it doubtful, and this word in each plausible table.
 
     There are none where no reading is plausible, or none may be shown.
     """
-    chunks = set(_CHUNK.findall(raw))
-    plausible = [each for each in (*_RIVALS, *_FAR_EAST) if _all_fit(each, chunks)][:_MOST_SHOWN]
+    chunks = _chunks(raw)
+    codecs = [each.codec for each in (*_RIVALS, *_FAR_EAST) if _all_fit(each, chunks)][:_MOST_SHOWN]
     for line, cell in _cells(raw):
-        found = dict[str, str]()
-        for codec in (*(each.codec for each in plausible), USUAL):
-            text = cell.decode(codec, "replace")
-            if text.isprintable() and "\ufffd" not in text and text not in found.values():
-                found[codec] = text
-        if found:
-            return line, tuple(found.items())
-    return raw.count(b"\n", 0, next(each.start() for each in _CHUNK.finditer(raw))) + 1, ()
+        for word in _chunks(cell):
+            found = {codec: text for codec in (USUAL, *codecs) if (text := _shown(word, codec))}
+            usual = found.pop(USUAL, None)
+            found = {text: codec for codec, text in reversed(found.items()) if text != usual}
+            if found or (usual and not _fits_usual(usual)):
+                told = [(codec, text) for text, codec in reversed(found.items())]
+                return line, (*told, *([(USUAL, usual)] if usual else ()))
+    first = _BEYOND_ASCII.search(raw)
+    return raw.count(b"\n", 0, first.start() if first else 0) + 1, ()
+
+
+def _chunks(raw: bytes) -> list[bytes]:
+    """Return each word of ``raw`` that is not ASCII, once."""
+    return [each for each in dict.fromkeys(raw.translate(_SEPARATORS).split()) if not each.isascii()]
+
+
+def _shown(word: bytes, codec: str) -> str | None:
+    """Return ``word`` in an encoding, or None where it is no text in it or is too long for a message."""
+    text = word.decode(codec, "replace")
+    return text if len(word) <= _LONGEST and text.isprintable() and "\ufffd" not in text else None
 
 
 def _cells(raw: bytes) -> Iterator[tuple[int, bytes]]:
@@ -140,7 +156,9 @@ def _cells(raw: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _decoded(codec: str, chunks: Iterable[bytes]) -> list[str] | None:
-    """Return what ``chunks`` are in an encoding, or None where one of them is nothing in it."""
+    """Return what ``chunks`` are in an encoding, or None where one of them is nothing in it, or no word."""
+    if any(len(each) > _LONGEST for each in chunks):
+        return None
     try:
         return [each.decode(codec) for each in chunks]
     except UnicodeDecodeError:

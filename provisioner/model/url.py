@@ -96,8 +96,7 @@ def _tokens(segments: list[str]) -> frozenset[int]:
     found = set()
     before, below_hook = "", False
     for number, segment in enumerate(segments):
-        literal = "".join(_CLEAR.findall(segment))
-        named = before in _NAMES_IN_PATHS and len(literal) >= _SHORTEST_NAMED
+        named = before in _NAMES_IN_PATHS and len("".join(_CLEAR.findall(segment))) >= _SHORTEST_NAMED
         if named or _is_token(segment, below_hook=below_hook):
             found.add(number)
         before = segment.lower()

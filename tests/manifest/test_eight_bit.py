@@ -1,5 +1,7 @@
 """Eight-bit tables: what a French, German or Spanish Excel saves is read, and what is anything else is not."""
 
+import time
+
 import pytest
 
 from provisioner.manifest.eight_bit import is_usual, readings
@@ -11,12 +13,16 @@ READ = (
     "Café à emporter|Forêt|Jérôme|Rivière|Frère|Le Poète|Noël|Anaïs|Loïc|Moïse|août|Sœur|Œuvre|Søren|København|"
     "Håkan|Gonçalves|João|Conceição|CAFÉ|ANDRÉ|MÜLLER|KÖHLER|FRANÇOIS|CÔTE|LÓPEZ|ESPAÑA|ÉCOLE|5 €|100€|"
     "Nord – Sud|2020–2021|“Le Sud”|« Le Sud »|N°5|Mª Carmen|Ève|Étienne|Österreich|Özil|Nicolò|Città|Gesù|"
-    "Forlì|Niño|Désirée|Maïté|Brûlé|Évêque|Île-de-France|Où|Là|ça|Reçu|Œdipe|Etc…"
+    "Forlì|Niño|Désirée|Maïté|Brûlé|Évêque|Île-de-France|Où|Là|ça|Reçu|Œdipe|Etc…|"
+    "Fußpflege|Maßanzüge|Schloßapotheke|Weißgerber|Großglockner|Nußdorf|Barßel|Corrêa|Llançà"
 )
 WRONG = {
     "mac_roman": "Käthe|Zoé|Hélène|François|Müller|Sánchez|Muñoz|García|Raúl|López|Noël|Jérôme|Étienne|Søren|L’Oréal",
-    "cp850": "Käthe|Zoé|Hélène|François|Müller|Sánchez|Muñoz|García|Raúl|Noël|ÉCOLE|Strauß|Groß|voilà|Château|Köln",
-    "cp1250": "Łukasz Żak|Dvořák|Ondřej|Jiří|Čapek|Kučera|Růžena|Němcová|Erdős|Brăila|Iaşi|Wałęsa|Dębski|Gdańsk|Kovač",
+    "cp850": "Käthe|Zoé|Hélène|François|Müller|Sánchez|Muñoz|García|Raúl|Noël|ÉCOLE|Strauß|Groß|voilà|Château|Köln|"
+    "Fußpflege|Arquà",
+    "cp1250": "Łukasz Żak|Dvořák|Ondřej|Jiří|Čapek|Kučera|Růžena|Němcová|Erdős|Brăila|Iaşi|Wałęsa|Dębski|Gdańsk|Kovač|"
+    "Vlčková",
+    "cp852": "Gdański|Domińczak|Bieleń|Dvořák",
     "cp1251": "Иван Петров|Анна|Щукин",
     "koi8_r": "Иван Петров",
     "cp866": "Иван Петров",
@@ -49,11 +55,24 @@ def test_one_word_that_does_not_fit_decides_for_the_whole_file() -> None:
     assert not is_usual(table("Novák,Dvořák", "cp1250"))
 
 
+def test_the_word_that_decides_is_shown_and_each_reading_once() -> None:
+    assert readings(table("Müller,b\ny,Umeå", "cp1252")) == (3, (("Windows-1252", "Umeå"),))
+    assert readings(table("Novák Dvořák", "cp1250")) == (2, (("Windows-1250", "Dvořák"), ("Windows-1252", "Dvoøák")))
+
+
+@pytest.mark.parametrize("text", ["a" * 500_000 + ",é", "a’" * 500_000, "é" * 500_000])
+def test_one_word_without_end_takes_no_more_time_than_many(text: str) -> None:
+    start = time.process_time()
+    is_usual(table(text, "cp1252"))
+    readings(table(text, "cp1252"))
+    assert time.process_time() - start < 2
+
+
 @pytest.mark.parametrize("encoding", ["mac_roman", "cp1250", "cp1251", "shift_jis", "euc_kr"])
 def test_the_right_reading_is_among_those_that_are_shown(encoding: str) -> None:
-    cell = WRONG[encoding].split("|")[0]
-    line, found = readings(table(cell, encoding))
-    assert (line, cell) == (2, next(text for codec, text in found if cell.encode(codec) == cell.encode(encoding)))
+    word = WRONG[encoding].split("|")[0].split()[0]
+    line, found = readings(table(word, encoding))
+    assert (line, word) == (2, next(text for codec, text in found if word.encode(codec) == word.encode(encoding)))
 
 
 def test_what_may_be_a_secret_is_never_shown() -> None:

@@ -172,7 +172,7 @@ def test_an_unknown_encoding_is_refused() -> None:
 def test_where_several_encodings_are_plausible_each_is_shown_and_none_is_chosen() -> None:
     raw = f"{HEADER},password\rrome,a,b,gehéim\r\nberlin,Käthe,Kollwitz,x\r".encode("mac_roman")
     says = '"Käthe" in Macintosh or "KŠthe" in Windows-1252'
-    message = f"The file is not UTF-8, and its encoding is not certain: a cell here would be {says}."
+    message = f"The file is not UTF-8, and its encoding is not certain: a word here would be {says}."
     assert only(raw) == (message, "", 3, None)
     assert "--encoding" in problems(raw)[0].hint
 

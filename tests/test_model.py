@@ -219,6 +219,7 @@ PLAIN_PATHS = [
     *("/2026/11/27", "/webhook/octopush/paris", "/webhooks/paris-75015", "/hooks/paris75", "/hooks/paris2026"),
     *("/web2sms/b2b", "/DLRServlet", "/deliveryReportCallback", "/dlr_fr_FR", "/hooks/rechtschreibung"),
     *("/Donaudampfschifffahrt", "/%C3%A9t%C3%A9/dlr", "/hooks/account-00012", "/customers/1234567/sms"),
+    *("/siret/12345678900011/dlr", "/DE123456789", "/FR40303265045", "/SIRET12345678900011/dlr"),
     *("/cgi-bin/dlr.cgi", "/${env:TOKEN}", "/bot${env:TOKEN}/send"),
 ]  # fmt: skip
 

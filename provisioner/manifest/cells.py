@@ -112,10 +112,17 @@ def open_table(raw: bytes, file: str, known: Collection[str], encoding: str | No
         raise Unreadable(Origin(file), "The file is empty.", "Write a header and below it a row for each account.")
     plain = {_plain(each) for each in known}
     delimiter = delimiter or max(_DELIMITERS, key=lambda each: len(_names(head, each) & plain))
-    if not _names(head, delimiter) & plain:
+    names = _names(head, delimiter) & plain
+    if not names and len(plain & set(map(_plain, re.findall(r"\w+", head)))) > 1:
+        message = "The columns are separated by something else than commas, semicolons or tabs."
+        raise Unreadable(origin, message, "Save it again with one of these between the cells.")
+    if not names:
         hint = f"Begin with a line of column names, from these: {', '.join(known)}."
         raise Unreadable(origin, "There is no header: no column name is known here.", hint)
     lines, widths = _measured(body, delimiter, origin)
+    if widths[0] == 1 and len(names) > 1:
+        message = "The whole header is in one pair of quotes, and so is one cell."
+        raise Unreadable(origin, message, "Delete the quotes around whole lines.")
     if widths[0] > MAX_COLUMNS:
         message = f"The header has more than {MAX_COLUMNS} columns."
         raise Unreadable(origin, message, "Delete those that are not known here.")

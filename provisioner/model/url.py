@@ -20,8 +20,8 @@ _PLACEHOLDER: Final = re.compile(r"\$\{(?:env|file):[^{}]*\}")
 _PIECES: Final = re.compile(r"[^\W_]+")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _LETTERS: Final = r"([^\W\d_]*)"
-_READABLE: Final = re.compile(rf"\d{{0,5}}{_LETTERS}\d{{0,8}}|{_LETTERS}[24]{_LETTERS}")
-"""A word with a number before or behind it, or one such as web2sms."""
+_READABLE: Final = re.compile(rf"\d{{0,5}}{_LETTERS}\d{{0,8}}|{_LETTERS}[24]{_LETTERS}|[^\W\d_]{{0,5}}\d{{9,14}}")
+"""A word with a number before or behind it, one such as web2sms, or a company's number, as a SIRET or for VAT."""
 _READABLE_BELOW_HOOK: Final = re.compile(rf"{_LETTERS}(?:\d{{1,2}}|(?:19|20)\d\d)?|\d{{1,8}}")
 _LONG: Final = 16
 _MIXED: Final = re.compile(r"(?=.*\d)(?=.*[a-z])(?=.*[A-Z])")

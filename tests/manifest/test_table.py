@@ -234,6 +234,11 @@ def test_a_header_without_rows_is_refused() -> None:
 
 def test_rows_without_a_header_are_refused_without_their_values() -> None:
     assert only("paris,Leonardo,SECRET\n") == ("There is no header: no column name is known here.", "", 1, None)
+    says = "The columns are separated by something else than commas, semicolons or tabs."
+    for separator in "| :":
+        assert only(GOOD.replace(",", separator)) == (says, "", 1, None)
+    says = "The whole header is in one pair of quotes, and so is one cell."
+    assert only(f'"{HEADER}"\n"paris,Leonardo,x"\n') == (says, "", 1, None)
 
 
 def test_a_header_in_other_spellings_gets_the_nearest_names() -> None:

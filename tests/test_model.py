@@ -210,6 +210,8 @@ IN_PATHS = [
     ("https://hooks.zapier.com/hooks/catch/123456/abc123/", "/hooks/catch/123456/***/"),
     ("https://maker.ifttt.com/trigger/sms/with/key/paris", "/trigger/sms/with/key/***"),
     ("https://api.telegram.org/bot123456:ABC-DEF1234ghIkl/sendMessage", "/***/sendMessage"),
+    ("https://x.example/api-key/paris/dlr", "/api-key/***/dlr"),
+    ("https://x.example/accessToken/paris", "/accessToken/***"),
     ("https://x.example/dlr;token=paris", "/***"),
     ("https://x.example/eyJhbGciOi.eyJzdWIi.dozjgNryP4J3", "/***"),
     ("https://x.example/cb/SGVsbG8gV29ybGQ%3D", "/cb/***"),
@@ -220,7 +222,7 @@ PLAIN_PATHS = [
     *("/web2sms/b2b", "/DLRServlet", "/deliveryReportCallback", "/dlr_fr_FR", "/hooks/rechtschreibung"),
     *("/Donaudampfschifffahrt", "/%C3%A9t%C3%A9/dlr", "/hooks/account-00012", "/customers/1234567/sms"),
     *("/siret/12345678900011/dlr", "/DE123456789", "/FR40303265045", "/SIRET12345678900011/dlr"),
-    *("/cgi-bin/dlr.cgi", "/${env:TOKEN}", "/bot${env:TOKEN}/send"),
+    *("/monkey/paris", "/cgi-bin/dlr.cgi", "/${env:TOKEN}", "/bot${env:TOKEN}/send"),
 ]  # fmt: skip
 
 
@@ -247,6 +249,9 @@ def test_no_random_token_is_ever_shown_in_a_path(raw: bytes) -> None:
     [
         ("?token=abcd", "query string"),
         ("?a=1&api_key=paris", "query string"),
+        ("?mdp=soleil75&mot_de_passe=soleil", "query string"),
+        ("?passwort=sonne", "query string"),
+        ("?haslo=slonce", "query string"),
         ("?x=s3cr3tT0k3n", "query string"),
         ("?9f8e7d6c5b4a", "query string"),
         ("#accessToken=paris", "fragment"),

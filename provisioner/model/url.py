@@ -42,11 +42,14 @@ _HOOKS: Final = frozenset(
 )  # fmt: skip
 """Segments of a path below which the services put a token, as in /services/T024/B08/…"""
 _NAMES_IN_PATHS: Final = frozenset({"apikey", "key", "passwd", "password", "secret", "token"})
+_ENDS: Final = tuple(_NAMES_IN_PATHS)
 _NAMES: Final = _NAMES_IN_PATHS | frozenset(
-    {"auth", "authorization", "bearer", "credential", "credentials", "hash", "hmac", "jwt", "k", "pass", "pw", "pwd",
-     "session", "sid", "sig", "sign", "signature", "t", "tok"}
+    {"auth", "authorization", "bearer", "clave", "cle", "clef", "contrasena", "credential", "credentials", "haslo",
+     "hash", "hmac", "jeton", "jwt", "k", "kennwort", "mdp", "motdepasse", "pass", "passe", "passwort", "pw", "pwd",
+     "senha", "session", "sid", "sig", "sign", "signature", "t", "tok"}
 )  # fmt: skip
-"""Names of parameters whose values are secrets, plain or as a word of a longer one, as in api_key."""
+"""Names of parameters whose values are secrets, plain or as a word of a longer one, as in api_key or mot_de_passe."""
+_WORDS: Final = re.compile("[A-Z]?[a-z]+|[A-Z]+")
 
 
 def masked_path(path: str, mask: str) -> str:
@@ -96,12 +99,19 @@ def _tokens(segments: list[str]) -> frozenset[int]:
     found = set()
     before, below_hook = "", False
     for number, segment in enumerate(segments):
-        named = before in _NAMES_IN_PATHS and len("".join(_CLEAR.findall(segment))) >= _SHORTEST_NAMED
+        named = _names_next(before) and len("".join(_CLEAR.findall(segment))) >= _SHORTEST_NAMED
         if named or _is_token(segment, below_hook=below_hook):
             found.add(number)
-        before = segment.lower()
-        below_hook = below_hook or before in _HOOKS
+        before = segment
+        below_hook = below_hook or segment.lower() in _HOOKS
     return frozenset(found)
+
+
+def _names_next(segment: str) -> bool:
+    """Tell whether the last word of a ``segment`` says that the next one is a secret, as in api-key."""
+    if not segment.lower().endswith(_ENDS):
+        return False
+    return _WORDS.findall(segment)[-1].lower() in _NAMES_IN_PATHS
 
 
 def _is_parameter(text: str) -> bool:
@@ -115,7 +125,7 @@ def _is_parameter(text: str) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    words = re.findall("[A-Z]?[a-z]+|[A-Z]+", unquote(text))
+    words = _WORDS.findall(unquote(text))
     return any(word.lower() in _NAMES for word in (*words, text))
 
 

@@ -7,7 +7,7 @@ Refuses I/O but through the interfaces of ``ports``; whoever calls it gives the 
 
 from provisioner.executor.adopt import Adopted, adopt
 from provisioner.executor.apply import NO_IDENTITY, Work, apply
-from provisioner.executor.decide import RUN_DIED, active, existing, forget, resolve, settle
+from provisioner.executor.decide import RUN_DIED, active, existing, forget, is_answered, resolve, settle
 from provisioner.executor.inspect import (
     Refreshed,
     balances,
@@ -43,6 +43,7 @@ __all__ = [
     "credentials_of",
     "existing",
     "forget",
+    "is_answered",
     "kept",
     "refresh",
     "rekey",

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from provisioner.errors import ExitCode
+from provisioner.executor.decide import FAILED_AFTER
 from provisioner.executor.inspect import ReadBack, read_back
 from provisioner.executor.ports import Ports
 from provisioner.executor.run import Run
@@ -61,7 +62,7 @@ def create(run: Run, account: DesiredAccount, request: CreateRequest, slots: Slo
 def _in_hand(intent: Pending, content: SealedContent, ports: Ports) -> Unknown:
     """Return a record of what came, where this program failed before it could make a better one."""
     sealed = ports.sealer.seal(replace(content, sent=None))
-    return Unknown(intent.attributes, intent.operation, "this program failed once the answer was there", sealed)
+    return Unknown(intent.attributes, intent.operation, FAILED_AFTER, sealed)
 
 
 def _judged(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Final
 
@@ -11,6 +12,9 @@ from provisioner.model.exchange import Failed, Missing, Reading
 from provisioner.model.state import Abandoned, Active, Pending, Record, State, Unknown
 
 RUN_DIED: Final = "the run that sent it died before it saved the outcome"
+FAILED_AFTER: Final = "this program failed once the answer was there"
+_ANSWERED: Final = re.compile(r"\bHTTP [1-9][0-9]{2}\b")
+"""What the reason of an outcome names whose answer is kept."""
 
 
 def settle(state: State, journal: Journal) -> State:
@@ -49,6 +53,11 @@ def resolve(state: State, name: str, *, abandon: bool) -> State:
     # Whoever resolves holds the state: a run that is still at it there is not.
     reason = record.reason if isinstance(record, Unknown) else RUN_DIED
     return state.with_record(name, Abandoned(record.attributes, record.operation, reason, record.sealed))
+
+
+def is_answered(record: Record) -> bool:
+    """Tell whether an answer may be sealed in the record of an outcome that nobody knows: its reason says so."""
+    return isinstance(record, Unknown) and (record.reason == FAILED_AFTER or bool(_ANSWERED.search(record.reason)))
 
 
 def forget(state: State, name: str, *, reading: Reading | None) -> State:

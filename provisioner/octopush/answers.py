@@ -146,15 +146,15 @@ def is_unreadable(reply: Reply) -> bool:
     return reply.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}
 
 
-def holds_credentials(reply: Reply, own: Sequence[str]) -> bool:
-    """Tell whether a login or a key stands anywhere in the body, but those of ``own``, which the request carried.
+def holds_credentials(body: bytes, own: Sequence[str]) -> bool:
+    """Tell whether a login or a key stands anywhere in ``body``, but those of ``own``, which the request carried.
 
     A false alarm costs a look into the dashboard; a miss, an account that exists twice.
     """
     known = "\n".join(own).casefold()
-    document = _lenient(reply)
+    document = _loaded(body)
     if document is None:
-        return _text_holds(reply.body.decode(errors="replace"), known)
+        return _text_holds(body.decode(errors="replace"), known)
     return any(
         _may_be_one(value, known) if _is_credential_name(name) else _text_holds(value, known)
         for name, value in _values(document)

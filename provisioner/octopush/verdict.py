@@ -52,7 +52,7 @@ def judge(  # noqa: PLR0913  # the outcome, what is assumed of gateways, and wha
     status = outcome.status
     if HTTPStatus.OK <= status < answers.ACCEPTED:
         return _judge_success(outcome, answers.words(outcome, hidden))
-    if answers.holds_credentials(outcome, hidden):
+    if answers.holds_credentials(outcome.body, hidden):
         return InDoubt(f"the API answered HTTP {status}, and the answer holds a login or a key", _kept(outcome))
     said = answers.words(outcome, hidden)
     unavailable = status == HTTPStatus.SERVICE_UNAVAILABLE and retry_on_503

@@ -7,10 +7,18 @@ state that is held: if its record is another by then, it is refused.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from provisioner import executor
-from provisioner.errors import InterruptedRunError, SettingInvalid, StateConflict
+from provisioner.errors import (
+    InterruptedRunError,
+    Refused,
+    SettingInvalid,
+    SettingsError,
+    StateConflict,
+    StateError,
+)
 from provisioner.executor import Work
 from provisioner.manifest import expansion
 from provisioner.model.account import FIELDS, Attributes, DesiredAccount, Origin
@@ -60,6 +68,7 @@ def resolve(parent: Parent, name: str, run: Run, *, abandon: bool, confirm: Conf
     seen = require_state(parent.look(run.reporter).settled, parent.name)
     require_known(seen, [name])
     executor.resolve(seen, name, abandon=abandon)
+    _require_unproven(parent, seen, name, run, abandon=abandon)
     confirmed(confirm)
     with parent.hold(run) as session:
         state = require_state(session.state, parent.name)
@@ -67,6 +76,53 @@ def resolve(parent: Parent, name: str, run: Run, *, abandon: bool, confirm: Conf
         after = executor.resolve(state, name, abandon=abandon)
         session.save(after)
         return after
+
+
+def _require_unproven(parent: Parent, state: State, name: str, run: Run, *, abandon: bool) -> None:
+    """Refuse to end an outcome that is none: the answer that is kept of it holds a login or a key.
+
+    Where nobody here can open that, it may: given up, the account keeps it, and its slot. Raises Refused.
+    """
+    record = state.accounts[name]
+    unopened = "there is no identity that opens it"
+    if record.sealed is not None and parent.keys.has_identity():
+        try:
+            content = executor.kept(state, name, parent.opener(run.reporter))
+        except (StateError, SettingsError) as error:
+            unopened = error.message.removesuffix(".")
+        else:
+            if content is not None and _proves(content, parent):
+                raise Refused(
+                    f"{name} was created: the answer that is kept of it holds a login or a key.",
+                    hint=f"Take it over with `provisioner adopt {name} LOGIN`; `provisioner credentials show {name}`"
+                    f" shows the answer. If the account was deleted since, `provisioner forget {name} --force` frees"
+                    " its slot. Nothing was changed.",
+                )
+            return
+    if not executor.is_answered(record):
+        return
+    untold = f"the answer that is kept of {name} may prove that it was created, and could not be looked at: {unopened}"
+    if abandon:
+        run.reporter.warning(f"{untold}. `provisioner credentials show {name}` shows it to whoever has an identity.")
+        return
+    raise Refused(
+        f"{untold[0].upper()}{untold[1:]}.",
+        hint=f"Run it with an identity. If you are certain that the account does not exist, `provisioner forget {name}"
+        " --force` frees its slot, and keeps the answer, sealed. Nothing was changed.",
+    )
+
+
+def _proves(content: SealedContent, parent: Parent) -> bool:
+    """Tell whether what is sealed of an unknown outcome shows that the account was created."""
+    from provisioner.octopush.answers import holds_credentials  # only who resolves looks for any
+
+    own = [*content.sent.flat().values()] if content.sent else []
+    own += [content.password.reveal()] if content.password else []
+    with suppress(SettingInvalid):
+        # An answer may repeat whose request it was; a person who resolves needs no key.
+        own += [parent.credentials.api_login, parent.credentials.api_key.reveal()]
+    kept = content.answer is not None and holds_credentials(content.answer.body, own)
+    return kept or content.credentials is not None
 
 
 # ── Forget ───────────────────────────────────────────────────────────────────

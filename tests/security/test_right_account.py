@@ -12,7 +12,7 @@ from provisioner.errors import ExitCode, Refused, StateConflict
 from provisioner.project.applying import Bounds
 from tests.cli.steps import delete
 from tests.conftest import SandboxProcess, StartSandbox, running_sandboxes
-from tests.project.opened import accounts_of, key_of, many, opened, results
+from tests.project.opened import Heard, accounts_of, key_of, many, opened, results
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,32 @@ def test_a_login_that_is_not_who_was_sent_is_not_adopted_and_gets_no_password(
     assert ("paris",) == mine.adopt([("paris", login)], alone=True, different=True).without_password
     (opened_now,) = mine.open_credentials(["paris"])
     assert opened_now.content.password is None
+
+
+def test_no_outcome_is_resolved_away_that_the_answer_which_is_kept_proves(start: StartSandbox, tmp_path: Path) -> None:
+    faults = [f"--fault={each}" for each in ("429-body@1", "missing-credential@2", "500@3", "lost@4")]
+    project = many(start(*accounts_of("acme"), *faults), tmp_path, {"acme": ("bonn", "lyon", "oslo", "paris")})
+    mine = opened(project)
+    assert ExitCode.OUTCOME_UNKNOWN == mine.apply(mine.plan(), bounds=Bounds(keep_going=True)).exit_code
+    for name in ("bonn", "lyon"):
+        for abandon in (False, True):
+            with pytest.raises(Refused, match=f"{name} was created: the answer that is kept") as caught:
+                mine.resolve(name, abandon=abandon)
+            assert f"`provisioner adopt {name} LOGIN`" in caught.value.hint
+            # What shows a login is another command's affair.
+            assert "@" not in caught.value.message + caught.value.hint
+    # Whoever cannot open it may not say that nothing is there; given up, the account keeps it.
+    project.identity_path.rename(tmp_path / "hidden")
+    blind, heard = opened(project), Heard()
+    for name in ("bonn", "oslo"):
+        with pytest.raises(Refused, match=f"kept of {name} may prove that it was created.*no identity that opens it"):
+            blind.resolve(name, abandon=False)
+    blind.resolve("bonn", abandon=True, reporter=heard)
+    assert "may prove that it was created" in heard.warnings[0]
+    # Where no answer came, and where one that can be opened proves nothing, a person knows best.
+    blind.resolve("paris", abandon=False)
+    (tmp_path / "hidden").rename(project.identity_path)
+    assert {"bonn", "lyon"} == opened(project).resolve("oslo", abandon=False).accounts.keys()
 
 
 def test_a_rename_that_nobody_declared_is_not_created_unattended(start: StartSandbox, tmp_path: Path) -> None:

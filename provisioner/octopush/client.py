@@ -175,7 +175,7 @@ def _tokens(attributes: Attributes) -> Iterator[str]:
             yield value  # a placeholder can hold anything
             continue
         user_info = url.netloc.rpartition("@")[0]
-        yield from (user_info, url.query, url.fragment)
+        yield from (user_info, f"?{url.query}" if "=" in url.query else url.query, url.fragment)
         shown = masked_path(url.path, MASK).split("/")
         yield from (part for part, other in zip(url.path.split("/"), shown, strict=True) if part != other)
         values = (user_info.partition(":")[2], *(each.partition("=")[2] for each in url.query.split("&")))

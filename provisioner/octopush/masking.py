@@ -27,16 +27,20 @@ _LOOKED_AT: Final = 4000
 _KEY_LENGTH: Final = 8
 _WORD: Final = re.compile(r"""[^\s"'()\[\]{}<>]*[^\s"'()\[\]{}<>.:!?,;]""")
 """A word without the punctuation after it."""
-_EMAIL: Final = re.compile(r"^([^@\s]+)@[a-z0-9.-]+\.[a-z]{2,}$")
+_EMAIL: Final = re.compile(r"^([^@\s]+)@[a-z0-9.-]+\.[a-z]{2,}$", re.IGNORECASE)
+_QUERY: Final = re.compile(r"\?(?=.*=)", re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\+(?:u\{?([0-9a-fA-F]{4})\}?|x([0-9a-fA-F]{2}))")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{6,}")
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2}){4,}")
 
 
 def masked(text: str, hidden: Iterable[str]) -> str:
-    """Return ``text`` fit for a terminal and a log, without any of ``hidden`` and whatever may be a login or a key."""
+    """Return ``text`` fit for a terminal and a log, without any of ``hidden`` and whatever may be a login or a key.
+
+    What begins with ``?`` and holds a ``=`` is a query: its names are no secrets.
+    """
     secrets = sorted({each for each in hidden if each}, key=len, reverse=True)  # one may hold another
-    for each in secrets:
+    for each in (_QUERY.sub("", secret) for secret in secrets):
         text = re.sub(re.escape(each), MASK, text, flags=re.IGNORECASE)
     text = "".join(each if each.isprintable() else " " for each in text)
     if len(text) > _LOOKED_AT:
@@ -58,12 +62,13 @@ def _tells(word: str, pieces: set[str]) -> bool:
 
 
 def _pieces(secret: str) -> Iterator[str]:
-    """Yield what gives a secret away; the values of a query are looked for by themselves, and a domain is none."""
-    text = _EMAIL.sub(r"\1", _plain(secret))
-    if len(text) < _SHORTEST_CUT or "=" in text:
+    """Yield what gives a secret away, whatever it is written in; of a query its values do, and of an address no domain."""
+    if _QUERY.match(secret):
         return
-    length = min(max(_PIECES[0], len(text) // 3), _PIECES[1])
-    yield from (text[at : at + length] for at in range(len(text) - length + 1))
+    for text in _forms(_EMAIL.sub(r"\1", secret)):
+        for part in text.split() if len(text) >= _SHORTEST_CUT else ():
+            length = min(max(_PIECES[0], len(part) // 3), _PIECES[1])
+            yield from (part[at : at + length] for at in range(len(part) - length + 1))
 
 
 def _forms(word: str) -> set[str]:

@@ -21,6 +21,8 @@ ACCEPTED: Final = 300
 _WORDS: Final = frozenset({"code", "message"})
 _CODE_LENGTH: Final = 40
 _MESSAGE_LENGTH: Final = 300
+_BINARY: Final = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+"""What stands in no text, and in whatever is compressed."""
 _CREDENTIAL: Final = re.compile(".*(?:login|apikey)")
 """What the name of a credential is, without its capitals and whatever is no letter or digit."""
 _IN_TEXT: Final = re.compile(
@@ -34,16 +36,16 @@ _IN_TEXT: Final = re.compile(
 # ── JSON ─────────────────────────────────────────────────────────────────────
 
 
-class RepeatedKeyError(ValueError):
-    """A key stands twice in one object."""
+class UnclearError(ValueError):
+    """A text is JSON to some who read it, and not to others; its words complete a sentence of which it is the subject."""
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object of ``pairs``; raises RepeatedKeyError, which names a credential and no other key."""
+    """Return the object of ``pairs``; raises UnclearError, which names a credential and no other key."""
     document: dict[str, Any] = {}
     for key, value in pairs:
         if key in document:
-            raise RepeatedKeyError(key if key in {"api_key", "api_login"} else "a key")
+            raise UnclearError(f"repeats {key if key in {'api_key', 'api_login'} else 'a key'}")
         document[key] = value
     return document
 
@@ -52,7 +54,7 @@ def parsed(body: bytes) -> object:
     """Return what ``body`` is as JSON, by the letter: NaN is no number, and no key stands twice.
 
     Raises:
-        RepeatedKeyError: a key does.
+        UnclearError: either is so.
         ValueError: it is no JSON, or nested without an end.
 
     """
@@ -63,7 +65,7 @@ def parsed(body: bytes) -> object:
 
 
 def _no_number(_: str) -> NoReturn:
-    raise ValueError
+    raise UnclearError("is not JSON")
 
 
 def is_whole(text: str) -> bool:
@@ -143,7 +145,23 @@ def is_page(reply: Reply) -> bool:
 
 def is_unreadable(reply: Reply) -> bool:
     """Tell whether what came cannot be read here: compressed, though nothing compressed was asked for."""
-    return reply.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}
+    codings = ",".join(reply.headers.get(name, "") for name in ("Content-Encoding", "Transfer-Encoding"))
+    if {each.strip().lower() for each in codings.split(",")} - {"", "identity", "chunked"}:
+        return True
+    return _BINARY.search(reply.body) is not None and _lenient(reply) is None
+
+
+def is_broken(reply: Reply) -> bool:
+    """Tell whether JSON came that is none by the letter, in whatever encoding: what it says is anybody's guess."""
+    if re.match(rb"[\s\[\xef\xbb\xbf]*\{", reply.body) is None:
+        return False
+    try:
+        parsed(reply.body)
+    except UnicodeDecodeError:
+        return _loaded(reply.body.decode("latin-1")) is None
+    except ValueError:
+        return True
+    return False
 
 
 def holds_credentials(body: bytes, own: Sequence[str]) -> bool:
@@ -163,7 +181,8 @@ def holds_credentials(body: bytes, own: Sequence[str]) -> bool:
 
 def _may_be_one(value: str, known: str) -> bool:
     """Tell whether what is called a login or a key may be one: no sentence, none of our own, and not masked."""
-    return re.fullmatch(r"[^\s*…]*\w[^\s*…]*", value.strip()) is not None and value.strip().casefold() not in known
+    bare = value.strip().casefold()
+    return re.fullmatch(r"(?!.*(?: |\*\*|…)).*\w.*", bare, re.DOTALL) is not None and bare not in known
 
 
 def _text_holds(text: str, known: str) -> bool:

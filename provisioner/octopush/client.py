@@ -88,7 +88,7 @@ class Client:
             body["password"] = request.password.reveal()
         message = Request("PATCH", f"{self._account(api_login)}/edit", self._headers(self.parent), _json(body))
         hidden = (*self._hidden(request), request.password.reveal() if request.password else "", api_login)
-        judged = partial(judge_edit, credential_names=self.credential_names)
+        judged = partial(judge_edit, retry_on_429=self.retry_on_429, credential_names=self.credential_names)
         attempts = _EditAttempts(partial(self._exchange, message, judged, hidden))
         verdict = self.retry.until_settled(attempts, unsent=_UNSENT)
         if attempts.possible and not isinstance(verdict, Edited):

@@ -18,7 +18,7 @@ from provisioner.model.account import CALLBACK_NAMES, Secret, is_key
 from provisioner.model.exchange import Balance, Edited, EditVerdict, Failed, Missing, Observed, Reading
 from provisioner.model.verdict import Then
 from provisioner.octopush import answers
-from provisioner.octopush.refusals import PARENT_CREDENTIALS, Caller, Refusal, refused, unanswered
+from provisioner.octopush.refusals import PARENT_CREDENTIALS, RETRIED, Caller, Refusal, refused, unanswered
 from provisioner.octopush.transport import Failure, Reply
 
 _EMAIL: Final = "email_for_inbounds"
@@ -30,21 +30,31 @@ _OWNER: Final = Caller(
 def judge_edit(
     outcome: Reply | Failure,
     *,
+    retry_on_429: bool = True,
     now: datetime,
     hidden: Sequence[str] = (),
     credential_names: str = PARENT_CREDENTIALS,
 ) -> EditVerdict:
     """Return what one edit came to; ``credential_names`` says where the parent's login and key come from.
 
-    The body of a success is not documented (seen: 201), so that none is asked for;
-    one that carries an error is believed.
+    The body of a success is not documented (seen: 201), so that none is asked for; one that
+    carries an error is believed, and one that is not whole or not clean may have carried one.
+    Without ``retry_on_429``, 408, 421, 425 and 429 do not say that nothing was processed.
     """
     if (unknown := _unknown_login(outcome, hidden)) is not None:
         return unknown
     if (unsuccessful := _unsuccessful(outcome, now, hidden, _parent(credential_names))) is not None:
-        return unsuccessful
+        accepted = isinstance(outcome, Reply) and _is_success(outcome)
+        doubted = isinstance(outcome, Reply) and outcome.status in RETRIED and not retry_on_429
+        return replace(unsuccessful, possible=unsuccessful.possible or accepted or doubted)
     assert isinstance(outcome, Reply)  # noqa: S101  # what is no reply is no success
-    if _carries_an_error(_document(outcome)):
+    try:
+        document = answers.parsed(outcome.body)
+    except answers.UnclearError as error:
+        return Failed(f"HTTP {outcome.status}, but the answer {error}", Then.RETRY, possible=True)
+    except ValueError:
+        return Edited()
+    if isinstance(document, dict) and _carries_an_error(document):
         said = answers.words(outcome, hidden)
         return Failed(f"HTTP {outcome.status}, but the answer carries an error{said}", Then.GO_ON, possible=True)
     return Edited()
@@ -109,20 +119,25 @@ def _unknown_login(outcome: Reply | Failure, hidden: Sequence[str]) -> Missing |
 
 
 def _unsuccessful(outcome: Reply | Failure, now: datetime, hidden: Sequence[str], caller: Caller) -> Failed | None:
-    """Return what is wrong with an answer whose status is no success, or None for one whose status is."""
+    """Return what is wrong with what is no success, wholly arrived and from an API; None for what is."""
     if isinstance(outcome, Failure):
         refusal = unanswered(outcome)
         return replace(_failed(refusal), possible=outcome.sent, unanswered=refusal.then is Then.RETRY)
     status, said = outcome.status, answers.words(outcome, hidden)
-    if HTTPStatus.OK <= status < answers.ACCEPTED:
-        return None
-    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+    if _is_success(outcome) and not answers.is_page(outcome):
+        cut = outcome.cut
+        return None if cut is None else Failed(f"HTTP {status}, but the answer was cut: {cut}", Then.RETRY)
+    if _is_success(outcome) or HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return _failed(refused(outcome, said, now, caller))
     if status // 100 == 3:  # noqa: PLR2004  # the class of redirects
         reason = f"the API sent it to another address (HTTP {status}), which is not followed"
         return Failed(reason, Then.STOP, possible=True)
     wait = answers.retry_after(outcome, now)
     return Failed(f"the API answered HTTP {status}{said}", Then.RETRY, wait, possible=True)
+
+
+def _is_success(reply: Reply) -> bool:
+    return HTTPStatus.OK <= reply.status < answers.ACCEPTED
 
 
 def _failed(refusal: Refusal) -> Failed:
@@ -136,8 +151,6 @@ def _read_document(
     if (unsuccessful := _unsuccessful(outcome, now, hidden, caller)) is not None:
         return unsuccessful
     assert isinstance(outcome, Reply)  # noqa: S101  # what is no reply is no success
-    if outcome.cut is not None:
-        return Failed(f"HTTP {outcome.status}, but the answer was cut: {outcome.cut}", Then.RETRY)
     document = _document(outcome)
     if document is None:
         return Failed(f"HTTP {outcome.status}, but the answer is not a JSON object", Then.RETRY)

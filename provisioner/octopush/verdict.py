@@ -82,7 +82,7 @@ def _doubt(reply: Reply) -> str | None:
         return f"the answer was cut: {reply.cut}"
     if answers.is_unreadable(reply):
         return "the answer is compressed, though nothing compressed was asked for"
-    return None
+    return "the answer is JSON that is broken" if answers.is_broken(reply) else None
 
 
 def _judge_failure(failure: Failure) -> Verdict:
@@ -99,10 +99,11 @@ def _judge_success(reply: Reply, said: str) -> Verdict:
         return InDoubt(f"HTTP {reply.status}, but the answer was cut: {reply.cut}", _kept(reply))
     try:
         document = answers.parsed(reply.body)
-    except answers.RepeatedKeyError as error:
-        return InDoubt(f"HTTP {reply.status}, but the answer repeats {error}", _kept(reply))
+    except answers.UnclearError as error:
+        return InDoubt(f"HTTP {reply.status}, but the answer {error}", _kept(reply))
     except ValueError:
-        return InDoubt(f"HTTP {reply.status}, but the answer is not JSON", _kept(reply))
+        what = "a web page" if answers.is_page(reply) else "not JSON"
+        return InDoubt(f"HTTP {reply.status}, but the answer is {what}", _kept(reply))
     if not isinstance(document, dict):
         return InDoubt(f"HTTP {reply.status}, but the answer is not a JSON object", _kept(reply))
     # An error may come with a status of success (seen in clients): its code is not zero.

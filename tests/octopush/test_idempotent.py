@@ -118,11 +118,12 @@ def test_a_login_that_is_not_known_is_missing(judge: Judge) -> None:
 
 
 @pytest.mark.parametrize("judge", JUDGES)
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405])
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 405])
 def test_a_page_is_of_no_api_and_says_nothing_about_an_account(judge: Judge, status: int) -> None:
     reason = f"a web page answered instead of the API (HTTP {status})"
-    expected = Failed(reason, Then.STOP, exit_code=ExitCode.SETTING_INVALID, hint=refusals.MISPLACED)
-    assert expected == judge(reply(status, b"<!doctype html><title>Not found</title>"), now=NOW)
+    verdict = failed(judge, reply(status, b"<!doctype html><title>Not found</title>"))
+    assert (reason, Then.STOP, refusals.MISPLACED) == (verdict.reason, verdict.then, verdict.hint)
+    assert ExitCode.SETTING_INVALID is verdict.exit_code
 
 
 @pytest.mark.parametrize(
@@ -152,15 +153,32 @@ def test_what_the_request_carried_is_masked(judge: Judge, status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
-@pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[]", b"\xff", {}, {"code": 0}, {"code": "0"}, {"code": None}, b'{"code": 1, "code": 1}']
-)
+@pytest.mark.parametrize("body", [b"", b"OK", b"[]", b"\xff", {}, {"code": 0}, {"code": "0"}, {"code": None}])
 def test_any_success_is_an_edit_whatever_its_body(status: int, body: object) -> None:
     assert Edited() == judge_edit(reply(status, body), now=NOW)
 
 
-def test_a_success_that_was_cut_is_an_edit() -> None:
-    assert Edited() == judge_edit(reply(200, b'{"co', cut="it ended too early"), now=NOW)
+@pytest.mark.parametrize(
+    ("answered", "reason", "then"),
+    [
+        (reply(200, b'{"co', cut="it ended too early"), "the answer was cut: it ended too early", Then.RETRY),
+        (reply(200, b'{"code": 0, "code": 1}'), "the answer repeats a key", Then.RETRY),
+        (reply(200, b'{"code": NaN}'), "the answer is not JSON", Then.RETRY),
+        (reply(200, b"<html>Sign in"), "a web page answered instead of the API", Then.STOP),
+        (reply(200, b"Sign in", Content_Type="text/html"), "a web page answered instead of the API", Then.STOP),
+    ],
+)
+def test_a_success_that_is_not_clean_may_have_been_carried_out(answered: Reply, reason: str, then: Then) -> None:
+    verdict = failed(judge_edit, answered)
+    assert reason in verdict.reason
+    assert (then, True) == (verdict.then, verdict.possible)
+
+
+@pytest.mark.parametrize("status", [408, 421, 425, 429])
+def test_an_edit_that_was_answered_with_429_is_not_carried_out_only_where_that_is_believed(status: int) -> None:
+    assert [False, True] == [
+        judge_edit(reply(status), retry_on_429=believed, now=NOW).possible for believed in (True, False)
+    ]
 
 
 @pytest.mark.parametrize("code", [121, "E1", "", True, [0], 1.5])
@@ -224,7 +242,7 @@ def test_a_key_that_is_none_tells_none(key: object) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        *(b"", b"<html>", b"\xff", b"[" * 60_000, [WHOLE], None, b'{"amount": 1, "amount": 1}'),
+        *(b"", b"OK", b"\xff", b"[" * 60_000, [WHOLE], None, b'{"amount": 1, "amount": 1}'),
         *(b'{"amount": NaN, "unit": "euros"}', b'{"first_name": "Leonardo", "limit": -Infinity}'),
     ],
 )
@@ -305,7 +323,7 @@ def test_every_answer_is_judged_and_none_is_taken_for_more_than_it_tells(
     verdict = judge(this, now=NOW, hidden=hidden)
     if isinstance(verdict, Edited | Observed | Balance):
         assert 200 <= this.status < 300
-        assert isinstance(verdict, Edited) or this.cut is None
+        assert this.cut is None
     elif isinstance(verdict, Missing):
         assert 404 == this.status
     else:

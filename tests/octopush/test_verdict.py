@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import UTC, datetime
 from typing import Final
@@ -102,7 +103,7 @@ SOMETHING_TWICE: Final = b'{"api_key": "one", "api_login": "abc", "secret": 1, "
     ("body", "reason"),
     [
         (b"", "is not JSON"),
-        (b"<html>It works!</html>", "is not JSON"),
+        (b"<html>It works!</html>", "is a web page"),
         (b"\xff\xfe\xff", "is not JSON"),
         (b"[" * 60_000, "is not JSON"),
         (b"1" * 5000, "is not JSON"),
@@ -271,6 +272,8 @@ HELD: Final[tuple[object, ...]] = (
     {"api_login": "abc"},
     {"code": 9, "message": "Slow down.", "data": [{"account": {"apiKey": "sub-key-77", "API-LOGIN": "abc"}}]},
     {"sub_account_login": LOGIN},
+    {"api_key": "sub\r\nkey"},
+    {"api_key": "sub*key"},
     {"message": f"The account {LOGIN} was made."},
     {"message": "Made, with api_key: 'sub-key-77'."},
     {"raw": json.dumps({"account": json.dumps(BOTH)})},
@@ -313,9 +316,33 @@ def test_a_refusal_that_was_not_read_whole_proves_nothing(status: int) -> None:
     cut = Reply(status, {}, b'{"co', "it ended too early")
     reason = f"the API answered HTTP {status}: the answer was cut: it ended too early"
     assert InDoubt(reason, Answer(status, b'{"co')) == judge(cut, retry_on_503=True, now=NOW)
-    packed = judge(Reply(status, {"Content-Encoding": "GZIP"}, b"\x1f"), retry_on_503=True, now=NOW)
-    assert isinstance(packed, InDoubt)
-    assert "compressed" in packed.reason
+    packed = gzip.compress(json.dumps(BOTH).encode())
+    for headers, body in (
+        ({"Content-Encoding": "GZIP"}, b"\x1f"),
+        ({"Transfer-Encoding": "gzip, chunked"}, b"x"),
+        ({}, packed),
+    ):
+        verdict = judge(Reply(status, headers, body), retry_on_503=True, now=NOW)
+        assert isinstance(verdict, InDoubt)
+        assert "compressed" in verdict.reason
+
+
+@pytest.mark.parametrize("status", [400, 401, 409, 429, 503])
+@pytest.mark.parametrize(
+    "body", [b'{"code": 7, "x": NaN}', b'{"code": 7, "code": 8}', b'[{"api_key": "sub-k', b'{"a": ' * 9000]
+)
+def test_a_refusal_in_broken_json_proves_nothing(status: int, body: bytes) -> None:
+    verdict = judge(Reply(status, {}, body), retry_on_503=True, now=NOW)
+    assert isinstance(verdict, InDoubt)
+    assert f"the API answered HTTP {status}: the answer is JSON that is broken" == verdict.reason
+    assert Answer(status, body) == verdict.answer
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"message": "Pr\xe9nom"}', "{}".encode("utf-16"), b"\xef\xbb\xbf{}", b"Pr\xe9nom", b"[error] No."]
+)
+def test_a_refusal_in_another_encoding_or_in_plain_words_is_one(body: bytes) -> None:
+    assert isinstance(judge(Reply(400, {}, body), now=NOW), NotCreated)
 
 
 def test_a_page_that_is_too_long_is_still_a_page() -> None:

@@ -37,7 +37,7 @@ _IN_TEXT: Final = re.compile(
 
 
 class UnclearError(ValueError):
-    """A text is JSON to some who read it, and not to others; its words complete a sentence of which it is the subject."""
+    """A text is JSON to some, and not to others; its words complete a sentence of which the text is the subject."""
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

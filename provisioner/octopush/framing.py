@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from http.client import BadStatusLine, HTTPException, HTTPResponse, LineTooLong, RemoteDisconnected
 from typing import Any, Final, cast
 
@@ -127,34 +128,38 @@ class _UnclearEnd(_Body):
 
 
 class _Chunks(_Body):
-    """A body that comes in chunks (RFC 9112, 7.1)."""
+    """A body that comes in chunks (RFC 9112, 7.1); what follows a broken frame is read to the end of the connection."""
 
     _left: int | None = None
     """Bytes left of the chunk; None before the first."""
     _ended = False
+    _odd = b""
+    """What stood in the place of a frame."""
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401  # the same
-        """Fill ``buffer``; raises BrokenChunkError."""
+        """Fill ``buffer``; raises BrokenChunkError at the end of what is not chunks."""
         if not self._left and not self._ended:
             self._begin()
         if self._ended:
             return 0
-        assert self._left is not None  # noqa: S101  # a chunk was begun
-        got = self._stream.readinto1(memoryview(buffer)[: self._left])
+        room = memoryview(buffer)[: self._left]
+        got = min(len(room), len(self._odd))
+        room[:got], self._odd = self._odd[:got], self._odd[got:]
+        got = got or self._stream.readinto1(room)
         if not got:
             raise BrokenChunkError
+        assert self._left is not None  # noqa: S101  # a chunk was begun
         self._left -= got
         return got
 
     def _begin(self) -> None:
         """Read what stands between the last chunk and the next, and, after the last of all, the trailer."""
-        if self._left == 0 and self._stream.readline(_LINE_CAP) not in {b"\r\n", b"\n"}:
-            raise BrokenChunkError
-        found = _CHUNK_LINE.fullmatch(self._stream.readline(_LINE_CAP))
-        if found is None:
-            raise BrokenChunkError
-        self._left = int(found[1], 16)
-        self._ended = self._left == 0
+        line = self._stream.readline(_LINE_CAP) if self._left == 0 else b"\n"
+        if line in {b"\r\n", b"\n"} and (found := _CHUNK_LINE.fullmatch(line := self._stream.readline(_LINE_CAP))):
+            self._left = int(found[1], 16)
+            self._ended = self._left == 0
+        else:
+            self._left, self._odd = sys.maxsize, line
         # Whatever ends the trailer, the body is whole.
         while self._ended and self._stream.readline(_LINE_CAP).strip():
             pass

@@ -62,7 +62,7 @@ def _tells(word: str, pieces: set[str]) -> bool:
 
 
 def _pieces(secret: str) -> Iterator[str]:
-    """Yield what gives a secret away, whatever it is written in; of a query its values do, and of an address no domain."""
+    """Yield what gives a secret away, in any form; of a query its values do, and of an address not its domain."""
     if _QUERY.match(secret):
         return
     for text in _forms(_EMAIL.sub(r"\1", secret)):

@@ -238,15 +238,24 @@ def test_a_chunk_may_be_larger_than_what_is_read_at_once() -> None:
         b"f" * 20 + b"\r\n",
     ],
 )
-def test_what_is_no_chunk_ends_the_body_and_what_came_is_kept(after: bytes) -> None:
+def test_what_is_no_chunk_is_noticed_and_what_came_is_kept(after: bytes) -> None:
     answer = begun(CHUNKED, b"2\r\n{}\r\n", after)
     assert b"{}" == answer.read1(99)
     with pytest.raises(BrokenChunkError):
         list(iter(partial(answer.read1, 99), b""))
 
 
+@pytest.mark.parametrize("odd", [b'-5\r\n{"api_key": 1}', b'{"api_key": 1}', b"{\r\n\r\n}" * 99])
+@pytest.mark.parametrize("before", [b"", b"2\r\n[]\r\n"])
+def test_what_stands_in_the_place_of_a_chunk_is_kept_too(before: bytes, odd: bytes) -> None:
+    answer, found = begun(CHUNKED, before, odd), list[bytes]()
+    with pytest.raises(BrokenChunkError):
+        found.extend(iter(partial(answer.read1, 7), b""))
+    assert before[3:5] + odd == b"".join(found)
+
+
 def test_a_chunk_that_is_longer_than_it_says_is_noticed() -> None:
     answer = begun(CHUNKED, b"2\r\n{}abc\r\n0\r\n\r\n")
     assert b"{}" == answer.read1(99)
     with pytest.raises(BrokenChunkError):
-        answer.read1(99)
+        list(iter(partial(answer.read1, 99), b""))

@@ -535,7 +535,7 @@ HALF: Final = ANSWERED[:20]
         (answering(answer("201 Created", b"", length=999)), b"", "it ended too early"),
         (answering(CHUNKED + chunk(HALF)), HALF, "it ended too early"),
         (answering(CHUNKED + chunk(ANSWERED)[:23]), ANSWERED[:19], "it ended too early"),
-        (answering(CHUNKED + chunk(HALF) + b"what?\r\n"), HALF, "it ended too early"),
+        (answering(CHUNKED + chunk(HALF) + b"what?\r\n"), HALF + b"what?\r\n", "it ended too early"),
         (then(Wire.reset, answer("201 Created", b"", length=999)), b"", None),
     ],
     ids=["length", "nothing", "chunks", "in a chunk", "no chunk", "reset"],

@@ -127,3 +127,19 @@ def test_a_key_that_no_request_could_carry_is_kept_as_unknown(tmp_path: Path) ->
         project = opened(many(server, tmp_path, {"default": ["paris"]}))
         assert {"default": {"paris": "unknown"}} == results(applied(project))
         assert 1 == len(server.requests)
+
+
+@pytest.mark.parametrize(("status", "body"), [("200 OK", b"<html>Sign in</html>"), ("429 Busy", b"")])
+def test_no_password_is_let_go_of_for_an_answer_that_proves_no_change(tmp_path: Path, status: str, body: bytes) -> None:
+    def script(wire: Wire) -> None:
+        wire.send(answer("201 Created", MADE) if wire.request().startswith(b"POST") else answer(status, body))
+
+    with scripted(script) as server:
+        mine = having(many(server, tmp_path, {"default": ["paris"]}), PROVISIONER_RETRY_ON_429="false")
+        project = opened(mine, flags={"attempts": 1})
+        applied(project)
+        (before,) = project.open_credentials(["paris"])
+        project.rotate_password("paris")
+        (after,) = project.open_credentials(["paris"])
+        assert before.content.password == after.content.password
+        assert 1 == len(after.unfinished_passwords)

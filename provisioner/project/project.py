@@ -240,8 +240,9 @@ class Project:
 
         ``approve`` is shown the plans, once all that can be checked was checked, and before
         anything is held or sent; None: nobody is asked. A parent whose state has moved since
-        is planned again, and refused if that comes out differently. ``rate`` bounds the
-        requests that begin in a second, over all parents; None: no bound.
+        is planned again, and refused if that comes out differently. Unless ``bounds`` allow it,
+        no state is begun, and nothing is created that looks like a renamed account. ``rate``
+        bounds the requests that begin in a second, over all parents; None: no bound.
 
         A parent's trouble is in its report; nothing is raised once the first request was sent.
 

@@ -105,7 +105,7 @@ def resolve(project: Project, name: str) -> int:
 
 
 def _apply(mine: provisioner.Project, jobs: int) -> Reports:
-    return mine.apply(mine.plan(reporter=_Log()), jobs=jobs, reporter=_Log())
+    return mine.apply(mine.plan(reporter=_Log()), bounds=provisioner.Bounds(new_state=True), jobs=jobs, reporter=_Log())
 
 
 def _adopt(mine: provisioner.Project, rows: Sequence[tuple[str, str]]) -> Reports:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import provisioner
-from provisioner import Folders, Reporter
+from provisioner import Bounds, Folders, Reporter
 from provisioner.model.account import Problem
 from provisioner.model.report import Outcome
+from provisioner.project.plans import Plans
 from provisioner.project.reporter import Requested
+from provisioner.project.reports import Reports
 from provisioner.state.sealing import new_identity
 from tests.conftest import Project, environment
 
@@ -44,10 +46,17 @@ def folders(mine: Project) -> Folders:
     return Folders(mine.identity_path.parent, mine.root / "home" / "state" / "octopush-provisioner")
 
 
+class _Beginning(provisioner.Project):
+    """A project of a program that lets a state begin, unless it says otherwise."""
+
+    def apply(self, plans: Plans, *, bounds: Bounds | None = None, **options: Any) -> Reports:  # noqa: ANN401  # its own
+        return super().apply(plans, bounds=bounds or Bounds(new_state=True), **options)
+
+
 def opened(mine: Project, **options: Any) -> provisioner.Project:  # noqa: ANN401  # those of Project.open
     """Open the project with its own environment and home."""
     usual = {"environ": mine.environ, "folders": folders(mine)}
-    return provisioner.Project.open(mine.folder, **{**usual, **options})
+    return _Beginning.open(mine.folder, **{**usual, **options})
 
 
 def key_of(parent: str) -> str:
@@ -100,7 +109,7 @@ def state_of(mine: Project, parent: str) -> Path:
     return mine.folder / "state" / f"{parent}.json"
 
 
-def results(reports: provisioner.project.reports.Reports) -> dict[str, dict[str, str]]:
+def results(reports: Reports) -> dict[str, dict[str, str]]:
     """Return, by parent and name, what became of each account."""
     return {
         report.parent: {outcome.name: outcome.result.value for outcome in report.outcomes} for report in reports.reports

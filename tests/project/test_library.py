@@ -139,9 +139,9 @@ def test_bounds_are_over_the_whole_run(mine: Project, server: SandboxProcess) ->
     with pytest.raises(OverThreshold):
         this.apply(this.plan(), bounds=Bounds(max_creates=1))
     with pytest.raises(StateConflict, match="There is no state"):
-        this.apply(this.plan(), bounds=Bounds(new_state=False))
+        this.apply(this.plan(), bounds=Bounds())
     assert [] == server.requests()
-    assert 0 == this.apply(this.plan(), bounds=Bounds(max_creates=2)).exit_code
+    assert 0 == this.apply(this.plan(), bounds=Bounds(max_creates=2, new_state=True)).exit_code
 
 
 def test_errors_are_those_of_the_tree(mine: Project) -> None:
@@ -245,7 +245,8 @@ def test_no_environment_but_the_one_that_is_given(mine: Project, server: Sandbox
         "from pathlib import Path\n"
         "environ, folder, home = json.loads(sys.argv[1]), sys.argv[2], provisioner.Folders(*map(Path, sys.argv[3:5]))\n"
         "this = provisioner.Project.open(folder, environ=environ, folders=home)\n"
-        "print(int(this.apply(this.plan()).exit_code), int(this.verify().exit_code))"
+        "begins = provisioner.Bounds(new_state=True)\n"
+        "print(int(this.apply(this.plan(), bounds=begins).exit_code), int(this.verify().exit_code))"
     )
     command = f"echo $WHERE >/dev/null; cat {mine.identity_path}"
     given = {**mine.environ, "PROVISIONER_IDENTITY_COMMAND": command}

@@ -34,10 +34,10 @@ def mine(server: SandboxProcess, tmp_path: Path) -> Project:
     return made
 
 
-def apply(mine: Project, **bounds: bool) -> int:
+def apply(mine: Project, *, new_state: bool = True) -> int:
     """Apply the project's manifests, and return the exit code."""
     this = opened(mine)
-    return int(this.apply(this.plan(), bounds=Bounds(**bounds)).exit_code)
+    return int(this.apply(this.plan(), bounds=Bounds(new_state=new_state)).exit_code)
 
 
 def refused(mine: Project, server: SandboxProcess, kind: type[ProvisionerError] = StateForeign) -> ProvisionerError:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import provisioner
-from provisioner import Folders, Reporter
+from provisioner import Bounds, Folders, Reporter
 from provisioner.cli.console import Console, LogConsole, TextConsole
 from provisioner.cli.reporters import ConsoleReporter
 from provisioner.errors import InternalError, StateInvalid
@@ -161,7 +161,7 @@ def run(tmp_path: Path) -> Callable[..., tuple[Path, str]]:
         folders = Folders(tmp_path / "config", tmp_path / "seen")
         project = provisioner.Project.open(tmp_path, environ=environ, folders=folders, parts=parts)
         console, said = spoken(kind)
-        reports = project.apply(project.plan(), reporter=ConsoleReporter(console))
+        reports = project.apply(project.plan(), bounds=Bounds(new_state=True), reporter=ConsoleReporter(console))
         for each in reports.reports:
             if each.failure is not None:
                 console.failure(each.failure)

@@ -326,7 +326,7 @@ def test_nobody_takes_the_owners_place_among_the_recipients_unseen(applied: Proj
     assert 0 == both.apply(both.plan()).exit_code
     path = applied.folder / "manifests" / "accounts.yaml"
     path.write_text(path.read_text().replace("name: oslo", "name: bergen"))
-    assert 0 == this.apply(this.plan(), bounds=Bounds(new_recipients=True)).exit_code
+    assert 0 == this.apply(this.plan(), bounds=Bounds(new_recipients=True, lookalikes=True)).exit_code
 
 
 def test_a_state_that_names_nobody_does_not_make_room_for_a_stranger(applied: Project) -> None:

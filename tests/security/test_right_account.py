@@ -51,7 +51,7 @@ def test_no_outcome_is_resolved_away_that_the_answer_which_is_kept_proves(start:
     faults = [f"--fault={each}" for each in ("429-body@1", "missing-credential@2", "500@3", "lost@4")]
     project = many(start(*accounts_of("acme"), *faults), tmp_path, {"acme": ("bonn", "lyon", "oslo", "paris")})
     mine = opened(project)
-    assert ExitCode.OUTCOME_UNKNOWN == mine.apply(mine.plan(), bounds=Bounds(keep_going=True)).exit_code
+    assert ExitCode.OUTCOME_UNKNOWN == mine.apply(mine.plan(), bounds=Bounds(keep_going=True, new_state=True)).exit_code
     for name in ("bonn", "lyon"):
         for abandon in (False, True):
             with pytest.raises(Refused, match=f"{name} was created: the answer that is kept") as caught:
@@ -81,10 +81,10 @@ def test_a_rename_that_nobody_declared_is_not_created_unattended(start: StartSan
     table = project.folder / "manifests" / "accounts.csv"
     table.write_text(table.read_text().replace("\nrome,", "\nroma,"))
     with pytest.raises(Refused, match="created a second time: roma like rome") as caught:
-        this.apply(this.plan(), bounds=Bounds(lookalikes=False))
+        this.apply(this.plan(), bounds=Bounds())
     assert (ExitCode.REFUSED, 2) == (caught.value.exit_code, len(server.accounts()))
     table.write_text("previously," + table.read_text().replace("\nroma", "\nrome,roma").replace("\nparis", "\n,paris"))
-    assert 0 == this.apply(this.plan(), bounds=Bounds(lookalikes=False)).exit_code
+    assert 0 == this.apply(this.plan(), bounds=Bounds()).exit_code
     assert 2 == len(server.accounts())
 
 

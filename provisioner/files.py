@@ -76,11 +76,32 @@ def open_file(path: Path, flags: int = os.O_RDONLY, *, own: bool = False, mode: 
     """
     try:
         # Asked before opening: to open a device may do something.
-        require_fit(path.lstat() if own else path.stat(), own=own)
+        require_fit(path.lstat() if own else _status(path), own=own)
     except FileNotFoundError:
         if not flags & os.O_CREAT:
             raise
     return _opened(path, flags | (os.O_NOFOLLOW if own else 0), mode, own=own)
+
+
+def _status(path: Path) -> os.stat_result:
+    """Return that of what a path leads to. Raises OSError: NotAFile for a link that leads nowhere."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise NotAFile("it is a link that leads nowhere") from None
+        raise
+
+
+def require_folders(path: Path) -> None:
+    """Return if there is nothing but folders on the way to ``path``, so far as there is anything.
+
+    Raises NotADirectoryError: behind a link that leads nowhere, such as to a disk that is
+    not mounted, nobody knows what there is.
+    """
+    for folder in path.parents:
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"{folder} is not a folder")
 
 
 def _opened(path: Path, flags: int, mode: int, *, own: bool) -> int:
@@ -111,7 +132,7 @@ def read(path: Path, limit: int, *, own: bool = False, private: bool = False) ->
 
 def read_or_pipe(path: Path, limit: int) -> bytes:
     """Return the same of a file or of a pipe, as in ``<(command)``; one into which nobody writes is empty."""
-    if not stat.S_ISFIFO(path.stat().st_mode):
+    if not stat.S_ISFIFO(_status(path).st_mode):
         return read(path, limit)
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb", buffering=0):

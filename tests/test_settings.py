@@ -495,11 +495,15 @@ def test_a_proxy_that_is_refused_and_not_repeated(tmp_path: Path, proxy: str) ->
 
 def test_a_file_that_holds_no_certificate_authorities(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("not a certificate")
-    for name in ("ca.pem", "missing.pem"):
-        with pytest.raises(SettingInvalid, match=f"{name}, holds no certificate authorities"):
+    (tmp_path / "empty.pem").touch()
+    for name, reason in (
+        ("ca.pem", "holds no certificate authorities"),
+        ("empty.pem", "holds no certificate authorities"),
+        ("missing.pem", "cannot be read: No such file or directory"),
+        ("/dev/zero", "cannot be read: it is a device, and not a file"),
+    ):
+        with pytest.raises(SettingInvalid, match=f"{name}, {reason}"):
             connection.require_connection(load(tmp_path, ca_file=str(tmp_path / name)))
-    with pytest.raises(SettingInvalid, match="/dev/zero, cannot be read: it is a device, and not a file"):
-        connection.require_connection(load(tmp_path, ca_file="/dev/zero"))
     connection.require_connection(load(tmp_path, ca_file=certifi.where()))
 
 

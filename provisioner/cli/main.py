@@ -35,7 +35,7 @@ _EXITS: Final = "\b\nExit codes:\n" + "\n".join(
     for code, (meaning, _) in MEANINGS.items()
     if code is not ExitCode.TERMINATED
 )
-_UNWRITABLE: Final = (errno.EBADF, errno.EPIPE, errno.ENOSPC, errno.EIO)
+_UNWRITABLE: Final = (errno.EBADF, errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT, errno.EAGAIN)
 _ASKED: Final[list[signal.Signals]] = []
 """The signals that have asked this process to end while it only read."""
 COMMANDS: Final[Mapping[str, str]] = {
@@ -134,7 +134,8 @@ def _open_streams() -> None:
 def _keep_no_core() -> None:
     """Have no core dump written, of this process or one that it starts: it would hold keys and passwords."""
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
+    # Less than any core has, and Linux gives none to a program either (core_pattern), which it does where this is 0.
+    resource.setrlimit(resource.RLIMIT_CORE, (0 if most == 0 else 1, most))
 
 
 def run(arguments: list[str], environ: Mapping[str, str]) -> int:
@@ -150,6 +151,9 @@ def run(arguments: list[str], environ: Mapping[str, str]) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         console.raw(f"{error.format_message()}\n")
         return ExitCode.USAGE
+    except SystemExit as ended:
+        # click ends so once it has completed a word for a shell, and where nobody reads a help text to its end.
+        return int(ended.code or ExitCode.DONE)
     except BaseException as error:  # noqa: BLE001  # the last line of defence, see failures.reported
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # It has ended: what is left is to say why, which nothing should cut short.

@@ -225,7 +225,7 @@ def _contents(path: Path, folder: Path | None, own: tuple[Path, ...], *, private
     except OSError as error:
         raise SettingInvalid(
             f"The file {path} cannot be read: {error.strerror}.",
-            hint="A placeholder's path is relative to the folder of the file that it stands in.",
+            hint=_ALONE if private else "A placeholder's path is relative to the folder of the file that it stands in.",
         ) from error
     return text_of(raw, f"The file {path}")
 

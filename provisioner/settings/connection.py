@@ -17,16 +17,18 @@ def require_connection(settings: Settings) -> None:
         import ssl  # noqa: PLC0415  # a plan has no use for it
 
         try:
-            ssl.create_default_context(cadata=files.read_authorities(Path(settings.ca_file)))
-        except files.Unfit as error:
+            authorities = files.read_authorities(Path(settings.ca_file))
+        except OSError as error:
             raise SettingInvalid(
                 f"The setting ca_file, {settings.ca_file}, cannot be read: {error.strerror}.",
                 hint="It must be a file of certificates in PEM form.",
             ) from error
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=authorities)
         except (OSError, ValueError) as error:
             raise SettingInvalid(
                 f"The setting ca_file, {settings.ca_file}, holds no certificate authorities.",
-                hint="It must be a readable file of certificates in PEM form.",
+                hint="It must be a file of certificates in PEM form.",
             ) from error
     if settings.proxy is not None:
         scheme, slashes, rest = settings.proxy.partition("://")

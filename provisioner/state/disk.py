@@ -48,7 +48,8 @@ def read_file(path: Path) -> bytes | None:
     """Return what is in a file of ours, or None where there is none; raises OSError, Unfit where something else is."""
     try:
         return files.read(path, files.MAX_STATE_BYTES, own=True)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
+        files.require_folders(path)
         return None
 
 
@@ -135,8 +136,7 @@ def make_folder(folder: Path, disk: Disk) -> None:
         try:
             folder.mkdir(mode=_PRIVATE_FOLDER)
         except FileExistsError:
-            if not folder.is_dir():
-                raise
+            files.require_folders(folder / "in")
         else:
             folder.chmod(_PRIVATE_FOLDER)
         disk.sync_folder(folder.parent)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from provisioner.errors import StateForeign, StateInvalid, StateMoved, StateRolledBack
-from provisioner.files import Unfit
+from provisioner.files import Unfit, require_own
 from provisioner.model.state import State
 from provisioner.state.disk import Disk, append, make_folder, open_private, read_file, write_atomically
 from provisioner.state.holder import Holder
@@ -118,6 +118,7 @@ class Seen:
 
         Raises:
             StateLocked: a run on another copy holds it.
+            StateInvalid: something else than a file of ours stands in the place of the lock.
             StateError: it cannot be held here.
 
         """
@@ -125,6 +126,8 @@ class Seen:
 
         make_folder(self._folder, Disk())
         path = self._folder / f"lineage-{_hashed(lineage)}.lock"
+        with _ours(path):
+            require_own(path)
         return held(path, holder, timeout, sleep, what="Another copy of this state")
 
     # ── Whose a state is ─────────────────────────────────────────────────────
@@ -202,7 +205,9 @@ class Seen:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Let no other run claim anything for the moment that a ``with`` takes. Raises OSError."""
-        descriptor = open_private(self._folder / "claims.lock", os.O_RDWR)
+        path = self._folder / "claims.lock"
+        with _ours(path):
+            descriptor = open_private(path, os.O_RDWR)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
@@ -229,12 +234,8 @@ class Seen:
         """Return what a file holds; None where there is none that can be read. Raises StateInvalid: it is no file."""
         path = self._folder / mark
         try:
-            return read_file(path)
-        except Unfit as error:
-            raise StateInvalid(
-                f"What this machine has seen of the state cannot be read: {path}: {error.strerror}.",
-                hint="Move it away once you are sure that the state is the newest one.",
-            ) from error
+            with _ours(path):
+                return read_file(path)
         except NotADirectoryError:
             # HOME=/dev/null is a habit of containers; `note` says that nothing is remembered.
             return None
@@ -263,6 +264,18 @@ class Seen:
                 make_folder(self._folder, Disk())
                 write_atomically(path, line, Disk())
         self._written[mark] = line
+
+
+@contextmanager
+def _ours(path: Path) -> Iterator[None]:
+    """Say that what stands at ``path`` is no file of ours; raises StateInvalid."""
+    try:
+        yield
+    except Unfit as error:
+        raise StateInvalid(
+            f"What this machine has seen of the state cannot be read: {path}: {error.strerror}.",
+            hint="Move it away once you are sure that the state is the newest one.",
+        ) from error
 
 
 def _require_among(known: Mapping[str, str], address: str, lineage: str | None) -> None:

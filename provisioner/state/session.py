@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from dataclasses import replace
 from typing import Final, Self, TypeAlias
 
-from provisioner.errors import StateError, StateForeign, StateNotSaved
+from provisioner.errors import StateError, StateForeign, StateInvalid, StateNotSaved
 from provisioner.model import address
 from provisioner.model.state import Record, State
 from provisioner.state import codec
@@ -150,6 +150,8 @@ class Memory:
             self._holds.enter_context(self._hold(lineage))
         except OSError as error:
             self._cannot(f"remember the state: {error.strerror or error}")
+        except StateInvalid:
+            raise
         except StateError as error:
             self._cannot(f"remember the state: {error.message.removesuffix('.')}")
 

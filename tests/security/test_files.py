@@ -104,6 +104,24 @@ def test_what_this_machine_has_seen_is_neither_read_from_nor_added_to_something_
 
 
 @pytest.mark.parametrize("make", KINDS)
+def test_no_copy_of_a_state_is_held_and_no_account_claimed_through_something_else(place: Path, make: Make) -> None:
+    seen = Seen(place.parent / "seen")
+    with seen.hold(STATE.lineage, HOLDER, timeout=0, sleep=print):
+        seen.claim("https://a.example", "login", "here", STATE.lineage, pytest.fail)
+    (place.parent / "seen" / "mine").touch()
+    locks = list((place.parent / "seen").glob("*.lock"))
+    for lock in locks:
+        lock.unlink()
+        make(lock)
+    assert len(locks) == len({"of the lineage", "of claims"})
+    with pytest.raises(StateInvalid, match="it is a"):
+        seen.hold(STATE.lineage, HOLDER, timeout=0, sleep=print)
+    with pytest.raises(StateInvalid, match="it is a"):
+        seen.claim("https://a.example", "another", "here", STATE.lineage, pytest.fail)
+    assert all(untouched(lock, make) for lock in locks)
+
+
+@pytest.mark.parametrize("make", KINDS)
 def test_nothing_but_a_file_of_ours_is_written_over_or_added_to(place: Path, make: Make) -> None:
     make(place)
     for write in (write_atomically, append):
@@ -112,11 +130,18 @@ def test_nothing_but_a_file_of_ours_is_written_over_or_added_to(place: Path, mak
     assert untouched(place, make)
 
 
-@pytest.mark.parametrize("make", READ)
+def to_nowhere(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+@pytest.mark.parametrize("make", [*READ, to_nowhere])
 def test_settings_and_saved_plans_are_read_from_files_alone(place: Path, make: Make) -> None:
     make(place)
-    with pytest.raises(SettingInvalid, match=r"cannot be read: it is a .*"):
-        loading.load(place, {}, {})
+    make(place.with_name("provisioner.yaml"))
+    # A link to nowhere is not taken for settings that nobody wrote.
+    for named in (place, None):
+        with pytest.raises(SettingInvalid, match=r"cannot be read: it is a .*"):
+            loading.load(named, {}, {}, folder=place.parent)
     # A plan may come through a pipe; this one has nobody who writes to it.
     with pytest.raises(ProvisionerError, match="holds no plan" if make is pipe else "it is a"):
         saved.read(place)

@@ -28,6 +28,8 @@ def test_a_closed_output_is_said_and_hides_nothing_that_was_done(server: Sandbox
         done = closed(mine, ">&-", *arguments)
         assert (1, 1) == (done.returncode, done.stderr.count("Standard output cannot be written: it is closed."))
         assert "Traceback" not in done.stderr
+    # A reader that goes away is none of our affair.
+    assert "" == closed(mine, "| true", "--help").stderr
 
 
 @pytest.mark.parametrize("log", ["text", "json"])

@@ -26,6 +26,8 @@ from provisioner.state.stores import moved, version
 _POLL: Final = 0.1
 _HOLDER: Final = b'{"pid": '
 """What a lock begins with that names its holder."""
+_OURS: Final = "Move it away: a run keeps a file of its own there. Nothing was sent."
+_STATE: Final = "Name a file that you may read: a state is never read or written through a link."
 _BESIDE: Final = ("lock", "backup", "rescue", "forgotten")
 
 
@@ -70,7 +72,7 @@ class LocalStore:
         except OSError as error:
             raise StateInvalid(
                 f"{self.address} cannot be read: {error.strerror or error}.",
-                hint="Name a file that you may read: a state is never read or written through a link.",
+                hint=_STATE,
             ) from error
 
     # ── The lock ─────────────────────────────────────────────────────────────
@@ -99,7 +101,7 @@ class LocalStore:
             except OSError as error:
                 raise StateInvalid(
                     f"{path} cannot be used: {error.strerror or error}.",
-                    hint="Move it away: a run keeps a file of its own there. Nothing was sent.",
+                    hint=_STATE if path == self.path else _OURS,
                 ) from error
 
     def holder(self) -> str | None:
@@ -156,7 +158,7 @@ class LocalStore:
         except OSError as error:
             raise StateInvalid(
                 f"{self.rescue_address} cannot be read: {error.strerror or error}.",
-                hint="It may hold an outcome that the state does not: make it a file that you may read.",
+                hint="Put that right. It may hold an outcome that the state does not.",
             ) from error
         return raw.rstrip(b"\0")
 
@@ -271,7 +273,7 @@ def _require_lock(descriptor: int, path: Path) -> None:
     if held and not held.startswith(_HOLDER):
         raise StateError(
             f"{path} is not a lock: it holds something else.",
-            hint="Move it away: a run keeps a file of its own there. Nothing was sent.",
+            hint=_OURS,
         )
 
 

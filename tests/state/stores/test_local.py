@@ -160,7 +160,13 @@ def a_folder(path: Path) -> str:
 def below_a_file(path: Path) -> str:
     path.parent.rmdir()
     path.parent.touch()
-    return "Not a directory"
+    return f"{path.parent} is not a folder"
+
+
+def behind_a_link_to_nowhere(path: Path) -> str:
+    path.parent.rmdir()
+    path.parent.symlink_to("not-mounted")
+    return f"{path.parent} is not a folder"
 
 
 def unreadable(path: Path) -> str:
@@ -170,7 +176,7 @@ def unreadable(path: Path) -> str:
     return "Permission denied"
 
 
-@pytest.mark.parametrize("make", [a_folder, below_a_file, unreadable])
+@pytest.mark.parametrize("make", [a_folder, below_a_file, behind_a_link_to_nowhere, unreadable])
 def test_what_cannot_be_read_is_refused(tmp_path: Path, make: Callable[[Path], str]) -> None:
     (tmp_path / "state").mkdir()
     path = tmp_path / "state" / "default.json"

@@ -97,7 +97,7 @@ class Report:
     failure: ProvisionerError | None = None
     """Why nothing could be done for this parent."""
     terms: Terms | None = None
-    """On what terms its plan was carried out; None where there was none."""
+    """On what terms it was carried out; None of a command that says nothing of that."""
 
 
 def exit_code(reports: Iterable[Report]) -> ExitCode:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -131,9 +131,10 @@ def _adopted(
 ) -> Adopted:
     opener = parent.opener(run.reporter)
     with parent.hold(run) as session:
-        state = parent.bound(session.state, run.reporter)
-        parent.require_readers(session.state)
-        parent.warn_of_recipients(session.state, run.reporter)
+        before = session.state
+        state = parent.bound(before, run.reporter)
+        parent.require_readers(before)
+        parent.warn_of_recipients(before, run.reporter)
         ports = parent.ports(session, run.watch(parent.name), run)
         done = executor.adopt(
             rows,
@@ -148,7 +149,9 @@ def _adopted(
         )
         if done.unwritten:
             written.append(_write(target, done.unwritten, parent))
-        return done
+        if session.state is None:
+            return done
+        return replace(done, report=replace(done.report, terms=parent.terms(before, begins=before is None)))
 
 
 # ── Whose they are ───────────────────────────────────────────────────────────

@@ -79,5 +79,6 @@ def check(store: Store, state: State | None, parent: str) -> None:
     if state is not None and state.parent != parent:
         raise StateForeign(
             f"{store.address} is the state of the parent {state.parent}, not of {parent}.",
-            hint="Give each parent its own state: put {parent} into the setting `state`.",
+            hint="Give each parent its own state: put {parent} into the setting `state`. One that was renamed"
+            " needs the name that it had: what is sealed bears it.",
         )

@@ -22,14 +22,19 @@ from typing import Any, Final
 
 from provisioner.errors import StateForeign, StateInvalid, StateMoved, StateRolledBack
 from provisioner.files import Unfit, require_own
+from provisioner.model.address import is_this_machine
 from provisioner.model.state import State
 from provisioner.state.disk import Disk, append, make_folder, open_private, read_file, write_atomically
 from provisioner.state.holder import Holder
 
 _HINT: Final = (
-    "Accounts may exist that this state does not know: restore the newest one. If it is the newest that is left, say so"
-    " with `provisioner recover --accept-state`, and adopt the accounts made since (`provisioner adopt NAME LOGIN`)"
-    " before an apply: it would create them again."
+    "Accounts may exist that this state does not know: restore the newest one; where it is in git, pull or merge it. If"
+    " this is the newest that is left, say so with `provisioner recover --accept-state`, and adopt the accounts made"
+    " since (`provisioner adopt NAME LOGIN`) before an apply: it would create them again."
+)
+_GONE: Final = (
+    "If it is lost, or none was meant to be here, say so with `provisioner recover --accept-state`, and adopt what"
+    " exists (`provisioner adopt NAME LOGIN`) before an apply: it would create it again."
 )
 _ELSEWHERE: Final = (
     "What exists would be created a second time. Go on with that state: set `state` to its place, or give the parent"
@@ -72,9 +77,12 @@ class Seen:
         lineage = self._read(_address_mark(address), "lineage", warn).get("lineage")
         if state is None:
             if lineage is not None:
-                beside = "" if backup is None else f"{backup} is the state as an earlier run found it. "
+                beside = "" if backup is None else f" {backup} is the state as an earlier run found it."
+                last = _place(self._read(_lineage_mark(lineage), "serial", warn), address)
+                moved, last = (", or set `state` to where it is", f"; it was last{last[1:]}") if last else ("", "")
                 raise StateRolledBack(
-                    f"There is no state at {address}; this machine has seen one there.", hint=beside + _HINT
+                    f"There is no state at {address}; this machine has seen one there{last}.",
+                    hint=f"Accounts exist that it knows: bring it back{moved}.{beside} {_GONE}",
                 )
             return
         if lineage not in {None, state.lineage}:
@@ -297,12 +305,12 @@ def _place(newest: Mapping[str, Any], address: str) -> str:
 
 def _server(endpoint: str) -> str:
     """Return what an address leads to, however it is written."""
-    from urllib.parse import urlsplit  # noqa: PLC0415  # only who binds a state needs it
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415  # only who binds a state needs it
 
     parts = urlsplit(endpoint)
     host = (parts.hostname or "").rstrip(".")
-    host = _LOOPBACK if host in {"localhost", "::1"} else host
-    return f"{host}:{parts.port or _PORTS.get(parts.scheme)}{parts.path.rstrip('/')}"
+    host = _LOOPBACK if is_this_machine(host) else host
+    return f"{host}:{parts.port or _PORTS.get(parts.scheme)}{unquote(parts.path).rstrip('/')}"
 
 
 def _line(document: Mapping[str, object]) -> bytes:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Final, Self, TypeAlias
+from urllib.parse import urlsplit
 
 from provisioner.errors import StateError, StateForeign, StateInvalid, StateNotSaved
 from provisioner.model import address
@@ -275,9 +276,12 @@ def check_parent(state: State, *, endpoint: str, api_login: str, login_from: str
 def check_endpoint(state: State, endpoint: str) -> None:
     """Refuse an address at which the accounts of ``state`` do not live; raises StateForeign."""
     if state.accounts and state.endpoint is not None and not address.is_same(state.endpoint, endpoint):
+        sandbox = " A sandbox keeps its address and its accounts with --port and --ledger."
+        ours = urlsplit(endpoint).hostname
         raise StateForeign(
             f"The accounts of this state live at {state.endpoint}; the settings say {endpoint}.",
-            hint="Set OCTOPUSH_API_URL to the state's address, or use another state. Nothing was sent.",
+            hint="Set OCTOPUSH_API_URL to the state's address, or use another state."
+            f"{sandbox if address.is_this_machine(ours or '') else ''} Nothing was sent.",
         )
 
 

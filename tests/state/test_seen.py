@@ -82,6 +82,11 @@ def test_a_state_that_is_gone_is_noticed_where_it_was(seen: Seen) -> None:
         check(seen, HERE, None, f"{HERE}.backup")
     assert f"{HERE}.backup is the state as an earlier run found it. " in caught.value.hint
     assert "`provisioner adopt NAME LOGIN`" in caught.value.hint
+    # Where it was moved, and a run has met it since, is said.
+    seen.note(THERE, STATE)
+    with pytest.raises(StateRolledBack, match=f"seen one there; it was last at {THERE}") as caught:
+        check(seen, HERE, None)
+    assert "or set `state` to where it is" in caught.value.hint
 
 
 def test_what_a_person_accepts_is_believed_from_then_on(seen: Seen) -> None:
@@ -254,8 +259,9 @@ def test_an_address_is_the_same_however_it_is_written(seen: Seen) -> None:
         with pytest.raises(StateForeign):
             own(seen, THERE, None, api=api)
     seen.claim("http://localhost:8080/v1", LOGIN, HERE, "lineage-2", pytest.fail)
-    with pytest.raises(StateForeign):
-        own(seen, THERE, None, api="http://127.0.0.1:8080/v1")
+    for host in ("127.0.0.1", "[::1]", "[::ffff:7f00:1]"):
+        with pytest.raises(StateForeign):
+            own(seen, THERE, None, api=f"http://{host}:8080/%76%31")
 
 
 def test_a_claim_that_never_came_to_a_save_makes_room_in_its_own_place(seen: Seen) -> None:

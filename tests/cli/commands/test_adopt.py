@@ -200,7 +200,9 @@ def test_a_token_in_the_path_of_what_was_found_is_shown_by_nothing(server: Sandb
 def test_text_tells_what_is_wanted_and_what_was_found(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, ("paris",))
     done = mine.run("adopt", "paris", made_for(server, mine, "paris", last_name="Other"), "--different")
-    assert '    last_name: wanted "Crash", found "Other"' in done.stdout.splitlines()[2]
+    place, _, field = done.stdout.splitlines()[1:4]
+    assert place.endswith(", state in state/default.json, begun by this run")
+    assert '    last_name: wanted "Crash", found "Other"' in field
     assert "Done: 1 adopted." == done.stdout.splitlines()[-1]
 
 

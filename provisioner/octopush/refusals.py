@@ -84,7 +84,9 @@ def refused(reply: Reply, said: str, now: datetime, caller: Caller) -> Refusal:
             hint = _joined(caller.unpaid, answers.hint(reply))
             return Refusal(f"the API asks for payment (HTTP {status}{said})", Then.STOP, hint=hint)
         case _:
-            return Refusal(f"the API refused it (HTTP {status}{said})", Then.GO_ON)
+            todo = answers.hint(reply).rstrip(".")
+            also = f"; {todo[0].lower()}{todo[1:]}" if todo else ""
+            return Refusal(f"the API refused it (HTTP {status}{said}){also}", Then.GO_ON)
 
 
 def _joined(*sentences: str) -> str:

@@ -132,6 +132,16 @@ def test_every_call_goes_by_the_table(by: Judge, status: int) -> None:
     assert expected == (verdict.then, verdict.retry_after, verdict.exit_code)
 
 
+@pytest.mark.parametrize("by", EVERY)
+@pytest.mark.parametrize("code", CODES)
+def test_a_refusal_of_one_account_says_what_to_do_about_a_known_code(by: Judge, code: int) -> None:
+    verdict = judged(by, Reply(400, {}, b'{"code": %d, "message": "No."}' % code))
+    assert isinstance(verdict, NotCreated | Failed)
+    known = CODES[code]
+    todo = f"{known.todo[0].lower()}{known.todo[1:-1]}"
+    assert f"the API refused it (HTTP 400, code {code} ({known.meaning}): No); {todo}" == verdict.reason
+
+
 @pytest.mark.parametrize("by", EVERY[:3])
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_hint_names_the_variables_of_the_parent_concerned(by: Judge, status: int) -> None:

@@ -288,7 +288,7 @@ def test_a_credential_that_no_header_can_hold_is_not_repeated(tmp_path: Path, va
 )
 def test_an_address_that_is_accepted(tmp_path: Path, url: str) -> None:
     assert url == load(tmp_path, environ={"OCTOPUSH_API_URL": url}).api_url
-    odd = f" \t{url.replace('http', 'HTTP').replace('host', 'HOST').replace('.com', '.Com')}// "
+    odd = f" \t{url.replace('http', 'HTTP').replace('host', 'HOST').replace('.com', '.Com')}// \r\n"
     assert url == load(tmp_path, environ={"OCTOPUSH_API_URL": odd}).api_url
 
 
@@ -310,7 +310,8 @@ def test_an_address_that_is_accepted(tmp_path: Path, url: str) -> None:
         ("https://host/v1#", "more than host and path: what begins at its #"),
         ("https://host/v1?", "more than host and path: what begins at its ?"),
         ("https://@host/v1", "more than host and path: what stands before its @"),
-        ("https://host/v1\r", "a carriage return (U+000D)"),
+        ("https://host/v1\r/public", "a carriage return (U+000D)"),
+        ("https://host/v1\u200b", "U+200B, which stands in no address"),
         ("https://host/v1 /public", "a blank"),
         ("http://10.0.0.1:80\\[::1]/", "a backslash"),
         ("https://hôst/v1", "xn--"),
@@ -484,7 +485,7 @@ def test_a_proxy_that_is_accepted(tmp_path: Path, proxy: str) -> None:
     "proxy",
     [
         *("proxy:3128", "socks5://u:secret@h:1", "http://", "http://h:0", "http://[half"),
-        *(r"http://h:80\[::1]", "http://h\r", r"http://a\b@h:80", "http://a/b@h", "http://@h"),
+        *(r"http://h:80\[::1]", "http://h\r", "http://h ", r"http://a\b@h:80", "http://a/b@h", "http://@h"),
     ],
 )
 def test_a_proxy_that_is_refused_and_not_repeated(tmp_path: Path, proxy: str) -> None:

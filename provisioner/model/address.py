@@ -16,6 +16,7 @@ _ODD: Final = (
     (re.compile(r"\r"), "holds a carriage return (U+000D), as files with the line ends of Windows do"),
     (re.compile(r"[\x00-\x1f\x7f]"), "holds the control character U+{:04X}"),
     (re.compile(r"\s"), "holds a blank"),
+    (re.compile(r"[^\w\x00-\x7f]"), "holds U+{:04X}, which stands in no address"),
     (re.compile(r"[^\x00-\x7f]"), "holds U+{:04X}: write an international name in its xn-- form"),
     (re.compile(r"\\"), "holds a backslash"),
     (re.compile(r"@"), "holds more than host and path: what stands before its @"),
@@ -40,7 +41,6 @@ def normal(text: str) -> str:
     Scheme and host in lower case, no port where it is the usual one, no slash at the end.
     Raises AddressError.
     """
-    text = text.strip(" \t")
     for odd, words in _ODD:
         if found := odd.search(text):
             raise AddressError(words.format(ord(found[0]) if ":04X" in words else found[0]))

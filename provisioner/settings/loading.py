@@ -216,7 +216,7 @@ def _address(text: str, where: str) -> str:
     again by whoever connects.
     """
     try:
-        url = address.normal(text)
+        url = address.normal(text.strip(" \t\r\n"))
     except address.AddressError as error:
         usual = _deref(schemas.load(_SCHEMA)["properties"]["api_url"])["default"]
         raise SettingInvalid(

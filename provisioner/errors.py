@@ -251,6 +251,9 @@ class SettingInvalid(SettingsError):
 class IdentityRejected(SettingsError):
     """The identity does not open what is sealed."""
 
+    recipients: frozenset[str] = frozenset()
+    """Those whose identity was tried, so far as that can be told: where what is sealed names one, it is damaged."""
+
 
 class CommandInvalid(ProvisionerError):
     """The command line asks for something that does not exist or fit."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, assert_never
 from urllib.parse import urlsplit
 
-from provisioner.errors import Advice, ExitCode, Remedy, StateError
+from provisioner.errors import Advice, ExitCode, Remedy, StateError, StateInvalid
 from provisioner.executor.ports import Api, Opener, Ports, Progress
 from provisioner.executor.run import INTERRUPTED
 from provisioner.executor.seals import all_active, begun, credentials_of
@@ -61,7 +61,7 @@ def refresh(state: State, opener: Opener, api: Api, progress: Progress) -> Refre
     stop: Stop | None = None
     for name, record in records.items():
         if name in faults:
-            outcome = _unchecked(name, _said(faults[name]))
+            outcome = replace(_unchecked(name, _said(faults[name])), weight=_weight(faults[name]))
         elif (hindered := _hindrance(record)) is not None:
             outcome = _unchecked(name, hindered)
         elif stop is not None:
@@ -270,12 +270,14 @@ def verify(state: State, names: Sequence[str], opener: Opener, api: Api, progres
         try:
             begun(state, name, opener)
         except StateError as error:
+            damaged[name] = error
             faults[name] = f"of its unfinished edit: {_said(error)}"
     outcomes: list[Outcome] = []
     stop: Stop | None = None
     for name in names:
         if name in faults:
-            outcome = Outcome(name, "verify", Result.FAILED, faults[name])
+            weight = _weight(damaged[name]) if name in damaged else None
+            outcome = Outcome(name, "verify", Result.FAILED, faults[name], weight=weight)
         elif stop is not None:
             outcome = Outcome(name, "verify", Result.UNCHECKED, _NOT_ASKED.format(stop.reason))
         else:
@@ -300,6 +302,11 @@ def shared_logins(state: State, opener: Opener) -> dict[str, str]:
 def _said(error: StateError) -> str:
     """Return a seal's fault as the reason of an outcome."""
     return error.message.removesuffix(".")
+
+
+def _weight(error: StateError) -> ExitCode | None:
+    """Return what a seal's fault means for the exit, where it is no failure: what is damaged is so in the state."""
+    return error.exit_code if isinstance(error, StateInvalid) else None
 
 
 def _shared(opened: Mapping[str, SealedContent]) -> dict[str, str]:
@@ -348,7 +355,9 @@ def balances(state: State, opener: Opener, api: Api, progress: Progress) -> dict
     hopeless: Failed | None = None
     for name in sorted(opened.keys() | faults.keys()):
         if name in faults:
-            asked[name] = Failed(_said(faults[name]), Then.GO_ON)
+            asked[name] = Failed(
+                _said(faults[name]), Then.GO_ON, exit_code=_weight(faults[name]) or ExitCode.SOME_FAILED
+            )
         elif hopeless is not None:
             asked[name] = Failed(_NOT_ASKED.format(hopeless.reason), Then.STOP)
         else:

@@ -81,17 +81,18 @@ def all_active(state: State, opener: Opener) -> tuple[dict[str, SealedContent], 
             faults[name] = error
         else:
             contents[name] = content
-    if rejected and not contents:
-        raise next(iter(rejected.values()))
+    opens = contents or any(isinstance(each, StateConflict) for each in faults.values())
+    if rejected and not opens and not _is_named(state, first := next(iter(rejected.values()))):
+        raise first
     return contents, faults | {name: _unlike_the_rest(name) for name in rejected}
 
 
 def _whole(state: State, name: str, opener: Opener, opening: _Opening) -> SealedContent | None:
     try:
         return opening(state, name, opener)
-    except IdentityRejected:
+    except IdentityRejected as error:
         # Damage and another recipient look alike; that others open shows that the identity is not the wrong one.
-        if any(_opens(state, other, opener) for other in _others(state, name)):
+        if _is_named(state, error) or any(_opens(state, other, opener) for other in _others(state, name)):
             raise _unlike_the_rest(name) from None
         raise
 
@@ -133,6 +134,11 @@ def _others(state: State, name: str) -> Iterator[str]:
     return (each for each, record in state.accounts.items() if each != name and record.sealed is not None)
 
 
+def _is_named(state: State, rejected: IdentityRejected) -> bool:
+    """Whether the identity is that of a recipient of ``state``: what it does not open is damaged, or an exception."""
+    return not rejected.recipients.isdisjoint(state.recipients)
+
+
 def _opens(state: State, name: str, opener: Opener) -> bool:
     try:
         _kept(state, name, opener)
@@ -145,7 +151,7 @@ def _opens(state: State, name: str, opener: Opener) -> bool:
 
 def _unlike_the_rest(name: str) -> StateInvalid:
     return StateInvalid(
-        f"What is sealed in the record of {name} is damaged, or sealed to others: the identity opens other records of"
-        " this state, and not this one.",
+        f"What is sealed in the record of {name} is damaged, or sealed to others: the identity is one of this"
+        " state's, and does not open it.",
         hint=f"{RESTORE} If the settings named other recipients when it was sealed, use an identity of one of those.",
     )

@@ -89,9 +89,8 @@ class Listed:
 
     @property
     def exit_code(self) -> ExitCode:
-        """What it tells the caller: SOME_FAILED where an account is missing."""
-        codes = [each.exit_code for each in self.failures.values()]
-        return gravest((*codes, ExitCode.SOME_FAILED if self.damaged else ExitCode.DONE))
+        """What it tells the caller: STATE_UNUSABLE where an account is missing."""
+        return gravest(each.exit_code for each in (*self.failures.values(), *self.damaged))
 
 
 def chosen(

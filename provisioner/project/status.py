@@ -31,11 +31,13 @@ class ParentStatus:
 
     @property
     def exit_code(self) -> ExitCode:
-        """What it tells the caller: SOME_FAILED where a balance is not known."""
+        """What it tells the caller: SOME_FAILED where a balance is not known, unless all that is wrong is damage."""
         if self.failure is not None:
             return self.failure.exit_code
-        failed = any(isinstance(balance, Failed) for balance in (self.balances or {}).values())
-        return ExitCode.SOME_FAILED if failed else ExitCode.DONE
+        codes = {balance.exit_code for balance in (self.balances or {}).values() if isinstance(balance, Failed)}
+        if codes == {ExitCode.STATE_UNUSABLE}:
+            return ExitCode.STATE_UNUSABLE
+        return ExitCode.SOME_FAILED if codes else ExitCode.DONE
 
 
 def status(parents: Sequence[Parent], run: Run, *, balances: bool, jobs: Jobs) -> tuple[ParentStatus, ...]:

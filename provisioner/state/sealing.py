@@ -90,11 +90,14 @@ class AgeOpener:
         except (pyrage.DecryptError, UnicodeEncodeError) as error:
             if str(error) != _NO_KEY:
                 raise StateInvalid(f"What is sealed in the record of {name} is damaged.", hint=_RESTORE) from None
-            raise IdentityRejected(
+            rejected = IdentityRejected(
                 f"The identity does not open what is sealed for {name}.",
                 hint=(f"It came from {self._source}. " if self._source else "")
                 + "Use the identity of a recipient that the settings named when it was sealed.",
-            ) from None
+            )
+            own = (each for each in self._identities if isinstance(each, x25519.Identity))
+            rejected.recipients = frozenset(str(each.to_public()) for each in own)
+            raise rejected from None
         content = _decode(plain, name)
         if (content.lineage, content.parent, content.name) != (lineage, parent, name):
             raise StateConflict(

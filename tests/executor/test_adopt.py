@@ -471,7 +471,7 @@ _, STRANGER = new_identity()
 
 def test_where_the_identity_does_not_open_what_is_sealed_nothing_is_asked_for() -> None:
     foreign = AgeSealer([STRANGER]).seal(content("rome"))
-    run = Run(state(rome=replace(active("rome"), sealed=foreign)))
+    run = Run(replace(state(rome=replace(active("rome"), sealed=foreign)), recipients=(STRANGER,)))
     with pytest.raises(IdentityRejected):
         adopt(run, "paris")
     forged = Run(state(rome=active("rome", kept=content("rome", credentials=None))))
@@ -483,7 +483,8 @@ def test_where_the_identity_does_not_open_what_is_sealed_nothing_is_asked_for() 
 @pytest.mark.parametrize("alone", [False, True])
 def test_what_does_not_open_of_an_unknown_is_its_own_trouble(*, alone: bool) -> None:
     sealed = AgeSealer([STRANGER]).seal(SealedContent("lineage", "default", "paris", OPERATION.id))
-    run = Run(state(paris=Unknown(attributes("paris"), OPERATION, "lost", sealed)))
+    unknown = Unknown(attributes("paris"), OPERATION, "lost", sealed)
+    run = Run(replace(state(paris=unknown), recipients=(STRANGER,)))
     if alone:
         with pytest.raises(IdentityRejected):
             adopt(run, "paris", alone=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, assert_never
 from unicodedata import normalize
@@ -138,6 +139,7 @@ class _Adoption:
         if known and not alone:
             return Outcome(name, "adopt", Result.UNCHANGED)
         kept = None if known else self._kept(name)
+        _require_answered(name, kept, login, different=different)
         ports.progress.started(name)
         reading = ports.api.read(self._logins[name] if known else login)
         match reading:
@@ -176,7 +178,8 @@ class _Adoption:
         self, name: str, credentials: Credentials, observed: Observed, kept: SealedContent | None
     ) -> Outcome:
         """Put an account that is in no record, or was unknown until now, into the state."""
-        if kept is not None and kept.password is not None and not self._is_as_sent(name, observed, kept):
+        other = kept is not None and _is_other(kept, credentials.api_login)
+        if kept is not None and kept.password is not None and (other or not self._is_as_sent(name, observed, kept)):
             # It may be that of another account, which was made by hand or by somebody else.
             kept, dropped = replace(kept, password=None), "the password that was sent is not kept: this is not as sent"
         else:
@@ -213,20 +216,29 @@ class _Adoption:
         if known is None:
             return ()
         written = known.attributes.flat()
-        differ = self._unlike(written, None if kept is None else kept.sent, observed, NAMES)
+        differ = self._unlike(written, None if kept is None else kept.sent, observed, NAMES, bare=True)
         changes = (FieldChange(path, written.get(path), observed.fields[path]) for path in differ)
         return tuple(map(_maskable, changes))
 
     def _is_as_sent(self, name: str, observed: Observed, kept: SealedContent) -> bool:
-        """Whether an account is, so far as the answer tells, what was sent with the password that is kept."""
+        """Whether an account is, so far as the answer tells, to the letter what was sent with the kept password."""
         written = self._run.state.accounts[name].attributes.flat()
         told = {"first_name", "last_name"} <= observed.fields.keys()
-        return told and not self._unlike(written, kept.sent, observed, FIELDS)
+        return told and not self._unlike(written, kept.sent, observed, FIELDS, bare=False)
 
     def _unlike(
-        self, written: Mapping[str, str], sent: Attributes | None, observed: Observed, paths: Sequence[str]
+        self,
+        written: Mapping[str, str],
+        sent: Attributes | None,
+        observed: Observed,
+        paths: Sequence[str],
+        *,
+        bare: bool,
     ) -> tuple[str, ...]:
-        """Return those of ``paths`` at which what was found is not what was ``sent``, or else may not be."""
+        """Return those of ``paths`` at which what was found is not what was ``sent``, or else may not be.
+
+        ``bare`` overlooks what Octopush may have made of a name.
+        """
         flat = None if sent is None else sent.flat()
 
         def alike(path: str) -> bool:
@@ -234,7 +246,7 @@ class _Adoption:
             wanted = written.get(path) if flat is None else flat.get(path)
             if flat is None and has_placeholder(wanted or ""):
                 return self._matches(wanted, found)
-            return wanted == found or (path in NAMES and _bare(wanted) == _bare(found))
+            return wanted == found or (bare and _bare(wanted) == _bare(found))
 
         return tuple(path for path in paths if path in observed.fields and not alike(path))
 
@@ -314,6 +326,29 @@ class _Found:
 def _maskable(change: FieldChange) -> FieldChange:
     """Return a field as it may be shown."""
     return replace(change, after=change.after and MASK) if has_placeholder(change.before or "") else change
+
+
+def _require_answered(name: str, kept: SealedContent | None, login: str, *, different: bool) -> None:
+    """Refuse a login that is not the one with which the create was answered; raises StateConflict."""
+    if kept is not None and not different and _is_other(kept, login):
+        raise StateConflict(
+            f"The answer that is kept of {name} holds another login than {login}.",
+            hint="Look at that answer, and adopt the login that it holds. If this one is right, say so with"
+            " --different. Nothing was changed.",
+        )
+
+
+def _is_other(kept: SealedContent, login: str) -> bool:
+    """Tell whether the answer that is kept of an outcome that was unknown holds another login."""
+    found: object = None
+    if kept.credentials is not None:
+        found = kept.credentials.api_login
+    elif kept.answer is not None:
+        # An answer that is no JSON, or was cut, says nothing for certain.
+        with suppress(ValueError, RecursionError):
+            document = json.loads(kept.answer.body)
+            found = document.get("api_login") if isinstance(document, dict) else None
+    return isinstance(found, str) and found.strip().casefold() != login.casefold()
 
 
 def _bare(name: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any, Final, cast
 
@@ -15,7 +16,7 @@ from provisioner.model.exchange import Failed, Observed, Reading
 from provisioner.model.plan import FieldChange, Unchanged
 from provisioner.model.report import Outcome, Report, Result, Scope, Stop, exit_code
 from provisioner.model.state import Abandoned, Active, Drift, Operation, Pending, Record, State, Unknown
-from provisioner.model.verdict import SealedContent, Then
+from provisioner.model.verdict import Answer, SealedContent, Then
 from provisioner.state.sealing import AgeSealer, new_identity
 from tests.executor.examples import (
     EMPTY,
@@ -291,10 +292,25 @@ def test_a_password_goes_with_nothing_but_what_was_sent_with_it(sent: Attributes
     assert fits is ("the password that was sent is not kept" not in (outcome.reason or ""))
 
 
+@pytest.mark.parametrize("kind", ["an answer", "credentials"])
+def test_a_login_that_is_not_the_one_which_octopush_answered_is_not_adopted(kind: str) -> None:
+    answer = Answer(500, json.dumps({"api_login": "other@sub-accounts.com", "api_key": "k"}).encode())
+    kept = SealedContent("lineage", "default", "paris", OPERATION.id, Secret("sent"), sent=attributes("paris"))
+    brought = {"answer": answer} if kind == "an answer" else {"credentials": credentials("other")}
+    record = replace(lost(), sealed=SEALER.seal(replace(kept, **brought)))  # type: ignore[arg-type]  # one of the two
+    run = Run(state(paris=record), readings={"paris": observed(attributes("paris"), "k")})
+    with pytest.raises(StateConflict, match=f"kept of paris holds another login than {LOGIN}"):
+        adopt(run, "paris", alone=True)
+    # Whoever says that it is right has no password of it: that one was sent for the other.
+    assert ("paris",) == adopt(run, "paris", different=True).without_password
+
+
 @pytest.mark.parametrize("found", [Attributes("PARIS", " crash"), Attributes("Pâris!", "Crash", "")])
 def test_what_octopush_makes_of_a_name_is_no_other_account(found: Attributes) -> None:
     run = Run(state(paris=lost()), readings={"paris": observed(found, "key of paris")})
-    assert () == adopt(run, "paris", wanted=(PARIS,)).without_password
+    # It may be; and a password that is none is worse than one that is to be set.
+    assert ("paris",) == adopt(run, "paris", wanted=(PARIS,)).without_password
+    assert isinstance(run.records["paris"], Active)
 
 
 def test_a_password_that_is_not_kept_is_told() -> None:

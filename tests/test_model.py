@@ -26,6 +26,7 @@ from provisioner.model.account import (
     Origin,
     Problem,
     Secret,
+    fits,
     masked_url,
     shown_value,
 )
@@ -506,6 +507,28 @@ def test_what_every_result_weighs(result: Result) -> None:
     assert expected is Outcome("a", "any", result).exit_code
     assert ExitCode.REFUSED is Outcome("a", "any", result, weight=ExitCode.REFUSED).exit_code
     assert ExitCode.DONE is Outcome("a", "any", result, weight=ExitCode.DONE).exit_code
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "expected"),
+    [
+        ("https://${env:A}.example.com/x", "https://a.example.com/x", True),
+        ("https://${env:A}.example.com/x", "https://evil.example/?.example.com/x", False),
+        ("https://${env:A}.example.com/x", "https://evil.example\\.example.com/x", False),
+        ("https://u:${env:A}@hooks.example.com/", "https://u:p@hooks.example.com/", True),
+        ("https://u:${env:A}@hooks.example.com/", "https://u:p@evil.example/#@hooks.example.com/", False),
+        ("${env:A}://hooks.example.com/", "https://hooks.example.com/", True),
+        ("${env:A}://hooks.example.com/", "https://evil.example/?://hooks.example.com/", False),
+        ("https://hooks.example.com${env:A}", "https://hooks.example.com/x?y", True),
+        ("https://${env:A}/x?${file:b/c}", "https://hooks.example.com/base/x?t", True),
+        ("${env:A}", "https://hooks.example.com/x", True),
+        ("${env:A} b", "x/y b", True),
+        ("https://hooks.example.com/${env:A}/x", "https://hooks.example.com/a/b/x", True),
+        ("https://hooks.example.com/${env:A}/x", "https://hooks.example.com//x", False),
+    ],
+)
+def test_what_stands_for_a_placeholder_ends_no_host(text: str, value: str, *, expected: bool) -> None:
+    assert expected == fits(text, value)
 
 
 def test_the_exit_code_is_that_of_all_parents() -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import unescape
 from typing import Final, TypeAlias, assert_never
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from provisioner.errors import Advice, ExitCode, Remedy, StateError, StateInvalid
 from provisioner.executor.ports import Api, Opener, Ports, Progress
@@ -163,14 +164,26 @@ def _compared(name: str, content: SealedContent, record: Active, reading: Readin
 def _is_corrected(path: str, content: SealedContent, reading: Observed) -> bool:
     """Tell whether what is found at ``path`` is what Octopush itself made of what was sent.
 
-    Whoever can seal could say so of any value; but Octopush corrects, and sends nobody's messages elsewhere.
+    Whoever can seal could say so of any value; but Octopush corrects, and sends nobody's messages elsewhere:
+    to the host that was meant, and to no path but one from which it left something out.
     """
     if path not in content.altered or differing(content.altered, _only(path, reading)):
         return False
     found, sent = reading.fields[path], content.sent.flat().get(path) if content.sent else None
     if not found or not path.startswith("callbacks."):
         return True
-    return sent is not None and _receiver(sent) == _receiver(found)
+    return sent is not None and _receiver(sent) == _receiver(found) and _is_in(_letters(found), _letters(sent))
+
+
+def _letters(url: str) -> str:
+    """Return the letters and digits of ``url``, however it is escaped."""
+    return "".join(each for each in unquote(unescape(url)).casefold() if each.isalnum())
+
+
+def _is_in(some: str, whole: str) -> bool:
+    """Tell whether ``whole`` has all of ``some``, in this order."""
+    letters = iter(whole)
+    return all(each in letters for each in some)
 
 
 def _receiver(callback: str) -> tuple[str, ...]:

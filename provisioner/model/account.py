@@ -18,6 +18,8 @@ DEFAULT_PARENT: Final = "default"
 MASK: Final = "***"
 PLACEHOLDER: Final = re.compile(r"\$\{(?:env:([A-Za-z_][A-Za-z0-9_]*)|file:([^{}\x00-\x1f\x7f]+))\}")
 """What stands for a value that a manifest does not hold: a variable's name, or a file's path."""
+_UP_TO_HOST: Final = re.compile(r"[^/?#\\]*(?://[^/?#\\]*)?")
+"""A URL's scheme, user-info, host and port."""
 _FIRST_STAND_IN: Final = 0xE000
 """The first of 6,400 characters that mean nothing."""
 
@@ -188,7 +190,8 @@ def has_placeholder(text: str) -> bool:
 def fits(text: str, value: str) -> bool:
     """Tell whether ``value`` may be what ``text`` expands to: the text around the placeholders is there, in order.
 
-    A placeholder stands for one character at least, whatever they are.
+    A placeholder stands for one character at least, whatever they are; but what is written
+    after one in a URL's host still ends the host.
     """
     first, *others = PLACEHOLDER.split(text)[::3]
     if not others:
@@ -201,7 +204,18 @@ def fits(text: str, value: str) -> bool:
         if found < 0:
             return False
         end = found + len(each)
-    return value.startswith(first) and value.endswith(last) and len(value) - len(last) > end
+    is_around = value.startswith(first) and value.endswith(last) and len(value) - len(last) > end
+    return is_around and _keeps_host(text, value)
+
+
+def _keeps_host(text: str, value: str) -> bool:
+    """Tell whether ``value`` goes to the host that ``text`` writes out, not to one that a placeholder ends."""
+    bare, written = stood_in(text)
+    if "://" not in bare:
+        return True
+    host, found = (str(_UP_TO_HOST.findall(each)[0]) for each in (bare, value))
+    end = max((host.rfind(chr(each)) for each in written), default=-1) + 1
+    return found.endswith(host[end:])
 
 
 @dataclass(frozen=True, slots=True)

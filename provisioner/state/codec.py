@@ -196,18 +196,17 @@ def parse(raw: bytes, source: str) -> Document:
 
 def _no_json(raw: bytes, source: str, error: ValueError | RecursionError) -> StateInvalid:
     """Return what ``raw`` is, which ``error`` says is no JSON: as exactly as can be told."""
-    if not raw.strip():
+    if not raw.removeprefix(codecs.BOM_UTF8).strip():
         return StateInvalid(f"{source} is empty.", hint=_RESTORE)
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return StateInvalid(f"{source} is UTF-16 text: an editor or a shell saved it so.", hint=_RESTORE)
+    encoding = json.detect_encoding(raw)
+    if "8" not in encoding and raw.decode(encoding, errors="replace").lstrip("\ufeff").startswith("{"):
+        return StateInvalid(
+            f"{source} is {encoding[:6].upper()} text: an editor or a shell saved it so.", hint=_RESTORE
+        )
     if raw.startswith(codecs.BOM_UTF8):
         return StateInvalid(
             f"{source} begins with a byte-order mark: an editor or a shell saved it so.",
             hint=f"Save it as UTF-8 without a byte-order mark, if nothing else was changed. {_RESTORE}",
-        )
-    if (nul := raw.find(b"\0")) >= 0:
-        return StateInvalid(
-            f"{source} holds NUL bytes from byte {nul} on, as a power failure may leave them.", hint=_RESTORE
         )
     if mark := merge_mark(raw.decode(errors="replace")):
         return StateInvalid(
@@ -216,6 +215,10 @@ def _no_json(raw: bytes, source: str, error: ValueError | RecursionError) -> Sta
         )
     if isinstance(error, UnicodeDecodeError):
         return StateInvalid(f"{source} is not UTF-8 (byte {error.start}).", hint=_RESTORE)
+    if (nul := raw.find(b"\0")) >= 0:
+        return StateInvalid(
+            f"{source} holds NUL bytes from byte {nul} on, as a power failure may leave them.", hint=_RESTORE
+        )
     # What is not JSON's own complaint is about a depth, or a number's length, that nobody wrote in earnest.
     where = "too deep, or a number too long"
     if isinstance(error, json.JSONDecodeError):

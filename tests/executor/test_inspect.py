@@ -111,6 +111,27 @@ def test_what_was_altered_and_is_something_else_by_now_was_changed_or_healed(
     assert drift == one(ALTERED, observed(attributes("paris"), last_name=last_name))[0]
 
 
+@pytest.mark.parametrize(
+    ("found", "is_corrected"),
+    [
+        ("https://hooks.example.com/catch/77/a1b2?a=1&amp;b=caf%C3%A9", True),
+        ("https://HOOKS.example.com/catch/77", True),
+        (None, True),
+        ("https://hooks.example.com/catch/66/a1b2?a=1&b=caf\u00e9", False),
+        ("https://evil.example.com/catch/77/a1b2?a=1&b=caf\u00e9", False),
+    ],
+)
+def test_octopush_is_said_to_have_corrected_no_callback_into_that_of_a_neighbour(
+    found: str | None, *, is_corrected: bool
+) -> None:
+    sent = replace(attributes("paris"), callbacks=Callbacks("https://hooks.example.com/catch/77/a1b2?a=1&b=caf\u00e9"))
+    there = replace(sent, callbacks=Callbacks(found))
+    kept = content("paris", sent=sent, altered={HOOK: found})
+    record = active("paris", attributes=sent, kept=kept, drift=Drift(altered=(HOOK,)))
+    drift, _ = one(record, observed(there))
+    assert Drift(**{"altered" if is_corrected else "changed": (HOOK,)}) == drift
+
+
 def test_altered_and_changed_fields_are_told_apart() -> None:
     drift, outcome = one(
         ALTERED, observed(attributes("paris"), first_name="Paname", last_name="Crsh", company_name="X")

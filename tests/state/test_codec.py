@@ -373,8 +373,10 @@ def test_what_is_not_json_is_refused_by_its_place(raw: bytes, place: str) -> Non
         (b"\0" * 100, "holds NUL bytes from byte 0 on, as a power failure may leave them."),
         (codec.encode(STATE)[:80] + b"\0" * 80, "holds NUL bytes from byte 80 on, as a power failure may leave them."),
         (b"\xef\xbb\xbf" + codec.encode(STATE), "begins with a byte-order mark: an editor or a shell saved it so."),
-        *((f"\ufeff{DOCUMENT}".encode(each), "is UTF-16 text: an editor or a shell saved it so.")
-          for each in ("utf-16-le", "utf-16-be")),
+        (b"\xef\xbb\xbf\n", "is empty."),
+        *((f"{mark}{DOCUMENT}".encode(each), f"is {each[:6].upper()} text: an editor or a shell saved it so.")
+          for each in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be") for mark in ("", "\ufeff")),
+        (b"\x1f\x8b\x08\0\0", "is not UTF-8 (byte 1)."),
         *((DOCUMENT.replace("\n", f"\n{each}\n", 1).encode(), "holds the marks of an unfinished merge (line 2).")
           for each in ("=======", "=======\r", "<<<<<<< HEAD", ">>>>>>> theirs", "||||||| base")),
     ],

@@ -67,4 +67,4 @@ def test_a_balance_is_asked_for_where_there_is_an_account(sandbox: StartSandbox,
     assert ExitCode.OUTCOME_UNKNOWN == mine.run("apply", "--yes").returncode
     done = mine.run("status", "--balances", "--format", "json")
     assert (0, None) == (done.returncode, accounts_of(done.stdout)[0]["balance"])
-    assert "not JSON" in accounts_of(done.stdout)[0]["reason"]
+    assert "web page" in accounts_of(done.stdout)[0]["reason"]

@@ -126,7 +126,7 @@ def _judge_refusal(reply: Reply, said: str, now: datetime, credential_names: str
         unpaid="Look at the parent's balance.",
     )
     refusal = refused(reply, said, now, caller)
-    if refusal.then is not Then.RETRY and _LIMIT.search(answers.message(reply)):
+    if refusal.then is not Then.RETRY and _LIMIT.match(answers.message(reply)):
         return NotCreated(
             f"the API refused one more sub-account (HTTP {reply.status}{said})",
             Then.STOP,

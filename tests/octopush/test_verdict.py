@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from datetime import UTC, datetime
 from typing import Final
 
@@ -148,6 +149,12 @@ def test_what_the_api_says_is_told_apart_from_the_reason_that_the_state_holds_in
 def test_what_the_api_says_never_repeats_what_else_its_answer_holds() -> None:
     body = BOTH | {"code": 5, "message": f"Created the key {BOTH['api_key']} for {BOTH['api_login']}, mail not sent."}
     assert ", code 5: Created the key *** for ***, mail not sent" == in_doubt(201, body).said
+
+
+def test_a_message_of_any_length_is_judged_at_once() -> None:
+    begun = time.process_time()
+    assert Then.GO_ON == refused(400, {"message": "a" * 8_000}).then
+    assert time.process_time() - begun < 1
 
 
 def test_a_field_that_is_too_long_is_not_the_limit() -> None:

@@ -3,11 +3,11 @@
 Everything that a program needs is here::
 
     import os
-    from provisioner import Project
+    from provisioner import Bounds, Project
 
     project = Project.open("my-accounts", environ=os.environ)
     plans = project.plan()
-    reports = project.apply(plans, approve=lambda plans: plans.creates <= 5)
+    reports = project.apply(plans, approve=lambda plans: plans.creates <= 5, bounds=Bounds(new_state=True))
     for report in reports.reports:
         for outcome in report.outcomes:
             print(report.parent, outcome.name, outcome.result.value)

@@ -145,7 +145,7 @@ def forget(parent: Parent, name: str, run: Run, *, force: bool, confirm: Confirm
         left = session.state
     reason = "forced: Octopush was not asked" if force else None
     report = Report(parent.name, (Outcome(name, "forget", Result.FORGOTTEN, reason),))
-    return Reports((report,), {parent.name: left}), kept
+    return Reports((parent.placed(report),), {parent.name: left}), kept
 
 
 def _reading(parent: Parent, state: State, name: str, run: Run) -> Reading:
@@ -186,7 +186,7 @@ def rotate_password(
         slots = state.slots(limit=parent.own.limit, reserved=parent.own.reserved, planned=0)
         plan = Plan(parent.name, state.lineage, state.serial, slots, (update,))
         report = executor.apply(plan, state, work, parent.ports(session, run.watch(parent.name), run))
-        return Reports((report,), {parent.name: session.state})
+        return Reports((parent.placed(report),), {parent.name: session.state})
 
 
 def _differing(wanted: Attributes, held: Attributes) -> list[str]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from provisioner.executor.ports import Opener, Ports
     from provisioner.model.account import Credentials
+    from provisioner.model.report import Report
     from provisioner.model.terms import Setting
     from provisioner.model.verdict import SealedContent
     from provisioner.octopush.client import Client
@@ -220,6 +221,10 @@ class Parent:
             removed=tuple(sealed[key] for key in sorted(sealed.keys() - wanted.keys())) if compares else (),
             settings=self._steering(),
         )
+
+    def placed(self, report: Report) -> Report:
+        """Return ``report``, which says where it was done: by hand or by a schedule, nobody may have seen a plan."""
+        return replace(report, terms=self.terms())
 
     def warn_of_recipients(self, state: State | None, reporter: Reporter) -> None:
         """Warn where ``state`` is sealed to other recipients than those of the settings: no plan was shown."""

@@ -84,7 +84,8 @@ def refresh(parents: Sequence[Parent], run: Run, jobs: Jobs) -> Reports:
     def turn(parent: Parent) -> tuple[Report, list[Session]]:
         held: list[Session] = []
         outcome = attempted(_refreshed, parent, run, held)
-        return failed(parent.name, outcome) if isinstance(outcome, ProvisionerError) else outcome, held
+        report = failed(parent.name, outcome) if isinstance(outcome, ProvisionerError) else outcome
+        return parent.placed(report), held
 
     done = each([parent for parent, _ in looks], turn, jobs, run.cancel)
     states = {report.parent: held[0].state for report, held in done if held}

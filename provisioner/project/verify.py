@@ -56,7 +56,7 @@ def verify(these: Sequence[Choice], run: Run, jobs: Jobs) -> Reports:
     def turn(this: tuple[Parent, State | ProvisionerError, Sequence[str]]) -> Report:
         parent, state, names = this
         outcome = state if isinstance(state, ProvisionerError) else attempted(verified, parent, state, names, run)
-        return failed(parent.name, outcome) if isinstance(outcome, ProvisionerError) else outcome
+        return parent.placed(failed(parent.name, outcome) if isinstance(outcome, ProvisionerError) else outcome)
 
     return Reports(tuple(each(wanted, turn, jobs, run.cancel)))
 

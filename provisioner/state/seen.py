@@ -109,9 +109,15 @@ class Seen:
             )
 
     def note(self, address: str, state: State) -> None:
-        """Remember ``state``; writes only what changed. Raises OSError."""
+        """Remember ``state``; writes only what changed. Raises OSError.
+
+        That one without accounts is lost harms nobody: nothing would be created again.
+        """
         self._write(_lineage_mark(state.lineage), {"serial": state.serial, "address": address})
-        self._write(_address_mark(address), {"lineage": state.lineage})
+        if state.accounts:
+            self._write(_address_mark(address), {"lineage": state.lineage})
+        else:
+            self.forget(address)
 
     def forget(self, address: str) -> None:
         """Forget what was seen at ``address``: a person accepts what is there. Raises OSError."""
@@ -168,6 +174,16 @@ class Seen:
                 # What was claimed here and never came to a save makes room.
                 states = {one: place for one, place in known.items() if place != address} | {lineage: address}
                 write_atomically(self._folder / mark, _line({"states": states}), Disk())
+
+    def release(self, endpoint: str, login: str, lineage: str, warn: Warn) -> None:
+        """Forget that the state ``lineage`` is the account's: it has none of its accounts. Raises OSError."""
+        mark = self._account_mark(endpoint, login, warn)
+        if mark is None:
+            return
+        with self._alone():
+            known = self._states(mark, warn)
+            if known.pop(lineage, None) is not None:
+                write_atomically(self._folder / mark, _line({"states": known}), Disk())
 
     def accept(self, endpoint: str, login: str, address: str, lineage: str | None, warn: Warn) -> None:
         """Take the state at ``address`` for one of the account's, or let one be begun there: a person says so.

@@ -133,7 +133,8 @@ class Memory:
         self._hold = hold
         self._holds = ExitStack()
         self._lineage: str | None = None
-        self._claimed = False
+        self._claimed: bool | None = None
+        """Whether the state is noted as its account's, once this run has seen to that."""
         self._forgetful = False
 
     def __enter__(self) -> Self:
@@ -172,13 +173,17 @@ class Memory:
         self._claim(state)
 
     def _claim(self, state: State) -> None:
-        if self._claimed or (account := self._account()) is None:
+        if self._claimed is bool(state.accounts) or (account := self._account()) is None:
             return
         try:
-            self._seen.claim(*account, self._store.key, state.lineage, self._warn)
+            if state.accounts:
+                self._seen.claim(*account, self._store.key, state.lineage, self._warn)
+            else:
+                # What was tried with a wrong login says nothing of whose that is.
+                self._seen.release(*account, state.lineage, self._warn)
         except OSError as error:
             self._cannot(f"remember the state: {error.strerror or error}")
-        self._claimed = True
+        self._claimed = bool(state.accounts)
 
     def accept(self, state: State | None) -> None:
         """Take the state for the one that belongs here, or that there is none: a person says so."""

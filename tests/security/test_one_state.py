@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.errors import ProvisionerError, StateForeign, StateLocked, StateRolledBack
+from provisioner.errors import ExitCode, ProvisionerError, StateForeign, StateLocked, StateRolledBack
 from provisioner.project.applying import Bounds
 from tests.conftest import Project, SandboxProcess, StartSandbox, running_sandboxes
-from tests.project.opened import Heard, accounts_of, folders, having, key_of, many, opened, results
+from tests.project.opened import Heard, accounts_of, folders, having, key_of, many, opened, results, state_of
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,20 @@ def test_a_renamed_parent_does_not_begin_again(mine: Project, server: SandboxPro
     settings.write_text(settings.read_text().replace('"acme"', '"acme-eu"'))
     table.write_text(table.read_text().replace(",acme\n", ",acme-eu\n"))
     assert "give the parent the name that it had" in refused(mine, server).hint
+
+
+def test_what_came_to_nothing_stands_in_nobodys_way(server: SandboxProcess, tmp_path: Path) -> None:
+    tried = many(server, tmp_path / "tried", {"acme": ("paris",)})
+    # With another's login by mistake, and no key for it: a state is there, and none of its accounts.
+    wrong = having(tried, ACME_LOGIN="globex@example.com")
+    assert ExitCode.SETTING_INVALID == apply(wrong)
+    assert state_of(tried, "acme").exists()
+    theirs = many(server, tmp_path / "theirs", {"globex": ("rome",)})
+    this = opened(theirs, folders=folders(tried))
+    assert 0 == this.apply(this.plan()).exit_code
+    # Nor does its loss: nothing would be created again.
+    state_of(tried, "acme").unlink()
+    assert 0 == apply(tried)
 
 
 def test_two_parents_of_one_file_do_not_have_one_account(server: SandboxProcess, tmp_path: Path) -> None:

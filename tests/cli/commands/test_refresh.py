@@ -54,7 +54,9 @@ from tests.conftest import (
 def test_nothing_differs_and_nothing_is_written(applied: Project, server: SandboxProcess) -> None:
     before, stamp = applied.state_path.read_bytes(), applied.state_path.stat().st_mtime_ns
     done = applied.run("refresh", "--detailed-exitcode")
-    assert (0, "default:\nChecked: 2 as sent.\n") == (done.returncode, done.stdout)
+    _, place, told = done.stdout.splitlines()
+    assert (0, "Checked: 2 as sent.") == (done.returncode, told)
+    assert place.endswith("/v1/public, login from OCTOPUSH_API_LOGIN, state in state/default.json")
     assert "[1/2] as sent        paris\n[2/2] as sent        rome\n" == done.stderr
     assert (before, stamp) == (applied.state_path.read_bytes(), applied.state_path.stat().st_mtime_ns)
     told = applied.run("refresh", "--format", "json")
@@ -143,7 +145,7 @@ def test_credentials_that_are_not_accepted_end_it(sandbox: StartSandbox, project
 
 def test_a_failure_that_passes_is_waited_for(sandbox: StartSandbox, project: NewProject) -> None:
     done = made(sandbox("--fault", "500@3-5:read"), project).run("refresh")
-    assert (0, "default:\nChecked: 2 as sent.\n") == (done.returncode, done.stdout)
+    assert (0, "Checked: 2 as sent.") == (done.returncode, done.stdout.splitlines()[-1])
     assert 3 == done.stderr.count("waiting: the API answered HTTP 500")
 
 

@@ -20,7 +20,6 @@ MAX_STATE_BYTES: Final = 256 * 1024 * 1024
 _MAX_AUTHORITIES_BYTES: Final = 10_000_000
 
 _PIECE: Final = 1024 * 1024
-_GROUP_READS: Final = 0o040
 _OTHERS: Final = 0o077
 _KINDS: Final = (
     (stat.S_ISDIR, "a folder"),
@@ -162,11 +161,9 @@ def require_private(status: os.stat_result) -> None:
     """Refuse a file of one's own that others can read, write or run; raises Exposed.
 
     Of a file that is somebody else's, as one that a container or a service is given, only
-    they can change who reads it: ssh's rule. The group of root, to which root alone
-    belongs, may read what is root's.
+    they can change who reads it: ssh's rule.
     """
-    spared = _GROUP_READS if status.st_uid == status.st_gid == 0 else 0
-    if status.st_uid == os.getuid() and status.st_mode & _OTHERS & ~spared:
+    if status.st_uid == os.getuid() and status.st_mode & _OTHERS:
         raise Exposed(f"others may use it (mode {stat.S_IMODE(status.st_mode):04o})")
 
 

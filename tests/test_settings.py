@@ -434,7 +434,7 @@ def test_an_identity_file_that_others_may_use_is_refused_as_ssh_does(
 @pytest.mark.parametrize(
     ("owner", "mode", "refused"),
     [
-        ((0, 0), 0o440, False),
+        ((0, 0), 0o440, True),
         ((0, 10001), 0o440, True),
         ((0, 0), 0o444, True),
         ((10001, 10001), 0o644, False),

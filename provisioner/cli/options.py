@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import click
 
 from provisioner import schemas
+from provisioner.errors import CommandInvalid
 
 if TYPE_CHECKING:
     from provisioner.cli.console import Console
@@ -48,6 +49,12 @@ class Choice:
         """Return the project; raises SettingInvalid."""
         from provisioner.project.project import Project  # noqa: PLC0415  # --help opens none
 
+        try:
+            Path.cwd()
+        except FileNotFoundError:
+            raise CommandInvalid(
+                "The folder that this was called in is gone.", hint="Change into one that is there, and run it again."
+            ) from None
         interactive = context.console.is_interactive
         # Whoever names another file of settings still works in the folder that they are in.
         return Project.open(

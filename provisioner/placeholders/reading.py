@@ -46,6 +46,11 @@ def is_own(variable: str, patterns: tuple[str, ...] = OWN) -> bool:
     return _matches(variable.upper(), patterns)
 
 
+def holds_identity(value: str) -> bool:
+    """Tell whether ``value`` holds what opens a state."""
+    return _IDENTITY in value.upper()
+
+
 @lru_cache(maxsize=1024)
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     """Tell whether any of ``patterns`` is that of ``name``; most accounts name the same few variables."""
@@ -110,6 +115,10 @@ class Reader:
 
     def _lists(self, name: str) -> bool:
         return self.listed is None or _matches(name, self.listed)
+
+    def is_named(self, variable: str) -> bool:
+        """Tell whether the list names ``variable``; what is for any variable names none."""
+        return _matches(variable, tuple(each for each in self.listed or () if not fnmatchcase("PATH", each)))
 
     def _variable(self, name: str) -> str:
         value = self.environ.get(name)
@@ -279,6 +288,6 @@ def _usable(value: str, source: str) -> str:
     # Bytes of the environment that are no text come as halves of characters, which nothing can send.
     if "\0" in value or any("\ud800" <= one <= "\udfff" for one in value):
         raise SettingInvalid(f"{source} holds a character that is no text.", hint="It must hold plain UTF-8 text.")
-    if _IDENTITY in value.upper():
+    if holds_identity(value):
         raise SettingInvalid(f"{source} holds an identity, which opens what is sealed.", hint="Name another one.")
     return value

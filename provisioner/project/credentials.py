@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from provisioner import executor, placeholders
 from provisioner.errors import (
@@ -17,6 +18,7 @@ from provisioner.errors import (
     ExitCode,
     ManifestInvalid,
     ProvisionerError,
+    SettingInvalid,
     StateConflict,
     StateError,
     StateInvalid,
@@ -25,7 +27,7 @@ from provisioner.errors import (
 from provisioner.model.account import Secret
 from provisioner.model.state import Active, Record, State
 from provisioner.model.verdict import SealedContent
-from provisioner.placeholders.reading import is_own
+from provisioner.placeholders.reading import holds_identity, is_own
 from provisioner.project.accounts import by_owner, require_known
 from provisioner.project.parent import require_state
 from provisioner.project.refresh import looked
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
     from provisioner.project.parent import Parent
     from provisioner.project.running import Run
     from provisioner.project.workspace import Workspace
+
+_LONG: Final = 16
+"""Characters from which on a key stands in a text for no other reason than that it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,11 +236,27 @@ def inherited(workspace: Workspace, given: Collection[str]) -> dict[str, str]:
     """Return what a command may know of the project's environment: nothing that opens another account.
 
     That leaves out what is this program's own or of the machinery that runs it, what the settings
-    name, and what a placeholder of any account stands for. ``given`` names the variables that the
-    command gets anyway. Raises ManifestInvalid.
+    name, what a placeholder of any account stands for or may stand for, and, under whatever name,
+    an identity and the key of a parent. ``given`` names the variables that the command gets
+    anyway. Raises ManifestInvalid.
     """
     ours = {*workspace.readers.named, *given, *_variables(workspace)}
-    return {name: value for name, value in workspace.environ.items() if not is_own(name) and name.upper() not in ours}
+    keys = _keys(workspace)
+    return {
+        name: value
+        for name, value in workspace.environ.items()
+        if not (is_own(name) or name.upper() in ours or workspace.readers.manifests.is_named(name))
+        and not (holds_identity(value) or any(value == key or (len(key) >= _LONG and key in value) for key in keys))
+    }
+
+
+def _keys(workspace: Workspace) -> list[str]:
+    """Return the keys of the parents that can be read here."""
+    found: list[str] = []
+    for parent in workspace.parents():
+        with suppress(SettingInvalid):
+            found.append(parent.credentials.api_key.reveal())
+    return found
 
 
 def _variables(workspace: Workspace) -> Iterator[str]:
@@ -245,7 +266,8 @@ def _variables(workspace: Workspace) -> Iterator[str]:
     from provisioner.project.plans import MANIFESTS
 
     usual = workspace.folder / MANIFESTS
-    read = manifest.load([usual] if holds_any(usual) else [], owner=workspace.settings.owner)
+    settings = workspace.settings
+    read = manifest.load([usual] if holds_any(usual) else [], owner=settings.owner, encoding=settings.encoding)
     if read.errors:
         raise ManifestInvalid(
             "There are problems in the manifests: nobody knows which variables hold secrets of theirs.",

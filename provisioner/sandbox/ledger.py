@@ -32,7 +32,7 @@ class Ledger:
             self._file = FileIO(files.open_file(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, own=True), "r+")
         except OSError as error:
             raise SettingInvalid(
-                f"The ledger {path} cannot be opened: {error.strerror}",
+                f"The ledger {path} cannot be opened: {error.strerror}.",
                 hint="Name a file, not a symbolic link, in a folder that exists and can be written to.",
             ) from error
         try:

@@ -39,7 +39,7 @@ class Sandbox:
         except (OSError, OverflowError) as error:
             self._accounts.close()
             raise SettingInvalid(
-                f"The sandbox cannot listen on {HOST} port {settings.port}: {error}",
+                f"The sandbox cannot listen on {HOST} port {settings.port}: {getattr(error, 'strerror', error)}.",
                 hint="Choose another port, or 0 for any that is free.",
             ) from error
 

@@ -154,8 +154,8 @@ def export(
     else:
         outputs.write(out, content, outputs.EXPORT)
         console.talk(f"Written to {out}, readable by you alone.")
-        if output == "env":
-            console.talk("It is for a POSIX shell. --format dotenv is for python-dotenv, --format docker for Docker.")
+    if output == "env" and content:
+        console.talk("It is for a POSIX shell. --format dotenv is for python-dotenv, --format docker for Docker.")
     return ExitCode.DONE
 
 

@@ -225,7 +225,8 @@ def test_what_is_delivered_keeps_its_shape_and_it_is_said_what_is_in_doubt(
     done = mine.run("credentials", "list")
     assert (0, False) == (done.returncode, old in done.stdout)
     assert "the password that is kept may be the one before" in warning_of(done)
-    assert "" == mine.run("credentials", "export", "rome").stderr
+    assert "" == mine.run("credentials", "export", "rome", "--format", "docker").stderr
+    assert mine.run("credentials", "export", "rome").stderr.startswith("It is for a POSIX shell.")
     # An apply finishes it, and nothing is in doubt any more.
     assert 0 == mine.run("apply", "--yes").returncode
     done = mine.run("credentials", "export", "--format", "json")

@@ -46,6 +46,10 @@ def test_a_command_finds_the_account_and_none_of_our_own_secrets(applied: Projec
         "PROVISIONER_IDENTITY_FILE": "identity.txt",
         "PROVISIONER_IDENTITY_COMMAND": "cat identity.txt",
         "PROVISIONER_PROXY": "http://me:secret@proxy.example.com",
+        "HOOK_TOKEN": "listed for the placeholders of any manifest",
+        "PROVISIONER_PLACEHOLDERS": "HOOK_* *",
+        "SOPS_AGE_KEY": applied.identity_path.read_text(),
+        "MY_COPY": applied.environ["OCTOPUSH_API_KEY"],
     }
     done = having(applied, **theirs, **ours).run("exec", "paris", "--", *ENVIRON)
     made = made_by(server)["paris"]

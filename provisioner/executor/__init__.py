@@ -19,7 +19,7 @@ from provisioner.executor.inspect import (
 )
 from provisioner.executor.ports import Api, Journal, Opener, Ports, Progress, Sealer
 from provisioner.executor.rekey import rekey
-from provisioner.executor.seals import all_active, begun, credentials, credentials_of, kept
+from provisioner.executor.seals import all_active, begun, credentials, credentials_of, kept, said
 
 __all__ = [
     "NO_IDENTITY",
@@ -48,6 +48,7 @@ __all__ = [
     "refresh",
     "rekey",
     "resolve",
+    "said",
     "settle",
     "shared_logins",
     "verify",

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias, assert_never
 from urllib.parse import unquote, urlsplit
 
 from provisioner.errors import Advice, ExitCode, Remedy, StateError, StateInvalid
+from provisioner.executor import seals
 from provisioner.executor.ports import Api, Opener, Ports, Progress
 from provisioner.executor.run import INTERRUPTED
 from provisioner.executor.seals import all_active, begun, credentials_of
@@ -62,7 +63,7 @@ def refresh(state: State, opener: Opener, api: Api, progress: Progress) -> Refre
     stop: Stop | None = None
     for name, record in records.items():
         if name in faults:
-            outcome = replace(_unchecked(name, _said(faults[name])), weight=_weight(faults[name]))
+            outcome = replace(_unchecked(name, seals.said(faults[name])), weight=_weight(faults[name]))
         elif (hindered := _hindrance(record)) is not None:
             outcome = _unchecked(name, hindered)
         elif stop is not None:
@@ -278,13 +279,13 @@ def verify(state: State, names: Sequence[str], opener: Opener, api: Api, progres
 
     """
     opened, damaged = all_active(state, opener)
-    faults = _shared(opened) | {name: _said(error) for name, error in damaged.items()}
+    faults = _shared(opened) | {name: seals.said(error) for name, error in damaged.items()}
     for name in opened.keys() - faults.keys():
         try:
             begun(state, name, opener)
         except StateError as error:
             damaged[name] = error
-            faults[name] = f"of its unfinished edit: {_said(error)}"
+            faults[name] = f"of its unfinished edit: {seals.said(error)}"
     outcomes: list[Outcome] = []
     stop: Stop | None = None
     for name in names:
@@ -310,11 +311,6 @@ def shared_logins(state: State, opener: Opener) -> dict[str, str]:
     What does not open is none of them. Raises IdentityRejected where nothing opens.
     """
     return _shared(all_active(state, opener)[0])
-
-
-def _said(error: StateError) -> str:
-    """Return a seal's fault as the reason of an outcome."""
-    return error.message.removesuffix(".")
 
 
 def _weight(error: StateError) -> ExitCode | None:
@@ -369,7 +365,7 @@ def balances(state: State, opener: Opener, api: Api, progress: Progress) -> dict
     for name in sorted(opened.keys() | faults.keys()):
         if name in faults:
             asked[name] = Failed(
-                _said(faults[name]), Then.GO_ON, exit_code=_weight(faults[name]) or ExitCode.SOME_FAILED
+                seals.said(faults[name]), Then.GO_ON, exit_code=_weight(faults[name]) or ExitCode.SOME_FAILED
             )
         elif hopeless is not None:
             asked[name] = Failed(_NOT_ASKED.format(hopeless.reason), Then.STOP)

@@ -87,6 +87,11 @@ def all_active(state: State, opener: Opener) -> tuple[dict[str, SealedContent], 
     return contents, faults | {name: _unlike_the_rest(name) for name in rejected}
 
 
+def said(error: StateError) -> str:
+    """Return what is wrong with what is sealed of one account, and what to do, as the reason of an outcome."""
+    return f"{error.message.removesuffix('.')}; restore the state from version control"
+
+
 def _whole(state: State, name: str, opener: Opener, opening: _Opening) -> SealedContent | None:
     try:
         return opening(state, name, opener)

@@ -182,7 +182,7 @@ def _work(plan: Plan, state: State, parent: Parent, reporter: Reporter) -> Work:
         try:
             content, edit = executor.credentials(state, name, opener), executor.begun(state, name, opener)
         except StateError as error:
-            faults[name] = error.message.removesuffix(".")
+            faults[name] = executor.said(error)
             continue
         opened[name] = content
         if edit is not None:

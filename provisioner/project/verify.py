@@ -71,6 +71,7 @@ def verified(parent: Parent, state: State, names: Sequence[str], run: Run) -> Re
 
 def require_verified(parent: Parent, state: State, names: Sequence[str], run: Run) -> None:
     """Return if the credentials of all active accounts ``names`` are those that Octopush has; raises Unverified."""
+    run.reporter.expected(len(names))
     report = verified(parent, state, names, run)
     failed = [f"{one.name}: {advice.reason(one)}" for one in report.outcomes if one.exit_code is not ExitCode.DONE]
     if failed:

@@ -153,7 +153,7 @@ def explanation(change: Unchanged | Unmanaged | Gone | Undecided | Closed) -> Se
         case Undecided():
             return (change.reason,)
         case Closed():
-            return ("keeps its slot; to create it anew, give it another name",)
+            return ("keeps its slot; to create it again, give it another name",)
         case _:
             assert_never(change)
 

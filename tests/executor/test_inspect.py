@@ -427,20 +427,23 @@ def rome(**changes: Any) -> Active:  # noqa: ANN401
     return active("rome", kept=content("rome", **changes))
 
 
+RESTORE: Final = "; restore the state from version control"
+
+
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
-        (rome(credentials=None), "What is sealed in the record of rome holds no credentials"),
+        (rome(credentials=None), f"What is sealed in the record of rome holds no credentials{RESTORE}"),
         (
             rome(operation="another"),
             (
                 "What is sealed in the record of rome is of another operation than the record:"
-                " somebody put an older one back, or replaced it"
+                f" somebody put an older one back, or replaced it{RESTORE}"
             ),
         ),
         (
             active("rome", kept=content("oslo")),
-            "What is sealed in the record of rome was sealed for default/oslo of lineage lineage",
+            f"What is sealed in the record of rome was sealed for default/oslo of lineage lineage{RESTORE}",
         ),
     ],
 )
@@ -462,7 +465,7 @@ def test_accounts_that_have_one_login_are_told_of_each_other_alone() -> None:
     report = verified(this, {})
     assert {
         "athens": None,
-        "lost": "What is sealed in the record of lost holds no credentials",
+        "lost": f"What is sealed in the record of lost holds no credentials{RESTORE}",
         "paris": "its login is also that of rome",
         "rome": "its login is also that of paris",
     } == {each.name: each.reason for each in report.outcomes}
@@ -541,7 +544,7 @@ def test_what_holds_no_credentials_was_replaced_and_stops_no_other() -> None:
     this = state(paris=PLAIN, rome=rome(credentials=None, password=Secret("s3cret")))
     api = Octopush()
     api.balances = {"paris": Balance(1, "euros")}
-    reason = "What is sealed in the record of rome holds no credentials"
+    reason = f"What is sealed in the record of rome holds no credentials{RESTORE}"
     assert {"paris": Balance(1, "euros"), "rome": Failed(reason, Then.GO_ON)} == executor.balances(
         this, OPENER, api, Watcher()
     )

@@ -213,7 +213,7 @@ def row(change: Change, *, over: tuple[str, ...] = ()) -> str:
         (
             Closed("a", ADA, "given up"),
             (
-                "- abandoned a keeps its slot; to create it anew, give it another name (given up)"
+                "- abandoned a keeps its slot; to create it again, give it another name (given up)"
                 " first_name Ada last_name King company_name Engines"
             ),
         ),

@@ -60,7 +60,7 @@ def test_a_plan_names_what_it_changes_and_counts_the_rest() -> None:
     assert """\
 default: 6 of 20 slots used (1 unknown), 2 reserved, 2 planned, 10 left
   + create     berlin  Ada King, Engines, 2 callbacks
-  - abandoned  gone    keeps its slot; to create it anew, give it another name
+  - abandoned  gone    keeps its slot; to create it again, give it another name
   ~ update     lyon    2 fields
       company_name: (none) -> "Labé"
       first_name: "A" -> "B"

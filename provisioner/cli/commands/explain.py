@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -26,19 +27,22 @@ def command(context: Context, *, what: str) -> int:
 
     console = context.console
     kinds = {kind.__name__.lower(): kind for kind in _kinds(ProvisionerError)}
-    if what.isdecimal() and int(what) in set(ExitCode):
-        _explain(console, ExitCode(int(what)), f"Exit code {what}")
-    elif what.isdecimal() and (code := CODES.get(int(what))) is not None:
-        console.data(f"Octopush's code {int(what)}: {code.meaning}.\n{code.source.value}\n{code.todo}\n")
+    number = int(what) if re.fullmatch("[0-9]{1,9}", what) else -1
+    if number in set(ExitCode):
+        _explain(console, ExitCode(number), f"Exit code {number}")
+    elif number in CODES:
+        code = CODES[number]
+        console.data(f"Octopush's code {number}: {code.meaning}.\n{code.source.value}\n{code.todo}\n")
     elif (kind := kinds.get(what.lower())) is not None:
         console.data(f"{kind.__name__}: {inspect.getdoc(kind)}\n")
         _explain(console, kind.exit_code, f"It ends the command with exit code {int(kind.exit_code)}")
     else:
-        names = [kind.__name__ for kind in kinds.values()]
         near = nearest(what, list(kinds))
+        known = sorted(kind.__name__ for kind in kinds.values()) if number < 0 else map(str, CODES)
+        named = f"Known {'errors' if number < 0 else 'codes of Octopush'}: {', '.join(known)}."
         raise CommandInvalid(
             f"{what} is not an exit code, an error of this program, or a code of Octopush whose meaning is known.",
-            hint=f"Did you mean {kinds[near].__name__}?" if near else f"Known errors: {', '.join(sorted(names))}.",
+            hint=f"Did you mean {kinds[near].__name__}?" if near else named,
         )
     return ExitCode.DONE
 

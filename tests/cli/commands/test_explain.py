@@ -43,7 +43,12 @@ def test_no_code_of_octopush_is_an_exit_code_too() -> None:
 
 @pytest.mark.parametrize(
     ("what", "hint"),
-    [("StateLoked", "Did you mean StateLocked?"), ("11", "Known errors: "), ("²", "Known errors: ")],
+    [
+        ("StateLoked", "Did you mean StateLocked?"),
+        ("11", "Known codes of Octopush: 101, "),
+        ("1" * 5_000, "Known errors: "),
+        ("²", "Known errors: "),
+    ],
 )
 def test_what_is_no_code_and_no_error_is_said_to_be_none(tmp_path: Path, what: str, hint: str) -> None:
     done = run(tmp_path, "explain", what)

@@ -143,16 +143,25 @@ def is_page(reply: Reply) -> bool:
     return text.startswith(b"<") or (bool(text) and typed and _lenient(reply) is None)
 
 
-def is_unreadable(reply: Reply) -> bool:
-    """Tell whether what came cannot be read here: compressed, though nothing compressed was asked for."""
+def doubt(reply: Reply) -> str | None:
+    """Return why a refusal proves nothing, if so: what was not read, whole and by the letter, may say anything."""
+    if reply.cut is not None and not is_page(reply):  # a page may be long, and says nothing
+        return f"the answer was cut: {reply.cut}"
+    if _is_unreadable(reply):
+        return "the answer is compressed, though nothing compressed was asked for"
+    return "the answer is JSON that is broken" if _is_broken(reply) else None
+
+
+def _is_unreadable(reply: Reply) -> bool:
+    """Tell whether what came cannot be read here, as it is compressed."""
     codings = ",".join(reply.headers.get(name, "") for name in ("Content-Encoding", "Transfer-Encoding"))
     if {each.strip().lower() for each in codings.split(",")} - {"", "identity", "chunked"}:
         return True
     return _BINARY.search(reply.body) is not None and _lenient(reply) is None
 
 
-def is_broken(reply: Reply) -> bool:
-    """Tell whether JSON came that is none by the letter, in whatever encoding: what it says is anybody's guess."""
+def _is_broken(reply: Reply) -> bool:
+    """Tell whether JSON came that is none by the letter, in whatever encoding."""
     if re.match(rb"[\s\[\xef\xbb\xbf]*\{", reply.body) is None:
         return False
     try:

@@ -39,22 +39,15 @@ def judge_edit(
 
     The body of a success is not documented (seen: 201), so that none is asked for; one that
     carries an error is believed, and one that is not whole or not clean may have carried one.
-    Without ``retry_on_429``, 408, 421, 425 and 429 do not say that nothing was processed.
+    Without ``retry_on_429``, 408, 421, 425 and 429 do not say that nothing was processed; nor
+    does a refusal that is not clean.
     """
     if (unknown := _unknown_login(outcome, hidden)) is not None:
         return unknown
     if (unsuccessful := _unsuccessful(outcome, now, hidden, _parent(credential_names))) is not None:
-        accepted = isinstance(outcome, Reply) and _is_success(outcome)
-        doubted = isinstance(outcome, Reply) and outcome.status in RETRIED and not retry_on_429
-        return replace(unsuccessful, possible=unsuccessful.possible or accepted or doubted)
+        return replace(unsuccessful, possible=unsuccessful.possible or _proves_nothing(outcome, retry_on_429))
     assert isinstance(outcome, Reply)  # noqa: S101  # what is no reply is no success
-    try:
-        document = answers.parsed(outcome.body)
-    except answers.UnclearError as error:
-        return Failed(f"HTTP {outcome.status}, but the answer {error}", Then.RETRY, possible=True)
-    except ValueError:
-        return Edited()
-    if isinstance(document, dict) and _carries_an_error(document):
+    if _carries_an_error(_document(outcome)):
         said = answers.words(outcome, hidden)
         return Failed(f"HTTP {outcome.status}, but the answer carries an error{said}", Then.GO_ON, possible=True)
     return Edited()
@@ -113,7 +106,7 @@ def _unknown_login(outcome: Reply | Failure, hidden: Sequence[str]) -> Missing |
     """
     if isinstance(outcome, Failure) or outcome.status != HTTPStatus.NOT_FOUND:
         return None
-    if outcome.body.strip() and _document(outcome) is None:
+    if answers.doubt(outcome) is not None or (outcome.body.strip() and _document(outcome) is None):
         return None
     return Missing(f"Octopush does not know its login (HTTP {outcome.status}{answers.words(outcome, hidden)})")
 
@@ -121,19 +114,26 @@ def _unknown_login(outcome: Reply | Failure, hidden: Sequence[str]) -> Missing |
 def _unsuccessful(outcome: Reply | Failure, now: datetime, hidden: Sequence[str], caller: Caller) -> Failed | None:
     """Return what is wrong with what is no success, wholly arrived and from an API; None for what is."""
     if isinstance(outcome, Failure):
-        refusal = unanswered(outcome)
-        return replace(_failed(refusal), possible=outcome.sent, unanswered=refusal.then is Then.RETRY)
-    status, said = outcome.status, answers.words(outcome, hidden)
-    if _is_success(outcome) and not answers.is_page(outcome):
-        cut = outcome.cut
-        return None if cut is None else Failed(f"HTTP {status}, but the answer was cut: {cut}", Then.RETRY)
-    if _is_success(outcome) or HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _failed(refused(outcome, said, now, caller))
+        ended = unanswered(outcome)
+        return replace(_failed(ended), possible=outcome.sent, unanswered=ended.then is Then.RETRY)
+    status, said, wait = outcome.status, answers.words(outcome, hidden), answers.retry_after(outcome, now)
+    refusal = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    if _is_success(outcome) or refusal:
+        if (doubt := answers.doubt(outcome)) is not None:
+            return Failed(f"HTTP {status}, but {doubt}", Then.RETRY, wait)
+        return _failed(refused(outcome, said, now, caller)) if refusal or answers.is_page(outcome) else None
     if status // 100 == 3:  # noqa: PLR2004  # the class of redirects
         reason = f"the API sent it to another address (HTTP {status}), which is not followed"
         return Failed(reason, Then.STOP, possible=True)
-    wait = answers.retry_after(outcome, now)
     return Failed(f"the API answered HTTP {status}{said}", Then.RETRY, wait, possible=True)
+
+
+def _proves_nothing(outcome: Reply | Failure, retry_on_429: bool) -> bool:  # noqa: FBT001  # one call, one meaning
+    """Tell whether an answer that is no success leaves open whether an edit was carried out."""
+    if isinstance(outcome, Failure):
+        return False
+    asked_later = outcome.status in RETRIED and not retry_on_429
+    return asked_later or _is_success(outcome) or answers.doubt(outcome) is not None
 
 
 def _is_success(reply: Reply) -> bool:

@@ -57,7 +57,7 @@ def judge(  # noqa: PLR0913  # the outcome, what is assumed of gateways, and wha
     said = answers.words(outcome, hidden)
     unavailable = status == HTTPStatus.SERVICE_UNAVAILABLE and retry_on_503
     refusal = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
-    doubt = _doubt(outcome) if unavailable or refusal else None
+    doubt = answers.doubt(outcome) if unavailable or refusal else None
     if unavailable and doubt is None:
         return NotCreated(f"the API is not available (HTTP {status})", Then.RETRY, answers.retry_after(outcome, now))
     if refusal and doubt is None and (retry_on_429 or status not in RETRIED):
@@ -74,15 +74,6 @@ def judge(  # noqa: PLR0913  # the outcome, what is assumed of gateways, and wha
         case _:
             what = "it may have created the account before it failed"
     return InDoubt(f"the API answered HTTP {status}: {what}", _kept(outcome), said)
-
-
-def _doubt(reply: Reply) -> str | None:
-    """Return why a refusal proves nothing: what was not read whole may hold credentials."""
-    if reply.cut is not None and not answers.is_page(reply):  # a page may be long, and holds none
-        return f"the answer was cut: {reply.cut}"
-    if answers.is_unreadable(reply):
-        return "the answer is compressed, though nothing compressed was asked for"
-    return "the answer is JSON that is broken" if answers.is_broken(reply) else None
 
 
 def _judge_failure(failure: Failure) -> Verdict:

@@ -6,7 +6,7 @@ Refuses I/O but through the interfaces of ``ports``; whoever calls it gives the 
 """
 
 from provisioner.executor.adopt import Adopted, adopt
-from provisioner.executor.apply import NO_IDENTITY, Work, apply
+from provisioner.executor.apply import NO_IDENTITY, Work, apply, leave
 from provisioner.executor.decide import RUN_DIED, active, existing, forget, is_answered, resolve, settle
 from provisioner.executor.inspect import (
     Refreshed,
@@ -45,6 +45,7 @@ __all__ = [
     "forget",
     "is_answered",
     "kept",
+    "leave",
     "refresh",
     "rekey",
     "resolve",

@@ -8,7 +8,7 @@ from typing import Final, assert_never
 
 from provisioner.errors import Advice, ExitCode, Remedy
 from provisioner.executor.create import create
-from provisioner.executor.ports import Ports
+from provisioner.executor.ports import Ports, Progress
 from provisioner.executor.run import Run
 from provisioner.executor.seals import credentials_of
 from provisioner.executor.update import update
@@ -86,6 +86,15 @@ def apply(  # noqa: PLR0913  # the four that make a run, and the two that bound 
                 assert_never(change)
         run.finish(outcome)
     return run.report()
+
+
+def leave(plan: Plan, progress: Progress, stop: Stop | None = None) -> Report:
+    """Return what an apply of ``plan`` comes to, which changes nothing: no API is needed, and nobody to seal to."""
+    known = (each for each in plan.changes if isinstance(each, Unchanged | Gone | Undecided | Closed))
+    outcomes = tuple(map(_left_alone, known))
+    for outcome in outcomes:
+        progress.finished(outcome)
+    return Report(plan.parent, outcomes, stop)
 
 
 def _held_back(run: Run, change: Update, work: Work) -> Outcome | None:

@@ -23,6 +23,7 @@ from provisioner.errors import (
     PlanStale,
     ProvisionerError,
     Refused,
+    SettingInvalid,
     StateConflict,
     StateError,
     StateLocked,
@@ -40,6 +41,7 @@ from provisioner.project.reports import Reports, failed
 from provisioner.project.running import attempted, each
 from provisioner.state import rescue
 from provisioner.state.rescue import Entry
+from provisioner.state.session import check_endpoint
 
 if TYPE_CHECKING:
     from provisioner.errors import ExitCode
@@ -141,7 +143,8 @@ def _ready(workspace: Workspace, name: str, plans: Plans, bounds: Bounds, report
         raise plans.failures[name]
     parent, planned = workspace.parent(name), plans.parents[name]
     raise_if_over(planned.plan)
-    parent.keys.sealer()
+    if planned.plan.pending:
+        parent.keys.sealer()
     if name in plans.shut_out and not bounds.new_recipients:
         parent.require_readers(planned.snapshot.settled)
     if planned.snapshot.state is None and not bounds.new_state:
@@ -152,8 +155,23 @@ def _ready(workspace: Workspace, name: str, plans: Plans, bounds: Bounds, report
         )
     if not bounds.lookalikes:
         _require_no_lookalikes(planned.plan)
-    state = parent.bound(planned.snapshot.settled, reporter)
-    return _Ready(parent, planned, _work(planned.plan, state, parent, reporter))
+    state = _bound(parent, planned, planned.snapshot.settled, reporter)
+    return _Ready(parent, planned, Work() if state is None else _work(planned.plan, state, parent, reporter))
+
+
+def _bound(parent: Parent, planned: ParentPlan, state: State | None, reporter: Reporter) -> State | None:
+    """Return ``state`` bound to the parent's account; as it is where nothing is to be sent without credentials.
+
+    What the changes at hand do not use is not asked for. Raises as :meth:`Parent.bound` does.
+    """
+    try:
+        return parent.bound(state, reporter)
+    except SettingInvalid:
+        if planned.plan.pending:
+            raise
+        if state is not None:
+            check_endpoint(state, parent.settings.api_url)
+        return state
 
 
 def _require_no_lookalikes(plan: Plan) -> None:
@@ -254,19 +272,28 @@ def _carried_out(ready: _Ready, run: Run, bounds: Bounds, held: list[Session]) -
         same = session.found.version == planned.snapshot.version and session.found.rescued == planned.snapshot.rescued
         if not same:
             _require_same_plan(planned, session.state, parent)
-        state = executor.settle(parent.bound(session.state, run.reporter), session)
-        if planned.refreshed is not None and (after := executor.with_drift(planned.refreshed, state)) != state:
+        state = _bound(parent, planned, session.state, run.reporter)
+        state = None if state is None else executor.settle(state, session)
+        if (
+            state is not None
+            and planned.refreshed is not None
+            and (after := executor.with_drift(planned.refreshed, state)) != state
+        ):
             session.save(after)
             state = after
-        work = ready.work if same else _work(planned.plan, state, parent, run.reporter)
-        if planned.plan.creates:
-            session.reserve(rescue.space(_largest(planned.plan, state, work, parent)))
-        ports = parent.ports(session, run.watch(parent.name), run)
-        keep_going = parent.settings.keep_going if bounds.keep_going is None else bounds.keep_going
+        watch = run.watch(parent.name)
         # Where Octopush refused the refresh, or did not answer, nothing is sent either.
         stop = None if planned.refreshed is None else planned.refreshed.report.stop
-        plan = _as_settled(planned.plan, state)
-        report = executor.apply(plan, state, work, ports, keep_going=keep_going, stop=stop)
+        plan = planned.plan if state is None else _as_settled(planned.plan, state)
+        if state is None or not plan.pending:
+            report = executor.leave(plan, watch, stop)
+        else:
+            work = ready.work if same else _work(plan, state, parent, run.reporter)
+            if plan.creates:
+                session.reserve(rescue.space(_largest(plan, state, work, parent)))
+            keep_going = parent.settings.keep_going if bounds.keep_going is None else bounds.keep_going
+            ports = parent.ports(session, watch, run)
+            report = executor.apply(plan, state, work, ports, keep_going=keep_going, stop=stop)
     if planned.refreshed is None:
         return report
     return executor.with_refresh_outcomes(planned.refreshed, planned.plan, report)

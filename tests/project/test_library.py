@@ -23,6 +23,7 @@ from provisioner.errors import (
     ManifestInvalid,
     OverThreshold,
     PlanStale,
+    SettingInvalid,
     StateConflict,
     StateForeign,
 )
@@ -142,6 +143,20 @@ def test_bounds_are_over_the_whole_run(mine: Project, server: SandboxProcess) ->
         this.apply(this.plan(), bounds=Bounds())
     assert [] == server.requests()
     assert 0 == this.apply(this.plan(), bounds=Bounds(max_creates=2, new_state=True)).exit_code
+
+
+def test_nothing_is_asked_for_that_the_changes_do_not_use(mine: Project) -> None:
+    assert 0 == opened(mine).apply(opened(mine).plan()).exit_code
+    known = ("OCTOPUSH_API_LOGIN", "OCTOPUSH_API_KEY", "PROVISIONER_RECIPIENTS")
+    poor = opened(mine, environ={name: each for name, each in mine.environ.items() if name not in known})
+    assert {"default": {"paris": "unchanged", "rome": "unchanged"}} == results(poor.apply(poor.plan()))
+    elsewhere = opened(having(mine, OCTOPUSH_API_LOGIN="", OCTOPUSH_API_URL="https://api.example.com"))
+    with pytest.raises(StateForeign, match="The accounts of this state live at"):
+        elsewhere.apply(elsewhere.plan())
+    manifest = mine.folder / "manifests" / "accounts.yaml"
+    manifest.write_text(manifest.read_text() + "  - {name: oslo, first_name: oslo}\n")
+    with pytest.raises(SettingInvalid):
+        poor.apply(poor.plan())
 
 
 def test_errors_are_those_of_the_tree(mine: Project) -> None:

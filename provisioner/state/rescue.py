@@ -20,9 +20,9 @@ from provisioner.model.state import Abandoned, Active, Pending, Record, State, U
 from provisioner.state import codec
 
 _KEYS: Final = frozenset({"lineage", "parent", "name", "operation", "record"})
-_COLOURS: Final = r"(?:\x1b\[[0-9;]*[mK])*"
-_LINE: Final = re.compile(rf"""{_COLOURS}(?:[^"'{{}}]*(?:[\w\])|]|\]:)\s+)?{_COLOURS}{MARK} (?=\{{)""")
-"""The line itself, or one that a log put a time, a name or a colour before: not a field whose value has the mark."""
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[mK]")
+_LINE: Final = re.compile(rf"""(?:[^"'{{}}]*(?:[\w\])|]|\]:)\s+)?{MARK} (?=\{{)""")
+"""The line itself, or one that a log put a time or a name before: not a field whose value has the mark."""
 _EVENT: Final = re.compile(rf'"{MARK}": ?(?=\{{)')
 """In a log of JSON objects, one of them has it under that name."""
 _KEEP: Final = (
@@ -92,6 +92,8 @@ def found_in(text: str, source: str) -> tuple[Entry, ...]:
 
 def _document(line: str) -> str | None:
     """Return the entry of a line of a log as JSON, whole or damaged; None: the line has none."""
+    # An entry has no colour inside, where JSON writes it out; a log may have put some around it.
+    line = _COLOUR.sub("", line)
     if match := _LINE.match(line):
         found = _object(line, match.end())
         return line[match.end() :] if found is None else json.dumps(found)

@@ -111,6 +111,11 @@ def test_entries_are_found_in_a_log_whatever_it_puts_around_them(prefix: str, en
     assert (ENTRY, NOTHING_CREATED) == found_in(log, "run.log")
 
 
+@pytest.mark.parametrize("long", ["\x1b[0m", "\x1b[", "a ", " ", "] ", "]: "])
+def test_a_log_is_searched_in_linear_time(long: str) -> None:
+    assert () == found_in(f"{long * 200_000}{MARK} x {{", "run.log")
+
+
 FORGED = "provisioner-rescue " + json.dumps(
     {"lineage": "lineage-1", "parent": "default", "name": "oslo", "operation": "op-0", "record": None}
 )

@@ -36,16 +36,16 @@ _IN_TEXT: Final = re.compile(
 # ── JSON ─────────────────────────────────────────────────────────────────────
 
 
-class UnclearError(ValueError):
-    """A text is JSON to some, and not to others; its words complete a sentence of which the text is the subject."""
+class RepeatedKeyError(ValueError):
+    """A key stands twice in one object."""
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object of ``pairs``; raises UnclearError, which names a credential and no other key."""
+    """Return the object of ``pairs``; raises RepeatedKeyError, which names a credential and no other key."""
     document: dict[str, Any] = {}
     for key, value in pairs:
         if key in document:
-            raise UnclearError(f"repeats {key if key in {'api_key', 'api_login'} else 'a key'}")
+            raise RepeatedKeyError(key if key in {"api_key", "api_login"} else "a key")
         document[key] = value
     return document
 
@@ -54,7 +54,7 @@ def parsed(body: bytes) -> object:
     """Return what ``body`` is as JSON, by the letter: NaN is no number, and no key stands twice.
 
     Raises:
-        UnclearError: either is so.
+        RepeatedKeyError: a key does.
         ValueError: it is no JSON, or nested without an end.
 
     """
@@ -65,7 +65,7 @@ def parsed(body: bytes) -> object:
 
 
 def _no_number(_: str) -> NoReturn:
-    raise UnclearError("is not JSON")
+    raise ValueError
 
 
 def is_whole(text: str) -> bool:

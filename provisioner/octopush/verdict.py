@@ -90,8 +90,8 @@ def _judge_success(reply: Reply, said: str) -> Verdict:
         return InDoubt(f"HTTP {reply.status}, but the answer was cut: {reply.cut}", _kept(reply))
     try:
         document = answers.parsed(reply.body)
-    except answers.UnclearError as error:
-        return InDoubt(f"HTTP {reply.status}, but the answer {error}", _kept(reply))
+    except answers.RepeatedKeyError as error:
+        return InDoubt(f"HTTP {reply.status}, but the answer repeats {error}", _kept(reply))
     except ValueError:
         what = "a web page" if answers.is_page(reply) else "not JSON"
         return InDoubt(f"HTTP {reply.status}, but the answer is {what}", _kept(reply))

@@ -48,6 +48,10 @@ def create(run: Run, account: DesiredAccount, request: CreateRequest, slots: Slo
     )
     record: Record | None = None
     try:
+        if isinstance(verdict, Created):
+            first = run.first_with(verdict.credentials.api_login, account.name)
+            if first != account.name:
+                verdict = InDoubt(f"the answer holds the login that {first} was given")
         record, outcome = _judged(account, intent, content, verdict, ports)
         _stop_by(verdict, account.name, run, keep_going=keep_going)
     except BaseException as error:

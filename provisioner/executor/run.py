@@ -29,6 +29,7 @@ class Run:
         self.ports = ports
         self._stop = stop
         self._outcomes: list[Outcome] = []
+        self._logins: dict[str, str] = {}
 
     # ── Order ────────────────────────────────────────────────────────────────
 
@@ -45,6 +46,10 @@ class Run:
     def report(self) -> Report:
         """Return what the run has come to."""
         return Report(self.state.parent, tuple(self._outcomes), self._stop)
+
+    def first_with(self, login: str, name: str) -> str:
+        """Return which account of this run was given ``login`` first: ``name`` itself, unless another was."""
+        return self._logins.setdefault(login.casefold(), name)
 
     # ── Stop ─────────────────────────────────────────────────────────────────
 

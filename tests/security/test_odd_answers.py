@@ -129,6 +129,16 @@ def test_a_key_that_no_request_could_carry_is_kept_as_unknown(tmp_path: Path) ->
         assert 1 == len(server.requests)
 
 
+def test_an_answer_that_comes_twice_makes_no_second_account(tmp_path: Path) -> None:
+    with scripted(lambda wire: wire.send(answer("201 Created", MADE)) if wire.request() else None) as server:
+        project = opened(many(server, tmp_path, {"default": TWO}))
+        reports = applied(project)
+        assert {"default": {"paris": "created", "rome": "unknown"}} == results(reports)
+        assert "the login that paris was given" in str(reports.reports[0].outcomes[1].reason)
+        (kept,) = project.open_credentials(["rome"])
+        assert kept.content.credentials is not None
+
+
 @pytest.mark.parametrize(("status", "body"), [("200 OK", b"<html>Sign in</html>"), ("429 Busy", b"")])
 def test_no_password_is_let_go_of_for_an_answer_that_proves_no_change(tmp_path: Path, status: str, body: bytes) -> None:
     def script(wire: Wire) -> None:

@@ -17,7 +17,7 @@ import pyrage
 from pyrage import ssh, x25519
 
 from provisioner.errors import IdentityRejected, Refused, SettingInvalid, StateConflict, StateInvalid
-from provisioner.model.account import Attributes, Credentials, Secret
+from provisioner.model.account import Attributes, Credentials, Secret, is_key, is_login
 from provisioner.model.verdict import Answer, SealedContent
 
 _SSH_PREFIX: Final = "ssh-"
@@ -238,7 +238,7 @@ def _decode(plain: bytes, name: str) -> SealedContent:
         document = json.loads(plain)
         credentials = None
         if "api_login" in document:
-            credentials = Credentials(_line(document["api_login"]), Secret(_line(document["api_key"])))
+            credentials = _decode_credentials(_text(document["api_login"]), _text(document["api_key"]))
         return SealedContent(
             lineage=_text(document["lineage"]),
             parent=_text(document["parent"]),
@@ -257,6 +257,13 @@ def _decode(plain: bytes, name: str) -> SealedContent:
             f"What is sealed in the record of {name} opens, but was not written by provisioner.",
             hint=f"Somebody replaced it. {_RESTORE}",
         ) from None
+
+
+def _decode_credentials(login: str, key: str) -> Credentials:
+    """Return credentials that a request can carry: what no request could must stop no other account."""
+    if not (is_login(login) and is_key(key)):
+        raise ValueError
+    return Credentials(login, Secret(key))
 
 
 def _decode_answer(document: dict[str, Any]) -> Answer:
@@ -283,7 +290,7 @@ def _text(value: object) -> str:
 
 
 def _line(value: object) -> str:
-    """Return a text in which nothing speaks to a terminal or ends a header: credentials hold no such thing."""
+    """Return a text in which nothing speaks to a terminal: a password holds no such thing."""
     text = _text(value)
     if _CONTROL.search(text):
         raise ValueError

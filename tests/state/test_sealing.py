@@ -90,7 +90,12 @@ def test_what_was_sent_is_written_as_the_manifest_writes_it() -> None:
 LINES = st.text(st.characters(exclude_categories=("Cc", "Zl", "Zp")))
 
 
-@given(LINES, LINES, LINES, st.binary())
+@given(
+    st.from_regex(r"[a-z0-9_]+@[a-z]{1,20}", fullmatch=True),
+    st.from_regex("[!-~]+", fullmatch=True),
+    LINES,
+    st.binary(),
+)
 def test_any_text_survives(login: str, key: str, password: str, body: bytes) -> None:
     content = SealedContent(
         "lineage-1", "default", "paris", "op-1", Secret(password), Credentials(login, Secret(key)), Answer(201, body)
@@ -222,6 +227,13 @@ def test_credentials_with_control_characters_are_none(held: str, control: str) -
     odd = Secret(f"x{control}")
     values = {"credentials": Credentials("paris@example.com", odd), "password": odd, "others": (odd,)}
     sealed = AgeSealer([RECIPIENT]).seal(replace(CONTENT, **{held: values[held]}))
+    with pytest.raises(StateConflict, match="opens, but was not written by provisioner"):
+        opener(IDENTITY).open(sealed, **PLACE)
+
+
+@pytest.mark.parametrize("login", ["", "..", "a/../b", "a?b", "a b", "\u00e9@x", "\udc80", "a" * 255])
+def test_a_login_that_no_address_could_hold_is_none(login: str) -> None:
+    sealed = AgeSealer([RECIPIENT]).seal(replace(CONTENT, credentials=Credentials(login, Secret(API_KEY))))
     with pytest.raises(StateConflict, match="opens, but was not written by provisioner"):
         opener(IDENTITY).open(sealed, **PLACE)
 

@@ -51,4 +51,4 @@ def test_an_identity_cannot_be_below_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("kept")
     done = run(tmp_path, "keygen", "-o", "file/key.txt")
     assert (64, "kept") == (done.returncode, (tmp_path / "file").read_text())
-    assert "error: The identity cannot be written to file/key.txt: File exists." in done.stderr
+    assert "error: The identity cannot be written to file/key.txt: file is not a folder." in done.stderr

@@ -24,7 +24,7 @@ def test_an_unknown_keeps_its_exit_code_until_it_is_resolved(doubtful: Project) 
     assert {"paris": "unknown", "rome": "active"} == doubtful.statuses()
     (state,) = json.loads(doubtful.run("status", "--format", "json").stdout)["states"]
     assert {"name", "status", "created_at", "reason"} == set(state["accounts"][0])
-    assert "not JSON" in state["accounts"][0]["reason"]
+    assert "web page" in state["accounts"][0]["reason"]
     assert 64 == doubtful.run("resolve", "paris").returncode
     assert 64 == doubtful.run("resolve", "paris", "--not-created").returncode
     assert 64 == doubtful.run("resolve", "paris", "--not-created", "--abandon", "--yes").returncode

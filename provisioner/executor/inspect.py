@@ -284,14 +284,12 @@ def verify(state: State, names: Sequence[str], opener: Opener, api: Api, progres
         try:
             begun(state, name, opener)
         except StateError as error:
-            damaged[name] = error
             faults[name] = f"of its unfinished edit: {seals.said(error)}"
     outcomes: list[Outcome] = []
     stop: Stop | None = None
     for name in names:
         if name in faults:
-            weight = _weight(damaged[name]) if name in damaged else None
-            outcome = Outcome(name, "verify", Result.FAILED, faults[name], weight=weight)
+            outcome = Outcome(name, "verify", Result.FAILED, faults[name])
         elif stop is not None:
             outcome = Outcome(name, "verify", Result.UNCHECKED, _NOT_ASKED.format(stop.reason))
         else:

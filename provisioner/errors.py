@@ -7,6 +7,7 @@
     │   └── OverThreshold           a run that nobody watches would do more than it may
     ├── StateError              5
     │   ├── StateInvalid            the document cannot be read as a state
+    │   ├── StateUnreachable        the store of the state does not answer, or does not let us in
     │   ├── StateForeign            it belongs to another project, parent or endpoint
     │   ├── StateRolledBack         it is older than what this machine has seen
     │   ├── StateMoved              somebody saved it since it was loaded
@@ -198,6 +199,10 @@ class StateError(ProvisionerError):
 
 class StateInvalid(StateError):
     """The document cannot be read as a state of a version known here."""
+
+
+class StateUnreachable(StateError):
+    """The store of the state does not answer, or refuses us."""
 
 
 class StateForeign(StateError):

@@ -39,7 +39,7 @@ def test_without_any_setting_the_defaults_of_the_schema_hold(tmp_path: Path) -> 
         if hasattr(settings, name) and name not in {"parents", "recipients"}:
             assert schema.get("default") == getattr(settings, name)
     assert (20, 0) == (settings.parent("default").limit, settings.parent("default").reserved)
-    assert Path("state/default.json") == settings.state_path("default")
+    assert "state/default.json" == settings.state_address("default")
     del tmp_path
 
 
@@ -126,9 +126,9 @@ def test_the_variable_names_the_file(tmp_path: Path) -> None:
 def test_paths_of_the_file_are_relative_to_it_and_no_others(tmp_path: Path) -> None:
     text = "state: here/{parent}.json\nidentity_file: id.txt\nca_file: ca.pem\n"
     settings = load(tmp_path, text)
-    assert tmp_path / "here" / "default.json" == settings.state_path("default")
+    assert str(tmp_path / "here" / "default.json") == settings.state_address("default")
     assert (str(tmp_path / "id.txt"), str(tmp_path / "ca.pem")) == (settings.identity_file, settings.ca_file)
-    assert Path("there.json") == load(tmp_path, text, {"PROVISIONER_STATE": "there.json"}).state_path("default")
+    assert "there.json" == load(tmp_path, text, {"PROVISIONER_STATE": "there.json"}).state_address("default")
 
 
 @pytest.mark.parametrize("name", ["state", "identity_file", "ca_file", "metrics_file"])
@@ -196,7 +196,7 @@ def test_any_other_empty_variable_is_an_error(tmp_path: Path, variable: str) -> 
 def test_a_state_that_is_no_path(tmp_path: Path) -> None:
     settings = load(tmp_path, "state: s3://bucket/{parent}.json\n")
     with pytest.raises(SettingInvalid, match="States cannot be kept in s3"):
-        settings.state_path("default")
+        Path(settings.state_address("default"))
 
 
 @pytest.mark.parametrize(
@@ -237,8 +237,8 @@ def test_a_parent_that_is_not_there(tmp_path: Path) -> None:
 
 def test_parents_cannot_share_a_state(tmp_path: Path) -> None:
     with pytest.raises(SettingInvalid, match="share one state"):
-        load(tmp_path, PARENTS + "state: one.json\n").state_path("acme")
-    assert tmp_path / "one.json" == load(tmp_path, "state: one.json\n").state_path("default")
+        load(tmp_path, PARENTS + "state: one.json\n").state_address("acme")
+    assert str(tmp_path / "one.json") == load(tmp_path, "state: one.json\n").state_address("default")
 
 
 def test_a_key_in_clear_is_refused_and_not_repeated(tmp_path: Path) -> None:

@@ -58,6 +58,8 @@ COMMANDS: Final[Mapping[str, str]] = {
         ("rotate-password", "rotate_password"),
         ("rekey", "rekey"),
         ("recover", "recover"),
+        ("state", "state"),
+        ("unlock", "unlock"),
         ("explain", "explain"),
         ("schema", "schema"),
         ("completion", "completion"),

@@ -21,6 +21,7 @@ from provisioner.model.terms import Terms
 from provisioner.settings import ParentSettings, Settings
 from provisioner.state.reading import Snapshot, read
 from provisioner.state.seen import Seen
+from provisioner.state.stores.opening import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,6 +166,10 @@ class Shared:
     logins: Logins
     seen: Seen
     parts: Parts
+    folder: Path
+    """The project's."""
+    machine: Path
+    """For what this machine keeps of states that are elsewhere."""
     interactive: bool
     """Whether a command that prints the identity may ask a person on standard error."""
     steering: Callable[[], tuple[Setting, ...]]
@@ -183,6 +188,7 @@ class Parent:
         self.readers = shared.readers
         self.parts = shared.parts
         self._seen = shared.seen
+        self._folder, self._machine = shared.folder, shared.machine
         self._interactive = shared.interactive
         self._steering = shared.steering
         self._account: tuple[str, str] | None = None
@@ -197,7 +203,11 @@ class Parent:
     @cached_property
     def store(self) -> Store:
         """Where its state is kept; raises SettingInvalid for an address that cannot be one."""
-        return self.parts.store(self.settings.state_path(self.name))
+        return self.store_at(self.settings.state_address(self.name))
+
+    def store_at(self, address: str) -> Store:
+        """Return the store at another ``address``; raises SettingInvalid."""
+        return self.parts.store(Place(address, self._folder, self._machine, self.environ))
 
     def terms(self, state: State | None = None, *, begins: bool = False) -> Terms:
         """Return on what terms a plan is carried out that was made from ``state``, or that ``begins`` one.
@@ -290,6 +300,22 @@ class Parent:
             account=lambda: self._account,
         ) as session:
             yield session
+
+    @contextmanager
+    def holds(self, run: Run) -> Iterator[Store]:
+        """Hold the store of its state for the length of a ``with``, whatever is in it."""
+        from provisioner.project.provenance import holder
+
+        with self.store.hold(holder(self.environ), timeout=self.settings.lock_timeout, sleep=run.cancel.sleep):
+            yield self.store
+
+    def require_seen(self, state: State, reporter: Reporter) -> None:
+        """Return if this machine has seen no later state here, and none of another lineage; raises StateError."""
+        self._seen.check(self.store.key, state, partial(self._warn, reporter), self.store.backup)
+
+    def note(self, state: State) -> None:
+        """Have this machine remember ``state``; raises OSError."""
+        self._seen.note(self.store.key, state)
 
     def _warn(self, reporter: Reporter, message: str) -> None:
         """Warn of something about this parent, which is named where there are several."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from provisioner.state.stores.opening import Place, open_store
 
 if TYPE_CHECKING:
     from provisioner.model.account import Secret
@@ -17,13 +18,6 @@ if TYPE_CHECKING:
     from provisioner.state.stores import Store
 
 _PASSWORD_BYTES: Final = 24
-
-
-def local_store(path: Path) -> Store:
-    """Return the store of a state that is a file."""
-    from provisioner.state.stores.local import LocalStore
-
-    return LocalStore(path)
 
 
 def transport(settings: Settings) -> Exchange:
@@ -55,7 +49,7 @@ def new_password() -> Secret:
 class Parts:
     """How each part is made."""
 
-    store: Callable[[Path], Store] = local_store
+    store: Callable[[Place], Store] = open_store
     """The store of one parent's state, from its place."""
     transport: Callable[[Settings], Exchange] = transport
     """What carries the requests of all parents; used by several threads."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from provisioner.manifest.load import Loaded
+    from provisioner.model.revision import Revision
     from provisioner.model.state import State
     from provisioner.project.adopting import Adoption
     from provisioner.project.applying import Approve, Bounds
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
     from provisioner.project.rekeying import Approve as ApproveRekey
     from provisioner.project.rekeying import Rekey
     from provisioner.project.reports import Reports
+    from provisioner.project.states import Moved
     from provisioner.project.status import ParentStatus
     from provisioner.settings.readers import Readers
+    from provisioner.state.lease import Lease
 
 
 class Project:
@@ -477,6 +480,72 @@ class Project:
         entries = () if log is None else recovering.entries_in(log, source, only)
         run = self._run(reporter, cancel, None, sends=False)
         return recovering.recover(self.parents(parents), entries, run, accept_state=accept_state, approve=approve)
+
+    # ── The state as a whole ─────────────────────────────────────────────────
+
+    def pull_state(self, *, parents: Sequence[str] = ()) -> bytes:
+        """Return the document of the one parent's state as its store has it; raises StateConflict: there is none."""
+        from provisioner.project import states
+
+        return states.pull(states.only(self.parents(parents)))
+
+    def push_state(
+        self,
+        raw: bytes,
+        source: str,
+        *,
+        parents: Sequence[str] = (),
+        reporter: Reporter = SILENT,
+        cancel: Cancel | None = None,
+    ) -> Moved:
+        """Put the document ``raw``, which ``source`` names in messages, in the place of the one parent's state.
+
+        Raises:
+            StateRolledBack: it is older than what is there, was there, or was seen on this machine.
+            StateForeign: it is the state of another parent, or of another lineage.
+
+        """
+        from provisioner.project import states
+
+        run = self._run(reporter, cancel, None, sends=False)
+        return states.push(states.only(self.parents(parents)), raw, source, run)
+
+    def migrate_states(
+        self,
+        origin: str,
+        *,
+        parents: Sequence[str] = (),
+        reporter: Reporter = SILENT,
+        cancel: Cancel | None = None,
+    ) -> tuple[Moved, ...]:
+        """Take the states at ``origin``, an address with ``{parent}`` in it, to the place that the settings name.
+
+        The old place then says where they are. Raises StateForeign where another state is at the new one.
+        """
+        from provisioner.project import states
+
+        run = self._run(reporter, cancel, None, sends=False)
+        return tuple(
+            states.migrate(parent, origin.replace("{parent}", parent.name), run) for parent in self.parents(parents)
+        )
+
+    def state_history(self, *, parents: Sequence[str] = ()) -> tuple[Revision, ...]:
+        """Return the saves of the one parent's state, newest first; raises CommandInvalid: there is no history."""
+        from provisioner.project import states
+
+        return states.history(states.only(self.parents(parents)))
+
+    def state_revision(self, serial: int, *, parents: Sequence[str] = ()) -> bytes:
+        """Return the document of the one parent's state that had ``serial``; raises CommandInvalid: there is none."""
+        from provisioner.project import states
+
+        return states.revision(states.only(self.parents(parents)), serial)
+
+    def unlock(self, lease: str, *, parents: Sequence[str] = ()) -> Lease:
+        """End the lease of a run that has died, and return it; raises CommandInvalid where no run has it."""
+        from provisioner.project import states
+
+        return states.unlock(states.only(self.parents(parents)), lease)
 
     def adopt(
         self,

@@ -74,7 +74,7 @@ def document(plans: Plans, settings: Settings) -> documents.Document:
         "parent": plans.owner,
         "endpoint": settings.api_url,
         "recipients": sorted(settings.recipients),
-        "states": {name: str(settings.state_path(name)) for name in plans.parents},
+        "states": {name: settings.state_address(name) for name in plans.parents},
         "refreshed": plans.refresh,
     }
     said = {**documents.plans(plans.plans), "source": source}
@@ -173,7 +173,7 @@ def _moved_settings(saved: SavedPlan, workspace: Workspace) -> Iterator[str]:
     if settings.owner != saved.owner:
         yield f"accounts that name no parent belong to {settings.owner}, and belonged to {saved.owner}"
     for parent, place in saved.states.items():
-        if parent in settings.parents and (now := str(settings.state_path(parent))) != place:
+        if parent in settings.parents and (now := settings.state_address(parent)) != place:
             yield f"the state of the parent {parent} is kept at {now}, and was at {place}"
     now_set = {each.name: each for each in workspace.steering()}
     for name in sorted((saved.settings.keys() | now_set.keys()) - _NAMED_BEFORE):

@@ -59,5 +59,5 @@ def status(parents: Sequence[Parent], run: Run, *, balances: bool, jobs: Jobs) -
 def _status(parent: Parent, run: Run) -> ParentStatus:
     look = attempted(parent.look, run.reporter)
     if isinstance(look, ProvisionerError):
-        return ParentStatus(parent.name, str(parent.settings.state_path(parent.name)), None, failure=look)
+        return ParentStatus(parent.name, parent.settings.state_address(parent.name), None, failure=look)
     return ParentStatus(parent.name, parent.store.address, look.state)

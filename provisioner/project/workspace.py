@@ -47,7 +47,7 @@ class Workspace:
         self.steering = cache(partial(steering, settings))
         """Returns the settings that are not as they usually are; raises SettingInvalid."""
         logins, seen = Logins(settings, self.readers), Seen(folders.state / "seen")
-        shared = (settings, environ, self.keys, self.readers, logins, seen, parts)
+        shared = (settings, environ, self.keys, self.readers, logins, seen, parts, folder, folders.state / "elsewhere")
         self._shared = Shared(*shared, interactive, self.steering)
         self._parents: dict[str, Parent] = {}
         self._transport: Exchange | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +27,7 @@ from provisioner.model.plan import (
     Update,
     counts,
 )
+from provisioner.model.revision import Revision
 from provisioner.model.state import NO_DRIFT, Active, Edit, Record, Slots, State
 from provisioner.render import advice, words
 from provisioner.render.lines import is_seen
@@ -111,6 +113,11 @@ def states(
     """
     found = [_state(*each, None if balances is None else balances.get(each[0], {})) for each in these]
     return {"version": VERSION, "states": found} | _failures(failures)
+
+
+def history(these: Iterable[Revision]) -> Document:
+    """Return the document of ``state history --format json``, newest first."""
+    return {"version": VERSION, "revisions": [asdict(each) for each in these]}
 
 
 def problems(these: Iterable[Problem]) -> Document:

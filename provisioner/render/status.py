@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from provisioner.model.exchange import Balance, Failed
+from provisioner.model.revision import Revision
 from provisioner.model.state import Active, State
 from provisioner.render import words
 from provisioner.render.lines import HEADING, Line, counted, printable, table
@@ -31,6 +32,12 @@ def text(
     title = Line(f"{parent}: {counted(len(rows), 'account')}, serial {state.serial}", HEADING)
     heading = ("NAME", "STATUS", "SINCE", *(() if balances is None else ("BALANCE",)), "REASON")
     return [title, *table(heading, rows)]
+
+
+def history(these: Iterable[Revision]) -> list[Line]:
+    """Return a line for each save of a state."""
+    rows = [(str(each.serial), each.saved_at, printable(each.what), printable(each.by)) for each in these]
+    return list(table(("SERIAL", "SAVED", "WHAT", "BY"), rows)) if rows else [Line("Nothing was saved yet.")]
 
 
 def _balance(this: Balance | Failed | None) -> str:

@@ -6,6 +6,7 @@ only a run needs. Refuses to hold a secret: placeholders stay as they were writt
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +15,10 @@ from typing import Final
 from provisioner import placeholders
 from provisioner.errors import SettingInvalid
 from provisioner.model.account import DEFAULT_PARENT
+from provisioner.settings.paths import is_address
 
 FILE: Final = "provisioner.yaml"
+_PASSWORD: Final = re.compile(r"[^/]*//[^/@]*:[^/@]*@")
 TUNING: Final = (
     "limit",
     "reserved",
@@ -109,16 +112,24 @@ class Settings:
                 hint=f"Name it under `parents` in {FILE}, or correct --parent or the manifest.",
             ) from None
 
-    def state_path(self, parent: str) -> Path:
-        """Return the file of one parent's state; raises SettingInvalid for an address that is not a path."""
-        if "://" in self.state:
-            scheme = self.state.partition("://")[0]
-            raise SettingInvalid(
-                f"States cannot be kept in {scheme}: this version keeps them in files.",
-                hint="Set `state` to a path, as in state/{parent}.json.",
-            )
+    def state_address(self, parent: str) -> str:
+        """Return where one parent's state is: a path, or an address of a store.
+
+        Raises:
+            SettingInvalid: several parents would share it, or a password is written in it.
+
+        """
         if "{parent}" not in self.state and len(self.parents) > 1:
             raise SettingInvalid(
                 "Several parents would share one state.", hint="Put {parent} into `state`: each parent has its own."
             )
-        return Path(self.state.replace("{parent}", parent))
+        place = self.state.replace("{parent}", parent)
+        if not is_address(place):
+            return str(Path(place))
+        if _PASSWORD.match(place):
+            raise SettingInvalid(
+                "The setting state holds a password.",
+                hint="Every plan shows where the state is. Give the password as the store's own client takes it: see"
+                " the manual's chapter about stores.",
+            )
+        return place

@@ -18,7 +18,7 @@ from provisioner.errors import SettingInvalid
 from provisioner.model import address
 from provisioner.model.account import DEFAULT_PARENT, Problem, Severity
 from provisioner.settings import FILE, TUNING, ParentSettings, Settings
-from provisioner.settings.paths import from_home, require_plain
+from provisioner.settings.paths import from_home, is_address, require_plain
 
 _SCHEMA: Final = "config.v1"
 CONFIG: Final = "PROVISIONER_CONFIG"
@@ -79,7 +79,7 @@ def _from_file(path: Path, environ: Mapping[str, str], *, required: bool) -> dic
     settings = _parsed(raw, path)
     _find(settings, environ, f"in {path}")
     for name in _PATHS:
-        if name in settings and "://" not in settings[name]:
+        if name in settings and not is_address(settings[name]):
             settings[name] = str(path.parent / settings[name])
     _check_parents(settings.get("parents", {}), path)
     return settings
@@ -91,7 +91,7 @@ def _find(settings: dict[str, Any], environ: Mapping[str, str], where: str) -> N
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str) and name != "heartbeat_url":
                 require_plain(text, f"The setting {name} {where}")
-        if name in _PATHS and value is not None:
+        if name in _PATHS and value is not None and not is_address(value):
             settings[name] = from_home(value, environ, f"The setting {name} {where}")
 
 

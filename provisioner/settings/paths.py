@@ -11,7 +11,13 @@ from typing import Final
 from provisioner import placeholders
 from provisioner.errors import SettingInvalid
 
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|git:")
 _VARIABLE: Final = re.compile(r"\$\w+|%\w+%")
+
+
+def is_address(text: str) -> bool:
+    """Tell whether ``text`` names a store, as in ``git:origin/…`` or ``s3://…``, and not a path."""
+    return _ADDRESS.match(text) is not None
 
 
 def require_plain(text: str, name: str, hint: str = "") -> None:

@@ -17,7 +17,7 @@ from jsonschema_rs import Draft202012Validator, Registry, ValidationError
 
 from provisioner import schemas
 from provisioner.document import merge_mark
-from provisioner.errors import StateInvalid
+from provisioner.errors import StateForeign, StateInvalid
 from provisioner.model.account import Attributes
 from provisioner.model.state import (
     NO_DRIFT,
@@ -46,9 +46,11 @@ _PLAIN_STEP: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
 Document = dict[str, Any]
 
 
-def encode(state: State) -> bytes:
+def encode(state: State, save_id: str | None = None) -> bytes:
     """Return the document of ``state``: UTF-8, indented, keys sorted, one line feed at its end.
 
+    ``save_id`` is new with each save, so that no two saves are the same bytes: where a store's
+    version is a hash of the content, a state that was put back could not be told from it.
     Half of a character, which no encoding takes, is escaped as JSON does it: a save never fails for a text.
     """
     document = {
@@ -61,6 +63,8 @@ def encode(state: State) -> bytes:
         "recipients": list(state.recipients),
         "accounts": {},
     }
+    if save_id is not None:
+        document["save_id"] = save_id
     text = _dumped(document)
     if state.accounts:
         # A run saves twice for each account, and all records but one are those of the save before.
@@ -77,6 +81,11 @@ def _member_text(name: str, record: Record) -> str:
 
 def _dumped(document: object) -> str:
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)
+
+
+def tombstone(address: str) -> bytes:
+    """Return what is left where a state was, once it has moved to ``address``."""
+    return f"{_dumped({'version': VERSION, 'moved_to': address})}\n".encode()
 
 
 def encode_record(record: Record) -> Document:
@@ -133,6 +142,7 @@ def decode(raw: bytes, source: str) -> State:
     Raises:
         StateInvalid: it is not JSON, repeats a key, is of another version or
             breaks the schema. Nothing of a sealed value is repeated.
+        StateForeign: it has moved to another store.
 
     """
     document = parse(raw, source)
@@ -141,6 +151,11 @@ def decode(raw: bytes, source: str) -> State:
         raise StateInvalid(
             f"{source} is a state of version {version}; this provisioner knows version {VERSION}.",
             hint="Use the provisioner that wrote it, or a newer one. Nothing was changed.",
+        )
+    if (place := _moved_to(document)) is not None:
+        raise StateForeign(
+            f"The state that was at {source} has moved to {place}.",
+            hint="Set `state` to its new place. Nothing was sent.",
         )
     require(document, "state.v1", source)
     return State(
@@ -152,6 +167,19 @@ def decode(raw: bytes, source: str) -> State:
         recipients=tuple(document["recipients"]),
         accounts={name: decode_record(record) for name, record in document["accounts"].items()},
     )
+
+
+def moved_to(raw: bytes) -> str | None:
+    """Return the address to which the state has moved whose tombstone ``raw`` is; None: it is not one."""
+    try:
+        return _moved_to(json.loads(raw))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _moved_to(document: object) -> str | None:
+    place = document.get("moved_to") if isinstance(document, dict) else None
+    return place if isinstance(place, str) else None
 
 
 def decode_record(document: Document) -> Record:

@@ -75,7 +75,22 @@ def read(store: Store, *, parent: str, seen: Seen, warn: Warn) -> Snapshot:
 
 
 def check(store: Store, state: State | None, parent: str) -> None:
-    """Compare what was loaded with what was asked for; raises StateForeign."""
+    """Compare what was loaded with what was asked for, and with the history of its store.
+
+    Raises:
+        StateForeign: it is another parent's.
+        StateRolledBack: its history has a newer one.
+
+    """
+    newest = store.newest(None if state is None else state.lineage)
+    if newest > (0 if state is None else state.serial):
+        is_at = "is gone" if state is None else f"has serial {state.serial}"
+        raise StateRolledBack(
+            f"{store.address} {is_at}; its history has serial {newest}.",
+            hint="Somebody has put an older state back, or removed it: what was created since would be created again."
+            f" See `provisioner state history`; `provisioner state push` puts back what `provisioner state show"
+            f" --serial {newest}` prints. Nothing was sent.",
+        )
     if state is not None and state.parent != parent:
         raise StateForeign(
             f"{store.address} is the state of the parent {state.parent}, not of {parent}.",

@@ -136,7 +136,7 @@ class Seen:
             StateError: it cannot be held here.
 
         """
-        from provisioner.state.stores.local import held  # noqa: PLC0415  # a plan holds nothing
+        from provisioner.state.lock import held  # noqa: PLC0415  # a plan holds nothing
 
         make_folder(self._folder, Disk())
         path = self._folder / f"lineage-{_hashed(lineage)}.lock"

@@ -16,19 +16,21 @@ from urllib.parse import urlsplit
 
 from provisioner.errors import StateError, StateForeign, StateInvalid, StateNotSaved
 from provisioner.model import address
-from provisioner.model.state import Record, State
+from provisioner.model.state import Active, Record, State
 from provisioner.state import codec
 from provisioner.state import rescue as rescuing
 from provisioner.state.holder import Holder
 from provisioner.state.reading import Snapshot, check, load
 from provisioner.state.rescue import Entry
 from provisioner.state.seen import Seen, Warn
-from provisioner.state.stores import Store
+from provisioner.state.stores import Note, Store
 
 Account: TypeAlias = Callable[[], tuple[str, str] | None]
 """Returns address and login of the Octopush account that a state belongs to, once they are known."""
 
 _TAG_DIGITS: Final = 4
+_MOST_NAMED: Final = 3
+_ID_BYTES: Final = 8
 _PUTS_BACK: Final = "`provisioner recover LOG` puts it back"
 
 
@@ -57,7 +59,8 @@ class Session:
         here meanwhile, or its account has another state, nothing is.
         """
         self._memory.admit(self._state, state)
-        self._version = self._store.save(codec.encode(state), self._version)
+        note = Note(state.lineage, state.serial, changes(self._state, state))
+        self._version = self._store.save(codec.encode(state, secrets.token_hex(_ID_BYTES)), self._version, note)
         self._state = state
         self.note()
 
@@ -80,7 +83,9 @@ class Session:
         except Exception as error:  # noqa: BLE001  # whatever it is, nothing may lose the line
             refused = f"{self._store.rescue_address} did not take it either ({type(error).__name__})."
         else:
-            return self._store.rescue_address
+            here = self._store.rescue_address
+            # What is beside a state elsewhere may go with this machine.
+            return here if self._store.is_here or not self._is_kept(line) else f"{here}, and in the log"
         is_kept = self._is_kept(line)
         self._warn_of_rescue(refused)
         if is_kept:
@@ -313,10 +318,38 @@ def _slow(api_login: str, salt: str) -> str:
     return f"{salt}${digest.hex()}"
 
 
+def changes(before: State | None, after: State) -> str:
+    """Return what ``after`` changes, in a line: each account with what it is by now."""
+    if before is None:
+        before = replace(after, accounts={})
+    names = sorted(
+        name
+        for name in before.accounts.keys() | after.accounts.keys()
+        if before.accounts.get(name) != after.accounts.get(name)
+    )
+    shown = [f"{name}: {_kind(after.accounts.get(name))}" for name in names[:_MOST_NAMED]]
+    if len(names) > _MOST_NAMED:
+        shown.append(f"and {len(names) - _MOST_NAMED} more")
+    return ", ".join(shown) or "Save the state"
+
+
+def _kind(record: Record | None) -> str:
+    match record:
+        case None:
+            return "removed"
+        case Active(edit=None):
+            return "active"
+        case Active():
+            return "edit begun"
+        case _:
+            return type(record).__name__.lower()
+
+
 def _tidy(session: Session, store: Store, warn: Warn) -> None:
     try:
         if not store.rescued():
             store.clear_rescued()
         session.note()
+        store.let_go()
     except StateError as error:
         warn(error.message)

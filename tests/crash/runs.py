@@ -25,6 +25,7 @@ from provisioner.project.reports import Reports
 from provisioner.settings import Settings
 from provisioner.state.disk import Disk
 from provisioner.state.stores.local import LocalStore
+from provisioner.state.stores.opening import Place
 from tests.conftest import Project
 from tests.forks import exit_code_of
 
@@ -57,8 +58,8 @@ class _Swapped:
     def parts(self) -> Parts:
         return Parts(self._store, self._transport, _marked_password)
 
-    def _store(self, path: Path) -> LocalStore:
-        return LocalStore(path, self.disk)
+    def _store(self, place: Place) -> LocalStore:
+        return LocalStore(Path(place.address), self.disk)
 
     def _transport(self, settings: Settings) -> Exchange:
         return self.exchange or Transport(settings.timeout)

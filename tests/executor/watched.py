@@ -24,7 +24,7 @@ from provisioner.state import codec
 from provisioner.state.rescue import Entry, found_in
 from provisioner.state.seen import Seen
 from provisioner.state.session import Memory, Session
-from provisioner.state.stores import ABSENT
+from provisioner.state.stores import ABSENT, NOTE, Note
 from provisioner.state.stores.memory import MemoryStore
 from tests.executor.examples import (
     EMPTY,
@@ -69,12 +69,12 @@ class WatchedStore(MemoryStore):
         self._events = events
         self._saves = 0
 
-    def save(self, raw: bytes, expected_version: str) -> str:
+    def save(self, raw: bytes, expected_version: str, note: Note = NOTE) -> str:
         self._saves += 1
         failure = self._failures.get(self._saves)
         if failure is not None and not failure.durable:
             raise failure.error
-        version = super().save(raw, expected_version)
+        version = super().save(raw, expected_version, note)
         if failure is not None:
             raise failure.error
         accounts = codec.decode(raw, self.address).accounts

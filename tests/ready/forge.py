@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ class Forge:
     comments: list[dict[str, Any]] = field(default_factory=list)
     failures: list[int] = field(default_factory=list)
     """Statuses with which the next writes of a comment are answered instead of being done."""
+    befalls: list[str] = field(default_factory=list)
+    """What befalls the next pushes: `lost`, `cut` and `slow` once git has taken them, `refused` and `reset` before."""
 
     @property
     def repository(self) -> Path:
@@ -83,6 +86,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("WWW-Authenticate", "Basic")
             self.end_headers()
             return
+        befalls = self.forge.befalls.pop(0) if self.forge.befalls and path.endswith("/git-receive-pack") else ""
+        if befalls == "refused":
+            self.send_error(503)
+            return
+        if befalls == "reset":
+            self.close_connection = True
+            return
         done = subprocess.run(
             ["git", "http-backend"],
             input=body,
@@ -106,8 +116,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(int(headers.pop("Status", "200")[:3]))
         for name, value in headers.items():
             self.send_header(name, value)
+        if befalls == "lost":
+            self.close_connection = True
+            return
+        if befalls == "slow":
+            time.sleep(1)
         self.end_headers()
-        self.wfile.write(content)
+        self.wfile.write(content[: len(content) // 2] if befalls == "cut" else content)
 
     def _api(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
         if self._token() not in {WRITES, READS}:

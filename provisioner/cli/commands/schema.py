@@ -11,7 +11,18 @@ from provisioner.cli import options
 from provisioner.cli.options import Context
 from provisioner.errors import ExitCode
 
-SCHEMAS: Final = ("manifest", "config", "state", "plan", "report", "status", "problems", "credentials", "error")
+SCHEMAS: Final = (
+    "manifest",
+    "config",
+    "state",
+    "plan",
+    "report",
+    "status",
+    "problems",
+    "credentials",
+    "history",
+    "error",
+)
 
 
 @click.command(short_help="Print a JSON Schema.")
@@ -26,6 +37,7 @@ def command(context: Context, *, name: str) -> int:
     status       status
     problems     validate
     credentials  credentials show and export
+    history      state history
     error        every command that fails
     """  # noqa: D301  # click looks for the character itself
     context.console.data(schemas.text(f"{name}.v1"))

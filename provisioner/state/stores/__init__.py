@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -22,6 +23,20 @@ ABSENT: Final = ""
 """The version of a state that does not exist."""
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a store that keeps a history is told about a save."""
+
+    lineage: str = ""
+    serial: int = 0
+    """That of the document; 0: it is not told."""
+    what: str = "Save the state"
+    """What has changed, as the subject of a commit."""
+
+
+NOTE: Final = Note()
+
+
 class Store(Protocol):
     """One parent's state in one place."""
 
@@ -29,6 +44,8 @@ class Store(Protocol):
     """Where it is kept, as people write it."""
     key: str
     """The same place, whatever folder the command is run from."""
+    is_here: bool
+    """Whether it is on this machine: what is rescued beside it then stays with it."""
 
     # ── The state ────────────────────────────────────────────────────────────
 
@@ -40,7 +57,13 @@ class Store(Protocol):
 
         """
 
-    def save(self, raw: bytes, expected_version: str) -> str:
+    def newest(self, lineage: str | None) -> int:
+        """Return the highest serial that a ``lineage``, or any, had in the history that was there at the last load.
+
+        0 where the store keeps no history. A state that is older than its own history was put back.
+        """
+
+    def save(self, raw: bytes, expected_version: str, note: Note = NOTE) -> str:
         """Make ``raw`` durable and return its version.
 
         Raises:
@@ -63,6 +86,9 @@ class Store(Protocol):
 
     def holder(self) -> str | None:
         """Return who holds the state just now, or None; nothing is made or waited for."""
+
+    def let_go(self) -> None:
+        """Take away what tells others that this run is at work, where that outlives a hold. Raises StateError."""
 
     # ── What lies next to the state ──────────────────────────────────────────
 
@@ -116,10 +142,10 @@ class Store(Protocol):
         """Return the user's files that no other may replace, and what each is; none where it keeps no files."""
 
 
-def moved(address: str) -> StateMoved:
-    """Return the error of a save that came too late."""
+def moved(address: str, by: object = None) -> StateMoved:
+    """Return the error of a save that came too late; ``by`` is who was faster, where that is known."""
     return StateMoved(
-        f"{address} was changed by somebody else while this run held it.",
+        f"{address} was changed by {by or 'somebody else'} while this run held it.",
         hint="Nothing of theirs was overwritten. Look at what changed, then run again.",
     )
 

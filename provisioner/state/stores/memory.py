@@ -10,7 +10,7 @@ from typing import Final
 
 from provisioner.errors import StateLocked
 from provisioner.state.holder import Holder
-from provisioner.state.stores import moved, version
+from provisioner.state.stores import NOTE, Note, moved, version
 
 _POLL: Final = 0.1
 
@@ -19,6 +19,7 @@ class MemoryStore:
     """See :class:`provisioner.state.stores.Store`; safe to share between threads."""
 
     backup = None
+    is_here = True
 
     def __init__(self, name: str = "memory") -> None:
         self.address = self.key = name
@@ -40,8 +41,14 @@ class MemoryStore:
         with self._lock:
             return self._raw, version(self._raw)
 
-    def save(self, raw: bytes, expected_version: str) -> str:
+    def newest(self, lineage: str | None) -> int:
+        """Return 0: it keeps no history."""
+        del lineage
+        return 0
+
+    def save(self, raw: bytes, expected_version: str, note: Note = NOTE) -> str:
         """Keep ``raw``."""
+        del note
         with self._lock:
             if version(self._raw) != expected_version:
                 raise moved(self.address)
@@ -67,6 +74,9 @@ class MemoryStore:
         finally:
             self._holder = None
             self._held.release()
+
+    def let_go(self) -> None:
+        """Do nothing: nobody is told for longer than a hold."""
 
     def holder(self) -> str | None:
         """See :class:`Store`."""

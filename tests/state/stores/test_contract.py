@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,14 +13,28 @@ from provisioner.state import codec
 from provisioner.state.stores import ABSENT, Store
 from provisioner.state.stores.local import LocalStore
 from provisioner.state.stores.memory import MemoryStore
+from provisioner.state.stores.remote import RemoteStore
 from tests.state import ADA, BOB, LATER, STATE, never
+from tests.state.stores.remotes import git_machine, new_remote
 
 OLD, NEW = codec.encode(STATE), codec.encode(LATER)
 
 
-@pytest.fixture(params=[LocalStore, MemoryStore])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return MemoryStore() if request.param is MemoryStore else LocalStore(tmp_path / "state.json")
+def in_git(request: pytest.FixtureRequest) -> Store:
+    folder = request.getfixturevalue("tmp_path_factory").mktemp("git")
+    return git_machine(folder / "one", f"file://{new_remote(folder / 'remote.git')}").store()
+
+
+STORES: dict[str, Callable[[pytest.FixtureRequest], Store]] = {
+    "local": lambda request: LocalStore(request.getfixturevalue("tmp_path") / "state.json"),
+    "memory": lambda _: MemoryStore(),
+    "git": in_git,
+}
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest) -> Store:
+    return STORES[request.param](request)
 
 
 # ── The state ────────────────────────────────────────────────────────────────
@@ -235,7 +250,6 @@ def test_what_is_forgotten_is_kept_somewhere_and_is_neither_state_nor_rescued(st
 
 def test_all_that_it_keeps_in_files_is_known(store: Store, tmp_path: Path) -> None:
     """What no other file may replace, and where a rekey leaves the old recipients something to open."""
-    assert () == store.older_copies()
     version = store.save(OLD, ABSENT)
     store.load()
     with store.hold(ADA, timeout=0, sleep=never):
@@ -243,9 +257,10 @@ def test_all_that_it_keeps_in_files_is_known(store: Store, tmp_path: Path) -> No
         store.rescue(b"first\n")
         store.save(NEW, version)
         store.keep_forgotten(b"first\n")
-        there = set(tmp_path.iterdir())
+        there = set((store.path.parent if isinstance(store, RemoteStore) else tmp_path).iterdir())
     assert there <= store.files().keys()
     assert all(store.files().values())
     older = {str(path) for path in there if OLD == path.read_bytes() or "forgotten" in path.name}
-    assert older == set(store.older_copies())
-    assert len(older) == len(store.older_copies())
+    elsewhere = set() if store.is_here else {f"the history of {store.address}"}
+    assert older | elsewhere == set(store.older_copies())
+    assert len(older | elsewhere) == len(store.older_copies())

@@ -1,0 +1,191 @@
+"""Moves a state as a whole: out of its store and into it, from one store to another, and back through its history.
+
+Refuses to go back in serial or across lineages: what was created since would be created again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provisioner.errors import CommandInvalid, StateConflict, StateForeign, StateInvalid, StateRolledBack
+from provisioner.project.provenance import holder
+from provisioner.state import codec
+from provisioner.state.stores import Note
+from provisioner.state.stores.remote import RemoteStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from provisioner.model.revision import Revision
+    from provisioner.model.state import State
+    from provisioner.project.parent import Parent
+    from provisioner.project.running import Run
+    from provisioner.state.lease import Lease
+    from provisioner.state.stores import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What has become of one parent's state."""
+
+    parent: str
+    origin: str
+    """Where it was, in words for a message."""
+    address: str
+    """Where it is by now."""
+    state: State | None
+    """None: there was none."""
+
+
+def only(parents: Sequence[Parent]) -> Parent:
+    """Return the one parent that is meant; raises CommandInvalid where there are several."""
+    if len(parents) > 1:
+        raise CommandInvalid(
+            f"There are several parents: {', '.join(parent.name for parent in parents)}.",
+            hint="Say which of them with --parent.",
+        )
+    return parents[0]
+
+
+def pull(parent: Parent) -> bytes:
+    """Return the document of the state as it is in its store; raises StateConflict where there is none."""
+    raw, _ = parent.store.load()
+    if raw is None:
+        raise StateConflict(
+            f"There is no state of the parent {parent.name} at {parent.store.address}.", hint="Check `state`."
+        )
+    return raw
+
+
+def history(parent: Parent) -> tuple[Revision, ...]:
+    """Return the saves of a state, newest first; raises CommandInvalid where its store keeps no history."""
+    return _remote(parent).backend.history()
+
+
+def revision(parent: Parent, serial: int) -> bytes:
+    """Return the document that had ``serial``; raises CommandInvalid where there is none, or no history."""
+    raw = _remote(parent).backend.revision(serial)
+    if raw is None:
+        raise CommandInvalid(
+            f"The history of {parent.store.address} has no serial {serial}.",
+            hint="`provisioner state history` lists those that it has.",
+        )
+    return raw
+
+
+def unlock(parent: Parent, lease: str) -> Lease:
+    """End the lease of a run that has died, and return it; raises CommandInvalid where it is not there."""
+    store = parent.store
+    found = store.backend.lease() if isinstance(store, RemoteStore) else None
+    if found is None or found.id != lease or not isinstance(store, RemoteStore):
+        by = "" if found is None else f" It is held by {found.holder}, with the lease {found.id}."
+        raise CommandInvalid(
+            f"No run holds {store.address} with the lease {lease}.{by}",
+            hint="The lock of a state in a file ends with its run, and needs no unlocking.",
+        )
+    store.backend.end(lease)
+    return found
+
+
+def push(parent: Parent, raw: bytes, source: str, run: Run) -> Moved:
+    """Put the document ``raw``, which ``source`` names, in the place of what is there, which may be damaged.
+
+    Raises:
+        StateInvalid: it is not a state.
+        StateForeign: it is the state of another parent, or not of the lineage that is there.
+        StateRolledBack: it is older than what is there, than the history has, or than this machine has seen.
+
+    """
+    state = codec.decode(raw, source)
+    if state.parent != parent.name:
+        raise StateForeign(
+            f"{source} is the state of the parent {state.parent}, not of {parent.name}.",
+            hint="Say which parent is meant with --parent. Nothing was changed.",
+        )
+    with parent.holds(run) as store:
+        found, version = store.load()
+        _require_later(state, _decoded(found, store), store, source)
+        parent.require_seen(state, run.reporter)
+        _put(state, version, store, f"push from {source}", parent)
+    return Moved(parent.name, source, store.address, state)
+
+
+def migrate(parent: Parent, origin: str, run: Run) -> Moved:
+    """Take the state at the address ``origin`` to the place that the settings name, and leave a note in its old one.
+
+    Twice is once: what is there already, and no older, stays.
+
+    Raises:
+        StateForeign: another state is at the new place.
+        StateConflict: an outcome is rescued beside the old one.
+
+    """
+    old = parent.store_at(origin)
+    if old.key == parent.store.key:
+        raise CommandInvalid(
+            f"{old.address} is where the settings keep the state.",
+            hint="Set `state` to the new place first, and give the old one with --from.",
+        )
+    with ExitStack() as held:
+        held.enter_context(old.hold(holder(parent.environ), timeout=0, sleep=run.cancel.sleep))
+        raw, version = old.load()
+        if raw is None:
+            return Moved(parent.name, old.address, parent.store.address, None)
+        if codec.moved_to(raw) == parent.store.address:
+            return Moved(parent.name, old.address, parent.store.address, _decoded(parent.store.load()[0], parent.store))
+        state = codec.decode(raw, old.address)
+        if old.rescued():
+            raise StateConflict(
+                f"An outcome is kept in {old.rescue_address}, and not in the state yet.",
+                hint=f"Put it back first: `provisioner recover --state {origin}`. Nothing was moved.",
+            )
+        store = held.enter_context(parent.holds(run))
+        there, its_version = store.load()
+        found = _decoded(there, store)
+        if found is None or found.serial < state.serial or found.lineage != state.lineage:
+            _require_later(state, found, store, old.address)
+            _put(state, its_version, store, f"moved from {old.address}", parent)
+        old.save(codec.tombstone(store.address), version)
+    return Moved(parent.name, old.address, store.address, state)
+
+
+def _put(state: State, version: str, store: Store, what: str, parent: Parent) -> None:
+    store.save(codec.encode(state, secrets.token_hex(8)), version, Note(state.lineage, state.serial, what))
+    parent.note(state)
+    store.let_go()
+
+
+def _decoded(raw: bytes | None, store: Store) -> State | None:
+    """Return the state that is there; None where there is none, or what is there is damaged: it may be replaced."""
+    try:
+        return None if raw is None else codec.decode(raw, store.address)
+    except StateInvalid:
+        return None
+
+
+def _require_later(state: State, found: State | None, store: Store, source: str) -> None:
+    """Return if ``state`` may take the place of what was ``found``; raises StateForeign or StateRolledBack."""
+    others = store.newest(None) if store.newest(state.lineage) == 0 else 0
+    if (found is not None and found.lineage != state.lineage) or others:
+        other = "another" if found is None else found.lineage
+        raise StateForeign(
+            f"{source} has lineage {state.lineage}, and {store.address} {other}: they are two states.",
+            hint="A state is never replaced by one of another lineage. Nothing was changed.",
+        )
+    newest = max(store.newest(state.lineage), 0 if found is None else found.serial)
+    if state.serial < newest:
+        raise StateRolledBack(
+            f"{source} has serial {state.serial}, and {store.address} has had {newest}.",
+            hint="What was created since would be created again. Nothing was changed.",
+        )
+
+
+def _remote(parent: Parent) -> RemoteStore:
+    store = parent.store
+    if isinstance(store, RemoteStore) and store.backend.keeps_history:
+        return store
+    kept = "" if store.backup is None else f" {store.backup} is the state as an earlier run found it."
+    raise CommandInvalid(f"{store.address} keeps no history.{kept}", hint="A state in git has one.")

@@ -1,0 +1,59 @@
+"""Opens the store of a state by its address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from provisioner.errors import SettingInvalid
+from provisioner.state.stores import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a state is, and what is there to find it with."""
+
+    address: str
+    """A path, or the address of a store."""
+    project: Path
+    """The project's folder."""
+    machine: Path
+    """The folder for what this machine keeps of the states that are elsewhere."""
+    environ: Mapping[str, str] = field(repr=False)
+
+
+def open_store(place: Place) -> Store:
+    """Return the store of the state at ``place``; nothing is read yet.
+
+    Raises:
+        SettingInvalid: no store has such an address.
+
+    """
+    scheme, colon, _ = place.address.partition(":")
+    if colon and scheme == "git":
+        return _git(place)
+    if "://" in place.address:
+        raise SettingInvalid(
+            f"States cannot be kept in {scheme}: there is no such store.",
+            hint="Set `state` to a path, as in state/{parent}.json, or to git:REMOTE/BRANCH/PATH.",
+        )
+    from provisioner.state.stores.local import LocalStore  # noqa: PLC0415  # each store is loaded where it is used
+
+    return LocalStore(Path(place.address))
+
+
+def _git(place: Place) -> Store:
+    import time  # noqa: PLC0415
+    import uuid  # noqa: PLC0415
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from provisioner.state.stores.git import GitBackend  # noqa: PLC0415
+    from provisioner.state.stores.remote import RemoteStore  # noqa: PLC0415
+    from provisioner.state.stores.repository import Repository  # noqa: PLC0415
+
+    def repository(remote: str, branch: str) -> Repository:
+        return Repository(place.address, place.project, remote, branch, place.environ)
+
+    backend = GitBackend(place.address, repository, time.sleep)
+    return RemoteStore(backend, place.machine, lambda: str(uuid.uuid4()), lambda: datetime.now(UTC))

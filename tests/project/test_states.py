@@ -1,0 +1,269 @@
+"""One state that several machines reach: moved there, raced for, taken up after a death, and put back where it was."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+import provisioner
+from provisioner.errors import (
+    CommandInvalid,
+    ExitCode,
+    ProvisionerError,
+    StateConflict,
+    StateForeign,
+    StateInvalid,
+    StateLocked,
+    StateRolledBack,
+)
+from provisioner.model.state import Pending
+from provisioner.state import codec
+from provisioner.state.holder import Holder
+from tests.conftest import NewProject, Project, SandboxProcess, StartSandbox
+from tests.project.opened import opened
+from tests.state.stores.remotes import GIT, git, new_remote
+
+PLACE: Final = "git:origin/provisioner-state/{parent}.json"
+TWO: Final = ("paris", "rome")
+OTHER: Final = Holder(1, "another", "ada", "2026-01-02T03:04:05Z")
+
+
+@pytest.fixture
+def server(sandbox: StartSandbox) -> SandboxProcess:
+    return sandbox()
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Path:
+    return new_remote(tmp_path / "remote.git")
+
+
+@pytest.fixture
+def here(project: NewProject, server: SandboxProcess, remote: Path) -> Project:
+    """A machine whose project keeps its state in git."""
+    mine = project(server, TWO)
+    git(mine.folder, "init", "--quiet")
+    git(mine.folder, "remote", "add", "origin", str(remote))
+    return replace(mine, environ={**mine.environ, **GIT, "PROVISIONER_STATE": PLACE})
+
+
+def another(mine: Project, root: Path) -> Project:
+    """Return another machine: a clone of its own, and a home that has only the identity."""
+    shutil.copytree(mine.folder, root / "project")
+    theirs = replace(
+        mine,
+        root=root,
+        environ={
+            **mine.environ,
+            "HOME": str(root / "home"),
+            "XDG_CONFIG_HOME": str(root / "home" / "config"),
+            "XDG_STATE_HOME": str(root / "home" / "state"),
+        },
+    )
+    theirs.identity_path.parent.mkdir(parents=True)
+    shutil.copy(mine.identity_path, theirs.identity_path)
+    return theirs
+
+
+@pytest.fixture
+def there(here: Project, tmp_path: Path) -> Project:
+    return another(here, tmp_path / "there")
+
+
+def in_a_file(mine: Project) -> str:
+    """Return where a state is by default, whatever folder this process is in."""
+    return str(mine.folder / "state" / "{parent}.json")
+
+
+def outcomes(reports: object) -> dict[str, str]:
+    return {each.name: each.result.value for report in reports.reports for each in report.outcomes}  # type: ignore[attr-defined]
+
+
+# ── Two machines ─────────────────────────────────────────────────────────────
+
+
+def test_what_one_machine_made_another_knows(here: Project, there: Project, server: SandboxProcess) -> None:
+    mine, theirs = opened(here), opened(there)
+    assert {"paris": "created", "rome": "created"} == outcomes(mine.apply(mine.plan()))
+    assert {"paris": "unchanged", "rome": "unchanged"} == outcomes(theirs.apply(theirs.plan()))
+    assert 2 == len(server.accounts())
+    assert not here.state_path.exists()
+    exported = theirs.open_credentials(TWO)
+    assert all(server.accepts(each.content.credentials) for each in exported if each.content.credentials)
+
+
+def test_a_plan_reads_the_branch_without_a_secret(here: Project, there: Project) -> None:
+    mine = opened(here)
+    mine.apply(mine.plan())
+    theirs = opened(there, environ={name: text for name, text in there.environ.items() if "OCTOPUSH_API_K" not in name})
+    assert (0, 0) == (theirs.plan().creates, theirs.plan().updates)
+
+
+def test_two_machines_that_apply_at_once_create_nothing_twice(
+    here: Project, there: Project, server: SandboxProcess
+) -> None:
+    start, reports = threading.Barrier(2), list[object]()
+
+    def race(project: provisioner.Project) -> None:
+        plans = project.plan()
+        start.wait()
+        try:
+            reports.append(project.apply(plans))
+        except ProvisionerError as error:
+            reports.append(error)
+
+    racers = [threading.Thread(target=race, args=(opened(each),)) for each in (here, there)]
+    for each in racers:
+        each.start()
+    for each in racers:
+        each.join()
+    assert {*TWO} == {each["first_name"] for each in server.accounts()}
+    assert 2 == len(server.accounts())
+    status = opened(here).status()[0].state
+    assert status is not None
+    assert {"paris": "active", "rome": "active"} == {name: each.status for name, each in status.accounts.items()}
+
+
+def test_a_run_that_was_killed_is_taken_up_by_another_machine(
+    project: NewProject, sandbox: StartSandbox, remote: Path, tmp_path: Path
+) -> None:
+    server = sandbox("--latency", "60")
+    mine = project(server, TWO)
+    git(mine.folder, "init", "--quiet")
+    git(mine.folder, "remote", "add", "origin", str(remote))
+    mine = replace(mine, environ={**mine.environ, **GIT, "PROVISIONER_STATE": PLACE})
+    theirs = opened(another(mine, tmp_path / "there"))
+    with mine.start("apply", "--yes", "--new-state") as process:
+        while not (state := theirs.status()[0].state) or not isinstance(state.accounts.get("paris"), Pending):
+            assert process.poll() is None
+        process.kill()
+    with pytest.raises(StateLocked, match="The state is held by process") as caught:
+        theirs.recover(accept_state=False)
+    lease = caught.value.hint.split("unlock ")[1].split("`")[0]
+    with pytest.raises(CommandInvalid, match=f"with the lease {lease}"):
+        theirs.unlock("another")
+    theirs.unlock(lease)
+    plans = theirs.plan()
+    reports = theirs.apply(plans)
+    assert ExitCode.OUTCOME_UNKNOWN is reports.exit_code
+    assert "unknown" == outcomes(reports)["paris"]
+
+
+# ── A state that moves ───────────────────────────────────────────────────────
+
+
+def test_a_state_in_a_file_moves_to_git_and_says_so_where_it_was(
+    here: Project, there: Project, server: SandboxProcess
+) -> None:
+    before = opened(here, environ={**here.environ, "PROVISIONER_STATE": in_a_file(here)})
+    before.apply(before.plan())
+    mine = opened(here)
+    for _ in range(2):
+        (moved,) = mine.migrate_states(in_a_file(here))
+        assert ("git:origin/provisioner-state/default.json", 4) == (moved.address, moved.state and moved.state.serial)
+    assert {"moved_to": moved.address, "version": 1} == json.loads(here.state_path.read_text())
+    # Whoever still has the old setting is sent to the new place, and creates nothing.
+    plans = before.plan()
+    assert isinstance(plans.failures["default"], StateForeign)
+    assert "has moved to git:origin/provisioner-state/default.json" in plans.failures["default"].message
+    theirs = opened(there)
+    assert {"paris": "unchanged", "rome": "unchanged"} == outcomes(theirs.apply(theirs.plan()))
+    assert 2 == len(server.accounts())
+
+
+def test_a_state_never_moves_over_another(here: Project, there: Project) -> None:
+    mine = opened(here)
+    mine.apply(mine.plan())
+    local = opened(there, environ={**there.environ, "PROVISIONER_STATE": in_a_file(there)})
+    local.apply(local.plan())
+    with pytest.raises(StateForeign, match="they are two states"):
+        opened(there).migrate_states(in_a_file(there))
+    assert (
+        there.state_path.read_bytes()
+        == opened(there, environ={**there.environ, "PROVISIONER_STATE": in_a_file(there)}).pull_state()
+    )
+
+
+def test_a_state_with_an_outcome_beside_it_does_not_move(here: Project) -> None:
+    local = opened(here, environ={**here.environ, "PROVISIONER_STATE": in_a_file(here)})
+    local.apply(local.plan())
+    here.state_path.with_name("default.json.rescue").write_bytes(b"provisioner-rescue {}\n")
+    with pytest.raises(StateConflict, match="An outcome is kept in"):
+        opened(here).migrate_states(in_a_file(here))
+    with pytest.raises(StateConflict, match="There is no state of the parent default at git:"):
+        opened(here).pull_state()
+
+
+# ── What was, and is put back ────────────────────────────────────────────────
+
+
+def put_back(mine: Project, remote: Path, raw: bytes) -> None:
+    """Commit a document to the branch, as a person does by hand."""
+    folder = mine.root / "by-hand"
+    git(mine.root, "clone", "--quiet", "--branch", "provisioner-state", str(remote), str(folder))
+    (folder / "default.json").write_bytes(raw)
+    git(folder, "commit", "--quiet", "--all", "--message", "By hand")
+    git(folder, "push", "--quiet", "origin", "HEAD:provisioner-state")
+
+
+def test_a_state_that_was_put_back_is_refused_and_the_newest_comes_back_from_its_history(
+    here: Project, there: Project, remote: Path, server: SandboxProcess
+) -> None:
+    mine, theirs = opened(here), opened(there)
+    mine.apply(mine.plan())
+    assert [4, 3, 2, 1] == [each.serial for each in mine.state_history()]
+    put_back(here, remote, mine.state_revision(2))
+    for project in (mine, theirs):
+        assert isinstance(project.plan().failures["default"], StateRolledBack)
+        with pytest.raises(StateRolledBack):
+            project.push_state(project.state_revision(3), "older.json")
+    newest = theirs.state_revision(4)
+    assert 4 == codec.decode(newest, "").serial
+    pushed = theirs.push_state(newest, "newest.json")
+    assert ("default", "newest.json") == (pushed.parent, pushed.origin)
+    for project in (mine, theirs):
+        assert {"paris": "unchanged", "rome": "unchanged"} == outcomes(project.apply(project.plan()))
+    assert 2 == len(server.accounts())
+
+
+def test_a_damaged_state_is_replaced_by_one_that_is_whole(here: Project, remote: Path) -> None:
+    mine = opened(here)
+    mine.apply(mine.plan())
+    whole = mine.pull_state()
+    put_back(here, remote, whole + b"<<<<<<< HEAD\n")
+    assert isinstance(mine.plan().failures["default"], StateInvalid)
+    mine.push_state(whole, "whole.json")
+    assert {"paris": "unchanged", "rome": "unchanged"} == outcomes(mine.apply(mine.plan()))
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [({"lineage": "of another"}, StateForeign), ({"parent": "acme"}, StateForeign), ({"serial": 3}, StateRolledBack)],
+    ids=["lineage", "parent", "serial"],
+)
+def test_what_is_another_state_or_an_older_one_is_not_pushed(
+    here: Project, change: dict[str, object], error: type[ProvisionerError]
+) -> None:
+    mine = opened(here)
+    mine.apply(mine.plan())
+    before = mine.pull_state()
+    with pytest.raises(error):
+        mine.push_state(json.dumps(json.loads(before) | change).encode(), "other.json")
+    assert before == mine.pull_state()
+
+
+def test_a_state_in_a_file_has_no_history_and_nothing_to_unlock(here: Project) -> None:
+    local = opened(here, environ={**here.environ, "PROVISIONER_STATE": in_a_file(here)})
+    local.apply(local.plan())
+    with pytest.raises(CommandInvalid, match="keeps no history"):
+        local.state_history()
+    with pytest.raises(CommandInvalid, match="No run holds"):
+        local.unlock("abc")
+    local.push_state(local.pull_state(), "itself.json")
+    assert {"paris": "unchanged", "rome": "unchanged"} == outcomes(local.apply(local.plan()))

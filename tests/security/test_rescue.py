@@ -157,7 +157,7 @@ def run(tmp_path: Path) -> Callable[..., tuple[Path, str]]:
             "PROVISIONER_RECIPIENTS": recipient,
             "PROVISIONER_IDENTITY": identity.reveal(),
         }
-        parts = Parts(lambda path: LocalStore(path, disk), lambda _: Answering(disk, reply))
+        parts = Parts(lambda place: LocalStore(Path(place.address), disk), lambda _: Answering(disk, reply))
         folders = Folders(tmp_path / "config", tmp_path / "seen")
         project = provisioner.Project.open(tmp_path, environ=environ, folders=folders, parts=parts)
         console, said = spoken(kind)

@@ -51,6 +51,8 @@ def create(run: Run, account: DesiredAccount, request: CreateRequest, slots: Slo
         if isinstance(verdict, Created):
             first = run.first_with(verdict.credentials.api_login, account.name)
             if first != account.name:
+                # They are kept there, and here would show that there is an account of this name.
+                content = replace(content, credentials=None)
                 verdict = InDoubt(f"the answer holds the login that {first} was given")
         record, outcome = _judged(account, intent, content, verdict, ports)
         _stop_by(verdict, account.name, run, keep_going=keep_going)

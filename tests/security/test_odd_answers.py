@@ -136,7 +136,9 @@ def test_an_answer_that_comes_twice_makes_no_second_account(tmp_path: Path) -> N
         assert {"default": {"paris": "created", "rome": "unknown"}} == results(reports)
         assert "the login that paris was given" in str(reports.reports[0].outcomes[1].reason)
         (kept,) = project.open_credentials(["rome"])
-        assert kept.content.credentials is not None
+        assert kept.content.credentials is None
+        assert kept.content.password is not None
+        assert ["paris"] == [*project.resolve("rome", abandon=False).accounts]
 
 
 @pytest.mark.parametrize(("status", "body"), [("200 OK", b"<html>Sign in</html>"), ("429 Busy", b"")])

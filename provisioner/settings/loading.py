@@ -27,6 +27,7 @@ _MAX_BYTES: Final = 10_000_000
 _API_URL: Final = "OCTOPUSH_API_URL"
 _RECIPIENTS: Final = "PROVISIONER_RECIPIENTS"
 _PATHS: Final = ("state", "identity_file", "ca_file", "metrics_file")
+_PUBLIC: Final = ("age1", "ssh-")
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
 
@@ -62,6 +63,12 @@ def load(
     parents = _parents(merged, from_file, stronger)
     merged = {name: merged[name] for name in known if name not in {"parents", "limit", "reserved"}}
     merged["recipients"] = tuple(merged["recipients"])
+    if not all(each.strip().casefold().startswith(_PUBLIC) for each in merged["recipients"]):
+        # What begins otherwise may be a secret that was put into the wrong place, and a plan shows recipients.
+        raise SettingInvalid(
+            "The setting recipients holds something else than public keys.",
+            hint="Each is the age1… text that `provisioner keygen` prints, or an ssh-ed25519 public key.",
+        )
     return Settings(**merged, parents=parents, file=path, stronger=frozenset(stronger))
 
 

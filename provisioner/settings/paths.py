@@ -10,6 +10,7 @@ from typing import Final
 
 from provisioner import placeholders
 from provisioner.errors import SettingInvalid
+from provisioner.placeholders.reading import holds_identity
 
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|git:")
 _VARIABLE: Final = re.compile(r"\$\w+|%\w+%")
@@ -21,7 +22,16 @@ def is_address(text: str) -> bool:
 
 
 def require_plain(text: str, name: str, hint: str = "") -> None:
-    """Refuse a placeholder where none is filled in; ``name`` is that of the setting. Raises SettingInvalid."""
+    """Refuse a placeholder where none is filled in, and a private key; raises SettingInvalid.
+
+    ``name`` is that of the setting.
+    """
+    if holds_identity(text) or "PRIVATE KEY-----" in text:
+        raise SettingInvalid(
+            f"{name} holds a private key, which every plan and many an error would show.",
+            hint="Take it out of there, and make a new one if anybody can have seen it. A key itself stands in"
+            " PROVISIONER_IDENTITY alone, or in a file.",
+        )
     if placeholders.names(text) or placeholders.fault(text):
         raise SettingInvalid(
             f"{name} takes no placeholder, such as ${{env:NAME}}.",

@@ -6,6 +6,7 @@ command says that was run for the identity is handed to the caller.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -71,6 +72,11 @@ def identity(
     if named is not None and environ.get(IDENTITY_FILE):
         return _identity_from_file(named)
     if command := environ.get("PROVISIONER_IDENTITY_COMMAND"):
+        if re.match(r"\s*(AGE-SECRET-KEY-|-----BEGIN )", command, re.IGNORECASE):
+            raise SettingInvalid(
+                "PROVISIONER_IDENTITY_COMMAND is a key, and no command, which the shell would name in its error.",
+                hint="The key itself goes into PROVISIONER_IDENTITY, and what prints it into this one.",
+            )
         return _identity_from_command(command, environ, said), "PROVISIONER_IDENTITY_COMMAND"
     if named is not None:
         return _identity_from_file(named)

@@ -12,10 +12,10 @@ from typing import Any, Final
 import pytest
 
 import provisioner
-from provisioner.errors import CommandInvalid, PlanStale, Refused
+from provisioner.errors import CommandInvalid, PlanStale, Refused, SettingInvalid
 from provisioner.project.applying import Bounds
 from provisioner.render import documents, html, markdown, text
-from provisioner.settings import ParentSettings, Settings, loading, steering
+from provisioner.settings import ParentSettings, Settings, loading, secrets, steering
 from provisioner.state.sealing import new_identity
 from tests.cli.steps import made
 from tests.conftest import NewProject, Project, SandboxProcess, StartSandbox
@@ -357,3 +357,32 @@ def test_a_recipient_that_only_the_state_names_is_unknown_to_a_rekey(applied: Pr
     state = applied.state()
     assert state is not None
     assert {applied.environ["PROVISIONER_RECIPIENTS"], colleague} == {*state.recipients}
+
+
+AGE: Final = f"AGE-SECRET-KEY-1{'QPZRY9X8' * 7}"
+OPENSSH: Final = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA\n-----END OPENSSH PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("PROVISIONER_RECIPIENTS", AGE),
+        ("PROVISIONER_RECIPIENTS", OPENSSH),
+        ("PROVISIONER_RECIPIENTS", "hunter2-hunter2"),
+        ("PROVISIONER_IDENTITY_FILE", AGE),
+        ("PROVISIONER_IDENTITY_FILE", OPENSSH),
+        ("PROVISIONER_IDENTITY_COMMAND", AGE),
+        ("PROVISIONER_IDENTITY_COMMAND", OPENSSH),
+    ],
+)
+def test_a_key_in_the_place_of_a_setting_is_in_no_plan_and_no_error(tmp_path: Path, variable: str, text: str) -> None:
+    environ = {variable: text, "HOME": str(tmp_path)}
+
+    def read() -> None:
+        project = provisioner.Project.open(tmp_path, environ=environ)
+        secrets.identity(project.settings, environ, tmp_path / "nowhere", print)
+
+    with pytest.raises(SettingInvalid) as caught:
+        read()
+    said = caught.value.message + caught.value.hint
+    assert not any(secret in said for secret in ("QPZRY", "b3Bl", "hunter2"))

@@ -62,6 +62,8 @@ def refused(reply: Reply, said: str, now: datetime, caller: Caller) -> Refusal:
     ``said`` are the API's own words, secrets masked; ``now`` is what a ``Retry-After`` date is counted from.
     """
     status = reply.status
+    # Another host than was meant may have answered.
+    who = f"{reply.host}, HTTP {status}" if reply.host else f"HTTP {status}"
     page = answers.is_page(reply)
     missed = {HTTPStatus.NOT_FOUND} if caller.of_login else {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
     match status:
@@ -70,12 +72,10 @@ def refused(reply: Reply, said: str, now: datetime, caller: Caller) -> Refusal:
             return Refusal(f"the API asked to try later (HTTP {status}{said})", Then.RETRY, wait)
         case _ if page or status in missed:
             what = "a web page answered instead of the API" if page else "the API has no such call at this address"
-            return Refusal(
-                f"{what} (HTTP {status}{said})", Then.STOP, exit_code=ExitCode.SETTING_INVALID, hint=MISPLACED
-            )
+            return Refusal(f"{what} ({who}{said})", Then.STOP, exit_code=ExitCode.SETTING_INVALID, hint=MISPLACED)
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
             return Refusal(
-                f"the API did not accept {caller.credentials} (HTTP {status}{said})",
+                f"the API did not accept {caller.credentials} ({who}{said})",
                 Then.STOP,
                 exit_code=ExitCode.SETTING_INVALID,
                 hint=_joined(caller.unaccepted, answers.hint(reply)),

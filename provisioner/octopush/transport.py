@@ -69,6 +69,8 @@ class Reply:
     body: bytes = field(repr=False)
     cut: str | None = None
     """Why the body is not whole, where it is not."""
+    host: str = field(default="", repr=False, compare=False)
+    """Who was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +277,7 @@ class Transport:
             if phase.expired and (cut or "Content-Length" not in response.headers):
                 # Where no length was announced, the deadline's cut looks like an end.
                 cut = self._late()
-            return Reply(response.status_code, response.headers, bytes(body[:BODY_CAP]), cut)
+            return Reply(response.status_code, response.headers, bytes(body[:BODY_CAP]), cut, self._host(request.url))
 
     def _host(self, url: str) -> str:
         """Return who is asked: hosts alone, as what else an address holds may be a secret."""

@@ -153,11 +153,12 @@ def doubt(reply: Reply) -> str | None:
 
 
 def _is_unreadable(reply: Reply) -> bool:
-    """Tell whether what came cannot be read here, as it is compressed."""
+    """Tell whether what came cannot be read here, as it is compressed; JSON is read, whatever it is called."""
+    if not reply.body or _lenient(reply) is not None:
+        return False
     codings = ",".join(reply.headers.get(name, "") for name in ("Content-Encoding", "Transfer-Encoding"))
-    if {each.strip().lower() for each in codings.split(",")} - {"", "identity", "chunked"}:
-        return True
-    return _BINARY.search(reply.body) is not None and _lenient(reply) is None
+    coded = {each.strip().lower() for each in codings.split(",")} - {"", "identity", "chunked"}
+    return bool(coded) or _BINARY.search(reply.body) is not None
 
 
 def _is_broken(reply: Reply) -> bool:

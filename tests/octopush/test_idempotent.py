@@ -245,6 +245,10 @@ def test_a_key_that_is_none_tells_none(key: object) -> None:
     assert observed({}).api_key is None
 
 
+def test_json_is_read_whatever_its_encoding_is_called() -> None:
+    assert isinstance(judge_read(reply(200, WHOLE, Content_Encoding="UTF-8"), now=NOW), Observed)
+
+
 @pytest.mark.parametrize("judge", READERS)
 @pytest.mark.parametrize("body", [b"", b"OK", b"\xff", b"[" * 60_000, [WHOLE], None])
 def test_what_is_no_object_is_tried_again(judge: Judge, body: object) -> None:

@@ -7,8 +7,9 @@ the store's condition, whatever a lease says.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from provisioner.state.holder import Holder
 
@@ -36,7 +37,10 @@ def decode(raw: bytes | None) -> Lease | None:
     try:
         document = json.loads(raw or b"null")
         lease = Lease(str(document["id"]), Holder(**document["holder"]), document["expires_at"])
-        datetime.fromisoformat(lease.expires_at).astimezone()
-    except (ValueError, TypeError, KeyError, RecursionError):
+        # A time without a zone tells nothing, nor does an id that, copied into a shell, would be more than one word.
+        lease.is_over(datetime.now(UTC))
+        if not re.fullmatch(r"[\w-]+", lease.id, re.ASCII):
+            return None
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
     return lease

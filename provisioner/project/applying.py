@@ -151,7 +151,7 @@ def _ready(workspace: Workspace, name: str, plans: Plans, bounds: Bounds, report
         raise StateConflict(
             f"There is no state of the parent {name} at {parent.store.address}.",
             hint="If accounts exist, bring the state back: without it they would be created again. If the project"
-            " is new, run `provisioner apply` once at a terminal, or give --new-state once. Nothing was sent.",
+            " is new, run `provisioner apply` once without --yes, or give --new-state once. Nothing was sent.",
         )
     if not bounds.lookalikes:
         _require_no_lookalikes(planned.plan)

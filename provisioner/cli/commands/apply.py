@@ -113,8 +113,8 @@ def command(
             plans = project.plan(
                 manifests, parents=parents, refresh=refresh, wait=True, jobs=jobs, rate=rate, reporter=hears
             )
-        # What was reviewed elsewhere, or runs unwatched, begins no state by itself: a wrong checkout has none either.
-        begins = new_state or (attended and saved is None)
+        # What was reviewed elsewhere, or asks nobody, begins no state by itself: a wrong checkout has none either.
+        begins = new_state or (attended and not yes and saved is None)
         # A person is asked, where there is one.
         bounds = Bounds(new_state=begins, lookalikes=attended, new_recipients=new_recipients or not yes)
         with Interrupt(console.urgent) as interrupt:

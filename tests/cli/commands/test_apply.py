@@ -110,8 +110,10 @@ def test_a_state_is_begun_by_a_person_or_by_who_says_so(server: SandboxProcess, 
         done = mine.run(*arguments)
         assert (5, []) == (done.returncode, server.requests())
         assert "There is no state of the parent default at state/default.json." in done.stderr
-    code, said = answering(mine, "y\n", "apply", "--plan", "plan.json")
-    assert (5, True, []) == (code, "give --new-state" in said, server.requests())
+    # Nor is anybody asked who says yes beforehand.
+    for arguments in (("apply", "--plan", "plan.json"), ("apply", "-y")):
+        code, said = answering(mine, "y\n", *arguments)
+        assert (5, True, []) == (code, "give --new-state" in said, server.requests())
     code, said = answering(mine, "y\n", "apply")
     assert (0, 2) == (code, len(server.accounts()))
     assert 0 == mine.run("apply", "-y").returncode

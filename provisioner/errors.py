@@ -62,7 +62,7 @@ MEANINGS: Final[Mapping[ExitCode, tuple[str, str]]] = MappingProxyType(
     {
         ExitCode.DONE: ("done, or nothing to do", ""),
         ExitCode.FAILURE: (
-            "a failure that nothing below names",
+            "any other failure",
             "Read the message; report it if it is a fault of this program.",
         ),
         ExitCode.CHANGES_PENDING: (
@@ -123,6 +123,8 @@ class Remedy(Enum):
     REFRESH = "look for it again"
     ADOPT_KEY = "take over the key that it has by now"
     RESOLVE = "end an unknown outcome, or take over what exists"
+    ROTATE = "look at the passwords that may be right, and set one that is certain"
+    APPLY = "look at the passwords that may be right, and apply what else was asked for too"
     FREE_OR_ADOPT = "forget it unasked where it does not exist, or take it over where it does"
 
 

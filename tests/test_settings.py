@@ -231,7 +231,7 @@ def test_each_parent_has_its_own_limit_or_the_common_one(tmp_path: Path) -> None
 
 
 def test_a_parent_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(SettingInvalid, match="There is no parent default in the settings; known: acme, other"):
+    with pytest.raises(SettingInvalid, match="The settings have no parent default; they have acme and other"):
         load(tmp_path, PARENTS).parent("default")
 
 

@@ -172,7 +172,9 @@ class _Adoption:
         after = _with_key(self._run.state, name, content, api_key, self._run.ports)
         if (unsaved := self._run.save(after)) is not None:
             return _failed(name, unsaved)
-        return Outcome(name, "adopt", Result.ADOPTED, "Octopush has another key for its login by now, which is kept")
+        return Outcome(
+            name, "adopt", Result.ADOPTED, "Octopush has issued a new key; it now replaces the old one in the state"
+        )
 
     def _take_over(
         self, name: str, credentials: Credentials, observed: Observed, kept: SealedContent | None

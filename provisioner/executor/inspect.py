@@ -26,7 +26,7 @@ from provisioner.model.verdict import SealedContent, Then
 
 Fields: TypeAlias = Mapping[str, str | None]
 
-_NOT_ASKED: Final = "not asked for: {}"
+_NOT_ASKED: Final = "not checked, because {}"
 
 
 # ── Drift ────────────────────────────────────────────────────────────────────
@@ -333,7 +333,7 @@ def _verified(name: str, credentials: Credentials, reading: Reading) -> Outcome:
         case Observed() if reading.api_key is None:
             return Outcome(name, "verify", Result.UNCHECKED, "the answer tells no key")
         case Observed() if reading.api_key != credentials.api_key:
-            reason = "Octopush has another key for its login than what is sealed"
+            reason = "Octopush's key for this login is not the sealed one"
             return Outcome(name, "verify", Result.FAILED, reason, advice=Advice(Remedy.ADOPT_KEY, name))
         case Observed():
             return Outcome(name, "verify", Result.VERIFIED)

@@ -97,7 +97,13 @@ def _edit(run: Run, change: Update, held: _Held, request: EditRequest) -> Outcom
             reason = verdict.reason
         case Failed() if verdict.possible:
             after = begun
-            reason = f"{verdict.reason}; the next apply finishes it"
+            reason = verdict.reason
+            if request.password is None:
+                reason += "; the next apply finishes it"
+            else:
+                reason += "; whether the password was set is not known"
+                remedy = Remedy.ROTATE if change.only_password else Remedy.APPLY
+                advice = Advice(remedy, account.name)
         case Failed():
             after = held.record
             reason = verdict.reason
@@ -139,4 +145,4 @@ def _finished(run: Run, change: Update, edit: Edit, before: Active, content: Sea
 
 
 def _outcome(change: Update, result: Result, reason: str | None = None) -> Outcome:
-    return Outcome(change.name, "update", result, reason)
+    return Outcome(change.name, "update", result, reason, only_password=change.only_password)

@@ -149,7 +149,7 @@ def content(path: Path, kind: Kind) -> Source | Problem:
     except files.TooLarge:
         return _problem(path, f"The file is over {MAX_BYTES // 1_000_000} MB.", kind.too_large)
     except FileNotFoundError:
-        return _problem(path, "There is no such file.", "Look for a typing mistake in the path.")
+        return _problem(path, "There is no such file.", "Check the path for typos.")
     except OSError as error:
         return _problem(path, f"The file cannot be read: {error.strerror}.", "Ask for the right to read it.")
 

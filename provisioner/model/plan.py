@@ -15,6 +15,8 @@ from provisioner.model.terms import Terms
 UNFINISHED: Final = "an edit of it is not finished: the next apply finishes it, where a manifest names it"
 LOGIN_GONE: Final = "Octopush no longer knows its login"
 _NAMED: Final = 20
+_PASSWORD: Final = frozenset({"password", "password_version"})
+"""The fields by which a new password is asked for."""
 """Names that fit into one message; the plan marks all of them."""
 
 
@@ -73,7 +75,13 @@ class Update:
         """Whether a new password is set: one is asked for, or an earlier run may have set one."""
         if self.begun is not None and self.begun.sealed is not None:
             return True
-        return any(each.path in {"password", "password_version"} for each in self.fields)
+        return any(each.path in _PASSWORD for each in self.fields)
+
+    @property
+    def only_password(self) -> bool:
+        """Whether a new password is all that is asked for; of an edit to be finished, that it asked for no more."""
+        settled = self.begun is None or self.begun.attributes == self.account.attributes
+        return settled and bool(self.fields) and all(each.path in _PASSWORD for each in self.fields)
 
     @property
     def record_name(self) -> str:

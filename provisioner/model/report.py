@@ -51,6 +51,8 @@ class Outcome:
     """What it means for the exit, where that is not what its result means."""
     advice: Advice | None = None
     """What a command can do about it."""
+    only_password: bool = False
+    """Whether a new password is all that it was about."""
 
     @property
     def exit_code(self) -> ExitCode:

@@ -34,7 +34,7 @@ class Pending:
     @property
     def reason(self) -> str:
         """Why its outcome is not known to whoever only looks on."""
-        return "its run has not saved the outcome: it is still at it, or it died"
+        return "its run has not saved the outcome: it is still running, or it died"
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,8 @@ def words(reply: Reply, hidden: Sequence[str]) -> str:
     hidden = (*hidden, *(value for name, value in _values(_lenient(reply)) if _is_credential_name(name)))
     parts = []
     if code is not None:
-        known = f" ({CODES[found].meaning})" if (found := _number(code)) in CODES else ""
+        meaning = CODES[found].meaning if (found := _number(code)) in CODES else ""
+        known = f" ({meaning})" if meaning and meaning.casefold() not in (message or "").casefold() else ""
         parts.append(f"code {masked(code, hidden)[:_CODE_LENGTH]}{known}")
     if message is not None:
         # The message ends inside a sentence of ours.

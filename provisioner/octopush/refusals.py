@@ -19,6 +19,9 @@ from provisioner.octopush.transport import Failure, Reply
 RETRIED: Final = frozenset({408, 421, 425, 429})
 """Statuses that say that the request was not processed and may be sent again."""
 UNREACHED: Final = "Check that OCTOPUSH_API_URL and the proxy, if there is one, are right and can be reached from here."
+UNANSWERED: Final = (
+    "The address was reached, and gave no answer: try again later. If it lasts, look at the proxy, if there is one."
+)
 MISPLACED: Final = (
     "Check OCTOPUSH_API_URL, or api_url in the settings: Octopush's own address is https://api.octopush.com/v1/public,"
     " with that path. If it is right, something between here and Octopush answers in its place."
@@ -101,4 +104,4 @@ def unanswered(failure: Failure) -> Refusal:
         return Refusal(failure.told, Then.STOP, hint=DISTRUSTED)
     if failure.exposed:
         return Refusal(failure.told, Then.STOP, exit_code=ExitCode.SETTING_INVALID, hint=EXPOSED)
-    return Refusal(failure.told, Then.RETRY, hint=UNREACHED)
+    return Refusal(failure.told, Then.RETRY, hint=UNANSWERED if failure.sent else UNREACHED)

@@ -106,7 +106,7 @@ class Reader:
     def _variables_refused(self, names: Collection[str]) -> Iterator[Fault]:
         if own := [name for name in names if is_own(name, self.own)]:
             yield (
-                f"must not read {', '.join(own)}: secrets of the project, and of the machine that runs it, go nowhere",
+                f"may not read {', '.join(own)}: secrets of the project, and of the machine that runs it, go nowhere",
                 "Give the value a variable of its own: nothing can allow this one.",
             )
         unlisted = [name for name in names if name not in own and not self._lists(name)]
@@ -134,23 +134,23 @@ class Reader:
         steps = written.split("/")
         if ".git" in map(str.lower, steps) or any(_is_same(path, each) for each in self.own_files):
             return (
-                f"must not read {written}: secrets of the project, and files of git, go nowhere",
+                f"may not read {written}: secrets of the project, and files of git, go nowhere",
                 "Put the value into a file of its own: nothing can allow this one.",
             )
         if self.folders is None:
             return None
         if ".." in steps:
-            return f"must not read {written}: a path with .. in it leaves its folder", _NEAR
+            return f"may not read {written}: a path with .. in it leaves its folder", _NEAR
         found = self._folder(written, base)
         if isinstance(found, Path) and not _is_within(path, found):
-            return f"must not read {written}: it is a link to somewhere else", _NEAR
+            return f"may not read {written}: it is a link to somewhere else", _NEAR
         return found
 
     def _folder(self, written: str, base: Path) -> Path | Fault:
         top = next((each for each in self.folders or () if _is_within(base, each)), None)
         if self.listed is None:
             if top is None or written.startswith("/"):
-                return f"must not read {written}, which is outside of the project", _NEAR
+                return f"may not read {written}, which is outside of the project", _NEAR
             return top
         plain = os.path.normpath(written)
         absolute = os.path.abspath(base / written)  # noqa: PTH100  # links are looked at later
@@ -188,7 +188,7 @@ def _unlisted(name: str) -> Fault:
         f"Whoever runs this lists in {LIST}, in the environment, what may be read, as in HOOK_* ./secrets/*."
         " Where it is not set, only a person at a terminal may read others."
     )
-    return f"must not read {name}: {LIST} does not list that", hint
+    return f"may not read {name}: it is not listed in {LIST}", hint
 
 
 def read_private(path: Path) -> str:

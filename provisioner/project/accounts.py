@@ -30,8 +30,8 @@ def owner_of(name: str, parents: Sequence[Parent], reporter: Reporter) -> Parent
     owners = [parent for parent in parents if (state := states[parent.name]) is not None and name in state.accounts]
     if len(owners) > 1:
         raise CommandInvalid(
-            f"{name} is an account of {', '.join(parent.name for parent in owners)}.",
-            hint="Say which of them with --parent.",
+            f"{name} exists under several parents ({', '.join(parent.name for parent in owners)}).",
+            hint="Choose one with --parent.",
         )
     if owners:
         return owners[0]

@@ -193,7 +193,7 @@ def _by_parent(
         ]
         if len(owners) > 1:
             raise CommandInvalid(
-                f"{name} is an account of {', '.join(owners)}.", hint="Say which of them with --parent."
+                f"{name} exists under several parents ({', '.join(owners)}).", hint="Choose one with --parent."
             )
         owner = owners[0] if owners else workspace.settings.owner
         if owner not in states:

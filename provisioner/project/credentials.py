@@ -210,8 +210,8 @@ def require_distinct(these: Sequence[Opened]) -> None:
     if twice:
         owners = sorted({each.content.parent for each in these if each.name in twice})
         raise CommandInvalid(
-            f"{', '.join(owners)} have accounts of the same name, and this format tells none apart by their parents:"
-            f" {', '.join(twice)}.",
+            f"Several parents have an account named {', '.join(twice)} ({', '.join(owners)}), and this format has no"
+            " place for the parent.",
             hint="Export one parent at a time, with --parent. Nothing was exported.",
         )
 

@@ -41,7 +41,7 @@ def files(*kinds: str) -> dict[str, str]:
 
 def steps(kind: str, kept: dict[str, str]) -> list[str]:
     """Return what is left to do for the files of ``kind``; ``kept`` are the texts of those that were there before."""
-    left = [f"Next: give it its secrets and its place, as the head of {_HEADS[kind]} tells."]
+    left = [f"Next: set up its secrets, as described at the top of {_HEADS[kind]}."]
     included = _HEADS["gitlab"]
     if kind == "gitlab" and included not in kept.get(".gitlab-ci.yml", included):
         left.append(f"Add to .gitlab-ci.yml, under `include:`, the line `- local: {included}`.")

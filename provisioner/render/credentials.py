@@ -220,7 +220,7 @@ def altered_by_csv(contents: Iterable[SealedContent]) -> list[str]:
 def as_text(content: SealedContent, begun: Sequence[Secret] = ()) -> list[Line]:
     """Return one account's credentials for the person who asked to see them; ``begun`` as in :func:`shown_as_json`."""
     lines = [Line(f"{field}: {printable(value)}") for field, value in _values(content).items() if value is not None]
-    lines += [Line(f"password, begun: {printable(each.reveal())}") for each in begun]
+    lines += [Line(f"password (new, not confirmed): {printable(each.reveal())}") for each in begun]
     lines += [Line(f"{path}: {printable(value)}") for path, value in _hidden(content)]
     if content.answer is not None:
         body = content.answer.body.decode(errors="backslashreplace")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from provisioner.model.account import DEFAULT_PARENT
@@ -27,6 +29,7 @@ _RESULT_STYLES: Final = {
     Result.UNCHECKED: CHANGED,
 }
 _WORDS: Final = {
+    ("rekey", Result.UPDATED): "sealed again",
     ("refresh", Result.UNCHANGED): "as sent",
     ("verify", Result.VERIFIED): "good",
     ("balance", Result.VERIFIED): "asked",
@@ -36,7 +39,7 @@ _DOINGS: Final = {"refresh": "Checked", "verify": "Verified (keys, not passwords
 
 def outcome(this: Outcome) -> Line:
     """Return one account's outcome."""
-    words = _word(this.action, this.result)
+    words = _word(this)
     said = advice.reason(this)
     reason = f"  {printable(said)}" if said else ""
     return Line(f"{words:<13}  {printable(this.name)}{reason}", _RESULT_STYLES[this.result])
@@ -53,10 +56,10 @@ def text(this: Report) -> list[Line]:
     lines += _ending(this)
     unknown = [printable(each.name) for each in this.outcomes if each.result is Result.UNKNOWN]
     if unknown:
-        lines.append(
-            Line(f"Unknown: {', '.join(unknown)}. It may or may not exist, and is never retried by itself.", BAD)
-        )
-        lines.append(Line("  Look for it in Octopush's dashboard; then, for each:"))
+        several = "Each may or may not exist; none is retried automatically."
+        doubt = several if len(unknown) > 1 else "It may or may not exist, and is not retried automatically."
+        lines.append(Line(f"Unknown: {', '.join(unknown)}. {doubt}", BAD))
+        lines.append(Line("  Look in Octopush's dashboard; then, for each:"))
         whose = "" if this.parent == DEFAULT_PARENT else f" --parent {printable(this.parent)}"
         lines.append(
             Line(f"    provisioner resolve NAME --not-created{whose}   it is not there: its slot is free again")
@@ -101,13 +104,15 @@ def _summary(outcomes: Sequence[Outcome]) -> str:
     """Return one sentence that counts the outcomes; of a command that changes nothing, what was seen."""
     actions = {each.action for each in outcomes}
     (action,) = actions if len(actions) == 1 else ("",)
-    results = [each.result for each in outcomes]
-    counts = [f"{results.count(kind)} {_word(action, kind)}" for kind in Result if kind in results]
+    words = Counter(_word(replace(each, action=action)) for kind in Result for each in outcomes if each.result is kind)
+    counts = [f"{count} {word}" for word, count in words.items()]
     return f"{_DOINGS.get(action, 'Done')}: {', '.join(counts) or 'no account'}."
 
 
-def _word(action: str, result: Result) -> str:
-    return _WORDS.get((action, result), result.value.replace("_", " "))
+def _word(this: Outcome) -> str:
+    if this.result is Result.UPDATED and this.only_password:
+        return "password set"
+    return _WORDS.get((this.action, this.result), this.result.value.replace("_", " "))
 
 
 def _accounts(outcomes: Sequence[Outcome]) -> Iterator[Line]:

@@ -49,7 +49,7 @@ _SETTINGS: Final = {
     "ca_file": "trusts the authorities in {value} (SHA-256 {sha256}), and no others",
     "heartbeat_url": "calls {value} when a run ends",
     "identity_file": "opens what is sealed with the identity in {value}",
-    "keep_going": "goes on after an outcome that nobody can know",
+    "keep_going": "continues after an unknown outcome",
     "metrics_file": "writes metrics to {value}",
     "proxy": "sends through the proxy {value}",
     "recipients": "seals to {value}",
@@ -386,11 +386,11 @@ def all_reading(plan: Plan) -> Iterator[Sentence]:
 def recipients(this: Terms) -> Iterator[Sentence]:
     """Yield how those who can open what is sealed change with an apply; nothing where they stay."""
     if this.added:
-        yield (f"seals to {', '.join(this.added)}, whom the state does not name",)
+        yield (f"seals to {', '.join(this.added)}, which the state does not list",)
     if this.removed:
-        yield (f"does not seal to {', '.join(this.removed)}, whom only the state names",)
+        yield (f"does not seal to {', '.join(this.removed)}, which only the state lists",)
     if this.shuts_out:
-        yield ("seals to none of those whom the state names: ", Code("apply"), " wants --new-recipients for that")
+        yield ("seals to none of those that the state lists: ", Code("apply"), " wants --new-recipients for that")
     elif this.added or this.removed:
         yield ("if that is right, ", Code("provisioner rekey"), " seals what exists to the same recipients")
 

@@ -107,8 +107,10 @@ class Settings:
         try:
             return self.parents[name]
         except KeyError:
+            *others, last = sorted(self.parents)
+            known = f"{', '.join(others)} and {last}" if others else last
             raise SettingInvalid(
-                f"There is no parent {name} in the settings; known: {', '.join(sorted(self.parents))}.",
+                f"The settings have no parent {name}; they have {known}.",
                 hint=f"Name it under `parents` in {FILE}, or correct --parent or the manifest.",
             ) from None
 

@@ -404,7 +404,7 @@ def test_the_only_account_that_is_known_is_asked_for_and_its_new_key_is_kept() -
     before = active("paris", drift=Drift(changed=("last_name",)))
     run = Run(state(paris=before), readings={"paris": observed(attributes("paris"), "another key")})
     done = adopt(run, ("paris", LOGIN.upper()), alone=True)
-    reason = "Octopush has another key for its login by now, which is kept"
+    reason = "Octopush has issued a new key; it now replaces the old one in the state"
     assert (Outcome("paris", "adopt", Result.ADOPTED, reason),) == done.report.outcomes
     record = only(done.state)
     operation = Operation("operation 1", NOW, "me@here")

@@ -43,7 +43,7 @@ REJECTED: Final = Failed("not accepted (HTTP 401)", Then.STOP, None, ExitCode.SE
 REFUSED: Final = Failed("the API refused it (HTTP 400)", Then.GO_ON)
 ELSEWHERE: Final = Failed("sent to another address (HTTP 302)", Then.STOP, possible=True)
 SILENT: Final = Failed("no answer within 30 s", Then.RETRY, possible=True, unanswered=True)
-OTHER_KEY: Final = "Octopush has another key for its login than what is sealed"
+OTHER_KEY: Final = "Octopush's key for this login is not the sealed one"
 HOOK: Final = "callbacks.callback_url_for_deliveries"
 
 
@@ -253,7 +253,7 @@ def test_where_more_would_come_to_nothing_no_more_is_asked(failed: Failed) -> No
     done = refreshed(state(paris=drifted, rome=active("rome")), {"paris": failed}, watcher)
     assert (
         Outcome("paris", "refresh", Result.UNCHECKED, failed.reason),
-        Outcome("rome", "refresh", Result.UNCHECKED, f"not asked for: {failed.reason}"),
+        Outcome("rome", "refresh", Result.UNCHECKED, f"not checked, because {failed.reason}"),
     ) == done.report.outcomes
     stop = Stop(failed.exit_code, failed.reason, failed.hint)
     assert stop == done.report.stop
@@ -418,7 +418,7 @@ def test_where_more_would_come_to_nothing_no_more_credentials_are_asked_for() ->
     report = verified(state(paris=PLAIN, rome=active("rome")), {"paris": REJECTED})
     assert (
         Outcome("paris", "verify", Result.UNCHECKED, REJECTED.reason),
-        Outcome("rome", "verify", Result.UNCHECKED, f"not asked for: {REJECTED.reason}"),
+        Outcome("rome", "verify", Result.UNCHECKED, f"not checked, because {REJECTED.reason}"),
     ) == report.outcomes
     assert ExitCode.SETTING_INVALID is exit_code([report])
 
@@ -523,7 +523,7 @@ def test_where_nobody_answers_no_more_balances_are_asked_for(failed: Failed) -> 
     api = Octopush(watcher.events)
     api.balances = {"paris": failed}
     asked = executor.balances(state(paris=PLAIN, rome=active("rome")), OPENER, api, watcher)
-    assert {"paris": failed, "rome": Failed(f"not asked for: {failed.reason}", Then.STOP)} == asked
+    assert {"paris": failed, "rome": Failed(f"not checked, because {failed.reason}", Then.STOP)} == asked
     assert [
         ("started", "paris"),
         ("balance", "paris@sub-accounts.com"),

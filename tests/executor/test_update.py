@@ -49,7 +49,7 @@ UNAUTHORIZED: Final = Failed("not accepted (HTTP 401)", Then.STOP, None, ExitCod
 INTERRUPTED: Final = Failed("the run was interrupted before it was sent", Then.STOP)
 LATE: Final = replace(INTERRUPTED, possible=True)
 ERROR: Final = Failed("HTTP 200, but the answer carries an error", Then.GO_ON, possible=True)
-NEXT: Final = "the next apply finishes it"
+NEXT: Final = "whether the password was set is not known"
 
 RENEWED: Final = desired("paris", NEW, password_version=2)
 """Other attributes and a new password."""
@@ -199,7 +199,7 @@ def test_a_proven_refusal_leaves_everything_as_it_was(row: Row, record: Active) 
 @pytest.mark.parametrize("record", [BEFORE, UNFINISHED], ids=["none begun", "one begun"])
 @pytest.mark.parametrize("row", POSSIBLE.values(), ids=POSSIBLE)
 def test_what_may_have_been_carried_out_stays_begun_with_both_passwords(row: Row, record: Active) -> None:
-    run = ended(row[0], record, *row[1:])
+    run = ended(row[0], record, *row[1:], Advice(Remedy.APPLY, "paris"))
     after = run.records["paris"]
     assert isinstance(after, Active)
     assert after.edit is not None

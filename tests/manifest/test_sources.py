@@ -187,7 +187,7 @@ SONG = Kind("song", (".a", ".b"), "Sing less.")
 @pytest.mark.parametrize(
     ("name", "message", "hint"),
     [
-        ("none.a", "There is no such file.", "Look for a typing mistake in the path."),
+        ("none.a", "There is no such file.", "Check the path for typos."),
         ("folder", "This is a folder and not a file.", "Give the song inside."),
         ("folder.b", "This folder has the name of a song.", "Rename it, or give the file inside."),
         ("other.c", "This is not the name of a song.", "A song's name ends in .a or .b."),

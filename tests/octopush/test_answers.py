@@ -36,6 +36,7 @@ def reply(body: object = b"", **headers: str) -> Reply:
         ({"code": "c" * 99, "message": "m" * 999}, f", code {'c' * 40}: {'m' * 300}"),
         ({"message": "half \ud800\x1b[2J"}, ", half   [2J"),
         ({"code": 210, "message": "No."}, ", code 210 (not one of your sub-accounts): No"),
+        ({"code": 210, "message": "Not one of your sub-accounts!"}, ", code 210: Not one of your sub-accounts"),
         ({"code": "113"}, ", code 113 (the account is not validated)"),
         ({"message": "Made abc for you", "data": [{"api_login": "abc"}]}, ", Made *** for you"),
     ],

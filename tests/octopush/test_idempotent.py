@@ -50,7 +50,8 @@ def failed(judge: Judge, outcome: Reply | Failure, *hidden: str) -> Failed:
 @pytest.mark.parametrize("judge", JUDGES)
 @pytest.mark.parametrize("sent", [False, True])
 def test_without_an_answer_it_is_tried_again_and_how_far_it_came_is_noted(judge: Judge, *, sent: bool) -> None:
-    expected = Failed("reset", Then.RETRY, hint=refusals.UNREACHED, possible=sent, unanswered=True)
+    hint = refusals.UNANSWERED if sent else refusals.UNREACHED
+    expected = Failed("reset", Then.RETRY, hint=hint, possible=sent, unanswered=True)
     assert expected == judge(Failure(sent, "reset"), now=NOW)
 
 

@@ -20,6 +20,7 @@ from provisioner.octopush.refusals import (
     INTERRUPTED,
     MISPLACED,
     RETRIED,
+    UNANSWERED,
     UNREACHED,
     Caller,
     Refusal,
@@ -94,7 +95,8 @@ def test_whoever_asks_need_not_be_told_how_to_pay() -> None:
 
 @pytest.mark.parametrize("sent", [False, True])
 def test_without_an_answer_it_may_be_tried_again_but_never_where_the_certificate_is_wrong(*, sent: bool) -> None:
-    assert Refusal("reset", Then.RETRY, hint=UNREACHED) == unanswered(Failure(sent, "reset"))
+    hint = UNANSWERED if sent else UNREACHED
+    assert Refusal("reset", Then.RETRY, hint=hint) == unanswered(Failure(sent, "reset"))
     wrong = Failure(sent, "not valid", certificate=True)
     assert Refusal("not valid", Then.STOP, hint=DISTRUSTED) == unanswered(wrong)
 

@@ -59,7 +59,7 @@ def troubled(sandbox: StartSandbox, tmp_path: Path) -> Iterator[tuple[SandboxPro
 
 SAID = {
     "damaged": "is not a JSON document",
-    "doubt": "Look for it in Octopush's dashboard",
+    "doubt": "Look in Octopush's dashboard",
     "locked": "The state is held by process 1 of bob on elsewhere",
     "refused": "Check REFUSED_LOGIN and REFUSED_KEY",
 }
@@ -308,7 +308,7 @@ def test_a_filter_chooses_and_moves_nothing(three: Project) -> None:
         assert (command, 0) == (command, done.returncode)
         assert "acme" not in done.stdout + done.stderr
     nobody = three.run("plan", "--parent", "nobody")
-    assert (10, True) == (nobody.returncode, "There is no parent nobody" in nobody.stderr)
+    assert (10, True) == (nobody.returncode, "The settings have no parent nobody" in nobody.stderr)
 
 
 def test_a_name_that_two_parents_share_wants_its_parent(three: Project) -> None:
@@ -317,7 +317,7 @@ def test_a_name_that_two_parents_share_wants_its_parent(three: Project) -> None:
     for command in ("credentials show paris", "resolve paris --not-created --yes", "exec paris -- env"):
         done = three.run(*command.split())
         assert (command, 64) == (command, done.returncode)
-        assert "paris is an account of acme, initech." in done.stderr
+        assert "paris exists under several parents (acme, initech)." in done.stderr
     logins = {
         parent: project.open_credentials(["paris"], parents=[parent])[0].content.credentials
         for parent in ("acme", "initech")

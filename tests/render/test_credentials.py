@@ -273,7 +273,7 @@ def test_one_account_in_text() -> None:
 
 def test_passwords_that_may_have_been_set_stand_beside_the_one_that_is_kept() -> None:
     begun = (Secret("p3"), Secret("p2"))
-    assert ["password: p1", "password, begun: p3", "password, begun: p2"] == [
+    assert ["password: p1", "password (new, not confirmed): p3", "password (new, not confirmed): p2"] == [
         line.text for line in faces.as_text(content(), begun)[2:]
     ]
     kept = {"api_login": "l@x", "api_key": "k1", "password": "p1"}

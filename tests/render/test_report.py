@@ -42,8 +42,8 @@ default:
 Done: 1 created, 1 unchanged, 1 failed, 1 unknown, 2 not attempted.
 Stopped: the outcome of d is unknown.
   Look.
-Unknown: d. It may or may not exist, and is never retried by itself.
-  Look for it in Octopush's dashboard; then, for each:
+Unknown: d. It may or may not exist, and is not retried automatically.
+  Look in Octopush's dashboard; then, for each:
     provisioner resolve NAME --not-created   it is not there: its slot is free again
     provisioner adopt NAME LOGIN             it is there: its login is in the dashboard
     provisioner resolve NAME --abandon       nobody can find out: it keeps its slot""" == rendered(report.text(this))

@@ -56,7 +56,7 @@ def test_a_manifest_cannot_send_our_own_secrets_anywhere_whatever_a_list_says(tm
     for listed in ({"PLACEHOLDERS": f"* {variable} ./*"}, {}):
         this = project(tmp_path, interactive=True, **listed)
         (told,) = refusals(this, PLACE.format(f"${{env:{variable}}}"))
-        assert f"must not read {variable}: secrets of the project" in told
+        assert f"may not read {variable}: secrets of the project" in told
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -68,14 +68,14 @@ def test_no_field_is_forgotten(tmp_path: Path, field: str) -> None:
 def test_what_reads_at_last_refuses_by_itself(tmp_path: Path) -> None:
     this = project(tmp_path, PLACEHOLDERS="HOOK_*")
     for name in ("OCTOPUSH_API_KEY", "OTHER"):
-        with pytest.raises(SettingInvalid, match=f"must not read {name}"):
+        with pytest.raises(SettingInvalid, match=f"may not read {name}"):
             this.readers.manifests.values(f"${{env:{name}}}", tmp_path)
 
 
 def test_only_what_the_environment_lists_is_read(tmp_path: Path) -> None:
     this = project(tmp_path, PLACEHOLDERS="HOOK_* PARIS_?")
     (told,) = refusals(this, PLACE.format("${env:AWS_SECRET_ACCESS_KEY}"))
-    assert "must not read AWS_SECRET_ACCESS_KEY: PROVISIONER_PLACEHOLDERS does not list that" in told
+    assert "may not read AWS_SECRET_ACCESS_KEY: it is not listed in PROVISIONER_PLACEHOLDERS" in told
     for name in ("HOOK", "XHOOK_A", "hook_a", "PARIS_12"):
         assert refusals(this, PLACE.format(f"${{env:{name}}}"))
     reader = this.readers.manifests
@@ -100,7 +100,7 @@ def test_a_person_at_a_terminal_may_read_any_other(tmp_path: Path) -> None:
 def test_every_placeholder_that_is_refused_is_named(tmp_path: Path) -> None:
     text = "${env:A}${env:CI_TOKEN}${env:B}${file:../x}${env:GITHUB_TOKEN}${env:A}"
     (told,) = refusals(project(tmp_path, PLACEHOLDERS=""), PLACE.format(text))
-    assert all(f"must not read {names}:" in told for names in ("CI_TOKEN, GITHUB_TOKEN", "A, B", "../x"))
+    assert all(f"may not read {names}:" in told for names in ("CI_TOKEN, GITHUB_TOKEN", "A, B", "../x"))
 
 
 def test_the_list_comes_from_the_environment_alone(tmp_path: Path) -> None:
@@ -140,8 +140,8 @@ def test_a_file_elsewhere_or_of_our_own_is_not_read(tmp_path: Path, case: str, l
     path, prepare = ELSEWHERE[case]
     prepare(base)
     (told,) = refusals(this, PLACE.format(f"${{file:{path}}}"))
-    assert "must not read" in told
-    with pytest.raises(SettingInvalid, match="must not read"):
+    assert "may not read" in told
+    with pytest.raises(SettingInvalid, match="may not read"):
         this.readers.manifests.values(f"${{file:{path}}}", base)
 
 
@@ -182,7 +182,7 @@ def test_a_copy_of_an_identity_is_not_read_either(tmp_path: Path) -> None:
 )
 def test_the_heartbeat_of_a_pull_request_is_sent_none_of_our_secrets(tmp_path: Path, address: str) -> None:
     settings = SETTINGS.replace(SETTINGS.splitlines()[0], f"heartbeat_url: {address}")
-    with pytest.raises(SettingInvalid, match=r"^The setting heartbeat_url must not read "):
+    with pytest.raises(SettingInvalid, match=r"^The setting heartbeat_url may not read "):
         project(tmp_path, interactive=True, settings=settings)
 
 
@@ -201,7 +201,7 @@ def test_the_heartbeat_reads_its_own_token_where_it_is_listed(tmp_path: Path) ->
         this = project(tmp_path, settings=f"heartbeat_url: {text}\n", PLACEHOLDERS=list_)
         reader = this.readers.heartbeat
         if address is None:
-            with pytest.raises(SettingInvalid, match="PROVISIONER_PLACEHOLDERS does not list that"):
+            with pytest.raises(SettingInvalid, match="is not listed in PROVISIONER_PLACEHOLDERS"):
                 secrets.heartbeat(text, reader, base)
         else:
             assert Secret(address) == secrets.heartbeat(text, replace(reader, environ={"TOKEN": "t"}), base)
@@ -234,10 +234,10 @@ def test_whoever_empties_the_variable_of_the_heartbeat_calls_nobody(tmp_path: Pa
 def test_the_login_that_a_pull_request_gives_a_parent_is_none_of_our_secrets(tmp_path: Path, name: str) -> None:
     settings = f'parents:\n  acme: {{api_login: "${{env:{name}}}", api_key: "${{env:K}}"}}\n'
     (parent,) = project(tmp_path, settings=settings, interactive=True).parents()
-    with pytest.raises(SettingInvalid, match=f"The API login of the parent acme must not read {name}"):
+    with pytest.raises(SettingInvalid, match=f"The API login of the parent acme may not read {name}"):
         _ = parent.credentials
     path = tmp_path / "home" / "identity.txt"
     settings = f'parents:\n  acme: {{api_login: x, api_key: "${{file:{path}}}"}}\n'
     (parent,) = project(tmp_path, settings=settings, interactive=True).parents()
-    with pytest.raises(SettingInvalid, match="The API key of the parent acme must not read"):
+    with pytest.raises(SettingInvalid, match="The API key of the parent acme may not read"):
         _ = parent.credentials

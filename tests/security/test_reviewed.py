@@ -34,7 +34,7 @@ LINES: Final = {
     "attempts": ("attempts: 99", "Sets attempts to 99, not 5."),
     "retry_budget": ("retry_budget: 0", "Sets retry_budget to 0, not 60."),
     "retry_after_cap": ("retry_after_cap: 1", "Sets retry_after_cap to 1, not 120."),
-    "keep_going": ("keep_going: true", "Goes on after an outcome that nobody can know."),
+    "keep_going": ("keep_going: true", "Continues after an unknown outcome."),
     "max_creates": ("max_creates: 7", "Sets max_creates to 7."),
     "max_updates": ("max_updates: 7", "Sets max_updates to 7."),
     "metrics_file": ("metrics_file: here.prom", "Writes metrics to here.prom."),
@@ -311,9 +311,9 @@ def test_nobody_takes_the_owners_place_among_the_recipients_unseen(applied: Proj
     this = opened(applied, **for_others(applied, stranger))
     shown = faces(this)
     for face in ("text", "markdown", "html"):
-        assert f"seals to {stranger}, whom the state does not name" in shown[face]
-        assert f"does not seal to {owner}, whom only the state names" in shown[face]
-        assert "seals to none of those whom the state names" in shown[face]
+        assert f"seals to {stranger}, which the state does not list" in shown[face]
+        assert f"does not seal to {owner}, which only the state lists" in shown[face]
+        assert "seals to none of those that the state lists" in shown[face]
     signs: Mapping[str, str] = {
         each["recipient"]: each["change"] for each in json.loads(shown["json"])["plans"][0]["recipients"]
     }
@@ -335,7 +335,7 @@ def test_a_state_that_names_nobody_does_not_make_room_for_a_stranger(applied: Pr
     document = json.loads(applied.state_path.read_text())
     applied.state_path.write_text(json.dumps({**document, "recipients": []}))
     this = opened(applied, **for_others(applied, stranger))
-    assert f"seals to {stranger}, whom the state does not name" in faces(this)["markdown"]
+    assert f"seals to {stranger}, which the state does not list" in faces(this)["markdown"]
     with pytest.raises(Refused, match="none of those who can open the state"):
         this.apply(this.plan())
 

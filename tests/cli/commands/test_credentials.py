@@ -197,7 +197,7 @@ def warning_of(done: subprocess.CompletedProcess[str]) -> str:
 def test_both_passwords_are_shown_and_it_is_said_why(half_rotated: tuple[Project, str, str]) -> None:
     mine, old, new = half_rotated
     done = mine.run("credentials", "show", "paris")
-    assert f"password: {old}\npassword, begun: {new}\n" in done.stdout
+    assert f"password: {old}\npassword (new, not confirmed): {new}\n" in done.stdout
     assert "one of these passwords is right" in warning_of(done)
     done = mine.run("credentials", "show", "paris", "--format", "json")
     shown = json.loads(done.stdout)["paris"]

@@ -100,10 +100,10 @@ def test_a_plan_is_shown_where_its_letters_are_not_known(tmp_path: Path, environ
 def test_a_plan_names_the_recipients_that_differ(applied: Project) -> None:
     mine, other = applied.environ["PROVISIONER_RECIPIENTS"], new_identity()[1]
     said = having(applied, PROVISIONER_RECIPIENTS=other).run("plan").stdout
-    assert f"  seals to {other}, whom the state does not name\n" in said
-    assert f"  does not seal to {mine}, whom only the state names\n" in said
+    assert f"  seals to {other}, which the state does not list\n" in said
+    assert f"  does not seal to {mine}, which only the state lists\n" in said
     said = having(applied, PROVISIONER_RECIPIENTS=f"{mine} {other}").run("plan").stdout
-    assert (True, False) == (f"  seals to {other}, whom" in said, "does not seal" in said)
+    assert (True, False) == (f"  seals to {other}, which" in said, "does not seal" in said)
     assert (True, False) == (f"Seals to {mine}.\n" in (said := applied.run("plan").stdout), " whom " in said)
 
 

@@ -82,7 +82,7 @@ def test_both_passwords_are_kept_until_the_answer_is_certain(
     done = mine.run("rotate-password", "paris", "--yes", "--attempts", "1")
     new = begun_password(mine, "paris")
     assert ExitCode.SOME_FAILED == done.returncode
-    assert "the next apply finishes it" in done.stdout
+    assert "whether the password was set is not known; `provisioner credentials show" in done.stdout
     assert old != new
     assert (old, new if processed else old) == (password_of(mine.opened("paris")), password_at(server, login))
     assert 0 == mine.run("rotate-password", "paris", "--yes").returncode

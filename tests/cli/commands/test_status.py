@@ -16,7 +16,7 @@ def test_a_live_run_is_not_called_dead(sandbox: StartSandbox, project: NewProjec
         eventually(lambda: "pending" in mine.statuses().values())
         done = mine.run("status")
         assert f"the state is held by process {running.pid} of" in done.stderr
-        assert "it is still at it, or it died" in done.stdout
+        assert "it is still running, or it died" in done.stdout
         running.communicate()
     assert "held by" not in mine.run("status").stderr
     # The same of an edit.

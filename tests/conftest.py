@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import hypothesis
 import pytest
@@ -34,6 +34,9 @@ from provisioner.state import codec
 from provisioner.state.sealing import AgeOpener, new_identity, parse_identities
 from tests import forks
 from tests.forks import COMMAND, PATIENCE
+
+if TYPE_CHECKING:
+    from tests.state.stores.cluster import Cluster
 
 PARENT: Final = Credentials("parent@example.com", Secret("parent-key-3f9c1b7e5d"))
 ACME: Final = "acme@example.com"
@@ -121,6 +124,19 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSandbox]:
     """Start sandboxes; their ledgers, which hold keys in clear, are in no project's folder."""
     with running_sandboxes(tmp_path_factory.mktemp("sandbox")) as start:
         yield start
+
+
+# ── A server of states ───────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Run a PostgreSQL server; one is enough for all tests of a worker."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed here; `make test` installs it")
+    from tests.state.stores.cluster import running_cluster  # noqa: PLC0415
+
+    with running_cluster() as made:
+        yield made
 
 
 # ── A project ────────────────────────────────────────────────────────────────

@@ -29,6 +29,7 @@ _ADDRESS: Final = re.compile(
     r"(?P<path>(?:/[a-z0-9._~!$&'()*+,;=:%-]*)*)",
     re.IGNORECASE,
 )
+_PASSWORD: Final = re.compile(r"[^/]*//[^/@]*:[^/@]*@|[^?]*\?(?:.*&)?(?:ssl)?password=", re.IGNORECASE)
 
 
 class AddressError(ValueError):
@@ -54,6 +55,11 @@ def normal(text: str) -> str:
     if not 0 < port <= _MOST:
         raise AddressError("is not an http(s) address: its port is none")
     return f"{scheme}://{_host(found['host'])}{'' if port == _PORTS[scheme] else f':{port}'}{path}"
+
+
+def holds_password(text: str) -> bool:
+    """Tell whether the address of a store has a password in it."""
+    return _PASSWORD.match(text) is not None
 
 
 def is_same(one: str, other: str) -> bool:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from provisioner.project.rekeying import Approve as ApproveRekey
     from provisioner.project.rekeying import Rekey
     from provisioner.project.reports import Reports
-    from provisioner.project.states import Moved
+    from provisioner.project.states import Moved, Prepared
     from provisioner.project.status import ParentStatus
     from provisioner.settings.readers import Readers
     from provisioner.state.lease import Lease
@@ -528,6 +528,12 @@ class Project:
         return tuple(
             states.migrate(parent, origin.replace("{parent}", parent.name), run) for parent in self.parents(parents)
         )
+
+    def prepare_states(self, *, parents: Sequence[str] = ()) -> tuple[Prepared, ...]:
+        """Make what the stores of the states need before a first save, such as tables. Twice is once."""
+        from provisioner.project import states
+
+        return tuple(states.prepare(parent) for parent in self.parents(parents))
 
     def state_history(self, *, parents: Sequence[str] = ()) -> tuple[Revision, ...]:
         """Return the saves of the one parent's state, newest first; raises CommandInvalid: there is no history."""

@@ -40,6 +40,16 @@ class Moved:
     """None: there was none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """That the place of one parent's state is ready for it."""
+
+    parent: str
+    address: str
+    is_new: bool
+    """Whether anything had to be made."""
+
+
 def only(parents: Sequence[Parent]) -> Parent:
     """Return the one parent that is meant; raises CommandInvalid where there are several."""
     if len(parents) > 1:
@@ -113,6 +123,12 @@ def push(parent: Parent, raw: bytes, source: str, run: Run) -> Moved:
     return Moved(parent.name, source, store.address, state)
 
 
+def prepare(parent: Parent) -> Prepared:
+    """Make what the store needs before its first save, such as tables; raises StateUnreachable."""
+    store = parent.store
+    return Prepared(parent.name, store.address, isinstance(store, RemoteStore) and store.backend.prepare())
+
+
 def migrate(parent: Parent, origin: str, run: Run) -> Moved:
     """Take the state at the address ``origin`` to the place that the settings name, and leave a note in its old one.
 
@@ -129,6 +145,7 @@ def migrate(parent: Parent, origin: str, run: Run) -> Moved:
             f"{old.address} is where the settings keep the state.",
             hint="Set `state` to the new place first, and give the old one with --from.",
         )
+    prepare(parent)
     with ExitStack() as held:
         held.enter_context(old.hold(holder(parent.environ), timeout=0, sleep=run.cancel.sleep))
         raw, version = old.load()
@@ -188,4 +205,4 @@ def _remote(parent: Parent) -> RemoteStore:
     if isinstance(store, RemoteStore) and store.backend.keeps_history:
         return store
     kept = "" if store.backup is None else f" {store.backup} is the state as an earlier run found it."
-    raise CommandInvalid(f"{store.address} keeps no history.{kept}", hint="A state in git has one.")
+    raise CommandInvalid(f"{store.address} keeps no history.{kept}", hint="A state in git or PostgreSQL has one.")

@@ -6,7 +6,6 @@ only a run needs. Refuses to hold a secret: placeholders stay as they were writt
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +13,11 @@ from typing import Final
 
 from provisioner import placeholders
 from provisioner.errors import SettingInvalid
+from provisioner.model import address
 from provisioner.model.account import DEFAULT_PARENT
 from provisioner.settings.paths import is_address
 
 FILE: Final = "provisioner.yaml"
-_PASSWORD: Final = re.compile(r"[^/]*//[^/@]*:[^/@]*@")
 TUNING: Final = (
     "limit",
     "reserved",
@@ -128,7 +127,7 @@ class Settings:
         place = self.state.replace("{parent}", parent)
         if not is_address(place):
             return str(Path(place))
-        if _PASSWORD.match(place):
+        if address.holds_password(place):
             raise SettingInvalid(
                 "The setting state holds a password.",
                 hint="Every plan shows where the state is. Give the password as the store's own client takes it: see"

@@ -67,19 +67,27 @@ def push(context: Context, *, choice: Choice, file: str, parents: tuple[str, ...
 
 
 @command.command("migrate")
-@click.option("--from", "origin", metavar="ADDRESS", required=True, help="Where it was; {parent} is replaced.")
+@click.option("--from", "origin", metavar="ADDRESS", help="Where it was; {parent} is replaced.")
 @options.parents
 @options.project("lock_timeout")
 @options.pass_context
-def migrate(context: Context, *, choice: Choice, origin: str, parents: tuple[str, ...]) -> int:
+def migrate(context: Context, *, choice: Choice, origin: str | None, parents: tuple[str, ...]) -> int:
     """Take the states from ADDRESS to where the settings keep them.
 
     Set `state` to the new place first. A note stays at the old one, which sends every run
     there to the new place. It can be run again.
+
+    It makes the tables that states in PostgreSQL need. Without --from, that is all it does.
     """
     from provisioner.cli.progress import reporter
 
-    for moved in choice.open(context).migrate_states(origin, parents=parents, reporter=reporter(context.console)):
+    project = choice.open(context)
+    if origin is None:
+        for ready in project.prepare_states(parents=parents):
+            done = "The tables were made" if ready.is_new else "All that it needs is there"
+            context.console.talk(f"{done}: {ready.address}")
+        return ExitCode.DONE
+    for moved in project.migrate_states(origin, parents=parents, reporter=reporter(context.console)):
         context.console.talk(
             f"{moved.parent}: there is no state at {moved.origin}."
             if moved.state is None

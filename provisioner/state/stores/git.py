@@ -59,6 +59,10 @@ class GitBackend:
         """The same for every clone: the address of the remote. Raises SettingInvalid."""
         return f"git:{self._repository.url}#{self._where}"
 
+    def prepare(self) -> bool:
+        """Make nothing: the first save makes the branch."""
+        return False
+
     # ── The state ────────────────────────────────────────────────────────────
 
     def load(self) -> tuple[bytes | None, str]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from provisioner.errors import SettingInvalid
 from provisioner.state.stores import Store
+
+if TYPE_CHECKING:
+    from provisioner.state.stores.remote import Backend
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +37,13 @@ def open_store(place: Place) -> Store:
     scheme, colon, _ = place.address.partition(":")
     if colon and scheme == "git":
         return _git(place)
+    if scheme == "postgresql":
+        return _postgres(place)
     if "://" in place.address:
         raise SettingInvalid(
             f"States cannot be kept in {scheme}: there is no such store.",
-            hint="Set `state` to a path, as in state/{parent}.json, or to git:REMOTE/BRANCH/PATH.",
+            hint="Set `state` to a path, as in state/{parent}.json, to git:REMOTE/BRANCH/PATH, or to"
+            " postgresql://USER@HOST/DATABASE#{parent}.",
         )
     from provisioner.state.stores.local import LocalStore  # noqa: PLC0415  # each store is loaded where it is used
 
@@ -45,15 +52,38 @@ def open_store(place: Place) -> Store:
 
 def _git(place: Place) -> Store:
     import time  # noqa: PLC0415
-    import uuid  # noqa: PLC0415
-    from datetime import UTC, datetime  # noqa: PLC0415
 
     from provisioner.state.stores.git import GitBackend  # noqa: PLC0415
-    from provisioner.state.stores.remote import RemoteStore  # noqa: PLC0415
     from provisioner.state.stores.repository import Repository  # noqa: PLC0415
 
     def repository(remote: str, branch: str) -> Repository:
         return Repository(place.address, place.project, remote, branch, place.environ)
 
-    backend = GitBackend(place.address, repository, time.sleep)
+    return _remote(GitBackend(place.address, repository, time.sleep), place)
+
+
+def _postgres(place: Place) -> Store:
+    import time  # noqa: PLC0415
+
+    try:
+        from provisioner.state.stores.server import Server  # noqa: PLC0415
+    except ImportError as error:
+        raise SettingInvalid(
+            f"States are kept in PostgreSQL by psycopg, which is not installed here ({error}).",
+            hint="Install it: pip install 'octopush-provisioner[postgres]'.",
+        ) from error
+    from provisioner.state.stores.postgres import PostgresBackend  # noqa: PLC0415
+
+    def server(conninfo: str) -> Server:
+        return Server(place.address, conninfo, place.environ, time.sleep)
+
+    return _remote(PostgresBackend(place.address, server), place)
+
+
+def _remote(backend: Backend, place: Place) -> Store:
+    import uuid  # noqa: PLC0415
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from provisioner.state.stores.remote import RemoteStore  # noqa: PLC0415
+
     return RemoteStore(backend, place.machine, lambda: str(uuid.uuid4()), lambda: datetime.now(UTC))

@@ -39,6 +39,9 @@ class Backend(Protocol):
     def key(self) -> str:
         """Return the same place, whatever machine or folder it is named from. Raises SettingInvalid."""
 
+    def prepare(self) -> bool:
+        """Make what a first save needs, where it is missing, and return whether it was; raises StateUnreachable."""
+
     def load(self) -> tuple[bytes | None, str]:
         """Return the document, or None, and its version; raises StateInvalid, StateUnreachable, SettingInvalid."""
 

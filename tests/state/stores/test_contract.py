@@ -25,10 +25,16 @@ def in_git(request: pytest.FixtureRequest) -> Store:
     return git_machine(folder / "one", f"file://{new_remote(folder / 'remote.git')}").store()
 
 
+def in_postgres(request: pytest.FixtureRequest) -> Store:
+    cluster = request.getfixturevalue("cluster")
+    return cluster.machine(request.getfixturevalue("tmp_path_factory").mktemp("pg"), cluster.address()).store()
+
+
 STORES: dict[str, Callable[[pytest.FixtureRequest], Store]] = {
     "local": lambda request: LocalStore(request.getfixturevalue("tmp_path") / "state.json"),
     "memory": lambda _: MemoryStore(),
     "git": in_git,
+    "postgres": in_postgres,
 }
 
 

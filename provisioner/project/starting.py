@@ -6,7 +6,8 @@ Owns what these files hold, and that none is written over a file that exists.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,13 +15,14 @@ from typing import Final
 from provisioner import files, schemas
 from provisioner.errors import CommandInvalid
 from provisioner.project import identity, templates
+from provisioner.state.stores import repository
 
 _SETTINGS: Final = """\
 # Settings of this project. Every key is optional; a variable (PROVISIONER_LIMIT)
 # is stronger than this file, and a flag (--limit) stronger still.
 
-# Where the state is kept. It is sealed: commit it, it is the only map of what exists.
-state: state/{{parent}}.json
+# Where the state is kept: {where}
+state: {state}
 
 # Who can open the credentials: age recipients, the public halves of identities.
 recipients:
@@ -71,6 +73,11 @@ credentials*
 *identity*.txt
 """
 
+_IN_A_FILE: Final = ("in a file. It is sealed: commit it, it is the only map of what exists.", "state/{parent}.json")
+_IN_GIT: Final = (
+    "on a branch of its own, where every clone and every runner has it.",
+    '"git:REMOTE/provisioner-state/{parent}.json"',
+)
 _MAX_BYTES: Final = 10_000_000
 _FILES: Final = ("provisioner.yaml", "manifests/accounts.yaml", "schemas/manifest.v1.schema.json", ".gitignore")
 
@@ -87,13 +94,16 @@ class Started:
     """Whether ``provisioner.yaml`` names it."""
     steps: tuple[str, ...]
     """What is left to do for the ready-made files."""
+    remote: str | None
+    """The remote of the repository in which the project could keep its state, and does not."""
 
 
-def start(folder: Path, kinds: Sequence[str], identity_path: Path) -> Started:
+def start(folder: Path, kinds: Sequence[str], identity_path: Path, environ: Mapping[str, str]) -> Started:
     """Write what a project in ``folder`` needs and lacks, and an identity to ``identity_path`` where there is none.
 
     ``kinds`` are those of ready-made files to add, as in ``github`` or ``cron``; in a
-    project that exists, only these are added.
+    project that exists, only these are added. With those of a CI, a new project keeps its
+    state in git.
 
     Raises:
         CommandInvalid: something is in the way, or the folder cannot be written.
@@ -106,20 +116,38 @@ def start(folder: Path, kinds: Sequence[str], identity_path: Path) -> Started:
     files = {**files, ".gitignore": _IGNORED} if exists else files
     _require_room(folder, files if exists else {**dict.fromkeys(_FILES), **files})
     recipient = None if exists else _recipient(identity_path)
-    wanted = files if recipient is None else {**_starter(folder, recipient), **files}
+    remote = repository.first_remote(folder, environ)
+    in_git = templates.is_ci(kinds)
+    place = _in_git(remote or "origin") if in_git else _IN_A_FILE
+    wanted = files if recipient is None else {**_starter(folder, recipient, *place), **files}
     written = tuple((folder / name, _written(folder / name, content)) for name, content in wanted.items())
     kept = {name: _text_of(path) for name, (path, new) in zip(wanted, written, strict=True) if not new}
     names = recipient is None or recipient in _text_of(folder / "provisioner.yaml")
-    return Started(written, recipient, names, tuple(step for kind in kinds for step in templates.steps(kind, kept)))
+    steps = [step for kind in kinds for step in templates.steps(kind, kept)]
+    state = re.search(r"^state: *(.*)$", _text_of(folder / "provisioner.yaml"), re.MULTILINE)
+    elsewhere = state is None or "git:" not in state[1]
+    if in_git and elsewhere:
+        where = _in_git(remote or "origin")[1]
+        steps.append(
+            f"Set `state: {where}` in provisioner.yaml: a state in a file goes with its runner. Bring one that is there"
+            " over with `provisioner state migrate --from ADDRESS`."
+        )
+    return Started(written, recipient, names, tuple(steps), remote if elsewhere and not in_git else None)
+
+
+def _in_git(remote: str) -> tuple[str, str]:
+    where, place = _IN_GIT
+    return where, place.replace("REMOTE", remote)
 
 
 def _recipient(path: Path) -> str:
     return identity.recipient(path) if path.exists() else identity.keygen(path)
 
 
-def _starter(folder: Path, recipient: str) -> dict[str, str]:
+def _starter(folder: Path, recipient: str, where: str, state: str) -> dict[str, str]:
     """Return what the files of a new project hold."""
-    contents = (_SETTINGS.format(recipient=recipient), _MANIFEST, schemas.text("manifest.v1"), _IGNORED)
+    settings = _SETTINGS.format(recipient=recipient, where=where, state=state)
+    contents = (settings, _MANIFEST, schemas.text("manifest.v1"), _IGNORED)
     files = dict(zip(_FILES, contents, strict=True))
     if any((folder / "manifests").glob("*")):
         # A project that has manifests wants no example among them: it would be created.

@@ -6,6 +6,7 @@ They lie in ``provisioner/templates`` as they are written, in the places that th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,11 @@ _HEADS: Final = {
     "kubernetes": "schedule/provisioner-reconcile.yaml",
 }
 """Where each tells, in its first lines, what is left to a person."""
+
+
+def is_ci(kinds: Sequence[str]) -> bool:
+    """Tell whether there is one among ``kinds`` whose runners have no disk of their own."""
+    return any("ci" in _SETS[kind] for kind in kinds)
 
 
 def files(*kinds: str) -> dict[str, str]:

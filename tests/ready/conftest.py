@@ -27,8 +27,8 @@ from tests.ready.forge import READS, WRITES, Forge, running_forge
 ROOT: Final = Path(__file__).resolve().parents[2]
 WHEEL: Final = "TESTED_WHEEL"
 """The variable that says where the package is that these tests have built."""
-STATE: Final = "state/default.json"
-MARKER: Final = "provisioner-unfinished"
+STATE: Final = "default.json"
+BRANCH: Final = "provisioner-state"
 PARIS: Final = "  - {name: paris, first_name: Leonardo, last_name: Da Vinci}\n"
 ROME: Final = """\
   - name: rome
@@ -88,10 +88,8 @@ class Developer:
 
     def git(self, *arguments: str) -> str:
         who = ("-c", "user.name=Dev", "-c", "user.email=dev@example.com")
-        basic = requests.auth._basic_auth_str("dev", WRITES)  # noqa: SLF001  # the one that encodes it
-        header = ("-c", f"http.extraheader=Authorization: {basic}")
         return subprocess.run(
-            ["git", *who, *header, *arguments],
+            ["git", *who, *arguments],
             cwd=self.folder,
             env=self.environ,
             check=True,
@@ -146,10 +144,10 @@ class Developer:
         return [line.rpartition("refs/heads/")[2] for line in self.git("ls-remote", "--heads", "origin").splitlines()]
 
     def state(self) -> State | None:
-        """Return the state that main has in the forge."""
-        self.git("fetch", "--quiet", "origin", "main")
-        if STATE not in self.git("ls-tree", "-r", "--name-only", "FETCH_HEAD").splitlines():
+        """Return the state that is in the forge."""
+        if BRANCH not in self.branches():
             return None
+        self.git("fetch", "--quiet", "origin", BRANCH)
         return codec.decode(self.git("show", f"FETCH_HEAD:{STATE}").encode(), STATE)
 
     def statuses(self) -> dict[str, str]:
@@ -161,7 +159,7 @@ class Developer:
         return (Path(self.environ["XDG_CONFIG_HOME"]) / "octopush-provisioner" / "identity.txt").read_text()
 
     def opened(self, name: str) -> SealedContent:
-        """Return what the state of main has sealed for an account."""
+        """Return what the state has sealed for an account."""
         state = self.state()
         assert state is not None
         opener = AgeOpener(parse_identities(Secret(self.identity), "the test"))
@@ -170,7 +168,7 @@ class Developer:
         return content
 
     def assert_kept(self, name: str, first_name: str) -> None:
-        """Check that main's state has working credentials of the one account that was made for a name."""
+        """Check that the state has working credentials of the one account that was made for a name."""
         made = [each for each in self.server.accounts() if each["first_name"] == first_name]
         assert 1 == len({each["api_login"] for each in made})
         credentials = self.opened(name).credentials
@@ -208,6 +206,8 @@ def begun(folder: Path, machine: dict[str, str], forge: Forge, server: SandboxPr
     developer = Developer(folder / "project", environ, forge, server)
     developer.git("init", "--quiet", "--initial-branch=main")
     developer.git("remote", "add", "origin", forge.remote)
+    basic = requests.auth._basic_auth_str("dev", WRITES)  # noqa: SLF001  # the one that encodes it
+    developer.git("config", "http.extraheader", f"Authorization: {basic}")
     done = developer.provisioner("init", "--ci", kind)
     assert 0 == done.returncode, done.stderr
     with (developer.folder / "provisioner.yaml").open("a") as settings:

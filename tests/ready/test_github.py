@@ -9,7 +9,7 @@ import pytest
 
 from provisioner.model.account import Secret
 from tests.conftest import SandboxProcess, StartSandbox
-from tests.ready.conftest import MARKER, PARIS, ROME, SECRETS, begun
+from tests.ready.conftest import BRANCH, PARIS, ROME, SECRETS, begun
 from tests.ready.forge import READS, WRITES, Forge
 from tests.ready.workflow import Happens, Job, Runner
 
@@ -29,7 +29,7 @@ class GitHub:
         workflows = self.developer.folder / ".github" / "workflows"
         for path in workflows.glob("provisioner-*.yml"):
             # As its comments ask for: the variables that placeholders of the manifests name, and may read.
-            text = path.read_text().replace('PLACEHOLDERS: ""', "PLACEHOLDERS: HOOK_*")
+            text = path.read_text().replace('PLACEHOLDERS: ""', "PLACEHOLDERS: HOOK_*").replace('"900"', '"0"')
             path.write_text(
                 text.replace(
                     "          # And each", "          HOOK_TOKEN: ${{ secrets.HOOK_TOKEN }}\n          # And each"
@@ -104,7 +104,7 @@ def test_two_pull_requests_and_a_night(github: GitHub, server: SandboxProcess) -
     assert {"paris": "active", "rome": "active"} == developer.statuses()
     developer.assert_kept("paris", "Leonardo")
     developer.assert_kept("rome", "Arte")
-    assert ["first", "main"] == developer.branches()
+    assert ["first", "main", BRANCH] == developer.branches()
 
     # The second pull request is planned against what the first has made.
     second = github.plan(
@@ -121,20 +121,20 @@ def test_two_pull_requests_and_a_night(github: GitHub, server: SandboxProcess) -
     }
 
     # Once more: nothing is sent, nobody is asked, and nothing is committed.
-    sent, head = len(server.requests()), developer.git("ls-remote", "origin", "main")
+    sent, head = len(server.requests()), developer.git("ls-remote", "origin")
     again = github.apply("workflow_dispatch")
     assert ("success", "skipped") == (again["plan"].outcome, again["apply"].outcome)
-    assert (sent, head) == (len(server.requests()), developer.git("ls-remote", "origin", "main"))
+    assert (sent, head) == (len(server.requests()), developer.git("ls-remote", "origin"))
 
     # At night, what somebody changed by hand is found and changed back, and then nothing is left to do.
     developer.change_by_hand("lyon", company_name="By hand")
     night = github.reconcile()
     assert ("success", True) == (night.outcome, "1 updated" in night.summary), night.said()
-    head = developer.git("ls-remote", "origin", "main")
+    head = developer.git("ls-remote", "origin")
     quiet = github.reconcile()
     assert "success" == quiet.outcome
-    assert head == developer.git("ls-remote", "origin", "main")
-    assert ["first", "main", "second"] == developer.branches()
+    assert head == developer.git("ls-remote", "origin")
+    assert ["first", "main", BRANCH, "second"] == developer.branches()
     assert 3 == len(server.statuses())
 
     developer.pull()
@@ -194,9 +194,7 @@ def test_an_unknown_outcome_fails_the_run_and_is_kept(
     github.developer.merge("lost")
     done = github.apply()
     assert "failure" == done["apply"].outcome
-    assert {"Apply": "failure", "Keep the state": "success"}.items() <= {
-        name: step.outcome for name, step in done["apply"].steps.items()
-    }.items()
+    assert "failure" == done["apply"].steps["Apply"].outcome
     assert {"paris": "active", "rome": "unknown"} == github.developer.statuses()
     assert "rome" in done["apply"].summary
     # The account that is known is not made again, and the other waits for a person.
@@ -207,71 +205,106 @@ def test_an_unknown_outcome_fails_the_run_and_is_kept(
     github.developer.assert_no_secret(*github.said)
 
 
-def test_a_push_that_is_rejected_succeeds_after_a_rebase(github: GitHub) -> None:
+def test_what_others_merge_meanwhile_hinders_no_save(github: GitHub) -> None:
     def somebody_pushes() -> None:
         (github.developer.folder / "NOTES").write_text("of somebody else\n")
         github.developer.pull()
         github.developer.commit("Note")
 
-    done = github.apply(happens=Happens(before={"Keep the state": somebody_pushes}))
+    done = github.apply(happens=Happens(before={"Take the plan": somebody_pushes}))
     assert "success" == done["apply"].outcome, done["apply"].said()
-    assert "rejected" in done["apply"].steps["Keep the state"].said
     assert {"paris": "active"} == github.developer.statuses()
-    assert "Note" in github.developer.git("log", "--format=%s", "FETCH_HEAD")
-    assert ["main"] == github.developer.branches()
 
 
-def test_a_state_that_does_not_reach_the_branch_stops_every_other_run(github: GitHub, server: SandboxProcess) -> None:
-    developer = github.developer
+def test_a_main_branch_that_is_protected_is_an_ordinary_case(github: GitHub) -> None:
     hook = github.forge.repository / "hooks" / "update"
     hook.write_text('#!/bin/sh\n[ "$1" != refs/heads/main ] || { echo "main is protected" >&2; exit 1; }\n')
     hook.chmod(0o755)
-    done = github.apply()
-    keep = done["apply"].steps["Keep the state"]
-    assert ("failure", "success") == (keep.outcome, done["apply"].steps["Apply"].outcome)
-    assert ("main is protected" in keep.said, "::error::" in keep.said) == (True, True)
-    assert (None, ["main", MARKER]) == (developer.state(), developer.branches())
+    assert "success" == github.apply()["apply"].outcome
+    github.developer.assert_kept("paris", "Leonardo")
 
-    # Nothing is sent, however often it is tried, until a person has brought the state.
-    sent = len(server.requests())
-    for job in (github.apply()["apply"], github.reconcile()):
-        assert ("failure", "skipped") == (
-            job.steps["Begin"].outcome,
-            job.steps.get("Apply", job.steps.get("Reconcile")).outcome,
-        )  # type: ignore[union-attr]
-        assert "actions/runs/3" in job.steps["Begin"].said
-    assert (sent, ["main", MARKER]) == (len(server.requests()), developer.branches())
 
+def test_a_branch_that_nobody_may_push_to_has_nothing_sent(github: GitHub, server: SandboxProcess) -> None:
+    hook = github.forge.repository / "hooks" / "update"
+    hook.write_text(f'#!/bin/sh\n[ "$1" != refs/heads/{BRANCH} ] || {{ echo "a rule forbids it" >&2; exit 1; }}\n')
+    hook.chmod(0o755)
+    job = github.apply()["apply"]
+    assert ("failure", None, []) == (job.outcome, github.developer.state(), server.accounts())
+    assert "a rule forbids it" in job.summary, job.summary
     hook.unlink()
-    (developer.folder / "state").mkdir()
-    saved = github.runner.artifacts["provisioner-state"] / "default.json"
-    (developer.folder / "state" / "default.json").write_bytes(saved.read_bytes())
-    developer.commit("Bring the state")
-    developer.git("push", "--quiet", "origin", f":{MARKER}")
-    developer.assert_kept("paris", "Leonardo")
-    assert "skipped" == github.apply()["apply"].outcome
+    assert "success" == github.apply()["apply"].outcome
     assert 1 == len(server.accounts())
 
 
-def test_a_machine_that_dies_stops_every_other_run(github: GitHub, server: SandboxProcess) -> None:
-    github.apply(happens=Happens(until="Keep the state"))
-    assert (1, None) == (len(server.accounts()), github.developer.state())
+def test_a_runner_that_dies_leaves_an_unknown_and_no_account_twice(
+    tmp_path: Path, machine: dict[str, str], forge: Forge, sandbox: StartSandbox
+) -> None:
+    github = GitHub(tmp_path, machine, forge, sandbox("--latency", "3"))
+    github.developer.propose("more", PARIS, LYON)
+    github.developer.merge("more")
+    github.apply(happens=Happens(kills="Apply", at=lambda: "pending" in github.developer.statuses().values()))
+    made = {each["first_name"] for each in github.server.accounts()}
+    assert "pending" in github.developer.statuses().values()
+    # The next run is told who was at work, until that hold ends or a person ends it.
     job = github.apply()["apply"]
-    assert ("failure", 1) == (job.outcome, len(server.accounts()))
-    assert "look in Octopush's dashboard" in job.steps["Begin"].said
+    assert ("failure", True) == (job.outcome, "`provisioner unlock" in job.summary), job.said()
+    lease = job.summary.split("provisioner unlock ")[1].split("`")[0]
+    assert 0 == github.developer.provisioner("unlock", lease).returncode
+    assert "failure" == github.apply()["apply"].outcome
+    statuses = github.developer.statuses()
+    assert ["unknown"] == [each for each in statuses.values() if each != "active"]
+    names = [each["first_name"] for each in github.server.accounts()]
+    assert made <= {*names}
+    assert len(names) == len({*names})
 
 
-def test_two_states_are_merged_by_nobody(github: GitHub) -> None:
-    def somebody_applies() -> None:
-        github.developer.pull()
-        (github.developer.folder / "state").mkdir(exist_ok=True)
-        (github.developer.folder / "state" / "acme.json").write_text("{}\n")
-        github.developer.commit("Apply by hand")
+def test_yesterdays_job_that_is_run_again_creates_nothing_again(github: GitHub, server: SandboxProcess) -> None:
+    assert "success" == github.apply()["apply"].outcome
+    plan = github.runner.artifacts["provisioner-plan"]
+    github.developer.propose("more", PARIS, LYON)
+    github.developer.merge("more")
+    assert "success" == github.apply()["apply"].outcome
+    sent = len(server.requests())
+    # The whole run plans again, and has nothing to do; the job alone takes the plan of yesterday.
+    assert "skipped" == github.apply()["apply"].outcome
+    github.developer.pull()
+    github.developer.environ |= SECRETS
+    stale = github.developer.provisioner("apply", "--plan", str(plan / "plan.json"), "--yes")
+    assert (9, sent, 2) == (stale.returncode, len(server.requests()), len(server.accounts())), stale.stderr
 
-    done = github.apply(happens=Happens(before={"Keep the state": somebody_applies}))
-    assert "failure" == done["apply"].steps["Keep the state"].outcome
-    assert MARKER in github.developer.branches()
-    assert "provisioner-state" in github.runner.artifacts
+
+def test_two_merges_at_once_create_nothing_twice(github: GitHub, server: SandboxProcess) -> None:
+    assert "success" == github.apply()["apply"].outcome
+    github.developer.propose("one", PARIS, LYON)
+    github.developer.merge("one")
+
+    def the_other() -> None:
+        other = github.apply()["apply"]
+        assert "success" == other.outcome, other.said()
+
+    late = github.apply(happens=Happens(before={"Apply": the_other}))["apply"]
+    assert ("failure", True) == (late.outcome, "PlanStale" in late.summary), late.said()
+    assert 2 == len(server.accounts())
+
+
+def test_a_state_that_a_merge_put_back_is_refused(github: GitHub, server: SandboxProcess) -> None:
+    developer = github.developer
+    assert "success" == github.apply()["apply"].outcome
+    before = developer.git("rev-parse", "FETCH_HEAD") if developer.state() else ""
+    developer.propose("more", PARIS, LYON)
+    developer.merge("more")
+    assert "success" == github.apply()["apply"].outcome
+    assert developer.state()
+    developer.git("checkout", "--quiet", "--detach", "FETCH_HEAD")
+    developer.git("checkout", "--quiet", before, "default.json")
+    developer.git("commit", "--quiet", "--message", "Put it back")
+    developer.git("push", "--quiet", "origin", f"HEAD:{BRANCH}")
+    developer.propose("third", PARIS, LYON, ROME)
+    developer.merge("third")
+    done = github.apply()
+    assert ("failure", "skipped") == (done["plan"].outcome, done["apply"].outcome)
+    assert "its history has serial 4" in done["plan"].said()
+    assert 2 == len(server.accounts())
 
 
 def test_a_plan_is_stale_when_the_branch_has_moved(github: GitHub, server: SandboxProcess) -> None:
@@ -279,7 +312,7 @@ def test_a_plan_is_stale_when_the_branch_has_moved(github: GitHub, server: Sandb
         github.developer.propose("late", PARIS, ROME)
         github.developer.merge("late")
 
-    done = github.apply(happens=Happens(before={"Install provisioner": somebody_merges}))
+    done = github.apply(happens=Happens(before={"actions/checkout": somebody_merges}))
     assert ("failure", []) == (done["apply"].outcome, server.accounts())
     summary = done["apply"].summary
     assert ("    PlanStale, exit code 9: " in summary, "no report" in summary) == (True, False), summary
@@ -307,13 +340,6 @@ def test_what_is_refused_is_told_with_its_reason(github: GitHub, server: Sandbox
     job = github.reconcile()
     assert ("failure", 1) == (job.outcome, len(server.accounts()))
     assert "    OverThreshold, exit code 4: " in job.summary, job.summary
-    # What has no report, has a log.
-    hook = github.forge.repository / "hooks" / "update"
-    hook.write_text("#!/bin/sh\nexit 1\n")
-    hook.chmod(0o755)
-    job = github.reconcile()
-    assert ("failure", "skipped") == (job.steps["Begin"].outcome, job.steps["Reconcile"].outcome)
-    assert "    It came to no report" in job.summary
 
 
 def test_a_run_that_is_cancelled_finishes_its_request_and_keeps_the_state(
@@ -325,7 +351,6 @@ def test_a_run_that_is_cancelled_finishes_its_request_and_keeps_the_state(
     github.developer.merge("slow")
     done = github.apply(happens=Happens(interrupts="Apply", once="[1/9]"))
     assert "cancelled" == done["apply"].outcome
-    assert "success" == done["apply"].steps["Keep the state"].outcome
     made = github.server.accounts()
     assert 0 < len(made) < 9
     statuses = github.developer.statuses()

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from tests.conftest import SandboxProcess, StartSandbox
-from tests.ready.conftest import PARIS, ROME, SECRETS, begun
+from tests.ready.conftest import BRANCH, PARIS, ROME, SECRETS, begun
 from tests.ready.forge import PROJECT, READS, WRITES, Forge
 from tests.ready.tools import gitlab_ci_local
 
@@ -36,7 +36,7 @@ class GitLab:
         self.command = gitlab_ci_local()
         self.developer = begun(folder / "developer", machine, forge, server, "gitlab")
         jobs = self.developer.folder / ".gitlab" / "provisioner.gitlab-ci.yml"
-        jobs.write_text(jobs.read_text().replace('PLACEHOLDERS: ""', "PLACEHOLDERS: HOOK_*"))
+        jobs.write_text(jobs.read_text().replace('PLACEHOLDERS: ""', "PLACEHOLDERS: HOOK_*").replace('"900"', '"0"'))
         self.developer.commit("Say what placeholders may read")
         self.forge = forge
         self.folder = folder
@@ -109,7 +109,7 @@ def test_two_merge_requests_and_a_night(gitlab: GitLab, server: SandboxProcess) 
     assert 0 == done.code, done.said
     assert {"paris": "active", "rome": "active"} == developer.statuses()
     developer.assert_kept("paris", "Leonardo")
-    assert ["first", "main"] == developer.branches()
+    assert ["first", "main", BRANCH] == developer.branches()
 
     second = gitlab.plan("second", PARIS.replace("Da Vinci", "da Vinci"), ROME.replace("Artemisia", "Arte"), LYON)
     (note,) = gitlab.forge.texts()
@@ -119,16 +119,16 @@ def test_two_merge_requests_and_a_night(gitlab: GitLab, server: SandboxProcess) 
     assert 0 == done.code, done.said
     assert {"lyon": "active", "paris": "active", "rome": "active"} == developer.statuses()
 
-    sent, head = len(server.requests()), developer.git("ls-remote", "origin", "main")
+    sent, head = len(server.requests()), developer.git("ls-remote", "origin")
     again = gitlab.apply()
     assert (0, True) == (again.code, "There is nothing to do." in again.said)
-    assert (sent, head) == (len(server.requests()), developer.git("ls-remote", "origin", "main"))
+    assert (sent, head) == (len(server.requests()), developer.git("ls-remote", "origin"))
 
     developer.change_by_hand("lyon", company_name="By hand")
     night = gitlab.reconcile()
     assert (0, True) == (night.code, "1 updated" in night.said), night.said
     assert (True, False) == (night.ran("provisioner-reconcile"), night.ran("provisioner-apply"))
-    assert ["first", "main", "second"] == developer.branches()
+    assert ["first", "main", BRANCH, "second"] == developer.branches()
     developer.assert_no_secret(*(each.said for each in gitlab.pipelines))
 
 
@@ -147,5 +147,5 @@ def test_an_unknown_outcome_fails_the_job_and_is_kept(
     done = gitlab.apply()
     assert 0 != done.code
     assert {"paris": "active", "rome": "unknown"} == gitlab.developer.statuses()
-    assert ["lost", "main"] == gitlab.developer.branches()
+    assert ["lost", "main", BRANCH] == gitlab.developer.branches()
     gitlab.developer.assert_no_secret(done.said)

@@ -60,8 +60,12 @@ class Happens:
     """What is done before a step, by its name."""
     interrupts: str = ""
     """The step that is cancelled."""
+    kills: str = ""
+    """The step in the middle of which the machine dies."""
+    at: Callable[[], bool] = lambda: True
+    """What it waits for before that."""
     once: str = ""
-    """What it has to say before it is."""
+    """What it has to say before that."""
     until: str = ""
     """The step before which the machine dies."""
 
@@ -128,6 +132,8 @@ class Runner:
             **self.environ,
             **{each: str(path) for each, path in files.items()},
             "RUNNER_TEMP": str(temp),
+            # Each job has a machine of its own, that remembers nothing.
+            "XDG_STATE_HOME": str(temp / "state"),
             "GITHUB_ACTIONS": "true",
             "GITHUB_API_URL": self.api,
             "GITHUB_SERVER_URL": "https://github.example.com",
@@ -145,7 +151,7 @@ class Runner:
         state["failed"] = False
         steps: dict[str, Step] = {}
         for each in job["steps"]:
-            title = each.get("name") or each["uses"]
+            title = each.get("name") or each["uses"].partition("@")[0]
             if title == happens.until:
                 break
             if title in happens.before:
@@ -165,6 +171,8 @@ class Runner:
             if "id" in each:
                 context["steps"][each["id"]] = {"outcome": step.outcome, "outputs": step.outputs}
             steps[title] = step
+            if title == happens.kills:
+                break
         outputs = {key: expanded(value, context, state) for key, value in job.get("outputs", {}).items()}
         outcome = "cancelled" if state["cancelled"] else "failure" if state["failed"] else "success"
         return Job(outcome, steps, outputs, files["GITHUB_STEP_SUMMARY"].read_text(), workspace)
@@ -190,11 +198,13 @@ class Runner:
             ) as process,
         ):
             assert process.stdout is not None
-            if step.name == happens.interrupts:
+            if step.name in {happens.interrupts, happens.kills}:
                 while happens.once not in step.said:
                     step.said += process.stdout.readline()
+                while not happens.at():
+                    assert process.poll() is None
                 # Only the entry process hears of it.
-                os.kill(process.pid, signal.SIGINT)
+                os.kill(process.pid, signal.SIGINT if step.name == happens.interrupts else signal.SIGKILL)
             step.said += process.communicate(timeout=PATIENCE * 4)[0]
         step.outcome = "success" if process.returncode == 0 else "failure"
         if "pip install" in script and step.outcome == "success":

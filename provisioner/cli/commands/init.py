@@ -32,7 +32,7 @@ def command(context: Context, *, folder: Path, ci: tuple[str, ...], schedule: tu
     from provisioner.project.starting import start
 
     console, identity = context.console, Folders.of_user().identity
-    done = start(folder, tuple(dict.fromkeys((*ci, *schedule))), identity)
+    done = start(folder, tuple(dict.fromkeys((*ci, *schedule))), identity, context.environ)
     for path, written in done.files:
         console.talk(f"{'written' if written else 'kept   '}  {path}")
     if done.recipient is not None:
@@ -41,6 +41,11 @@ def command(context: Context, *, folder: Path, ci: tuple[str, ...], schedule: tu
             console.warn(f"provisioner.yaml does not name the recipient of this identity, {done.recipient}.")
         step = "" if folder == Path() else f"cd {folder}, "
         console.talk(f"Next: {step}edit the manifests in manifests/, then run `provisioner plan`.")
+    if done.remote is not None:
+        console.talk(
+            "To share one state between machines, keep it on a branch of this repository: set"
+            f' `state: "git:{done.remote}/provisioner-state/{{parent}}.json"` in provisioner.yaml.'
+        )
     for each in done.steps:
         console.talk(each)
     return ExitCode.DONE

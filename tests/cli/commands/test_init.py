@@ -12,7 +12,7 @@ from provisioner.errors import ExitCode
 from tests.cli.steps import run
 
 KINDS = [
-    ("--ci", "github", ".github/workflows/provisioner-apply.yml", "ci/provisioner-state.sh"),
+    ("--ci", "github", ".github/workflows/provisioner-apply.yml", "ci/requirements.txt"),
     ("--ci", "gitlab", ".gitlab/provisioner.gitlab-ci.yml", ".gitlab-ci.yml"),
     ("--schedule", "cron", "schedule/provisioner.cron", "monitoring/provisioner.rules.yml"),
     ("--schedule", "systemd", "schedule/provisioner-reconcile.service", "schedule/provisioner-reconcile.timer"),
@@ -120,7 +120,6 @@ def test_a_project_that_exists_gets_only_what_was_asked_for(tmp_path: Path) -> N
         ".gitignore",
         ".gitlab-ci.yml",
         ".gitlab/provisioner.gitlab-ci.yml",
-        "ci/provisioner-state.sh",
         "ci/requirements.txt",
         "monitoring/provisioner.rules.test.yml",
         "monitoring/provisioner.rules.yml",
@@ -168,7 +167,7 @@ def test_what_is_in_the_way_is_told_and_nothing_is_written(tmp_path: Path, name:
 def test_what_a_state_leaves_is_not_ignored_and_what_is_of_this_machine_is(tmp_path: Path) -> None:
     assert 0 == run(tmp_path, "init", "--ci", "github").returncode
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
-    committed = ["state/default.json", "state/default.json.forgotten", "state/acme.json", "ci/provisioner-state.sh"]
+    committed = ["state/default.json", "state/default.json.forgotten", "state/acme.json", "ci/requirements.txt"]
     own = ["state/default.json.lock", "state/default.json.backup", "state/default.json.rescue"]
     told = subprocess.run(
         ["git", "check-ignore", *committed, *own], cwd=tmp_path, check=False, capture_output=True, text=True

@@ -150,6 +150,21 @@ def test_other_files_of_the_branch_stay_and_a_save_goes_on_top_of_them(
     assert 4 == len(log(remote))
 
 
+def test_a_tag_that_is_named_like_the_branch_is_never_taken_for_it(one: Machine, two: Machine) -> None:
+    version = one.store().save(OLD, ABSENT)
+    project = two.folder / "project"
+    (project / "acme.json").write_bytes(NEW)
+    git(project, "add", "acme.json")
+    git(project, "commit", "--quiet", "--message", "Of somebody's choice")
+    for name in (f"refs/tags/{BRANCH}", f"refs/heads/refs/heads/{BRANCH}"):
+        git(project, "push", "--quiet", "origin", f"HEAD:{name}")
+    git(project, "fetch", "--quiet", "--tags", "origin")
+    store = two.store()
+    assert (OLD, version) == store.load()
+    store.save(NEW, version)
+    assert NEW == one.store().load()[0]
+
+
 # ── Its history ──────────────────────────────────────────────────────────────
 
 

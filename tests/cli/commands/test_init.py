@@ -103,7 +103,7 @@ def test_a_new_project_has_its_files_and_a_second_time_keeps_them(
     mine = tmp_path / "mine"
     assert (0, True, True) == (done.returncode, (mine / first).is_file(), (mine / second).is_file())
     assert {"provisioner.yaml", "manifests/accounts.yaml", ".gitignore"} <= set(files(mine))
-    assert "secrets and its place" in done.stderr
+    assert "set up its secrets" in done.stderr
     assert 0 == run(mine, "validate").returncode
     before = files(mine)
     (mine / second).write_text("mine\n")

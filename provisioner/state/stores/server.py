@@ -66,7 +66,11 @@ _REFUSALS: Final = tuple(
             "does not know the user",
             "Name the right one in `state`, as in postgresql://USER@HOST/DATABASE#{parent}, or in PGUSER.",
         ),
-        (r"(?s)^(?!.*SSL encryption).*no encryption$", "demands TLS", _TLS),
+        (
+            r"(?s)^(?!.*SSL encryption).*pg_hba\.conf.*no encryption$",
+            "does not let this user in from here without TLS",
+            f"{_TLS} Or let whoever runs the server allow it in pg_hba.conf.",
+        ),
         (r"does not support SSL", "has no TLS, which the address demands", "Turn it on at the server."),
         (r"[Cc]ertificate", "has another certificate than the address demands", _TLS),
         (

@@ -34,7 +34,7 @@ UNLISTED: Final = "unlisted"
 DATABASE: Final = "states"
 _MANUAL: Final = Path(__file__).resolve().parents[3] / "docs" / "stores.md"
 _HBA: Final = f"""\
-local all all trust
+local all,replication all trust
 hostssl all {TLS_ONLY} 127.0.0.1/32 scram-sha-256
 host all {TLS_ONLY},{UNLISTED} 127.0.0.1/32 reject
 host all all 127.0.0.1/32 scram-sha-256
@@ -55,6 +55,8 @@ class Cluster:
     folder: Path
     """Its own, where its socket is too."""
     port: int
+    password: str = PASSWORD
+    """That of every role."""
     _rows: Iterator[int] = field(default_factory=lambda: count(1))
 
     def sql(self, statement: str, *given: object, database: str = DATABASE) -> list[tuple[Any, ...]]:
@@ -86,11 +88,15 @@ class Cluster:
 
     @contextmanager
     def standby(self) -> Iterator[Cluster]:
-        """Run a standby of it for the length of a ``with``."""
+        """Run a standby of it, which has TLS, for the length of a ``with``."""
         with _own_folder() as folder:
             source = ("-h", str(self.folder), "-p", str(self.port), "-U", "postgres")
             _run("pg_basebackup", *source, "-D", str(folder / "data"), "-c", "fast", "--no-sync", "-R")
-            with _serving(folder) as made:
+            kind = ("-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+            names = ("-subj", "/CN=states", "-addext", "subjectAltName=IP:127.0.0.1")
+            files = ("-keyout", str(folder / "data" / "server.key"), "-out", str(folder / "data" / "server.crt"))
+            _run("openssl", "req", *kind, *names, *files)
+            with _serving(folder, "ssl=on") as made:
                 yield made
 
 
@@ -106,15 +112,16 @@ def running_cluster() -> Iterator[Cluster]:
                 made.sql(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'", database="postgres")
             made.sql(f"CREATE DATABASE {DATABASE}", database="postgres")
             made.sql(statements())
+            made.sql(f"GRANT {PLANS} TO {TLS_ONLY}")
             yield made
 
 
 @contextmanager
-def _serving(folder: Path) -> Iterator[Cluster]:
+def _serving(folder: Path, *more: str) -> Iterator[Cluster]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    options = [word for each in (*_CHEAP, f"unix_socket_directories={folder}") for word in ("-c", each)]
+    options = [word for each in (*_CHEAP, *more, f"unix_socket_directories={folder}") for word in ("-c", each)]
     command = [_program("postgres"), "-D", str(folder / "data"), "-p", str(port), *options]
     made = Cluster(folder, port)
     with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log, **_who()) as process:

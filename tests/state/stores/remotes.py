@@ -6,13 +6,18 @@ import itertools
 import os
 import subprocess
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from provisioner.state.holder import Holder
+from provisioner.state.seen import Seen
+from provisioner.state.session import Session, opened
 from provisioner.state.stores.git import GitBackend
 from provisioner.state.stores.remote import Backend, RemoteStore
 from provisioner.state.stores.repository import Repository
+from tests.state import ADA, never
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 PATIENCE = 20.0
@@ -86,3 +91,23 @@ def git_machine(folder: Path, remote: str, environ: Mapping[str, str] | None = N
         return GitBackend(place, repository, lambda _: None)
 
     return Machine(folder, backend)
+
+
+def running(machine: Machine, holder: Holder = ADA, said: list[str] | None = None) -> AbstractContextManager[Session]:
+    """Hold the machine's store as a run does; what is warned of and rescued to the log goes to ``said``."""
+    heard = [] if said is None else said
+
+    def kept(line: str) -> bool:
+        heard.append(line)
+        return True
+
+    return opened(
+        machine.store(),
+        parent="default",
+        holder=holder,
+        lock_timeout=0,
+        sleep=never,
+        last_resort=kept,
+        seen=Seen(machine.folder / "seen"),
+        warn=heard.append,
+    )

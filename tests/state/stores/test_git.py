@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -22,14 +21,11 @@ from provisioner.errors import (
     StateUnreachable,
 )
 from provisioner.state import codec
-from provisioner.state.holder import Holder
 from provisioner.state.lease import Lease
-from provisioner.state.seen import Seen
-from provisioner.state.session import Session, opened
 from provisioner.state.stores import ABSENT, Note
 from tests.ready.forge import READS, WRITES, Forge, running_forge
 from tests.state import ADA, BOB, LATER, STATE, never
-from tests.state.stores.remotes import Machine, git, git_machine, new_remote
+from tests.state.stores.remotes import Machine, git, git_machine, new_remote, running
 
 OLD, NEW = codec.encode(STATE), codec.encode(LATER)
 BRANCH = "provisioner-state"
@@ -63,26 +59,6 @@ def at_forge(folder: Path, forge: Forge, token: str = WRITES) -> Machine:
     helper = '!echo username=x; echo "password=$TOKEN"; true'
     git(machine.folder / "project", "config", "credential.helper", helper)
     return machine
-
-
-def running(machine: Machine, holder: Holder = ADA, said: list[str] | None = None) -> AbstractContextManager[Session]:
-    """Hold the machine's store as a run does; what is warned of and rescued to the log goes to ``said``."""
-    heard = [] if said is None else said
-
-    def kept(line: str) -> bool:
-        heard.append(line)
-        return True
-
-    return opened(
-        machine.store(),
-        parent="default",
-        holder=holder,
-        lock_timeout=0,
-        sleep=never,
-        last_resort=kept,
-        seen=Seen(machine.folder / "seen"),
-        warn=heard.append,
-    )
 
 
 def log(remote: Path) -> list[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -26,10 +27,12 @@ from provisioner.model.state import Pending
 from provisioner.state import codec
 from provisioner.state.holder import Holder
 from tests.conftest import NewProject, Project, SandboxProcess, StartSandbox
-from tests.project.opened import opened
+from tests.project.opened import having, opened
 from tests.state.stores.remotes import GIT, git, new_remote
 
-PLACE: Final = "git:origin/provisioner-state/{parent}.json"
+if TYPE_CHECKING:
+    from tests.state.stores.cluster import Cluster
+
 TWO: Final = ("paris", "rome")
 OTHER: Final = Holder(1, "another", "ada", "2026-01-02T03:04:05Z")
 
@@ -39,18 +42,63 @@ def server(sandbox: StartSandbox) -> SandboxProcess:
     return sandbox()
 
 
-@pytest.fixture
-def remote(tmp_path: Path) -> Path:
-    return new_remote(tmp_path / "remote.git")
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A place that several machines reach."""
+
+    address: str
+    environ: Mapping[str, str]
+    enter: Callable[[Path], None]
+    """Makes a project's folder one that reaches it."""
+    put_back: Callable[[Path, bytes], None]
+    """Puts a document there, as a person does by hand; in a folder of its own."""
 
 
 @pytest.fixture
-def here(project: NewProject, server: SandboxProcess, remote: Path) -> Project:
-    """A machine whose project keeps its state in git."""
-    mine = project(server, TWO)
-    git(mine.folder, "init", "--quiet")
-    git(mine.folder, "remote", "add", "origin", str(remote))
-    return replace(mine, environ={**mine.environ, **GIT, "PROVISIONER_STATE": PLACE})
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Shared:
+    """The place where a test keeps the state: in git, if it asks for no other."""
+    if getattr(request, "param", "git") == "git":
+        return in_git(new_remote(tmp_path / "remote.git"))
+    return in_postgres(request.getfixturevalue("cluster"))
+
+
+EVERYWHERE: Final = pytest.mark.parametrize("shared", ["git", "postgres"], indirect=True)
+
+
+def in_git(remote: Path) -> Shared:
+    def enter(folder: Path) -> None:
+        git(folder, "init", "--quiet")
+        git(folder, "remote", "add", "origin", str(remote))
+
+    def put_back(folder: Path, raw: bytes) -> None:
+        git(remote, "clone", "--quiet", "--branch", "provisioner-state", str(remote), str(folder))
+        (folder / "default.json").write_bytes(raw)
+        git(folder, "commit", "--quiet", "--all", "--message", "By hand")
+        git(folder, "push", "--quiet", "origin", "HEAD:provisioner-state")
+
+    return Shared("git:origin/provisioner-state/{parent}.json", GIT, enter, put_back)
+
+
+def in_postgres(cluster: Cluster) -> Shared:
+    address = f"{cluster.address()}-{{parent}}"
+
+    def put_back(_: Path, raw: bytes) -> None:
+        row = address.partition("#")[2].replace("{parent}", "default")
+        cluster.sql("UPDATE provisioner_state SET document = %s WHERE parent = %s", raw, row)
+
+    return Shared(address, {"PGPASSWORD": cluster.password}, lambda _: None, put_back)
+
+
+def reaching(mine: Project, shared: Shared) -> Project:
+    """Return the project as one whose state is in a shared place."""
+    shared.enter(mine.folder)
+    return replace(mine, environ={**mine.environ, **shared.environ, "PROVISIONER_STATE": shared.address})
+
+
+@pytest.fixture
+def here(project: NewProject, server: SandboxProcess, shared: Shared) -> Project:
+    """A machine whose project keeps its state in a shared place."""
+    return reaching(project(server, TWO), shared)
 
 
 def another(mine: Project, root: Path) -> Project:
@@ -105,6 +153,7 @@ def test_a_plan_reads_the_branch_without_a_secret(here: Project, there: Project)
     assert (0, 0) == (theirs.plan().creates, theirs.plan().updates)
 
 
+@EVERYWHERE
 def test_two_machines_that_apply_at_once_create_nothing_twice(
     here: Project, there: Project, server: SandboxProcess
 ) -> None:
@@ -130,14 +179,12 @@ def test_two_machines_that_apply_at_once_create_nothing_twice(
     assert {"paris": "active", "rome": "active"} == {name: each.status for name, each in status.accounts.items()}
 
 
+@EVERYWHERE
 def test_a_run_that_was_killed_is_taken_up_by_another_machine(
-    project: NewProject, sandbox: StartSandbox, remote: Path, tmp_path: Path
+    project: NewProject, sandbox: StartSandbox, shared: Shared, tmp_path: Path
 ) -> None:
     server = sandbox("--latency", "60")
-    mine = project(server, TWO)
-    git(mine.folder, "init", "--quiet")
-    git(mine.folder, "remote", "add", "origin", str(remote))
-    mine = replace(mine, environ={**mine.environ, **GIT, "PROVISIONER_STATE": PLACE})
+    mine = having(reaching(project(server, TWO), shared), PROVISIONER_TIMEOUT="1", PROVISIONER_ATTEMPTS="1")
     theirs = opened(another(mine, tmp_path / "there"))
     with mine.start("apply", "--yes", "--new-state") as process:
         while not (state := theirs.status()[0].state) or not isinstance(state.accounts.get("paris"), Pending):
@@ -158,20 +205,21 @@ def test_a_run_that_was_killed_is_taken_up_by_another_machine(
 # ── A state that moves ───────────────────────────────────────────────────────
 
 
-def test_a_state_in_a_file_moves_to_git_and_says_so_where_it_was(
-    here: Project, there: Project, server: SandboxProcess
+@EVERYWHERE
+def test_a_state_in_a_file_moves_and_says_so_where_it_was(
+    here: Project, there: Project, shared: Shared, server: SandboxProcess
 ) -> None:
     before = opened(here, environ={**here.environ, "PROVISIONER_STATE": in_a_file(here)})
     before.apply(before.plan())
     mine = opened(here)
     for _ in range(2):
         (moved,) = mine.migrate_states(in_a_file(here))
-        assert ("git:origin/provisioner-state/default.json", 4) == (moved.address, moved.state and moved.state.serial)
+        assert (shared.address.replace("{parent}", "default"), 4) == (moved.address, moved.state and moved.state.serial)
     assert {"moved_to": moved.address, "version": 1} == json.loads(here.state_path.read_text())
     # Whoever still has the old setting is sent to the new place, and creates nothing.
     plans = before.plan()
     assert isinstance(plans.failures["default"], StateForeign)
-    assert "has moved to git:origin/provisioner-state/default.json" in plans.failures["default"].message
+    assert f"has moved to {moved.address}" in plans.failures["default"].message
     theirs = opened(there)
     assert {"paris": "unchanged", "rome": "unchanged"} == outcomes(theirs.apply(theirs.plan()))
     assert 2 == len(server.accounts())
@@ -200,25 +248,36 @@ def test_a_state_with_an_outcome_beside_it_does_not_move(here: Project) -> None:
         opened(here).pull_state()
 
 
+def test_the_tables_in_postgresql_are_made_by_a_command(
+    project: NewProject, server: SandboxProcess, cluster: Cluster
+) -> None:
+    cluster.sql("CREATE DATABASE unprepared OWNER applies", database="postgres")
+    place = cluster.address(database="unprepared", row="{parent}")
+    mine = having(project(server, TWO), PROVISIONER_STATE=place, PGPASSWORD=cluster.password)
+    done = mine.run("plan")
+    assert (5, "") == (done.returncode, done.stdout)
+    assert "`provisioner state migrate` makes them" in done.stderr
+    address = place.replace("{parent}", "default")
+    for said in "The tables were made", "All that it needs is there":
+        done = mine.run("state", "migrate")
+        assert (0, f"{said}: {address}\n") == (done.returncode, done.stderr)
+    assert 0 == mine.run("apply", "--yes").returncode
+    history = mine.run("state", "history").stdout
+    assert "rome: active" in history
+    assert cluster.password not in history
+
+
 # ── What was, and is put back ────────────────────────────────────────────────
 
 
-def put_back(mine: Project, remote: Path, raw: bytes) -> None:
-    """Commit a document to the branch, as a person does by hand."""
-    folder = mine.root / "by-hand"
-    git(mine.root, "clone", "--quiet", "--branch", "provisioner-state", str(remote), str(folder))
-    (folder / "default.json").write_bytes(raw)
-    git(folder, "commit", "--quiet", "--all", "--message", "By hand")
-    git(folder, "push", "--quiet", "origin", "HEAD:provisioner-state")
-
-
+@EVERYWHERE
 def test_a_state_that_was_put_back_is_refused_and_the_newest_comes_back_from_its_history(
-    here: Project, there: Project, remote: Path, server: SandboxProcess
+    here: Project, there: Project, shared: Shared, server: SandboxProcess
 ) -> None:
     mine, theirs = opened(here), opened(there)
     mine.apply(mine.plan())
     assert [4, 3, 2, 1] == [each.serial for each in mine.state_history()]
-    put_back(here, remote, mine.state_revision(2))
+    shared.put_back(here.root / "by-hand", mine.state_revision(2))
     for project in (mine, theirs):
         assert isinstance(project.plan().failures["default"], StateRolledBack)
         with pytest.raises(StateRolledBack):
@@ -232,11 +291,11 @@ def test_a_state_that_was_put_back_is_refused_and_the_newest_comes_back_from_its
     assert 2 == len(server.accounts())
 
 
-def test_a_damaged_state_is_replaced_by_one_that_is_whole(here: Project, remote: Path) -> None:
+def test_a_damaged_state_is_replaced_by_one_that_is_whole(here: Project, shared: Shared) -> None:
     mine = opened(here)
     mine.apply(mine.plan())
     whole = mine.pull_state()
-    put_back(here, remote, whole + b"<<<<<<< HEAD\n")
+    shared.put_back(here.root / "by-hand", whole + b"<<<<<<< HEAD\n")
     assert isinstance(mine.plan().failures["default"], StateInvalid)
     mine.push_state(whole, "whole.json")
     assert {"paris": "unchanged", "rome": "unchanged"} == outcomes(mine.apply(mine.plan()))

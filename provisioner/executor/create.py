@@ -35,7 +35,7 @@ def create(run: Run, account: DesiredAccount, request: CreateRequest, slots: Slo
     ports.progress.started(account.name, operation.id)
     content = SealedContent(run.state.lineage, run.state.parent, account.name, operation.id, password=request.password)
     intent = Pending(account.attributes, operation, ports.sealer.seal(content))
-    if (unsaved := run.save_outcome(account.name, intent, kept=None)) is not None:
+    if (unsaved := run.save_intent(account.name, intent)) is not None:
         return _outcome(account, Result.FAILED, f"{unsaved}; nothing was sent")
 
     verdict = ports.api.create(request)
@@ -58,7 +58,7 @@ def create(run: Run, account: DesiredAccount, request: CreateRequest, slots: Slo
         _stop_by(verdict, account.name, run, keep_going=keep_going)
     except BaseException as error:
         raise run.fault(error, account.name, operation.id, record or _in_hand(intent, content, ports)) from error
-    if (unsaved := run.save_outcome(account.name, record, kept=record)) is not None:
+    if (unsaved := run.save_outcome(account.name, record)) is not None:
         return outcome.warned(unsaved)
     if isinstance(record, Active):
         return _kept(run, record, content, outcome, read_back(content, account.attributes, ports))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from provisioner.errors import StateError, internal
+from provisioner.errors import StateError, StateMoved, internal
 from provisioner.executor.ports import Ports
 from provisioner.model.exchange import Failed
 from provisioner.model.report import Outcome, Report, Result, Scope, Stop
@@ -75,23 +75,41 @@ class Run:
 
     def save(self, after: State) -> str | None:
         """Save ``after``; where that fails, stop the run and return what happened."""
-        stop = self._failed(after)
-        if stop is None:
+        error = self._error(after)
+        if error is None:
             return None
+        self.stop(Stop.of(error))
+        return _UNSAVED
+
+    def save_intent(self, name: str, intent: Record) -> str | None:
+        """Save what is about to be sent; where that fails, stop the run and return what happened: nothing is sent."""
+        before = self.state
+        try:
+            error = self._error(before.with_record(name, intent))
+        except BaseException as fault:
+            raise self.fault(fault, name, intent.operation.id, None) from fault
+        if error is None:
+            return None
+        stop = Stop.of(error)
+        if not isinstance(error, StateMoved):
+            # It may be there nevertheless, and whoever finds it must know that nothing was sent.
+            place = self.ports.journal.rescue(before, name, intent.operation.id, None)
+            stop = replace(stop, hint=f"{stop.hint} That nothing was sent for {name} is kept in {place}.")
         self.stop(stop)
         return _UNSAVED
 
-    def save_outcome(self, name: str, record: Record | None, *, kept: Record | None) -> str | None:
-        """Save ``record``; where that fails, rescue ``kept``, stop the run and return what happened."""
+    def save_outcome(self, name: str, record: Record | None) -> str | None:
+        """Save ``record``; where that fails, rescue it, stop the run and return what happened."""
         before = self.state
         operation = (record or before.accounts[name]).operation
         try:
-            stop = self._failed(before.with_record(name, record))
-        except BaseException as error:
-            raise self.fault(error, name, operation.id, kept) from error
-        if stop is None:
+            error = self._error(before.with_record(name, record))
+        except BaseException as fault:
+            raise self.fault(fault, name, operation.id, record) from fault
+        if error is None:
             return None
-        place = self.ports.journal.rescue(before, name, operation.id, kept)
+        stop = Stop.of(error)
+        place = self.ports.journal.rescue(before, name, operation.id, record)
         self.stop(replace(stop, hint=f"{stop.hint} The outcome of {name} is kept in {place}."))
         return f"{_UNSAVED}, and the outcome is kept in {place}"
 
@@ -107,11 +125,11 @@ class Run:
         told.hint = f"{told.hint} The outcome of {name} is kept in {place}."
         return told
 
-    def _failed(self, after: State) -> Stop | None:
-        """Save ``after``, and return the stop that a failure is."""
+    def _error(self, after: State) -> StateError | None:
+        """Save ``after``, and return why that failed."""
         try:
             self.ports.journal.save(after)
         except StateError as error:
-            return Stop.of(error)
+            return error
         self.state = after
         return None

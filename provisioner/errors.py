@@ -72,7 +72,10 @@ MEANINGS: Final[Mapping[ExitCode, tuple[str, str]]] = MappingProxyType(
         ExitCode.MANIFEST_INVALID: ("a manifest is not valid", "Correct what is listed; nothing was sent."),
         ExitCode.REFUSED: (
             "refused: the limit, or a safety threshold",
-            "Free a slot, set `limit`, `reserved` or the threshold, or give the flag it names; nothing was changed.",
+            (
+                "Read the message: what had been created before stays. Free a slot, set `limit`, `reserved` or the"
+                " threshold, or give the flag it names."
+            ),
         ),
         ExitCode.STATE_UNUSABLE: (
             "the state cannot be used",
@@ -88,7 +91,11 @@ MEANINGS: Final[Mapping[ExitCode, tuple[str, str]]] = MappingProxyType(
         ),
         ExitCode.OUTCOME_UNKNOWN: (
             "at least one outcome is unknown",
-            "Look for the account in Octopush's dashboard, then `provisioner resolve` or `provisioner adopt` it.",
+            (
+                "Do not create it by hand. Look for the account in Octopush's dashboard, by its first and last name. It"
+                " is there: `provisioner adopt NAME LOGIN`. It is not: `provisioner resolve NAME --not-created`. Nobody"
+                " can find out: `provisioner resolve NAME --abandon`."
+            ),
         ),
         ExitCode.PLAN_STALE: (
             "the plan is stale: what it was made from has changed",
@@ -100,7 +107,7 @@ MEANINGS: Final[Mapping[ExitCode, tuple[str, str]]] = MappingProxyType(
         ),
         ExitCode.USAGE: ("the command line is wrong", "See `provisioner COMMAND --help`."),
         ExitCode.INTERRUPTED: (
-            "interrupted: the request in flight was finished and saved first",
+            "interrupted (the request in flight was finished and saved first), or you answered no",
             "Run it again: it goes on where it was.",
         ),
         ExitCode.TERMINATED: (

@@ -22,6 +22,7 @@ from provisioner import manifest, project, schemas
 from provisioner.cli.main import _EXITS
 from provisioner.errors import ExitCode
 from provisioner.settings import loading
+from provisioner.state.sealing import new_identity
 from tests.conftest import PARENT, PATIENCE, StartSandbox, environment, headers
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,7 +53,8 @@ class Shell:
             return 0
         if words[0] == "export":
             name, _, value = words[1].partition("=")
-            self.environ[name] = value
+            # The sandbox of the tests has an address of its own.
+            self.environ.setdefault(name, value)
             return 0
         if words[0] == "make":
             return subprocess.run([*words, "-n"], cwd=ROOT, check=False, stdout=subprocess.DEVNULL).returncode
@@ -84,6 +86,8 @@ class Shell:
             os.close(ours)
         return process.returncode
 
+
+COLLEAGUE = new_identity()[1]
 
 # The accounts whose outcome is unknown when the README's reader comes to these commands.
 UNKNOWN = {
@@ -140,6 +144,10 @@ def lose_the_answer(shell: Shell, name: str) -> None:
 def as_it_is_there(shell: Shell, command: str) -> str:
     """Do in the dashboard what the reader has done before ``command``, and return it with the login that is there."""
     match command.split()[1:]:
+        case ["rekey", flag, recipient]:
+            # One that could be pasted as it stands would be somebody else's.
+            assert recipient == "age1…"
+            return f"provisioner rekey {flag} {COLLEAGUE}"
         case ["adopt", "--from", file]:
             rows = (f"{name},{made_by_hand(shell, name)}\n" for name in ("nice", "metz"))
             (shell.folder / file).write_text("".join(("name,login\n", *rows)))

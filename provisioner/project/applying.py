@@ -39,6 +39,7 @@ from provisioner.project import provenance, saved
 from provisioner.project.plans import ParentPlan, Plans, made_from
 from provisioner.project.reports import Reports, failed
 from provisioner.project.running import attempted, each
+from provisioner.render.lines import counted
 from provisioner.state import rescue
 from provisioner.state.rescue import Entry
 from provisioner.state.session import check_endpoint
@@ -96,7 +97,8 @@ def apply(
     digest = str(saved.document(plans, workspace.settings)["digest"])
     for plan in plans.plans:
         run.reporter.planned(plan)
-    run.reporter.digest(digest)
+    if plans.plans:
+        run.reporter.digest(digest)
     names = sorted((*plans.parents, *plans.failures))
     ready = {name: attempted(_ready, workspace, name, plans, bounds, run.reporter) for name in names}
     if len(ready) == 1 and isinstance(only := next(iter(ready.values())), ProvisionerError):
@@ -128,7 +130,7 @@ def _bounded(action: str, count: int, bound: int | None) -> None:
     """Refuse more changes of one kind than a run may do; raises OverThreshold."""
     if bound is not None and count > bound:
         raise OverThreshold(
-            f"The plan would {action} {count}, and this run may {action} {bound}.",
+            f"The plan would {action} {counted(count, 'account')}, but --max-{action}s is {bound}.",
             hint=f"Look at `provisioner plan`; if it is right, apply it by hand or raise --max-{action}s."
             " Nothing was created or changed.",
         )

@@ -444,7 +444,9 @@ def require_state(state: State | None, parent: str) -> State:
     """Return ``state``; raises StateConflict where there is none."""
     if state is None:
         raise StateConflict(
-            f"There is no state of the parent {parent} yet.", hint="Check --state, or run `provisioner apply` first."
+            f"There is no state of the parent {parent}.",
+            hint="Check that this is the place of the state (--state, PROVISIONER_STATE). Do not run `provisioner"
+            " apply` if accounts exist: they would be created again.",
         )
     return state
 

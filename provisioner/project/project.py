@@ -179,6 +179,11 @@ class Project:
         run = self._run(reporter, cancel, rate or READS_PER_SECOND, sends=refresh)
         return plans.plan(self._workspace, paths, parents, run, refresh=refresh, wait=wait, jobs=jobs)
 
+    def require_sealer(self, plans: Plans) -> None:
+        """Refuse ``plans`` of which an apply could seal nothing; raises SettingInvalid."""
+        if any(plan.pending for plan in plans.plans):
+            self._workspace.keys.sealer()
+
     def save_plan(self, plans: Plans, out: Path) -> str:
         """Save ``plans`` to ``out``, for :meth:`reviewed`, and return their digest.
 

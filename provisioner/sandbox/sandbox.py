@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import signal
 import threading
 from types import TracebackType
@@ -38,8 +39,10 @@ class Sandbox:
             self._server = Server(settings.port, service)
         except (OSError, OverflowError) as error:
             self._accounts.close()
+            taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+            why = f"The sandbox cannot listen on {HOST} port {settings.port}: {getattr(error, 'strerror', error)}."
             raise SettingInvalid(
-                f"The sandbox cannot listen on {HOST} port {settings.port}: {getattr(error, 'strerror', error)}.",
+                f"Port {settings.port} is in use." if taken else why,
                 hint="Choose another port, or 0 for any that is free.",
             ) from error
 

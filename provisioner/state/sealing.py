@@ -24,6 +24,14 @@ _SSH_PREFIX: Final = "ssh-"
 _PRIVATE: Final = re.compile(r"AGE-SECRET-KEY-|PRIVATE KEY", re.IGNORECASE)
 _NO_KEY: Final = "No matching keys found"
 """What age says where no identity is a recipient's; all else that it says is of damage."""
+_PUBLISHED: Final = frozenset(
+    {
+        "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj",
+        "age1cy0su9fwf3gf9mw868g5yut09p6nytfmmnktexz2ya5uqg9vl9sss4euqm",
+        "age1xmwwc06ly3ee5rytxm9mflaz2u56jjj36s0mypdrwsvlul66mv4q47ryef",
+    }
+)
+"""Recipients of age's examples and test vectors, which publish their identities: anybody opens what they can."""
 _RESTORE: Final = "Restore the state from version control."
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PASSWORD_BYTES: Final = 256
@@ -184,6 +192,13 @@ def _recipient(text: str) -> Recipient:
             f"The recipient {text[:24]}… is malformed." if public else "A recipient is malformed.",
             hint="A recipient is the age1… text that `provisioner keygen` prints, or an ssh-ed25519 public key.",
         ) from None
+    if text.lower() in _PUBLISHED:
+        raise SettingInvalid(
+            f"The recipient {text} is an example of age, and its private key is public: anybody could open what is"
+            " sealed to it.",
+            hint="Take it out, and use the recipient that `provisioner keygen` prints. If anything was sealed to it"
+            " before, rotate the passwords, and have Octopush change the keys.",
+        )
     return parsed
 
 

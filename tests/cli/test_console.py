@@ -9,9 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.state.sealing import new_identity
 from tests.cli.steps import RECONCILE, TWO, edit_manifest, events, having, made, without_identity
 from tests.conftest import NewProject, Project, SandboxProcess, StartSandbox, assert_kept, assert_no_secret, environment
 from tests.forks import COMMAND
+
+
+def sealing(home: Path) -> dict[str, str]:
+    """Return the environment of somebody whose plans warn of nothing."""
+    return {**environment(home), "PROVISIONER_RECIPIENTS": new_identity()[1]}
 
 
 def test_a_reader_that_goes_away_is_no_crash(tmp_path: Path) -> None:
@@ -19,7 +25,7 @@ def test_a_reader_that_goes_away_is_no_crash(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text(f"version: 1\naccounts:\n{rows}")
     with subprocess.Popen(
         [*COMMAND, "plan", "m.yaml", "--limit", "5000"],
-        cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=tmp_path, env=sealing(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stdout is not None
         assert process.stderr is not None
@@ -33,7 +39,7 @@ def test_a_terminal_is_not_coloured_where_nobody_wants_it(tmp_path: Path) -> Non
     said = {}
     for wanted in ("", "1"):
         ours, theirs = pty.openpty()
-        environ = {**environment(tmp_path), "TERM": "xterm", "NO_COLOR": wanted}
+        environ = {**sealing(tmp_path), "TERM": "xterm", "NO_COLOR": wanted}
         subprocess.run(
             [*COMMAND, "plan", "m.yaml"],
             cwd=tmp_path,

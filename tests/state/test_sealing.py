@@ -363,6 +363,21 @@ def test_an_identity_among_the_recipients_is_told_and_not_repeated(typed: str) -
     assert_silent(caught.value, IDENTITY.reveal()[16:28], IDENTITY.reveal().lower()[16:28], "b3BlbnNzaC1rZXk")
 
 
+@pytest.mark.parametrize(
+    "published",
+    [
+        "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX",
+        "AGE-SECRET-KEY-184JMZMVQH3E6U0PSL869004Y3U2NYV7R30EU99CSEDNPH02YUVFSZW44VU",
+        "AGE-SECRET-KEY-1EGTZVFFV20835NWYV6270LXYVK2VKNX2MMDKWYKLMGR48UAWX40Q2P2LM0",
+    ],
+)
+def test_nothing_is_sealed_to_a_recipient_whose_identity_is_published(published: str) -> None:
+    public = str(x25519.Identity.from_str(published).to_public())
+    for typed in (public, public.upper()):
+        with pytest.raises(SettingInvalid, match="its private key is public"):
+            AgeSealer([RECIPIENT, typed])
+
+
 # ── Identities ───────────────────────────────────────────────────────────────
 
 

@@ -89,10 +89,8 @@ def command(
 
     console = context.console
     attended = console.is_interactive
-    if not yes and not attended:
-        raise CommandInvalid(
-            "There is no terminal to ask on.", hint="Look at `provisioner plan`, then apply with --yes."
-        )
+    if digest is not None and saved is None:
+        raise CommandInvalid("--digest needs --plan.", hint=f"Write `provisioner apply --plan FILE --digest {digest}`.")
     if saved is not None and (manifests or parents or refresh):
         raise CommandInvalid(
             "A saved plan says by itself from which manifests it was made, for which parents, and whether --refresh was"
@@ -100,10 +98,11 @@ def command(
             hint=f"Write `provisioner apply --plan {saved}`.",
         )
 
-    if digest is not None and saved is None:
+    if not yes and not attended:
         raise CommandInvalid(
-            "--digest says which saved plan is meant, and none is named.",
-            hint=f"Write `provisioner apply --plan FILE --digest {digest}`.",
+            "There is no terminal to ask on.",
+            hint="Look at `provisioner plan`, then apply with --yes. Where no account exists yet, and no state, add"
+            " --new-state.",
         )
 
     def run(project: Project, hears: ConsoleReporter) -> Reports:

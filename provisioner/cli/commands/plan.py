@@ -10,6 +10,7 @@ import click
 
 from provisioner.cli import options
 from provisioner.cli.options import Choice, Context
+from provisioner.errors import SettingInvalid
 
 if TYPE_CHECKING:
     from provisioner.cli.console import Console
@@ -53,7 +54,8 @@ def command(
     address, what its login comes from, and the place of the state; at its end the digest of
     all that, for `apply --plan FILE --digest HEX`. Needs no secret and no network. With
     --refresh it reads the accounts at Octopush first: that needs the parents' credentials
-    and an identity, saves nothing, and exits with 7 where an account could not be checked.
+    and an identity, saves nothing, and where an account could not be checked exits with 7, or with
+    10 where the credentials are not accepted.
     """
     console = context.console
     project = choice.open(context)
@@ -66,6 +68,10 @@ def command(
         plans = project.plan(manifests, parents=parents, refresh=refresh, jobs=jobs, rate=rate, reporter=hears)
     plans.require_any()
     _say_unchecked(console, plans)
+    try:
+        project.require_sealer(plans)
+    except SettingInvalid as missing:
+        console.warn(f"an apply of this would be refused. {missing.message} {missing.hint}")
     if out is not None:
         _save(console, project, plans, out)
     _show(console, project, plans, output)

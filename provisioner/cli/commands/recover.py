@@ -76,7 +76,10 @@ def command(
     for each in recovered:
         for name in each.names:
             console.talk(_put_back(name, each))
-        console.lines(texts.text(each.parent, each.after, each.address))
+        if accept_state and each.after is None:
+            console.talk(f"Accepted: there is no state at {each.address}. The next apply may begin a state here.")
+        else:
+            console.lines(texts.text(each.parent, each.after, each.address))
     if not recovered:
         console.talk("There is nothing to put back.")
     return ExitCode.DONE

@@ -13,7 +13,7 @@ import click
 from provisioner.cli import options
 from provisioner.cli.options import Context
 from provisioner.errors import ExitCode
-from provisioner.model.account import MASK, Secret
+from provisioner.model.account import Secret
 
 if TYPE_CHECKING:
     from provisioner.sandbox import Parent
@@ -79,19 +79,24 @@ def command(
         console.data(f"{server.url}\n")
         console.talk("This is a sandbox: nothing here is real. Stop it with Ctrl-C. To use it:")
         # The usual key is a word of this program; any other may be a real one.
-        shown_key = MASK if key or parent_accounts else usual.api_key.reveal()
-        console.talk(*_exports(server.url, settings.parents, shown_key))
+        usual_key = None if key or parent_accounts else usual.api_key.reveal()
+        console.talk(*_exports(server.url, settings.parents, usual_key))
+        if usual_key is None:
+            console.talk(
+                f"The key: {'the one of --parent-account' if parent_accounts else 'the one that is set already'}."
+            )
         console.talk(f"Its dashboard, to list, PATCH and DELETE accounts by hand: curl {server.dashboard}")
         server.serve_forever()
     return ExitCode.DONE
 
 
-def _exports(url: str, parents: Sequence[Parent], shown_key: str) -> Iterator[str]:
+def _exports(url: str, parents: Sequence[Parent], usual_key: str | None) -> Iterator[str]:
     """Yield the lines that lead a shell to a sandbox with ``parents``."""
     yield f"  export OCTOPUSH_API_URL={url}"
     if len(parents) > 1:
         yield "and be one of its parents, or name them in provisioner.yaml, under parents:"
+    key = "" if usual_key is None else f" OCTOPUSH_API_KEY={usual_key}"
     for parent in parents[:_PARENTS_SHOWN]:
-        yield f"  export OCTOPUSH_API_LOGIN={shlex.quote(parent.api_login)} OCTOPUSH_API_KEY={shown_key}"
+        yield f"  export OCTOPUSH_API_LOGIN={shlex.quote(parent.api_login)}{key}"
     if len(parents) > _PARENTS_SHOWN:
         yield f"  and {len(parents) - _PARENTS_SHOWN:,} more"

@@ -78,7 +78,7 @@ def test_without_an_identity_a_change_is_not_attempted(applied: Project, server:
 def test_without_a_terminal_apply_needs_yes(server: SandboxProcess, project: NewProject) -> None:
     done = project(server, TWO).run("apply")
     assert ExitCode.USAGE == done.returncode
-    assert "--yes" in done.stderr
+    assert "apply with --yes. Where no account exists yet, and no state, add --new-state." in done.stderr
     assert [] == server.requests()
 
 

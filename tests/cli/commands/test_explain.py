@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from provisioner import errors
 from provisioner.errors import MEANINGS, ExitCode, ProvisionerError
 from provisioner.model.codes import CODES
+from provisioner.model.plan import Closed, Gone, Undecided, Unmanaged
+from provisioner.model.state import Active, Record
 from tests.cli.steps import run
 
 
@@ -37,6 +40,20 @@ def test_a_code_of_octopush_is_explained_with_how_certain_that_is(tmp_path: Path
     assert CODES[code].todo in done.stdout
 
 
+def test_every_status_that_asks_for_something_is_explained_with_what_to_type(tmp_path: Path) -> None:
+    kinds = {kind.status for kind in get_args(Record)} | {
+        Gone.action,
+        Closed.action,
+        Undecided.action,
+        Unmanaged.action,
+    }
+    for word in sorted(kinds - {Active.status}):
+        done = run(tmp_path, "explain", word.upper())
+        said = done.stdout.splitlines()
+        assert (0, f"{word}: ") == (done.returncode, said[0][: len(word) + 2])
+        assert said[-1].startswith("$ provisioner ")
+
+
 def test_no_code_of_octopush_is_an_exit_code_too() -> None:
     assert not set(CODES) & set(ExitCode)
 
@@ -45,6 +62,8 @@ def test_no_code_of_octopush_is_an_exit_code_too() -> None:
     ("what", "hint"),
     [
         ("StateLoked", "Did you mean StateLocked?"),
+        ("Abandonned", "Did you mean abandoned?"),
+        ("nothing-like-it", "Known statuses: pending, unknown, "),
         ("11", "Known codes of Octopush: 101, "),
         ("1" * 5_000, "Known errors: "),
         ("²", "Known errors: "),
@@ -53,5 +72,5 @@ def test_no_code_of_octopush_is_an_exit_code_too() -> None:
 def test_what_is_no_code_and_no_error_is_said_to_be_none(tmp_path: Path, what: str, hint: str) -> None:
     done = run(tmp_path, "explain", what)
     assert (64, "") == (done.returncode, done.stdout)
-    assert f"{what} is not an exit code, an error of this program, or a code of Octopush" in done.stderr
+    assert f"{what} is not an exit code, an error or a status of this program, or a code of Octopush" in done.stderr
     assert hint in done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,7 @@ def test_a_plan_is_shown_where_its_letters_are_not_known(tmp_path: Path, environ
     done = subprocess.run(
         [*COMMAND, "plan", "a.yaml"],
         cwd=tmp_path,
-        env=environment(tmp_path) | environ,
+        env=environment(tmp_path) | {"PROVISIONER_RECIPIENTS": new_identity()[1]} | environ,
         capture_output=True,
         check=False,
     )
@@ -104,7 +105,25 @@ def test_a_plan_names_the_recipients_that_differ(applied: Project) -> None:
     assert f"  does not seal to {mine}, which only the state lists\n" in said
     said = having(applied, PROVISIONER_RECIPIENTS=f"{mine} {other}").run("plan").stdout
     assert (True, False) == (f"  seals to {other}, which" in said, "does not seal" in said)
-    assert (True, False) == (f"Seals to {mine}.\n" in (said := applied.run("plan").stdout), " whom " in said)
+    assert (True, False) == (f"Seals to {mine}.\n" in (said := applied.run("plan").stdout), " which " in said)
+
+
+@pytest.mark.parametrize(
+    ("recipients", "words"),
+    [
+        (None, "There is no recipient to seal the credentials to."),
+        ("age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj", "its private key is public"),
+    ],
+)
+def test_a_plan_warns_where_an_apply_could_seal_to_nobody(
+    server: SandboxProcess, project: NewProject, recipients: str | None, words: str
+) -> None:
+    mine = project(server, TWO)
+    environ = {name: value for name, value in mine.environ.items() if name != "PROVISIONER_RECIPIENTS"}
+    environ |= {} if recipients is None else {"PROVISIONER_RECIPIENTS": recipients}
+    done = replace(mine, environ=environ).run("plan")
+    assert (0, True) == (done.returncode, "warning: an apply of this would be refused. " in done.stderr)
+    assert words in done.stderr
 
 
 # ── Another name ─────────────────────────────────────────────────────────────

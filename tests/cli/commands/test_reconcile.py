@@ -89,7 +89,7 @@ def test_over_a_threshold_nothing_is_done(server: SandboxProcess, project: NewPr
     mine = project(server, TWO)
     done = mine.run(*RECONCILE, "--max-creates", "1", "--format", "json")
     assert (4, "OverThreshold") == (done.returncode, json.loads(done.stdout)["error"]["name"])
-    assert "would create 2, and this run may create 1" in done.stderr
+    assert "The plan would create 2 accounts, but --max-creates is 1." in done.stderr
     assert ([], False) == (server.requests(), mine.state_path.exists())
     assert 0 == mine.run(*RECONCILE, "--max-creates", "2").returncode
 

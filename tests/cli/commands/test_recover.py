@@ -113,3 +113,6 @@ def test_what_is_accepted_as_the_state_is_said(applied: Project) -> None:
     assert (5, True) == (done.returncode, "state/default.json.backup is the state as an earlier run" in done.stderr)
     code, said = answering(applied, "n\n", "recover", "--accept-state")
     assert (130, True) == (code, "Accept that there is no state at state/default.json," in said)
+    done = applied.run("recover", "--accept-state", "--yes")
+    accepted = "Accepted: there is no state at state/default.json. The next apply may begin a state here.\n"
+    assert (0, "", accepted) == (done.returncode, done.stdout, done.stderr)

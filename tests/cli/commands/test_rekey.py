@@ -75,7 +75,7 @@ def test_without_options_to_the_recipients_of_the_settings(applied: Project) -> 
     assert f"  seals to {recipient}," in both.run("plan").stdout
     done = both.run("rekey", "--yes")
     assert (0, False) == (done.returncode, "warning" in done.stderr)
-    assert "whom" not in both.run("plan").stdout
+    assert "which" not in both.run("plan").stdout
     assert opens(only(applied, PROVISIONER_IDENTITY=identity.reveal()))
 
 

@@ -357,9 +357,9 @@ def test_only_the_plan_that_was_reviewed_is_applied(planned: Project, server: Sa
     for code, words, arguments in (
         (9, f"its digest is {swapped}, not {digest}", ("--plan", "swapped.json", "--digest", digest)),
         (64, "all 64", ("--plan", "plan.json", "--digest", digest[:16])),
-        (64, "--digest says which saved plan is meant", ("--digest", digest)),
+        (64, "--digest needs --plan.", ("--digest", digest)),
     ):
-        done = planned.run("apply", *arguments, "--yes")
+        done = planned.run("apply", *arguments)
         assert (code, True) == (done.returncode, words in done.stderr), done.stderr
     assert ([], False) == (server.requests(), planned.state_path.exists())
     done = planned.run(*APPLY, "--digest", digest, "--format", "json")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from provisioner.cli.console import ERROR, INFO, WARNING, LogConsole
@@ -15,8 +16,10 @@ from provisioner.cli.reporters import ConsoleReporter
 from provisioner.errors import ExitCode
 from provisioner.model.report import Outcome, Result
 from provisioner.model.rescue import defused
+from provisioner.render import advice
 from provisioner.render import report as texts
 from provisioner.render.lines import Line, printable
+from provisioner.render.words import Once
 
 if TYPE_CHECKING:
     from provisioner.cli.console import Console
@@ -37,11 +40,15 @@ class _PersonReporter(ConsoleReporter):
     def __init__(self, console: Console, parents: int) -> None:
         super().__init__(console)
         self._names_parents = parents > 1
+        self._once: dict[str, Once] = {}
+        """By parent."""
 
     def _whose(self, parent: str) -> str:
         return f"{printable(parent)}: " if self._names_parents else ""
 
     def _line(self, parent: str, outcome: Outcome) -> Line:
+        if outcome.result is Result.UNCHECKED and outcome.reason is not None:
+            outcome = replace(outcome, reason=self._once.setdefault(parent, Once()).told(outcome.reason))
         line = texts.outcome(outcome)
         return Line(f"{self._whose(parent)}{line.text}", line.style)
 
@@ -195,7 +202,7 @@ class LogReporter(ConsoleReporter):
             operation=operation if mine else None,
             action=outcome.action,
             status=outcome.result.value,
-            reason=outcome.reason,
+            reason=advice.reason(outcome),
             fields=[each.path for each in outcome.fields] or None,
             duration=round(time.monotonic() - since, 3) if mine else None,
         )

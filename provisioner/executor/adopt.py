@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, assert_never
 from unicodedata import normalize
 
-from provisioner.errors import Advice, IdentityRejected, Remedy, StateConflict, StateInvalid
+from provisioner.errors import Advice, IdentityRejected, Refused, Remedy, StateConflict, StateInvalid
 from provisioner.executor import seals
 from provisioner.executor.decide import active
 from provisioner.executor.ports import Opener, Ports
@@ -83,7 +83,8 @@ def adopt(  # noqa: PLR0913  # what an apply is given, and how manifests write w
     Raises:
         IdentityRejected: the identity does not open what is sealed; nothing was asked for.
         StateInvalid: what is sealed is damaged; nothing was asked for.
-        StateConflict: what is sealed was replaced, or ``alone`` may not be adopted; nothing was changed.
+        StateConflict: what is sealed was replaced; nothing was asked for.
+        Refused: ``alone`` may not be adopted; nothing was changed.
 
     """
     adoption = _Adoption(Run(state, ports), desired, opener, fits, writable)
@@ -123,7 +124,7 @@ class _Adoption:
         if outcome is None:
             try:
                 outcome = self._adopt(name, login, alone=alone, different=different)
-            except (StateConflict, StateInvalid, IdentityRejected) as error:
+            except (Refused, StateConflict, StateInvalid, IdentityRejected) as error:
                 if alone:
                     raise
                 outcome = _failed(name, error.message.removesuffix("."))
@@ -331,9 +332,9 @@ def _maskable(change: FieldChange) -> FieldChange:
 
 
 def _require_answered(name: str, kept: SealedContent | None, login: str, *, different: bool) -> None:
-    """Refuse a login that is not the one with which the create was answered; raises StateConflict."""
+    """Refuse a login that is not the one with which the create was answered; raises Refused."""
     if kept is not None and not different and _is_other(kept, login):
-        raise StateConflict(
+        raise Refused(
             f"The answer that is kept of {name} holds another login than {login}.",
             hint="Look at that answer, and adopt the login that it holds. If this one is right, say so with"
             " --different. Nothing was changed.",
@@ -360,12 +361,12 @@ def _bare(name: str | None) -> str:
 
 
 def _stranger(name: str, login: str, fields: tuple[FieldChange, ...], *, alone: bool, sent: bool) -> Outcome:
-    """Return the outcome of a login that is not who it should be; raises StateConflict where it is ``alone``."""
+    """Return the outcome of a login that is not who it should be; raises Refused where it is ``alone``."""
     whose = f"sent for {name}" if sent else f"in the manifest for {name}"
     if not alone:
         return replace(_failed(name, f"its names are not those {whose}; --different takes it over"), fields=fields)
     shown = [f"{each.path}: {_quoted(each.before)} {whose}, {_quoted(each.after)} at Octopush" for each in fields]
-    raise StateConflict(
+    raise Refused(
         "\n".join((f"The names of {login} are not those {whose}:", *shown)),
         hint="Look for the login of the right account in Octopush's dashboard: the next apply would change this one."
         " If it is the right one, say so with --different. Nothing was changed.",
@@ -384,9 +385,9 @@ def _failed(name: str, reason: str) -> Outcome:
 
 
 def _require_own_name(state: State, name: str, desired: DesiredAccount | None) -> None:
-    """Refuse a name that is the new one of an account which the state has; raises StateConflict."""
+    """Refuse a name that is the new one of an account which the state has; raises Refused."""
     if desired is not None and desired.previously in state.accounts:
-        raise StateConflict(
+        raise Refused(
             f"{name} was previously {desired.previously}, says the manifest, and the state has that one.",
             hint=f"If this is that account, adopt it as {desired.previously}: the next apply gives it its new name."
             f" If it is another one, delete `previously` under {name}. Nothing was changed.",
@@ -399,19 +400,19 @@ def _may_adopt(state: State, name: str, api_login: str, logins: Mapping[str, str
     ``logins`` holds, by name, the logins of all active accounts.
 
     Raises:
-        StateConflict: the login is another account's, or the account has another login.
+        Refused: the login is another account's, or the account has another login.
 
     """
     for owner, login in logins.items():
         if login.casefold() == api_login.casefold() and owner != name:
-            raise StateConflict(
+            raise Refused(
                 f"The login {api_login} is that of {owner} already.",
                 hint=f"One login belongs to one name: to rename {owner}, write `previously: {owner}` in the manifest.",
             )
     if not isinstance(state.accounts.get(name), Active):
         return True
     if logins[name].casefold() != api_login.casefold():
-        raise StateConflict(
+        raise Refused(
             f"{name} has another login already, and is active.",
             hint="Nothing was changed. Give the account that is to be adopted a name of its own.",
             advice=Advice(Remedy.FORGET_FIRST, name),

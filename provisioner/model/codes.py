@@ -29,9 +29,10 @@ class Code:
     source: Source
 
 
+WRONG_CREDENTIALS: Final = 101
 CODES: Final[Mapping[int, Code]] = MappingProxyType(
     {
-        101: Code("wrong login or key", "Check the parent's login and key.", Source.DOCUMENTED),
+        WRONG_CREDENTIALS: Code("wrong login or key", "Check the parent's login and key.", Source.DOCUMENTED),
         104: Code("no credit left", "Buy credit for the parent at Octopush.", Source.DOCUMENTED),
         105: Code(
             "not enough credit until an order is validated",

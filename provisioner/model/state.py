@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import ClassVar, Final
 
+from provisioner.errors import SettingInvalid
 from provisioner.model.account import Attributes
+
+_PUBLISHED: Final = frozenset(
+    {
+        "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj",
+        "age1cy0su9fwf3gf9mw868g5yut09p6nytfmmnktexz2ya5uqg9vl9sss4euqm",
+        "age1xmwwc06ly3ee5rytxm9mflaz2u56jjj36s0mypdrwsvlul66mv4q47ryef",
+    }
+)
+"""Recipients of age's examples and test vectors, which publish their identities: anybody opens what they can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,3 +174,20 @@ class State:
 def without_comment(recipient: str) -> str:
     """Return a recipient's key: an SSH one may be followed by a comment, which changes nothing."""
     return " ".join(recipient.split()[:2])
+
+
+def require_recipients(these: Sequence[str]) -> None:
+    """Refuse to seal to nobody, or to one whose private key everybody can have; raises SettingInvalid."""
+    if not these:
+        raise SettingInvalid(
+            "There is no recipient to seal the credentials to.",
+            hint="Run `provisioner keygen` and set `recipients` in provisioner.yaml or PROVISIONER_RECIPIENTS.",
+        )
+    for each in these:
+        if each.strip().lower() in _PUBLISHED:
+            raise SettingInvalid(
+                f"The recipient {each.strip()} is an example of age, and its private key is public: anybody could open"
+                " what is sealed to it.",
+                hint="Take it out, and use the recipient that `provisioner keygen` prints. If anything was sealed to it"
+                " before, rotate the passwords, and have Octopush change the keys.",
+            )

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NoReturn
 
-from provisioner.model.codes import CODES
+from provisioner.model.codes import CODES, WRONG_CREDENTIALS
 from provisioner.octopush.masking import masked
 from provisioner.octopush.transport import Reply
 
@@ -105,6 +105,11 @@ def hint(reply: Reply) -> str:
     """Return what can be done about the code that an answer bears, where it is known."""
     known = CODES.get(_number(_said(reply)[0] or ""))
     return "" if known is None else known.todo
+
+
+def blames_credentials(reply: Reply) -> bool:
+    """Tell whether the code that an answer bears says that the login or the key is wrong."""
+    return _number(_said(reply)[0] or "") == WRONG_CREDENTIALS
 
 
 def _said(reply: Reply) -> tuple[str | None, str | None]:

@@ -81,7 +81,8 @@ def refused(reply: Reply, said: str, now: datetime, caller: Caller) -> Refusal:
                 f"the API did not accept {caller.credentials} ({who}{said})",
                 Then.STOP,
                 exit_code=ExitCode.SETTING_INVALID,
-                hint=_joined(caller.unaccepted, answers.hint(reply)),
+                # What the code of a wrong login or key asks for is said already, of the right ones.
+                hint=_joined(caller.unaccepted, "" if answers.blames_credentials(reply) else answers.hint(reply)),
             )
         case HTTPStatus.PAYMENT_REQUIRED:
             hint = _joined(caller.unpaid, answers.hint(reply))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.errors import CommandInvalid
+from provisioner.model.state import require_recipients
 from provisioner.project.cancel import Cancel, CancelToken
 from provisioner.project.parent import Parent
 from provisioner.project.parts import USUAL, Parts
@@ -182,7 +183,7 @@ class Project:
     def require_sealer(self, plans: Plans) -> None:
         """Refuse ``plans`` of which an apply could seal nothing; raises SettingInvalid."""
         if any(plan.pending for plan in plans.plans):
-            self._workspace.keys.sealer()
+            require_recipients(self.settings.recipients)
 
     def save_plan(self, plans: Plans, out: Path) -> str:
         """Save ``plans`` to ``out``, for :meth:`reviewed`, and return their digest.
@@ -579,7 +580,7 @@ class Project:
         ``different``.
 
         Raises:
-            StateConflict, IdentityRejected: only ``alone``; else it is in the report.
+            Refused, StateConflict, IdentityRejected: only ``alone``; else it is in the report.
             CommandInvalid: the accounts cannot all belong to one parent, or the manifest cannot be written.
 
         """

@@ -12,7 +12,7 @@ from provisioner.model.plan import FieldChange
 from provisioner.model.report import Outcome, Report, Result
 from provisioner.render import advice
 from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, printable
-from provisioner.render.words import remark, value, where
+from provisioner.render.words import Once, remark, value, where
 
 _RESULT_STYLES: Final = {
     Result.CREATED: GOOD,
@@ -125,7 +125,10 @@ def _accounts(outcomes: Sequence[Outcome]) -> Iterator[Line]:
             yield outcome(each)
             for change in each.fields:
                 yield Line(f"    {_found(change, 'wanted' if each.action == 'adopt' else 'sent')}", CHANGED)
+    once = Once()
     for (result, reason), names in waiting.items():
+        if result is Result.UNCHECKED and reason is not None:
+            reason = once.told(reason)  # noqa: PLW2901  # said another way
         yield outcome(Outcome(", ".join(names), "", result, reason))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final, assert_never
 
@@ -102,6 +103,20 @@ class Label(Enum):
         """Of a :class:`provisioner.render.lines.Line`."""
 
 
+class Once:
+    """Says once why accounts could not be checked, where one reason keeps all that follow from it."""
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+
+    def told(self, reason: str) -> str:
+        """Return ``reason``, or that it is the same as the one that was told last."""
+        if self._reason is not None and reason.endswith(self._reason):
+            return "not checked, for the same reason"
+        self._reason = reason
+        return reason
+
+
 # ── Changes ──────────────────────────────────────────────────────────────────
 
 
@@ -111,10 +126,12 @@ def is_shown(change: Change) -> bool:
 
 
 def shown(plan: Plan) -> Iterator[tuple[Label, Change]]:
-    """Yield each change that is worth showing with its label, in the plan's order."""
-    over = frozenset(plan.over)
+    """Yield each change that is worth showing with its label, in the plan's order; a reason is told once."""
+    over, once = frozenset(plan.over), Once()
     for change in plan.changes:
         if is_shown(change):
+            if isinstance(change, Unchanged) and change.unchecked is not None:
+                change = replace(change, unchecked=once.told(change.unchecked))  # noqa: PLW2901  # said another way
             yield _label(change, fits=change.name not in over), change
 
 
@@ -252,9 +269,16 @@ def _differ_to_the_eye(pair: tuple[str, str]) -> bool:
 def summary(plans: Iterable[Plan]) -> str:
     """Return one sentence that counts what plans hold together, by action."""
     these = tuple(plans)
-    found = [f"{count} {_PLANNED.get(action, action)}" for action, count in counts(these).items() if count]
+    total = counts(these)
+    unchecked = sum(
+        isinstance(each, Unchanged) and each.unchecked is not None for plan in these for each in plan.changes
+    )
+    total[Unchanged.action] -= unchecked
+    total[Label.UNCHECKED.word] = unchecked
+    found = [f"{count} {_PLANNED.get(action, action)}" for action, count in total.items() if count]
     if not any(plan.pending for plan in these):
-        return f"Nothing to do: {', '.join(found) or 'no account is wanted'}."
+        known = "Nothing is known to be due" if unchecked else "Nothing to do"
+        return f"{known}: {', '.join(found) or 'no account is wanted'}."
     return f"Plan: {', '.join(found)}."
 
 

@@ -18,20 +18,13 @@ from pyrage import ssh, x25519
 
 from provisioner.errors import IdentityRejected, Refused, SettingInvalid, StateConflict, StateInvalid
 from provisioner.model.account import Attributes, Credentials, Secret, is_key, is_login
+from provisioner.model.state import require_recipients
 from provisioner.model.verdict import Answer, SealedContent
 
 _SSH_PREFIX: Final = "ssh-"
 _PRIVATE: Final = re.compile(r"AGE-SECRET-KEY-|PRIVATE KEY", re.IGNORECASE)
 _NO_KEY: Final = "No matching keys found"
 """What age says where no identity is a recipient's; all else that it says is of damage."""
-_PUBLISHED: Final = frozenset(
-    {
-        "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj",
-        "age1cy0su9fwf3gf9mw868g5yut09p6nytfmmnktexz2ya5uqg9vl9sss4euqm",
-        "age1xmwwc06ly3ee5rytxm9mflaz2u56jjj36s0mypdrwsvlul66mv4q47ryef",
-    }
-)
-"""Recipients of age's examples and test vectors, which publish their identities: anybody opens what they can."""
 _RESTORE: Final = "Restore the state from version control."
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PASSWORD_BYTES: Final = 256
@@ -58,12 +51,8 @@ class AgeSealer:
     """Seals to recipients; cannot open what it sealed."""
 
     def __init__(self, recipients: Sequence[str]) -> None:
-        """Raise SettingInvalid where a recipient is mistyped or there is none."""
-        if not recipients:
-            raise SettingInvalid(
-                "There is no recipient to seal the credentials to.",
-                hint="Run `provisioner keygen` and set `recipients` in provisioner.yaml or PROVISIONER_RECIPIENTS.",
-            )
+        """Raise SettingInvalid where a recipient is mistyped, is nobody's own, or there is none."""
+        require_recipients(recipients)
         self.recipients = tuple(recipients)
         self._parsed = [_recipient(text) for text in recipients]
 
@@ -192,13 +181,6 @@ def _recipient(text: str) -> Recipient:
             f"The recipient {text[:24]}… is malformed." if public else "A recipient is malformed.",
             hint="A recipient is the age1… text that `provisioner keygen` prints, or an ssh-ed25519 public key.",
         ) from None
-    if text.lower() in _PUBLISHED:
-        raise SettingInvalid(
-            f"The recipient {text} is an example of age, and its private key is public: anybody could open what is"
-            " sealed to it.",
-            hint="Take it out, and use the recipient that `provisioner keygen` prints. If anything was sealed to it"
-            " before, rotate the passwords, and have Octopush change the keys.",
-        )
     return parsed
 
 

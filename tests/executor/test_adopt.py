@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import pytest
 
 from provisioner import executor
-from provisioner.errors import Advice, ExitCode, IdentityRejected, Remedy, StateConflict
+from provisioner.errors import Advice, ExitCode, IdentityRejected, Refused, Remedy, StateConflict
 from provisioner.executor import Adopted
 from provisioner.model.account import FIELDS, MASK, Attributes, Callbacks, Origin, Problem, Secret, fits
 from provisioner.model.exchange import Failed, Observed, Reading
@@ -129,7 +129,7 @@ def test_an_account_that_has_the_login_already_is_not_adopted_twice(login: str) 
 @pytest.mark.parametrize("login", [LOGIN, LOGIN.upper()])
 def test_the_login_of_another_account_is_refused(login: str) -> None:
     run = Run(state(paris=active("paris")))
-    with pytest.raises(StateConflict) as caught:
+    with pytest.raises(Refused) as caught:
         adopt(run, ("lyon", login), alone=True)
     assert f"The login {login} is that of paris already." == caught.value.message
     assert "previously: paris" in caught.value.hint
@@ -138,7 +138,7 @@ def test_the_login_of_another_account_is_refused(login: str) -> None:
 
 def test_an_account_that_has_another_login_is_refused() -> None:
     run = Run(state(paris=active("paris")))
-    with pytest.raises(StateConflict) as caught:
+    with pytest.raises(Refused) as caught:
         adopt(run, ("paris", "new@x"), alone=True)
     assert "paris has another login already, and is active." == caught.value.message
     assert "Nothing was changed" in caught.value.hint
@@ -148,7 +148,7 @@ def test_an_account_that_has_another_login_is_refused() -> None:
 
 def test_the_new_name_of_an_account_that_the_state_has_is_refused() -> None:
     run = Run(state(paris=active("paris")))
-    with pytest.raises(StateConflict) as caught:
+    with pytest.raises(Refused) as caught:
         adopt(run, "lyon", wanted=(desired("lyon", previously="paris"),), alone=True)
     assert "lyon was previously paris, says the manifest, and the state has that one." == caught.value.message
     assert "adopt it as paris" in caught.value.hint
@@ -247,7 +247,7 @@ def test_a_login_that_is_somebody_else_is_refused_with_both_side_by_side(
     before: State, wanted: tuple[Any, ...], whose: str
 ) -> None:
     run = Run(before, readings={"paris": SOMEBODY})
-    with pytest.raises(StateConflict) as caught:
+    with pytest.raises(Refused) as caught:
         adopt(run, "paris", wanted=wanted, alone=True)
     assert (
         f"The names of {LOGIN} are not those {whose}:\n"
@@ -299,7 +299,7 @@ def test_a_login_that_is_not_the_one_which_octopush_answered_is_not_adopted(kind
     brought = {"answer": answer} if kind == "an answer" else {"credentials": credentials("other")}
     record = replace(lost(), sealed=SEALER.seal(replace(kept, **brought)))  # type: ignore[arg-type]  # one of the two
     run = Run(state(paris=record), readings={"paris": observed(attributes("paris"), "k")})
-    with pytest.raises(StateConflict, match=f"kept of paris holds another login than {LOGIN}"):
+    with pytest.raises(Refused, match=f"kept of paris holds another login than {LOGIN}"):
         adopt(run, "paris", alone=True)
     # Whoever says that it is right has no password of it: that one was sent for the other.
     assert ("paris",) == adopt(run, "paris", different=True).without_password

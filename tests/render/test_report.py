@@ -79,6 +79,15 @@ def test_what_is_not_attempted_is_told_once_for_each_reason() -> None:
     assert ["  not attempted  a, c  x", "  not attempted  b  y"] == said.splitlines()[1:3]
 
 
+def test_what_was_sealed_again_or_got_a_password_is_not_called_updated() -> None:
+    sealed = Report("p", (Outcome("a", "rekey", Result.UPDATED), Outcome("b", "rekey", Result.UNCHANGED)))
+    assert ["p:", "  sealed again   a", "Done: 1 sealed again, 1 unchanged."] == rendered(report.text(sealed)).split(
+        "\n"
+    )
+    renewed = Report("p", (Outcome("a", "update", Result.UPDATED, only_password=True),))
+    assert ["p:", "  password set   a", "Done: 1 password set."] == rendered(report.text(renewed)).split("\n")
+
+
 def test_a_stop_without_a_hint() -> None:
     said = rendered(report.text(Report("p", (), Stop(ExitCode.FAILURE, "no\nmore"))))
     assert "p:\nDone: no account.\nStopped: no\\nmore." == said

@@ -53,7 +53,7 @@ def plan(*changes: Change, over: tuple[str, ...] = ()) -> Plan:
 
 def test_every_format_counts_every_action() -> None:
     every = plan(*EVERY)
-    said = "Plan: 2 to create, 1 to update, 3 unchanged, 1 unmanaged, 1 gone, 1 unknown, 1 abandoned."
+    said = "Plan: 2 to create, 1 to update, 2 unchanged, 1 unmanaged, 1 gone, 1 unknown, 1 abandoned, 1 unchecked."
     assert said == words.summary([every])
     assert said == text.plan(every)[-1].text
     assert said in markdown.plans([every], "d")
@@ -87,6 +87,10 @@ def test_every_format_shows_every_kind_of_change_that_is_worth_it() -> None:
 def test_plans_are_summed_up_together() -> None:
     assert "Nothing to do: no account is wanted." == words.summary([plan()]) == words.summary([])
     assert "Nothing to do: 1 unchanged." == words.summary([plan(Unchanged("a", LEO))])
+    refused = plan(Unchanged("a", LEO, unchecked="401"), Unchanged("b", LEO, unchecked="not checked, because 401"))
+    assert "Nothing is known to be due: 2 unchecked." == words.summary([refused])
+    said = [each.unchecked for _, each in words.shown(refused) if isinstance(each, Unchanged)]
+    assert ["401", "not checked, for the same reason"] == said
     both = [plan(Unchanged("a", LEO)), plan(Update(desired("a", LEO), ()), Gone("b", LEO))]
     assert "Plan: 1 to update, 1 unchanged, 1 gone." == words.summary(both)
 

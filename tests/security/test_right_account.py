@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from provisioner.errors import ExitCode, Refused, StateConflict
+from provisioner.errors import ExitCode, Refused
 from provisioner.project.applying import Bounds
 from tests.cli.steps import delete
 from tests.conftest import SandboxProcess, StartSandbox, running_sandboxes
@@ -36,7 +36,7 @@ def test_a_login_that_is_not_who_was_sent_is_not_adopted_and_gets_no_password(
     mine = opened(many(server, tmp_path, {"acme": ("paris",)}))
     assert ExitCode.OUTCOME_UNKNOWN == mine.apply(mine.plan()).exit_code
     login = stranger(server)
-    with pytest.raises(StateConflict) as caught:
+    with pytest.raises(Refused) as caught:
         mine.adopt([("paris", login)], alone=True)
     assert 'first_name: "paris" sent for paris, "Ada" at Octopush' in caught.value.message
     assert {"acme": {"paris": "failed"}} == results(mine.adopt([("paris", login)]).reports)

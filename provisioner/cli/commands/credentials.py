@@ -132,13 +132,8 @@ def export(
         from provisioner.project import outputs
 
         project.require_place(out, outputs.EXPORT)
-    opened = project.open_credentials(
-        names,
-        parents=parents,
-        since=moment,
-        verified=verified,
-        reporter=reporter(console, len(project.settings.parents)),
-    )
+    with reporter(console, len(project.settings.parents)) as hears:
+        opened = project.open_credentials(names, parents=parents, since=moment, verified=verified, reporter=hears)
     require_credentials(opened, "Nothing was exported.")
     if output != "kubernetes":
         require_distinct(opened)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from provisioner.cli.reporters import ConsoleReporter
     from provisioner.project.plans import Plans
     from provisioner.project.project import Project
+
+
+_NAMED: Final = 20
+"""Accounts that one warning names; of more, it says how many."""
 
 
 @click.command(short_help="Show what apply would do.")
@@ -95,15 +99,20 @@ def _reporter(console: Console, project: Project, *, refresh: bool) -> ConsoleRe
 
 def _say_unchecked(console: Console, plans: Plans) -> None:
     """Say which accounts could not be looked at, and why."""
-    from provisioner.render import advice
+    from provisioner.render import advice, words
 
     for name, each in plans.parents.items():
         if each.refreshed is None:
             continue
         whose = f"{name}: " if len(plans.parents) > 1 else ""
+        once: dict[str, list[str]] = {}
         for outcome in each.refreshed.report.outcomes:
             if outcome.exit_code:
-                console.warn(f"{whose}{outcome.name} could not be checked: {advice.reason(outcome)}.")
+                reason = advice.reason(outcome) or ""
+                same = next((told for told in once if reason.endswith(told)), reason)
+                once.setdefault(same, []).append(outcome.name)
+        for reason, names in once.items():
+            console.warn(f"{whose}{''.join(words.listed(names, _NAMED))} could not be checked: {reason}.")
         stop = each.refreshed.report.stop
         if stop is not None and (hint := advice.hint(stop)):
             console.talk(f"  {hint}")

@@ -355,8 +355,8 @@ def test_only_the_plan_that_was_reviewed_is_applied(planned: Project, server: Sa
     assert 0 == planned.run("plan", "--out", "swapped.json", str(other)).returncode
     swapped = json.loads((planned.folder / "swapped.json").read_text())["digest"]
     for code, words, arguments in (
-        (9, f"its digest is {swapped}, not {digest}", ("--plan", "swapped.json", "--digest", digest)),
-        (64, "all 64", ("--plan", "plan.json", "--digest", digest[:16])),
+        (9, f"its digest is {swapped}, not {digest}", ("--yes", "--plan", "swapped.json", "--digest", digest)),
+        (64, "all 64", ("--yes", "--plan", "plan.json", "--digest", digest[:16])),
         (64, "--digest needs --plan.", ("--digest", digest)),
     ):
         done = planned.run("apply", *arguments)

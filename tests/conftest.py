@@ -37,6 +37,7 @@ from tests.forks import COMMAND, PATIENCE
 
 if TYPE_CHECKING:
     from tests.state.stores.cluster import Cluster
+    from tests.state.stores.storage import Storage
 
 PARENT: Final = Credentials("parent@example.com", Secret("parent-key-3f9c1b7e5d"))
 ACME: Final = "acme@example.com"
@@ -136,6 +137,24 @@ def cluster() -> Iterator[Cluster]:
     from tests.state.stores.cluster import running_cluster  # noqa: PLC0415
 
     with running_cluster() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    """Return an object storage that speaks S3."""
+    from tests.state.stores.storage import running_seaweed  # noqa: PLC0415  # its client is for those that use it
+
+    with running_seaweed(tmp_path_factory.mktemp("seaweed")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    """Return an object storage that speaks as Azure's does."""
+    from tests.state.stores.storage import running_azurite  # noqa: PLC0415  # its client is for those that use it
+
+    with running_azurite(tmp_path_factory.mktemp("azurite")) as made:
         yield made
 
 

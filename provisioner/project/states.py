@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provisioner.errors import CommandInvalid, StateConflict, StateForeign, StateInvalid, StateRolledBack
@@ -119,7 +119,7 @@ def push(parent: Parent, raw: bytes, source: str, run: Run) -> Moved:
         found, version = store.load()
         _require_later(state, _decoded(found, store), store, source)
         parent.require_seen(state, run.reporter)
-        _put(state, version, store, f"push from {source}", parent)
+        state = _put(state, version, store, f"push from {source}", parent)
     return Moved(parent.name, source, store.address, state)
 
 
@@ -164,15 +164,18 @@ def migrate(parent: Parent, origin: str, run: Run) -> Moved:
         found = _decoded(there, store)
         if found is None or found.serial < state.serial or found.lineage != state.lineage:
             _require_later(state, found, store, old.address)
-            _put(state, its_version, store, f"moved from {old.address}", parent)
+            state = _put(state, its_version, store, f"moved from {old.address}", parent)
         old.save(codec.tombstone(store.address), version)
     return Moved(parent.name, old.address, store.address, state)
 
 
-def _put(state: State, version: str, store: Store, what: str, parent: Parent) -> None:
+def _put(state: State, version: str, store: Store, what: str, parent: Parent) -> State:
+    """Save ``state`` and return it; where its serial was taken before, it gets the next: one serial is one document."""
+    state = replace(state, serial=max(state.serial, store.newest(None) + 1))
     store.save(codec.encode(state, secrets.token_hex(8)), version, Note(state.lineage, state.serial, what))
     parent.note(state)
     store.let_go()
+    return state
 
 
 def _decoded(raw: bytes | None, store: Store) -> State | None:
@@ -205,4 +208,6 @@ def _remote(parent: Parent) -> RemoteStore:
     if isinstance(store, RemoteStore) and store.backend.keeps_history:
         return store
     kept = "" if store.backup is None else f" {store.backup} is the state as an earlier run found it."
-    raise CommandInvalid(f"{store.address} keeps no history.{kept}", hint="A state in git or PostgreSQL has one.")
+    raise CommandInvalid(
+        f"{store.address} keeps no history.{kept}", hint="A state in git, object storage or PostgreSQL has one."
+    )

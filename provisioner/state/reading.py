@@ -82,11 +82,12 @@ def check(store: Store, state: State | None, parent: str) -> None:
         StateRolledBack: its history has a newer one.
 
     """
-    newest = store.newest(None if state is None else state.lineage)
-    if newest > (0 if state is None else state.serial):
+    reached = store.newest(None)
+    if reached > (0 if state is None else state.serial):
+        newest = store.newest(None if state is None else state.lineage)
         is_at = "is gone" if state is None else f"has serial {state.serial}"
         raise StateRolledBack(
-            f"{store.address} {is_at}; its history has serial {newest}.",
+            f"{store.address} {is_at}; its history has serial {reached}.",
             hint="Somebody has put an older state back, or removed it: what was created since would be created again."
             f" See `provisioner state history`; `provisioner state push` puts back what `provisioner state show"
             f" --serial {newest}` prints. Nothing was sent.",

@@ -39,11 +39,13 @@ def open_store(place: Place) -> Store:
         return _git(place)
     if scheme == "postgresql":
         return _postgres(place)
+    if scheme in {"s3", "az", "gs"} and "://" in place.address:
+        return _objects(place)
     if "://" in place.address:
         raise SettingInvalid(
             f"States cannot be kept in {scheme}: there is no such store.",
-            hint="Set `state` to a path, as in state/{parent}.json, to git:REMOTE/BRANCH/PATH, or to"
-            " postgresql://USER@HOST/DATABASE#{parent}.",
+            hint="Set `state` to a path, as in state/{parent}.json, to git:REMOTE/BRANCH/PATH, to"
+            " s3://BUCKET/PREFIX/{parent}, or to postgresql://USER@HOST/DATABASE#{parent}.",
         )
     from provisioner.state.stores.local import LocalStore  # noqa: PLC0415  # each store is loaded where it is used
 
@@ -78,6 +80,18 @@ def _postgres(place: Place) -> Store:
         return Server(place.address, conninfo, place.environ, time.sleep)
 
     return _remote(PostgresBackend(place.address, server), place)
+
+
+def _objects(place: Place) -> Store:
+    import time  # noqa: PLC0415
+
+    from provisioner.state.stores.bucket import Bucket  # noqa: PLC0415
+    from provisioner.state.stores.objects import ObjectBackend  # noqa: PLC0415
+
+    def bucket(scheme: str, name: str) -> Bucket:
+        return Bucket(place.address, scheme, name, place.environ, time.sleep)
+
+    return _remote(ObjectBackend(place.address, bucket), place)
 
 
 def _remote(backend: Backend, place: Place) -> Store:

@@ -30,11 +30,21 @@ def in_postgres(request: pytest.FixtureRequest) -> Store:
     return cluster.machine(request.getfixturevalue("tmp_path_factory").mktemp("pg"), cluster.address()).store()
 
 
+def in_objects(name: str) -> Callable[[pytest.FixtureRequest], Store]:
+    def opened(request: pytest.FixtureRequest) -> Store:
+        storage = request.getfixturevalue(name)
+        return storage.machine(request.getfixturevalue("tmp_path_factory").mktemp(name), storage.address()).store()
+
+    return opened
+
+
 STORES: dict[str, Callable[[pytest.FixtureRequest], Store]] = {
     "local": lambda request: LocalStore(request.getfixturevalue("tmp_path") / "state.json"),
     "memory": lambda _: MemoryStore(),
     "git": in_git,
     "postgres": in_postgres,
+    "s3": in_objects("seaweed"),
+    "azure": in_objects("azurite"),
 }
 
 

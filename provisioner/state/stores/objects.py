@@ -1,0 +1,271 @@
+"""A state in an object storage: one object for each serial, created and never changed.
+
+``…/{parent}/00000007.json`` is the document with serial 7; the highest number is the state.
+That an object can be created once alone is the only condition that is needed, and it has no
+ABA: a save is the object behind the one that was loaded. All of them are the history, and a
+lost answer is settled by reading one object. Beside them lies ``lease.json``.
+
+Where a serial leaves some out (a state that moves here), the object behind the one that was
+loaded is created first, since that is what others create too, then the one of the serial.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from urllib.parse import quote, unquote
+
+from provisioner.errors import ProvisionerError, SettingInvalid, StateNotSaved
+from provisioner.model.revision import Revision
+from provisioner.state.lease import Lease, decode
+from provisioner.state.stores import ABSENT, Note, moved
+from provisioner.state.stores.bucket import Bucket, Object
+
+_ADDRESS: Final = re.compile(
+    r"(?P<scheme>s3|az|gs)://(?P<bucket>[a-z0-9][a-z0-9._-]{1,62})/(?P<path>[\w][\w./-]*)", re.ASCII
+)
+_NOT_A_PATH: Final = re.compile(r"(?:^|/)(?:\.|/|$)|\.\.")
+_NAME: Final = re.compile(r"([0-9]{8})\.json")
+_VERSION: Final = re.compile(r"([0-9]{8})-[0-9a-f]{32}")
+_NO_LEASE: Final = b"{}\n"
+_RENEWS: Final = timedelta(minutes=1)
+"""How much longer a lease must last to be worth a request."""
+_AT_ONCE: Final = 16
+_MOST_NOTED: Final = 200
+_KEPT: Final = " :,;()@/"
+_PROVEN: Final[set[str]] = set()
+"""The buckets whose server has shown to this process that it keeps the condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The object with the highest number."""
+
+    number: int
+    content: Object
+    version: str
+
+    @property
+    def serial(self) -> int:
+        """That of the document, so far as whoever saved it has noted it."""
+        return _noted_serial(self.content)
+
+
+class ObjectBackend:
+    """See :class:`provisioner.state.stores.remote.Backend`; used by one thread at a time."""
+
+    keeps_history = True
+
+    def __init__(self, address: str, open_bucket: Callable[[str, str], Bucket]) -> None:
+        """``open_bucket`` takes the scheme and the bucket's name. Raises SettingInvalid for what is not an address."""
+        match = _ADDRESS.fullmatch(address)
+        if match is None or _NOT_A_PATH.search(match["path"]):
+            raise SettingInvalid(
+                f"{address} is not the address of a state in an object storage.",
+                hint="Write s3://BUCKET/PREFIX/{parent}, az://CONTAINER/PREFIX/{parent} or gs://BUCKET/PREFIX/{parent}.",
+            )
+        self.address = address
+        self._folder = match["path"]
+        self._bucket = open_bucket(match["scheme"], match["bucket"])
+        self._head: _Head | None = None
+        """As it was loaded or saved last."""
+        self._leased: Lease | None = None
+
+    @property
+    def key(self) -> str:
+        """See :class:`Backend`."""
+        return f"{self._bucket.key}/{self._folder}"
+
+    # ── The state ────────────────────────────────────────────────────────────
+
+    def load(self) -> tuple[bytes | None, str]:
+        """Read the object with the highest number."""
+        self._head = None
+        for number in self._numbers():
+            # One that somebody has just removed is not there.
+            if (found := self._bucket.get(self._path(number))) is not None:
+                self._head = _Head(number, found, _version(number, found.raw))
+                return found.raw, self._head.version
+        return None, ABSENT
+
+    def save(self, raw: bytes, expected_version: str, note: Note, lease: Lease | None) -> str:
+        """Create the object of the next serial."""
+        number = 0
+        if expected_version != ABSENT:
+            if (match := _VERSION.fullmatch(expected_version)) is None:
+                raise moved(self.address)
+            number = int(match[1])
+            if expected_version == _version(number, raw):
+                # It is there already, unless it has moved on.
+                if self.load()[1] != expected_version:
+                    raise moved(self.address)
+                return expected_version
+        elif self._numbers():
+            raise moved(self.address)
+        elif self._bucket.key not in _PROVEN:
+            self._prove()
+        head = self._head
+        if head is not None and head.version == expected_version and head.serial > number:
+            # Whoever saved it died before its second object was there.
+            number = head.serial
+            self._create(number, head.content.raw, head.content.noted)
+        serial = max(note.serial, number + 1)
+        noted = _noted(note, lease)
+        for each in sorted({number + 1, serial}):
+            self._create(each, raw, noted)
+        self._head = _Head(serial, Object(raw, noted, datetime.now(UTC)), _version(serial, raw))
+        self._say(lease)
+        return self._head.version
+
+    def newest(self, lineage: str | None) -> int:
+        """See :class:`Backend`: of any lineage the highest number; else the highest that its own save has noted."""
+        if self._head is None or lineage is None:
+            return 0 if self._head is None else self._head.number
+        for number in (self._head.number, *(each for each in self._numbers() if each < self._head.number)):
+            is_head = number == self._head.number
+            found = self._head.content if is_head else self._bucket.get(self._path(number), whole=False)
+            if found is not None and _noted_serial(found) == number:
+                return number if _text(found, "lineage") == lineage else 0
+        return 0
+
+    def _create(self, number: int, raw: bytes, noted: Mapping[str, str]) -> None:
+        if not self._bucket.create(self._path(number), raw, noted):
+            raise moved(self.address)
+
+    def _numbers(self) -> list[int]:
+        """Return the numbers that there are, highest first."""
+        matches = map(_NAME.fullmatch, self._bucket.names(self._folder))
+        return sorted((int(match[1]) for match in matches if match), reverse=True)
+
+    def _path(self, number: int) -> str:
+        return f"{self._folder}/{number:08d}.json"
+
+    # ── Who is at work ───────────────────────────────────────────────────────
+
+    def lease(self) -> Lease | None:
+        """Read the lease."""
+        found = self._bucket.get(self._lease_path)
+        return None if found is None else decode(found.raw)
+
+    def end(self, lease: str) -> None:
+        """Write over the lease: whoever may write need not be allowed to delete."""
+        if (found := self.lease()) is not None and found.id == lease:
+            self._bucket.put(self._lease_path, _NO_LEASE)
+
+    def _say(self, lease: Lease | None) -> None:
+        """Put the lease there, where it is a new one or lasts noticeably longer."""
+        before = self._leased
+        if lease is None or (before is not None and before.id == lease.id and _until(lease) < _until(before) + _RENEWS):
+            return
+        # The state is saved. That nobody is told who is at work decides nothing.
+        with suppress(ProvisionerError):
+            self._bucket.put(self._lease_path, lease.encode())
+            self._leased = lease
+
+    @property
+    def _lease_path(self) -> str:
+        return f"{self._folder}/lease.json"
+
+    # ── Its history ──────────────────────────────────────────────────────────
+
+    def history(self) -> tuple[Revision, ...]:
+        """Return what was noted with each object; one that was put there by hand is none of them."""
+        numbers = self._numbers()
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            found = threads.map(lambda number: self._bucket.get(self._path(number), whole=False), numbers)
+            return tuple(
+                _revision(number, each)
+                for number, each in zip(numbers, found, strict=True)
+                if each is not None and _noted_serial(each) == number
+            )
+
+    def revision(self, serial: int) -> bytes | None:
+        """See :class:`Backend`."""
+        found = self._bucket.get(self._path(serial))
+        return None if found is None or _noted_serial(found) not in {0, serial} else found.raw
+
+    def prepare(self) -> bool:
+        """See :class:`Backend`: a bucket is made by whoever pays for it."""
+        return False
+
+    # ── Whether the server can be trusted ────────────────────────────────────
+
+    def _prove(self) -> None:
+        """Find out whether an object can be created once alone; raises StateNotSaved, before anything is sent."""
+        probe = f"{self._folder}/probe-{secrets.token_hex(8)}"
+        made = [f"{probe}-0"]
+        try:
+            if not self._bucket.try_create(made[0], b"first", {}):
+                raise self._unfit("says that an object is there which is not")
+            if self._bucket.try_create(made[0], b"second", {}):
+                raise self._unfit("creates an object again that is there")
+            if (found := self._bucket.get(made[0])) is None or found.raw != b"first":
+                raise self._unfit("has lost or replaced an object that was created")
+            for attempt in range(3):
+                made.append(f"{probe}-{attempt + 1}")
+                with ThreadPoolExecutor(_AT_ONCE) as threads:
+                    attempts = [
+                        threads.submit(self._bucket.try_create, made[-1], str(each).encode(), {})
+                        for each in range(_AT_ONCE)
+                    ]
+                winners = [str(each).encode() for each, attempt in enumerate(attempts) if attempt.result()]
+                found = self._bucket.get(made[-1])
+                if len(winners) > 1 or (winners and (found is None or found.raw != winners[0])):
+                    raise self._unfit(f"lets {len(winners)} of {_AT_ONCE} creates at once succeed, where one may")
+                if winners:
+                    break
+            else:
+                raise self._unfit(f"lets none of {_AT_ONCE} creates at once succeed")
+        except StateNotSaved:
+            raise
+        except ProvisionerError as error:
+            raise StateNotSaved(error.message, hint=error.hint) from error
+        finally:
+            self._bucket.delete(made)
+        _PROVEN.add(self._bucket.key)
+
+    def _unfit(self, what: str) -> StateNotSaved:
+        return StateNotSaved(
+            f"{self.address} is no place for a state: its server {what}.",
+            hint="Two runs could save there at once, and create every account twice. Use a server that heeds"
+            " `If-None-Match: *`, or another store. Nothing was sent.",
+        )
+
+
+def _version(number: int, raw: bytes) -> str:
+    return f"{number:08d}-{hashlib.sha256(raw).hexdigest()[:32]}"
+
+
+def _until(lease: Lease) -> datetime:
+    return datetime.fromisoformat(lease.expires_at)
+
+
+def _noted(note: Note, lease: Lease | None) -> dict[str, str]:
+    """Return what is noted with an object: names and texts that every kind of storage takes."""
+    if not note.serial:
+        return {}
+    by = "" if lease is None else str(lease.holder)
+    texts = {"serial": str(note.serial), "lineage": note.lineage, "what": note.what, "by": by}
+    return {name: quote(text[:_MOST_NOTED], safe=_KEPT) for name, text in texts.items() if text}
+
+
+def _text(found: Object, name: str) -> str:
+    return unquote(found.noted.get(name, ""))
+
+
+def _noted_serial(found: Object) -> int:
+    """Return the serial that was noted with an object; 0: none was, by us."""
+    text = _text(found, "serial")
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def _revision(serial: int, found: Object) -> Revision:
+    at = found.written_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Revision(serial, _text(found, "lineage"), at, _text(found, "what"), _text(found, "by"))

@@ -43,6 +43,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     for name, module in (
         ("init", "init"),
         ("keygen", "keygen"),
+        ("doctor", "doctor"),
         ("validate", "validate"),
         ("plan", "plan"),
         ("apply", "apply"),

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from provisioner.project.applying import Approve, Bounds
     from provisioner.project.credentials import Listed, Opened
     from provisioner.project.deciding import Confirm
+    from provisioner.project.examining import Check
     from provisioner.project.folders import Folders
     from provisioner.project.outputs import Kind
     from provisioner.project.plans import Plans
@@ -267,6 +268,25 @@ class Project:
         return applying.apply(
             self._workspace, plans, run, approve=approve, bounds=bounds or applying.Bounds(), jobs=jobs
         )
+
+    def examine(
+        self,
+        *,
+        parents: Sequence[str] = (),
+        offline: bool = False,
+        jobs: Jobs = JOBS,
+        rate: float = READS_PER_SECOND,
+        reporter: Reporter = SILENT,
+        cancel: Cancel | None = None,
+    ) -> tuple[Check, ...]:
+        """Look whether settings, manifests, keys, states and credentials work, before they are needed.
+
+        Nothing is changed. ``offline``: Octopush is not asked whether it accepts the credentials.
+        """
+        from provisioner.project import examining
+
+        run = self._run(reporter, cancel, rate, sends=not offline)
+        return examining.examine(self._workspace, parents, run, jobs, offline=offline)
 
     # ── What is known, and what is there ─────────────────────────────────────
 

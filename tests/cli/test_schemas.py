@@ -17,7 +17,7 @@ from provisioner.errors import ExitCode, ProvisionerError
 from tests.cli.steps import TWO, conforming, run
 from tests.conftest import NewProject, Project, StartSandbox, eventually, finished
 
-PRINTED = ("plan", "report", "status", "problems", "credentials", "history", "error")
+PRINTED = ("plan", "report", "status", "problems", "credentials", "history", "doctor", "error")
 
 
 def test_every_schema_is_one_names_itself_and_fits_its_own_examples() -> None:

@@ -21,6 +21,7 @@ SCHEMAS: Final = (
     "problems",
     "credentials",
     "history",
+    "doctor",
     "error",
 )
 
@@ -38,6 +39,7 @@ def command(context: Context, *, name: str) -> int:
     problems     validate
     credentials  credentials show and export
     history      state history
+    doctor       doctor
     error        every command that fails
     """  # noqa: D301  # click looks for the character itself
     context.console.data(schemas.text(f"{name}.v1"))

@@ -1,0 +1,37 @@
+"""``provisioner doctor``."""
+
+from __future__ import annotations
+
+import click
+
+from provisioner.cli import options
+from provisioner.cli.options import Choice, Context
+
+
+@click.command(short_help="Check that everything is in place.")
+@options.parents
+@options.project(*options.CONNECTION)
+@options.output("text", "json")
+@click.option("--offline", is_flag=True, help="Do not ask Octopush whether it accepts the credentials.")
+@options.jobs
+@options.pass_context
+def command(
+    context: Context, *, choice: Choice, parents: tuple[str, ...], output: str, offline: bool, jobs: int
+) -> int:
+    """Check settings, manifests, keys, states and credentials, before they are needed.
+
+    Changes nothing. Octopush is asked for the balance of each parent, which tells whether
+    it accepts login and key. The exit code is that of the gravest failure.
+    """
+    from provisioner.cli.progress import reporter
+    from provisioner.errors import gravest
+    from provisioner.render import checks as texts
+
+    console = context.console
+    checks = choice.open(context).examine(parents=parents, offline=offline, jobs=jobs, reporter=reporter(console))
+    these = [(each.parent, each.what, each.found, each.failure) for each in checks]
+    if output == "json":
+        console.document(texts.document(these))
+    else:
+        console.lines(texts.text(these))
+    return gravest(each.failure.exit_code for each in checks if each.failure is not None)

@@ -1,0 +1,127 @@
+"""Looks whether settings, manifests, keys, states and credentials work, before they are needed. Changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from provisioner.errors import CommandInvalid, ManifestInvalid, ProvisionerError, SettingInvalid, Unverified
+from provisioner.model.exchange import Balance
+from provisioner.model.state import Active
+from provisioner.project.running import attempted, each
+from provisioner.render.lines import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from provisioner.project.parent import Parent
+    from provisioner.project.running import Jobs, Run
+    from provisioner.project.workspace import Workspace
+
+_NO_IDENTITY: Final = "there is none: accounts can be created, and not changed or delivered"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    parent: str | None
+    """None: it is that of the whole project."""
+    what: str
+    found: str
+    """In a few words, what was found; of a failure, its message."""
+    failure: ProvisionerError | None = None
+
+
+def examine(workspace: Workspace, parents: Sequence[str], run: Run, jobs: Jobs, *, offline: bool) -> tuple[Check, ...]:
+    """Return every check, those of the project first; see :meth:`Project.examine`."""
+    own = (
+        Check(None, "settings", str(workspace.settings.file) if workspace.settings.file.exists() else "the defaults"),
+        _check(None, "manifests", lambda: _manifests(workspace)),
+        _check(None, "recipients", lambda: _recipients(workspace)),
+        _check(None, "identity", lambda: _identity(workspace, run)),
+    )
+    found = each(
+        workspace.parents(parents), lambda parent: _of(parent, workspace, run, offline=offline), jobs, run.cancel
+    )
+    return (*own, *(check for checks in found for check in checks))
+
+
+def _check(parent: str | None, what: str, look: Callable[[], str]) -> Check:
+    found = attempted(look)
+    if isinstance(found, ProvisionerError):
+        return Check(parent, what, found.message, found)
+    return Check(parent, what, found)
+
+
+def _manifests(workspace: Workspace) -> str:
+    from provisioner.project.plans import loaded, manifest_paths
+    from provisioner.project.reporter import SILENT
+
+    try:
+        found = loaded(workspace, manifest_paths(workspace, ()), SILENT)
+    except CommandInvalid as error:
+        # A project may be for somebody who names the manifests of each run.
+        return error.message.rstrip(".")
+    if found.errors:
+        raise ManifestInvalid(f"{counted(len(found.errors), 'problem')}.", hint="`provisioner validate` lists them.")
+    accounts = sum(len(manifest.accounts) for manifest in found.manifests)
+    return f"{counted(len(found.sources), 'file')} with {counted(accounts, 'account')}"
+
+
+def _recipients(workspace: Workspace) -> str:
+    workspace.keys.sealer()
+    return ", ".join(workspace.settings.recipients)
+
+
+def _identity(workspace: Workspace, run: Run) -> str:
+    if not workspace.keys.has_identity():
+        return _NO_IDENTITY
+    workspace.keys.require_own(workspace.keys.opener(run.reporter.identity_said))
+    return "it opens what is sealed to the recipients"
+
+
+def _of(parent: Parent, workspace: Workspace, run: Run, *, offline: bool) -> tuple[Check, ...]:
+    """Return the checks of one parent, each as far as it can be looked at by itself."""
+    credentials = _check(parent.name, "credentials", lambda: _credentials(parent))
+    checks = [credentials, _check(parent.name, "state", lambda: _state(parent, run))]
+    if checks[-1].failure is None:
+        checks.append(_check(parent.name, "sealed", lambda: _sealed(parent, workspace, run)))
+    if not offline and credentials.failure is None:
+        checks.append(_check(parent.name, "Octopush", lambda: _octopush(parent, run)))
+    return tuple(checks)
+
+
+def _credentials(parent: Parent) -> str:
+    return f"the login of {parent.own.sources[0]}" if parent.credentials and parent.own.sources else "given"
+
+
+def _state(parent: Parent, run: Run) -> str:
+    state = parent.look(run.reporter).state
+    if state is None:
+        return f"there is none at {parent.store.address} yet"
+    return f"{parent.store.address} with serial {state.serial} and {counted(len(state.accounts), 'account')}"
+
+
+def _sealed(parent: Parent, workspace: Workspace, run: Run) -> str:
+    """Open what is sealed of one account: all are sealed to the same recipients."""
+    from provisioner import executor
+
+    state = parent.look(run.reporter).state
+    name = next((name for name, each in (state.accounts if state else {}).items() if isinstance(each, Active)), None)
+    if state is None or name is None:
+        return "nothing yet"
+    if not workspace.keys.has_identity():
+        return "not looked at without an identity"
+    executor.credentials(state, name, parent.opener(run.reporter))
+    return f"what is kept of {name} can be opened; `provisioner verify` looks at all"
+
+
+def _octopush(parent: Parent, run: Run) -> str:
+    found = parent.client(run.watch(parent.name), run).balance(parent.credentials)
+    if isinstance(found, Balance):
+        return f"accepts login and key at {parent.settings.api_url}; the parent has {found.amount:.2f} {found.unit}"
+    message = f"{parent.settings.api_url}: {found.reason}."
+    if found.exit_code == SettingInvalid.exit_code:
+        raise SettingInvalid(message, hint=f"Check {' and '.join(parent.own.sources) or 'login and key'}.")
+    raise Unverified(message, hint=found.hint)

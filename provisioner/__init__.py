@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from provisioner._version import __version__
 
-__all__ = ["Bounds", "CancelToken", "Folders", "Project", "Reporter", "__version__"]
+__all__ = ["Bounds", "CancelToken", "Folders", "Project", "Reporter", "Shard", "__version__"]
 
 if TYPE_CHECKING:
+    from provisioner.model.shard import Shard
     from provisioner.project.applying import Bounds
     from provisioner.project.cancel import CancelToken
     from provisioner.project.folders import Folders
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
     from provisioner.project.reporter import Reporter
 
 _HOMES = {
-    "Bounds": "applying",
-    "CancelToken": "cancel",
-    "Folders": "folders",
-    "Project": "project",
-    "Reporter": "reporter",
+    "Bounds": "project.applying",
+    "CancelToken": "project.cancel",
+    "Folders": "project.folders",
+    "Project": "project.project",
+    "Reporter": "project.reporter",
+    "Shard": "model.shard",
 }
 
 
@@ -30,4 +32,4 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415  # only programs come this way
 
-    return getattr(import_module(f"provisioner.project.{_HOMES[name]}"), name)
+    return getattr(import_module(f"provisioner.{_HOMES[name]}"), name)

@@ -15,6 +15,7 @@ from provisioner.errors import CommandInvalid
 
 if TYPE_CHECKING:
     from provisioner.cli.console import Console
+    from provisioner.model.shard import Shard
     from provisioner.project.project import Project
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -108,9 +109,19 @@ def output(*formats: str, words: str = "The format of standard output.") -> Call
     )
 
 
+def _shard(text: str | None) -> Shard | None:
+    from provisioner.model.shard import Shard  # noqa: PLC0415  # --help takes none
+
+    return None if text is None else Shard.parse(text)
+
+
 parents = click.option(
     "--parent", "parents", metavar="NAME", multiple=True, help="Only this parent; may be repeated [default: all]."
 )
+shard = click.option(
+    "--shard", metavar="I/N", callback=lambda _, __, text: _shard(text),
+    help="Only the parents that fall to shard I of N; for several runs that share the work.",
+)  # fmt: skip
 jobs = click.option(
     "--jobs",
     type=click.IntRange(1, _MOST_JOBS),

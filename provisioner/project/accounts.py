@@ -13,7 +13,6 @@ from provisioner.project.parent import require_state
 if TYPE_CHECKING:
     from provisioner.project.parent import Parent
     from provisioner.project.reporter import Reporter
-    from provisioner.project.workspace import Workspace
 
 
 def owner_of(name: str, parents: Sequence[Parent], reporter: Reporter) -> Parent:
@@ -43,7 +42,7 @@ def owner_of(name: str, parents: Sequence[Parent], reporter: Reporter) -> Parent
 
 
 def by_owner(
-    workspace: Workspace, parents: Sequence[str], names: Sequence[str], reporter: Reporter, *, active: bool = False
+    parents: Sequence[Parent], names: Sequence[str], reporter: Reporter, *, active: bool = False
 ) -> list[tuple[Parent, State, tuple[str, ...]]]:
     """Return each parent that has some of the accounts ``names``, its state, and which; each name once.
 
@@ -53,13 +52,14 @@ def by_owner(
 
     """
     found: dict[str, list[str]] = {}
-    chosen = workspace.parents(parents)
     for name in dict.fromkeys(names):
-        found.setdefault(owner_of(name, chosen, reporter).name, []).append(name)
+        found.setdefault(owner_of(name, parents, reporter).name, []).append(name)
     owners = []
-    for owner, own in sorted(found.items()):
-        parent = workspace.parent(owner)
-        state = require_state(parent.look(reporter).state, owner)
+    for parent in parents:
+        own = found.get(parent.name)
+        if own is None:
+            continue
+        state = require_state(parent.look(reporter).state, parent.name)
         require_known(state, own)
         if active:
             for name in own:

@@ -109,7 +109,7 @@ def chosen(
 ) -> tuple[Opened, ...]:
     """Open the credentials that were asked for; see :meth:`Project.open_credentials`."""
     if names:
-        states = by_owner(workspace, parents, names, run.reporter)
+        states = by_owner(workspace.parents(parents), names, run.reporter)
     else:
         looks = looked(workspace.parents(parents), run.reporter)
         states = [(parent, _readable(look, parent), ()) for parent, look in looks]

@@ -28,6 +28,7 @@ from provisioner.state.reading import Snapshot
 if TYPE_CHECKING:
     from provisioner.executor import Refreshed
     from provisioner.model.report import Report
+    from provisioner.model.shard import Shard
     from provisioner.project.reporter import Reporter
     from provisioner.project.running import Jobs, Run
     from provisioner.project.workspace import Workspace
@@ -164,6 +165,7 @@ def plan(
     parents: Sequence[str],
     run: Run,
     *,
+    shard: Shard | None,
     refresh: bool,
     wait: bool,
     jobs: Jobs,
@@ -171,7 +173,7 @@ def plan(
     """Return the plans of ``parents``, or of all that the manifests name; see :meth:`Project.plan`."""
     named = manifest_paths(workspace, paths)
     found = loaded(workspace, named, run.reporter)
-    return plans_of(workspace, named, found, parents, run, refresh=refresh, wait=wait, jobs=jobs)
+    return plans_of(workspace, named, found, parents, run, shard=shard, refresh=refresh, wait=wait, jobs=jobs)
 
 
 def plans_of(
@@ -181,6 +183,7 @@ def plans_of(
     parents: Sequence[str],
     run: Run,
     *,
+    shard: Shard | None = None,
     refresh: bool,
     wait: bool,
     jobs: Jobs,
@@ -199,6 +202,10 @@ def plans_of(
         raise CommandInvalid(
             f"No manifest asks for an account of {', '.join(parents)}.", hint="Look at --parent, and at the manifests."
         )
+    if shard is not None:
+        manifests = tuple(this for this in manifests if this.parent in shard)
+        if not manifests:
+            run.reporter.warning(f"no parent of the manifests falls to shard {shard}: there is nothing to do.")
     begun = time.monotonic()
 
     def look_at(this: Manifest) -> tuple[Parent, Snapshot] | ProvisionerError:

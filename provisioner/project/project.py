@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from provisioner.manifest.load import Loaded
     from provisioner.model.revision import Revision
+    from provisioner.model.shard import Shard
     from provisioner.model.state import State
     from provisioner.project.adopting import Adoption
     from provisioner.project.applying import Approve, Bounds
@@ -49,9 +50,10 @@ class Project:
     """A project, open for use; safe to share between threads, and to open as often as you like.
 
     Every method that takes ``parents`` works on those, or on all where none is named. One
-    that takes ``jobs`` works on as many parents at once; an executor of threads may be
-    given instead. What happens meanwhile is reported to ``reporter``, and ``cancel`` ends
-    the work between two requests.
+    that takes a ``shard`` works on those of them that fall to it; there may be none. One that
+    takes ``jobs`` works on as many parents at once; an executor of threads may be given
+    instead. What happens meanwhile is reported to ``reporter``, and ``cancel`` ends the work
+    between two requests.
     """
 
     def __init__(self, workspace: Workspace) -> None:
@@ -110,9 +112,12 @@ class Project:
 
     # ── Its parents ──────────────────────────────────────────────────────────
 
-    def parents(self, names: Sequence[str] = ()) -> tuple[Parent, ...]:
-        """Return the parents of these names, or all of the settings, sorted by name; raises SettingInvalid."""
-        return self._workspace.parents(names)
+    def parents(self, names: Sequence[str] = (), *, shard: Shard | None = None) -> tuple[Parent, ...]:
+        """Return the parents of these names, or all of the settings, sorted by name; raises SettingInvalid.
+
+        With ``shard``, those of them that fall to it; there may be none.
+        """
+        return self._workspace.parents(names, shard)
 
     @property
     def has_identity(self) -> bool:
@@ -155,6 +160,7 @@ class Project:
         paths: Sequence[Path] = (),
         *,
         parents: Sequence[str] = (),
+        shard: Shard | None = None,
         refresh: bool = False,
         wait: bool = False,
         jobs: Jobs = JOBS,
@@ -179,7 +185,7 @@ class Project:
         from provisioner.project import plans
 
         run = self._run(reporter, cancel, rate or READS_PER_SECOND, sends=refresh)
-        return plans.plan(self._workspace, paths, parents, run, refresh=refresh, wait=wait, jobs=jobs)
+        return plans.plan(self._workspace, paths, parents, run, shard=shard, refresh=refresh, wait=wait, jobs=jobs)
 
     def require_sealer(self, plans: Plans) -> None:
         """Refuse ``plans`` of which an apply could seal nothing; raises SettingInvalid."""
@@ -294,6 +300,7 @@ class Project:
         self,
         *,
         parents: Sequence[str] = (),
+        shard: Shard | None = None,
         balances: bool = False,
         jobs: Jobs = JOBS,
         rate: float = READS_PER_SECOND,
@@ -304,12 +311,13 @@ class Project:
         from provisioner.project import status
 
         run = self._run(reporter, cancel, rate, sends=balances)
-        return status.status(self.parents(parents), run, balances=balances, jobs=jobs)
+        return status.status(self._chosen(parents, shard, reporter), run, balances=balances, jobs=jobs)
 
     def refresh(
         self,
         *,
         parents: Sequence[str] = (),
+        shard: Shard | None = None,
         jobs: Jobs = JOBS,
         rate: float = READS_PER_SECOND,
         reporter: Reporter = SILENT,
@@ -321,13 +329,15 @@ class Project:
         """
         from provisioner.project import refresh
 
-        return refresh.refresh(self.parents(parents), self._run(reporter, cancel, rate, sends=True), jobs)
+        run = self._run(reporter, cancel, rate, sends=True)
+        return refresh.refresh(self._chosen(parents, shard, reporter), run, jobs)
 
     def verify(
         self,
         names: Sequence[str] = (),
         *,
         parents: Sequence[str] = (),
+        shard: Shard | None = None,
         jobs: Jobs = JOBS,
         rate: float = READS_PER_SECOND,
         reporter: Reporter = SILENT,
@@ -343,7 +353,7 @@ class Project:
         from provisioner.project import verify
 
         run = self._run(reporter, cancel, rate, sends=True)
-        return verify.verify(verify.chosen(self._workspace, parents, names, reporter), run, jobs)
+        return verify.verify(verify.chosen(self._chosen(parents, shard, reporter), names, reporter), run, jobs)
 
     # ── Credentials ──────────────────────────────────────────────────────────
 
@@ -612,6 +622,13 @@ class Project:
         )
 
     # ── What all of them share ───────────────────────────────────────────────
+
+    def _chosen(self, parents: Sequence[str], shard: Shard | None, reporter: Reporter) -> tuple[Parent, ...]:
+        """Return the parents to work on, and say so where none falls to the shard."""
+        chosen = self.parents(parents, shard=shard)
+        if not chosen:
+            reporter.warning(f"no parent falls to shard {shard}: there is nothing to do.")
+        return chosen
 
     def _run(self, reporter: Reporter, cancel: Cancel | None, rate: float | None, *, sends: bool) -> Run:
         """Return what one operation shares; raises SettingInvalid where it ``sends`` and could not."""

@@ -51,12 +51,12 @@ def looked(parents: Sequence[Parent], reporter: Reporter) -> list[tuple[Parent, 
     """Return the state of each of ``parents`` that has one, or why it cannot be read.
 
     Raises:
-        StateConflict: none of them has a state.
+        StateConflict: there are some, and none of them has a state.
 
     """
     looks = [(parent, attempted(parent.look, reporter)) for parent in parents]
     found = [(parent, look) for parent, look in looks if isinstance(look, ProvisionerError) or look.state is not None]
-    if not found:
+    if parents and not found:
         require_state(None, ", ".join(parent.name for parent in parents))
     return found
 

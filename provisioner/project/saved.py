@@ -77,7 +77,8 @@ def document(plans: Plans, settings: Settings) -> documents.Document:
         "states": {name: settings.state_address(name) for name in plans.parents},
         "refreshed": plans.refresh,
     }
-    said = {**documents.plans(plans.plans), "source": source}
+    # Where no plan is, no setting is said to count.
+    said = {"settings": [], **documents.plans(plans.plans), "source": source}
     return {**said, "digest": documents.digest(said)}
 
 
@@ -90,6 +91,10 @@ def again(saved: SavedPlan, workspace: Workspace, run: Run, jobs: Jobs) -> Plans
     """
     found = loaded(workspace, saved.manifests, run.reporter)
     files = {str(source.path): _sha256(source.raw) for source in found.sources}
+    if not saved.plans:
+        # Of a shard to which no parent fell: to name none of them would be to name all.
+        _refuse(saved, _moved_files(saved, files))
+        return Plans({}, {}, saved.manifests, found.sources, saved.owner, saved.refreshed)
     _refuse(saved, (*_moved_files(saved, files), *_moved_settings(saved, workspace)))
     made = plans_of(
         workspace, saved.manifests, found, sorted(saved.plans), run, refresh=saved.refreshed, wait=True, jobs=jobs

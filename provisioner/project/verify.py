@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from provisioner.project.parent import Parent
     from provisioner.project.reporter import Reporter
     from provisioner.project.running import Jobs, Run
-    from provisioner.project.workspace import Workspace
 
 Balances: TypeAlias = Mapping[str, Balance | Failed]
 """What accounts have left, by name, or why that is not known."""
@@ -31,15 +30,15 @@ Choice = tuple["Parent", State | ProvisionerError, tuple[str, ...]]
 """A parent, its state or why that cannot be read, and the names of accounts; none for all active ones."""
 
 
-def chosen(workspace: Workspace, parents: Sequence[str], names: Sequence[str], reporter: Reporter) -> list[Choice]:
+def chosen(parents: Sequence[Parent], names: Sequence[str], reporter: Reporter) -> list[Choice]:
     """Return whose credentials are to be verified; raises CommandInvalid or StateConflict."""
     if not names:
-        looks = looked(workspace.parents(parents), reporter)
+        looks = looked(parents, reporter)
         return [
             (parent, look if isinstance(look, ProvisionerError) else require_state(look.state, parent.name), ())
             for parent, look in looks
         ]
-    return [(parent, state, own) for parent, state, own in by_owner(workspace, parents, names, reporter, active=True)]
+    return [(parent, state, own) for parent, state, own in by_owner(parents, names, reporter, active=True)]
 
 
 def verify(these: Sequence[Choice], run: Run, jobs: Jobs) -> Reports:

@@ -18,6 +18,7 @@ from provisioner.settings.steering import steering
 from provisioner.state.seen import Seen
 
 if TYPE_CHECKING:
+    from provisioner.model.shard import Shard
     from provisioner.octopush.client import Exchange
     from provisioner.project.cancel import Cancel
     from provisioner.project.folders import Folders
@@ -60,9 +61,15 @@ class Workspace:
                 self._parents[name] = Parent(name, self._shared)
             return self._parents[name]
 
-    def parents(self, names: Sequence[str] = ()) -> tuple[Parent, ...]:
-        """Return the parents of these names, or all of the settings, sorted by name; raises SettingInvalid."""
-        return tuple(self.parent(name) for name in sorted(set(names) or self.settings.parents))
+    def parents(self, names: Sequence[str] = (), shard: Shard | None = None) -> tuple[Parent, ...]:
+        """Return the parents of these names, or all of the settings, sorted by name; of ``shard`` alone, if given.
+
+        Raises:
+            SettingInvalid: the settings have none of one of the names.
+
+        """
+        found = (self.parent(name) for name in sorted(set(names) or self.settings.parents))
+        return tuple(parent for parent in found if shard is None or parent.name in shard)
 
     def carrier(self, rate: float | None, cancel: Cancel) -> Exchange:
         """Return what carries the requests of all parents, ``rate`` of them begun in a second; None: any number.

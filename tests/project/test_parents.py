@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from provisioner import CancelToken, schemas
+from provisioner import CancelToken, Shard, schemas
 from provisioner.errors import CommandInvalid, ExitCode
 from provisioner.octopush.client import Exchange
 from provisioner.octopush.transport import Failure, Reply, Request, Transport
@@ -309,6 +309,54 @@ def test_a_filter_chooses_and_moves_nothing(three: Project) -> None:
         assert "acme" not in done.stdout + done.stderr
     nobody = three.run("plan", "--parent", "nobody")
     assert (10, True) == (nobody.returncode, "The settings have no parent nobody" in nobody.stderr)
+
+
+def test_shards_share_the_parents_between_them(three: Project) -> None:
+    project = opened(three)
+    shards = [Shard(number, 3) for number in (1, 2, 3)]
+    # Known for good: whoever runs a shard again, wherever that is, takes the same ones.
+    assert [[], ["globex"], ["acme", "initech"]] == [
+        [parent.name for parent in project.parents(shard=shard)] for shard in shards
+    ]
+    assert ["acme"] == [parent.name for parent in project.parents(["acme", "globex"], shard=shards[2])]
+    done = [results(project.apply(project.plan(shard=shard))) for shard in shards]
+    assert [[], ["globex"], ["acme", "initech"]] == [list(each) for each in done]
+    for command in ("plan", "reconcile", "refresh", "verify", "status"):
+        some = three.run(command, "--shard", "3/3")
+        assert (0, True, False) == (some.returncode, "acme" in some.stdout, "globex" in some.stdout + some.stderr)
+
+
+def test_a_shard_without_a_parent_says_so_and_is_done(three: Project, server: SandboxProcess) -> None:
+    for command, kind in (
+        ("plan --out plan.json", "plan.v1"),
+        ("apply --yes", "report.v1"),
+        ("apply --yes --plan plan.json", "report.v1"),
+        ("refresh", "report.v1"),
+        ("verify", "report.v1"),
+        ("status", "status.v1"),
+    ):
+        shard = () if "--plan" in command else ("--shard", "1/3")
+        done = three.run(*command.split(), *shard, "--format", "json")
+        assert (command, 0) == (command, done.returncode), done.stderr
+        assert not shard or "shard 1/3: there is nothing to do." in done.stderr
+        document = json.loads(done.stdout)
+        Draft202012Validator(schemas.load(kind)).validate(document)
+        assert [] == document[{"plan.v1": "plans", "report.v1": "reports", "status.v1": "states"}[kind]]
+    assert [] == server.accounts()
+
+
+def test_a_saved_plan_of_a_shard_is_that_of_its_parents(three: Project, server: SandboxProcess) -> None:
+    assert 0 == three.run("plan", "--shard", "2/3", "--out", "plan.json").returncode
+    assert 64 == three.run("apply", "--yes", "--plan", "plan.json", "--shard", "2/3").returncode
+    done = three.run("apply", "--yes", "--new-state", "--plan", "plan.json")
+    assert (0, 1) == (done.returncode, len(server.accounts())), done.stderr
+    assert state_of(three, "globex").exists()
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "x", "1/0", "-1/3", "1/3/5", ""])
+def test_what_is_no_shard(text: str) -> None:
+    with pytest.raises(CommandInvalid, match="shard"):
+        Shard.parse(text)
 
 
 def test_a_name_that_two_parents_share_wants_its_parent(three: Project) -> None:

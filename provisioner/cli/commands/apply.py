@@ -14,6 +14,7 @@ from provisioner.errors import CommandInvalid
 
 if TYPE_CHECKING:
     from provisioner.cli.reporters import ConsoleReporter
+    from provisioner.model.shard import Shard
     from provisioner.model.terms import Terms
     from provisioner.project.plans import Plans
     from provisioner.project.project import Project
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Create what is missing.")
 @options.manifests
 @options.parents
+@options.shard
 @options.project(
     "limit",
     "reserved",
@@ -62,6 +64,7 @@ def command(
     choice: Choice,
     manifests: tuple[Path, ...],
     parents: tuple[str, ...],
+    shard: Shard | None,
     output: str,
     report: Path | None,
     saved: Path | None,
@@ -91,10 +94,10 @@ def command(
     attended = console.is_interactive
     if digest is not None and saved is None:
         raise CommandInvalid("--digest needs --plan.", hint=f"Write `provisioner apply --plan FILE --digest {digest}`.")
-    if saved is not None and (manifests or parents or refresh):
+    if saved is not None and (manifests or parents or shard or refresh):
         raise CommandInvalid(
-            "A saved plan says by itself from which manifests it was made, for which parents, and whether --refresh was"
-            " given.",
+            "A saved plan says by itself from which manifests it was made, for which parents or shard, and whether"
+            " --refresh was given.",
             hint=f"Write `provisioner apply --plan {saved}`.",
         )
 
@@ -110,7 +113,14 @@ def command(
             plans = project.reviewed(saved, digest=digest, jobs=jobs, rate=rate, reporter=hears)
         else:
             plans = project.plan(
-                manifests, parents=parents, refresh=refresh, wait=True, jobs=jobs, rate=rate, reporter=hears
+                manifests,
+                parents=parents,
+                shard=shard,
+                refresh=refresh,
+                wait=True,
+                jobs=jobs,
+                rate=rate,
+                reporter=hears,
             )
         # What was reviewed elsewhere, or asks nobody, begins no state by itself: a wrong checkout has none either.
         begins = new_state or (attended and not yes and saved is None)

@@ -15,6 +15,7 @@ from provisioner.errors import SettingInvalid
 if TYPE_CHECKING:
     from provisioner.cli.console import Console
     from provisioner.cli.reporters import ConsoleReporter
+    from provisioner.model.shard import Shard
     from provisioner.project.plans import Plans
     from provisioner.project.project import Project
 
@@ -26,6 +27,7 @@ _NAMED: Final = 20
 @click.command(short_help="Show what apply would do.")
 @options.manifests
 @options.parents
+@options.shard
 @options.project("limit", "reserved", "encoding", *options.CONNECTION, *options.CREATION)
 @options.output("text", "markdown", "json", "html")
 @click.option(
@@ -45,6 +47,7 @@ def command(
     choice: Choice,
     manifests: tuple[Path, ...],
     parents: tuple[str, ...],
+    shard: Shard | None,
     output: str,
     out: Path | None,
     detailed: bool,
@@ -69,7 +72,9 @@ def command(
         project.require_place(out, outputs.PLAN, project.files(manifests))
     hears = _reporter(console, project, refresh=refresh)
     with hears:
-        plans = project.plan(manifests, parents=parents, refresh=refresh, jobs=jobs, rate=rate, reporter=hears)
+        plans = project.plan(
+            manifests, parents=parents, shard=shard, refresh=refresh, jobs=jobs, rate=rate, reporter=hears
+        )
     plans.require_any()
     _say_unchecked(console, plans)
     try:

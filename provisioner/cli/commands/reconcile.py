@@ -12,6 +12,7 @@ from provisioner.cli.options import Choice, Context
 
 if TYPE_CHECKING:
     from provisioner.cli.reporters import ConsoleReporter
+    from provisioner.model.shard import Shard
     from provisioner.project.plans import Plans
     from provisioner.project.project import Project
     from provisioner.project.reports import Reports
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Apply on a schedule, unattended.")
 @options.manifests
 @options.parents
+@options.shard
 @options.project(
     "max_creates", "max_updates", "limit", "reserved", "encoding", *options.CONNECTION, *options.CREATION,
     "lock_timeout", "metrics_file", "heartbeat_url",
@@ -37,6 +39,7 @@ def command(
     choice: Choice,
     manifests: tuple[Path, ...],
     parents: tuple[str, ...],
+    shard: Shard | None,
     output: str,
     report: Path | None,
     new_state: bool,
@@ -58,7 +61,9 @@ def command(
         looks = project.has_identity
         if not looks:
             hears.warning("there is no identity: accounts are not compared with Octopush, and none is changed.")
-        plans = project.plan(manifests, parents=parents, refresh=looks, wait=True, jobs=jobs, rate=rate, reporter=hears)
+        plans = project.plan(
+            manifests, parents=parents, shard=shard, refresh=looks, wait=True, jobs=jobs, rate=rate, reporter=hears
+        )
         settings = project.settings
         bounds = Bounds(
             max_creates=settings.max_creates,

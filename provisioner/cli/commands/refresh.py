@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from provisioner.cli import options
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import ExitCode
 
+if TYPE_CHECKING:
+    from provisioner.model.shard import Shard
+
 
 @click.command(short_help="Find what was changed at Octopush.")
 @options.parents
+@options.shard
 @options.project("lock_timeout", *options.CONNECTION)
 @options.output("text", "json")
 @click.option(
@@ -21,7 +27,15 @@ from provisioner.errors import ExitCode
 @options.rate
 @options.pass_context
 def command(
-    context: Context, *, choice: Choice, parents: tuple[str, ...], output: str, detailed: bool, jobs: int, rate: int
+    context: Context,
+    *,
+    choice: Choice,
+    parents: tuple[str, ...],
+    shard: Shard | None,
+    output: str,
+    detailed: bool,
+    jobs: int,
+    rate: int,
 ) -> int:
     """Read every active account at Octopush, and compare it with what was sent.
 
@@ -36,7 +50,7 @@ def command(
     project = choice.open(context)
     hears = reporter(context.console, len(project.settings.parents))
     with hears:
-        reports = project.refresh(parents=parents, jobs=jobs, rate=rate, reporter=hears)
+        reports = project.refresh(parents=parents, shard=shard, jobs=jobs, rate=rate, reporter=hears)
     reports.require_any()
     show(context.console, reports, output)
     results = {outcome.result for report in reports.reports for outcome in report.outcomes}

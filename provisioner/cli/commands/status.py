@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from provisioner.cli import options
 from provisioner.cli.options import Choice, Context
 
+if TYPE_CHECKING:
+    from provisioner.model.shard import Shard
+
 
 @click.command(short_help="List the accounts of the state.")
 @options.parents
+@options.shard
 @options.project(*options.CONNECTION)
 @options.output("text", "json")
 @click.option("--balances", is_flag=True, help="Ask what each account has left, as that account; needs an identity.")
 @options.jobs
 @options.pass_context
 def command(
-    context: Context, *, choice: Choice, parents: tuple[str, ...], output: str, balances: bool, jobs: int
+    context: Context,
+    *,
+    choice: Choice,
+    parents: tuple[str, ...],
+    shard: Shard | None,
+    output: str,
+    balances: bool,
+    jobs: int,
 ) -> int:
     """List the accounts of every parent's state, with their statuses.
 
@@ -31,7 +44,7 @@ def command(
     project = choice.open(context)
     hears = reporter(console, len(project.settings.parents))
     with hears:
-        statuses = project.status(parents=parents, balances=balances, jobs=jobs, reporter=hears)
+        statuses = project.status(parents=parents, shard=shard, balances=balances, jobs=jobs, reporter=hears)
     failures = {each.parent: each.failure for each in statuses if each.failure is not None}
     if len(statuses) == 1 and failures:
         raise failures[statuses[0].parent]

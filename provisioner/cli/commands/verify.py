@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from provisioner.cli import options
 from provisioner.cli.options import Choice, Context
 
+if TYPE_CHECKING:
+    from provisioner.model.shard import Shard
+
 
 @click.command(short_help="Prove that the credentials are good.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @options.parents
+@options.shard
 @options.project(*options.CONNECTION)
 @options.output("text", "json")
 @options.log_format
@@ -23,6 +29,7 @@ def command(
     choice: Choice,
     names: tuple[str, ...],
     parents: tuple[str, ...],
+    shard: Shard | None,
     output: str,
     jobs: int,
     rate: int,
@@ -39,7 +46,7 @@ def command(
     project = choice.open(context)
     hears = reporter(context.console, len(project.settings.parents))
     with hears:
-        reports = project.verify(names, parents=parents, jobs=jobs, rate=rate, reporter=hears)
+        reports = project.verify(names, parents=parents, shard=shard, jobs=jobs, rate=rate, reporter=hears)
     reports.require_any()
     show(context.console, reports, output)
     return reports.exit_code

@@ -36,7 +36,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 
 class ExitCode(IntEnum):
@@ -184,6 +184,8 @@ class ManifestInvalid(ProvisionerError):
     """At least one manifest has a problem; each of them has been told."""
 
     exit_code = ExitCode.MANIFEST_INVALID
+    problems: tuple[Any, ...] = ()
+    """Each :class:`provisioner.model.account.Problem` that is an error, where manifests were read."""
 
 
 class Refused(ProvisionerError):

@@ -75,9 +75,11 @@ def refuse_any(problems: Iterable[Problem], whose: str) -> None:
     :param whose: what was read, in the words of the message.
     :raises ManifestInvalid: there is.
     """
-    if number := len(errors(problems)):
-        plural = "" if number == 1 else "s"
-        raise ManifestInvalid(f"{number} problem{plural} in the {whose}.", hint="Correct each; nothing was sent.")
+    if found := errors(problems):
+        number, plural = len(found), "" if len(found) == 1 else "s"
+        error = ManifestInvalid(f"{number} problem{plural} in the {whose}.", hint="Correct each; nothing was sent.")
+        error.problems = found
+        raise error
 
 
 def _by_place(problem: Problem) -> tuple[int, int]:

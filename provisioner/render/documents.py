@@ -12,7 +12,7 @@ from dataclasses import asdict
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from provisioner.errors import ProvisionerError
+from provisioner.errors import ManifestInvalid, ProvisionerError
 from provisioner.model.account import Problem, Severity, shown_value
 from provisioner.model.plan import (
     Change,
@@ -130,8 +130,11 @@ def problems(these: Iterable[Problem]) -> Document:
 
 
 def error(this: ProvisionerError) -> Document:
-    """Return the document of a failure under ``--format json``."""
-    return {"version": VERSION, "error": _error(this)}
+    """Return the document of a failure under ``--format json``, with the problems that manifests have."""
+    document = {"version": VERSION, "error": _error(this)}
+    if isinstance(this, ManifestInvalid) and this.problems:
+        document["problems"] = [problem(each) for each in this.problems]
+    return document
 
 
 def _failures(these: Mapping[str, ProvisionerError]) -> Document:

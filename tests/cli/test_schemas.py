@@ -148,7 +148,7 @@ def nothing(_: Project) -> None:
     [
         (errors.ManifestInvalid, invalid, ["plan"]),
         (errors.OverLimit, one_more, ["apply", "--yes", "--limit", "2"]),
-        (errors.StateInvalid, damaged, ["status"]),
+        (errors.StateInvalid, damaged, ["apply", "--yes"]),
         (errors.StateConflict, nothing, ["forget", "paris", "--yes"]),
         (errors.Unverified, nothing, ["credentials", "export", "--verified", "--attempts", "1"]),
         (errors.SettingInvalid, nothing, ["plan", "--limit", "-1"]),
@@ -169,9 +169,13 @@ def test_an_error_of_each_kind_conforms(
     assert 0 == mine.run("apply", "--yes").returncode
     spoil(mine)
     done = mine.run(*arguments, "--format", "json")
-    error = conforming(done.stdout, "error.v1")["error"]
+    document = conforming(done.stdout, "error.v1")
+    error = document["error"]
     assert (kind.exit_code, kind.exit_code, kind.__name__) == (done.returncode, error["code"], error["name"])
     assert error["message"].splitlines()[0] in done.stderr
+    # Of manifests, each problem; and no plan has a digest where there is none.
+    assert ("problems" in document) is (kind is errors.ManifestInvalid)
+    assert ("Plan digest: " in done.stderr) is (kind is errors.OverLimit)
 
 
 def test_an_error_of_a_run_that_was_ended_and_of_a_state_that_is_held_conforms(

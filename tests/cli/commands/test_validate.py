@@ -20,8 +20,9 @@ def test_validate_tells_everything_and_exits_with_3(tmp_path: Path) -> None:
     assert (3, "bad.yaml:3:12: error:") == (text.returncode, text.stdout[:21])
     for command in (["plan"], ["apply", "--yes"]):
         failed = run(tmp_path, *command, "bad.yaml", "--format", "json")
-        error = json.loads(failed.stdout)["error"]
-        assert (3, "ManifestInvalid") == (error["code"], error["name"])
+        error = json.loads(failed.stdout)
+        assert (3, "ManifestInvalid") == (error["error"]["code"], error["error"]["name"])
+        assert document["problems"] == error["problems"]
         assert "bad.yaml:3:12: error:" in failed.stderr
 
 

@@ -81,7 +81,7 @@ class Update:
     def only_password(self) -> bool:
         """Whether a new password is all that is asked for; of an edit to be finished, that it asked for no more."""
         settled = self.begun is None or self.begun.attributes == self.account.attributes
-        return settled and bool(self.fields) and all(each.path in _PASSWORD for each in self.fields)
+        return settled and self.renews_password and all(each.path in _PASSWORD for each in self.fields)
 
     @property
     def record_name(self) -> str:

@@ -70,9 +70,9 @@ class Opened:
                 f" dead. `provisioner verify {name}` asks again."
             )
         if record.edit is not None and record.edit.sealed is not None:
-            todo = (
-                f"`provisioner apply` finishes it, or `provisioner rotate-password {name}` where no manifest names it."
-            )
+            todo = "`provisioner apply` finishes it."
+            if record.edit.attributes == record.attributes:
+                todo = f"`provisioner rotate-password {name}` finishes it, and so does `provisioner apply`."
             if record.drift.gone:
                 todo = "Octopush did not know its login any more: `provisioner refresh` looks for it again."
             told.append(

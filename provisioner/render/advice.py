@@ -28,9 +28,9 @@ _CLAUSES: Final[Mapping[Remedy, str]] = MappingProxyType(
         Remedy.REFRESH: "`provisioner refresh` looks for the account again",
         Remedy.ADOPT_KEY: "if Octopush changed it, `provisioner adopt {name} LOGIN` takes it over",
         Remedy.RESOLVE: "`provisioner resolve` ends an unknown outcome, and `provisioner adopt` takes over what exists",
-        Remedy.ROTATE: "`provisioner credentials show {name}` shows the old and the new one, and `provisioner"
+        Remedy.ROTATE: "`provisioner credentials show {name}` shows each that may be right, and `provisioner"
         " rotate-password {name}` finishes it",
-        Remedy.APPLY: "`provisioner credentials show {name}` shows the old and the new one, and the next apply"
+        Remedy.APPLY: "`provisioner credentials show {name}` shows each that may be right, and the next apply"
         " finishes it",
         Remedy.FREE_OR_ADOPT: "if you are sure that it does not exist, `provisioner forget {name} --force` frees its"
         " slot; if it does, `provisioner adopt {name} LOGIN` takes it over",

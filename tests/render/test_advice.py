@@ -19,9 +19,9 @@ TOLD = {
     Remedy.REFRESH: "`provisioner refresh` looks for the account again",
     Remedy.ADOPT_KEY: "if Octopush changed it, `provisioner adopt paris LOGIN` takes it over",
     Remedy.RESOLVE: "`provisioner resolve` ends an unknown outcome, and `provisioner adopt` takes over what exists",
-    Remedy.ROTATE: "`provisioner credentials show paris` shows the old and the new one, and `provisioner"
+    Remedy.ROTATE: "`provisioner credentials show paris` shows each that may be right, and `provisioner"
     " rotate-password paris` finishes it",
-    Remedy.APPLY: "`provisioner credentials show paris` shows the old and the new one, and the next apply finishes it",
+    Remedy.APPLY: "`provisioner credentials show paris` shows each that may be right, and the next apply finishes it",
     Remedy.FREE_OR_ADOPT: "if you are sure that it does not exist, `provisioner forget paris --force` frees its slot;"
     " if it does, `provisioner adopt paris LOGIN` takes it over",
 }

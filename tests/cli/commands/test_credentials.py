@@ -189,7 +189,7 @@ def half_rotated(sandbox: StartSandbox, project: NewProject) -> tuple[Project, s
 def warning_of(done: subprocess.CompletedProcess[str]) -> str:
     """Return the one line that warns; it names what finishes the rotation."""
     (line,) = [each for each in done.stderr.splitlines() if each.startswith("warning: ")]
-    assert "`provisioner apply` finishes it" in line
+    assert "`provisioner rotate-password paris` finishes it, and so does `provisioner apply`." in line
     assert "warning: paris was to get a new password at 20" in line
     return line
 

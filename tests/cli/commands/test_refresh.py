@@ -25,6 +25,7 @@ from tests.cli.steps import (
     conforming,
     delete,
     edit_manifest,
+    events,
     having,
     login_of,
     made,
@@ -110,6 +111,10 @@ def test_what_was_deleted_by_hand_is_gone(applied: Project, server: SandboxProce
     assert (2, ["gone", "unchanged"]) == (told.returncode, statuses(told.stdout))
     assert record_of(applied, "paris").drift.gone
     assert "- gone       paris" in applied.run("plan").stdout
+    # Whoever reads the log has the same advice.
+    log = events(applied.run("apply", "--yes", "--log-format", "json"))
+    (reason,) = {each["reason"] for each in log if (each["event"], each.get("account")) == ("account", "paris")}
+    assert "`provisioner forget paris` frees its slot" in reason
 
 
 def test_what_octopush_made_of_a_field_at_create_is_told_apart(sandbox: StartSandbox, project: NewProject) -> None:

@@ -12,7 +12,7 @@ import csv
 import io
 import re
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -24,7 +24,7 @@ from provisioner.manifest import eight_bit
 from provisioner.model.account import Origin, Problem, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 MAX_ROWS: Final = 250_000
 MAX_COLUMNS: Final = 50
@@ -78,6 +78,19 @@ class Table:
     _lines: array[int]
     _widths: array[int]
 
+    def at(self, origin: Origin, column: str | int) -> Origin:
+        """Return the cell of ``column``, a name or a position from 1, in the row at ``origin``; of CSV, the row."""
+        if isinstance(column, str):
+            column = self.header.index(column) + 1 if column in self.header else 0
+        if origin.left is None or origin.column is not None or not column:
+            return origin
+        return replace(origin, column=origin.left + column - 1)
+
+    def placed(self, problems: Iterable[Problem]) -> Iterator[Problem]:
+        """Yield each problem with its cell."""
+        for each in problems:
+            yield replace(each, origin=self.at(each.origin, each.path))
+
     def rows(self) -> Iterator[Row]:
         """Yield each row below the header, blank ones left out; separators that only end one are not counted."""
         number = 0
@@ -88,12 +101,15 @@ class Table:
             if width:
                 number += 1
                 ends = width > wanted and not any(each and each.strip() for each in cells[wanted:])
-                origin = Origin(self.origin.file, line, row=number)
+                above = self.origin
+                origin = Origin(
+                    above.file, line, None, number if above.sheet is None else line, above.sheet, above.left
+                )
                 yield Row(origin, wanted if ends else width, cells[:wanted])
 
 
-def open_table(raw: bytes, file: str, known: Collection[str], encoding: str | None = None) -> Table:
-    """Return the table that ``raw`` holds.
+def open_text(raw: bytes, file: str, known: Collection[str], encoding: str | None = None) -> Table:
+    """Return the table that the text ``raw`` holds.
 
     :param known: the names of columns, by which the header and its delimiter are recognised.
     :param encoding: what ``raw`` is if it is not UTF-8; None: Windows-1252, if it can be nothing else.
@@ -110,10 +126,10 @@ def open_table(raw: bytes, file: str, known: Collection[str], encoding: str | No
     origin = Origin(file, text.count("\n", 0, len(text) - len(body)) + 1)
     if not head.strip(_BLANK):
         raise Unreadable(Origin(file), "The file is empty.", "Write a header and below it a row for each account.")
-    plain = {_plain(each) for each in known}
-    delimiter = delimiter or max(_DELIMITERS, key=lambda each: len(_names(head, each) & plain))
-    names = _names(head, delimiter) & plain
-    if not names and len(plain & set(map(_plain, re.findall(r"\w+", head)))) > 1:
+    spellings = {plain(each) for each in known}
+    delimiter = delimiter or max(_DELIMITERS, key=lambda each: len(_names(head, each) & spellings))
+    names = _names(head, delimiter) & spellings
+    if not names and len(spellings & set(map(plain, re.findall(r"\w+", head)))) > 1:
         message = "The columns are separated by something else than commas, semicolons or tabs."
         raise Unreadable(origin, message, "Save it again with one of these between the cells.")
     if not names:
@@ -216,10 +232,11 @@ def _announced(text: str, file: str) -> tuple[str, str]:
 
 def _names(head: str, delimiter: str) -> set[str]:
     """Return the names of columns in ``head``, plain: another spelling makes it no less a header."""
-    return {_plain(cell) for cell in head.split(delimiter)}
+    return {plain(cell) for cell in head.split(delimiter)}
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """Return the name of a column without what another spelling of it may differ in."""
     return "".join(each for each in name.lower() if each.isalnum())
 
 

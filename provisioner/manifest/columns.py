@@ -9,6 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provisioner.document import disguise, nearest, shown, spelled
+from provisioner.manifest.cells import open_text
+from provisioner.manifest.problems import errors
+from provisioner.manifest.sources import WORKBOOK_SUFFIXES
 from provisioner.model.account import Origin, Problem, Severity
 
 if TYPE_CHECKING:
@@ -18,15 +21,24 @@ if TYPE_CHECKING:
     from provisioner.manifest.problems import Found
 
 
+def open_table(raw: bytes, file: str, known: Collection[str], encoding: str | None = None) -> Table:
+    """Return the table that ``raw`` holds, a workbook or a text by the name of its ``file``; all as in `open_text`."""
+    if file.lower().endswith(WORKBOOK_SUFFIXES):
+        from provisioner.manifest.workbook import open_workbook  # noqa: PLC0415  # a text needs none of it
+
+        return open_workbook(raw, file, known)
+    return open_text(raw, file, known, encoding)
+
+
 def header_problems(table: Table, known: Collection[str], required: Collection[str]) -> Iterator[Problem]:
     """Yield what is wrong with the header, where the columns ``known`` are possible."""
     header = table.header
     misspelled: set[str | None] = set()
     for number, name in enumerate(header, 1):
-        place = f"number {number}"
+        place, origin = f"number {number}", table.at(table.origin, number)
         if not name:
             hint = "Name it, or delete it with all of its cells."
-            yield Problem(table.origin, "", f"The column {place} has no name.", hint)
+            yield Problem(origin, "", f"The column {place} has no name.", hint)
         elif name not in known:
             near = nearest(name, list(known))
             misspelled.add(near)
@@ -34,9 +46,9 @@ def header_problems(table: Table, known: Collection[str], required: Collection[s
             if near:
                 hint = f"Did you mean {near}?"
             path = name if shown(name) else ""
-            yield Problem(table.origin, path, f"The column {shown(name) or place} {how}.", hint)
+            yield Problem(origin, path, f"The column {shown(name) or place} {how}.", hint)
         elif name in header[: number - 1]:
-            yield Problem(table.origin, name, f"The column {name} stands twice.", "Delete one of the two.")
+            yield Problem(origin, name, f"The column {name} stands twice.", "Delete one of the two.")
     for name in required:
         if name not in header and name not in misspelled:
             yield Problem(table.origin, name, f"The column {name} is missing.", "Add it; every account needs it.")
@@ -58,7 +70,7 @@ def fitting(table: Table, problems: Found) -> Iterator[Row]:
             problems.append(_uneven(row, table.header))
         else:
             problems.more += 1
-    if not rows:
+    if not rows and not errors(table.notes):
         hint = "Write a row for each account below it."
         problems.append(Problem(table.origin, "", "The table has a header and no account.", hint))
 

@@ -136,5 +136,7 @@ def _require(account: DesiredAccount, attributes: Attributes) -> None:
 
 
 def _place(account: DesiredAccount) -> str:
+    if account.origin.cell:
+        return f"{account.origin.file} {account.origin.cell}: {account.name}"
     line = f":{account.origin.line}" if account.origin.line else ""
     return f"{account.origin.file}{line}: {account.name}"

@@ -212,6 +212,7 @@ def _twins(read: list[tuple[str, Part, Found]]) -> Iterator[tuple[Problem, Found
 def _place(origin: Origin, file: str) -> str:
     """Return ``origin`` in words for a reader of ``file``."""
     place = f"line {origin.line}" + (f", row {origin.row}" if origin.row else "")
+    place = origin.cell or place
     return place if origin.file == file else f"{origin.file}, {place}"
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from provisioner.document import character, text_fault, violations
-from provisioner.manifest.cells import Table, Unreadable, open_table
-from provisioner.manifest.columns import cell, fitting, header_problems, positions
+from provisioner.manifest.cells import Table, Unreadable
+from provisioner.manifest.columns import cell, fitting, header_problems, open_table, positions
 from provisioner.manifest.entries import SCHEMA
 from provisioner.manifest.formats import CHECKS
 from provisioner.manifest.problems import Found, errors, refuse_any, told
@@ -82,7 +82,7 @@ def read(path: Path, encoding: str | None = None) -> Logins:
         problems.extend(_empty_or_repeated(column, cells, origins))
     problems.extend(_name_problems(texts.get("name", []), origins, table))
     problems.extend(_login_problems(texts.get("login", []), origins))
-    all_told = told([problems])
+    all_told = tuple(table.placed(told([problems])))
     if errors(all_told):
         return Logins((), all_told)
     rows = zip(texts["name"], texts["login"], origins, strict=True)

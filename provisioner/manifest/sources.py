@@ -25,7 +25,9 @@ MAX_FOLDERS: Final = 1_000
 """So many are looked into for manifests that are not read; somebody may name the root of a disk."""
 
 YAML_SUFFIXES: Final = (".yaml", ".yml")
-TABLE_SUFFIXES: Final = (".csv", ".tsv")
+WORKBOOK_SUFFIXES: Final = (".xlsx", ".ods")
+TABLE_SUFFIXES: Final = (".csv", ".tsv", *WORKBOOK_SUFFIXES)
+_OTHER_WORKBOOKS: Final = (".xls", ".xlsm", ".xlsb", ".xltx", ".xltm")
 
 
 _OF_A_MERGE: Final = re.compile(r"_(?:BACKUP|BASE|LOCAL|REMOTE)_\d+\.[^.]+$")
@@ -142,7 +144,10 @@ def content(path: Path, kind: Kind) -> Source | Problem:
         locked = path.name.startswith("~$")
         if locked or not kind.is_name_of(path):
             hint = "Somebody has the table open in Excel: name the table itself." if locked else kind.names
-            return _problem(path, f"This is not the name of a {kind.noun}.", hint)
+            message = f"This is not the name of a {kind.noun}."
+            if not locked and path.suffix.lower() in _OTHER_WORKBOOKS:
+                message, hint = "This is an old workbook of Excel, or one with macros.", "Save it as .xlsx."
+            return _problem(path, message, hint)
         return Source(path, files.read(path, MAX_BYTES))
     except files.NotAFile:
         return _problem(path, "This is not a file but a pipe or a device.", f"Write the {kind.noun} to a file.")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from provisioner.document import Part as Of
 from provisioner.document import inlined, nearest, violations
 from provisioner.manifest.advice import advice
-from provisioner.manifest.cells import Table, Unreadable, open_table
-from provisioner.manifest.columns import cell, fitting, header_problems, positions
+from provisioner.manifest.cells import Table, Unreadable
+from provisioner.manifest.columns import cell, fitting, header_problems, open_table, positions
 from provisioner.manifest.entries import SCHEMA, Entry, Part
 from provisioner.manifest.formats import CHECKS
 from provisioner.manifest.problems import Found
@@ -47,7 +47,14 @@ def read(raw: bytes, file: str, encoding: str | None = None, refused: Check | No
     paths = [(at, columns[name]) for name, at in positions(table, columns).items()]
     numbers = _numbers()
     entries = [
-        Entry(_fields(row.cells, paths, numbers), row.origin, row.origin, "name", row.origin, "previously")
+        Entry(
+            _fields(row.cells, paths, numbers),
+            row.origin,
+            table.at(row.origin, "name"),
+            "name",
+            table.at(row.origin, "previously"),
+            "previously",
+        )
         for row in fitting(table, problems)
     ]
     if entries:
@@ -55,7 +62,7 @@ def read(raw: bytes, file: str, encoding: str | None = None, refused: Check | No
     if _misses_parent(table, columns):
         # Nobody knows whose accounts these are, and names of several parents would look repeated.
         entries = []
-    return Part(tuple(entries), tuple(problems.kept), more=problems.more)
+    return Part(tuple(entries), tuple(table.placed(problems.kept)), more=problems.more)
 
 
 def _misses_parent(table: Table, columns: Collection[str]) -> bool:

@@ -226,7 +226,23 @@ class Origin:
     line: int | None = None
     column: int | None = None
     row: int | None = None
-    """The data row of a table, its header not counted."""
+    """The data row of a table, its header not counted; of a workbook, the sheet's row, as :attr:`line`."""
+    sheet: str | None = None
+    """Of a workbook."""
+    left: int | None = None
+    """The column of the sheet in which its table begins."""
+
+    @property
+    def cell(self) -> str:
+        """The cell of a workbook, as in ``Sheet1!C7``, or its row, or its sheet; empty of another file."""
+        if self.sheet is None or self.line is None:
+            return self.sheet or ""
+        letters, number = "", self.column or 0
+        while number:
+            number, letter = divmod(number - 1, 26)
+            letters = chr(ord("A") + letter) + letters
+        name = self.sheet if self.sheet.isalnum() else "'" + self.sheet.replace("'", "''") + "'"
+        return f"{name}!{letters}{self.line}" if letters else f"{name}!{self.line}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)

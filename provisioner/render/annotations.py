@@ -57,6 +57,8 @@ def _issue(problem: Problem, identity: str) -> dict[str, Any]:
 def one_line(problem: Problem) -> str:
     """Return a problem in one line: its row, what is wrong, and what to do."""
     row = f"Row {problem.origin.row}: " if problem.origin.row is not None else ""
+    if problem.origin.cell:
+        row = f"{printable(problem.origin.cell)}: "
     return f"{row}{printable(problem.message)} {printable(problem.hint)}".strip()
 
 

@@ -253,8 +253,10 @@ def field(change: FieldChange) -> Document:
 def problem(this: Problem) -> Document:
     """Return one problem of a manifest, and where it is."""
     origin = this.origin
+    sheet = {} if origin.sheet is None else {"sheet": origin.sheet}
     return {
         "file": origin.file,
+        **sheet,
         "line": origin.line,
         "column": origin.column,
         "row": origin.row,

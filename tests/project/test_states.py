@@ -32,6 +32,7 @@ from tests.state.stores.remotes import GIT, git, new_remote
 
 if TYPE_CHECKING:
     from tests.state.stores.cluster import Cluster
+    from tests.state.stores.storage import Storage
 
 TWO: Final = ("paris", "rome")
 OTHER: Final = Holder(1, "another", "ada", "2026-01-02T03:04:05Z")
@@ -59,10 +60,12 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Shared:
     """The place where a test keeps the state: in git, if it asks for no other."""
     if getattr(request, "param", "git") == "git":
         return in_git(new_remote(tmp_path / "remote.git"))
+    if request.param == "s3":
+        return in_objects(request.getfixturevalue("seaweed"))
     return in_postgres(request.getfixturevalue("cluster"))
 
 
-EVERYWHERE: Final = pytest.mark.parametrize("shared", ["git", "postgres"], indirect=True)
+EVERYWHERE: Final = pytest.mark.parametrize("shared", ["git", "postgres", "s3"], indirect=True)
 
 
 def in_git(remote: Path) -> Shared:
@@ -87,6 +90,17 @@ def in_postgres(cluster: Cluster) -> Shared:
         cluster.sql("UPDATE provisioner_state SET document = %s WHERE parent = %s", raw, row)
 
     return Shared(address, {"PGPASSWORD": cluster.password}, lambda _: None, put_back)
+
+
+def in_objects(storage: Storage) -> Shared:
+    folder = storage.address().removesuffix("/acme")
+
+    def put_back(_: Path, raw: bytes) -> None:
+        bucket, place = storage.bucket(), f"{folder.split('/', 3)[3]}/default"
+        newest = max(each for each in bucket.names(place) if each[0].isdigit())
+        bucket.put(f"{place}/{int(newest[:8]) + 1:08d}.json", raw)
+
+    return Shared(f"{folder}/{{parent}}", storage.environ, lambda _: None, put_back)
 
 
 def reaching(mine: Project, shared: Shared) -> Project:

@@ -88,9 +88,7 @@ _SERVICES: Final[Mapping[str, _Service]] = {
 
 _CODE: Final = re.compile(r"<Code>\s*(\w+)\s*</Code>|\"(?:code|reason)\": \"(\w+)\"")
 _STATUS: Final = re.compile(r"status code: (\d{3})")
-_CLOCK: Final = re.compile(
-    r"RequestTimeTooSkewed|[Rr]equest date header too old|AuthenticationFailed.{0,400}\bdate\b", re.DOTALL
-)
+_CLOCK: Final = re.compile(r"RequestTimeTooSkewed|Request date header too old|Token must be a short-lived token")
 _NO_BUCKET: Final = re.compile(r"NoSuchBucket|ContainerNotFound|bucket does not exist")
 _NO_CREDENTIALS: Final = re.compile(
     r"latest/api/token|latest/meta-data|token request|TokenRequest|metadata\.google|computeMetadata|MissingCredential"
@@ -174,6 +172,8 @@ class Bucket:
                     hint="Give the project the variable, or take it out of the process: obstore would use it.",
                 )
         config = {each.lower(): environ[each] for each in self._service.variables if environ.get(each)}
+        if scheme == "s3":
+            config["conditional_put"] = "etag"
         if self._endpoint:
             config[self._service.endpoints[-1].lower()] = self._endpoint
         client = {

@@ -59,7 +59,7 @@ def by_owner(
         own = found.get(parent.name)
         if own is None:
             continue
-        state = require_state(parent.look(reporter).state, parent.name)
+        state = require_state(parent.look(reporter).state, parent)
         require_known(state, own)
         if active:
             for name in own:

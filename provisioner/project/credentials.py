@@ -123,7 +123,7 @@ def _readable(look: Snapshot | ProvisionerError, parent: Parent) -> State:
     """Return the state; one that cannot be read is an error, as nobody may take some for all."""
     if isinstance(look, ProvisionerError):
         raise look
-    return require_state(look.state, parent.name)
+    return require_state(look.state, parent)
 
 
 def opened(
@@ -188,7 +188,7 @@ def listed(workspace: Workspace, parents: Sequence[str], run: Run) -> Listed:
 
 
 def _all(parent: Parent, look: Snapshot, run: Run) -> tuple[list[Opened], list[StateError]]:
-    state = require_state(look.state, parent.name)
+    state = require_state(look.state, parent)
     contents, faults = executor.all_active(state, parent.opener(run.reporter))
     return [Opened(each, state.accounts[name]) for name, each in contents.items()], list(faults.values())
 

@@ -65,13 +65,13 @@ def _require_same(name: str, seen: State, held: State) -> None:
 
 def resolve(parent: Parent, name: str, run: Run, *, abandon: bool, confirm: Confirm | None) -> State:
     """End one unknown outcome as a person decides; see :meth:`Project.resolve`."""
-    seen = require_state(parent.look(run.reporter).settled, parent.name)
+    seen = require_state(parent.look(run.reporter).settled, parent)
     require_known(seen, [name])
     executor.resolve(seen, name, abandon=abandon)
     _require_unproven(parent, seen, name, run, abandon=abandon)
     confirmed(confirm)
     with parent.hold(run) as session:
-        state = require_state(session.state, parent.name)
+        state = require_state(session.state, parent)
         _require_same(name, seen, state)
         after = executor.resolve(state, name, abandon=abandon)
         session.save(after)
@@ -130,12 +130,12 @@ def _proves(content: SealedContent, parent: Parent) -> bool:
 
 def forget(parent: Parent, name: str, run: Run, *, force: bool, confirm: Confirm | None) -> tuple[Reports, str]:
     """Take an account out of the state; return the report, and where what was known of it is kept."""
-    seen = require_state(parent.look(run.reporter).settled, parent.name)
+    seen = require_state(parent.look(run.reporter).settled, parent)
     require_known(seen, [name])
     executor.forget(seen, name, reading=None if force else _reading(parent, seen, name, run))
     confirmed(confirm)
     with parent.hold(run) as session:
-        state = require_state(session.state, parent.name)
+        state = require_state(session.state, parent)
         _require_same(name, seen, state)
         # Between the question and now it may have been found after all.
         after = executor.forget(state, name, reading=None if force else _reading(parent, state, name, run))
@@ -168,7 +168,7 @@ def rotate_password(
     ``desired`` is what a manifest asks of it, where one does.
     """
     opener = parent.opener(run.reporter)
-    seen = parent.bound(require_state(parent.look(run.reporter).settled, parent.name), run.reporter)
+    seen = parent.bound(require_state(parent.look(run.reporter).settled, parent), run.reporter)
     require_known(seen, [name])
     update = _rotation(parent, seen, name)
     work = _work(parent, seen, name, opener, desired)
@@ -181,7 +181,7 @@ def rotate_password(
     confirmed(confirm)
     run.reporter.expected(1)
     with parent.hold(run) as session:
-        state = parent.bound(require_state(session.state, parent.name), run.reporter)
+        state = parent.bound(require_state(session.state, parent), run.reporter)
         _require_same(name, seen, state)
         slots = state.slots(limit=parent.own.limit, reserved=parent.own.reserved, planned=0)
         plan = Plan(parent.name, state.lineage, state.serial, slots, (update,))

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 _POLL: Final = 0.1
 """Seconds between two looks at whether another run has ended."""
+_NAMED: Final = 5
+"""Places of states that one error names; of more, it says how many."""
 
 
 class Keys:
@@ -440,11 +442,13 @@ class Parent:
         return self._opener
 
 
-def require_state(state: State | None, parent: str) -> State:
-    """Return ``state``; raises StateConflict where there is none."""
+def require_state(state: State | None, *parents: Parent) -> State:
+    """Return ``state``, which is one of ``parents``; raises StateConflict where there is none."""
     if state is None:
+        places = ", ".join(f"{parent.name} at {parent.store.address}" for parent in parents[:_NAMED])
+        more = f" and {len(parents) - _NAMED} more" if parents[_NAMED:] else ""
         raise StateConflict(
-            f"There is no state of the parent {parent}.",
+            f"There is no state of the parent{'s' if parents[1:] else ''} {places}{more}.",
             hint="Check that this is the place of the state (--state, PROVISIONER_STATE). Do not run `provisioner"
             " apply` if accounts exist: they would be created again.",
         )

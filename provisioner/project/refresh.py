@@ -57,7 +57,7 @@ def looked(parents: Sequence[Parent], reporter: Reporter) -> list[tuple[Parent, 
     looks = [(parent, attempted(parent.look, reporter)) for parent in parents]
     found = [(parent, look) for parent, look in looks if isinstance(look, ProvisionerError) or look.state is not None]
     if parents and not found:
-        require_state(None, ", ".join(parent.name for parent in parents))
+        require_state(None, *parents)
     return found
 
 
@@ -95,7 +95,7 @@ def refresh(parents: Sequence[Parent], run: Run, jobs: Jobs) -> Reports:
 def _refreshed(parent: Parent, run: Run, held: list[Session]) -> Report:
     with parent.hold(run) as session:
         held.append(session)
-        state = parent.bound(require_state(session.state, parent.name), run.reporter)
+        state = parent.bound(require_state(session.state, parent), run.reporter)
         found = _read(parent, state, run)
         after = executor.with_drift(found, state)
         try:

@@ -92,7 +92,7 @@ def rekey(
 def _ready(parent: Parent, look: object, run: Run, add: Sequence[str], remove: Sequence[str]) -> Rekey:
     if isinstance(look, ProvisionerError):
         raise look
-    state = require_state(parent.look(run.reporter).settled, parent.name)
+    state = require_state(parent.look(run.reporter).settled, parent)
     AgeSealer(parent.settings.recipients)  # whoever has none set would remove everybody
     recipients = _recipients(state, parent.settings.recipients, add, remove)
     opener = parent.opener(run.reporter)
@@ -106,7 +106,7 @@ def _ready(parent: Parent, look: object, run: Run, add: Sequence[str], remove: S
 def _rekeyed(this: Rekey, run: Run, states: dict[str, State | None]) -> Report:
     parent = this.parent
     with parent.hold(run) as session:
-        state = require_state(session.state, parent.name)
+        state = require_state(session.state, parent)
         if state.recipients != this.state.recipients:
             raise StateConflict(
                 f"The recipients of the state of {parent.name} have changed since you were asked.",

@@ -35,7 +35,7 @@ def chosen(parents: Sequence[Parent], names: Sequence[str], reporter: Reporter) 
     if not names:
         looks = looked(parents, reporter)
         return [
-            (parent, look if isinstance(look, ProvisionerError) else require_state(look.state, parent.name), ())
+            (parent, look if isinstance(look, ProvisionerError) else require_state(look.state, parent), ())
             for parent, look in looks
         ]
     return [(parent, state, own) for parent, state, own in by_owner(parents, names, reporter, active=True)]

@@ -78,7 +78,7 @@ def test_an_account_or_state_that_is_not_there(applied: Project, tmp_path: Path)
     done = applied.run("credentials", "show", "oslo")
     assert (64, True) == (done.returncode, "no account oslo" in done.stderr)
     done = run(tmp_path, "credentials", "export")
-    assert (5, True) == (done.returncode, "no state of the parent default" in done.stderr)
+    assert (5, True) == (done.returncode, "no state of the parent default at state/default.json" in done.stderr)
 
 
 # ── What is gone ─────────────────────────────────────────────────────────────

@@ -164,7 +164,11 @@ def test_nothing_is_run_without_credentials(sandbox: StartSandbox, project: NewP
     done = mine.run("exec", "rome", "--", "echo", "ran")
     assert (10, "", True) == (done.returncode, done.stdout, "no identity" in done.stderr)
     done = run(tmp_path, "exec", "paris", "--", "echo", "ran")
-    assert (5, "", True) == (done.returncode, done.stdout, "no state of the parent default" in done.stderr)
+    assert (5, "", True) == (
+        done.returncode,
+        done.stdout,
+        "no state of the parent default at state/default.json" in done.stderr,
+    )
 
 
 def test_exec_is_in_the_help(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from provisioner.manifest.writing import as_yaml, with_placeholders
 from provisioner.model.account import DEFAULT_PARENT, Attributes, DesiredAccount, Problem, fits
 from provisioner.model.report import Report, Result
 from provisioner.model.state import Slots
-from provisioner.project.outputs import require_harmless
+from provisioner.project.places import require_harmless
 from provisioner.project.plans import MANIFESTS, desired_manifests
 from provisioner.project.reports import Reports, failed
 from provisioner.project.running import attempted

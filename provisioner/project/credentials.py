@@ -27,7 +27,7 @@ from provisioner.errors import (
 from provisioner.model.account import Secret
 from provisioner.model.state import Active, Record, State
 from provisioner.model.verdict import SealedContent
-from provisioner.placeholders.reading import holds_identity, is_own
+from provisioner.placeholders.reading import is_own
 from provisioner.project.accounts import by_owner, require_known
 from provisioner.project.parent import require_state
 from provisioner.project.refresh import looked
@@ -240,13 +240,13 @@ def inherited(workspace: Workspace, given: Collection[str]) -> dict[str, str]:
     an identity and the key of a parent. ``given`` names the variables that the command gets
     anyway. Raises ManifestInvalid.
     """
-    ours = {*workspace.readers.named, *given, *_variables(workspace)}
+    ours = {*given, *_variables(workspace)}
     keys = _keys(workspace)
     return {
         name: value
-        for name, value in workspace.environ.items()
-        if not (is_own(name) or name.upper() in ours or workspace.readers.manifests.is_named(name))
-        and not (holds_identity(value) or any(value == key or (len(key) >= _LONG and key in value) for key in keys))
+        for name, value in workspace.readers.outside(workspace.environ).items()
+        if not (is_own(name) or name.upper() in ours)
+        and not any(value == key or (len(key) >= _LONG and key in value) for key in keys)
     }
 
 

@@ -1,7 +1,7 @@
 """Writes what was asked for into a file: wholly or not at all, and in the place of nothing else.
 
 Owns which place a file may take: that of an earlier one of its kind, which its content
-tells, or a free one, and never one that tells git, a forge or a runner what to do.
+tells, or a free one.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from provisioner import files
 from provisioner.errors import CommandInvalid
 from provisioner.manifest.sources import MANIFEST
+from provisioner.project.places import real_place, require_harmless
 from provisioner.project.plans import MANIFESTS
 from provisioner.render.credentials import is_export
 from provisioner.state.disk import PRIVATE, Disk, check_room, write_atomically
@@ -28,16 +29,6 @@ if TYPE_CHECKING:
 _MAX_BYTES: Final = 100_000_000
 """Of an earlier file: what is larger was not written here."""
 _METRIC: Final = re.compile(r"(?:# (?:HELP|TYPE) )?octopush_provisioner_")
-_STEERS: Final = frozenset(
-    {
-        ".azure-pipelines", ".buildkite", ".circleci", ".drone.yml", ".forgejo", ".git", ".gitattributes", ".gitea",
-        ".github", ".gitignore", ".gitlab", ".gitlab-ci.yml", ".gitmodules", ".travis.yml", ".woodpecker",
-        ".woodpecker.yml", "azure-pipelines.yml", "bitbucket-pipelines.yml", "jenkinsfile",
-    }
-)  # fmt: skip
-"""What git and forges obey, wherever it stands in a project."""
-_SCRIPTS: Final = "ci"
-"""The folder for the scripts of a pipeline, at the top of a project or of its repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +94,9 @@ def require_place(out: Path, kind: Kind, taken: Mapping[Path, str], folder: Path
     ``taken`` says what is kept in the files of the project in ``folder``.
     """
     require_harmless(out, folder)
-    place = _place(out)
+    place = real_place(out)
     for path, what in taken.items():
-        if path.name == out.name and _place(path) == place:
+        if path.name == out.name and real_place(path) == place:
             raise CommandInvalid(
                 f"{out} is {what}.", hint="Name another file: what is there would be lost. Nothing was done."
             )
@@ -114,31 +105,6 @@ def require_place(out: Path, kind: Kind, taken: Mapping[Path, str], folder: Path
         check_room(out)
     except OSError as error:
         raise _unwritable(out, error) from error
-
-
-def require_harmless(out: Path, folder: Path) -> None:
-    """Refuse a place where git, a forge or a pipeline looks for what to do; raises CommandInvalid.
-
-    ``folder`` is the project's.
-    """
-    real, name = _place(out)
-    whole = Path(real) / name
-    tops = _tops(folder)
-    below = [whole.relative_to(top).parts for top in tops if whole.is_relative_to(top)]
-    inside = below[0] if below else whole.parts
-    scripts = any(part.casefold() == _SCRIPTS for parts in below for part in parts[:1])
-    if scripts or any(part.casefold() in _STEERS for part in inside):
-        raise CommandInvalid(
-            f"{out} is a place in which git or a pipeline looks for what to do.",
-            hint="Name a file elsewhere. Nothing was done.",
-        )
-
-
-def _tops(folder: Path) -> list[Path]:
-    """Return the top folder of the project's repository, if it has one, and the project's own."""
-    real = Path(os.path.realpath(folder))
-    repository = next((each for each in (real, *real.parents) if os.path.lexists(each / ".git")), real)
-    return list(dict.fromkeys((repository, real)))
 
 
 def project_files(workspace: Workspace, manifests: Sequence[Path]) -> dict[Path, str]:
@@ -154,11 +120,6 @@ def project_files(workspace: Workspace, manifests: Sequence[Path]) -> dict[Path,
             inside = list(named.iterdir()) if named.is_dir() else [named]
             found |= {each: "a manifest" for each in inside if MANIFEST.is_name_of(each)}
     return found
-
-
-def _place(out: Path) -> tuple[str, str]:
-    """Return the folder as it really is, and the name."""
-    return os.path.realpath(out.parent), out.name
 
 
 def _require_kind(out: Path, kind: Kind) -> None:

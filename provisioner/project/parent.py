@@ -15,10 +15,12 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from provisioner.errors import Refused, SettingInvalid, StateConflict, StateForeign
+from provisioner.errors import CommandInvalid, Refused, SettingInvalid, StateConflict, StateForeign
 from provisioner.model.state import Active, Pending, Record, State, without_comment
 from provisioner.model.terms import Terms
+from provisioner.project.places import require_harmless
 from provisioner.settings import ParentSettings, Settings
+from provisioner.settings.paths import is_address
 from provisioner.state.reading import Snapshot, read
 from provisioner.state.seen import Seen
 from provisioner.state.stores.opening import Place
@@ -204,12 +206,18 @@ class Parent:
 
     @cached_property
     def store(self) -> Store:
-        """Where its state is kept; raises SettingInvalid for an address that cannot be one."""
-        return self.store_at(self.settings.state_address(self.name))
+        """Where its state is kept; raises SettingInvalid for a place that cannot be one."""
+        address = self.settings.state_address(self.name)
+        if not is_address(address):
+            try:
+                require_harmless(Path(address), self._folder)
+            except CommandInvalid as error:
+                raise SettingInvalid(f"The setting state cannot be used. {error.message}", hint=error.hint) from None
+        return self.store_at(address)
 
     def store_at(self, address: str) -> Store:
         """Return the store at another ``address``; raises SettingInvalid."""
-        return self.parts.store(Place(address, self._folder, self._machine, self.environ))
+        return self.parts.store(Place(address, self._folder, self._machine, self.readers.outside(self.environ)))
 
     def terms(self, state: State | None = None, *, begins: bool = False) -> Terms:
         """Return on what terms a plan is carried out that was made from ``state``, or that ``begins`` one.

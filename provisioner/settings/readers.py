@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner import placeholders
 from provisioner.errors import SettingInvalid
-from provisioner.placeholders.reading import LIST, MACHINES, OWN, Reader
+from provisioner.placeholders.reading import LIST, MACHINES, OWN, Reader, holds_identity, is_own
 from provisioner.settings.paths import from_home
 
 if TYPE_CHECKING:
     from provisioner.settings import ParentSettings, Settings
 
 IDENTITY_FILE: Final = "PROVISIONER_IDENTITY_FILE"
+_GITS: Final = "PROVISIONER_PUSH_TOKEN"
+"""With it, ready-made files have git push."""
+_OURS: Final = ("OCTOPUSH_API_LOGIN*", "OCTOPUSH_API_KEY*", "PROVISIONER_*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,25 @@ class Readers:
     """Reads a parent's login and key: any variable and file but this program's own and the machinery's."""
     named: frozenset[str] = field(default=frozenset())
     """The variables that the settings name."""
+
+    def outside(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return what of ``environ`` a program may know that works for the project, such as git.
+
+        That leaves out every secret of ours that is known before a manifest is read: what is this
+        program's own, what the settings name, what placeholders may read, and an identity under
+        whatever name. git's own tokens stay, under the names that its configuration has for them.
+        """
+        return {
+            name: value
+            for name, value in environ.items()
+            if name == _GITS
+            or not (
+                is_own(name, _OURS)
+                or name.upper() in self.named
+                or self.manifests.is_named(name)
+                or holds_identity(value)
+            )
+        }
 
 
 def listed(environ: Mapping[str, str], *, interactive: bool) -> tuple[str, ...] | None:

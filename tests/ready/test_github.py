@@ -14,7 +14,12 @@ from tests.ready.forge import READS, WRITES, Forge
 from tests.ready.workflow import Happens, Job, Runner
 
 LYON = "  - {name: lyon, first_name: Louise, last_name: Labé}\n"
-PUSHED = {"ref": "refs/heads/main", "ref_name": "main", "event": {"repository": {"default_branch": "main"}}}
+PUSHED = {
+    "ref": "refs/heads/main",
+    "ref_type": "branch",
+    "ref_name": "main",
+    "event": {"repository": {"default_branch": "main"}},
+}
 # All that the event of a schedule is documented to bring.
 NIGHT = {"ref": "refs/heads/main", "ref_name": "main", "event": {"schedule": "17 3 * * *"}}
 
@@ -66,9 +71,11 @@ class GitHub:
     def reconcile(self) -> Job:
         return self._run("reconcile", "schedule", NIGHT)["reconcile"]
 
-    def by_hand(self, workflow: str, branch: str) -> dict[str, Job]:
-        """Run what a person starts on a branch."""
-        return self._run(workflow, "workflow_dispatch", {**PUSHED, "ref": f"refs/heads/{branch}", "ref_name": branch})
+    def by_hand(self, workflow: str, ref: str) -> dict[str, Job]:
+        """Run what a person starts on a branch or a tag."""
+        kind = "tag" if ref.startswith("refs/tags/") else "branch"
+        event = {**PUSHED, "ref": ref, "ref_type": kind, "ref_name": ref.split("/", 2)[2]}
+        return self._run(workflow, "workflow_dispatch", event)
 
     def _run(self, workflow: str, *arguments: Any) -> dict[str, Job]:  # noqa: ANN401  # those of the runner
         jobs = self.runner.run(self.workflows / f"provisioner-{workflow}.yml", *arguments)
@@ -323,12 +330,16 @@ def test_a_plan_is_stale_when_the_branch_has_moved(github: GitHub, server: Sandb
     assert "success" == github.apply()["apply"].outcome
 
 
-def test_a_branch_that_is_not_the_default_has_no_state(github: GitHub, server: SandboxProcess) -> None:
+def test_a_branch_that_is_not_the_default_and_a_tag_of_its_name_have_no_state(
+    github: GitHub, server: SandboxProcess
+) -> None:
     assert "success" == github.apply()["apply"].outcome
     github.developer.propose("mine", PARIS, ROME)
-    done = {**github.by_hand("apply", "mine"), **github.by_hand("reconcile", "mine")}
-    assert {"skipped"} == {each.outcome for each in done.values()}
-    assert "success" == github.by_hand("reconcile", "main")["reconcile"].outcome
+    github.developer.git("push", "--quiet", "origin", "mine:refs/tags/main")
+    for ref in ("refs/heads/mine", "refs/tags/main"):
+        done = {**github.by_hand("apply", ref), **github.by_hand("reconcile", ref)}
+        assert {"skipped"} == {each.outcome for each in done.values()}
+    assert "success" == github.by_hand("reconcile", "refs/heads/main")["reconcile"].outcome
     assert 1 == len(server.accounts())
 
 

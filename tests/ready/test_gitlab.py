@@ -45,12 +45,13 @@ class GitLab:
         self.pipelines: list[Pipeline] = []
 
     def plan(self, branch: str, *accounts: str, token: str | None = WRITES) -> Pipeline:
-        """Run the pipeline of a merge request."""
+        """Run the pipeline of a merge request; without a token to write a note with, in a fork."""
         self.developer.propose(branch, *accounts)
         variables = {
             "CI_MERGE_REQUEST_IID": "7",
             "CI_MERGE_REQUEST_PROJECT_ID": "1",
-            "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "1",
+            "CI_PROJECT_ID": "1" if token else "2",
+            "CI_MERGE_REQUEST_PROJECT_URL": self.forge.remote.replace("://", f"://x:{READS}@").removesuffix(".git"),
             "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
         }
         return self.run(branch, "merge_request_event", variables | ({"PROVISIONER_NOTE_TOKEN": token} if token else {}))
@@ -69,8 +70,13 @@ class GitLab:
         cloning = ["git", "clone", "--quiet", "--branch", branch, read_only, workspace]
         subprocess.run(cloning, env=self.machine, check=True)
         subprocess.run(["git", "remote", "set-head", "origin", "main"], cwd=workspace, env=self.machine, check=True)
+        if variables.get("CI_PROJECT_ID") == "2":
+            # Nothing in a fork counts.
+            away = ["git", "remote", "set-url", "origin", f"{self.forge.url}/somebody/fork.git"]
+            subprocess.run(away, cwd=workspace, env=self.machine, check=True)
         given = {
             "CI_PIPELINE_SOURCE": source,
+            "CI_SERVER_URL": self.forge.url,
             "CI_PROJECT_URL": self.forge.remote.removesuffix(".git"),
             "CI_API_V4_URL": f"{self.forge.url}/api/v4",
             "CI_JOB_URL": f"https://gitlab.example.com/{PROJECT}/-/jobs/{len(self.pipelines)}",
@@ -132,7 +138,7 @@ def test_two_merge_requests_and_a_night(gitlab: GitLab, server: SandboxProcess) 
     developer.assert_no_secret(*(each.said for each in gitlab.pipelines))
 
 
-def test_without_a_token_there_is_a_plan_and_no_note(gitlab: GitLab) -> None:
+def test_a_fork_gets_the_plan_of_the_target_and_its_state_and_no_note(gitlab: GitLab) -> None:
     done = gitlab.plan("fork", PARIS, ROME, token=None)
     assert (0, []) == (done.code, gitlab.forge.comments)
     assert "There is no PROVISIONER_NOTE_TOKEN" in done.said

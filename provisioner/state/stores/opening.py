@@ -25,6 +25,7 @@ class Place:
     machine: Path
     """The folder for what this machine keeps of the states that are elsewhere."""
     environ: Mapping[str, str] = field(repr=False)
+    """What the store's own client finds; none of our secrets."""
 
 
 def open_store(place: Place) -> Store:

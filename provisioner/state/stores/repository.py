@@ -2,7 +2,8 @@
 
 Owns how git is started. It is the user's git with the user's configuration, so that whatever
 credentials it has there work; it asks nobody, runs no hook, and hears no signal of the
-terminal, because a push that is cut short would lose what it was to save.
+terminal, because a push that is cut short would lose what it was to save. Refuses a
+repository that lies in the files of another, whose configuration comes with a pull request.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ _MOST_SAID: Final = 300
 _NO_OBJECT: Final = "0" * 40
 _OF_ANOTHER: Final = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
 """What a hook that starts us is given: those are of its own repository."""
-_SECRET: Final = re.compile(r"OCTOPUSH_|PROVISIONER_IDENTITY")
-"""What git has no use for."""
-_CONFIGURED: Final = ("core.hooksPath=/dev/null", "core.filesRefLockTimeout=10000", "gc.auto=0")
+_CONFIGURED: Final = (
+    *("core.hooksPath=/dev/null", "core.filesRefLockTimeout=10000", "gc.auto=0"),
+    # Files of a project can be the whole of a bare repository, with a configuration that says what git runs.
+    "safe.bareRepository=explicit",
+)
 
 
 class Repository:
@@ -53,10 +56,26 @@ class Repository:
         self._timeout = timeout
         names = {f"GIT_{role}_NAME": _WHO for role in ("AUTHOR", "COMMITTER")}
         emails = {f"GIT_{role}_EMAIL": f"{_WHO}@localhost" for role in ("AUTHOR", "COMMITTER")}
-        given = {name: text for name, text in environ.items() if name not in _OF_ANOTHER and not _SECRET.match(name)}
+        given = {name: text for name, text in environ.items() if name not in _OF_ANOTHER}
         self._environ = {**names, **emails, "GIT_TERMINAL_PROMPT": "0", **given, "LC_ALL": "C"}
         self._own = f"refs/provisioner/{remote}/{branch.removeprefix('refs/heads/')}"
         """Keeps what was fetched; no command of a person's shows it."""
+
+    @cached_property
+    def _top(self) -> Path:
+        """The folder whose `.git` is that of the project, which git looks for there before anything else.
+
+        No file of a commit can be called so. Raises SettingInvalid where there is none.
+        """
+        project = self._project.resolve()
+        top = next((each for each in (project, *project.parents) if os.path.lexists(each / ".git")), None)
+        if top is None:
+            raise SettingInvalid(
+                f"{self._address} needs a git repository that has the remote {self._remote}: there is none around"
+                f" {self._project}.",
+                hint="Run it inside the project's repository, or make one: `git init`.",
+            )
+        return top
 
     @cached_property
     def url(self) -> str:
@@ -186,7 +205,7 @@ class Repository:
         self, *arguments: str, given: bytes = b"", more: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[bytes]:
         options = [part for each in _CONFIGURED for part in ("-c", each)]
-        command = ["git", "-C", str(self._project), *options, *arguments]
+        command = ["git", "-C", str(self._top), *options, *arguments]
         piped = subprocess.PIPE
         try:
             process = subprocess.Popen(  # noqa: S603  # what git does is its own configuration's affair

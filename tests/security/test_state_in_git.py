@@ -1,0 +1,98 @@
+"""A state in git: whoever changes the project's files makes git run nothing, read nothing else, and learn no secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from provisioner import Folders, Project
+from provisioner.errors import ProvisionerError, StateUnreachable
+from tests.state.stores.remotes import GIT, git, new_clone, new_remote
+
+PLACE = "git:origin/provisioner-state/{parent}.json"
+BARE = """\
+[core]
+  bare = true
+  fsmonitor = touch {ran}
+  sshCommand = touch {ran}
+[protocol "ext"]
+  allow = always
+[remote "origin"]
+  url = "ext::touch {ran}"
+"""
+SETTINGS = """\
+heartbeat_url: https://monitor.example.com/${env:PING_ID}
+parents: {default: {api_login: "${env:ACME_LOGIN}", api_key: "${env:ACME_KEY}"}}
+"""
+IDENTITY = "AGE-SECRET-KEY-1NOTONEATALL"
+
+
+def planned(folder: Path, settings: str = "", *, place: str = PLACE, **environ: str) -> ProvisionerError | None:
+    """Plan a project of one account, whose state is at ``place``, and return why that came to nothing."""
+    (folder / "manifests").mkdir(parents=True, exist_ok=True)
+    (folder / "manifests" / "m.csv").write_text("name,first_name,last_name\nparis,a,b\n")
+    (folder / "provisioner.yaml").write_text(f"state: '{place}'\n{settings}")
+    home = folder.parent / "home"
+    known = {"PATH": "/usr/bin:/bin", "HOME": str(home), **GIT, **environ}
+    plans = Project.open(folder, environ=known, folders=Folders(home, home)).plan()
+    return plans.failures.get("default")
+
+
+def test_no_files_of_a_project_are_taken_for_its_repository(tmp_path: Path) -> None:
+    """A folder with HEAD, objects and refs is a repository to git, and its configuration says what git runs."""
+    remote = new_remote(tmp_path / "remote.git")
+    project = new_clone(tmp_path / "clone", str(remote)) / "infra"
+    ran = tmp_path / "ran"
+    for folder in ("objects", "refs/heads"):
+        (project / folder).mkdir(parents=True)
+    (project / "HEAD").write_text("ref: refs/heads/main\n")
+    (project / "config").write_text(BARE.format(ran=ran))
+    assert "true" == git(project, "rev-parse", "--is-bare-repository")
+    assert (None, False) == (planned(project), ran.exists())
+    (tmp_path / "clone" / ".git").rename(tmp_path / "away")
+    error = planned(project)
+    assert ("there is none around" in str(error), False) == (True, ran.exists())
+
+
+def test_git_finds_none_of_our_secrets(tmp_path: Path) -> None:
+    project = new_clone(tmp_path / "clone", f"ext::sh -c env>{tmp_path}/found")
+    git(project, "config", "protocol.ext.allow", "always")
+    ours = {
+        "OCTOPUSH_API_LOGIN": "of a parent",
+        "OCTOPUSH_API_KEY_OTHER": "of another",
+        "ACME_LOGIN": "of a third",
+        "ACME_KEY": "of the third",
+        "PING_ID": "of the heartbeat",
+        "PROVISIONER_IDENTITY": IDENTITY,
+        "PROVISIONER_NOTE_TOKEN": "of the notes",
+        "SOPS_AGE_KEY": IDENTITY.lower(),
+        "HOOK_TOKEN": "for a callback",
+        "PROVISIONER_PLACEHOLDERS": "HOOK_*",
+    }
+    gits = {"PROVISIONER_PUSH_TOKEN": "pushes", "GITHUB_TOKEN": "pushes", "SSH_AUTH_SOCK": "agent", "MY_TOKEN": "helps"}
+    assert isinstance(planned(project, SETTINGS, **ours, **gits), StateUnreachable)
+    found = dict(line.split("=", 1) for line in (tmp_path / "found").read_text().splitlines())
+    assert gits.items() <= found.items()
+    assert not ours.keys() & found.keys()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "git:origin/provisioner-st\u0430te/x.json",
+        "git:\u043erigin/provisioner-state/x.json",
+        "git:origin/provisioner-state/\uff58.json",
+        "git:origin/provisioner\u2010state/x.json",
+        "git:origin/provisioner-state/x.json ",
+    ],
+)
+def test_no_address_of_a_state_looks_like_another(tmp_path: Path, place: str) -> None:
+    project = new_clone(tmp_path / "clone", str(tmp_path))
+    assert "is not the address of a state in git" in str(planned(project, place=place))
+
+
+@pytest.mark.parametrize("place", [".git/hooks/pre-push", ".github/workflows/x.yml", "ci/x.json", "a/.gitlab-ci.yml"])
+def test_no_state_is_kept_where_git_or_a_pipeline_looks_for_what_to_do(tmp_path: Path, place: str) -> None:
+    project = new_clone(tmp_path / "clone", str(tmp_path))
+    assert "The setting state cannot be used" in str(planned(project, place=place))

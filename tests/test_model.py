@@ -56,6 +56,8 @@ from provisioner.model.plan import (
     counts,
 )
 from provisioner.model.report import Outcome, Report, Result, Scope, Stop, exit_code
+from provisioner.model.revision import Revision
+from provisioner.model.shard import Shard
 from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, Record, Slots, State, Unknown
 from provisioner.model.terms import Setting, Terms
 from provisioner.model.url import may_hold_secret, token_in_clear
@@ -124,6 +126,8 @@ EVERY_KIND: tuple[object, ...] = (
     CODES[210],
     STOP,
     Report("default", (OUTCOME,), STOP),
+    Revision(2, "lineage", "2026-01-02T03:04:05Z", "paris: active", "ada@laptop"),
+    Shard(1, 3),
     SETTING,
     Terms("https://api.example.com", "${env:LOGIN}", "${env:KEY}", "state/default.json", settings=(SETTING,)),
 )

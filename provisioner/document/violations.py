@@ -14,10 +14,12 @@ from functools import cache, partial
 from operator import attrgetter
 from typing import Any, Final, cast
 
-from jsonschema_rs import Draft202012Validator, ValidationError
-
 from provisioner import schemas
 from provisioner.model.characters import disguise, shown
+from provisioner.native import undisturbed
+
+with undisturbed():
+    from jsonschema_rs import Draft202012Validator, ValidationError
 
 Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
 """What JSON can hold."""

@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any, Final, assert_never, cast
 
-from jsonschema_rs import Draft202012Validator, Registry, ValidationError
-
 from provisioner import schemas
 from provisioner.document import merge_mark
 from provisioner.errors import StateForeign, StateInvalid
@@ -31,6 +29,10 @@ from provisioner.model.state import (
     State,
     Unknown,
 )
+from provisioner.native import undisturbed
+
+with undisturbed():
+    from jsonschema_rs import Draft202012Validator, Registry, ValidationError
 
 VERSION: Final = 1
 _RESTORE: Final = (

@@ -13,13 +13,15 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
-import pyrage
-from pyrage import ssh, x25519
-
 from provisioner.errors import IdentityRejected, Refused, SettingInvalid, StateConflict, StateInvalid
 from provisioner.model.account import Attributes, Credentials, Secret, is_key, is_login
 from provisioner.model.state import require_recipients
 from provisioner.model.verdict import Answer, SealedContent
+from provisioner.native import undisturbed
+
+with undisturbed():
+    import pyrage
+    from pyrage import ssh, x25519
 
 _SSH_PREFIX: Final = "ssh-"
 _PRIVATE: Final = re.compile(r"AGE-SECRET-KEY-|PRIVATE KEY", re.IGNORECASE)

@@ -13,17 +13,20 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from functools import lru_cache
+from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import urlsplit
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import AzureStore, GCSStore, S3Store
 
 from provisioner.errors import ProvisionerError, SettingInvalid, StateInvalid, StateNotSaved, StateUnreachable
 from provisioner.files import MAX_STATE_BYTES
 from provisioner.model.address import AddressError, is_this_machine, normal
 
-if TYPE_CHECKING:
-    from obstore.store import AzureStore, GCSStore, S3Store
-
 T = TypeVar("T")
+_Store: TypeAlias = S3Store | AzureStore | GCSStore
 
 TIMEOUT: Final = 30.0
 """Seconds that one request may take."""
@@ -131,8 +134,9 @@ class Bucket:
         account = environ.get("AZURE_STORAGE_ACCOUNT_NAME", "") if scheme == "az" else ""
         self.key = f"{scheme}:{self._endpoint or account}/{name}"
         """The same for every machine."""
-        self._once = self._client(scheme, environ, timeout, retries=0)
-        self._often = self._client(scheme, environ, timeout, retries=_RETRIES)
+        config = self._config(scheme, environ)
+        self._once = self._client(scheme, config, timeout, retries=0)
+        self._often = self._client(scheme, config, timeout, retries=_RETRIES)
 
     def _checked(self, environ: Mapping[str, str]) -> str:
         """Return where the server is, or nothing for the usual place; raises SettingInvalid."""
@@ -152,19 +156,9 @@ class Bucket:
             )
         return endpoint
 
-    def _client(
-        self, scheme: str, environ: Mapping[str, str], timeout: float, *, retries: int
-    ) -> S3Store | AzureStore | GCSStore:
-        try:
-            from obstore import store  # noqa: PLC0415  # an extra, and slow to load
-            from obstore.exceptions import BaseError  # noqa: PLC0415
-        except ImportError:
-            raise SettingInvalid(
-                f"{self._address} needs obstore, which is not installed here.",
-                hint="Install it: pip install 'octopush-provisioner[remote]'.",
-            ) from None
-        known = (*self._service.variables, *self._service.endpoints)
-        for variable in known:
+    def _config(self, scheme: str, environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+        """Return what the library is to take from the environment; raises SettingInvalid."""
+        for variable in (*self._service.variables, *self._service.endpoints):
             # The library reads the environment of the process too, and there is no way to have it not do so.
             if os.environ.get(variable) and variable not in environ:
                 raise SettingInvalid(
@@ -176,15 +170,11 @@ class Bucket:
             config["conditional_put"] = "etag"
         if self._endpoint:
             config[self._service.endpoints[-1].lower()] = self._endpoint
-        client = {
-            "allow_http": self._endpoint.startswith("http:"),
-            "timeout": f"{timeout:g} s",
-            "connect_timeout": "5 s",
-        }
-        classes = {"s3": store.S3Store, "az": store.AzureStore, "gs": store.GCSStore}
-        options: dict[str, Any] = {"client_options": client, "retry_config": {"max_retries": retries}}
+        return tuple(config.items())
+
+    def _client(self, scheme: str, config: tuple[tuple[str, str], ...], timeout: float, *, retries: int) -> _Store:
         try:
-            made: S3Store | AzureStore | GCSStore = classes[scheme](self._name, config=config, **options)
+            return _client(scheme, self._name, config, self._endpoint, timeout, retries)
         except (BaseError, OSError, ValueError, TypeError) as error:
             # Its words repeat what was set.
             raise SettingInvalid(
@@ -193,20 +183,16 @@ class Bucket:
                 hint=f"{self._service.set_one_of}"
                 f"{' The account is AZURE_STORAGE_ACCOUNT_NAME.' if scheme == 'az' else ''}",
             ) from None
-        return made
 
     # ── Objects ──────────────────────────────────────────────────────────────
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the objects in ``folder``; raises StateUnreachable or SettingInvalid."""
-        import obstore  # noqa: PLC0415
-
         found = self._asked(lambda: obstore.list_with_delimiter(self._often, f"{folder}/"))
         return [each["path"].removeprefix(f"{folder}/") for each in found["objects"]]
 
     def get(self, path: str, *, whole: bool = True) -> Object | None:
         """Return the object at ``path``, or None; raises StateInvalid, StateUnreachable or SettingInvalid."""
-        import obstore  # noqa: PLC0415
 
         def get() -> Object | None:
             try:
@@ -227,16 +213,12 @@ class Bucket:
 
     def put(self, path: str, raw: bytes) -> None:
         """Write an object, whatever is there; raises StateUnreachable or SettingInvalid."""
-        import obstore  # noqa: PLC0415
-
         self._asked(lambda: obstore.put(self._often, path, raw))
 
     def delete(self, paths: list[str]) -> None:
         """Remove objects that are in nobody's way, as far as we may."""
-        import obstore  # noqa: PLC0415
-
         # Whoever may write here need not be allowed to delete.
-        with suppress(obstore.exceptions.BaseError, OSError):
+        with suppress(BaseError, OSError):
             obstore.delete(self._often, paths)
 
     def try_create(self, path: str, raw: bytes, noted: Mapping[str, str]) -> bool:
@@ -244,14 +226,12 @@ class Bucket:
 
         Raises StateUnreachable or SettingInvalid.
         """
-        import obstore  # noqa: PLC0415
-
         attributes = {"Content-Type": "application/json", **noted}
 
         def put() -> bool:
             try:
                 obstore.put(self._once, path, raw, mode="create", attributes=attributes)
-            except obstore.exceptions.AlreadyExistsError:
+            except AlreadyExistsError:
                 return False
             return True
 
@@ -289,8 +269,6 @@ class Bucket:
     # ── What failures mean ───────────────────────────────────────────────────
 
     def _asked(self, ask: Callable[[], T]) -> T:
-        from obstore.exceptions import BaseError  # noqa: PLC0415
-
         try:
             return ask()
         except (BaseError, OSError) as error:
@@ -335,3 +313,21 @@ class Bucket:
 
 class NoRights(StateUnreachable):
     """The server knows us, and does not let us do this."""
+
+
+@lru_cache(maxsize=32)
+def _client(  # noqa: PLR0913, PLR0917  # what a client is made of
+    scheme: str,
+    name: str,
+    config: tuple[tuple[str, str], ...],
+    endpoint: str,
+    timeout: float,
+    retries: int,
+) -> _Store:
+    """Return the one client of this process: the states of many parents share its connections."""
+    kinds: Mapping[str, Any] = {"s3": S3Store, "az": AzureStore, "gs": GCSStore}
+    client = {"allow_http": endpoint.startswith("http:"), "timeout": f"{timeout:g} s", "connect_timeout": "5 s"}
+    made: _Store = kinds[scheme](
+        name, config=dict(config), client_options=client, retry_config={"max_retries": retries}
+    )
+    return made

@@ -86,7 +86,13 @@ def _postgres(place: Place) -> Store:
 def _objects(place: Place) -> Store:
     import time  # noqa: PLC0415
 
-    from provisioner.state.stores.bucket import Bucket  # noqa: PLC0415
+    try:
+        from provisioner.state.stores.bucket import Bucket  # noqa: PLC0415
+    except ImportError as error:
+        raise SettingInvalid(
+            f"States are kept in object storage by obstore, which is not installed here ({error}).",
+            hint="Install it: pip install 'octopush-provisioner[remote]'.",
+        ) from error
     from provisioner.state.stores.objects import ObjectBackend  # noqa: PLC0415
 
     def bucket(scheme: str, name: str) -> Bucket:

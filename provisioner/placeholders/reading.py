@@ -29,6 +29,12 @@ MACHINES: Final = (
 """The variables of this program and of the machinery that runs it, some of which are secrets."""
 OWN: Final = ("OCTOPUSH_API_LOGIN*", "OCTOPUSH_API_KEY*", *MACHINES)
 """The same with those that hold a parent's credentials where no settings say otherwise."""
+STORES: Final = (
+    *("PGPASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_ACCOUNT_KEY"),
+    *("AZURE_STORAGE_SAS_TOKEN", "AZURE_STORAGE_TOKEN", "AZURE_CLIENT_SECRET", "GOOGLE_SERVICE_ACCOUNT*"),
+    "GOOGLE_BEARER_TOKEN",
+)
+"""The variables with which states are reached; a command that is run may have them for its own."""
 MAX_FILE_BYTES: Final = 64 * 1024
 """A secret is short; whatever is longer is the wrong file."""
 
@@ -64,7 +70,7 @@ class Reader:
     environ: Mapping[str, str] = field(repr=False)
     folders: tuple[Path, ...] | None
     """The folders that files may be in, each with all that is below it; None: anywhere."""
-    own: tuple[str, ...] = OWN
+    own: tuple[str, ...] = (*OWN, *STORES)
     """The variables that are never read, in capitals; patterns are possible."""
     own_files: tuple[Path, ...] = ()
     """The files that are never read, under whatever name."""

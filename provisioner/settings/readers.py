@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner import placeholders
 from provisioner.errors import SettingInvalid
-from provisioner.placeholders.reading import LIST, MACHINES, OWN, Reader, holds_identity, is_own
+from provisioner.placeholders.reading import LIST, MACHINES, OWN, STORES, Reader, holds_identity, is_own
 from provisioner.settings.paths import from_home
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def readers(
     identities = (identity, *(Path(each) for each in named if each is not None))
     keys, key_files = _named(_credentials(settings.parents.values()), settings.base)
     pings, ping_files = _named([settings.heartbeat_url or ""], settings.base)
-    own = (*OWN, *sorted(keys))
+    own = (*OWN, *STORES, *sorted(keys))
     heartbeat = Reader(environ, (folder, settings.base), own, (*identities, *key_files), allowed)
     # Whoever reviews the settings must hear of it, though nothing is called yet.
     if wrong := replace(heartbeat, folders=None, listed=None).refused(settings.heartbeat_url or "", settings.base):

@@ -22,6 +22,7 @@ OWN = (
     *("OCTOPUSH_API_LOGIN", "OCTOPUSH_API_KEY", "OCTOPUSH_API_KEY_ACME", "ACME_LOGIN", "ACME_KEY", "PING_ID"),
     *("PROVISIONER_IDENTITY", "PROVISIONER_PUSH_TOKEN", "PROVISIONER_HEARTBEAT_URL", "provisioner_identity"),
     *("CI_JOB_TOKEN", "GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "RUNNER_TOKEN"),
+    *("PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_ACCOUNT_KEY", "GOOGLE_SERVICE_ACCOUNT_KEY"),
 )
 FIELDS = ("first_name", "password", "callback_url_for_visits", "email_for_inbounds")
 PLACE = "https://evil.example/?t={}"
@@ -74,8 +75,8 @@ def test_what_reads_at_last_refuses_by_itself(tmp_path: Path) -> None:
 
 def test_only_what_the_environment_lists_is_read(tmp_path: Path) -> None:
     this = project(tmp_path, PLACEHOLDERS="HOOK_* PARIS_?")
-    (told,) = refusals(this, PLACE.format("${env:AWS_SECRET_ACCESS_KEY}"))
-    assert "may not read AWS_SECRET_ACCESS_KEY: it is not listed in PROVISIONER_PLACEHOLDERS" in told
+    (told,) = refusals(this, PLACE.format("${env:STRIPE_SECRET_KEY}"))
+    assert "may not read STRIPE_SECRET_KEY: it is not listed in PROVISIONER_PLACEHOLDERS" in told
     for name in ("HOOK", "XHOOK_A", "hook_a", "PARIS_12"):
         assert refusals(this, PLACE.format(f"${{env:{name}}}"))
     reader = this.readers.manifests

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from provisioner import Folders, Project
 from provisioner.errors import ProvisionerError, StateUnreachable
-from tests.state.stores.remotes import GIT, git, new_clone, new_remote
+from provisioner.state import codec
+from provisioner.state.stores import Note
+from tests.state import STATE
+from tests.state.stores.remotes import GIT, git, git_machine, new_clone, new_remote
 
 PLACE = "git:origin/provisioner-state/{parent}.json"
 BARE = """\
@@ -25,6 +30,7 @@ SETTINGS = """\
 heartbeat_url: https://monitor.example.com/${env:PING_ID}
 parents: {default: {api_login: "${env:ACME_LOGIN}", api_key: "${env:ACME_KEY}"}}
 """
+RAW = codec.encode(STATE)
 IDENTITY = "AGE-SECRET-KEY-1NOTONEATALL"
 
 
@@ -90,6 +96,32 @@ def test_git_finds_none_of_our_secrets(tmp_path: Path) -> None:
 def test_no_address_of_a_state_looks_like_another(tmp_path: Path, place: str) -> None:
     project = new_clone(tmp_path / "clone", str(tmp_path))
     assert "is not the address of a state in git" in str(planned(project, place=place))
+
+
+@pytest.mark.parametrize(
+    ("subject", "trailer", "date"),
+    [
+        ("x\x1fy\x1b[2Jz", "1 a\x1fb acme.json\x1f", "@1 +0000"),
+        ("x", "9" * 5000 + " a acme.json", "@1 +0000"),
+        ("x", "1 a acme.json", "@9999999999999 +0000"),
+    ],
+)
+def test_no_commit_that_somebody_else_made_ends_a_run(tmp_path: Path, subject: str, trailer: str, date: str) -> None:
+    remote = new_remote(tmp_path / "remote.git")
+    machine = git_machine(tmp_path / "one", str(remote))
+    store = machine.store()
+    saved = store.save(RAW, store.load()[1], Note("lineage-1", 3, "paris: active"))
+    project = machine.folder / "project"
+    git(project, "fetch", "--quiet", "origin", "provisioner-state")
+    git(project, "checkout", "--quiet", "--detach", "FETCH_HEAD")
+    message = f"{subject}\n\nProvisioner-State: {trailer}\n"
+    environ = {**os.environ, **GIT, "GIT_COMMITTER_DATE": date}
+    command = ["git", "-c", "user.name=x", "-c", "user.email=x", "commit", "--quiet", "--allow-empty", "--file=-"]
+    subprocess.run(command, cwd=project, env=environ, input=message.encode(), check=True)
+    git(project, "push", "--quiet", "origin", "HEAD:refs/heads/provisioner-state")
+    assert (RAW, saved) == store.load()
+    assert 3 == store.newest("lineage-1")
+    assert {3} <= {each.serial for each in store.backend.history()}
 
 
 @pytest.mark.parametrize("place", [".git/hooks/pre-push", ".github/workflows/x.yml", "ci/x.json", "a/.gitlab-ci.yml"])

@@ -25,6 +25,9 @@ _TRIES: Final = 20
 _PAUSE: Final = 0.2
 _TRAILER: Final = "Provisioner-State"
 _BY: Final = "Provisioner-Run"
+_SAVED: Final = re.compile(r"(?P<serial>\d{1,15}) (?P<lineage>\S+) (?P<path>.+)", re.ASCII)
+_LAST_SECOND: Final = int(datetime.max.replace(tzinfo=UTC).timestamp())
+"""That a date can have; git knows later ones."""
 
 
 class GitBackend:
@@ -135,17 +138,20 @@ class GitBackend:
         return self._repository.blob(commit, self._path)
 
     def _log(self) -> list[tuple[str, Revision]]:
-        """Return each commit that saved this state, with what it says, newest first."""
+        """Return each commit that saved this state, with what it says, newest first.
+
+        Whoever can push to the branch writes what they like: what we would not have written counts for nothing.
+        """
         if self._tip is None:
             return []
         trailers = (f"%(trailers:key={key},valueonly,separator=%x20)" for key in (_TRAILER, _BY))
         found = []
-        for commit, seconds, what, state, by in self._repository.log(self._tip, f"%H %ct %s {' '.join(trailers)}"):
-            serial, _, rest = state.partition(" ")
-            lineage, _, path = rest.partition(" ")
-            if path == self._path and serial.isascii() and serial.isdigit():
+        for commit, seconds, state, by, what in self._repository.log(self._tip, f"%H %ct {' '.join(trailers)} %s"):
+            match = _SAVED.fullmatch(state)
+            if match is not None and match["path"] == self._path and int(seconds) <= _LAST_SECOND:
                 at = datetime.fromtimestamp(int(seconds), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-                found.append((commit, Revision(int(serial), lineage, at, what.removeprefix(f"{self._path}: "), by)))
+                said = what.removeprefix(f"{self._path}: ")
+                found.append((commit, Revision(int(match["serial"]), match["lineage"], at, said, by)))
         return found
 
     # ── The branch ───────────────────────────────────────────────────────────

@@ -129,9 +129,10 @@ class Repository:
 
     def log(self, commit: str, fields: str) -> list[list[str]]:
         """Return these ``fields``, in the words of git's pretty formats, of a commit and all before it."""
-        parted = "%x1f".join(fields.split())
+        wanted = fields.split()
+        parted = "%x1f".join(wanted)
         lines = self._require("log", "-z", f"--format={parted}", commit).decode(errors="replace")
-        return [line.split("\x1f") for line in lines.split("\0") if line]
+        return [line.split("\x1f", len(wanted) - 1) for line in lines.split("\0") if line]
 
     def contains(self, tip: str | None, commit: str) -> bool:
         """Tell whether ``commit`` is ``tip`` or comes before it."""

@@ -125,7 +125,7 @@ def start(folder: Path, kinds: Sequence[str], identity_path: Path, environ: Mapp
     names = recipient is None or recipient in _text_of(folder / "provisioner.yaml")
     steps = [step for kind in kinds for step in templates.steps(kind, kept)]
     state = re.search(r"^state: *(.*)$", _text_of(folder / "provisioner.yaml"), re.MULTILINE)
-    elsewhere = state is None or "git:" not in state[1]
+    elsewhere = state is None or re.search(r"git:|://", state[1]) is None
     if in_git and elsewhere:
         where = _in_git(remote or "origin")[1]
         steps.append(

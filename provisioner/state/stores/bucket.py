@@ -53,6 +53,8 @@ class _Service:
     """One kind of object storage."""
 
     name: str
+    unit: str
+    """What objects are in, in its own word."""
     variables: tuple[str, ...]
     """Those of the environment that the library reads for it."""
     endpoints: tuple[str, ...]
@@ -66,6 +68,7 @@ class _Service:
 _SERVICES: Final[Mapping[str, _Service]] = {
     "s3": _Service(
         "S3",
+        "bucket",
         tuple(_AWS.split()),
         ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
         "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run it where a role is given."
@@ -74,6 +77,7 @@ _SERVICES: Final[Mapping[str, _Service]] = {
     ),
     "az": _Service(
         "Azure",
+        "container",
         tuple(_AZURE.split()),
         ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
         "Set AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN, or AZURE_CLIENT_ID, AZURE_TENANT_ID and"
@@ -82,6 +86,7 @@ _SERVICES: Final[Mapping[str, _Service]] = {
     ),
     "gs": _Service(
         "Google Cloud Storage",
+        "bucket",
         tuple(_GOOGLE.split()),
         ("GOOGLE_BASE_URL",),
         "Set GOOGLE_APPLICATION_CREDENTIALS to the file of a service account, or run it where one is attached.",
@@ -93,6 +98,7 @@ _CODE: Final = re.compile(r"<Code>\s*(\w+)\s*</Code>|\"(?:code|reason)\": \"(\w+
 _STATUS: Final = re.compile(r"status code: (\d{3})")
 _CLOCK: Final = re.compile(r"RequestTimeTooSkewed|Request date header too old|Token must be a short-lived token")
 _NO_BUCKET: Final = re.compile(r"NoSuchBucket|ContainerNotFound|bucket does not exist")
+_ELSEWHERE: Final = re.compile(r"PermanentRedirect|AuthorizationHeaderMalformed|incorrectly configured region")
 _NO_CREDENTIALS: Final = re.compile(
     r"latest/api/token|latest/meta-data|token request|TokenRequest|metadata\.google|computeMetadata|MissingCredential"
 )
@@ -286,8 +292,13 @@ class Bucket:
             )
         if _NO_BUCKET.search(said):
             return SettingInvalid(
-                f"{self._address}: there is no {self._name} at {server}.",
-                hint="Make the bucket or container, or correct `state`: this program makes none.",
+                f"{self._address}: there is no {self._service.unit} {self._name} at {server}.",
+                hint=f"Make the {self._service.unit}, or correct `state`: this program makes none.",
+            )
+        if _ELSEWHERE.search(said):
+            return SettingInvalid(
+                f"{self._address}: the bucket {self._name} is in another region.",
+                hint="Set AWS_REGION to the one that the bucket is in.",
             )
         if _NO_CREDENTIALS.search(said):
             return SettingInvalid(

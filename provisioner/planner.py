@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, assert_never
-from unicodedata import normalize
 
 from provisioner.errors import StateConflict
 from provisioner.model.account import MASK, Attributes, DesiredAccount, Manifest, has_placeholder
@@ -164,18 +163,12 @@ def _resembling(changes: list[Change], unwanted: frozenset[str]) -> Iterator[Cha
     Whom an account is for is what a rename leaves; a callback is often changed with the name that it holds.
     """
     twins = {
-        _holder(change.attributes): change.name
+        change.attributes.holder(): change.name
         for change in reversed(changes)
         if isinstance(change, Unmanaged | Undecided | Gone) and change.name in unwanted
     }
     for change in changes:
-        if isinstance(change, Create) and (twin := twins.get(_holder(change.account.attributes))) is not None:
+        if isinstance(change, Create) and (twin := twins.get(change.account.attributes.holder())) is not None:
             yield Create(change.account, twin)
         else:
             yield change
-
-
-def _holder(attributes: Attributes) -> tuple[str, ...]:
-    """Return whom an account is for, however that is written."""
-    names = (attributes.first_name, attributes.last_name, attributes.company_name or "")
-    return tuple(" ".join(normalize("NFKC", name).casefold().split()) for name in names)

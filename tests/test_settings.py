@@ -242,6 +242,10 @@ def test_parents_cannot_share_a_state(tmp_path: Path) -> None:
     assert str(tmp_path / "one.json") == load(tmp_path, "state: one.json\n").state_address("default")
 
 
+def test_no_parent_is_named_as_accounts_that_are_placed_are(tmp_path: Path) -> None:
+    assert "no parent can be named auto" in refused(tmp_path, "parents: {acme: {}, auto: {}}\n").message
+
+
 def test_a_key_in_clear_is_refused_and_not_repeated(tmp_path: Path) -> None:
     error = refused(tmp_path, "parents: {acme: {api_key: s3cret-key}}\n")
     assert "the api_key of the parent acme is written in clear" in error.message

@@ -16,6 +16,7 @@ from provisioner.manifest import yaml_manifest
 from provisioner.manifest.problems import Found, errors, refuse_any, told
 from provisioner.manifest.sources import YAML_SUFFIXES, Source, sources
 from provisioner.model.account import (
+    AUTO_PARENT,
     DEFAULT_PARENT,
     Attributes,
     Callbacks,
@@ -28,7 +29,7 @@ from provisioner.model.account import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from provisioner.document import Value
@@ -65,24 +66,21 @@ class Loaded:
         refuse_any(self.problems, "manifest")
         return self.manifests
 
-    def of(self, parents: Collection[str]) -> tuple[Manifest, ...]:
-        """Return the manifests of ``parents``; all of them where none is named.
-
-        A parent of which no account is asked for has none.
-
-        :raises ManifestInvalid: there is an error, whoever's account it is about.
-        """
-        return tuple(each for each in self.require() if not parents or each.parent in parents)
-
 
 def load(
-    paths: Sequence[Path], *, owner: str = DEFAULT_PARENT, reader: Reader | None = None, encoding: str | None = None
+    paths: Sequence[Path],
+    *,
+    owner: str = DEFAULT_PARENT,
+    reader: Reader | None = None,
+    encoding: str | None = None,
+    places: bool = False,
 ) -> Loaded:
     """Read the manifests at ``paths``: files, or folders with manifests directly inside.
 
     :param owner: the parent of the accounts for which neither they nor their file name one.
     :param reader: will read the placeholders, and refuses some already; None: nobody will.
     :param encoding: that of tables which are not UTF-8; None: Windows-1252, if they can be nothing else.
+    :param places: whether accounts may be placed on one of several parents.
     """
     files: list[Found] = []
     entries: dict[str, dict[str, Entry]] = {}
@@ -97,9 +95,11 @@ def load(
         rest = part.parent or owner
         files.append(Found(part.problems, part.more))
         files[-1].extend(_add(entries, rest, part))
+        if not places:
+            files[-1].extend(_unplaced(rest, part))
         read.append((rest, part, files[-1]))
     # Once every file is read: the old name may be in any of them.
-    claimed: dict[tuple[str, str], Entry] = {}
+    claimed: dict[str, dict[str, Entry]] = {}
     for rest, part, found in read:
         found.extend(_moved(claimed, entries, rest, part))
     if not any(errors(each.kept) for each in files):
@@ -136,13 +136,31 @@ def _add(entries: dict[str, dict[str, Entry]], rest: str, part: Part) -> Iterato
         owner = entry.owner(rest)
         if not isinstance(name, str) or not name or owner is None:
             continue
-        known = entries.setdefault(owner, {})
-        first = known.get(name) or known.get(name.casefold())
+        first = _among(entries, owner, name, name.casefold())
         if first:
             yield _repeated(name, entry, first)
+        known = entries.setdefault(owner, {})
         # Under both spellings, which are one in every manifest that is valid.
         known.setdefault(name, entry)
         known.setdefault(name.casefold(), entry)
+
+
+def _unplaced(rest: str, part: Part) -> Iterator[Problem]:
+    """Yield what is wrong with an account that nobody can place; of those of a file, one is enough."""
+    for entry in part.entries:
+        if entry.owner(rest) == AUTO_PARENT:
+            message = (
+                f"`parent: {AUTO_PARENT}` has an account placed on one of several parents, and the settings have one."
+            )
+            hint = f"Name several under `parents` in provisioner.yaml, or delete `parent: {AUTO_PARENT}`."
+            yield Problem(entry.name_origin, entry.name_path, message, hint)
+            return
+
+
+def _among(entries: Mapping[str, Mapping[str, Entry]], owner: str, *names: str) -> Entry | None:
+    """Return the entry of one of ``names`` that is of the parent ``owner``, or may come to be of the same one."""
+    rivals = list(entries.values()) if owner == AUTO_PARENT else [entries.get(owner, {}), entries.get(AUTO_PARENT, {})]
+    return next((each[name] for each in rivals for name in names if name in each), None)
 
 
 def _repeated(name: str, entry: Entry, first: Entry) -> Problem:
@@ -158,7 +176,7 @@ def _repeated(name: str, entry: Entry, first: Entry) -> Problem:
 
 
 def _moved(
-    claimed: dict[tuple[str, str], Entry], entries: Mapping[str, Mapping[str, Entry]], rest: str, part: Part
+    claimed: dict[str, dict[str, Entry]], entries: Mapping[str, Mapping[str, Entry]], rest: str, part: Part
 ) -> Iterator[Problem]:
     """Add the old names of ``part`` to those ``claimed``, and yield what is wrong with them.
 
@@ -173,22 +191,21 @@ def _moved(
         owner = entry.owner(rest)
         if not isinstance(previously, str) or not previously or owner is None:
             continue
-        known = entries.get(owner, {})
         what, file = shown(previously) or "The name here", entry.previously_origin.file
         folded = previously.casefold()
         if isinstance(name, str) and name.casefold() == folded:
             hint = "Delete `previously`, or write the old name."
             yield problem(entry, f"{what} is the name that the account has.", hint)
             continue
-        if still := known.get(previously) or known.get(folded):
+        if still := _among(entries, owner, previously, folded):
             place = _place(still.name_origin, file)
             hint = "Delete `previously` here, or that account."
             yield problem(entry, f"{what} is still in the manifest ({place}): its record cannot move.", hint)
-        if first := claimed.get((owner, folded)):
+        if first := _among(claimed, owner, folded):
             place = _place(first.previously_origin, file)
             hint = "Delete `previously` in one of the two: a record can only move to one account."
             yield problem(entry, f"{what} was another account's old name already: {place}.", hint)
-        claimed.setdefault((owner, folded), entry)
+        claimed.setdefault(owner, {}).setdefault(folded, entry)
 
 
 def _twins(read: list[tuple[str, Part, Found]]) -> Iterator[tuple[Problem, Found]]:

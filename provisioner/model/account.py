@@ -8,11 +8,14 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from itertools import groupby
 from typing import Any, Final
+from unicodedata import normalize
 from urllib.parse import urlsplit, urlunsplit
 
 from provisioner.model.url import masked_path
 
 DEFAULT_PARENT: Final = "default"
+AUTO_PARENT: Final = "auto"
+"""The parent of accounts that are placed where slots are free; none of the settings has this name."""
 
 
 MASK: Final = "***"
@@ -167,6 +170,11 @@ class Attributes:
             document["callbacks"] = {name: shown_value(name, value) for name, value in callbacks.items()}
         return document
 
+    def holder(self) -> tuple[str, ...]:
+        """Return whom the account is for, however that is written."""
+        names = (self.first_name, self.last_name, self.company_name or "")
+        return tuple(" ".join(normalize("NFKC", name).casefold().split()) for name in names)
+
     def flat(self) -> dict[str, str]:
         """Return every given field by its dotted path, as in ``callbacks.email_for_inbounds``."""
         flat = {"first_name": self.first_name, "last_name": self.last_name}
@@ -259,6 +267,8 @@ class DesiredAccount:
     """The name under which the account was known: its record moves, nothing is sent."""
     password_version: int = 1
     """A number other than the one that was carried out sets a new password."""
+    placed: str | None = None
+    """The parent on which it was placed; None: the manifest names its parent."""
 
     def texts(self) -> dict[str, str]:
         """Return every given field by its dotted path, the password included; placeholders unexpanded."""

@@ -218,6 +218,8 @@ def raise_if_over(plan: Plan) -> None:
         free = max(0, slots.limit - slots.reserved - slots.used)
         named = ", ".join(plan.over[:_NAMED]) + (f" and {len(plan.over) - _NAMED} more" if plan.over[_NAMED:] else "")
         fewer = " Lower `reserved` if fewer sub-accounts than that exist outside this state." if slots.reserved else ""
+        if any(each.account.placed is not None and each.name in plan.over for each in plan.creates):
+            fewer += " An account that was placed there stays there, unless its manifest names another `parent`."
         raise OverLimit(
             f"Parent {plan.parent}: {slots.planned} to create, and {free} of {slots.limit} slots free;"
             f" these do not fit: {named}.",

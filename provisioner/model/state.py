@@ -153,6 +153,8 @@ class State:
     parent_check: str | None = None
     recipients: tuple[str, ...] = ()
     accounts: Mapping[str, Record] = field(default_factory=lambda: MappingProxyType({}))
+    placements: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """By name, the parent on which accounts of ``parent: auto`` were placed; only of the document that keeps these."""
 
     def with_record(self, name: str, record: Record | None, *, previous: str | None = None) -> State:
         """Return the next state, in which ``name`` has ``record``, or none; and ``previous``, if given, none."""

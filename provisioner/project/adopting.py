@@ -21,7 +21,7 @@ from provisioner.manifest import logins, yaml_manifest
 from provisioner.manifest.problems import errors
 from provisioner.manifest.sources import YAML_SUFFIXES
 from provisioner.manifest.writing import as_yaml, with_placeholders
-from provisioner.model.account import DEFAULT_PARENT, Attributes, DesiredAccount, Problem, fits
+from provisioner.model.account import AUTO_PARENT, DEFAULT_PARENT, Attributes, DesiredAccount, Problem, fits
 from provisioner.model.report import Report, Result
 from provisioner.model.state import Slots
 from provisioner.project.places import require_harmless
@@ -103,7 +103,7 @@ def adopt(
     done: list[Adopted] = []
     written: list[Written] = []
     for parent, own in groups:
-        desired = known.get(parent.name, {})
+        desired = {**known.get(AUTO_PARENT, {}), **known.get(parent.name, {})}
         outcome = attempted(_adopted, parent, own, desired, run, target, written, alone=alone, different=different)
         if not isinstance(outcome, ProvisionerError):
             done.append(outcome)
@@ -195,7 +195,8 @@ def _by_parent(
             raise CommandInvalid(
                 f"{name} exists under several parents ({', '.join(owners)}).", hint="Choose one with --parent."
             )
-        owner = owners[0] if owners else workspace.settings.owner
+        rest = "" if name in known.get(AUTO_PARENT, {}) else workspace.settings.owner
+        owner = owners[0] if owners else rest
         if owner not in states:
             raise CommandInvalid(
                 f"Nothing says which parent {name} belongs to.", hint="Name it with --parent, or in a manifest."

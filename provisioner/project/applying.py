@@ -111,6 +111,7 @@ def apply(
     if (asked.creates or asked.updates) and approve is not None and not approve(asked):
         raise InterruptedRunError("Not confirmed; nothing was changed.")
     run.reporter.expected(allowed.creates + allowed.updates)
+    ready = _kept(workspace, plans, ready, run)
     begun = time.monotonic()
     done = each(names, lambda name: _turn(ready[name], plans, name, run, bounds), jobs, run.cancel, changes=True)
     # What was done is reported, whatever the reporter makes of its time.
@@ -119,6 +120,24 @@ def apply(
     terms = {plan.parent: plan.terms for plan in plans.plans}
     reports = tuple(replace(report, terms=terms.get(report.parent)) for report, _, _ in done)
     return Reports(reports, states, digest)
+
+
+def _kept(
+    workspace: Workspace, plans: Plans, ready: dict[str, _Ready | ProvisionerError], run: Run
+) -> dict[str, _Ready | ProvisionerError]:
+    """Return ``ready`` once it is saved where accounts go; what is not saved is why those parents do nothing."""
+    places = [name for name, one in ready.items() if isinstance(one, _Ready) and _places(one.planned)]
+    if plans.placement is None or not places or run.cancel.code() is not None:
+        return ready
+    from provisioner.project import placing  # most manifests name their parents
+
+    failure = attempted(placing.keep, workspace, plans.placement, run)
+    return ready if failure is None else ready | dict.fromkeys(places, failure)
+
+
+def _places(planned: ParentPlan) -> bool:
+    """Whether an account is created where it was placed."""
+    return any(change.account.placed is not None for change in planned.plan.creates)
 
 
 def _is_stopped(planned: ParentPlan) -> bool:
@@ -155,6 +174,10 @@ def _ready(workspace: Workspace, name: str, plans: Plans, bounds: Bounds, report
             hint="If accounts exist, bring the state back: without it they would be created again. If the project"
             " is new, run `provisioner apply` once without --yes, or give --new-state once. Nothing was sent.",
         )
+    if plans.placement is not None and _places(planned):
+        from provisioner.project import placing
+
+        placing.require_begun(workspace, plans.placement, may_begin=bounds.new_state)
     if not bounds.lookalikes:
         _require_no_lookalikes(planned.plan)
     state = _bound(parent, planned, planned.snapshot.settled, reporter)

@@ -110,7 +110,7 @@ def require_place(out: Path, kind: Kind, taken: Mapping[Path, str], folder: Path
 def project_files(workspace: Workspace, manifests: Sequence[Path]) -> dict[Path, str]:
     """Return the files of a project that no other file may replace, and what each is; see :meth:`Project.files`."""
     found: dict[Path, str] = {}
-    for parent in workspace.parents():
+    for parent in (*workspace.parents(), *workspace.beside()):
         found |= {path: f"{what} of {parent.name}" for path, what in parent.store.files().items()}
     found[workspace.settings.file] = "the settings"
     for identity in workspace.keys.files:

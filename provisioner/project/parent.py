@@ -186,7 +186,6 @@ class Parent:
     def __init__(self, name: str, shared: Shared) -> None:
         self.name = name
         self.settings = shared.settings
-        self.own: ParentSettings = shared.settings.parent(name)
         self.environ = shared.environ
         self.keys = shared.keys
         self.readers = shared.readers
@@ -291,12 +290,15 @@ class Parent:
             self._waited += _POLL
 
     @contextmanager
-    def hold(self, run: Run, *, accept: bool = False) -> Iterator[Session]:
-        """Hold its state for the length of a ``with``; see :func:`provisioner.state.session.opened`."""
+    def hold(self, run: Run, *, accept: bool = False, patience: float = 0.0) -> Iterator[Session]:
+        """Hold its state for the length of a ``with``; see :func:`provisioner.state.session.opened`.
+
+        Another run is waited for as the setting ``lock_timeout`` says, or for ``patience`` seconds if that is more.
+        """
         from provisioner.project.provenance import holder  # a plan holds nothing
         from provisioner.state.session import opened
 
-        patience, self._waited = max(0.0, self.settings.lock_timeout - self._waited), 0.0
+        patience, self._waited = max(patience, self.settings.lock_timeout - self._waited), 0.0
         with opened(
             self.store,
             parent=self.name,
@@ -330,6 +332,11 @@ class Parent:
     def _warn(self, reporter: Reporter, message: str) -> None:
         """Warn of something about this parent, which is named where there are several."""
         reporter.warning(f"{self.name}: {message}" if len(self.settings.parents) > 1 else message)
+
+    @property
+    def own(self) -> ParentSettings:
+        """Its settings."""
+        return self.settings.parent(self.name)
 
     # ── Its account at Octopush ──────────────────────────────────────────────
 

@@ -16,7 +16,7 @@ from provisioner import manifest
 from provisioner.errors import CommandInvalid, ExitCode, OverLimit, ProvisionerError, gravest
 from provisioner.manifest.load import Loaded
 from provisioner.manifest.sources import Source, holds_any
-from provisioner.model.account import DesiredAccount, Manifest
+from provisioner.model.account import AUTO_PARENT, DesiredAccount, Manifest
 from provisioner.model.plan import Create, Plan, Update, counts, raise_if_over
 from provisioner.model.state import State
 from provisioner.planner import NOTHING_FOUND, Found
@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from provisioner.executor import Refreshed
     from provisioner.model.report import Report
     from provisioner.model.shard import Shard
+    from provisioner.project.placing import Placement
     from provisioner.project.reporter import Reporter
     from provisioner.project.running import Jobs, Run
     from provisioner.project.workspace import Workspace
 
 MANIFESTS: Final = "manifests"
 """The project's folder of them, for whoever names none."""
+Look = tuple[Parent, Snapshot]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class Plans:
     """The parent of accounts that name none."""
     refresh: bool
     """Whether the accounts were read at Octopush first."""
+    placement: Placement | None = None
+    """How accounts of ``parent: auto`` were placed, over all parents; None where there are none."""
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -125,7 +129,8 @@ def loaded(workspace: Workspace, paths: Sequence[Path], reporter: Reporter) -> L
     """Return what the manifests at ``paths`` hold, once every problem of them has been reported."""
     settings = workspace.settings
     reader = workspace.readers.manifests
-    found = manifest.load(paths, owner=settings.owner, reader=reader, encoding=settings.encoding)
+    several = len(settings.parents) > 1
+    found = manifest.load(paths, owner=settings.owner, reader=reader, encoding=settings.encoding, places=several)
     for problem in found.problems:
         reporter.problem(problem)
     return found
@@ -154,8 +159,9 @@ def desired_manifests(
 def desired_accounts(
     workspace: Workspace, parent: str, paths: Sequence[Path], reporter: Reporter
 ) -> dict[str, DesiredAccount]:
-    """Return, by name, what the manifests ask of one parent; there may be none. Raises ManifestInvalid."""
-    manifests = (this for this in desired_manifests(workspace, paths, reporter) if this.parent == parent)
+    """Return, by name, what the manifests ask of one parent, or of any; there may be none. Raises ManifestInvalid."""
+    manifests = desired_manifests(workspace, paths, reporter)
+    manifests = tuple(this for this in manifests if this.parent in {parent, AUTO_PARENT})
     return {account.name: account for this in manifests for account in this.accounts}
 
 
@@ -197,21 +203,34 @@ def plans_of(
     """
     for name in parents:
         workspace.settings.parent(name)
-    manifests = read.of(parents)
-    if not manifests:
+    begun = time.monotonic()
+    asked = {this.parent: this for this in read.require()}
+    looked: dict[str, Look | ProvisionerError] = {}
+    placement: Placement | None = None
+    failures: dict[str, ProvisionerError] = {}
+
+    def look_at_all(names: Sequence[str]) -> dict[str, Look | ProvisionerError]:
+        found = each(names, lambda name: attempted(_looked, workspace, name, run, wait=wait), jobs, run.cancel)
+        return dict(zip(names, found, strict=True))
+
+    if AUTO_PARENT in asked:
+        from provisioner.project import placing  # most manifests name their parents
+
+        known = placing.remembered(workspace, run)
+        # Whichever parents are chosen: else two runs that choose others would place differently.
+        looked = look_at_all(sorted({*workspace.settings.parents, *asked} - {AUTO_PARENT}))
+        asked, placement, failures = placing.placed(workspace, asked, known, looked)
+    manifests = tuple(this for name, this in asked.items() if not parents or name in parents)
+    if not manifests and not failures:
         raise CommandInvalid(
             f"No manifest asks for an account of {', '.join(parents)}.", hint="Look at --parent, and at the manifests."
         )
     if shard is not None:
         manifests = tuple(this for this in manifests if this.parent in shard)
-        if not manifests:
+        if not manifests and not failures:
             run.reporter.warning(f"no parent of the manifests falls to shard {shard}: there is nothing to do.")
-    begun = time.monotonic()
-
-    def look_at(this: Manifest) -> tuple[Parent, Snapshot] | ProvisionerError:
-        return attempted(_looked, workspace, this, run, wait=wait)
-
-    looks = each(manifests, look_at, jobs, run.cancel)
+    looked = looked or look_at_all([this.parent for this in manifests])
+    looks = [looked[this.parent] for this in manifests]
     found: list[Refreshed | ProvisionerError | None] = [None] * len(looks)
     if refresh:
         from provisioner.project.refresh import refreshed  # a plain plan loads nothing that sends
@@ -219,18 +238,17 @@ def plans_of(
         found = refreshed(looks, run, jobs)
         run.reporter.phase("refresh", time.monotonic() - begun)
     made: dict[str, ParentPlan] = {}
-    failures: dict[str, ProvisionerError] = {}
     for this, look, seen in zip(manifests, looks, found, strict=True):
         outcome = attempted(_planned, this, look, seen)
         if isinstance(outcome, ProvisionerError):
             failures[this.parent] = outcome
         else:
             made[this.parent] = outcome
-    return Plans(made, failures, tuple(named), read.sources, workspace.settings.owner, refresh)
+    return Plans(made, failures, tuple(named), read.sources, workspace.settings.owner, refresh, placement)
 
 
-def _looked(workspace: Workspace, this: Manifest, run: Run, *, wait: bool) -> tuple[Parent, Snapshot]:
-    parent = workspace.parent(this.parent)
+def _looked(workspace: Workspace, name: str, run: Run, *, wait: bool) -> Look:
+    parent = workspace.parent(name)
     if wait:
         parent.wait_for_others(run.cancel)
     return parent, parent.look(run.reporter)
@@ -238,7 +256,7 @@ def _looked(workspace: Workspace, this: Manifest, run: Run, *, wait: bool) -> tu
 
 def _planned(
     this: Manifest,
-    look: tuple[Parent, Snapshot] | ProvisionerError,
+    look: Look | ProvisionerError,
     refreshed: Refreshed | ProvisionerError | None,
 ) -> ParentPlan:
     for error in (look, refreshed):

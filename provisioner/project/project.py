@@ -523,7 +523,7 @@ class Project:
         """Return the document of the one parent's state as its store has it; raises StateConflict: there is none."""
         from provisioner.project import states
 
-        return states.pull(states.only(self.parents(parents)))
+        return states.pull(states.one(self._workspace, parents))
 
     def push_state(
         self,
@@ -544,7 +544,7 @@ class Project:
         from provisioner.project import states
 
         run = self._run(reporter, cancel, None, sends=False)
-        return states.push(states.only(self.parents(parents)), raw, source, run)
+        return states.push(states.one(self._workspace, parents), raw, source, run)
 
     def migrate_states(
         self,
@@ -561,9 +561,9 @@ class Project:
         from provisioner.project import states
 
         run = self._run(reporter, cancel, None, sends=False)
-        return tuple(
-            states.migrate(parent, origin.replace("{parent}", parent.name), run) for parent in self.parents(parents)
-        )
+        chosen = (*self.parents(parents), *(() if parents else self._workspace.beside()))
+        moved = (states.migrate(parent, origin.replace("{parent}", parent.name), run) for parent in chosen)
+        return tuple(each for each in moved if each.state is not None or each.parent in self.settings.parents)
 
     def prepare_states(self, *, parents: Sequence[str] = ()) -> tuple[Prepared, ...]:
         """Make what the stores of the states need before a first save, such as tables. Twice is once."""
@@ -575,19 +575,19 @@ class Project:
         """Return the saves of the one parent's state, newest first; raises CommandInvalid: there is no history."""
         from provisioner.project import states
 
-        return states.history(states.only(self.parents(parents)))
+        return states.history(states.one(self._workspace, parents))
 
     def state_revision(self, serial: int, *, parents: Sequence[str] = ()) -> bytes:
         """Return the document of the one parent's state that had ``serial``; raises CommandInvalid: there is none."""
         from provisioner.project import states
 
-        return states.revision(states.only(self.parents(parents)), serial)
+        return states.revision(states.one(self._workspace, parents), serial)
 
     def unlock(self, lease: str, *, parents: Sequence[str] = ()) -> Lease:
         """End the lease of a run that has died, and return it; raises CommandInvalid where no run has it."""
         from provisioner.project import states
 
-        return states.unlock(states.only(self.parents(parents)), lease)
+        return states.unlock(states.one(self._workspace, parents), lease)
 
     def adopt(
         self,

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from provisioner import document as checking
 from provisioner import files, schemas
 from provisioner.errors import CommandInvalid, PlanStale, ProvisionerError
-from provisioner.model.account import MASK
+from provisioner.model.account import AUTO_PARENT, MASK
 from provisioner.model.terms import Setting
 from provisioner.project.plans import Plans, loaded, plans_of
 from provisioner.render import documents
@@ -74,12 +74,17 @@ def document(plans: Plans, settings: Settings) -> documents.Document:
         "parent": plans.owner,
         "endpoint": settings.api_url,
         "recipients": sorted(settings.recipients),
-        "states": {name: settings.state_address(name) for name in plans.parents},
+        "states": {name: settings.state_address(name) for name in _states(plans)},
         "refreshed": plans.refresh,
     }
     # Where no plan is, no setting is said to count.
     said = {"settings": [], **documents.plans(plans.plans), "source": source}
     return {**said, "digest": documents.digest(said)}
+
+
+def _states(plans: Plans) -> tuple[str, ...]:
+    """Return whose states count: those of the parents, and where it is kept what was placed on which."""
+    return (*plans.parents, *(() if plans.placement is None else (AUTO_PARENT,)))
 
 
 def again(saved: SavedPlan, workspace: Workspace, run: Run, jobs: Jobs) -> Plans:
@@ -178,7 +183,7 @@ def _moved_settings(saved: SavedPlan, workspace: Workspace) -> Iterator[str]:
     if settings.owner != saved.owner:
         yield f"accounts that name no parent belong to {settings.owner}, and belonged to {saved.owner}"
     for parent, place in saved.states.items():
-        if parent in settings.parents and (now := settings.state_address(parent)) != place:
+        if (parent in settings.parents or parent == AUTO_PARENT) and (now := settings.state_address(parent)) != place:
             yield f"the state of the parent {parent} is kept at {now}, and was at {place}"
     now_set = {each.name: each for each in workspace.steering()}
     for name in sorted((saved.settings.keys() | now_set.keys()) - _NAMED_BEFORE):

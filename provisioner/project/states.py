@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from provisioner.model.state import State
     from provisioner.project.parent import Parent
     from provisioner.project.running import Run
+    from provisioner.project.workspace import Workspace
     from provisioner.state.lease import Lease
     from provisioner.state.stores import Store
 
@@ -50,8 +51,9 @@ class Prepared:
     """Whether anything had to be made."""
 
 
-def only(parents: Sequence[Parent]) -> Parent:
-    """Return the one parent that is meant; raises CommandInvalid where there are several."""
+def one(workspace: Workspace, names: Sequence[str]) -> Parent:
+    """Return the one parent that is meant, or what is kept beside the states; raises CommandInvalid: several are."""
+    parents = [each for each in workspace.beside() if [each.name] == [*names]] or workspace.parents(names)
     if len(parents) > 1:
         raise CommandInvalid(
             f"There are several parents: {', '.join(parent.name for parent in parents)}.",

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provisioner.model.account import AUTO_PARENT
 from provisioner.project.parent import Keys, Logins, Parent, Shared
 from provisioner.settings import Settings
 from provisioner.settings.readers import readers
@@ -58,8 +59,18 @@ class Workspace:
         """Return one parent, ready for use; raises SettingInvalid where the settings have none of that name."""
         with self._lock:
             if name not in self._parents:
+                self.settings.parent(name)
                 self._parents[name] = Parent(name, self._shared)
             return self._parents[name]
+
+    @cached_property
+    def placements(self) -> Parent:
+        """Whatever holds a state holds the record of where accounts were placed, which has the place of one."""
+        return Parent(AUTO_PARENT, self._shared)
+
+    def beside(self) -> tuple[Parent, ...]:
+        """Return what is kept beside the states: where several parents are, that record."""
+        return (self.placements,) if len(self.settings.parents) > 1 else ()
 
     def parents(self, names: Sequence[str] = (), shard: Shard | None = None) -> tuple[Parent, ...]:
         """Return the parents of these names, or all of the settings, sorted by name; of ``shard`` alone, if given.

@@ -201,11 +201,9 @@ def _change(change: Change) -> Document:
     attributes = change.account.attributes if isinstance(change, Create | Update) else change.attributes
     document: Document = {"action": change.action, "name": change.name, "attributes": attributes.shown()}
     match change:
-        case Create():
-            if change.account.previously is not None:
-                document["previously"] = change.account.previously
-            if change.resembles is not None:
-                document["resembles"] = change.resembles
+        case Create(account=account):
+            told = {"placed": account.placed, "previously": account.previously, "resembles": change.resembles}
+            document |= {key: text for key, text in told.items() if text is not None}
         case Update():
             document["fields"] = [field(each) for each in change.fields]
             document |= {} if change.begun is None else {"begun": _begun(change.begun)}

@@ -185,6 +185,8 @@ def _todo(remedy: Remedy, name: str) -> Sentence:
 def notes(change: Create) -> Iterator[tuple[Sentence, ...]]:
     """Yield what a reviewer should know about a create, each note in as many sentences as it has lines."""
     own = Name(change.name)
+    if change.account.placed is not None:
+        yield ((f"placed on {change.account.placed}",),)
     if change.account.previously is not None:
         before = change.account.previously
         yield ((f"Nothing moves: the state knows no {before}, its name before. This is a new account.",),)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from provisioner import document, files, placeholders, schemas
 from provisioner.errors import SettingInvalid
 from provisioner.model import address
-from provisioner.model.account import DEFAULT_PARENT, Problem, Severity
+from provisioner.model.account import AUTO_PARENT, DEFAULT_PARENT, Problem, Severity
 from provisioner.settings import FILE, TUNING, ParentSettings, Settings
 from provisioner.settings.paths import from_home, is_address, require_plain
 
@@ -119,6 +119,12 @@ def _told(problems: Sequence[Problem]) -> str:
 
 def _check_parents(parents: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     for name, parent in parents.items():
+        if name == AUTO_PARENT:
+            raise SettingInvalid(
+                f"{path}: no parent can be named {name}.",
+                hint="`parent: auto` in a manifest has its account placed on one of several. Give the parent another"
+                " name.",
+            )
         text = parent.get("api_key")
         if text is not None and placeholders.filled(text, ""):
             raise SettingInvalid(

@@ -67,6 +67,8 @@ def encode(state: State, save_id: str | None = None) -> bytes:
     }
     if save_id is not None:
         document["save_id"] = save_id
+    if state.placements:
+        document["placements"] = dict(state.placements)
     text = _dumped(document)
     if state.accounts:
         # A run saves twice for each account, and all records but one are those of the save before.
@@ -168,6 +170,7 @@ def decode(raw: bytes, source: str) -> State:
         parent_check=document["parent_check"],
         recipients=tuple(document["recipients"]),
         accounts={name: decode_record(record) for name, record in document["accounts"].items()},
+        placements=document.get("placements", {}),
     )
 
 

@@ -321,12 +321,15 @@ def _slow(api_login: str, salt: str) -> str:
 def changes(before: State | None, after: State) -> str:
     """Return what ``after`` changes, in a line: each account with what it is by now."""
     if before is None:
-        before = replace(after, accounts={})
+        before = replace(after, accounts={}, placements={})
     names = sorted(
         name
         for name in before.accounts.keys() | after.accounts.keys()
         if before.accounts.get(name) != after.accounts.get(name)
     )
+    placed = after.placements.items() - before.placements.items()
+    if placed:
+        return f"{len(placed)} placed"
     shown = [f"{name}: {_kind(after.accounts.get(name))}" for name in names[:_MOST_NAMED]]
     if len(names) > _MOST_NAMED:
         shown.append(f"and {len(names) - _MOST_NAMED} more")

@@ -204,15 +204,27 @@ def test_names_are_not_compared_while_the_column_of_their_parents_is_misspelled(
     assert (column.hint, cell.message) == ("Did you mean parent?", "The last_name of row 3 is empty.")
 
 
-def test_some_parents_are_taken_once_all_are_checked(tmp_path: Path) -> None:
-    path = rows(tmp_path / "a.csv", "zeta,x,a,b,", "acme,x,a,b,", ",x,a,b,")
-    found = load([path])
-    assert found.of(()) == found.require()
-    assert [each.parent for each in found.of({"zeta", "acme", "nobody"})] == ["acme", "zeta"]
-    assert found.of(["nobody"]) == ()
-    wrong = load([rows(tmp_path / "b.csv", "zeta,x,a,b,", "acme,X,a,b,")])
-    with pytest.raises(ManifestInvalid, match="1 problem in the manifest"):
-        wrong.of({"zeta"})
+def test_an_account_that_is_placed_shares_its_names_with_no_other(tmp_path: Path) -> None:
+    path = rows(tmp_path / "a.csv", "acme,x,a,b,", "auto,x,c,d,", "auto,y,e,f,old", "zeta,old,g,h,", "zeta,z,i,j,x")
+    assert [
+        'The name "x" is used already: line 2, row 1.',
+        '"old" is still in the manifest (line 5, row 4): its record cannot move.',
+        '"x" is still in the manifest (line 3, row 2): its record cannot move.',
+    ] == [each.message for each in load([path], places=True).errors]
+    path = rows(tmp_path / "b.csv", "auto,x,a,b,old", "acme,y,c,d,old")
+    (found,) = load([path], places=True).errors
+    assert '"old" was another account\'s old name already: line 2, row 1.' == found.message
+    path = rows(tmp_path / "c.csv", "auto,x,a,b,", "acme,y,c,d,")
+    assert {"auto": ["x"], "acme": ["y"]} == names(load([path], places=True))
+
+
+def test_where_there_is_one_parent_nothing_is_placed(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    rows = "".join(f"- {{name: {name}, first_name: A, last_name: B}}\n" for name in "xy")
+    path.write_text(f"version: 1\ndefaults: {{parent: auto}}\naccounts:\n{rows}")
+    (found,) = load([path]).errors
+    assert "`parent: auto` has an account placed on one of several parents, and the settings have one." == found.message
+    assert (str(path), 4) == (found.origin.file, found.origin.line)
 
 
 def test_capitals_do_not_make_another_name(tmp_path: Path) -> None:

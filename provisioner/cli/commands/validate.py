@@ -28,6 +28,7 @@ def command(
 
     --parent chooses whose accounts are counted; the problems of all are reported.
     """
+    from provisioner.model.account import AUTO_PARENT
     from provisioner.render import documents, text
 
     console = context.console
@@ -38,7 +39,7 @@ def command(
         _report_nothing(console, error, output)
         raise
     for each in loaded.manifests:
-        if each.parent not in project.settings.parents:
+        if each.parent not in {*project.settings.parents, AUTO_PARENT}:
             console.warn(f"the settings know no parent {each.parent}: a plan of its accounts exits with 10.")
     if output == "json":
         console.document(documents.problems(loaded.problems))

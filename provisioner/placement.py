@@ -1,0 +1,157 @@
+"""Places the accounts whose parent is ``auto``: where slots are free, the same way every time.
+
+Owns the rule. An account that a state has stays there, and so does one that was placed before;
+any other goes, in the order of names, to the parent with the most free slots, of several to the
+first by name. Refuses to move an account, and to place one while its place could be known elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from provisioner.errors import OverLimit, StateConflict
+from provisioner.model.account import AUTO_PARENT, DesiredAccount
+
+if TYPE_CHECKING:
+    from provisioner.errors import ProvisionerError
+    from provisioner.model.state import State
+
+_NAMED: Final = 20
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+_OWN: Final = "Write `parent: NAME` under each"
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """One parent, and what it has room for."""
+
+    state: State | None
+    """None while there is none."""
+    accounts: Sequence[DesiredAccount]
+    """Those that manifests ask of it by its name."""
+    limit: int
+    reserved: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Which account goes where."""
+
+    parents: Mapping[str, str]
+    """By the account's name, its parent: those that exist, and the others only where all of them can be placed."""
+    refusal: ProvisionerError | None = field(default=None)
+    """Why none of the others is placed."""
+
+
+def place(
+    accounts: Sequence[DesiredAccount],
+    rooms: Mapping[str, Room],
+    remembered: Mapping[str, str],
+    *,
+    unreadable: Mapping[str, str] = _NONE,
+) -> Placed:
+    """Return where ``accounts``, whose parent is ``auto``, go.
+
+    ``rooms`` has every parent of the settings whose state can be read, and ``unreadable`` says
+    what cannot, and why. ``remembered`` has the parents of those that were placed before, by their
+    names and by those that they had before.
+    """
+    owners = {
+        account.name: [name for name, room in sorted(rooms.items()) if _has(room.state, account)]
+        for account in accounts
+    }
+    there = {name: found[0] for name, found in owners.items() if len(found) == 1}
+    doubled = {name: found for name, found in owners.items() if len(found) > 1}
+    rest = sorted((each for each in accounts if not owners[each.name]), key=lambda each: each.name)
+    if doubled:
+        named = "; ".join(f"{name} ({', '.join(found)})" for name, found in sorted(doubled.items()))
+        return Placed(
+            there,
+            StateConflict(
+                f"Several parents have an account of the same name: {named}.",
+                hint=f"{_OWN}, with the parent that is meant. Nothing was placed.",
+            ),
+        )
+    if not rest:
+        return Placed(there)
+    if unreadable:
+        return Placed(
+            there,
+            StateConflict(
+                "\n".join(
+                    (
+                        f"Nothing is placed: {', '.join(unreadable)} cannot be read, and may have {_names(rest)}.",
+                        *unreadable.values(),
+                    )
+                ),
+                hint="Correct that first: what is placed without it could be created twice. Nothing was placed.",
+            ),
+        )
+    twins = _twins(accounts, rooms)
+    sure: dict[str, str] = {}
+    for account in rest:
+        before = remembered.get(account.name) or remembered.get(account.previously or "")
+        if (parent := before or twins.get(account.attributes.holder())) is not None:
+            sure[account.name] = parent
+    if gone := {name: parent for name, parent in sure.items() if parent not in rooms}:
+        named = ", ".join(f"{name} on {parent}" for name, parent in sorted(gone.items())[:_NAMED])
+        return Placed(
+            there,
+            StateConflict(
+                f"The settings do not name a parent on which accounts were placed: {named}.",
+                hint="Name it under `parents` again: the accounts may exist there. If they do not,"
+                f" {_OWN.lower()}, with another one. Nothing was placed.",
+            ),
+        )
+    planned = Counter(sure.values())
+    free = {name: _free(room) - planned[name] for name, room in rooms.items()}
+    new = [account for account in rest if account.name not in sure]
+    if (short := len(new) - sum(max(0, count) for count in free.values())) > 0:
+        return Placed(
+            there,
+            OverLimit(
+                f"{len(new)} accounts of `parent: {AUTO_PARENT}` are to be placed, and all parents together have"
+                f" {len(new) - short} free slots: {short} too few.",
+                hint="Take accounts out of the manifest, name another parent in the settings, or set `limit` where"
+                " Octopush has raised it. Nothing was placed.",
+            ),
+        )
+    for account in new:
+        parent = min(free, key=lambda name: (-free[name], name))
+        free[parent] -= 1
+        sure[account.name] = parent
+    return Placed(there | sure)
+
+
+def _has(state: State | None, account: DesiredAccount) -> bool:
+    return state is not None and (account.name in state.accounts or account.previously in state.accounts)
+
+
+def _free(room: Room) -> int:
+    """Return how many slots are left once the accounts exist that name the parent."""
+    used = 0 if room.state is None else len(room.state.accounts)
+    return room.limit - room.reserved - used - sum(not _has(room.state, each) for each in room.accounts)
+
+
+def _twins(accounts: Iterable[DesiredAccount], rooms: Mapping[str, Room]) -> dict[tuple[str, ...], str]:
+    """Return, by whom it is for, the parent of each account that no manifest names any more.
+
+    What looks like its new name goes to the same parent: only there is it noticed that it does.
+    """
+    autos = {name for each in accounts for name in (each.name, each.previously)}
+    found: dict[tuple[str, ...], str] = {}
+    for parent, room in sorted(rooms.items()):
+        wanted = autos | {name for each in room.accounts for name in (each.name, each.previously)}
+        for name, record in () if room.state is None else room.state.accounts.items():
+            if name not in wanted:
+                found.setdefault(record.attributes.holder(), parent)
+    return found
+
+
+def _names(accounts: Sequence[DesiredAccount]) -> str:
+    named = ", ".join(each.name for each in accounts[:_NAMED])
+    return f"{named} and {len(accounts) - _NAMED} more" if accounts[_NAMED:] else named

@@ -1,0 +1,239 @@
+"""Accounts that are placed: where they are created, and that no two runs create one on two parents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Final
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from provisioner import Bounds, Shard, schemas
+from provisioner.errors import OverLimit, PlanStale, StateConflict
+from provisioner.project.parts import Parts
+from provisioner.project.plans import Plans
+from provisioner.state import codec
+from provisioner.state.holder import Holder
+from provisioner.state.stores.local import LocalStore
+from provisioner.state.stores.opening import Place, open_store
+from tests.conftest import Project, SandboxProcess, StartSandbox
+from tests.project.opened import accounts_of, having, many, opened, results, state_of
+
+THREE: Final = ("acme", "globex", "initech")
+
+
+@pytest.fixture
+def server(sandbox: StartSandbox) -> SandboxProcess:
+    return sandbox(*accounts_of(*THREE))
+
+
+@pytest.fixture
+def mine(server: SandboxProcess, tmp_path: Path) -> Project:
+    project = many(server, tmp_path / "mine", dict.fromkeys(THREE, ()))
+    ask(project, "paris", "rome")
+    return project
+
+
+def ask(project: Project, *names: str, file: str = "accounts", **more: str) -> Path:
+    """Have a manifest of the project ask for accounts anywhere, and ``more`` on a parent each."""
+    rows = "".join(
+        f"{name},{name.title()},Da Vinci,{parent}\n"
+        for name, parent in {**dict.fromkeys(names, "auto"), **more}.items()
+    )
+    path = project.folder / "manifests" / f"{file}.csv"
+    path.write_text(f"name,first_name,last_name,parent\n{rows}")
+    return path
+
+
+def remembered(project: Project) -> dict[str, str]:
+    """Return where accounts were placed, as it is kept."""
+    return dict(codec.decode(state_of(project, "auto").read_bytes(), "it").placements)
+
+
+def created(server: SandboxProcess) -> list[str]:
+    """Return the first names of all accounts that exist, wherever they are."""
+    return sorted(each["first_name"] for each in server.accounts())
+
+
+def test_what_is_placed_is_shown_kept_and_stays(mine: Project, server: SandboxProcess) -> None:
+    shown = {output: mine.run("plan", "--format", output).stdout for output in ("text", "markdown", "html", "json")}
+    for output in ("text", "markdown", "html"):
+        assert "placed on acme" in shown[output], output
+        assert "placed on globex" in shown[output], output
+    document = json.loads(shown["json"])
+    Draft202012Validator(schemas.load("plan.v1")).validate(document)
+    assert ["acme", "globex"] == [each["placed"] for plan in document["plans"] for each in plan["changes"]]
+    assert 0 == mine.run("plan", "--out", "plan.json").returncode
+    done = mine.run("apply", "--yes", "--new-state", "--plan", "plan.json", "--digest", document["digest"])
+    assert (0, ["Paris", "Rome"]) == (done.returncode, created(server)), done.stderr
+    assert {"paris": "acme", "rome": "globex"} == remembered(mine)
+    # Others come and go, and the slots with them.
+    ask(mine, "athens", "paris", "rome")
+    project = opened(mine)
+    assert {
+        "acme": {"paris": "unchanged"},
+        "globex": {"rome": "unchanged"},
+        "initech": {"athens": "created"},
+    } == results(project.apply(project.plan()))
+    project = opened(mine)
+    before = state_of(mine, "auto").read_bytes()
+    assert 0 == project.apply(project.plan()).exit_code
+    assert before == state_of(mine, "auto").read_bytes()
+
+
+def test_shards_and_chosen_parents_place_as_all_together_would(mine: Project, server: SandboxProcess) -> None:
+    ask(mine, *(f"a{number}" for number in range(9)))
+    whole = {plan.parent: [each.name for each in plan.creates] for plan in opened(mine).plan().plans}
+    assert {3} == {len(names) for names in whole.values()}
+    for parent in THREE:
+        (plan,) = opened(mine).plan(parents=[parent]).plans
+        assert whole[parent] == [each.name for each in plan.creates]
+    for number in (1, 2, 3):
+        project = opened(mine)
+        assert 0 == project.apply(project.plan(shard=Shard(number, 3))).exit_code
+    assert 9 == len(server.accounts())
+    assert whole == {
+        parent: sorted(codec.decode(state_of(mine, parent).read_bytes(), "it").accounts) for parent in THREE
+    }
+
+
+def test_a_plan_that_cannot_place_everything_places_nothing(mine: Project, server: SandboxProcess) -> None:
+    small = having(mine, PROVISIONER_LIMIT="1")
+    ask(mine, "athens", "oslo", "paris", "rome", lima="acme")
+    plans = opened(small).plan()
+    assert isinstance(plans.failures["auto"], OverLimit)
+    assert (
+        "4 accounts of `parent: auto` are to be placed, and all parents together have 2 free slots: 2 too few."
+        in str(plans.failures["auto"])
+    )
+    done = small.run("apply", "--yes", "--new-state")
+    assert (4, ["Lima"], False) == (done.returncode, created(server), state_of(mine, "auto").exists())
+    assert 4 == small.run("plan", "--out", "plan.json").returncode
+
+
+def test_nothing_is_placed_while_one_state_cannot_be_read(mine: Project, server: SandboxProcess) -> None:
+    project = opened(mine)
+    assert 0 == project.apply(project.plan()).exit_code
+    state_of(mine, "initech").write_text("{")
+    ask(mine, "athens", "paris", "rome")
+    plans = opened(mine).plan()
+    assert {"acme", "globex"} == plans.parents.keys()
+    assert isinstance(plans.failures["auto"], StateConflict)
+    assert "the state of initech cannot be read, and may have athens." in str(plans.failures["auto"])
+    assert 5 == opened(mine).apply(plans).exit_code
+    assert ["Paris", "Rome"] == created(server)
+
+
+def test_placements_begin_only_where_that_is_said(mine: Project, server: SandboxProcess) -> None:
+    for parent in THREE:
+        ask(mine, **{f"old-{parent}": parent})
+        assert 0 == opened(mine).apply(opened(mine).plan()).exit_code
+    ask(mine, "paris")
+    project = opened(mine)
+    with pytest.raises(StateConflict, match="There is no record of earlier placements at"):
+        project.apply(project.plan(), bounds=Bounds())
+    assert 3 == len(server.accounts())
+    assert 0 == project.apply(project.plan()).exit_code
+    assert {"paris": "acme"} == remembered(mine)
+
+
+def test_the_record_goes_with_the_states_and_can_be_put_back(mine: Project) -> None:
+    assert 0 == opened(mine).apply(opened(mine).plan()).exit_code
+    moved = having(mine, PROVISIONER_STATE=f"{mine.root}/elsewhere/{{parent}}.json")
+    done = moved.run("state", "migrate", "--from", "state/{parent}.json")
+    assert (0, True) == (done.returncode, "The state of auto has moved" in done.stderr), done.stderr
+    project = opened(moved)
+    assert 0 == project.plan().creates
+    raw = project.pull_state(parents=["auto"])
+    assert {"paris": "acme", "rome": "globex"} == codec.decode(raw, "it").placements
+    assert "auto" == project.push_state(raw, "it", parents=["auto"]).parent
+
+
+# ── Two runs at once ─────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def theirs(mine: Project) -> Path:
+    """Return a manifest by which paris would go elsewhere than by that of the first."""
+    ask(mine, "paris")
+    other = mine.folder / "other"
+    other.mkdir()
+    return ask(mine, "athens", "paris", file="../other/accounts")
+
+
+def test_what_two_runs_would_place_on_two_parents_is_created_once(
+    mine: Project, server: SandboxProcess, theirs: Path
+) -> None:
+    ours, others = opened(mine), opened(mine)
+    plans, their_plans = ours.plan(), others.plan([theirs])
+    assert ["acme", "globex"] == [
+        plan.parent
+        for each in (plans, their_plans)
+        for plan in each.plans
+        for change in plan.creates
+        if change.name == "paris"
+    ]
+
+    def approve(_: Plans) -> bool:
+        # While a person of theirs thinks, ours is carried out as a whole.
+        assert 0 == ours.apply(plans).exit_code
+        return True
+
+    reports = others.apply(their_plans, approve=approve)
+    assert 9 == reports.exit_code
+    assert all(isinstance(each.failure, PlanStale) for each in reports.reports)
+    assert "Another run has placed accounts meanwhile: paris on acme." in str(reports.reports[0].failure)
+    assert ["Paris"] == created(server)
+
+
+class Early(LocalStore):
+    """Lets something happen before it is held for the first time."""
+
+    def __init__(self, path: Path, before: list[Callable[[], object]]) -> None:
+        super().__init__(path)
+        self._before = before
+
+    def hold(self, holder: Holder, *, timeout: float, sleep: Callable[[float], None]) -> AbstractContextManager[None]:
+        while self._before:
+            self._before.pop()()
+        return super().hold(holder, timeout=timeout, sleep=sleep)
+
+
+def test_what_is_placed_and_not_begun_is_placed_for_all_others(
+    mine: Project, server: SandboxProcess, theirs: Path
+) -> None:
+    before: list[Callable[[], object]] = []
+
+    def store(place: Place) -> LocalStore:
+        made = open_store(place)
+        assert isinstance(made, LocalStore)
+        return Early(made.path, before) if made.path.name == "acme.json" else made
+
+    def theirs_first() -> None:
+        others = opened(mine)
+        plans = others.plan([theirs])
+        assert {"acme": ["paris"], "globex": ["athens"]} == {
+            plan.parent: [each.name for each in plan.creates] for plan in plans.plans
+        }
+        assert 0 == others.apply(plans).exit_code
+
+    ours = opened(mine, parts=Parts(store=store))
+    plans = ours.plan()
+    before.append(theirs_first)
+    assert 9 == ours.apply(plans).exit_code
+    assert ["Athens", "Paris"] == created(server)
+    assert {"paris": "acme", "athens": "globex"} == remembered(mine)
+
+
+def test_a_parent_that_is_taken_out_of_the_settings_does_not_free_its_accounts(
+    mine: Project, server: SandboxProcess
+) -> None:
+    assert 0 == opened(mine).apply(opened(mine).plan()).exit_code
+    settings = json.loads((mine.folder / "provisioner.yaml").read_text())
+    del settings["parents"]["acme"]
+    (mine.folder / "provisioner.yaml").write_text(json.dumps(settings))
+    assert "paris on acme" in str(opened(mine).plan().failures["auto"])
+    assert (5, ["Paris", "Rome"]) == (mine.run("apply", "--yes", "--new-state").returncode, created(server))

@@ -163,10 +163,7 @@ class Repository:
     def push(self, commit: str) -> str | None:
         """Push ``commit`` to the branch, without force, and return why that failed; None: the remote has taken it."""
         options = ("--quiet", "--no-verify", "--no-signed", "--no-follow-tags", "--recurse-submodules=no")
-        try:
-            done = self._git("push", *options, self._remote, f"{commit}:{self._branch}")
-        except subprocess.TimeoutExpired:
-            return f"git push did not end within {self._timeout:g} s"
+        done = self._git("push", *options, self._remote, f"{commit}:{self._branch}")
         if done.returncode:
             return _said(done)
         # So that the objects stay, and are not fetched again.
@@ -177,16 +174,12 @@ class Repository:
 
     def _reached(self, *arguments: str) -> bytes:
         """Return the output of a command that speaks to the remote; raises StateUnreachable."""
-        try:
-            done = self._git(*arguments)
-        except subprocess.TimeoutExpired:
-            said = f"git {arguments[0]} did not end within {self._timeout:g} s"
-        else:
-            if not done.returncode:
-                return done.stdout
-            said = _said(done)
+        done = self._git(*arguments)
+        if not done.returncode:
+            return done.stdout
         raise StateUnreachable(
-            f"{self._address} cannot be reached: {said}", hint=f"See whether `git fetch {self._remote}` works here."
+            f"{self._address} cannot be reached: {_said(done)}",
+            hint=f"See whether `git fetch {self._remote}` works here.",
         )
 
     def _require(self, *arguments: str, given: bytes = b"", more: Mapping[str, str] | None = None) -> bytes:
@@ -226,10 +219,13 @@ class Repository:
         with process:
             try:
                 output, said = process.communicate(given, self._timeout)
-            except BaseException:
+            except BaseException as error:
                 # With what it has started, which holds its pipes.
                 os.killpg(process.pid, signal.SIGKILL)
-                raise
+                if not isinstance(error, subprocess.TimeoutExpired):
+                    raise
+                late = f"git {arguments[0]} did not end within {self._timeout:g} s"
+                return subprocess.CompletedProcess(command, -signal.SIGKILL, b"", late.encode())
         return subprocess.CompletedProcess(command, process.returncode, output, said)
 
 

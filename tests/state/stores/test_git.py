@@ -23,9 +23,10 @@ from provisioner.errors import (
 from provisioner.state import codec
 from provisioner.state.lease import Lease
 from provisioner.state.stores import ABSENT, Note
+from provisioner.state.stores.repository import Repository
 from tests.ready.forge import READS, WRITES, Forge, running_forge
 from tests.state import ADA, BOB, LATER, STATE, never
-from tests.state.stores.remotes import Machine, git, git_machine, new_remote, running
+from tests.state.stores.remotes import Machine, git, git_machine, new_clone, new_remote, running
 
 OLD, NEW = codec.encode(STATE), codec.encode(LATER)
 BRANCH = "provisioner-state"
@@ -385,6 +386,15 @@ def test_a_password_in_the_address_of_the_remote_is_in_no_message(tmp_path: Path
     with pytest.raises(StateUnreachable) as caught:
         store.load()
     assert "hunter2" not in caught.value.message + caught.value.hint + store.key
+
+
+def test_a_git_that_hangs_is_given_up(tmp_path: Path) -> None:
+    project = new_clone(tmp_path / "project", "nowhere")
+    hangs = Repository("git:origin/a/b", project, "origin", "refs/heads/a", {"PATH": "/usr/bin:/bin"}, 0)
+    with pytest.raises(SettingInvalid, match="git remote did not end within 0 s"):
+        _ = hangs.url
+    with pytest.raises(StateInvalid, match="git log did not end within 0 s"):
+        hangs.log("HEAD", "%H")
 
 
 def test_a_machine_without_git_hears_so(tmp_path: Path) -> None:

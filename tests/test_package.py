@@ -74,6 +74,6 @@ def test_every_dependency_is_pinned() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     pinned = re.findall(r"^([A-Za-z0-9_.-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
     known = {name.lower().replace("_", "-") for name in pinned}
-    wanted = {name.lower() for name in re.findall(r'^  "([A-Za-z0-9-]+)>=', project, re.MULTILINE)}
+    wanted = {name.lower() for name in re.findall(r'^  "([A-Za-z0-9-]+)(?:\[\w+\])?>=', project, re.MULTILINE)}
     assert wanted - known == set()
     assert len(wanted) > 15

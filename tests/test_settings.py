@@ -246,6 +246,13 @@ def test_no_parent_is_named_as_accounts_that_are_placed_are(tmp_path: Path) -> N
     assert "no parent can be named auto" in refused(tmp_path, "parents: {acme: {}, auto: {}}\n").message
 
 
+@pytest.mark.parametrize("place", ["//u:s3cret@h/db#{parent}", "//u@h/db?sslmode=require&password=s3cret#{parent}"])
+def test_a_password_in_the_place_of_the_state_is_refused_and_not_repeated(tmp_path: Path, place: str) -> None:
+    with pytest.raises(SettingInvalid, match="The setting state holds a password") as caught:
+        load(tmp_path, f'state: "postgresql:{place}"\n').state_address("default")
+    assert "s3cret" not in caught.value.message + caught.value.hint
+
+
 def test_a_key_in_clear_is_refused_and_not_repeated(tmp_path: Path) -> None:
     error = refused(tmp_path, "parents: {acme: {api_key: s3cret-key}}\n")
     assert "the api_key of the parent acme is written in clear" in error.message

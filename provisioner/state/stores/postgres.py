@@ -152,7 +152,7 @@ class PostgresBackend:
             if not saved and not (is_again and self.load()[1] == version(raw)):
                 raise moved(self.address)
         except StateUnreachable as error:
-            raise StateNotSaved(f"The state was not saved. {error.message}", hint=error.hint) from error
+            raise StateNotSaved(f"The save failed. {error.message}", hint=error.hint) from error
         return version(raw)
 
     # ── Who is at work ───────────────────────────────────────────────────────

@@ -28,7 +28,7 @@ Row: TypeAlias = tuple[Any, ...]
 PATIENCE: Final = 20.0
 """Seconds that one statement may take, whether the server works or is silent."""
 _CONNECT_TIMEOUT: Final = "10"
-_TRIES: Final = 3
+_TRIES: Final = 5
 _PAUSE: Final = 0.5
 _MOST_SAID: Final = 300
 _AT_HOME: Final = {
@@ -42,7 +42,7 @@ _NEVER_EMPTY: Final = {"require_auth", "sslcertmode", "min_protocol_version", "m
 _ENDED: Final = ("08", "40", "57P")
 """SQLSTATEs of a connection that is over, or of two that came at once: what was asked can be asked again."""
 
-_RIGHTS: Final = "Give the role the rights that docs/stores.md lists."
+_RIGHTS: Final = "Give the role the rights that the manual lists in its chapter about stores."
 _TLS: Final = "Put sslmode and sslrootcert into the address, as in ?sslmode=verify-full&sslrootcert=/etc/ssl/ca.pem."
 _PRIMARY: Final = (
     "It is a standby, or the role may only read. Name the primary in `state`, or all servers with"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from tests.state.stores.cluster import Cluster
 
 OLD, NEW = codec.encode(STATE), codec.encode(LATER)
+MANUAL: Final = Path(__file__).resolve().parents[3] / "docs" / "stores.md"
 WRONG: Final = "a-wrong-password-51c2"
 RACERS: Final = 6
 SHORT: Final = 0.3
@@ -108,6 +110,12 @@ def test_an_address_that_holds_a_password_is_refused_and_not_repeated(
     with pytest.raises(SettingInvalid, match="holds a password") as caught:
         cluster.machine(tmp_path, place).store()
     assert WRONG not in caught.value.message + caught.value.hint
+
+
+def test_the_address_in_the_manual_is_one(tmp_path: Path, cluster: Cluster) -> None:
+    (place,) = re.findall(r'^state: "(postgresql:.+)"$', MANUAL.read_text(encoding="utf-8"), re.MULTILINE)
+    store = cluster.machine(tmp_path, place.replace("{parent}", "acme")).store()
+    assert "postgresql://db.example.com:5432/states#acme" == store.key
 
 
 def test_two_users_on_two_machines_have_one_state(one: Machine, tmp_path: Path, cluster: Cluster, address: str) -> None:
@@ -217,7 +225,7 @@ def test_the_tables_are_made_once_as_the_manual_has_them(tmp_path: Path, cluster
     with pytest.raises(StateUnreachable, match="has no tables for states") as caught:
         store.load()
     assert "`provisioner state migrate` makes them" in caught.value.hint
-    with pytest.raises(StateNotSaved, match=r"The state was not saved\. .* has no tables for states"):
+    with pytest.raises(StateNotSaved, match=r"The save failed\. .* has no tables for states"):
         store.save(OLD, ABSENT)
     with pytest.raises(StateUnreachable, match="does not let this user do that"):
         cluster.machine(tmp_path, cluster.address("outside", database="bare")).store().backend.prepare()
@@ -245,7 +253,7 @@ def test_who_only_plans_cannot_save_and_who_applies_cannot_change_the_history(
     assert OLD == raw
     with pytest.raises(StateNotSaved, match="does not let this user do that") as caught:
         planner.save(NEW, version)
-    assert "the rights that docs/stores.md lists" in caught.value.hint
+    assert "the rights that the manual lists" in caught.value.hint
     rights = (
         "SELECT privilege_type FROM information_schema.role_table_grants WHERE grantee = 'applies' AND table_name = %s"
     )
@@ -349,7 +357,11 @@ def test_a_run_that_died_holds_others_up_until_its_lease_ends_or_a_person_says_s
 
 
 @pytest.mark.parametrize("begins", [True, False])
-def test_of_many_that_save_at_once_one_does(tmp_path: Path, cluster: Cluster, address: str, *, begins: bool) -> None:
+@pytest.mark.parametrize("isolation", ["read committed", "serializable"])
+def test_of_many_that_save_at_once_one_does(tmp_path: Path, cluster: Cluster, isolation: str, *, begins: bool) -> None:
+    """Whatever the database is set to, which has it answer the others in different ways."""
+    query = f"?options=-cdefault_transaction_isolation%3D{isolation.replace(' ', '%5C%20')}"
+    address = cluster.address(query=query)
     stores = [cluster.machine(tmp_path / f"m{number}", address).store() for number in range(RACERS)]
     if not begins:
         stores[0].save(OLD, ABSENT, Note("lineage-1", 1, "first"))

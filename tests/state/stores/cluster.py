@@ -61,11 +61,25 @@ class Cluster:
 
     def sql(self, statement: str, *given: object, database: str = DATABASE) -> list[tuple[Any, ...]]:
         """Have the owner of everything run a statement."""
-        with psycopg.connect(
-            host=str(self.folder), port=self.port, user="postgres", dbname=database, autocommit=True
-        ) as connection:
+        with self._connected(database) as connection:
+            connection.autocommit = True
             cursor = connection.execute(statement.encode(), given or None)
             return cursor.fetchall() if cursor.description else []
+
+    @contextmanager
+    def held(self, statement: str, *given: object) -> Iterator[None]:
+        """Hold what a statement locks for the length of a ``with``, and take back what it did."""
+        with self._connected(DATABASE) as connection:
+            connection.execute(statement.encode(), given)
+            yield
+            connection.rollback()
+
+    def waiting(self) -> int:
+        """Return how many wait for what another holds."""
+        return int(self.sql("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0])
+
+    def _connected(self, database: str) -> psycopg.Connection:
+        return psycopg.connect(host=str(self.folder), port=self.port, user="postgres", dbname=database)
 
     def address(
         self, user: str = APPLIES, *, database: str = DATABASE, port: int = 0, query: str = "", row: str = ""

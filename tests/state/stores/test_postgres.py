@@ -365,11 +365,16 @@ def test_of_many_that_save_at_once_one_does(tmp_path: Path, cluster: Cluster, is
     stores = [cluster.machine(tmp_path / f"m{number}", address).store() for number in range(RACERS)]
     if not begins:
         stores[0].save(OLD, ABSENT, Note("lineage-1", 1, "first"))
-    start, saved, refused = threading.Barrier(RACERS), list[int](), list[ProvisionerError]()
+    saved, refused = list[int](), list[ProvisionerError]()
+    row = row_of(address)
+    held = (
+        cluster.held("INSERT INTO provisioner_state (parent, document) VALUES (%s, '')", row)
+        if begins
+        else cluster.held("SELECT 1 FROM provisioner_state WHERE parent = %s FOR UPDATE", row)
+    )
 
     def race(number: int) -> None:
         _, version = stores[number].load()
-        start.wait()
         try:
             stores[number].save(NEW + b" " * number, version, Note("lineage-1", 2, "next"))
         except StateMoved as error:
@@ -378,8 +383,10 @@ def test_of_many_that_save_at_once_one_does(tmp_path: Path, cluster: Cluster, is
             saved.append(number)
 
     threads = [threading.Thread(target=race, args=(number,)) for number in range(RACERS)]
-    for each in threads:
-        each.start()
+    with held:
+        for each in threads:
+            each.start()
+        eventually(lambda: cluster.waiting() >= RACERS)
     for each in threads:
         each.join()
     assert (1, RACERS - 1) == (len(saved), len(refused))
@@ -488,16 +495,13 @@ def test_a_server_that_was_started_again_meanwhile_is_connected_to_again(
 def test_a_row_that_somebody_else_has_locked_is_named(tmp_path: Path, cluster: Cluster, address: str) -> None:
     store = cluster.machine(tmp_path, address, patience=SHORT).store()
     version = store.save(OLD, ABSENT)
-    hold = "WITH held AS (SELECT 1 FROM provisioner_state WHERE parent = %s FOR UPDATE) SELECT pg_sleep(1) FROM held"
-    holding = threading.Thread(target=cluster.sql, args=(hold, row_of(address)))
-    holding.start()
-    while not cluster.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"):
-        pass
-    with pytest.raises(StateNotSaved, match="took too long") as caught:
+    with (
+        cluster.held("SELECT 1 FROM provisioner_state WHERE parent = %s FOR UPDATE", row_of(address)),
+        pytest.raises(StateNotSaved, match="took too long") as caught,
+    ):
         store.save(NEW, version)
     assert "pg_stat_activity" in caught.value.hint
     assert (OLD, version) == store.load()
-    holding.join()
 
 
 # ── What lets nobody in ──────────────────────────────────────────────────────

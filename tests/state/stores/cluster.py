@@ -11,10 +11,10 @@ import socket
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,7 +57,6 @@ class Cluster:
     port: int
     password: str = PASSWORD
     """That of every role."""
-    _rows: Iterator[int] = field(default_factory=lambda: count(1))
 
     def sql(self, statement: str, *given: object, database: str = DATABASE) -> list[tuple[Any, ...]]:
         """Have the owner of everything run a statement."""
@@ -85,7 +84,7 @@ class Cluster:
         self, user: str = APPLIES, *, database: str = DATABASE, port: int = 0, query: str = "", row: str = ""
     ) -> str:
         """Return the address of a state: a new one, where no ``row`` is named."""
-        row = row or f"row-{next(self._rows)}"
+        row = row or f"row-{uuid.uuid4()}"
         return f"postgresql://{user}@127.0.0.1:{port or self.port}/{database}{query}#{row}"
 
     def machine(

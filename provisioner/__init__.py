@@ -10,14 +10,14 @@ __all__ = ["Bounds", "CancelToken", "Folders", "Project", "Reporter", "Shard", "
 
 if TYPE_CHECKING:
     from provisioner.model.shard import Shard
-    from provisioner.project.applying import Bounds
+    from provisioner.project.bounds import Bounds
     from provisioner.project.cancel import CancelToken
     from provisioner.project.folders import Folders
     from provisioner.project.project import Project
     from provisioner.project.reporter import Reporter
 
 _HOMES = {
-    "Bounds": "project.applying",
+    "Bounds": "project.bounds",
     "CancelToken": "project.cancel",
     "Folders": "project.folders",
     "Project": "project.project",

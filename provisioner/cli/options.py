@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from provisioner.cli.console import Console
     from provisioner.model.shard import Shard
     from provisioner.project.project import Project
+    from provisioner.project.spreading import Cluster
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _KINDS: Final = {"integer": int, "number": float, "string": str}
@@ -61,6 +63,18 @@ class Choice:
         return Project.open(
             self.config, environ=context.environ, flags=self.flags, folder=Path(), interactive=interactive
         )
+
+
+@contextmanager
+def cluster_at(address: str | None, choice: Choice) -> Iterator[Cluster | None]:
+    """Reach the cluster that ``--executor`` names, if it names one; raises SettingInvalid."""
+    if address is None:
+        yield None
+        return
+    from provisioner.project import worker  # noqa: PLC0415  # most runs have none
+
+    with worker.opened(address, choice.config, choice.flags) as cluster:
+        yield cluster
 
 
 def project(*tuning: str) -> Callable[[_Command], _Command]:
@@ -146,6 +160,10 @@ log_format = click.option(
 report = click.option(
     "--report", type=FILE, metavar="FILE", help="Write the JSON report, or the error, to FILE as well."
 )
+cluster = click.option(
+    "--executor", "cluster", metavar="dask://HOST:PORT",
+    help="Have the workers of this cluster apply: each needs a copy of the project, and credentials of its own.",
+)  # fmt: skip
 manifests = click.argument("manifests", nargs=-1, type=FILE, metavar="[MANIFEST]...")
 yes = click.option("--yes", "-y", is_flag=True, help="Do not ask; needed where there is no terminal.")
 new_state = click.option(

@@ -36,6 +36,7 @@ from provisioner.model.state import Operation, State, Unknown
 from provisioner.model.verdict import Answer, SealedContent
 from provisioner.octopush.transport import BODY_CAP
 from provisioner.project import provenance, saved
+from provisioner.project.bounds import Bounds
 from provisioner.project.plans import ParentPlan, Plans, made_from
 from provisioner.project.reports import Reports, failed
 from provisioner.project.running import attempted, each
@@ -50,9 +51,12 @@ if TYPE_CHECKING:
     from provisioner.project.parent import Parent
     from provisioner.project.reporter import Reporter
     from provisioner.project.running import Jobs, Run
+    from provisioner.project.spreading import Cluster
     from provisioner.project.workspace import Workspace
     from provisioner.state.session import Session
 
+Turn = tuple[Report, bool, State | None]
+"""The report of one parent, whether its state was held, and how that was left."""
 Approve = Callable[[Plans], bool]
 """Is shown what is about to happen, once all that can be checked was checked, and says whether it may."""
 
@@ -60,23 +64,6 @@ Approve = Callable[[Plans], bool]
 _LONGEST_STATUS: Final = 999
 _LONGEST_REASON: Final = 1000
 """Characters: more than any reason has, as none repeats what a server says."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What one apply may do at most; beyond it, nothing is done. What a person alone can know must be allowed."""
-
-    max_creates: int | None = None
-    """Over all parents; None: as many as there are slots."""
-    max_updates: int | None = None
-    new_state: bool = False
-    """Whether a parent that has no state may get one. A wrong checkout or an empty volume has none either."""
-    new_recipients: bool = False
-    """Whether it may seal though none of those who can open the state could open that."""
-    lookalikes: bool = False
-    """Whether an account may be created that looks like one which no manifest names any more."""
-    keep_going: bool | None = None
-    """Whether a parent goes on after an outcome that nobody can know; None: as the settings say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +76,14 @@ class _Ready:
 
 
 def apply(
-    workspace: Workspace, plans: Plans, run: Run, *, approve: Approve | None, bounds: Bounds, jobs: Jobs
+    workspace: Workspace,
+    plans: Plans,
+    run: Run,
+    *,
+    approve: Approve | None,
+    bounds: Bounds,
+    jobs: Jobs,
+    cluster: Cluster | None = None,
 ) -> Reports:
     """Carry ``plans`` out; see :meth:`Project.apply`."""
     _bounded("create", plans.creates, bounds.max_creates)
@@ -113,7 +107,10 @@ def apply(
     run.reporter.expected(allowed.creates + allowed.updates)
     ready = _kept(workspace, plans, ready, run)
     begun = time.monotonic()
-    done = each(names, lambda name: _turn(ready[name], plans, name, run, bounds), jobs, run.cancel, changes=True)
+    if cluster is None:
+        done = each(names, lambda name: _turn(ready[name], plans, name, run, bounds), jobs, run.cancel, changes=True)
+    else:
+        done = _spread(cluster, workspace, ready, plans, run, bounds)
     # What was done is reported, whatever the reporter makes of its time.
     attempted(run.reporter.phase, "apply", time.monotonic() - begun)
     states = {report.parent: state for report, held, state in done if held}
@@ -138,6 +135,32 @@ def _kept(
 def _places(planned: ParentPlan) -> bool:
     """Whether an account is created where it was placed."""
     return any(change.account.placed is not None for change in planned.plan.creates)
+
+
+def _spread(
+    cluster: Cluster,
+    workspace: Workspace,
+    ready: Mapping[str, _Ready | ProvisionerError],
+    plans: Plans,
+    run: Run,
+    bounds: Bounds,
+) -> list[Turn]:
+    """Have the workers of a cluster take the turns of the parents that are ready."""
+    from provisioner.project import spreading  # most runs have no cluster
+
+    able = {name: one for name, one in ready.items() if isinstance(one, _Ready)}
+    spreading.require_reachable(one.parent for one in able.values())
+    futures = {
+        name: spreading.sent(cluster, plans, workspace.settings, name, bounds)
+        for name, one in able.items()
+        if one.planned.plan.pending
+    }
+    return [
+        spreading.received(futures[name], able[name].parent, plans, run)
+        if name in futures
+        else _turn(one, plans, name, run, bounds)
+        for name, one in ready.items()
+    ]
 
 
 def _is_stopped(planned: ParentPlan) -> bool:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from provisioner.model.shard import Shard
     from provisioner.model.state import State
     from provisioner.project.adopting import Adoption
-    from provisioner.project.applying import Approve, Bounds
+    from provisioner.project.applying import Approve
+    from provisioner.project.bounds import Bounds
     from provisioner.project.credentials import Listed, Opened
     from provisioner.project.deciding import Confirm
     from provisioner.project.examining import Check
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from provisioner.project.rekeying import Approve as ApproveRekey
     from provisioner.project.rekeying import Rekey
     from provisioner.project.reports import Reports
+    from provisioner.project.spreading import Cluster
     from provisioner.project.states import Moved, Prepared
     from provisioner.project.status import ParentStatus
     from provisioner.settings.readers import Readers
@@ -248,11 +250,15 @@ class Project:
         approve: Approve | None = None,
         bounds: Bounds | None = None,
         jobs: Jobs = JOBS,
+        cluster: Cluster | None = None,
         rate: float | None = None,
         reporter: Reporter = SILENT,
         cancel: Cancel | None = None,
     ) -> Reports:
         """Carry ``plans`` out, and return what became of every account.
+
+        With a ``cluster``, its workers do, each one parent at a time, with credentials of
+        their own environment.
 
         ``approve`` is shown the plans, once all that can be checked was checked, and before
         anything is held or sent; None: nobody is asked. A parent whose state has moved since
@@ -269,10 +275,17 @@ class Project:
 
         """
         from provisioner.project import applying
+        from provisioner.project import bounds as bounding
 
         run = self._run(reporter, cancel, rate, sends=True)
         return applying.apply(
-            self._workspace, plans, run, approve=approve, bounds=bounds or applying.Bounds(), jobs=jobs
+            self._workspace,
+            plans,
+            run,
+            approve=approve,
+            bounds=bounds or bounding.Bounds(),
+            jobs=jobs,
+            cluster=cluster,
         )
 
     def examine(

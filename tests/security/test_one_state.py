@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import ExitCode, ProvisionerError, StateForeign, StateLocked, StateRolledBack
-from provisioner.project.applying import Bounds
+from provisioner.project.bounds import Bounds
 from tests.conftest import Project, SandboxProcess, StartSandbox, running_sandboxes
 from tests.project.opened import Heard, accounts_of, folders, having, key_of, many, opened, results, state_of
 

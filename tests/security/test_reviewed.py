@@ -13,7 +13,7 @@ import pytest
 
 import provisioner
 from provisioner.errors import CommandInvalid, PlanStale, Refused, SettingInvalid
-from provisioner.project.applying import Bounds
+from provisioner.project.bounds import Bounds
 from provisioner.render import documents, html, markdown, text
 from provisioner.settings import ParentSettings, Settings, loading, secrets, steering
 from provisioner.state.sealing import new_identity

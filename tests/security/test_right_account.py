@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from provisioner.errors import ExitCode, Refused
-from provisioner.project.applying import Bounds
+from provisioner.project.bounds import Bounds
 from tests.cli.steps import delete
 from tests.conftest import SandboxProcess, StartSandbox, running_sandboxes
 from tests.project.opened import Heard, accounts_of, key_of, many, opened, results

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 )
 @options.refresh
 @options.jobs
+@options.cluster
 @options.apply_rate
 @options.yes
 @options.new_state
@@ -72,6 +73,7 @@ def command(
     new_recipients: bool,
     refresh: bool,
     jobs: int,
+    cluster: str | None,
     rate: int | None,
     yes: bool,
     new_state: bool,
@@ -88,7 +90,7 @@ def command(
     """
     from provisioner.cli.interrupt import Interrupt
     from provisioner.cli.watched import watched
-    from provisioner.project.applying import Bounds
+    from provisioner.project.bounds import Bounds
 
     console = context.console
     attended = console.is_interactive
@@ -126,7 +128,7 @@ def command(
         begins = new_state or (attended and not yes and saved is None)
         # A person is asked, where there is one.
         bounds = Bounds(new_state=begins, lookalikes=attended, new_recipients=new_recipients or not yes)
-        with Interrupt(console.urgent) as interrupt:
+        with options.cluster_at(cluster, choice) as workers, Interrupt(console.urgent) as interrupt:
 
             def approve(allowed: Plans) -> bool:
                 for parent, error in () if yes else allowed.failures.items():
@@ -139,7 +141,14 @@ def command(
                 return agreed
 
             return project.apply(
-                plans, approve=approve, bounds=bounds, jobs=jobs, rate=rate, reporter=hears, cancel=interrupt
+                plans,
+                approve=approve,
+                bounds=bounds,
+                jobs=jobs,
+                cluster=workers,
+                rate=rate,
+                reporter=hears,
+                cancel=interrupt,
             )
 
     return watched(context, choice, run, manifests=manifests, output=output, report=report)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @options.report
 @options.new_state
 @options.jobs
+@options.cluster
 @options.apply_rate
 @options.pass_context
 def command(
@@ -44,6 +45,7 @@ def command(
     report: Path | None,
     new_state: bool,
     jobs: int,
+    cluster: str | None,
     rate: int | None,
 ) -> int:
     """Bring Octopush to what the manifests say, unattended: for a scheduler.
@@ -55,7 +57,7 @@ def command(
     """
     from provisioner.cli.interrupt import Interrupt
     from provisioner.cli.watched import watched
-    from provisioner.project.applying import Bounds
+    from provisioner.project.bounds import Bounds
 
     def run(project: Project, hears: ConsoleReporter) -> Reports:
         looks = project.has_identity
@@ -71,14 +73,24 @@ def command(
             new_state=new_state,
             lookalikes=False,
         )
-        with Interrupt(context.console.urgent) as interrupt:
+        with (
+            options.cluster_at(cluster, choice) as workers,
+            Interrupt(context.console.urgent) as interrupt,
+        ):
 
             def approve(_: Plans) -> bool:
                 interrupt.arm()
                 return True
 
             return project.apply(
-                plans, approve=approve, bounds=bounds, jobs=jobs, rate=rate, reporter=hears, cancel=interrupt
+                plans,
+                approve=approve,
+                bounds=bounds,
+                jobs=jobs,
+                cluster=workers,
+                rate=rate,
+                reporter=hears,
+                cancel=interrupt,
             )
 
     return watched(context, choice, run, manifests=manifests, output=output, report=report)

@@ -1,0 +1,117 @@
+"""Spreads the parents of an apply over the workers of a cluster.
+
+A task is "apply this parent's plan, whose digest is this". It holds no secret: a worker opens
+the project in its own folder, takes credentials from its own environment, makes the plan again
+and compares it. It may run twice without harm, because the store decides who saves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import CancelledError, Executor, Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provisioner.errors import InternalError, ProvisionerError, Refused
+from provisioner.model.report import Outcome, Report, Result
+from provisioner.model.state import Active, Pending, State, Unknown
+from provisioner.project import saved
+from provisioner.project.reports import failed
+from provisioner.project.running import attempted
+from provisioner.settings import Settings
+
+if TYPE_CHECKING:
+    from provisioner.model.plan import Change
+    from provisioner.project.bounds import Bounds
+    from provisioner.project.parent import Parent
+    from provisioner.project.plans import Plans
+    from provisioner.project.running import Run
+    from provisioner.render.documents import Document
+
+Done = tuple[Report, bool, State | None]
+"""The report of one parent, whether its state was held, and how that was left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where tasks go, and which settings they are carried out with."""
+
+    executor: Executor
+    work: Callable[[Task], Done]
+    """What a worker does with one."""
+    config: Path | None
+    """What ``--config`` named; workers read their own copy."""
+    flags: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a worker is to do: nothing secret, and nothing that is done twice."""
+
+    parent: str
+    plan: Document
+    """As :meth:`Project.save_plan` writes it, of this parent alone."""
+    digest: str
+    config: Path | None
+    flags: Mapping[str, object]
+    bounds: Bounds
+
+
+def require_reachable(parents: Iterable[Parent]) -> None:
+    """Refuse a state that no worker can reach; raises Refused."""
+    if here := sorted(parent.name for parent in parents if parent.store.is_here):
+        raise Refused(
+            f"The state of {', '.join(here)} is in a file: workers of a cluster cannot reach it.",
+            hint="Keep it in git, in an object store or in PostgreSQL. Nothing was sent.",
+        )
+
+
+def sent(cluster: Cluster, plans: Plans, settings: Settings, name: str, bounds: Bounds) -> Future[Done]:
+    """Hand one parent's plan to a worker."""
+    document = saved.document(replace(plans, parents={name: plans.parents[name]}, failures={}), settings)
+    task = Task(name, document, str(document["digest"]), cluster.config, cluster.flags, bounds)
+    return cluster.executor.submit(cluster.work, task)
+
+
+def received(future: Future[Done], parent: Parent, plans: Plans, run: Run) -> Done:
+    """Wait for a worker, and return what it has done; where it was lost, what its parent's state says."""
+    try:
+        report, held, state = future.result()
+    except (Exception, CancelledError) as error:  # noqa: BLE001  # a cluster has errors of its own
+        lost = InternalError(
+            f"The worker that carried out the plan of {parent.name} was lost ({type(error).__name__}).",
+            hint="Look at `provisioner status`: what was under way shows as unknown. Then run it again.",
+        )
+        report, held, state = failed(parent.name, lost), False, None
+    if report.failure is not None:
+        report = _as_left(report, parent, plans, run)
+    for outcome in report.outcomes:
+        run.reporter.finished(parent.name, outcome)
+    return report, held, state
+
+
+def _as_left(report: Report, parent: Parent, plans: Plans, run: Run) -> Report:
+    """Return a failed ``report`` with what has become of each change, so far as the state tells."""
+    look = attempted(parent.look, run.reporter)
+    if isinstance(look, ProvisionerError) or look.state is None:
+        return report
+    before = plans.parents[parent.name].snapshot.state
+    changes = plans.parents[parent.name].plan.changes
+    outcomes = [
+        _outcome(change, before, look.state, report) for change in changes if change.action in {"create", "update"}
+    ]
+    return replace(report, outcomes=tuple(sorted(outcomes, key=lambda outcome: outcome.name)))
+
+
+def _outcome(change: Change, before: State | None, after: State, report: Report) -> Outcome:
+    record = after.accounts.get(change.name)
+    if isinstance(record, Pending | Unknown):
+        lost = "the worker that sent it was lost"
+        return Outcome(
+            change.name, change.action, Result.UNKNOWN, lost if isinstance(record, Pending) else record.reason
+        )
+    if isinstance(record, Active) and (before is None or change.name not in before.accounts):
+        return Outcome(change.name, change.action, Result.CREATED)
+    reason = report.failure.message.splitlines()[0].removesuffix(".") if report.failure else None
+    return Outcome(change.name, change.action, Result.NOT_ATTEMPTED, reason)

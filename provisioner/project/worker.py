@@ -1,0 +1,65 @@
+"""Reaches the workers of a cluster, and is what they do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from provisioner.errors import ProvisionerError, SettingInvalid
+from provisioner.project import outputs
+from provisioner.project.project import Project
+from provisioner.project.reports import failed
+from provisioner.project.spreading import Cluster, Done, Task
+
+_SCHEME: Final = "dask://"
+_PATIENCE: Final = 10.0
+"""Seconds for the scheduler to answer."""
+
+
+@contextmanager
+def opened(address: str, config: Path | None, flags: Mapping[str, object]) -> Iterator[Cluster]:
+    """Reach the workers of the cluster at ``address``, as in ``dask://scheduler:8786``, for the length of a ``with``.
+
+    Raises:
+        SettingInvalid: it cannot be reached, or what speaks to it is not installed.
+
+    """
+    if not address.startswith(_SCHEME):
+        raise SettingInvalid(f"{address} is not the address of a cluster.", hint="Write dask://HOST:PORT.")
+    try:
+        import distributed
+    except ImportError as error:
+        raise SettingInvalid(
+            f"Nothing here can speak to a cluster ({error}).",
+            hint="Install it: pip install 'octopush-provisioner[dask]'.",
+        ) from None
+    reach: Any = distributed.Client
+    try:
+        client = reach(f"tcp://{address.removeprefix(_SCHEME)}", timeout=_PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise SettingInvalid(
+            f"The cluster at {address} cannot be reached ({type(error).__name__}).",
+            hint="See whether its scheduler runs, and whether host and port are right. Nothing was sent.",
+        ) from None
+    with client:
+        # One that was lost may have come to anything: a person looks at what it left.
+        yield Cluster(client.get_executor(pure=False, retries=0), carried_out, config, flags)
+
+
+def carried_out(task: Task) -> Done:
+    """Do a ``task``, on a worker, in the folder of its copy of the project."""
+    try:
+        project = Project.open(task.config, environ=os.environ, flags=task.flags, folder=Path())
+        with TemporaryDirectory(prefix="provisioner-") as folder:
+            path = Path(folder) / "plan.json"
+            outputs.write_json(path, task.plan, outputs.PLAN)
+            plans = project.reviewed(path, digest=task.digest)
+        reports = project.apply(plans, bounds=task.bounds)
+    except ProvisionerError as error:
+        return failed(task.parent, error), False, None
+    (report,) = reports.reports
+    return report, task.parent in reports.states, reports.states.get(task.parent)

@@ -1,0 +1,181 @@
+"""Parents spread over a real Dask cluster of several processes, one of which is killed in the middle of an account."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+import provisioner
+from provisioner.errors import ExitCode, Refused, SettingInvalid
+from provisioner.model.report import Report
+from provisioner.model.state import Pending
+from provisioner.project import spreading, worker
+from provisioner.state.stores.remote import RemoteStore
+from tests.conftest import PATIENCE, NewProject, Project, SandboxProcess, StartSandbox
+from tests.project.opened import opened
+from tests.state.stores.remotes import GIT, git, new_remote
+
+PARENTS: Final = ("acme", "globex", "initech")
+SETTINGS: Final = """\
+state: "git:origin/provisioner-state/{parent}.json"
+parents:
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A scheduler and its workers, each a process of its own in the project's folder."""
+
+    address: str
+    workers: tuple[subprocess.Popen[str], ...]
+
+
+def started(module: str, *arguments: str, mine: Project) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.Popen(
+        command, cwd=mine.folder, env=mine.environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.fixture
+def server(sandbox: StartSandbox) -> SandboxProcess:
+    accounts = [word for name in PARENTS for word in ("--parent-account", f"{name}@example.com:key-of-{name}")]
+    return sandbox(*accounts, "--latency", "1")
+
+
+@pytest.fixture
+def mine(project: NewProject, server: SandboxProcess, tmp_path: Path) -> Project:
+    """A project of three parents with two accounts each, whose states are in git."""
+    made = project(server, ())
+    git(made.folder, "init", "--quiet")
+    git(made.folder, "remote", "add", "origin", str(new_remote(tmp_path / "remote.git")))
+    settings, accounts, environ = SETTINGS, "version: 1\naccounts:\n", {**made.environ, **GIT}
+    for name in PARENTS:
+        settings += f'  {name}: {{api_login: "{name}@example.com", api_key: "${{env:{name.upper()}_KEY}}"}}\n'
+        environ[f"{name.upper()}_KEY"] = f"key-of-{name}"
+        for number in (1, 2):
+            accounts += f"  - {{name: {name}-{number}, first_name: {name}-{number}, last_name: X, parent: {name}}}\n"
+    (made.folder / "provisioner.yaml").write_text(settings)
+    (made.folder / "manifests" / "accounts.yaml").write_text(accounts)
+    return replace(made, environ=environ)
+
+
+@pytest.fixture
+def cluster(mine: Project) -> Iterator[Cluster]:
+    with ExitStack() as running:
+
+        def start(module: str, *arguments: str) -> subprocess.Popen[str]:
+            process = running.enter_context(started(module, *arguments, mine=mine))
+            running.callback(process.kill)
+            return process
+
+        scheduler = start("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        said = ""
+        while (found := re.search(r"Scheduler at: +tcp://(\S+)", said)) is None:
+            assert scheduler.stderr is not None
+            line = scheduler.stderr.readline()
+            assert line, said
+            said += line
+        options = ("--nworkers", "1", "--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1")
+        workers = tuple(
+            start("distributed.cli.dask_worker", f"tcp://{found.group(1)}", *options) for _ in range(len(PARENTS))
+        )
+        yield Cluster(f"dask://{found.group(1)}", workers)
+
+
+def at_work(this: provisioner.Project) -> int | None:
+    """Return the process that has an account of acme under way, once there is one."""
+    (parent,) = this.parents(["acme"])
+    state = this.status(parents=["acme"])[0].state
+    store = parent.store
+    if state is None or not isinstance(state.accounts.get("acme-1"), Pending) or not isinstance(store, RemoteStore):
+        return None
+    lease = store.backend.lease()
+    return None if lease is None else lease.holder.pid
+
+
+def ready(cluster: Cluster) -> None:
+    """Wait until all workers are there."""
+    with worker.opened(cluster.address, None, {}) as reached:
+        client = reached.executor._client  # type: ignore[attr-defined]  # noqa: SLF001  # it has no other way to wait
+        client.wait_for_workers(len(PARENTS), timeout=PATIENCE)
+
+
+def test_workers_apply_and_one_that_is_killed_costs_no_account(
+    cluster: Cluster, mine: Project, server: SandboxProcess
+) -> None:
+    ready(cluster)
+    arguments = ("apply", "--yes", "--new-state", "--executor", cluster.address)
+    this = opened(mine)
+    with mine.start(*arguments) as process:
+        # The one that is in the middle of an account of acme.
+        while (pid := at_work(this)) is None:
+            assert process.poll() is None, process.communicate()
+        os.kill(pid, signal.SIGKILL)
+        out, said = process.communicate(timeout=PATIENCE * 4)
+    assert pid in {each.pid for each in cluster.workers}
+    states = {each.parent: each.state for each in this.status()}
+    statuses = {
+        name: record.status for state in states.values() if state is not None for name, record in state.accounts.items()
+    }
+    names = [each["first_name"] for each in server.accounts()]
+    assert len(names) == len({*names}), names
+    # Two parents were carried out whole; of the third it is known what nobody knows.
+    assert {"globex-1", "globex-2", "initech-1", "initech-2"} <= {
+        name for name, status in statuses.items() if status == "active"
+    }, (out, said)
+    assert "unknown        acme-1" in out, out
+    for opened_one in this.open_credentials([name for name, status in statuses.items() if status == "active"]):
+        assert opened_one.content.credentials is not None
+        assert server.accepts(opened_one.content.credentials)
+    assert all(name in out for name in (f"{parent}-{number}" for parent in PARENTS for number in (1, 2))), out
+    assert ExitCode.OUTCOME_UNKNOWN == process.returncode, (out, said)
+    # Once more: nothing is made twice, and what nobody knows waits for a person.
+    again = mine.run("apply", "--yes", "--lock-timeout", "0")
+    assert ExitCode.OUTCOME_UNKNOWN == again.returncode, again.stderr
+    names = [each["first_name"] for each in server.accounts()]
+    assert len(names) == len({*names}), names
+
+
+def test_a_cluster_that_is_not_there_is_named(mine: Project) -> None:
+    for address, says in (("dask://127.0.0.1:9", "cannot be reached"), ("tcp://h:1", "not the address of a cluster")):
+        with pytest.raises(SettingInvalid, match=says), worker.opened(address, None, {}):
+            pass
+    del mine
+
+
+def test_a_state_in_a_file_is_no_state_for_a_cluster(mine: Project, server: SandboxProcess) -> None:
+    path = str(mine.folder / "state" / "{parent}.json")
+    this = opened(mine, environ={**mine.environ, "PROVISIONER_STATE": path})
+    with ThreadPoolExecutor() as threads:
+        here = spreading.Cluster(threads, worker.carried_out, None, {})
+        with pytest.raises(Refused, match="workers of a cluster cannot reach it"):
+            this.apply(this.plan(), cluster=here)
+    assert [] == server.accounts()
+
+
+def test_a_task_holds_no_secret(mine: Project) -> None:
+    tasks: list[spreading.Task] = []
+
+    def noted(task: spreading.Task) -> spreading.Done:
+        tasks.append(task)
+        return Report(task.parent, ()), False, None
+
+    this = opened(mine)
+    with ThreadPoolExecutor() as threads:
+        this.apply(this.plan(), cluster=spreading.Cluster(threads, noted, None, {}))
+    assert [*PARENTS] == sorted(task.parent for task in tasks)
+    secrets = [text for name, text in mine.environ.items() if name.endswith("_KEY")]
+    assert [] == [secret for secret in secrets for task in tasks if secret.encode() in pickle.dumps(task)]

@@ -147,6 +147,13 @@ def outcomes(reports: object) -> dict[str, str]:
     return {each.name: each.result.value for report in reports.reports for each in report.outcomes}  # type: ignore[attr-defined]
 
 
+def refused(project: provisioner.Project) -> str:
+    """Return what is said to who would end a lease that is not there: who has one."""
+    with pytest.raises(CommandInvalid) as caught:
+        project.unlock("another")
+    return caught.value.message
+
+
 # ── Two machines ─────────────────────────────────────────────────────────────
 
 
@@ -201,9 +208,13 @@ def test_a_run_that_was_killed_is_taken_up_by_another_machine(
     mine = having(reaching(project(server, TWO), shared), PROVISIONER_TIMEOUT="1", PROVISIONER_ATTEMPTS="1")
     theirs = opened(another(mine, tmp_path / "there"))
     with mine.start("apply", "--yes", "--new-state") as process:
-        while not (state := theirs.status()[0].state) or not isinstance(state.accounts.get("paris"), Pending):
+        # It says that it is at work with its first save or just behind it, and sends a request then.
+        while "It is held by" not in refused(theirs):
             assert process.poll() is None
         process.kill()
+    state = theirs.status()[0].state
+    assert state is not None
+    assert isinstance(state.accounts["paris"], Pending)
     with pytest.raises(StateLocked, match="The state is held by process") as caught:
         theirs.recover(accept_state=False)
     lease = caught.value.hint.split("unlock ")[1].split("`")[0]

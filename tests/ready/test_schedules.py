@@ -13,8 +13,12 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from provisioner import Shard
+from provisioner.errors import ExitCode
 from provisioner.state import codec
 from provisioner.state.sealing import new_identity
+from provisioner.state.stores.opening import Place, open_store
+from provisioner.state.stores.remote import RemoteStore
 from tests.conftest import SandboxProcess
 from tests.ready.conftest import PARIS, ROME, SECRETS
 
@@ -136,6 +140,47 @@ def kubernetes(place: Path, machine: dict[str, str]) -> tuple[list[str], dict[st
     environ = {each["name"]: each["value"].replace("/var/lib", f"{place}/var/lib") for each in container["env"]}
     environ["PATH"] = machine["PATH"]
     return [word.replace("/var/lib", f"{place}/var/lib") for word in container["command"]], environ
+
+
+def shard(place: Path, machine: dict[str, str], index: int) -> tuple[list[str], dict[str, str]]:
+    """Return what the pod of an index starts, and the environment that it has; its state is in a file here."""
+    path = place / "srv/provisioner/schedule/provisioner-shards.yaml"
+    pod = yaml.safe_load(path.read_text())["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    environ = {each["name"]: each["value"] for each in container["env"]}
+    # What a pod keeps for itself goes with it.
+    environ |= dict.fromkeys(("XDG_STATE_HOME", "XDG_CONFIG_HOME"), f"{place}/pod-{index}")
+    environ |= {"PROVISIONER_STATE": f"{place}/server/{{parent}}.json", "JOB_COMPLETION_INDEX": str(index)}
+    environ["PATH"] = machine["PATH"]
+    return container["command"], environ
+
+
+def test_what_the_pods_of_an_indexed_job_start(place: Path, machine: dict[str, str]) -> None:
+    path = place / "srv/provisioner/schedule/provisioner-shards.yaml"
+    job = yaml.safe_load(path.read_text())["spec"]["jobTemplate"]["spec"]
+    (container,) = job["template"]["spec"]["containers"]
+    named = {each["name"]: each["value"] for each in container["env"]}
+    assert (job["completions"], job["completions"]) == (int(named["SHARDS"]), job["parallelism"])
+    assert ("Indexed", "Failed", 0) == (job["completionMode"], job["podReplacementPolicy"], job["backoffLimitPerIndex"])
+    (rule,) = job["podFailurePolicy"]["rules"]
+    told = {"containerName": container["name"], "operator": "In", "values": [int(ExitCode.OUTCOME_UNKNOWN)]}
+    assert {"action": "FailIndex", "onExitCodes": told} == rule
+    address = named["PROVISIONER_STATE"].replace("{parent}", "default")
+    assert isinstance(open_store(Place(address, place, place, machine)), RemoteStore)
+    # One of the shards, and one to which no parent falls.
+    project = place / "srv/provisioner"
+    (found,) = [index for index in range(job["completions"]) if "default" in Shard(index + 1, job["completions"])]
+    for index, states in ((found - 1, []), (found, ["default.json"])):
+        command, environ = shard(place, machine, index)
+        if states:
+            first = [command[0], command[1], command[2].replace("reconcile", "apply --yes --new-state")]
+            subprocess.run(first, cwd=project, env=environ | SECRETS, check=True, capture_output=True)
+            write_manifest(project, PARIS, ROME)
+        done = subprocess.run(command, cwd=project, env=environ | SECRETS, check=False, capture_output=True, text=True)
+        assert 0 == done.returncode, done.stderr
+        assert states == [each.name for each in (place / "server").glob("*.json")]
+        assert (not states) == ("there is nothing to do" in done.stderr)
+    assert ["paris", "rome"] == sorted(codec.decode((place / "server/default.json").read_bytes(), "it").accounts)
 
 
 @pytest.mark.parametrize("scheduler", [systemd, kubernetes])

@@ -307,17 +307,24 @@ def test_the_service_is_hardened_and_has_the_time_to_end(written: dict[str, Path
     accepts(system("systemd-analyze"), "calendar", when)
 
 
+JOBS: Final = ("provisioner-reconcile.yaml", "provisioner-shards.yaml")
+
+
+@pytest.mark.parametrize("job", JOBS)
 @pytest.mark.parametrize("version", ["1.29", "1.37"])
-def test_the_schemas_of_kubernetes_accept_its_file(written: dict[str, Path], tmp_path: Path, version: str) -> None:
+def test_the_schemas_of_kubernetes_accept_its_file(
+    written: dict[str, Path], tmp_path: Path, version: str, job: str
+) -> None:
     check = (BIN / "kubernetes-validate", "--strict", "-k", version)
-    path = written["kubernetes"] / "schedule" / "provisioner-reconcile.yaml"
+    path = written["kubernetes"] / "schedule" / job
     accepts(*check, path)
     assert 0 != asked(*check, spoiled(path, tmp_path, "concurrencyPolicy", "concurencyPolicy")).returncode
 
 
-def test_the_pod_meets_the_restricted_standard(written: dict[str, Path]) -> None:
-    path = written["kubernetes"] / "schedule" / "provisioner-reconcile.yaml"
-    _, job = yaml.safe_load_all(path.read_text())
+@pytest.mark.parametrize("name", JOBS)
+def test_the_pod_meets_the_restricted_standard(written: dict[str, Path], name: str) -> None:
+    path = written["kubernetes"] / "schedule" / name
+    *_, job = yaml.safe_load_all(path.read_text())
     assert "Forbid" == job["spec"]["concurrencyPolicy"]
     assert "Failed" == job["spec"]["jobTemplate"]["spec"]["podReplacementPolicy"]
     pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]

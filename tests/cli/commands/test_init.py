@@ -16,7 +16,7 @@ KINDS = [
     ("--ci", "gitlab", ".gitlab/provisioner.gitlab-ci.yml", ".gitlab-ci.yml"),
     ("--schedule", "cron", "schedule/provisioner.cron", "monitoring/provisioner.rules.yml"),
     ("--schedule", "systemd", "schedule/provisioner-reconcile.service", "schedule/provisioner-reconcile.timer"),
-    ("--schedule", "kubernetes", "schedule/provisioner-reconcile.yaml", ".gitignore"),
+    ("--schedule", "kubernetes", "schedule/provisioner-reconcile.yaml", "schedule/provisioner-shards.yaml"),
 ]
 
 

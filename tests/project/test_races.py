@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pytest
@@ -24,13 +24,22 @@ ROUNDS: Final = int(os.environ.get("RACES", "3"))
 NAMES: Final = ("paris", "rome")
 
 
-def in_git(mine: Project, theirs: Project, root: Path) -> str:
-    """Make both projects clones of one remote; return the address of a state there."""
-    remote = new_remote(root / "remote.git")
-    for each in (mine, theirs):
+def in_git(_: pytest.FixtureRequest, projects: Sequence[Project]) -> tuple[str, Mapping[str, str]]:
+    """Make the projects clones of one remote."""
+    remote = new_remote(projects[0].root / "remote.git")
+    for each in projects:
         git(each.folder, "init", "--quiet")
         git(each.folder, "remote", "add", "origin", str(remote))
-    return "git:origin/provisioner-state/{round}/{{parent}}.json"
+    return "git:origin/provisioner-state/{round}/{{parent}}.json", GIT
+
+
+def in_postgres(request: pytest.FixtureRequest, _: Sequence[Project]) -> tuple[str, Mapping[str, str]]:
+    cluster = request.getfixturevalue("cluster")
+    return f"{cluster.address()}/{{round}}/{{{{parent}}}}", {"PGPASSWORD": cluster.password}
+
+
+PLACES: Final = {"git": in_git, "postgres": in_postgres}
+"""Each returns the address of a state for each round, and the variables that it takes."""
 
 
 def raced(mine: provisioner.Project, theirs: provisioner.Project) -> list[str]:
@@ -56,9 +65,10 @@ def raced(mine: provisioner.Project, theirs: provisioner.Project) -> list[str]:
     return said
 
 
+@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.timeout(60 + ROUNDS * 10)
 def test_two_machines_that_race_create_nothing_twice_and_lose_nothing(
-    sandbox: StartSandbox, project: NewProject, tmp_path: Path
+    sandbox: StartSandbox, project: NewProject, request: pytest.FixtureRequest, place: str
 ) -> None:
     server = sandbox("--limit", str(10 * ROUNDS + 20))
     mine, theirs = project(server, NAMES), project(server, NAMES)
@@ -66,11 +76,10 @@ def test_two_machines_that_race_create_nothing_twice_and_lose_nothing(
         (mine.folder / "manifests" / "accounts.yaml").read_text()
     )
     theirs.identity_path.write_text(mine.identity_path.read_text())
-    shared = {**mine.environ, **GIT}
-    place = in_git(mine, theirs, tmp_path)
+    address, variables = PLACES[place](request, (mine, theirs))
     heard: Counter[str] = Counter()
     for number in range(ROUNDS):
-        environ = {**shared, "PROVISIONER_STATE": place.format(round=number)}
+        environ = {**mine.environ, **variables, "PROVISIONER_STATE": address.format(round=number)}
         machines = [
             # What a machine remembers of the last round's state would have it refuse the next.
             opened(each, environ=environ, folders=Folders(each.identity_path.parent, each.root / f"home-{number}"))

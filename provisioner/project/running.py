@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeAlias, TypeVar
 
-from provisioner.errors import ProvisionerError, internal
+from provisioner.errors import CommandInvalid, ProvisionerError, internal
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -121,8 +121,10 @@ def each(
     ``work`` raises nothing but what ends the whole run. Where something does, KeyboardInterrupt
     included, those under way are asked to end, and are waited for. Where ``work`` ``changes``
     something at Octopush, even one has a thread of its own: in the caller's, Ctrl-C would cut the
-    request in flight, and lose its answer. A read may be cut.
+    request in flight, and lose its answer. A read may be cut. Raises CommandInvalid for fewer than one job.
     """
+    if isinstance(jobs, int) and jobs < 1:
+        raise CommandInvalid(f"{jobs} parents cannot be worked on at once.", hint="Give one job or more.")
     if not items or (not changes and (len(items) == 1 or jobs == 1)):
         return [work(item) for item in items]
     if not isinstance(jobs, int):

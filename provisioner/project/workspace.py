@@ -11,6 +11,7 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provisioner.errors import CommandInvalid
 from provisioner.model.account import AUTO_PARENT
 from provisioner.project.parent import Keys, Logins, Parent, Shared
 from provisioner.settings import Settings
@@ -87,8 +88,13 @@ class Workspace:
 
         Raises:
             SettingInvalid: the proxy or the authorities of the settings cannot be used.
+            CommandInvalid: the rate is not above 0.
 
         """
+        if rate is not None and not rate > 0:
+            raise CommandInvalid(
+                f"A rate of {rate} requests in a second sends none.", hint="Give more than 0, or None."
+            )
         from provisioner.settings.connection import require_connection  # a plain plan sends nothing
 
         with self._lock:

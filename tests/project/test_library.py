@@ -427,3 +427,12 @@ def test_an_identity_command_that_speaks_is_heard(mine: Project) -> None:
     command = f"echo touch your key >&2; cat {mine.identity_path}"
     assert 0 == opened(having(mine, PROVISIONER_IDENTITY_COMMAND=command)).verify(reporter=Listening()).exit_code
     assert ["touch your key"] == said
+
+
+def test_no_job_and_no_rate_at_all_are_refused_in_our_own_words(mine: Project) -> None:
+    this = opened(mine)
+    with pytest.raises(CommandInvalid, match="0 parents cannot be worked on at once"):
+        this.plan(jobs=0)
+    for rate in (0, -1.0, float("nan")):
+        with pytest.raises(CommandInvalid, match="requests in a second sends none"):
+            this.apply(this.plan(), rate=rate)

@@ -79,15 +79,11 @@ def place(
     if not rest:
         return Placed(there)
     if unreadable:
+        what, reasons = ", ".join(unreadable), unreadable.values()
         return Placed(
             there,
             StateConflict(
-                "\n".join(
-                    (
-                        f"Nothing is placed: {', '.join(unreadable)} cannot be read, and may have {_names(rest)}.",
-                        *unreadable.values(),
-                    )
-                ),
+                "\n".join((f"{what[0].upper()}{what[1:]} cannot be read, and may have {_names(rest)}.", *reasons)),
                 hint="Correct that first: what is placed without it could be created twice. Nothing was placed.",
             ),
         )
@@ -114,8 +110,8 @@ def place(
         return Placed(
             there,
             OverLimit(
-                f"{len(new)} accounts of `parent: {AUTO_PARENT}` are to be placed, and all parents together have"
-                f" {len(new) - short} free slots: {short} too few.",
+                f"`parent: {AUTO_PARENT}` asks for {len(new)} slots, and all parents together have {len(new) - short}"
+                f" free: {short} too few.",
                 hint="Take accounts out of the manifest, name another parent in the settings, or set `limit` where"
                 " Octopush has raised it. Nothing was placed.",
             ),

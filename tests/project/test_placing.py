@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from provisioner import Bounds, Shard, schemas
-from provisioner.errors import OverLimit, PlanStale, StateConflict
+from provisioner import Bounds, Folders, Shard, schemas
+from provisioner.errors import OverLimit, PlanStale, ProvisionerError, StateConflict
 from provisioner.project.parts import Parts
 from provisioner.project.plans import Plans
 from provisioner.state import codec
 from provisioner.state.holder import Holder
 from provisioner.state.stores.local import LocalStore
+from provisioner.state.stores.memory import MemoryStore
 from provisioner.state.stores.opening import Place, open_store
-from tests.conftest import Project, SandboxProcess, StartSandbox
+from tests.conftest import PATIENCE, Project, SandboxProcess, StartSandbox
 from tests.project.opened import accounts_of, having, many, opened, results, state_of
 
 THREE: Final = ("acme", "globex", "initech")
@@ -105,10 +110,7 @@ def test_a_plan_that_cannot_place_everything_places_nothing(mine: Project, serve
     ask(mine, "athens", "oslo", "paris", "rome", lima="acme")
     plans = opened(small).plan()
     assert isinstance(plans.failures["auto"], OverLimit)
-    assert (
-        "4 accounts of `parent: auto` are to be placed, and all parents together have 2 free slots: 2 too few."
-        in str(plans.failures["auto"])
-    )
+    assert "asks for 4 slots, and all parents together have 2 free: 2 too few." in str(plans.failures["auto"])
     done = small.run("apply", "--yes", "--new-state")
     assert (4, ["Lima"], False) == (done.returncode, created(server), state_of(mine, "auto").exists())
     assert 4 == small.run("plan", "--out", "plan.json").returncode
@@ -122,7 +124,7 @@ def test_nothing_is_placed_while_one_state_cannot_be_read(mine: Project, server:
     plans = opened(mine).plan()
     assert {"acme", "globex"} == plans.parents.keys()
     assert isinstance(plans.failures["auto"], StateConflict)
-    assert "the state of initech cannot be read, and may have athens." in str(plans.failures["auto"])
+    assert "The state of initech cannot be read, and may have athens." in str(plans.failures["auto"])
     assert 5 == opened(mine).apply(plans).exit_code
     assert ["Paris", "Rome"] == created(server)
 
@@ -226,6 +228,52 @@ def test_what_is_placed_and_not_begun_is_placed_for_all_others(
     assert 9 == ours.apply(plans).exit_code
     assert ["Athens", "Paris"] == created(server)
     assert {"paris": "acme", "athens": "globex"} == remembered(mine)
+
+
+class Anywhere(MemoryStore):
+    """A state that many machines reach: nothing but the condition of a save keeps them apart."""
+
+    def __init__(self, name: str, chance: random.Random) -> None:
+        super().__init__(name)
+        self._chance = chance
+
+    def load(self) -> tuple[bytes | None, str]:
+        time.sleep(self._chance.random() / 250)
+        return super().load()
+
+    @contextmanager
+    def hold(self, holder: Holder, *, timeout: float, sleep: Callable[[float], None]) -> Iterator[None]:
+        del holder, timeout, sleep
+        yield
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_machines_that_race_with_other_manifests_and_limits_create_no_account_twice(
+    mine: Project, server: SandboxProcess, seed: int
+) -> None:
+    states: dict[str, Anywhere] = {}
+    lock, gate = threading.Lock(), threading.Barrier(3)
+
+    def store(place: Place) -> Anywhere:
+        with lock:
+            return states.setdefault(place.address, Anywhere(place.address, random.Random(seed)))  # noqa: S311  # of a test
+
+    def machine(number: int) -> None:
+        chance = random.Random(10 * seed + number)  # noqa: S311  # of a test
+        (mine.folder / str(number)).mkdir()
+        path = ask(mine, *chance.sample(list("abcdef"), chance.randint(2, 5)), file=f"../{number}/accounts")
+        home = Folders(mine.identity_path.parent, mine.root / f"machine-{number}")
+        limited = having(mine, PROVISIONER_LIMIT=str(chance.choice((2, 3, 4, 20))))
+        gate.wait(PATIENCE)
+        for _ in range(2):
+            project = opened(limited, folders=home, parts=Parts(store=store))
+            with suppress(ProvisionerError):
+                project.apply(project.plan([path]))
+
+    with ThreadPoolExecutor(3) as machines:
+        list(machines.map(machine, range(3)))
+    assert created(server)
+    assert len({*created(server)}) == len(created(server))
 
 
 def test_a_parent_that_is_taken_out_of_the_settings_does_not_free_its_accounts(

@@ -133,8 +133,9 @@ def _kept(
 
 
 def _places(planned: ParentPlan) -> bool:
-    """Whether an account is created where it was placed."""
-    return any(change.account.placed is not None for change in planned.plan.creates)
+    """Whether an account that was placed is created or changed: it may have a new name, to be remembered too."""
+    accounts = [*(each.account for each in planned.plan.creates), *(each.account for each in planned.plan.updates)]
+    return any(account.placed is not None for account in accounts)
 
 
 def _spread(

@@ -89,6 +89,15 @@ def test_what_is_placed_is_shown_kept_and_stays(mine: Project, server: SandboxPr
     assert before == state_of(mine, "auto").read_bytes()
 
 
+def test_a_new_name_stays_on_the_parent_and_is_remembered(mine: Project, server: SandboxProcess) -> None:
+    assert 0 == opened(mine).apply(opened(mine).plan()).exit_code
+    table = "name,first_name,last_name,parent,previously\nlutece,Paris,Da Vinci,auto,paris\nrome,Rome,Da Vinci,auto,\n"
+    (mine.folder / "manifests" / "accounts.csv").write_text(table)
+    assert {"lutece": "updated"} == results(opened(mine).apply(opened(mine).plan()))["acme"]
+    assert {"lutece": "acme", "paris": "acme", "rome": "globex"} == remembered(mine)
+    assert 2 == len(server.accounts())
+
+
 def test_shards_and_chosen_parents_place_as_all_together_would(mine: Project, server: SandboxProcess) -> None:
     ask(mine, *(f"a{number}" for number in range(9)))
     whole = {plan.parent: [each.name for each in plan.creates] for plan in opened(mine).plan().plans}

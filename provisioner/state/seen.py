@@ -37,9 +37,9 @@ _GONE: Final = (
     " exists (`provisioner adopt NAME LOGIN`) before an apply: it would create it again."
 )
 _ELSEWHERE: Final = (
-    "What exists would be created a second time. Go on with that state: set `state` to its place, or give the parent"
-    " the name that it had. If that one is lost, or both are right, say so with `provisioner recover --accept-state`."
-    " Nothing was sent."
+    "What exists would be created a second time. Go on with that state: set `state` to its place, bring it here with"
+    " `provisioner state migrate --from PLACE`, or give the parent the name that it had. If that one is lost, or both"
+    " are right, say so with `provisioner recover --accept-state`. Nothing was sent."
 )
 _LOOPBACK: Final = "127.0.0.1"
 _PORTS: Final = {"http": 80, "https": 443}

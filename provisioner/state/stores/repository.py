@@ -26,6 +26,8 @@ TIMEOUT: Final = 120.0
 """Seconds that one command of git may take."""
 _WHO: Final = "provisioner"
 _USERINFO: Final = re.compile(r"(?<=://)[^/@\s]*@")
+_ELSEWHERE: Final = re.compile(r"[A-Za-z][\w+.-]*://|[^/]+:")
+"""How the address of another machine begins, as in ``https://…`` and ``git@host:…``."""
 _MOST_SAID: Final = 300
 _NO_OBJECT: Final = "0" * 40
 _OF_ANOTHER: Final = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
@@ -86,7 +88,9 @@ class Repository:
                 f"{self._address} needs a git repository that has the remote {self._remote}: {_said(done)}",
                 hint=f"Run it inside the project's repository, and see `git remote -v` in {self._project}.",
             )
-        return _USERINFO.sub("", done.stdout.decode(errors="replace").strip())
+        url = _USERINFO.sub("", done.stdout.decode(errors="replace").strip())
+        # A path is another place for each repository that it is written in.
+        return url if _ELSEWHERE.match(url) else os.path.realpath(self._top / url)
 
     @property
     def lock(self) -> threading.Lock:

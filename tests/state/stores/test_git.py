@@ -96,6 +96,15 @@ def test_two_clones_of_one_remote_have_one_state(one: Machine, two: Machine) -> 
     assert one.store().key == two.store().key
 
 
+def test_a_remote_that_is_a_path_is_another_place_in_each_folder(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        new_remote(tmp_path / name / "remote.git")
+    keys = [git_machine(tmp_path / name / "one", "../../remote.git").store().key for name in ("a", "b")]
+    assert [f"git:{tmp_path}/{name}/remote.git#refs/heads/{BRANCH}/acme.json" for name in ("a", "b")] == keys
+    scp = git_machine(tmp_path / "c", "git@example.com:team/accounts.git").store()
+    assert f"git:git@example.com:team/accounts.git#refs/heads/{BRANCH}/acme.json" == scp.key
+
+
 def test_no_work_tree_index_or_branch_of_the_user_is_touched(one: Machine) -> None:
     project = one.folder / "project"
     (project / "draft.txt").write_text("mine")

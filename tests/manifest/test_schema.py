@@ -20,7 +20,7 @@ def test_it_is_a_schema() -> None:
 
 
 def test_its_fields_are_those_of_an_account() -> None:
-    ours = {each.name for each in fields(DesiredAccount)} - {"attributes", "origin"} | {"parent"}
+    ours = {each.name for each in fields(DesiredAccount)} - {"attributes", "origin", "placed"} | {"parent"}
     assert set(ACCOUNT["properties"]) == {each.name for each in fields(Attributes)} | ours
     assert tuple(ACCOUNT["properties"]["callbacks"]["properties"]) == CALLBACK_NAMES
 

@@ -23,6 +23,7 @@ from typing import Final
 import pytest
 import requests
 
+from provisioner.errors import StateError
 from provisioner.state.stores.bucket import Bucket
 from provisioner.state.stores.objects import ObjectBackend
 from tests.ready.tools import npm
@@ -103,9 +104,22 @@ def running_seaweed(folder: Path) -> Iterator[Storage]:
     }
     made = Storage("s3", ports[3], environ, "AWS_ENDPOINT_URL")
     with _serving(command, folder, made.port):
-        # Which also makes the bucket.
-        made.bucket().create("ready", b"", {})
+        _write_first(made)
         yield made
+
+
+def _write_first(storage: Storage) -> None:
+    """Write an object, which also makes the bucket: a port that is open takes none yet."""
+    deadline = time.monotonic() + _STARTS_WITHIN
+    while True:
+        try:
+            storage.bucket().create("ready", b"", {})
+        except StateError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 @contextmanager

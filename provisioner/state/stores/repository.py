@@ -92,6 +92,11 @@ class Repository:
         # A path is another place for each repository that it is written in.
         return url if _ELSEWHERE.match(url) else os.path.realpath(self._top / url)
 
+    @cached_property
+    def _is_shallow(self) -> bool:
+        """Whether the clone has only the last commits of a branch."""
+        return self._text("rev-parse", "--is-shallow-repository") == "true"
+
     @property
     def lock(self) -> threading.Lock:
         """What the threads of this process take turns with: on one branch they would only push past each other."""
@@ -113,7 +118,9 @@ class Repository:
         if tip is None or tip == known:
             return tip
         options = ("--no-tags", "--no-write-fetch-head", "--refmap=", "--no-auto-gc", "--no-recurse-submodules")
-        self._reached("fetch", "--quiet", *options, self._remote, f"+{self._branch}:{self._own}")
+        # Without what came before, a state that was put back would pass for the newest.
+        whole = ("--depth=2147483647",) if self._is_shallow else ()
+        self._reached("fetch", "--quiet", *options, *whole, self._remote, f"+{self._branch}:{self._own}")
         return self._text("rev-parse", "--verify", self._own)
 
     def blob(self, commit: str | None, path: str) -> bytes | None:

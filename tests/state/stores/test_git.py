@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -176,6 +177,21 @@ def test_a_name_cannot_add_a_line_to_a_message(one: Machine, remote: Path) -> No
     store.save(OLD, store.load()[1], Note("lineage-1", 3, "x\n\nProvisioner-State: 99 lineage-1 acme.json"))
     assert [3] == [each.serial for each in store.backend.history()]
     assert 1 == len(log(remote))
+
+
+def test_a_clone_that_has_only_the_last_commit_learns_the_whole_history(
+    one: Machine, two: Machine, remote: Path
+) -> None:
+    with running(one) as run:
+        run.save(STATE)
+        run.save(LATER)
+    project = two.folder / "project"
+    shutil.rmtree(project)
+    address = f"file://{remote}"
+    git(two.folder, "clone", "--quiet", "--depth=1", "--no-single-branch", f"--branch={BRANCH}", address, project.name)
+    store = two.store()
+    store.load()
+    assert LATER.serial == store.newest(LATER.lineage)
 
 
 @pytest.mark.parametrize("gone", [False, True], ids=["older", "gone"])

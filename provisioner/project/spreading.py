@@ -112,6 +112,7 @@ def _outcome(change: Change, before: State | None, after: State, report: Report)
             change.name, change.action, Result.UNKNOWN, lost if isinstance(record, Pending) else record.reason
         )
     if isinstance(record, Active) and (before is None or change.name not in before.accounts):
-        return Outcome(change.name, change.action, Result.CREATED)
+        # A task that is given to a second worker finds what the first has done, or another run: the state does not say.
+        return Outcome(change.name, change.action, Result.CREATED, "by a worker that was lost, or by another run")
     reason = report.failure.message.splitlines()[0].removesuffix(".") if report.failure else None
     return Outcome(change.name, change.action, Result.NOT_ATTEMPTED, reason)

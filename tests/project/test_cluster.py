@@ -18,10 +18,11 @@ from typing import Final
 import pytest
 
 import provisioner
-from provisioner.errors import ExitCode, Refused, SettingInvalid
+from provisioner.errors import ExitCode, PlanStale, Refused, SettingInvalid
 from provisioner.model.report import Report
 from provisioner.model.state import Pending
 from provisioner.project import spreading, worker
+from provisioner.project.reports import failed
 from provisioner.state.stores.remote import RemoteStore
 from tests.conftest import PATIENCE, NewProject, Project, SandboxProcess, StartSandbox
 from tests.project.opened import opened
@@ -164,6 +165,24 @@ def test_a_state_in_a_file_is_no_state_for_a_cluster(mine: Project, server: Sand
         with pytest.raises(Refused, match="workers of a cluster cannot reach it"):
             this.apply(this.plan(), cluster=here)
     assert [] == server.accounts()
+
+
+def test_what_a_worker_that_came_too_late_finds_created_is_not_said_to_be_its_own(
+    mine: Project, server: SandboxProcess
+) -> None:
+    this, others = opened(mine), opened(mine)
+    plans = this.plan(parents=["acme"])
+
+    def late(task: spreading.Task) -> spreading.Done:
+        others.apply(others.plan(parents=[task.parent]))
+        return failed(task.parent, PlanStale("The plan is stale.", hint="Plan again.")), False, None
+
+    with ThreadPoolExecutor(1) as threads:
+        reports = this.apply(plans, cluster=spreading.Cluster(threads, late, None, {}))
+    assert 2 == len(server.accounts())
+    assert {("created", "by a worker that was lost, or by another run")} == {
+        (each.result.value, each.reason) for report in reports.reports for each in report.outcomes
+    }
 
 
 def test_a_task_holds_no_secret(mine: Project) -> None:

@@ -135,8 +135,8 @@ def put_back(state: State | None, entries: Iterable[Entry]) -> State | None:
 
     """
     for entry in entries:
-        if state is None and entry.record is None:
-            # The first save of all failed: there is nothing from which to take the intent away.
+        if entry.record is None and (state is None or entry.lineage != state.lineage):
+            # The first save of all failed, and somebody else's may have come since: no intent is there to take away.
             continue
         if state is None or (entry.lineage, entry.parent) != (state.lineage, state.parent):
             raise StateForeign(

@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from provisioner.errors import CommandInvalid, Refused, SettingInvalid, StateConflict, StateForeign
+from provisioner.errors import CommandInvalid, Refused, SettingInvalid, StateConflict, StateError, StateForeign
 from provisioner.model.state import Active, Pending, Record, State, without_comment
 from provisioner.model.terms import Terms
 from provisioner.project.places import require_harmless
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 _POLL: Final = 0.1
 """Seconds between two looks at whether another run has ended."""
+_POLL_ELSEWHERE: Final = 2.0
+"""The same where each look asks a server."""
 _NAMED: Final = 5
 """Places of states that one error names; of more, it says how many."""
 
@@ -284,10 +286,11 @@ class Parent:
 
         What is planned while another run is at work is stale when that has ended.
         """
-        self._waited = 0.0
+        self._waited, poll = 0.0, _POLL if self.store.is_here else _POLL_ELSEWHERE
         while self._waited < self.settings.lock_timeout and self.store.holder() is not None and cancel.code() is None:
-            cancel.sleep(_POLL)
-            self._waited += _POLL
+            pause = min(poll, self.settings.lock_timeout - self._waited)
+            cancel.sleep(pause)
+            self._waited += pause
 
     @contextmanager
     def hold(self, run: Run, *, accept: bool = False, patience: float = 0.0) -> Iterator[Session]:
@@ -314,20 +317,31 @@ class Parent:
             yield session
 
     @contextmanager
-    def holds(self, run: Run) -> Iterator[Store]:
-        """Hold the store of its state for the length of a ``with``, whatever is in it."""
+    def holds(self, run: Run, store: Store | None = None) -> Iterator[Store]:
+        """Hold the store of its state, or another ``store``, for the length of a ``with``, whatever is in it."""
         from provisioner.project.provenance import holder
 
-        with self.store.hold(holder(self.environ), timeout=self.settings.lock_timeout, sleep=run.cancel.sleep):
-            yield self.store
+        store = self.store if store is None else store
+        with store.hold(holder(self.environ), timeout=self.settings.lock_timeout, sleep=run.cancel.sleep):
+            try:
+                yield store
+            finally:
+                try:
+                    store.let_go()
+                except StateError as error:
+                    # It hides neither what was saved nor why it was not.
+                    self._warn(run.reporter, error.message)
 
     def require_seen(self, state: State, reporter: Reporter) -> None:
         """Return if this machine has seen no later state here, and none of another lineage; raises StateError."""
         self._seen.check(self.store.key, state, partial(self._warn, reporter), self.store.backup)
 
-    def note(self, state: State) -> None:
-        """Have this machine remember ``state``; raises OSError."""
-        self._seen.note(self.store.key, state)
+    def note(self, state: State, reporter: Reporter) -> None:
+        """Have this machine remember ``state``, which is saved by now; that it cannot is said."""
+        try:
+            self._seen.note(self.store.key, state)
+        except OSError as error:
+            self._warn(reporter, f"This machine cannot remember the state: {error.strerror or error}.")
 
     def _warn(self, reporter: Reporter, message: str) -> None:
         """Warn of something about this parent, which is named where there are several."""

@@ -575,7 +575,7 @@ class Project:
 
         run = self._run(reporter, cancel, None, sends=False)
         chosen = (*self.parents(parents), *(() if parents else self._workspace.beside()))
-        moved = (states.migrate(parent, origin.replace("{parent}", parent.name), run) for parent in chosen)
+        moved = states.migrate_each(chosen, origin, run)
         return tuple(each for each in moved if each.state is not None or each.parent in self.settings.parents)
 
     def prepare_states(self, *, parents: Sequence[str] = ()) -> tuple[Prepared, ...]:

@@ -10,8 +10,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from provisioner.errors import CommandInvalid, StateConflict, StateForeign, StateInvalid, StateRolledBack
-from provisioner.project.provenance import holder
+from provisioner.errors import (
+    CommandInvalid,
+    ProvisionerError,
+    StateConflict,
+    StateForeign,
+    StateInvalid,
+    StateRolledBack,
+)
+from provisioner.model.state import Active
+from provisioner.project.running import attempted
 from provisioner.state import codec
 from provisioner.state.stores import Note
 from provisioner.state.stores.remote import RemoteStore
@@ -112,16 +120,12 @@ def push(parent: Parent, raw: bytes, source: str, run: Run) -> Moved:
 
     """
     state = codec.decode(raw, source)
-    if state.parent != parent.name:
-        raise StateForeign(
-            f"{source} is the state of the parent {state.parent}, not of {parent.name}.",
-            hint="Say which parent is meant with --parent. Nothing was changed.",
-        )
+    _require_own(state, source, parent)
     with parent.holds(run) as store:
         found, version = store.load()
         _require_later(state, _decoded(found, store), store, source)
         parent.require_seen(state, run.reporter)
-        state = _put(state, version, store, f"push from {source}", parent)
+        state = _put(state, version, store, f"push from {source}", parent, run)
     return Moved(parent.name, source, store.address, state)
 
 
@@ -131,14 +135,22 @@ def prepare(parent: Parent) -> Prepared:
     return Prepared(parent.name, store.address, isinstance(store, RemoteStore) and store.backend.prepare())
 
 
+def migrate_each(parents: Sequence[Parent], origin: str, run: Run) -> tuple[Moved, ...]:
+    """Move the states of all ``parents``; what fails for one is raised once the others were tried."""
+    done = [attempted(migrate, each, origin.replace("{parent}", each.name), run) for each in parents]
+    if failure := next((each for each in done if isinstance(each, ProvisionerError)), None):
+        raise failure
+    return tuple(each for each in done if not isinstance(each, ProvisionerError))
+
+
 def migrate(parent: Parent, origin: str, run: Run) -> Moved:
     """Take the state at the address ``origin`` to the place that the settings name, and leave a note in its old one.
 
     Twice is once: what is there already, and no older, stays.
 
     Raises:
-        StateForeign: another state is at the new place.
-        StateConflict: an outcome is rescued beside the old one.
+        StateForeign: another state is at the new place, or another parent's at the old one.
+        StateConflict: an outcome is rescued beside the old one, or the two places have gone on apart.
 
     """
     old = parent.store_at(origin)
@@ -149,13 +161,14 @@ def migrate(parent: Parent, origin: str, run: Run) -> Moved:
         )
     prepare(parent)
     with ExitStack() as held:
-        held.enter_context(old.hold(holder(parent.environ), timeout=0, sleep=run.cancel.sleep))
+        held.enter_context(parent.holds(run, old))
         raw, version = old.load()
         if raw is None:
             return Moved(parent.name, old.address, parent.store.address, None)
-        if codec.moved_to(raw) == parent.store.address:
+        if _leads_to(raw, parent.store):
             return Moved(parent.name, old.address, parent.store.address, _decoded(parent.store.load()[0], parent.store))
         state = codec.decode(raw, old.address)
+        _require_own(state, old.address, parent)
         if old.rescued():
             raise StateConflict(
                 f"An outcome is kept in {old.rescue_address}, and not in the state yet.",
@@ -163,20 +176,54 @@ def migrate(parent: Parent, origin: str, run: Run) -> Moved:
             )
         store = held.enter_context(parent.holds(run))
         there, its_version = store.load()
-        found = _decoded(there, store)
+        # A state that moves back finds the note that sent everybody to where it is.
+        found = None if there is not None and _leads_to(there, old) else _decoded(there, store)
+        if found is not None and found.lineage == state.lineage:
+            _require_one_way(state, old, found, store)
         if found is None or found.serial < state.serial or found.lineage != state.lineage:
             _require_later(state, found, store, old.address)
-            state = _put(state, its_version, store, f"moved from {old.address}", parent)
+            state = _put(state, its_version, store, f"moved from {old.address}", parent, run)
         old.save(codec.tombstone(store.address), version)
     return Moved(parent.name, old.address, store.address, state)
 
 
-def _put(state: State, version: str, store: Store, what: str, parent: Parent) -> State:
+def _leads_to(raw: bytes, store: Store) -> bool:
+    return codec.moved_to(raw) in {store.address, store.key}
+
+
+def _require_own(state: State, source: str, parent: Parent) -> None:
+    """Refuse the state of another parent; raises StateForeign."""
+    if state.parent != parent.name:
+        raise StateForeign(
+            f"{source} is the state of the parent {state.parent}, not of {parent.name}.",
+            hint="Say which parent is meant with --parent. Nothing was changed.",
+        )
+
+
+def _require_one_way(state: State, old: Store, found: State, store: Store) -> None:
+    """Refuse two copies of a state that were both used: one would take the accounts of the other away.
+
+    A move that was cut short leaves both until it is run again. Raises StateConflict.
+    """
+    goes, stays = ((found, store), (state, old)) if found.serial < state.serial else ((state, old), (found, store))
+    kept = {each.operation.id for each in stays[0].accounts.values()}
+    kept |= {one for each in stays[0].accounts.values() if isinstance(each, Active) for one in each.operations}
+    apart = sorted(name for name, each in goes[0].accounts.items() if each.operation.id not in kept)
+    if apart or (state.serial == found.serial and state != found):
+        which = f", and {', '.join(apart)} {'are' if apart[1:] else 'is'} only in {goes[1].address}" if apart else ""
+        raise StateConflict(
+            f"{old.address} and {store.address} were both used since they were one state{which}.",
+            hint="Let nobody run anything until they are one again: take what is missing over with `provisioner adopt"
+            f" NAME LOGIN --state {stays[1].address}`, then run `provisioner forget NAME --force --state"
+            f" {goes[1].address}`, and this once more. Nothing was moved.",
+        )
+
+
+def _put(state: State, version: str, store: Store, what: str, parent: Parent, run: Run) -> State:
     """Save ``state`` and return it; where its serial was taken before, it gets the next: one serial is one document."""
     state = replace(state, serial=max(state.serial, store.newest(None) + 1))
     store.save(codec.encode(state, secrets.token_hex(8)), version, Note(state.lineage, state.serial, what))
-    parent.note(state)
-    store.let_go()
+    parent.note(state, run.reporter)
     return state
 
 

@@ -27,7 +27,7 @@ from provisioner.model.state import Pending
 from provisioner.state import codec
 from provisioner.state.holder import Holder
 from tests.conftest import NewProject, Project, SandboxProcess, StartSandbox
-from tests.project.opened import having, opened
+from tests.project.opened import Heard, having, opened
 from tests.state.stores.remotes import GIT, git, new_remote
 
 if TYPE_CHECKING:
@@ -271,6 +271,63 @@ def test_a_state_with_an_outcome_beside_it_does_not_move(here: Project) -> None:
         opened(here).migrate_states(in_a_file(here))
     with pytest.raises(StateConflict, match="There is no state of the parent default at git:"):
         opened(here).pull_state()
+
+
+def test_a_state_moves_back_over_the_note_that_it_left(here: Project, shared: Shared) -> None:
+    local = opened(here, environ={**here.environ, "PROVISIONER_STATE": in_a_file(here)})
+    local.apply(local.plan())
+    opened(here).migrate_states(in_a_file(here))
+    (moved,) = local.migrate_states(shared.address)
+    assert ({"paris": "unchanged", "rome": "unchanged"}, str(here.state_path)) == (
+        outcomes(local.apply(local.plan())),
+        moved.address,
+    )
+    assert isinstance(opened(here).plan().failures["default"], StateForeign)
+    # Nobody is told that a run is at work in the place that was left.
+    assert "It is held by" not in refused(opened(here))
+
+
+def test_a_move_that_was_cut_short_ends_when_it_is_run_again_unless_both_places_were_used(
+    here: Project,
+) -> None:
+    file = in_a_file(here)
+    local = opened(here, environ={**here.environ, "PROVISIONER_STATE": file})
+    local.apply(local.plan())
+    mine, before = opened(here), local.pull_state()
+    mine.migrate_states(file)
+    # A kill between the new place and the note leaves the old one as it was.
+    here.state_path.write_bytes(before)
+    (moved,) = mine.migrate_states(file)
+    assert {"moved_to": moved.address, "version": 1} == json.loads(here.state_path.read_text())
+    state = codec.decode(before, "")
+    paris = state.accounts["paris"]
+    lima = replace(paris, operation=replace(paris.operation, id="of-another"), first_operation=None)
+    used = replace(state, serial=9, accounts={"paris": paris, "lima": lima})
+    for now, lost in (used, "rome is only in git:"), (replace(used, serial=2), "lima is only in /"):
+        here.state_path.write_bytes(codec.encode(now))
+        with pytest.raises(StateConflict, match=lost):
+            mine.migrate_states(file)
+        assert state == codec.decode(mine.pull_state(), "")
+        assert now == codec.decode(here.state_path.read_bytes(), "")
+
+
+def test_the_state_of_another_parent_does_not_move(here: Project) -> None:
+    local = opened(here, environ={**here.environ, "PROVISIONER_STATE": in_a_file(here)})
+    local.apply(local.plan())
+    here.state_path.write_bytes(codec.encode(replace(codec.decode(local.pull_state(), ""), parent="acme")))
+    with pytest.raises(StateForeign, match="is the state of the parent acme, not of default"):
+        opened(here).migrate_states(in_a_file(here))
+
+
+def test_what_this_machine_cannot_remember_is_said_of_a_push(here: Project) -> None:
+    local = opened(here, environ={**here.environ, "PROVISIONER_STATE": in_a_file(here)})
+    local.apply(local.plan())
+    shutil.rmtree(here.root / "home" / "state")
+    (here.root / "home" / "state").touch()
+    heard = Heard()
+    again = opened(here, environ={**here.environ, "PROVISIONER_STATE": in_a_file(here)})
+    again.push_state(again.pull_state(), "itself.json", reporter=heard)
+    assert any("cannot remember the state" in each for each in heard.warnings)
 
 
 def test_the_tables_in_postgresql_are_made_by_a_command(

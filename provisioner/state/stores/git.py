@@ -110,9 +110,11 @@ class GitBackend:
 
     def end(self, lease: str) -> None:
         """Push a commit without the lease."""
-        if self._tip is None:
-            self._look()
         if (found := self._lease(self._tip)) is None or found.id != lease:
+            # It may have come with a save whose answer was lost.
+            self._look()
+            found = self._lease(self._tip)
+        if found is None or found.id != lease:
             return
 
         def without(tip: str | None) -> Mapping[str, bytes | None]:

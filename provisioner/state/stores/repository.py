@@ -24,6 +24,8 @@ from provisioner.files import MAX_STATE_BYTES
 
 TIMEOUT: Final = 120.0
 """Seconds that one command of git may take."""
+_LOOKS: Final = 3
+"""At a branch that others replace while it is read."""
 _WHO: Final = "provisioner"
 _USERINFO: Final = re.compile(r"(?<=://)[^/@\s]*@")
 _ELSEWHERE: Final = re.compile(r"[A-Za-z][\w+.-]*://|[^/]+:")
@@ -113,15 +115,23 @@ class Repository:
             StateUnreachable: the remote does not answer, or lets us not in.
 
         """
-        listed = self._reached("ls-remote", "--quiet", self._remote, self._branch).decode().splitlines()
-        tip = next((line.split("\t")[0] for line in listed if line.endswith(f"\t{self._branch}")), None)
-        if tip is None or tip == known:
-            return tip
-        options = ("--no-tags", "--no-write-fetch-head", "--refmap=", "--no-auto-gc", "--no-recurse-submodules")
-        # Without what came before, a state that was put back would pass for the newest.
-        whole = ("--depth=2147483647",) if self._is_shallow else ()
-        self._reached("fetch", "--quiet", *options, *whole, self._remote, f"+{self._branch}:{self._own}")
-        return self._text("rev-parse", "--verify", self._own)
+        for _ in range(_LOOKS):
+            listed = self._reached("ls-remote", "--quiet", self._remote, self._branch).decode().splitlines()
+            tip = next((line.split("\t")[0] for line in listed if line.endswith(f"\t{self._branch}")), None)
+            if tip is None or tip == known:
+                return tip
+            options = ("--no-tags", "--no-write-fetch-head", "--refmap=", "--no-auto-gc", "--no-recurse-submodules")
+            # Without what came before, a state that was put back would pass for the newest.
+            whole = ("--depth=2147483647",) if self._is_shallow else ()
+            # Into no reference: one that another run in this clone moves meanwhile would fail it.
+            self._reached("fetch", "--quiet", *options, *whole, self._remote, self._branch)
+            if not self._git("cat-file", "-e", f"{tip}^{{commit}}").returncode:
+                self._keep(tip)
+                return tip
+        raise StateUnreachable(
+            f"{self._address} cannot be read: its branch is replaced while we look.",
+            hint=f"See who pushes with force to the branch of the states in {self._remote}, and run it again.",
+        )
 
     def blob(self, commit: str | None, path: str) -> bytes | None:
         """Return the file at ``path`` in a commit, or None; raises StateInvalid where it is something else."""
@@ -177,9 +187,12 @@ class Repository:
         done = self._git("push", *options, self._remote, f"{commit}:{self._branch}")
         if done.returncode:
             return _said(done)
-        # So that the objects stay, and are not fetched again.
-        self._git("update-ref", self._own, commit)
+        self._keep(commit)
         return None
+
+    def _keep(self, commit: str) -> None:
+        """Let the objects of ``commit`` stay here, so that they are not fetched again."""
+        self._git("update-ref", self._own, commit)
 
     # ── git ──────────────────────────────────────────────────────────────────
 

@@ -179,6 +179,16 @@ def test_a_name_cannot_add_a_line_to_a_message(one: Machine, remote: Path) -> No
     assert 1 == len(log(remote))
 
 
+def test_what_other_runs_do_in_the_same_clone_fails_no_look_at_the_branch(one: Machine, two: Machine) -> None:
+    """Two at once moved one reference, and one of them said that the remote cannot be reached."""
+    version = one.store().save(OLD, ABSENT)
+    git(two.folder / "project", "update-ref", f"refs/provisioner/origin/{BRANCH}/in-the-way", "HEAD")
+    store = two.store()
+    assert (OLD, version) == store.load()
+    store.save(NEW, version)
+    assert NEW == one.store().load()[0]
+
+
 def test_a_clone_that_has_only_the_last_commit_learns_the_whole_history(
     one: Machine, two: Machine, remote: Path
 ) -> None:

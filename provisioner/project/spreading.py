@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import InternalError, ProvisionerError, Refused
-from provisioner.model.report import Outcome, Report, Result
+from provisioner.model.report import Outcome, Report, Result, Scope, Stop
 from provisioner.model.state import Active, Pending, State, Unknown
 from provisioner.project import saved
 from provisioner.project.reports import failed
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from provisioner.project.plans import Plans
     from provisioner.project.running import Run
     from provisioner.render.documents import Document
+
+_POLL: Final = 0.5
+"""Seconds between two looks at whether the run is asked to end."""
 
 Done = tuple[Report, bool, State | None]
 """The report of one parent, whether its state was held, and how that was left."""
@@ -76,25 +79,47 @@ def sent(cluster: Cluster, plans: Plans, settings: Settings, name: str, bounds: 
 
 def received(future: Future[Done], parent: Parent, plans: Plans, run: Run) -> Done:
     """Wait for a worker, and return what it has done; where it was lost, what its parent's state says."""
+    held, state = False, None
     try:
-        report, held, state = future.result()
+        report, held, state = _result(future, run)
     except (Exception, CancelledError) as error:  # noqa: BLE001  # a cluster has errors of its own
-        lost = InternalError(
-            f"The worker that carried out the plan of {parent.name} was lost ({type(error).__name__}).",
-            hint="Look at `provisioner status`: what was under way shows as unknown. Then run it again.",
-        )
-        report, held, state = failed(parent.name, lost), False, None
-    if report.failure is not None:
+        if (code := run.cancel.code()) is not None:
+            reason = "the run was interrupted; a worker that has begun goes on with what it has"
+            report = Report(
+                parent.name, (), Stop(code, reason, "See `provisioner status`, and run it again.", Scope.RUN)
+            )
+        else:
+            lost = InternalError(
+                f"The worker that carried out the plan of {parent.name} was lost ({type(error).__name__}).",
+                hint="Look at `provisioner status`: what was under way shows as unknown. Then run it again.",
+            )
+            report = failed(parent.name, lost)
         report = _as_left(report, parent, plans, run)
+    else:
+        if report.failure is not None:
+            report = _as_left(report, parent, plans, run)
     for outcome in report.outcomes:
         run.reporter.finished(parent.name, outcome)
     return report, held, state
 
 
+def _result(future: Future[Done], run: Run) -> Done:
+    """Wait for a worker, of which there may be none, until the run is asked to end; raises what the worker did."""
+    while True:
+        try:
+            return future.result(_POLL if run.cancel.code() is None else 0)
+        except TimeoutError:
+            if future.done():
+                raise
+            if run.cancel.code() is not None:
+                future.cancel()
+                raise CancelledError from None
+
+
 def _as_left(report: Report, parent: Parent, plans: Plans, run: Run) -> Report:
     """Return a failed ``report`` with what has become of each change, so far as the state tells."""
     look = attempted(parent.look, run.reporter)
-    if isinstance(look, ProvisionerError) or look.state is None:
+    if isinstance(look, ProvisionerError):
         return report
     before = plans.parents[parent.name].snapshot.state
     changes = plans.parents[parent.name].plan.changes
@@ -104,10 +129,10 @@ def _as_left(report: Report, parent: Parent, plans: Plans, run: Run) -> Report:
     return replace(report, outcomes=tuple(sorted(outcomes, key=lambda outcome: outcome.name)))
 
 
-def _outcome(change: Change, before: State | None, after: State, report: Report) -> Outcome:
-    record = after.accounts.get(change.name)
+def _outcome(change: Change, before: State | None, after: State | None, report: Report) -> Outcome:
+    record = None if after is None else after.accounts.get(change.name)
     if isinstance(record, Pending | Unknown):
-        lost = "the worker that sent it was lost"
+        lost = "the worker that sent it was lost" if report.stop is None else "a worker may still be at work on it"
         return Outcome(
             change.name, change.action, Result.UNKNOWN, lost if isinstance(record, Pending) else record.reason
         )
@@ -115,4 +140,5 @@ def _outcome(change: Change, before: State | None, after: State, report: Report)
         # A task that is given to a second worker finds what the first has done, or another run: the state does not say.
         return Outcome(change.name, change.action, Result.CREATED, "by a worker that was lost, or by another run")
     reason = report.failure.message.splitlines()[0].removesuffix(".") if report.failure else None
+    reason = report.stop.reason if report.stop else reason
     return Outcome(change.name, change.action, Result.NOT_ATTEMPTED, reason)

@@ -9,11 +9,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -183,6 +183,24 @@ def test_what_a_worker_that_came_too_late_finds_created_is_not_said_to_be_its_ow
     assert {("created", "by a worker that was lost, or by another run")} == {
         (each.result.value, each.reason) for report in reports.reports for each in report.outcomes
     }
+
+
+def test_a_run_that_waits_for_a_worker_ends_when_it_is_asked_to(mine: Project, server: SandboxProcess) -> None:
+    this, token = opened(mine), provisioner.CancelToken()
+    plans = this.plan(parents=["acme"])
+
+    class Queue(ThreadPoolExecutor):
+        """Takes tasks, and has no worker for them; a run asks it while it waits."""
+
+        def submit(self, *_: object, **__: object) -> Future[Any]:
+            token.cancel()
+            return Future()
+
+    with Queue() as queue:
+        reports = this.apply(plans, cancel=token, cluster=spreading.Cluster(queue, worker.carried_out, None, {}))
+    assert ExitCode.INTERRUPTED is reports.exit_code
+    assert {"acme-1", "acme-2"} == {each.name for report in reports.reports for each in report.outcomes}
+    assert [] == server.accounts()
 
 
 def test_a_task_holds_no_secret(mine: Project) -> None:

@@ -104,8 +104,8 @@ class _Commands(click.Group):
 def cli() -> None:
     """Provision Octopush SMS sub-accounts in batch, and never lose a credential.
 
-    A manifest (YAML or CSV) says which sub-accounts should exist, a plan says what
-    is missing, an apply creates it and keeps the credentials, which the API returns
+    A manifest (YAML, CSV or workbook) says which accounts should exist, a plan says
+    what is missing, an apply creates it and keeps the credentials, which the API returns
     once, in an encrypted state. Without MANIFEST, the folder manifests/ is read.
     """
 

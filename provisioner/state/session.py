@@ -250,8 +250,10 @@ def opened(  # noqa: PLR0913  # every part of a hold is given: none of them is l
             seen.check(store.key, session.state, warn, store.backup)
         session.note()
         if entries := session.found.rescued:
+            before = session.state
             session.put_back(entries)
-            warn(f"Put back from {store.rescue_address}: {', '.join(entry.name for entry in entries)}.")
+            if before != session.state:
+                warn(f"Put back from {store.rescue_address}: {', '.join(entry.name for entry in entries)}.")
         store.clear_rescued()
         try:
             yield session

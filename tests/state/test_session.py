@@ -462,7 +462,7 @@ def test_a_save_that_fails_is_rescued_and_the_next_run_goes_on(project: Project)
     with project.opened() as session:
         assert session.state is None
         session.save(STATE)
-    assert [f"Put back from {project.rescue_path}: lima."] == project.warnings
+    assert [] == project.warnings
     assert not project.rescue_path.exists()
 
 

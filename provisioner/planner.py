@@ -15,13 +15,13 @@ from provisioner.errors import StateConflict
 from provisioner.model.account import MASK, Attributes, DesiredAccount, Manifest, has_placeholder
 from provisioner.model.plan import (
     Change,
-    Closed,
     Create,
     FieldChange,
     Gone,
     Plan,
+    StillAbandoned,
+    StillUnknown,
     Unchanged,
-    Undecided,
     Unmanaged,
     Update,
 )
@@ -123,9 +123,9 @@ def _unwanted(name: str, record: Record) -> Change:
 def _held(name: str, record: Pending | Unknown | Abandoned) -> Change:
     match record:
         case Pending() | Unknown():
-            return Undecided(name, record.attributes, record.reason)
+            return StillUnknown(name, record.attributes, record.reason)
         case Abandoned():
-            return Closed(name, record.attributes, record.reason)
+            return StillAbandoned(name, record.attributes, record.reason)
         case _:
             assert_never(record)
 
@@ -165,7 +165,7 @@ def _resembling(changes: list[Change], unwanted: frozenset[str]) -> Iterator[Cha
     twins = {
         change.attributes.holder(): change.name
         for change in reversed(changes)
-        if isinstance(change, Unmanaged | Undecided | Gone) and change.name in unwanted
+        if isinstance(change, Unmanaged | StillUnknown | Gone) and change.name in unwanted
     }
     for change in changes:
         if isinstance(change, Create) and (twin := twins.get(change.account.attributes.holder())) is not None:

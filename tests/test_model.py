@@ -39,18 +39,18 @@ from provisioner.model.exchange import (
     Missing,
     Observed,
     differing,
-    untold,
+    unreported,
 )
 from provisioner.model.plan import (
     ACTIONS,
     Change,
-    Closed,
     Create,
     FieldChange,
     Gone,
     Plan,
+    StillAbandoned,
+    StillUnknown,
     Unchanged,
-    Undecided,
     Unmanaged,
     Update,
     counts,
@@ -61,7 +61,7 @@ from provisioner.model.shard import Shard
 from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, Record, Slots, State, Unknown
 from provisioner.model.terms import Setting, Terms
 from provisioner.model.url import may_hold_secret, token_in_clear
-from provisioner.model.verdict import Answer, Created, CreateRequest, InDoubt, NotCreated, SealedContent, Then
+from provisioner.model.verdict import Answer, Created, CreateRequest, NotCreated, OutcomeUnknown, SealedContent, Then
 
 SECRET = "s3cret"
 UUID = "550e8400-e29b-41d4-a716-446655440000"
@@ -108,13 +108,13 @@ EVERY_KIND: tuple[object, ...] = (
     Unchanged("paris", ATTRIBUTES),
     Unmanaged("paris", ATTRIBUTES),
     Gone("paris", ATTRIBUTES),
-    Undecided("paris", ATTRIBUTES, "lost"),
-    Closed("paris", ATTRIBUTES, "lost"),
+    StillUnknown("paris", ATTRIBUTES, "lost"),
+    StillAbandoned("paris", ATTRIBUTES, "lost"),
     Plan("default", None, 0, SLOTS, (Create(ACCOUNT), Update(ACCOUNT, (FIELD,)))),
     CreateRequest(ATTRIBUTES, Secret(SECRET)),
     Created(CREDENTIALS),
     NotCreated("refused", Then.GO_ON),
-    InDoubt("cut", ANSWER),
+    OutcomeUnknown("cut", ANSWER),
     EditRequest(ATTRIBUTES, Secret(SECRET)),
     Observed({"callbacks.callback_url_for_deliveries": URL}, Secret(SECRET)),
     Edited(),
@@ -378,7 +378,7 @@ def test_what_is_found_differs_or_is_silent(
     silent: tuple[str, ...],
 ) -> None:
     assert differ == differing(expected, observed)
-    assert silent == untold(expected, observed)
+    assert silent == unreported(expected, observed)
 
 
 # ── The state ────────────────────────────────────────────────────────────────

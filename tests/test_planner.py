@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from provisioner.errors import ExitCode, StateConflict
 from provisioner.model.account import MASK, Attributes, Callbacks, DesiredAccount, Manifest, Origin, Secret
-from provisioner.model.plan import Closed, Create, FieldChange, Gone, Plan, Unchanged, Undecided, Unmanaged, Update
+from provisioner.model.plan import (
+    Create,
+    FieldChange,
+    Gone,
+    Plan,
+    StillAbandoned,
+    StillUnknown,
+    Unchanged,
+    Unmanaged,
+    Update,
+)
 from provisioner.model.report import Outcome, Report, Result
 from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, Record, Slots, State, Unknown
 from provisioner.planner import plan, with_unchecked
@@ -63,16 +73,20 @@ def abandoned(attributes: Attributes = LEONARDO) -> Abandoned:
     ("record", "if_wanted", "if_not"),
     [
         (active(), Unchanged("paris", LEONARDO), Unmanaged("paris", LEONARDO)),
-        (pending(), Undecided("paris", LEONARDO, pending().reason), Undecided("paris", LEONARDO, pending().reason)),
+        (
+            pending(),
+            StillUnknown("paris", LEONARDO, pending().reason),
+            StillUnknown("paris", LEONARDO, pending().reason),
+        ),
         (
             unknown(),
-            Undecided("paris", LEONARDO, "the answer was lost"),
-            Undecided("paris", LEONARDO, "the answer was lost"),
+            StillUnknown("paris", LEONARDO, "the answer was lost"),
+            StillUnknown("paris", LEONARDO, "the answer was lost"),
         ),
         (
             abandoned(),
-            Closed("paris", LEONARDO, "the answer was lost"),
-            Closed("paris", LEONARDO, "the answer was lost"),
+            StillAbandoned("paris", LEONARDO, "the answer was lost"),
+            StillAbandoned("paris", LEONARDO, "the answer was lost"),
         ),
     ],
 )
@@ -272,7 +286,7 @@ def test_once_it_is_moved_or_was_never_there_an_earlier_name_means_nothing() -> 
 @pytest.mark.parametrize("record", [pending, unknown, abandoned])
 def test_what_may_not_exist_is_not_created_under_its_new_name(record: type[Record]) -> None:
     change = only(wanted(LYON), known(paris=record(LEONARDO)))
-    assert isinstance(change, Undecided | Closed)
+    assert isinstance(change, StillUnknown | StillAbandoned)
     assert "paris" == change.name
 
 
@@ -504,7 +518,7 @@ def test_after_a_full_apply_there_is_nothing_to_do(accounts: list[DesiredAccount
         assert ((), (), ()) == (again.creates, again.updates, again.over)
         wanted_ones = {each.name for each in accounts}
         done = {change.name for change in again.changes if isinstance(change, Unchanged)}
-        left = {change.name for change in made.changes if isinstance(change, Undecided | Closed | Gone)}
+        left = {change.name for change in made.changes if isinstance(change, StillUnknown | StillAbandoned | Gone)}
         left_names = {each.name for each in accounts if each.name in left or each.previously in left}
         assert wanted_ones - left_names == done
 

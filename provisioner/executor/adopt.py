@@ -30,7 +30,7 @@ from provisioner.model.account import (
     Secret,
     has_placeholder,
 )
-from provisioner.model.exchange import Failed, Missing, Observed, untold
+from provisioner.model.exchange import Failed, Missing, Observed, unreported
 from provisioner.model.plan import FieldChange
 from provisioner.model.report import Outcome, Report, Result
 from provisioner.model.state import Active, Drift, State
@@ -39,7 +39,7 @@ from provisioner.model.verdict import SealedContent
 NAMES: Final = ("first_name", "last_name", "company_name")
 """By what a person knows an account again."""
 
-Row: TypeAlias = tuple[str, str]
+NamedLogin: TypeAlias = tuple[str, str]
 """A name and the login that is to be adopted under it."""
 Fits: TypeAlias = Callable[[str, str], bool]
 """Whether a value may be what a text of a manifest stands for."""
@@ -61,7 +61,7 @@ class Adopted:
 
 
 def adopt(  # noqa: PLR0913  # what an apply is given, and how manifests write what is found
-    rows: Sequence[Row],
+    rows: Sequence[NamedLogin],
     state: State,
     desired: Mapping[str, DesiredAccount],
     ports: Ports,
@@ -321,7 +321,7 @@ class _Found:
             parts.append(f"as in the manifest: {', '.join(matching)}")
         if self.differ:
             parts.append(f"the next apply changes {', '.join(self.differ)}")
-        if silent := untold(flat if in_manifest else FIELDS, self.observed.fields):
+        if silent := unreported(flat if in_manifest else FIELDS, self.observed.fields):
             parts.append(f"the answer does not tell {', '.join(silent)}")
         return "; ".join(parts)
 

@@ -14,12 +14,12 @@ from provisioner.executor.seals import credentials_of
 from provisioner.executor.update import update
 from provisioner.model.exchange import EditRequest
 from provisioner.model.plan import (
-    Closed,
     Create,
     Gone,
     Plan,
+    StillAbandoned,
+    StillUnknown,
     Unchanged,
-    Undecided,
     Unmanaged,
     Update,
     raise_if_over,
@@ -78,7 +78,7 @@ def apply(  # noqa: PLR0913  # the four that make a run, and the two that bound 
                     work.opened[change.record_name],
                     work.begun.get(change.record_name),
                 )
-            case Unchanged() | Gone() | Undecided() | Closed():
+            case Unchanged() | Gone() | StillUnknown() | StillAbandoned():
                 outcome = _left_alone(change)
             case Unmanaged():
                 continue
@@ -90,7 +90,7 @@ def apply(  # noqa: PLR0913  # the four that make a run, and the two that bound 
 
 def leave(plan: Plan, progress: Progress, stop: Stop | None = None) -> Report:
     """Return what an apply of ``plan`` comes to, which changes nothing: no API is needed, and nobody to seal to."""
-    known = (each for each in plan.changes if isinstance(each, Unchanged | Gone | Undecided | Closed))
+    known = (each for each in plan.changes if isinstance(each, Unchanged | Gone | StillUnknown | StillAbandoned))
     outcomes = tuple(map(_left_alone, known))
     for outcome in outcomes:
         progress.finished(outcome)
@@ -107,7 +107,7 @@ def _held_back(run: Run, change: Update, work: Work) -> Outcome | None:
     return stopped
 
 
-def _left_alone(change: Unchanged | Gone | Undecided | Closed) -> Outcome:
+def _left_alone(change: Unchanged | Gone | StillUnknown | StillAbandoned) -> Outcome:
     """Return the outcome of an account for which nothing is sent, stopped or not."""
     match change:
         case Unchanged():
@@ -115,9 +115,9 @@ def _left_alone(change: Unchanged | Gone | Undecided | Closed) -> Outcome:
         case Gone():
             advice = Advice(Remedy.FORGET, change.name)
             return Outcome(change.name, change.action, Result.NOT_ATTEMPTED, change.reason, advice=advice)
-        case Undecided():
+        case StillUnknown():
             return Outcome(change.name, change.action, Result.UNKNOWN, change.reason)
-        case Closed():
+        case StillAbandoned():
             reason = f"abandoned: {change.reason}"
             return Outcome(change.name, change.action, Result.NOT_ATTEMPTED, reason, weight=ExitCode.DONE)
         case _:

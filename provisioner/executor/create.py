@@ -16,7 +16,7 @@ from provisioner.executor.run import Run
 from provisioner.model.account import DesiredAccount
 from provisioner.model.report import Outcome, Result, Stop
 from provisioner.model.state import Active, Drift, Pending, Record, Slots, Unknown
-from provisioner.model.verdict import Created, CreateRequest, InDoubt, NotCreated, SealedContent, Then, Verdict
+from provisioner.model.verdict import Created, CreateRequest, NotCreated, OutcomeUnknown, SealedContent, Then, Verdict
 
 
 def create(run: Run, account: DesiredAccount, request: CreateRequest, slots: Slots, *, keep_going: bool) -> Outcome:
@@ -44,7 +44,7 @@ def create(run: Run, account: DesiredAccount, request: CreateRequest, slots: Slo
         content,
         sent=request.attributes,
         credentials=verdict.credentials if isinstance(verdict, Created) else None,
-        answer=verdict.answer if isinstance(verdict, InDoubt) else None,
+        answer=verdict.answer if isinstance(verdict, OutcomeUnknown) else None,
     )
     record: Record | None = None
     try:
@@ -53,7 +53,7 @@ def create(run: Run, account: DesiredAccount, request: CreateRequest, slots: Slo
             if first != account.name:
                 # They are kept there, and here would show that there is an account of this name.
                 content = replace(content, credentials=None)
-                verdict = InDoubt(f"the answer holds the login that {first} was given")
+                verdict = OutcomeUnknown(f"the answer holds the login that {first} was given")
         record, outcome = _judged(account, intent, content, verdict, ports)
         _stop_by(verdict, account.name, run, keep_going=keep_going)
     except BaseException as error:
@@ -85,7 +85,7 @@ def _judged(
                 password_version=account.password_version,
             )
             return record, _outcome(account, Result.CREATED, verdict.warning)
-        case InDoubt():
+        case OutcomeUnknown():
             unknown = Unknown(intent.attributes, intent.operation, verdict.reason, ports.sealer.seal(content))
             return unknown, _outcome(account, Result.UNKNOWN, f"{verdict.reason}{verdict.said}")
         case NotCreated():
@@ -97,7 +97,7 @@ def _judged(
 def _stop_by(verdict: Verdict, name: str, run: Run, *, keep_going: bool) -> None:
     """Stop the run where ``verdict`` says that the next account is not to be tried."""
     match verdict:
-        case InDoubt() if not keep_going:
+        case OutcomeUnknown() if not keep_going:
             run.stop(Stop(ExitCode.OUTCOME_UNKNOWN, f"the outcome of {name} is unknown"))
         case NotCreated() if verdict.then is not Then.GO_ON:
             # A retry that is still asked for here has run out of attempts: what

@@ -18,7 +18,7 @@ from provisioner.executor.ports import Api, Opener, Ports, Progress
 from provisioner.executor.run import INTERRUPTED
 from provisioner.executor.seals import all_active, begun, credentials_of
 from provisioner.model.account import FIELDS, MASK, Attributes, Credentials, has_placeholder, shown_value
-from provisioner.model.exchange import Balance, Failed, Missing, Observed, Reading, differing, untold
+from provisioner.model.exchange import Balance, Failed, Missing, Observed, Reading, differing, unreported
 from provisioner.model.plan import UNFINISHED, FieldChange, Plan
 from provisioner.model.report import Outcome, Report, Result, Stop
 from provisioner.model.state import NO_DRIFT, Active, Drift, State
@@ -143,7 +143,7 @@ def _compared(name: str, content: SealedContent, record: Active, reading: Readin
     # What Octopush itself made of a field at once would be made of it again.
     altered = tuple(path for path in differ if path in record.drift.altered and _is_corrected(path, content, reading))
     changed = tuple(path for path in differ if path not in altered)
-    silent = untold(FIELDS, reading.fields)
+    silent = unreported(FIELDS, reading.fields)
     # A field that was not seen is as it was when it was seen last.
     drift = Drift(
         altered + tuple(path for path in silent if path in record.drift.altered),
@@ -255,7 +255,7 @@ def read_back(content: SealedContent, written: Attributes, ports: Ports) -> Read
     warnings = []
     if differ:
         warnings.append(f"Octopush stored something else than was sent: {', '.join(differ)}")
-    if silent := untold(FIELDS, reading.fields):
+    if silent := unreported(FIELDS, reading.fields):
         warnings.append(f"the answer does not tell {', '.join(silent)}")
     if reading.api_key is not None and reading.api_key != credentials.api_key:
         warnings.append("the key that is read back is another than the one that was given")
@@ -359,19 +359,19 @@ def balances(state: State, opener: Opener, api: Api, progress: Progress) -> dict
     """
     opened, faults = all_active(state, opener)
     asked: dict[str, Balance | Failed] = {}
-    hopeless: Failed | None = None
+    stopper: Failed | None = None
     for name in sorted(opened.keys() | faults.keys()):
         if name in faults:
             asked[name] = Failed(
                 seals.said(faults[name]), Then.GO_ON, exit_code=_weight(faults[name]) or ExitCode.SOME_FAILED
             )
-        elif hopeless is not None:
-            asked[name] = Failed(_NOT_ASKED.format(hopeless.reason), Then.STOP)
+        elif stopper is not None:
+            asked[name] = Failed(_NOT_ASKED.format(stopper.reason), Then.STOP)
         else:
             progress.started(name)
             told = asked[name] = api.balance(credentials_of(opened[name]))
             if isinstance(told, Failed) and told.spreads:
-                hopeless = told
+                stopper = told
         progress.finished(_balance_outcome(name, asked[name]))
     return asked
 

@@ -46,7 +46,7 @@ _NAME_IT: Final = "Name the right encoding: `encoding: NAME` in provisioner.yaml
 csv.field_size_limit(MAX_CHARACTERS)
 
 
-class Unreadable(Exception):  # noqa: N818  # it carries a problem to the reader and goes no further
+class UnreadableTable(Exception):  # noqa: N818  # it carries a problem to the reader and goes no further
     """The table cannot be read."""
 
     def __init__(self, origin: Origin, message: str, hint: str) -> None:
@@ -113,35 +113,35 @@ def open_text(raw: bytes, file: str, known: Collection[str], encoding: str | Non
 
     :param known: the names of columns, by which the header and its delimiter are recognised.
     :param encoding: what ``raw`` is if it is not UTF-8; None: Windows-1252, if it can be nothing else.
-    :raises Unreadable: there is no header, or no telling where the cells are.
+    :raises UnreadableTable: there is no header, or no telling where the cells are.
     """
     text, notes = _text(raw, file, encoding)
     if mark := merge_mark(text):
         line, message, hint = mark
-        raise Unreadable(Origin(file, line + 1), message, hint)
+        raise UnreadableTable(Origin(file, line + 1), message, hint)
     text, delimiter = _announced(text, file)
     above = _ABOVE.match(text)
     body = text[above.end() :] if above else text
     head = body.partition("\n")[0]
     origin = Origin(file, text.count("\n", 0, len(text) - len(body)) + 1)
     if not head.strip(_BLANK):
-        raise Unreadable(Origin(file), "The file is empty.", "Write a header and below it a row for each account.")
+        raise UnreadableTable(Origin(file), "The file is empty.", "Write a header and below it a row for each account.")
     spellings = {plain(each) for each in known}
     delimiter = delimiter or max(_DELIMITERS, key=lambda each: len(_names(head, each) & spellings))
     names = _names(head, delimiter) & spellings
     if not names and len(spellings & set(map(plain, re.findall(r"\w+", head)))) > 1:
         message = "The columns are separated by something else than commas, semicolons or tabs."
-        raise Unreadable(origin, message, "Save it again with one of these between the cells.")
+        raise UnreadableTable(origin, message, "Save it again with one of these between the cells.")
     if not names:
         hint = f"Begin with a line of column names, from these: {', '.join(known)}."
-        raise Unreadable(origin, "There is no header: no column name is known here.", hint)
+        raise UnreadableTable(origin, "There is no header: no column name is known here.", hint)
     lines, widths = _measured(body, delimiter, origin)
     if widths[0] == 1 and len(names) > 1:
         message = "The whole header is in one pair of quotes, and so is one cell."
-        raise Unreadable(origin, message, "Delete the quotes around whole lines.")
+        raise UnreadableTable(origin, message, "Delete the quotes around whole lines.")
     if widths[0] > MAX_COLUMNS:
         message = f"The header has more than {MAX_COLUMNS} columns."
-        raise Unreadable(origin, message, "Delete those that are not known here.")
+        raise UnreadableTable(origin, message, "Delete those that are not known here.")
     frame = pd.read_csv(
         io.StringIO(body),
         sep=delimiter,
@@ -162,9 +162,9 @@ def open_text(raw: bytes, file: str, known: Collection[str], encoding: str | Non
 def _text(raw: bytes, file: str, encoding: str | None) -> tuple[str, tuple[Problem, ...]]:
     """Return ``raw`` as text with plain line feeds, and a note if its encoding is a guess."""
     if raw.startswith(_WORKBOOKS):
-        raise Unreadable(Origin(file), "This is an Excel workbook and not a CSV file.", _SAVE_AS)
+        raise UnreadableTable(Origin(file), "This is an Excel workbook and not a CSV file.", _SAVE_AS)
     if is_utf32(raw):
-        raise Unreadable(Origin(file), "The file is UTF-32, which is not supported.", "Save it as UTF-8.")
+        raise UnreadableTable(Origin(file), "The file is UTF-32, which is not supported.", "Save it as UTF-8.")
     notes: tuple[Problem, ...] = ()
     wide = b"\0" in raw and not raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
@@ -178,7 +178,7 @@ def _text(raw: bytes, file: str, encoding: str | None) -> tuple[str, tuple[Probl
             hint = "Look at the accents in the plan. Save the file as UTF-8, or set `encoding: windows-1252`."
             notes = (Problem(Origin(file), "", message, hint, Severity.NOTE),)
     if raw.count(b"\0") > len(raw) // 4 and "\0" in text:
-        raise Unreadable(Origin(file), "The file is UTF-16 without its byte-order mark.", _SAVE_AS)
+        raise UnreadableTable(Origin(file), "The file is UTF-16 without its byte-order mark.", _SAVE_AS)
     return text.replace("\r\n", "\n").replace("\r", "\n"), notes
 
 
@@ -188,33 +188,35 @@ def _line(before: bytes) -> int:
 
 
 def _named(raw: bytes, file: str, encoding: str) -> str:
-    """Return ``raw`` in the encoding that a person named; raises Unreadable where it is not in it."""
+    """Return ``raw`` in the encoding that a person named; raises UnreadableTable where it is not in it."""
     try:
         return raw.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         origin = Origin(file, _line(raw[: error.start]))
         byte = f"byte {error.start + 1:,}, 0x{raw[error.start]:02X}"
         message = f"The file is not {encoding}: {byte}, is no character of it."
-        raise Unreadable(origin, message, "Save it as UTF-8, or correct `encoding`.") from None
+        raise UnreadableTable(origin, message, "Save it as UTF-8, or correct `encoding`.") from None
 
 
 def _windows(raw: bytes, origin: Origin) -> str:
     """Return ``raw`` as Windows-1252, unless it is anything else or may be.
 
-    :raises Unreadable: it is broken UTF-16, UTF-8 in other lines, may be several encodings, or is not text.
+    :raises UnreadableTable: it is broken UTF-16, UTF-8 in other lines, may be several encodings, or is not text.
     """
     partly = _UTF8.search(raw.decode("utf-8", "surrogateescape"))
     if partly or raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise Unreadable(origin, "A character here is in another encoding than the rest.", _SAVE_AS)
+        raise UnreadableTable(origin, "A character here is in another encoding than the rest.", _SAVE_AS)
     if eight_bit.is_usual(raw):
         return raw.decode(eight_bit.USUAL)
     line, found = eight_bit.readings(raw)
     if not found:
-        raise Unreadable(origin, "The file is not UTF-8, and its encoding is not known.", f"{_SAVE_AS} {_NAME_IT}")
+        raise UnreadableTable(origin, "The file is not UTF-8, and its encoding is not known.", f"{_SAVE_AS} {_NAME_IT}")
     told = [f'"{text}" in {codec}' for codec, text in found]
     first = ", ".join(told[:-1]) + " or " if len(told) > 1 else ""
     message = f"The file is not UTF-8, and its encoding is not certain: a word here would be {first}{told[-1]}."
-    raise Unreadable(Origin(origin.file, line), message, f"{_NAME_IT} Or save the file as UTF-8 (in Excel: CSV UTF-8).")
+    raise UnreadableTable(
+        Origin(origin.file, line), message, f"{_NAME_IT} Or save the file as UTF-8 (in Excel: CSV UTF-8)."
+    )
 
 
 def _announced(text: str, file: str) -> tuple[str, str]:
@@ -226,7 +228,7 @@ def _announced(text: str, file: str) -> tuple[str, str]:
     delimiter = words[4:]
     if len(delimiter) != 1 or delimiter not in _DELIMITERS:
         message = "This line announces a separator that is not known here."
-        raise Unreadable(Origin(file, 1), message, "Delete the line; comma, semicolon and tab are recognised.")
+        raise UnreadableTable(Origin(file, 1), message, "Delete the line; comma, semicolon and tab are recognised.")
     return f"\n{rest}", delimiter
 
 
@@ -254,14 +256,14 @@ def _measured(body: str, delimiter: str, origin: Origin) -> tuple[array[int], ar
             number += widths[-1] > 0
             if len(lines) > MAX_ROWS:
                 message = f"The table has more than {MAX_ROWS:,} rows."
-                raise Unreadable(Origin(origin.file, lines[-1]), message, "Divide it into several files.")
+                raise UnreadableTable(Origin(origin.file, lines[-1]), message, "Divide it into several files.")
     except csv.Error as error:
         place = Origin(origin.file, above + begins + 1, row=number or None)
         if "expected after" in str(error):
             message, hint = "Something stands after a closing quote here.", 'Double each quote inside: "Le ""Sud""".'
         else:
             message, hint = "A quote that opens in this row is never closed.", "Close it, or delete it."
-        raise Unreadable(place, message, hint) from None
+        raise UnreadableTable(place, message, hint) from None
     return lines, widths
 
 

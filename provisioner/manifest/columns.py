@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from provisioner.manifest.cells import Row, Table
-    from provisioner.manifest.problems import Found
+    from provisioner.manifest.problems import ProblemLog
 
 
 def open_table(raw: bytes, file: str, known: Collection[str], encoding: str | None = None) -> Table:
@@ -59,7 +59,7 @@ def positions(table: Table, known: Collection[str]) -> dict[str, int]:
     return {name: table.header.index(name) for name in table.header if name in known}
 
 
-def fitting(table: Table, problems: Found) -> Iterator[Row]:
+def fitting(table: Table, problems: ProblemLog) -> Iterator[Row]:
     """Yield the rows that fit the header; add to ``problems`` what is wrong with the others, or that there is none."""
     rows = 0
     for row in table.rows():

@@ -33,7 +33,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FileContent:
     """What one file holds."""
 
     entries: tuple[Entry, ...]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from provisioner.document import shown
 from provisioner.manifest import yaml_manifest
-from provisioner.manifest.problems import Found, errors, refuse_any, told
+from provisioner.manifest.problems import ProblemLog, errors, refuse_any, told
 from provisioner.manifest.sources import YAML_SUFFIXES, Source, sources
 from provisioner.model.account import (
     AUTO_PARENT,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from provisioner.document import Value
-    from provisioner.manifest.entries import Entry, Part
+    from provisioner.manifest.entries import Entry, FileContent
     from provisioner.placeholders.reading import Reader
 
 
@@ -82,18 +82,18 @@ def load(
     :param encoding: that of tables which are not UTF-8; None: Windows-1252, if they can be nothing else.
     :param places: whether accounts may be placed on one of several parents.
     """
-    files: list[Found] = []
+    files: list[ProblemLog] = []
     entries: dict[str, dict[str, Entry]] = {}
-    read: list[tuple[str, Part, Found]] = []
+    read: list[tuple[str, FileContent, ProblemLog]] = []
     contents: list[Source] = []
     for source in sources(paths):
         if isinstance(source, Problem):
-            files.append(Found([source]))
+            files.append(ProblemLog([source]))
             continue
         contents.append(source)
         part = _read(source, reader, encoding)
         rest = part.parent or owner
-        files.append(Found(part.problems, part.more))
+        files.append(ProblemLog(part.problems, part.more))
         files[-1].extend(_add(entries, rest, part))
         if not places:
             files[-1].extend(_unplaced(rest, part))
@@ -115,7 +115,7 @@ def load(
     return Loaded(tuple(manifests), problems, tuple(contents))
 
 
-def _read(source: Source, reader: Reader | None, encoding: str | None) -> Part:
+def _read(source: Source, reader: Reader | None, encoding: str | None) -> FileContent:
     file = str(source.path)
     refused = None if reader is None else partial(reader.refused, base=source.path.parent)
     if source.path.suffix.lower() in YAML_SUFFIXES:
@@ -126,7 +126,7 @@ def _read(source: Source, reader: Reader | None, encoding: str | None) -> Part:
     return table.read(source.raw, file, encoding, refused)
 
 
-def _add(entries: dict[str, dict[str, Entry]], rest: str, part: Part) -> Iterator[Problem]:
+def _add(entries: dict[str, dict[str, Entry]], rest: str, part: FileContent) -> Iterator[Problem]:
     """Add what ``part`` holds to the ``entries`` of each parent, and yield what is wrong with their names.
 
     :param rest: the parent of the entries that name none.
@@ -145,7 +145,7 @@ def _add(entries: dict[str, dict[str, Entry]], rest: str, part: Part) -> Iterato
         known.setdefault(name.casefold(), entry)
 
 
-def _unplaced(rest: str, part: Part) -> Iterator[Problem]:
+def _unplaced(rest: str, part: FileContent) -> Iterator[Problem]:
     """Yield what is wrong with an account that nobody can place; of those of a file, one is enough."""
     for entry in part.entries:
         if entry.owner(rest) == AUTO_PARENT:
@@ -176,7 +176,7 @@ def _repeated(name: str, entry: Entry, first: Entry) -> Problem:
 
 
 def _moved(
-    claimed: dict[str, dict[str, Entry]], entries: Mapping[str, Mapping[str, Entry]], rest: str, part: Part
+    claimed: dict[str, dict[str, Entry]], entries: Mapping[str, Mapping[str, Entry]], rest: str, part: FileContent
 ) -> Iterator[Problem]:
     """Add the old names of ``part`` to those ``claimed``, and yield what is wrong with them.
 
@@ -208,9 +208,9 @@ def _moved(
         claimed.setdefault(owner, {}).setdefault(folded, entry)
 
 
-def _twins(read: list[tuple[str, Part, Found]]) -> Iterator[tuple[Problem, Found]]:
+def _twins(read: list[tuple[str, FileContent, ProblemLog]]) -> Iterator[tuple[Problem, ProblemLog]]:
     """Yield a warning for each group of accounts that differ in nothing but their names, and whose file it is about."""
-    groups: dict[tuple[str | None, Attributes], list[tuple[Entry, Found]]] = {}
+    groups: dict[tuple[str | None, Attributes], list[tuple[Entry, ProblemLog]]] = {}
     for rest, part, found in read:
         for entry in part.entries:
             groups.setdefault((entry.owner(rest), _attributes(entry)), []).append((entry, found))

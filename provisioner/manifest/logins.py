@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from provisioner.document import character, text_fault, violations
-from provisioner.manifest.cells import Table, Unreadable
+from provisioner.manifest.cells import Table, UnreadableTable
 from provisioner.manifest.columns import cell, fitting, header_problems, open_table, positions
 from provisioner.manifest.entries import SCHEMA
 from provisioner.manifest.formats import CHECKS
-from provisioner.manifest.problems import Found, errors, refuse_any, told
-from provisioner.manifest.sources import TABLE_SUFFIXES, Kind, content
+from provisioner.manifest.problems import ProblemLog, errors, refuse_any, told
+from provisioner.manifest.sources import TABLE_SUFFIXES, FileKind, content
 from provisioner.model.account import Attributes, Origin, Problem, is_login
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ MAX_LOGIN: Final = 254
 """No e-mail address is longer."""
 
 _COLUMNS: Final = ("name", "login")
-_KIND: Final = Kind("table", TABLE_SUFFIXES, "Divide it into several files, and give one after the other.")
+_KIND: Final = FileKind("table", TABLE_SUFFIXES, "Divide it into several files, and give one after the other.")
 _STAND_IN: Final = "x"
 _REST: Final = cast("dict[str, Value]", Attributes(_STAND_IN, _STAND_IN).document())
 """What an account needs beside a name, so that the schema speaks of the name alone."""
@@ -44,7 +44,7 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
-class Logins:
+class LoginTable:
     """What a table of logins holds, and what is to be said about it."""
 
     rows: tuple[Login, ...]
@@ -61,16 +61,16 @@ class Logins:
         return self.rows
 
 
-def read(path: Path, encoding: str | None = None) -> Logins:
+def read(path: Path, encoding: str | None = None) -> LoginTable:
     """Read the table of logins at ``path``; ``encoding`` as in :func:`open_table`."""
     source = content(path, _KIND)
     if isinstance(source, Problem):
-        return Logins((), (source,))
+        return LoginTable((), (source,))
     try:
         table = open_table(source.raw, str(path), _COLUMNS, encoding)
-    except Unreadable as error:
-        return Logins((), (error.problem,))
-    problems = Found((*table.notes, *header_problems(table, _COLUMNS, _COLUMNS)))
+    except UnreadableTable as error:
+        return LoginTable((), (error.problem,))
+    problems = ProblemLog((*table.notes, *header_problems(table, _COLUMNS, _COLUMNS)))
     at = positions(table, _COLUMNS)
     origins: list[Origin] = []
     texts: dict[str, list[str]] = {column: [] for column in at}
@@ -84,9 +84,9 @@ def read(path: Path, encoding: str | None = None) -> Logins:
     problems.extend(_login_problems(texts.get("login", []), origins))
     all_told = tuple(table.placed(told([problems])))
     if errors(all_told):
-        return Logins((), all_told)
+        return LoginTable((), all_told)
     rows = zip(texts["name"], texts["login"], origins, strict=True)
-    return Logins(tuple(Login(*row) for row in rows), all_told)
+    return LoginTable(tuple(Login(*row) for row in rows), all_told)
 
 
 def fault(name: str, api_login: str) -> tuple[str, str] | None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class Found:
+class ProblemLog:
     """What is wrong in one file: the first errors and the first other problems are kept, the rest is counted."""
 
     def __init__(self, problems: Iterable[Problem] = (), more: int = 0) -> None:
@@ -39,7 +39,7 @@ class Found:
             self.append(problem)
 
 
-def told(files: Iterable[Found]) -> tuple[Problem, ...]:
+def told(files: Iterable[ProblemLog]) -> tuple[Problem, ...]:
     """Return what is told of ``files``, one after the other, each by line; the last then says how many more there are.
 
     No error is left out for what is none.

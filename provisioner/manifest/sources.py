@@ -35,7 +35,7 @@ _OF_A_MERGE: Final = re.compile(r"_(?:BACKUP|BASE|LOCAL|REMOTE)_\d+\.[^.]+$")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FileKind:
     """What a file should be, in the words of its problems."""
 
     noun: str
@@ -53,7 +53,7 @@ class Kind:
         return f"A {self.noun}'s name ends in {', '.join(self.suffixes[:-1])} or {self.suffixes[-1]}."
 
 
-MANIFEST: Final = Kind(
+MANIFEST: Final = FileKind(
     "manifest", YAML_SUFFIXES + TABLE_SUFFIXES, "Divide it into several files; they may be given at once."
 )
 
@@ -132,7 +132,7 @@ def _is_other(path: Path) -> bool:
     return path.name.startswith((".", "~")) or path.name == "provisioner.yaml" or bool(_OF_A_MERGE.search(path.name))
 
 
-def content(path: Path, kind: Kind) -> Source | Problem:
+def content(path: Path, kind: FileKind) -> Source | Problem:
     """Return the content of the file at ``path``, or what is wrong with it."""
     try:
         status = path.stat()

@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from provisioner.document import Part as Of
-from provisioner.document import inlined, nearest, violations
+from provisioner.document import Part, inlined, nearest, violations
 from provisioner.manifest.advice import advice
-from provisioner.manifest.cells import Table, Unreadable
+from provisioner.manifest.cells import Table, UnreadableTable
 from provisioner.manifest.columns import cell, fitting, header_problems, open_table, positions
-from provisioner.manifest.entries import SCHEMA, Entry, Part
+from provisioner.manifest.entries import SCHEMA, Entry, FileContent
 from provisioner.manifest.formats import CHECKS
-from provisioner.manifest.problems import Found
+from provisioner.manifest.problems import ProblemLog
 from provisioner.model.account import Problem
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ _NO_NUMBER: Final = (
 )
 
 
-def read(raw: bytes, file: str, encoding: str | None = None, refused: Check | None = None) -> Part:
+def read(raw: bytes, file: str, encoding: str | None = None, refused: Check | None = None) -> FileContent:
     """Return what the CSV manifest ``raw`` holds; ``encoding`` as in :func:`open_table`.
 
     ``refused`` says which placeholders may not be read.
@@ -41,9 +40,9 @@ def read(raw: bytes, file: str, encoding: str | None = None, refused: Check | No
     columns = _columns()
     try:
         table = open_table(raw, file, columns, encoding)
-    except Unreadable as error:
-        return Part((), (error.problem,))
-    problems = Found((*table.notes, *header_problems(table, columns, _required())))
+    except UnreadableTable as error:
+        return FileContent((), (error.problem,))
+    problems = ProblemLog((*table.notes, *header_problems(table, columns, _required())))
     paths = [(at, columns[name]) for name, at in positions(table, columns).items()]
     numbers = _numbers()
     entries = [
@@ -62,7 +61,7 @@ def read(raw: bytes, file: str, encoding: str | None = None, refused: Check | No
     if _misses_parent(table, columns):
         # Nobody knows whose accounts these are, and names of several parents would look repeated.
         entries = []
-    return Part(tuple(entries), tuple(table.placed(problems.kept)), more=problems.more)
+    return FileContent(tuple(entries), tuple(table.placed(problems.kept)), more=problems.more)
 
 
 def _misses_parent(table: Table, columns: Collection[str]) -> bool:
@@ -123,7 +122,7 @@ def _cell_problems(
     wrong: set[tuple[Step, ...]] = set()
     for violation in violations({"version": 1, "accounts": accounts}, SCHEMA, CHECKS):
         match violation.path:
-            case (_, int(index), *_, str(column)) if violation.part is Of.MISSING:
+            case (_, int(index), *_, str(column)) if violation.part is Part.MISSING:
                 yield cell(entries[index].origin, column, "is empty", "Every account needs it.")
             case (_, int(index), *_, str(column)):
                 wrong.add((index, column))

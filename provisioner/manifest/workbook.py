@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from provisioner.manifest.cells import MAX_COLUMNS, MAX_ROWS, Table, Unreadable, plain
+from provisioner.manifest.cells import MAX_COLUMNS, MAX_ROWS, Table, UnreadableTable, plain
 from provisioner.model.account import Origin, Problem
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Sheet:
 def open_workbook(raw: bytes, file: str, known: Collection[str]) -> Table:
     """Return the table that the workbook ``raw`` holds, as :func:`provisioner.manifest.cells.open_table` does.
 
-    :raises Unreadable: it is no workbook that can be read, or it is not certain which sheet is meant.
+    :raises UnreadableTable: it is no workbook that can be read, or it is not certain which sheet is meant.
     """
     origin = Origin(file)
     sheets = _sheets(raw, origin)
@@ -82,14 +82,14 @@ def open_workbook(raw: bytes, file: str, known: Collection[str]) -> Table:
     headed = [(sheet, row) for sheet in sheets if (row := sheet.header(names)) is not None]
     if not headed:
         hint = f"Begin a sheet with a row of column names, from these: {', '.join(known)}."
-        raise Unreadable(origin, "There is no header: no sheet has a row with two column names.", hint)
+        raise UnreadableTable(origin, "There is no header: no sheet has a row with two column names.", hint)
     (sheet, row), *others = headed
     if others:
         told = ", ".join(f"{each.name}{' (hidden)' if each.hidden else ''}" for each, _ in headed)
         hint = "Keep one of them in this workbook, and move each other one to a file of its own."
-        raise Unreadable(origin, f"Several sheets hold accounts: {told}.", hint)
+        raise UnreadableTable(origin, f"Several sheets hold accounts: {told}.", hint)
     if sheet.hidden:
-        raise Unreadable(Origin(file, row, sheet=sheet.name), "The sheet is hidden.", "Show it, and look at it.")
+        raise UnreadableTable(Origin(file, row, sheet=sheet.name), "The sheet is hidden.", "Show it, and look at it.")
     return _table(sheet, row, file)
 
 
@@ -101,10 +101,10 @@ def _table(sheet: Sheet, top: int, file: str) -> Table:
     rows = sorted({row for row, _ in cells})
     if width > MAX_COLUMNS:
         message = f"The table has more than {MAX_COLUMNS} columns."
-        raise Unreadable(origin, message, "Delete those that are not known here.")
+        raise UnreadableTable(origin, message, "Delete those that are not known here.")
     if len(rows) > MAX_ROWS + 1:
         message = f"The table has more than {MAX_ROWS:,} rows."
-        raise Unreadable(origin, message, "Divide it into several files.")
+        raise UnreadableTable(origin, message, "Divide it into several files.")
     problems = {
         place: Problem(
             Origin(file, place[0], place[1], place[0] if place[0] > top else None, sheet.name),
@@ -143,39 +143,39 @@ def _sheets(raw: bytes, origin: Origin) -> list[Sheet]:
     """Return the sheets of a workbook whose kind its content says."""
     if raw.startswith(_OLD):
         if "EncryptedPackage".encode("utf-16-le") in raw:
-            raise Unreadable(origin, "The workbook has a password.", "Save it without one.")
-        raise Unreadable(origin, "This is a workbook of an old Excel (.xls).", "Save it as .xlsx.")
+            raise UnreadableTable(origin, "The workbook has a password.", "Save it without one.")
+        raise UnreadableTable(origin, "This is a workbook of an old Excel (.xls).", "Save it as .xlsx.")
     try:
         import defusedxml.ElementTree as Xml  # noqa: PLC0415
         import openpyxl  # noqa: F401, PLC0415
     except ImportError as error:
         hint = "Install what reads them: pip install 'octopush-provisioner[excel]'."
-        raise Unreadable(origin, f"Workbooks cannot be read here ({error}).", hint) from None
+        raise UnreadableTable(origin, f"Workbooks cannot be read here ({error}).", hint) from None
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as packed:
             _require_plain(packed, origin)
             if "content.xml" not in packed.namelist():
                 return list(_excel(raw, origin))
             return list(_open_document(Xml.fromstring(packed.read("content.xml")), origin))
-    except Unreadable:
+    except UnreadableTable:
         raise
     except zipfile.BadZipFile:
         message = "This is no workbook, or it is damaged."
-        raise Unreadable(origin, message, "Save it as .xlsx or .ods; a table of text is .csv.") from None
+        raise UnreadableTable(origin, message, "Save it as .xlsx or .ods; a table of text is .csv.") from None
     except Exception as error:  # whatever a library meets inside of a broken file, each in its own type
-        raise Unreadable(origin, *_DAMAGED) from error
+        raise UnreadableTable(origin, *_DAMAGED) from error
 
 
 def _require_plain(packed: zipfile.ZipFile, origin: Origin) -> None:
     # No more than the size that it declares is ever unpacked of a file.
     if sum(each.file_size for each in packed.infolist()) > MAX_UNPACKED:
         message = f"The workbook is over {MAX_UNPACKED // 1_000_000} MB when it is unpacked."
-        raise Unreadable(origin, message, "Divide it into several files; they may be given at once.")
+        raise UnreadableTable(origin, message, "Divide it into several files; they may be given at once.")
     names = packed.namelist()
     if any(name.endswith("vbaProject.bin") for name in names):
-        raise Unreadable(origin, "The workbook holds macros (.xlsm).", "Save it as .xlsx.")
+        raise UnreadableTable(origin, "The workbook holds macros (.xlsm).", "Save it as .xlsx.")
     if "META-INF/manifest.xml" in names and b"encryption-data" in packed.read("META-INF/manifest.xml"):
-        raise Unreadable(origin, "The workbook has a password.", "Save it without one.")
+        raise UnreadableTable(origin, "The workbook has a password.", "Save it without one.")
 
 
 def _excel(raw: bytes, origin: Origin) -> Iterator[Sheet]:
@@ -215,9 +215,9 @@ def _excel_cell(cell: Any) -> tuple[str, Fault | None]:  # noqa: ANN401  # openp
     return text, (f"is {_TYPES[kind]}", _AS_TEXT) if kind in _TYPES else _NUMBER
 
 
-def _too_many(origin: Origin, sheet: Sheet) -> Unreadable:
+def _too_many(origin: Origin, sheet: Sheet) -> UnreadableTable:
     place = Origin(origin.file, sheet=sheet.name)
-    return Unreadable(place, f"The sheet has more than {MAX_CELLS:,} cells.", "Divide it into several files.")
+    return UnreadableTable(place, f"The sheet has more than {MAX_CELLS:,} cells.", "Divide it into several files.")
 
 
 _SPACE: Final = "{urn:oasis:names:tc:opendocument:xmlns:%s:1.0}"

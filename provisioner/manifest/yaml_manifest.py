@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from provisioner.document import Part as Of
-from provisioner.document import Violation, inlined, parse_yaml
+from provisioner.document import Part, Violation, inlined, parse_yaml
 from provisioner.manifest.advice import advice
-from provisioner.manifest.entries import SCHEMA, Entry, Part
+from provisioner.manifest.entries import SCHEMA, Entry, FileContent
 from provisioner.manifest.formats import CHECKS
 from provisioner.model.account import Origin, Problem
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from provisioner.document import Check, Document, Step, Value
 
 
-def read(raw: bytes, file: str, refused: Check | None = None) -> Part:
+def read(raw: bytes, file: str, refused: Check | None = None) -> FileContent:
     """Return what the YAML manifest ``raw`` holds; ``refused`` says which placeholders may not be read."""
     document = parse_yaml(raw, file, SCHEMA)
     problems = document.checked(SCHEMA, CHECKS)
@@ -31,7 +30,7 @@ def read(raw: bytes, file: str, refused: Check | None = None) -> Part:
             # The likeliest of all: the entries alone.
             hint = "Put `version: 1` and `accounts:` above the entries."
             problems = tuple(replace(each, hint=hint) for each in problems)
-        return Part((), problems)
+        return FileContent((), problems)
     warnings: dict[tuple[Origin, str], Problem] = {}
     # What has no place here at all, which the schema says, is no account's either.
     own = _own()
@@ -47,7 +46,7 @@ def read(raw: bytes, file: str, refused: Check | None = None) -> Part:
     wrong = {problem.origin for problem in problems}
     problems += tuple(each for each in warnings.values() if each.origin not in wrong)
     parent = document.value.get("parent")
-    return Part(tuple(entries), problems, parent if isinstance(parent, str) else None)
+    return FileContent(tuple(entries), problems, parent if isinstance(parent, str) else None)
 
 
 def _own() -> set[str]:
@@ -79,5 +78,5 @@ def _warn(
 ) -> None:
     """Add what is to be said of ``fields``, each once in its place however many aliases lead there."""
     for steps, (predicate, hint), severity in advice(fields, refused):
-        problem = document.problem(Violation((*path, *steps), Of.VALUE, predicate, hint))
+        problem = document.problem(Violation((*path, *steps), Part.VALUE, predicate, hint))
         warnings.setdefault((problem.origin, predicate), replace(problem, severity=severity))

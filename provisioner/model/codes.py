@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 
-class Source(Enum):
+class Evidence(Enum):
     """How it is known what a code means."""
 
     DOCUMENTED = "Octopush documents it, for sending messages."
@@ -26,42 +26,44 @@ class Code:
 
     meaning: str
     todo: str
-    source: Source
+    source: Evidence
 
 
 WRONG_CREDENTIALS: Final = 101
 CODES: Final[Mapping[int, Code]] = MappingProxyType(
     {
-        WRONG_CREDENTIALS: Code("wrong login or key", "Check the parent's login and key.", Source.DOCUMENTED),
-        104: Code("no credit left", "Buy credit for the parent at Octopush.", Source.DOCUMENTED),
+        WRONG_CREDENTIALS: Code("wrong login or key", "Check the parent's login and key.", Evidence.DOCUMENTED),
+        104: Code("no credit left", "Buy credit for the parent at Octopush.", Evidence.DOCUMENTED),
         105: Code(
             "not enough credit until an order is validated",
             "Wait until Octopush has validated your order, or ask there.",
-            Source.DOCUMENTED,
+            Evidence.DOCUMENTED,
         ),
-        106: Code("wrong sender", "Correct the sender.", Source.DOCUMENTED),
-        113: Code("the account is not validated", "Have Octopush validate the parent's account.", Source.DOCUMENTED),
-        114: Code("the account is under investigation for fraud", "Ask Octopush's support.", Source.DOCUMENTED),
+        106: Code("wrong sender", "Correct the sender.", Evidence.DOCUMENTED),
+        113: Code("the account is not validated", "Have Octopush validate the parent's account.", Evidence.DOCUMENTED),
+        114: Code("the account is under investigation for fraud", "Ask Octopush's support.", Evidence.DOCUMENTED),
         120: Code(
             "this request_id was sent before",
             "Nothing here sends one: ask whoever runs what lies between you and Octopush.",
-            Source.DOCUMENTED,
+            Evidence.DOCUMENTED,
         ),
         201: Code(
             "sub-accounts are available on request only",
             "Ask Octopush to open them for the parent's account.",
-            Source.OLD_CLIENT,
+            Evidence.OLD_CLIENT,
         ),
-        202: Code("wrong e-mail address", "Correct the e-mail address.", Source.OLD_CLIENT),
-        203: Code("a transfer token is in use", "Wait until that transfer has ended.", Source.OLD_CLIENT),
-        204: Code("wrong transfer token", "Ask for a new token.", Source.OLD_CLIENT),
-        205: Code("the amount is too low", "Transfer more at once.", Source.OLD_CLIENT),
-        206: Code("no campaigns during a transfer of credit", "Wait until the transfer has ended.", Source.OLD_CLIENT),
-        207: Code("no access", "Ask Octopush whether the parent's account may do this.", Source.OLD_CLIENT),
+        202: Code("wrong e-mail address", "Correct the e-mail address.", Evidence.OLD_CLIENT),
+        203: Code("a transfer token is in use", "Wait until that transfer has ended.", Evidence.OLD_CLIENT),
+        204: Code("wrong transfer token", "Ask for a new token.", Evidence.OLD_CLIENT),
+        205: Code("the amount is too low", "Transfer more at once.", Evidence.OLD_CLIENT),
+        206: Code(
+            "no campaigns during a transfer of credit", "Wait until the transfer has ended.", Evidence.OLD_CLIENT
+        ),
+        207: Code("no access", "Ask Octopush whether the parent's account may do this.", Evidence.OLD_CLIENT),
         210: Code(
             "not one of your sub-accounts",
             "Check the login, and whether it belongs to this parent or to another.",
-            Source.OLD_CLIENT,
+            Evidence.OLD_CLIENT,
         ),
     }
 )

@@ -101,6 +101,6 @@ def differing(expected: Mapping[str, str | None], observed: Mapping[str, str | N
     return tuple(path for path, value in observed.items() if (value or None) != (expected.get(path) or None))
 
 
-def untold(expected: Iterable[str], observed: Mapping[str, str | None]) -> tuple[str, ...]:
+def unreported(expected: Iterable[str], observed: Mapping[str, str | None]) -> tuple[str, ...]:
     """Return which of the ``expected`` paths an answer did not tell, so that nothing is known of them."""
     return tuple(path for path in expected if path not in observed)

@@ -138,7 +138,7 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
-class Undecided:
+class StillUnknown:
     """Nobody knows whether the account exists; a person must resolve it."""
 
     action: ClassVar[str] = "unknown"
@@ -148,7 +148,7 @@ class Undecided:
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class StillAbandoned:
     """The account was abandoned: it keeps its slot and is not created again."""
 
     action: ClassVar[str] = "abandoned"
@@ -157,8 +157,10 @@ class Closed:
     reason: str
 
 
-Change = Create | Update | Unchanged | Unmanaged | Gone | Undecided | Closed
-ACTIONS: Final = tuple(kind.action for kind in (Create, Update, Unchanged, Unmanaged, Gone, Undecided, Closed))
+Change = Create | Update | Unchanged | Unmanaged | Gone | StillUnknown | StillAbandoned
+ACTIONS: Final = tuple(
+    kind.action for kind in (Create, Update, Unchanged, Unmanaged, Gone, StillUnknown, StillAbandoned)
+)
 """The action of every kind of change."""
 
 

@@ -80,7 +80,7 @@ class NotCreated:
 
 
 @dataclass(frozen=True, slots=True)
-class InDoubt:
+class OutcomeUnknown:
     """Whether the account was created cannot be known."""
 
     reason: str
@@ -89,4 +89,4 @@ class InDoubt:
     """The API's own words, secrets masked: for whoever looks on, and never in clear in the state."""
 
 
-Verdict = Created | NotCreated | InDoubt
+Verdict = Created | NotCreated | OutcomeUnknown

@@ -18,7 +18,7 @@ from provisioner._version import __version__
 from provisioner.model.account import CALLBACK_NAMES, MASK, Attributes, Credentials, is_key, is_login
 from provisioner.model.exchange import Balance, Edited, EditRequest, EditVerdict, Failed, Reading
 from provisioner.model.url import masked_path
-from provisioner.model.verdict import Answer, CreateRequest, InDoubt, NotCreated, Then, Verdict
+from provisioner.model.verdict import Answer, CreateRequest, NotCreated, OutcomeUnknown, Then, Verdict
 from provisioner.octopush.idempotent import judge_balance, judge_edit, judge_read
 from provisioner.octopush.refusals import INTERRUPTED, PARENT_CREDENTIALS
 from provisioner.octopush.retry import RetryPolicy
@@ -125,7 +125,7 @@ class Client:
             )
         except Exception as error:  # noqa: BLE001  # the answer may be the only copy of a credential
             kept = Answer(outcome.status, outcome.body) if isinstance(outcome, Reply) else None
-            return InDoubt(f"this program could not judge the answer ({type(error).__name__})", kept)
+            return OutcomeUnknown(f"this program could not judge the answer ({type(error).__name__})", kept)
 
     def _exchange(self, message: Request, judge: Callable[..., _Outcome], hidden: tuple[str, ...]) -> _Outcome:
         return judge(self.transport.exchange(message), now=self.now(), hidden=hidden)

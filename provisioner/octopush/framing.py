@@ -45,7 +45,7 @@ class BrokenChunkError(HTTPException):
     """What frames a chunk is not HTTP's, or the connection ended within one."""
 
 
-class Answer(HTTPResponse):
+class StrictResponse(HTTPResponse):
     """The final answer to a request; ``begin`` raises HTTPException where its head is not exactly HTTP's."""
 
     def begin(self) -> None:

@@ -36,10 +36,10 @@ from urllib3.util import parse_url
 from provisioner import files
 from provisioner.model import address
 from provisioner.octopush.framing import (
-    Answer,
     BrokenChunkError,
     CutHeadError,
     EndlessInterimError,
+    StrictResponse,
     UnclearEndError,
 )
 
@@ -299,7 +299,7 @@ class TwoReadingsError(ExposedError):
 class _NotedConnection(HTTPConnection):
     """Notes the send phase of the request that it carries, and reads its answer by the letter."""
 
-    response_class = Answer
+    response_class = StrictResponse
     _in_clear = True
 
     def __init__(self, *args: Any, phase: _Phase, **options: Any) -> None:  # noqa: ANN401  # urllib3's own arguments

@@ -16,7 +16,7 @@ from typing import Final
 
 from provisioner.errors import ExitCode
 from provisioner.model.account import Credentials, Secret, is_key, is_login
-from provisioner.model.verdict import Answer, Created, InDoubt, NotCreated, Then, Verdict
+from provisioner.model.verdict import Answer, Created, NotCreated, OutcomeUnknown, Then, Verdict
 from provisioner.octopush import answers
 from provisioner.octopush.refusals import PARENT_CREDENTIALS, RETRIED, Caller, Refusal, refused, unanswered
 from provisioner.octopush.transport import Failure, Reply
@@ -53,7 +53,7 @@ def judge(  # noqa: PLR0913  # the outcome, what is assumed of gateways, and wha
     if HTTPStatus.OK <= status < answers.ACCEPTED:
         return _judge_success(outcome, answers.words(outcome, hidden))
     if answers.holds_credentials(outcome.body, hidden):
-        return InDoubt(f"the API answered HTTP {status}, and the answer holds a login or a key", _kept(outcome))
+        return OutcomeUnknown(f"the API answered HTTP {status}, and the answer holds a login or a key", _kept(outcome))
     said = answers.words(outcome, hidden)
     unavailable = status == HTTPStatus.SERVICE_UNAVAILABLE and retry_on_503
     refusal = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
@@ -73,12 +73,12 @@ def judge(  # noqa: PLR0913  # the outcome, what is assumed of gateways, and wha
             what = "sent to another address, which is not followed"
         case _:
             what = "it may have created the account before it failed"
-    return InDoubt(f"the API answered HTTP {status}: {what}", _kept(outcome), said)
+    return OutcomeUnknown(f"the API answered HTTP {status}: {what}", _kept(outcome), said)
 
 
 def _judge_failure(failure: Failure) -> Verdict:
     if failure.sent:
-        return InDoubt(f"{failure.told}, after the request was sent")
+        return OutcomeUnknown(f"{failure.told}, after the request was sent")
     refusal = unanswered(failure)
     if refusal.then is Then.RETRY:
         refusal = replace(refusal, reason=f"{refusal.reason}, before the request was sent")
@@ -87,25 +87,27 @@ def _judge_failure(failure: Failure) -> Verdict:
 
 def _judge_success(reply: Reply, said: str) -> Verdict:
     if reply.cut is not None:
-        return InDoubt(f"HTTP {reply.status}, but the answer was cut: {reply.cut}", _kept(reply))
+        return OutcomeUnknown(f"HTTP {reply.status}, but the answer was cut: {reply.cut}", _kept(reply))
     try:
         document = answers.parsed(reply.body)
     except answers.RepeatedKeyError as error:
-        return InDoubt(f"HTTP {reply.status}, but the answer repeats {error}", _kept(reply))
+        return OutcomeUnknown(f"HTTP {reply.status}, but the answer repeats {error}", _kept(reply))
     except ValueError:
         what = "a web page" if answers.is_page(reply) else "not JSON"
-        return InDoubt(f"HTTP {reply.status}, but the answer is {what}", _kept(reply))
+        return OutcomeUnknown(f"HTTP {reply.status}, but the answer is {what}", _kept(reply))
     if not isinstance(document, dict):
-        return InDoubt(f"HTTP {reply.status}, but the answer is not a JSON object", _kept(reply))
+        return OutcomeUnknown(f"HTTP {reply.status}, but the answer is not a JSON object", _kept(reply))
     # An error may come with a status of success (seen in clients): its code is not zero.
     if document.get("code") not in (0, "0", None):
-        return InDoubt(f"HTTP {reply.status}, but the answer carries an error", _kept(reply), said)
+        return OutcomeUnknown(f"HTTP {reply.status}, but the answer carries an error", _kept(reply), said)
     login, key = document.get("api_login"), document.get("api_key")
     if not (isinstance(login, str) and login.strip() and isinstance(key, str) and key.strip()):
-        return InDoubt(f"HTTP {reply.status}, but the answer lacks a credential", _kept(reply))
+        return OutcomeUnknown(f"HTTP {reply.status}, but the answer lacks a credential", _kept(reply))
     for name, usable in (("api_login", is_login(login)), ("api_key", is_key(key))):
         if not usable:
-            return InDoubt(f"HTTP {reply.status}, but the answer has an {name} that cannot be used", _kept(reply))
+            return OutcomeUnknown(
+                f"HTTP {reply.status}, but the answer has an {name} that cannot be used", _kept(reply)
+            )
     warning = None if reply.status == HTTPStatus.CREATED else f"created, though the API answered HTTP {reply.status}"
     return Created(Credentials(login, Secret(key)), warning)
 

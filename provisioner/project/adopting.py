@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner import executor, placeholders
 from provisioner.errors import CommandInvalid, ProvisionerError
-from provisioner.executor.adopt import Adopted, Row
+from provisioner.executor.adopt import Adopted, NamedLogin
 from provisioner.manifest import logins, yaml_manifest
 from provisioner.manifest.problems import errors
 from provisioner.manifest.sources import YAML_SUFFIXES
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from provisioner.model.state import State
     from provisioner.project.parent import Parent
     from provisioner.project.reporter import Reporter
-    from provisioner.project.running import Run
+    from provisioner.project.running import RunContext
     from provisioner.project.workspace import Workspace
 
 _USUAL: Final = Path(MANIFESTS) / "adopted.yaml"
@@ -71,7 +71,7 @@ class Adoption:
     """The slots of parents that have more accounts than fit, now that these are known."""
 
 
-def read_table(path: Path, encoding: str | None, reporter: Reporter) -> list[Row]:
+def read_table(path: Path, encoding: str | None, reporter: Reporter) -> list[NamedLogin]:
     """Return the names and logins of a CSV table; raises ManifestInvalid once every problem was reported."""
     found = logins.read(path, encoding)
     for problem in found.problems:
@@ -81,9 +81,9 @@ def read_table(path: Path, encoding: str | None, reporter: Reporter) -> list[Row
 
 def adopt(
     workspace: Workspace,
-    rows: Sequence[Row],
+    rows: Sequence[NamedLogin],
     paths: Sequence[Path],
-    run: Run,
+    run: RunContext,
     *,
     write: Path | None,
     alone: bool,
@@ -120,9 +120,9 @@ def adopt(
 
 def _adopted(
     parent: Parent,
-    rows: Sequence[Row],
+    rows: Sequence[NamedLogin],
     desired: Mapping[str, DesiredAccount],
-    run: Run,
+    run: RunContext,
     target: Path,
     written: list[Written],
     *,
@@ -169,11 +169,11 @@ def _desired(
 
 def _by_parent(
     workspace: Workspace,
-    rows: Sequence[Row],
+    rows: Sequence[NamedLogin],
     known: Mapping[str, Mapping[str, DesiredAccount]],
     parents: Sequence[str],
     reporter: Reporter,
-) -> list[tuple[Parent, list[Row]]]:
+) -> list[tuple[Parent, list[NamedLogin]]]:
     """Return the rows of each parent: of the only one, or of the one whose manifest or state has the name.
 
     Raises:
@@ -184,7 +184,7 @@ def _by_parent(
     if len(chosen) == 1:
         return [(chosen[0], list(rows))]
     states = {parent.name: parent.look(reporter).state for parent in chosen}
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[NamedLogin]] = {}
     for name, login in rows:
         owners = [
             parent
@@ -258,7 +258,7 @@ def _write(target: Path, accounts: Mapping[str, Attributes], parent: Parent) -> 
     except OSError as error:
         raise CommandInvalid(
             f"The manifest cannot be written to {target}: {error.strerror or error}.",
-            hint="What was adopted is in the state. Run it again, with --write and a place that is writable.",
+            hint="What was adopted is in the state. RunContext it again, with --write and a place that is writable.",
         ) from error
 
 

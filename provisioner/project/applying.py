@@ -30,7 +30,7 @@ from provisioner.errors import (
 )
 from provisioner.executor import Work
 from provisioner.manifest.expansion import edits, requests
-from provisioner.model.plan import Change, Plan, Undecided, raise_if_over
+from provisioner.model.plan import Change, Plan, StillUnknown, raise_if_over
 from provisioner.model.report import Outcome, Report, Result, Scope, Stop
 from provisioner.model.state import Operation, State, Unknown
 from provisioner.model.verdict import Answer, SealedContent
@@ -42,7 +42,7 @@ from provisioner.project.reports import Reports, failed
 from provisioner.project.running import attempted, each
 from provisioner.render.lines import counted
 from provisioner.state import rescue
-from provisioner.state.rescue import Entry
+from provisioner.state.rescue import RescueEntry
 from provisioner.state.session import check_endpoint
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from provisioner.model.account import Attributes
     from provisioner.project.parent import Parent
     from provisioner.project.reporter import Reporter
-    from provisioner.project.running import Jobs, Run
+    from provisioner.project.running import Jobs, RunContext
     from provisioner.project.spreading import Cluster
     from provisioner.project.workspace import Workspace
     from provisioner.state.session import Session
@@ -78,7 +78,7 @@ class _Ready:
 def apply(
     workspace: Workspace,
     plans: Plans,
-    run: Run,
+    run: RunContext,
     *,
     approve: Approve | None,
     bounds: Bounds,
@@ -120,7 +120,7 @@ def apply(
 
 
 def _kept(
-    workspace: Workspace, plans: Plans, ready: dict[str, _Ready | ProvisionerError], run: Run
+    workspace: Workspace, plans: Plans, ready: dict[str, _Ready | ProvisionerError], run: RunContext
 ) -> dict[str, _Ready | ProvisionerError]:
     """Return ``ready`` once it is saved where accounts go; what is not saved is why those parents do nothing."""
     places = [name for name, one in ready.items() if isinstance(one, _Ready) and _places(one.planned)]
@@ -143,7 +143,7 @@ def _spread(
     workspace: Workspace,
     ready: Mapping[str, _Ready | ProvisionerError],
     plans: Plans,
-    run: Run,
+    run: RunContext,
     bounds: Bounds,
 ) -> list[Turn]:
     """Have the workers of a cluster take the turns of the parents that are ready."""
@@ -263,7 +263,7 @@ def _work(plan: Plan, state: State, parent: Parent, reporter: Reporter) -> Work:
 
 
 def _turn(
-    ready: _Ready | ProvisionerError, plans: Plans, name: str, run: Run, bounds: Bounds
+    ready: _Ready | ProvisionerError, plans: Plans, name: str, run: RunContext, bounds: Bounds
 ) -> tuple[Report, bool, State | None]:
     """Return the report of one parent, whether its state was held, and how that was left; raises nothing."""
     done = attempted(_reported, ready, plans, name, run, bounds)
@@ -271,7 +271,7 @@ def _turn(
 
 
 def _reported(
-    ready: _Ready | ProvisionerError, plans: Plans, name: str, run: Run, bounds: Bounds
+    ready: _Ready | ProvisionerError, plans: Plans, name: str, run: RunContext, bounds: Bounds
 ) -> tuple[Report, bool, State | None]:
     if isinstance(ready, ProvisionerError):
         return _failed(name, plans, ready, run), False, None
@@ -286,13 +286,13 @@ def _reported(
     return report, bool(held), held[0].state if held else None
 
 
-def _interrupted(name: str, plans: Plans, code: ExitCode, run: Run) -> Report:
+def _interrupted(name: str, plans: Plans, code: ExitCode, run: RunContext) -> Report:
     """Return the report of a parent whose turn did not come before the run was asked to end."""
     stop = Stop(code, "the run was interrupted", "Run it again to go on.", scope=Scope.RUN)
     return Report(name, _not_attempted(name, plans, stop.reason, run), stop)
 
 
-def _failed(name: str, plans: Plans, failure: ProvisionerError, run: Run) -> Report:
+def _failed(name: str, plans: Plans, failure: ProvisionerError, run: RunContext) -> Report:
     """Return the report of a parent for which nothing was done."""
     # Where this program itself failed, nobody can say which accounts it had come to: the state can.
     reason = failure.message.splitlines()[0].removesuffix(".")
@@ -300,7 +300,7 @@ def _failed(name: str, plans: Plans, failure: ProvisionerError, run: Run) -> Rep
     return Report(name, outcomes, failure=failure)
 
 
-def _not_attempted(name: str, plans: Plans, reason: str, run: Run) -> tuple[Outcome, ...]:
+def _not_attempted(name: str, plans: Plans, reason: str, run: RunContext) -> tuple[Outcome, ...]:
     planned = plans.parents.get(name)
     if planned is None:
         return ()
@@ -314,7 +314,7 @@ def _not_attempted(name: str, plans: Plans, reason: str, run: Run) -> tuple[Outc
     return tuple(sorted(outcomes, key=lambda outcome: outcome.name))
 
 
-def _carried_out(ready: _Ready, run: Run, bounds: Bounds, held: list[Session]) -> Report:
+def _carried_out(ready: _Ready, run: RunContext, bounds: Bounds, held: list[Session]) -> Report:
     parent, planned = ready.parent, ready.planned
     with parent.hold(run) as session:
         held.append(session)
@@ -348,7 +348,7 @@ def _carried_out(ready: _Ready, run: Run, bounds: Bounds, held: list[Session]) -
     return executor.with_refresh_outcomes(planned.refreshed, planned.plan, report)
 
 
-def _largest(plan: Plan, state: State, work: Work, parent: Parent) -> Entry:
+def _largest(plan: Plan, state: State, work: Work, parent: Parent) -> RescueEntry:
     """Return the largest outcome that a create of ``plan`` can have: an answer of as many bytes as are read.
 
     JSON writes a control character as six; nothing takes more room once it is sealed.
@@ -361,7 +361,7 @@ def _largest(plan: Plan, state: State, work: Work, parent: Parent) -> Entry:
         state.lineage, state.parent, create.name, operation.id, request.password, answer=answer, sent=request.attributes
     )
     unknown = Unknown(create.account.attributes, operation, "?" * _LONGEST_REASON, parent.keys.sealer().seal(content))
-    return Entry(state.lineage, state.parent, create.name, operation.id, unknown)
+    return RescueEntry(state.lineage, state.parent, create.name, operation.id, unknown)
 
 
 def _length(*these: Attributes) -> int:
@@ -373,7 +373,7 @@ def _as_settled(plan: Plan, state: State) -> Plan:
 
     def settled(change: Change) -> Change:
         record = state.accounts.get(change.name)
-        if isinstance(change, Undecided) and isinstance(record, Unknown):
+        if isinstance(change, StillUnknown) and isinstance(record, Unknown):
             return replace(change, reason=record.reason)
         return change
 

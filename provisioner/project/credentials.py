@@ -37,7 +37,7 @@ from provisioner.state.reading import Snapshot
 
 if TYPE_CHECKING:
     from provisioner.project.parent import Parent
-    from provisioner.project.running import Run
+    from provisioner.project.running import RunContext
     from provisioner.project.workspace import Workspace
 
 _LONG: Final = 16
@@ -102,7 +102,7 @@ def chosen(
     workspace: Workspace,
     parents: Sequence[str],
     names: Sequence[str],
-    run: Run,
+    run: RunContext,
     *,
     since: datetime | None,
     verified: bool,
@@ -130,7 +130,7 @@ def opened(
     parent: Parent,
     state: State,
     names: Sequence[str],
-    run: Run,
+    run: RunContext,
     *,
     since: datetime | None = None,
     verified: bool = False,
@@ -169,7 +169,7 @@ def _passwords(edit: SealedContent) -> tuple[Secret, ...]:
     return tuple(each for each in (edit.password, *edit.others) if each is not None)
 
 
-def listed(workspace: Workspace, parents: Sequence[str], run: Run) -> Listed:
+def listed(workspace: Workspace, parents: Sequence[str], run: RunContext) -> Listed:
     """Open all active accounts; see :meth:`Project.list_credentials`."""
     looks = looked(workspace.parents(parents), run.reporter)
     found: list[Opened] = []
@@ -187,7 +187,7 @@ def listed(workspace: Workspace, parents: Sequence[str], run: Run) -> Listed:
     return Listed(tuple(found), tuple(damaged), failures)
 
 
-def _all(parent: Parent, look: Snapshot, run: Run) -> tuple[list[Opened], list[StateError]]:
+def _all(parent: Parent, look: Snapshot, run: RunContext) -> tuple[list[Opened], list[StateError]]:
     state = require_state(look.state, parent)
     contents, faults = executor.all_active(state, parent.opener(run.reporter))
     return [Opened(each, state.accounts[name]) for name, each in contents.items()], list(faults.values())

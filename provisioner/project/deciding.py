@@ -30,14 +30,14 @@ from provisioner.project.accounts import require_known
 from provisioner.project.parent import require_state
 from provisioner.project.provenance import now
 from provisioner.project.reports import Reports
-from provisioner.state.rescue import Entry
+from provisioner.state.rescue import RescueEntry
 
 if TYPE_CHECKING:
     from provisioner.executor.ports import Opener
     from provisioner.model.account import Secret
     from provisioner.model.verdict import SealedContent
     from provisioner.project.parent import Parent
-    from provisioner.project.running import Run
+    from provisioner.project.running import RunContext
 
 Confirm = Callable[[], bool]
 """Asks a person, once it is certain that what they decided can be done."""
@@ -63,7 +63,7 @@ def _require_same(name: str, seen: State, held: State) -> None:
 # ── Resolve ──────────────────────────────────────────────────────────────────
 
 
-def resolve(parent: Parent, name: str, run: Run, *, abandon: bool, confirm: Confirm | None) -> State:
+def resolve(parent: Parent, name: str, run: RunContext, *, abandon: bool, confirm: Confirm | None) -> State:
     """End one unknown outcome as a person decides; see :meth:`Project.resolve`."""
     seen = require_state(parent.look(run.reporter).settled, parent)
     require_known(seen, [name])
@@ -78,7 +78,7 @@ def resolve(parent: Parent, name: str, run: Run, *, abandon: bool, confirm: Conf
         return after
 
 
-def _require_unproven(parent: Parent, state: State, name: str, run: Run, *, abandon: bool) -> None:
+def _require_unproven(parent: Parent, state: State, name: str, run: RunContext, *, abandon: bool) -> None:
     """Refuse to end an outcome that is none: the answer that is kept of it holds a login or a key.
 
     Where nobody here can open that, it may: given up, the account keeps it, and its slot. Raises Refused.
@@ -101,12 +101,16 @@ def _require_unproven(parent: Parent, state: State, name: str, run: Run, *, aban
             return
     if not executor.is_answered(record):
         return
-    untold = f"the answer that is kept of {name} may prove that it was created, and could not be looked at: {unopened}"
+    unreported = (
+        f"the answer that is kept of {name} may prove that it was created, and could not be looked at: {unopened}"
+    )
     if abandon:
-        run.reporter.warning(f"{untold}. `provisioner credentials show {name}` shows it to whoever has an identity.")
+        run.reporter.warning(
+            f"{unreported}. `provisioner credentials show {name}` shows it to whoever has an identity."
+        )
         return
     raise Refused(
-        f"{untold[0].upper()}{untold[1:]}.",
+        f"{unreported[0].upper()}{unreported[1:]}.",
         hint=f"Run it with an identity. If you are certain that the account does not exist, `provisioner forget {name}"
         " --force` frees its slot, and keeps the answer, sealed. Nothing was changed.",
     )
@@ -128,7 +132,7 @@ def _proves(content: SealedContent, parent: Parent) -> bool:
 # ── Forget ───────────────────────────────────────────────────────────────────
 
 
-def forget(parent: Parent, name: str, run: Run, *, force: bool, confirm: Confirm | None) -> tuple[Reports, str]:
+def forget(parent: Parent, name: str, run: RunContext, *, force: bool, confirm: Confirm | None) -> tuple[Reports, str]:
     """Take an account out of the state; return the report, and where what was known of it is kept."""
     seen = require_state(parent.look(run.reporter).settled, parent)
     require_known(seen, [name])
@@ -140,7 +144,7 @@ def forget(parent: Parent, name: str, run: Run, *, force: bool, confirm: Confirm
         # Between the question and now it may have been found after all.
         after = executor.forget(state, name, reading=None if force else _reading(parent, state, name, run))
         record = state.accounts[name]
-        kept = session.keep_forgotten(Entry(state.lineage, parent.name, name, record.operation.id, record), now())
+        kept = session.keep_forgotten(RescueEntry(state.lineage, parent.name, name, record.operation.id, record), now())
         session.save(after)
         left = session.state
     reason = "forced: Octopush was not asked" if force else None
@@ -148,7 +152,7 @@ def forget(parent: Parent, name: str, run: Run, *, force: bool, confirm: Confirm
     return Reports((parent.placed(report),), {parent.name: left}), kept
 
 
-def _reading(parent: Parent, state: State, name: str, run: Run) -> Reading:
+def _reading(parent: Parent, state: State, name: str, run: RunContext) -> Reading:
     """Return what Octopush says of an account; that another Octopush does not know it would mean nothing."""
     executor.active(state, name)
     parent.bound(state, run.reporter)
@@ -161,7 +165,7 @@ def _reading(parent: Parent, state: State, name: str, run: Run) -> Reading:
 
 
 def rotate_password(
-    parent: Parent, name: str, desired: DesiredAccount | None, run: Run, *, confirm: Confirm | None
+    parent: Parent, name: str, desired: DesiredAccount | None, run: RunContext, *, confirm: Confirm | None
 ) -> Reports:
     """Give an account a new password, and send nothing else that it does not have already.
 

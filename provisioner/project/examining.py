@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from provisioner.project.parent import Parent
-    from provisioner.project.running import Jobs, Run
+    from provisioner.project.running import Jobs, RunContext
     from provisioner.project.workspace import Workspace
 
 _NO_IDENTITY: Final = "there is none: accounts can be created, and not changed or delivered"
@@ -33,7 +33,9 @@ class Check:
     failure: ProvisionerError | None = None
 
 
-def examine(workspace: Workspace, parents: Sequence[str], run: Run, jobs: Jobs, *, offline: bool) -> tuple[Check, ...]:
+def examine(
+    workspace: Workspace, parents: Sequence[str], run: RunContext, jobs: Jobs, *, offline: bool
+) -> tuple[Check, ...]:
     """Return every check, those of the project first; see :meth:`Project.examine`."""
     own = (
         Check(None, "settings", str(workspace.settings.file) if workspace.settings.file.exists() else "the defaults"),
@@ -74,14 +76,14 @@ def _recipients(workspace: Workspace) -> str:
     return ", ".join(workspace.settings.recipients)
 
 
-def _identity(workspace: Workspace, run: Run) -> str:
+def _identity(workspace: Workspace, run: RunContext) -> str:
     if not workspace.keys.has_identity():
         return _NO_IDENTITY
     workspace.keys.require_own(workspace.keys.opener(run.reporter.identity_said))
     return "it opens what is sealed to the recipients"
 
 
-def _of(parent: Parent, workspace: Workspace, run: Run, *, offline: bool) -> tuple[Check, ...]:
+def _of(parent: Parent, workspace: Workspace, run: RunContext, *, offline: bool) -> tuple[Check, ...]:
     """Return the checks of one parent, each as far as it can be looked at by itself."""
     credentials = _check(parent.name, "credentials", lambda: _credentials(parent))
     checks = [credentials, _check(parent.name, "state", lambda: _state(parent, run))]
@@ -96,14 +98,14 @@ def _credentials(parent: Parent) -> str:
     return f"the login of {parent.own.sources[0]}" if parent.credentials and parent.own.sources else "given"
 
 
-def _state(parent: Parent, run: Run) -> str:
+def _state(parent: Parent, run: RunContext) -> str:
     state = parent.look(run.reporter).state
     if state is None:
         return f"there is none at {parent.store.address} yet"
     return f"{parent.store.address} with serial {state.serial} and {counted(len(state.accounts), 'account')}"
 
 
-def _sealed(parent: Parent, workspace: Workspace, run: Run) -> str:
+def _sealed(parent: Parent, workspace: Workspace, run: RunContext) -> str:
     """Open what is sealed of one account: all are sealed to the same recipients."""
     from provisioner import executor
 
@@ -117,7 +119,7 @@ def _sealed(parent: Parent, workspace: Workspace, run: Run) -> str:
     return f"what is kept of {name} can be opened; `provisioner verify` looks at all"
 
 
-def _octopush(parent: Parent, run: Run) -> str:
+def _octopush(parent: Parent, run: RunContext) -> str:
     found = parent.client(run.watch(parent.name), run).balance(parent.credentials)
     if isinstance(found, Balance):
         return f"accepts login and key at {parent.settings.api_url}; the parent has {found.amount:.2f} {found.unit}"

@@ -42,11 +42,11 @@ def write(
         warn(f"{path} held no metrics that can be read: when the last success was is no longer known.")
     states = {} if reports is None else reports.states
     seen = tuple(
-        metrics.Seen(name, project.settings.parent(name).limit, project.settings.parent(name).reserved, state)
+        metrics.ParentMetrics(name, project.settings.parent(name).limit, project.settings.parent(name).reserved, state)
         for name, state in sorted(states.items())
     )
     # A run that a filter kept from some parents has not seen all.
     whole = reports is not None and project.settings.parents.keys() <= states.keys()
-    run = metrics.Run(seen, code, round(time.time(), 3), duration, phases, whole)
+    run = metrics.RunMetrics(seen, code, round(time.time(), 3), duration, phases, whole)
     content = generate_latest(metrics.registry(metrics.after(run, before))).decode()
     outputs.write(path, content, outputs.METRICS, mode=PUBLIC)

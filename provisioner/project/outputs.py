@@ -32,7 +32,7 @@ _METRIC: Final = re.compile(r"(?:# (?:HELP|TYPE) )?octopush_provisioner_")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class OutputKind:
     """What a file is."""
 
     noun: str
@@ -63,13 +63,13 @@ def _document(text: str) -> dict[str, object]:
     return document if isinstance(document, dict) and "version" in document else {}
 
 
-REPORT: Final = Kind("report", _is_report)
-PLAN: Final = Kind("saved plan", _is_plan)
-METRICS: Final = Kind("file of this program's metrics", _are_metrics)
-EXPORT: Final = Kind("export of credentials", is_export)
+REPORT: Final = OutputKind("report", _is_report)
+PLAN: Final = OutputKind("saved plan", _is_plan)
+METRICS: Final = OutputKind("file of this program's metrics", _are_metrics)
+EXPORT: Final = OutputKind("export of credentials", is_export)
 
 
-def write(out: Path, content: str, kind: Kind, *, mode: int = PRIVATE) -> None:
+def write(out: Path, content: str, kind: OutputKind, *, mode: int = PRIVATE) -> None:
     """Put ``content`` at ``out``, in the place of an earlier file of its ``kind``.
 
     Raises:
@@ -83,12 +83,12 @@ def write(out: Path, content: str, kind: Kind, *, mode: int = PRIVATE) -> None:
         raise _unwritable(out, error) from error
 
 
-def write_json(out: Path, document: Mapping[str, object], kind: Kind) -> None:
+def write_json(out: Path, document: Mapping[str, object], kind: OutputKind) -> None:
     """Put one JSON document, which is to be read again, at ``out``; raises CommandInvalid."""
     write(out, json.dumps(document, indent=2) + "\n", kind)
 
 
-def require_place(out: Path, kind: Kind, taken: Mapping[Path, str], folder: Path) -> None:
+def require_place(out: Path, kind: OutputKind, taken: Mapping[Path, str], folder: Path) -> None:
     """Return if a file of ``kind`` can be written to ``out``, which nothing is done to; raises CommandInvalid.
 
     ``taken`` says what is kept in the files of the project in ``folder``.
@@ -122,7 +122,7 @@ def project_files(workspace: Workspace, manifests: Sequence[Path]) -> dict[Path,
     return found
 
 
-def _require_kind(out: Path, kind: Kind) -> None:
+def _require_kind(out: Path, kind: OutputKind) -> None:
     """Refuse what a file of ``kind`` must not take the place of. Raises OSError as well."""
     try:
         earlier = files.read(out, _MAX_BYTES, own=True)

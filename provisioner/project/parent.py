@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from provisioner.project.cancel import Cancel
     from provisioner.project.parts import Parts
     from provisioner.project.reporter import Reporter
-    from provisioner.project.running import Run, Watch
+    from provisioner.project.running import RunContext, Watch
     from provisioner.settings.readers import Readers
     from provisioner.state.sealing import AgeOpener, AgeSealer
     from provisioner.state.session import Session
@@ -137,7 +137,7 @@ class _OpensOnce:
         return self._opened[key]
 
 
-class Logins:
+class LoginOwners:
     """Which parents of the settings have which login: read once, so far as they can be read here."""
 
     def __init__(self, settings: Settings, readers: Readers) -> None:
@@ -169,7 +169,7 @@ class Shared:
     environ: Mapping[str, str] = field(repr=False)
     keys: Keys
     readers: Readers
-    logins: Logins
+    logins: LoginOwners
     seen: Seen
     parts: Parts
     folder: Path
@@ -293,7 +293,7 @@ class Parent:
             self._waited += pause
 
     @contextmanager
-    def hold(self, run: Run, *, accept: bool = False, patience: float = 0.0) -> Iterator[Session]:
+    def hold(self, run: RunContext, *, accept: bool = False, patience: float = 0.0) -> Iterator[Session]:
         """Hold its state for the length of a ``with``; see :func:`provisioner.state.session.opened`.
 
         Another run is waited for as the setting ``lock_timeout`` says, or for ``patience`` seconds if that is more.
@@ -317,7 +317,7 @@ class Parent:
             yield session
 
     @contextmanager
-    def holds(self, run: Run, store: Store | None = None) -> Iterator[Store]:
+    def holds(self, run: RunContext, store: Store | None = None) -> Iterator[Store]:
         """Hold the store of its state, or another ``store``, for the length of a ``with``, whatever is in it."""
         from provisioner.project.provenance import holder
 
@@ -411,17 +411,17 @@ class Parent:
         self.require_own(state, reporter)
         return bound
 
-    def client(self, watch: Watch, run: Run) -> Client:
+    def client(self, watch: Watch, run: RunContext) -> Client:
         """Return what speaks to Octopush for this parent in one run."""
         return self._client(self.credentials, watch, run)
 
-    def client_of_nobody(self, watch: Watch, run: Run) -> Client:
+    def client_of_nobody(self, watch: Watch, run: RunContext) -> Client:
         """Return the same without the parent's credentials, for what a sub-account asks by itself."""
         from provisioner.model.account import Credentials, Secret
 
         return self._client(Credentials("", Secret("")), watch, run)
 
-    def _client(self, credentials: Credentials, watch: Watch, run: Run) -> Client:
+    def _client(self, credentials: Credentials, watch: Watch, run: RunContext) -> Client:
         from datetime import UTC, datetime  # a plan sends nothing
 
         from provisioner.octopush.client import Client
@@ -446,7 +446,7 @@ class Parent:
             credential_names=" and ".join(self.own.sources),
         )
 
-    def ports(self, session: Session, watch: Watch, run: Run) -> Ports:
+    def ports(self, session: Session, watch: Watch, run: RunContext) -> Ports:
         """Return all that an operation on the held state touches; raises SettingInvalid."""
         from provisioner.executor.ports import Ports  # a plan touches nothing
         from provisioner.project import provenance

@@ -23,7 +23,7 @@ from provisioner.project.running import attempted
 
 if TYPE_CHECKING:
     from provisioner.project.parent import Parent
-    from provisioner.project.running import Run
+    from provisioner.project.running import RunContext
     from provisioner.project.workspace import Workspace
     from provisioner.state.reading import Snapshot
 
@@ -45,7 +45,7 @@ class Placement:
     """By name, also by those that accounts had before, the parent."""
 
 
-def remembered(workspace: Workspace, run: Run) -> Snapshot | ProvisionerError:
+def remembered(workspace: Workspace, run: RunContext) -> Snapshot | ProvisionerError:
     """Return what is known of earlier placements; to be read before any state is."""
     return attempted(workspace.placements.look, run.reporter)
 
@@ -108,7 +108,7 @@ def require_begun(workspace: Workspace, placement: Placement, *, may_begin: bool
         )
 
 
-def keep(workspace: Workspace, placement: Placement, run: Run) -> None:
+def keep(workspace: Workspace, placement: Placement, run: RunContext) -> None:
     """Save where the accounts go, before any of them is created.
 
     Raises:
@@ -125,7 +125,7 @@ def keep(workspace: Workspace, placement: Placement, run: Run) -> None:
     return _keep(workspace, placement, run)
 
 
-def _keep(workspace: Workspace, placement: Placement, run: Run) -> None:
+def _keep(workspace: Workspace, placement: Placement, run: RunContext) -> None:
     with workspace.placements.hold(run, patience=_PATIENCE) as session:
         state = session.state or State(lineage=str(uuid.uuid4()), parent=AUTO_PARENT)
         if (after := _with(placement, state.placements)) != state.placements:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from provisioner.model.shard import Shard
     from provisioner.project.placing import Placement
     from provisioner.project.reporter import Reporter
-    from provisioner.project.running import Jobs, Run
+    from provisioner.project.running import Jobs, RunContext
     from provisioner.project.workspace import Workspace
 
 MANIFESTS: Final = "manifests"
@@ -169,7 +169,7 @@ def plan(
     workspace: Workspace,
     paths: Sequence[Path],
     parents: Sequence[str],
-    run: Run,
+    run: RunContext,
     *,
     shard: Shard | None,
     refresh: bool,
@@ -187,7 +187,7 @@ def plans_of(
     named: Sequence[Path],
     read: Loaded,
     parents: Sequence[str],
-    run: Run,
+    run: RunContext,
     *,
     shard: Shard | None = None,
     refresh: bool,
@@ -247,7 +247,7 @@ def plans_of(
     return Plans(made, failures, tuple(named), read.sources, workspace.settings.owner, refresh, placement)
 
 
-def _looked(workspace: Workspace, name: str, run: Run, *, wait: bool) -> Look:
+def _looked(workspace: Workspace, name: str, run: RunContext, *, wait: bool) -> Look:
     parent = workspace.parent(name)
     if wait:
         parent.wait_for_others(run.cancel)

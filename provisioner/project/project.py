@@ -17,7 +17,7 @@ from provisioner.project.cancel import Cancel, CancelToken
 from provisioner.project.parent import Parent
 from provisioner.project.parts import USUAL, Parts
 from provisioner.project.reporter import SILENT, Reporter
-from provisioner.project.running import JOBS, READS_PER_SECOND, Jobs, Run
+from provisioner.project.running import JOBS, READS_PER_SECOND, Jobs, RunContext
 from provisioner.project.workspace import Workspace
 from provisioner.settings import Settings, loading
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from provisioner.project.deciding import Confirm
     from provisioner.project.examining import Check
     from provisioner.project.folders import Folders
-    from provisioner.project.outputs import Kind
+    from provisioner.project.outputs import OutputKind
     from provisioner.project.plans import Plans
     from provisioner.project.recovering import Accept, Recovered
     from provisioner.project.rekeying import Approve as ApproveRekey
@@ -138,7 +138,7 @@ class Project:
 
         return project_files(self._workspace, manifests)
 
-    def require_place(self, out: Path, kind: Kind, taken: Mapping[Path, str] | None = None) -> None:
+    def require_place(self, out: Path, kind: OutputKind, taken: Mapping[Path, str] | None = None) -> None:
         """Return if a file of ``kind`` may be written to ``out``; ``taken`` are :meth:`files`, and others.
 
         Raises:
@@ -643,7 +643,7 @@ class Project:
             reporter.warning(f"no parent falls to shard {shard}: there is nothing to do.")
         return chosen
 
-    def _run(self, reporter: Reporter, cancel: Cancel | None, rate: float | None, *, sends: bool) -> Run:
+    def _run(self, reporter: Reporter, cancel: Cancel | None, rate: float | None, *, sends: bool) -> RunContext:
         """Return what one operation shares; raises SettingInvalid where it ``sends`` and could not."""
         token = cancel or CancelToken()
-        return Run(reporter, token, self._workspace.carrier(rate, token) if sends else None)
+        return RunContext(reporter, token, self._workspace.carrier(rate, token) if sends else None)

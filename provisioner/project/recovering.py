@@ -24,8 +24,8 @@ from provisioner.state import codec, rescue
 if TYPE_CHECKING:
     from provisioner.project.parent import Parent
     from provisioner.project.reporter import Reporter
-    from provisioner.project.running import Run
-    from provisioner.state.rescue import Entry
+    from provisioner.project.running import RunContext
+    from provisioner.state.rescue import RescueEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def read_log(log: Path | BinaryIO, name: str) -> str:
         ) from None
 
 
-def entries_in(text: str, source: str, only: str | None) -> tuple[Entry, ...]:
+def entries_in(text: str, source: str, only: str | None) -> tuple[RescueEntry, ...]:
     """Return the rescued outcomes in ``text``, a log say; of the account ``only``, the last.
 
     Raises:
@@ -95,7 +95,12 @@ def entries_in(text: str, source: str, only: str | None) -> tuple[Entry, ...]:
 
 
 def recover(
-    parents: Sequence[Parent], entries: Sequence[Entry], run: Run, *, accept_state: bool, approve: Accept | None
+    parents: Sequence[Parent],
+    entries: Sequence[RescueEntry],
+    run: RunContext,
+    *,
+    accept_state: bool,
+    approve: Accept | None,
 ) -> tuple[Recovered, ...]:
     """Put ``entries`` back, and what earlier runs left next to the states; see :meth:`Project.recover`."""
     if accept_state:
@@ -139,8 +144,8 @@ def _as_it_stands(parent: Parent) -> State | None:
 
 def _recovered(
     parent: Parent,
-    entries: Sequence[Entry],
-    run: Run,
+    entries: Sequence[RescueEntry],
+    run: RunContext,
     *,
     accept_state: bool,
     alone: bool,
@@ -162,7 +167,7 @@ def _recovered(
         return Recovered(parent.name, parent.store.address, before, session.state, names)
 
 
-def _say_taken_back(entries: Sequence[Entry], state: State | None, reporter: Reporter) -> None:
+def _say_taken_back(entries: Sequence[RescueEntry], state: State | None, reporter: Reporter) -> None:
     """Say which accounts were not created if the log is right: whoever can write one must free no slot."""
     records = {} if state is None else state.accounts
     for entry in entries:

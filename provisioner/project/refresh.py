@@ -21,7 +21,7 @@ from provisioner.project.running import attempted, each
 if TYPE_CHECKING:
     from provisioner.project.parent import Parent
     from provisioner.project.reporter import Reporter
-    from provisioner.project.running import Jobs, Run
+    from provisioner.project.running import Jobs, RunContext
     from provisioner.state.reading import Snapshot
     from provisioner.state.session import Session
 
@@ -29,7 +29,7 @@ Look = tuple["Parent", "Snapshot"]
 
 
 def refreshed(
-    looks: Sequence[Look | ProvisionerError], run: Run, jobs: Jobs
+    looks: Sequence[Look | ProvisionerError], run: RunContext, jobs: Jobs
 ) -> list[Refreshed | ProvisionerError | None]:
     """Return what reading the accounts of each parent has shown; None where it has no state.
 
@@ -68,7 +68,7 @@ def active_accounts(states: Iterable[State | None]) -> int:
     )
 
 
-def _read(parent: Parent, state: State, run: Run) -> Refreshed:
+def _read(parent: Parent, state: State, run: RunContext) -> Refreshed:
     opener = parent.opener(run.reporter)
     # That another Octopush, or another account, does not know them would mean nothing.
     parent.bound(state, run.reporter)
@@ -76,7 +76,7 @@ def _read(parent: Parent, state: State, run: Run) -> Refreshed:
     return executor.refresh(state, opener, parent.client(watch, run), watch)
 
 
-def refresh(parents: Sequence[Parent], run: Run, jobs: Jobs) -> Reports:
+def refresh(parents: Sequence[Parent], run: RunContext, jobs: Jobs) -> Reports:
     """Read every active account of ``parents``, and save the drift; see :meth:`Project.refresh`."""
     looks = looked(parents, run.reporter)
     run.reporter.expected(active_accounts(look.state for _, look in looks if not isinstance(look, ProvisionerError)))
@@ -92,7 +92,7 @@ def refresh(parents: Sequence[Parent], run: Run, jobs: Jobs) -> Reports:
     return Reports(tuple(report for report, _ in done), states)
 
 
-def _refreshed(parent: Parent, run: Run, held: list[Session]) -> Report:
+def _refreshed(parent: Parent, run: RunContext, held: list[Session]) -> Report:
     with parent.hold(run) as session:
         held.append(session)
         state = parent.bound(require_state(session.state, parent), run.reporter)

@@ -23,7 +23,7 @@ from provisioner.state.sealing import AgeSealer, require_opens
 
 if TYPE_CHECKING:
     from provisioner.project.parent import Parent
-    from provisioner.project.running import Run
+    from provisioner.project.running import RunContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ Approve = Callable[[Sequence[Rekey]], bool]
 
 
 def rekey(
-    parents: Sequence[Parent], run: Run, *, add: Sequence[str], remove: Sequence[str], approve: Approve | None
+    parents: Sequence[Parent], run: RunContext, *, add: Sequence[str], remove: Sequence[str], approve: Approve | None
 ) -> tuple[Reports, tuple[Rekey, ...]]:
     """Seal everything of ``parents`` again; see :meth:`Project.rekey`."""
     looks = looked(parents, run.reporter)
@@ -89,7 +89,7 @@ def rekey(
     return Reports(tuple(reports), states), tuple(todo)
 
 
-def _ready(parent: Parent, look: object, run: Run, add: Sequence[str], remove: Sequence[str]) -> Rekey:
+def _ready(parent: Parent, look: object, run: RunContext, add: Sequence[str], remove: Sequence[str]) -> Rekey:
     if isinstance(look, ProvisionerError):
         raise look
     state = require_state(parent.look(run.reporter).settled, parent)
@@ -103,7 +103,7 @@ def _ready(parent: Parent, look: object, run: Run, add: Sequence[str], remove: S
     return Rekey(parent, state, recipients, tuple(remove))
 
 
-def _rekeyed(this: Rekey, run: Run, states: dict[str, State | None]) -> Report:
+def _rekeyed(this: Rekey, run: RunContext, states: dict[str, State | None]) -> Report:
     parent = this.parent
     with parent.hold(run) as session:
         state = require_state(session.state, parent)

@@ -37,7 +37,7 @@ Jobs: TypeAlias = "int | Executor"
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunContext:
     """What all parents of one operation share."""
 
     reporter: Reporter
@@ -53,7 +53,7 @@ class Run:
 class Watch:
     """One parent's part of a run: carries its requests, and says what is done to which account."""
 
-    def __init__(self, parent: str, run: Run) -> None:
+    def __init__(self, parent: str, run: RunContext) -> None:
         self._parent = parent
         self._run = run
         self._account: str | None = None

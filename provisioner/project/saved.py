@@ -28,7 +28,7 @@ from provisioner.render.lines import printable
 from provisioner.settings import OUTLETS
 
 if TYPE_CHECKING:
-    from provisioner.project.running import Jobs, Run
+    from provisioner.project.running import Jobs, RunContext
     from provisioner.project.workspace import Workspace
     from provisioner.settings import Settings
 
@@ -87,7 +87,7 @@ def _states(plans: Plans) -> tuple[str, ...]:
     return (*plans.parents, *(() if plans.placement is None else (AUTO_PARENT,)))
 
 
-def again(saved: SavedPlan, workspace: Workspace, run: Run, jobs: Jobs) -> Plans:
+def again(saved: SavedPlan, workspace: Workspace, run: RunContext, jobs: Jobs) -> Plans:
     """Return the plans that ``saved`` was made of, made again; see :meth:`Project.reviewed`.
 
     Raises:

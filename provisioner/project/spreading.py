@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from provisioner.project.bounds import Bounds
     from provisioner.project.parent import Parent
     from provisioner.project.plans import Plans
-    from provisioner.project.running import Run
+    from provisioner.project.running import RunContext
     from provisioner.render.documents import Document
 
 _POLL: Final = 0.5
@@ -77,7 +77,7 @@ def sent(cluster: Cluster, plans: Plans, settings: Settings, name: str, bounds: 
     return cluster.executor.submit(cluster.work, task)
 
 
-def received(future: Future[Done], parent: Parent, plans: Plans, run: Run) -> Done:
+def received(future: Future[Done], parent: Parent, plans: Plans, run: RunContext) -> Done:
     """Wait for a worker, and return what it has done; where it was lost, what its parent's state says."""
     held, state = False, None
     try:
@@ -103,7 +103,7 @@ def received(future: Future[Done], parent: Parent, plans: Plans, run: Run) -> Do
     return report, held, state
 
 
-def _result(future: Future[Done], run: Run) -> Done:
+def _result(future: Future[Done], run: RunContext) -> Done:
     """Wait for a worker, of which there may be none, until the run is asked to end; raises what the worker did."""
     while True:
         try:
@@ -116,7 +116,7 @@ def _result(future: Future[Done], run: Run) -> Done:
                 raise CancelledError from None
 
 
-def _as_left(report: Report, parent: Parent, plans: Plans, run: Run) -> Report:
+def _as_left(report: Report, parent: Parent, plans: Plans, run: RunContext) -> Report:
     """Return a failed ``report`` with what has become of each change, so far as the state tells."""
     look = attempted(parent.look, run.reporter)
     if isinstance(look, ProvisionerError):

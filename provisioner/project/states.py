@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from provisioner.model.revision import Revision
     from provisioner.model.state import State
     from provisioner.project.parent import Parent
-    from provisioner.project.running import Run
+    from provisioner.project.running import RunContext
     from provisioner.project.workspace import Workspace
     from provisioner.state.lease import Lease
     from provisioner.state.stores import Store
@@ -110,7 +110,7 @@ def unlock(parent: Parent, lease: str) -> Lease:
     return found
 
 
-def push(parent: Parent, raw: bytes, source: str, run: Run) -> Moved:
+def push(parent: Parent, raw: bytes, source: str, run: RunContext) -> Moved:
     """Put the document ``raw``, which ``source`` names, in the place of what is there, which may be damaged.
 
     Raises:
@@ -135,7 +135,7 @@ def prepare(parent: Parent) -> Prepared:
     return Prepared(parent.name, store.address, isinstance(store, RemoteStore) and store.backend.prepare())
 
 
-def migrate_each(parents: Sequence[Parent], origin: str, run: Run) -> tuple[Moved, ...]:
+def migrate_each(parents: Sequence[Parent], origin: str, run: RunContext) -> tuple[Moved, ...]:
     """Move the states of all ``parents``; what fails for one is raised once the others were tried."""
     done = [attempted(migrate, each, origin.replace("{parent}", each.name), run) for each in parents]
     if failure := next((each for each in done if isinstance(each, ProvisionerError)), None):
@@ -143,7 +143,7 @@ def migrate_each(parents: Sequence[Parent], origin: str, run: Run) -> tuple[Move
     return tuple(each for each in done if not isinstance(each, ProvisionerError))
 
 
-def migrate(parent: Parent, origin: str, run: Run) -> Moved:
+def migrate(parent: Parent, origin: str, run: RunContext) -> Moved:
     """Take the state at the address ``origin`` to the place that the settings name, and leave a note in its old one.
 
     Twice is once: what is there already, and no older, stays.
@@ -219,7 +219,7 @@ def _require_one_way(state: State, old: Store, found: State, store: Store) -> No
         )
 
 
-def _put(state: State, version: str, store: Store, what: str, parent: Parent, run: Run) -> State:
+def _put(state: State, version: str, store: Store, what: str, parent: Parent, run: RunContext) -> State:
     """Save ``state`` and return it; where its serial was taken before, it gets the next: one serial is one document."""
     state = replace(state, serial=max(state.serial, store.newest(None) + 1))
     store.save(codec.encode(state, secrets.token_hex(8)), version, Note(state.lineage, state.serial, what))

@@ -13,7 +13,7 @@ from provisioner.project.running import attempted
 
 if TYPE_CHECKING:
     from provisioner.project.parent import Parent
-    from provisioner.project.running import Jobs, Run
+    from provisioner.project.running import Jobs, RunContext
     from provisioner.project.verify import Balances
 
 
@@ -40,7 +40,7 @@ class ParentStatus:
         return ExitCode.SOME_FAILED if codes else ExitCode.DONE
 
 
-def status(parents: Sequence[Parent], run: Run, *, balances: bool, jobs: Jobs) -> tuple[ParentStatus, ...]:
+def status(parents: Sequence[Parent], run: RunContext, *, balances: bool, jobs: Jobs) -> tuple[ParentStatus, ...]:
     """Return the status of ``parents``; see :meth:`Project.status`."""
     found = {parent.name: _status(parent, run) for parent in parents}
     if not balances:
@@ -56,7 +56,7 @@ def status(parents: Sequence[Parent], run: Run, *, balances: bool, jobs: Jobs) -
     return tuple(replace(each, balances=each.balances or {}) for each in found.values())
 
 
-def _status(parent: Parent, run: Run) -> ParentStatus:
+def _status(parent: Parent, run: RunContext) -> ParentStatus:
     look = attempted(parent.look, run.reporter)
     if isinstance(look, ProvisionerError):
         return ParentStatus(parent.name, parent.settings.state_address(parent.name), None, failure=look)

@@ -20,7 +20,7 @@ from provisioner.render import advice
 if TYPE_CHECKING:
     from provisioner.project.parent import Parent
     from provisioner.project.reporter import Reporter
-    from provisioner.project.running import Jobs, Run
+    from provisioner.project.running import Jobs, RunContext
 
 Balances: TypeAlias = Mapping[str, Balance | Failed]
 """What accounts have left, by name, or why that is not known."""
@@ -41,7 +41,7 @@ def chosen(parents: Sequence[Parent], names: Sequence[str], reporter: Reporter) 
     return [(parent, state, own) for parent, state, own in by_owner(parents, names, reporter, active=True)]
 
 
-def verify(these: Sequence[Choice], run: Run, jobs: Jobs) -> Reports:
+def verify(these: Sequence[Choice], run: RunContext, jobs: Jobs) -> Reports:
     """Compare the credentials of the active accounts of ``these`` with their records and with Octopush.
 
     An empty choice of names stands for all active accounts. See :meth:`Project.verify`.
@@ -60,7 +60,7 @@ def verify(these: Sequence[Choice], run: Run, jobs: Jobs) -> Reports:
     return Reports(tuple(each(wanted, turn, jobs, run.cancel)))
 
 
-def verified(parent: Parent, state: State, names: Sequence[str], run: Run) -> Report:
+def verified(parent: Parent, state: State, names: Sequence[str], run: RunContext) -> Report:
     """Return the report on the accounts ``names``; raises SettingInvalid, StateForeign or IdentityRejected."""
     opener = parent.opener(run.reporter)
     parent.bound(state, run.reporter)
@@ -68,7 +68,7 @@ def verified(parent: Parent, state: State, names: Sequence[str], run: Run) -> Re
     return executor.verify(state, names, opener, parent.client(watch, run), watch)
 
 
-def require_verified(parent: Parent, state: State, names: Sequence[str], run: Run) -> None:
+def require_verified(parent: Parent, state: State, names: Sequence[str], run: RunContext) -> None:
     """Return if the credentials of all active accounts ``names`` are those that Octopush has; raises Unverified."""
     run.reporter.expected(len(names))
     report = verified(parent, state, names, run)
@@ -80,14 +80,16 @@ def require_verified(parent: Parent, state: State, names: Sequence[str], run: Ru
         )
 
 
-def balances(looks: Sequence[tuple[Parent, State]], run: Run, jobs: Jobs) -> dict[str, Balances | ProvisionerError]:
+def balances(
+    looks: Sequence[tuple[Parent, State]], run: RunContext, jobs: Jobs
+) -> dict[str, Balances | ProvisionerError]:
     """Return, by parent, what every active account has left, asked for with its own credentials."""
     run.reporter.expected(active_accounts(state for _, state in looks))
     asked = each(looks, lambda look: attempted(_balances, *look, run), jobs, run.cancel)
     return {parent.name: told for (parent, _), told in zip(looks, asked, strict=True)}
 
 
-def _balances(parent: Parent, state: State, run: Run) -> Balances:
+def _balances(parent: Parent, state: State, run: RunContext) -> Balances:
     from provisioner.state.session import check_endpoint  # only what sends needs it
 
     check_endpoint(state, parent.settings.api_url)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from provisioner.errors import CommandInvalid
 from provisioner.model.account import AUTO_PARENT
-from provisioner.project.parent import Keys, Logins, Parent, Shared
+from provisioner.project.parent import Keys, LoginOwners, Parent, Shared
 from provisioner.settings import Settings
 from provisioner.settings.readers import readers
 from provisioner.settings.steering import steering
@@ -49,7 +49,7 @@ class Workspace:
         """Who reads placeholders, and which."""
         self.steering = cache(partial(steering, settings))
         """Returns the settings that are not as they usually are; raises SettingInvalid."""
-        logins, seen = Logins(settings, self.readers), Seen(folders.state / "seen")
+        logins, seen = LoginOwners(settings, self.readers), Seen(folders.state / "seen")
         shared = (settings, environ, self.keys, self.readers, logins, seen, parts, folder, folders.state / "elsewhere")
         self._shared = Shared(*shared, interactive, self.steering)
         self._parents: dict[str, Parent] = {}

@@ -16,13 +16,13 @@ from provisioner.errors import ManifestInvalid, ProvisionerError
 from provisioner.model.account import Problem, Severity, shown_value
 from provisioner.model.plan import (
     Change,
-    Closed,
     Create,
     FieldChange,
     Gone,
     Plan,
+    StillAbandoned,
+    StillUnknown,
     Unchanged,
-    Undecided,
     Unmanaged,
     Update,
     counts,
@@ -45,7 +45,7 @@ VERSION: Final = 1
 Document = dict[str, Any]
 
 # The schema of a plan's summary knows these and no others; whoever wants to count the rest has the changes.
-_SUMMED: Final = tuple(kind.action for kind in (Create, Update, Unchanged, Unmanaged, Undecided))
+_SUMMED: Final = tuple(kind.action for kind in (Create, Update, Unchanged, Unmanaged, StillUnknown))
 _BYTES: Final = 0xDC00
 """Python has a byte of a file's name that is not UTF-8 as this and its value; no JSON may hold it."""
 _FOREIGN: Final = range(0x80, 0x100)
@@ -207,7 +207,7 @@ def _change(change: Change) -> Document:
         case Update():
             document["fields"] = [field(each) for each in change.fields]
             document |= {} if change.begun is None else {"begun": _begun(change.begun)}
-        case Undecided() | Closed() | Gone():
+        case StillUnknown() | StillAbandoned() | Gone():
             document["reason"] = change.reason
         case Unchanged() | Unmanaged():
             if change.drift != NO_DRIFT:

@@ -21,13 +21,13 @@ from markupsafe import Markup
 from provisioner.model.account import Attributes, shown_value
 from provisioner.model.plan import (
     Change,
-    Closed,
     Create,
     FieldChange,
     Gone,
     Plan,
+    StillAbandoned,
+    StillUnknown,
     Unchanged,
-    Undecided,
     Unmanaged,
     Update,
 )
@@ -233,10 +233,10 @@ def _said(change: Change) -> Iterator[Markup]:
         case Gone():
             yield _explanation((*words.explanation(change), "."))
             yield _attributes(change.attributes)
-        case Closed():
+        case StillAbandoned():
             yield _explanation((*words.explanation(change), f" ({change.reason})"))
             yield _attributes(change.attributes)
-        case Unmanaged() | Undecided():
+        case Unmanaged() | StillUnknown():
             yield _explanation(words.explanation(change))
             yield _attributes(change.attributes)
         case _:

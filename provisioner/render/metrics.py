@@ -43,7 +43,7 @@ Samples = dict[tuple[str, tuple[str, ...]], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ParentMetrics:
     """One parent as a run left it."""
 
     parent: str
@@ -53,10 +53,10 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunMetrics:
     """One run that has ended."""
 
-    seen: tuple[Seen, ...]
+    seen: tuple[ParentMetrics, ...]
     exit_code: ExitCode
     ended: float
     """Seconds since the epoch."""
@@ -79,7 +79,7 @@ def parsed(text: str) -> Samples:
     return samples
 
 
-def after(run: Run, before: Samples) -> Samples:
+def after(run: RunMetrics, before: Samples) -> Samples:
     """Return the samples once ``run`` has ended; ``before`` are those that the file had."""
     mine = {each.parent for each in run.seen}
     kept = {key: value for key, value in before.items() if _lasts(key, mine, whole=run.whole)}
@@ -110,7 +110,7 @@ def _has(samples: Iterable[tuple[str, tuple[str, ...]]], name: str) -> bool:
     return any(metric == name for metric, _ in samples)
 
 
-def _of_run(run: Run) -> Samples:
+def _of_run(run: RunMetrics) -> Samples:
     samples: Samples = {
         ("last_run_timestamp_seconds", ()): run.ended,
         ("last_run_exit_code", ()): run.exit_code,
@@ -123,7 +123,7 @@ def _of_run(run: Run) -> Samples:
     return samples
 
 
-def _of_parent(seen: Seen) -> Samples:
+def _of_parent(seen: ParentMetrics) -> Samples:
     state = seen.state or State(lineage="", parent=seen.parent)
     slots = state.slots(limit=seen.limit, reserved=seen.reserved, planned=0)
     kinds = {kind: getattr(slots, kind) for kind in ("limit", "reserved", "used", "unknown", "left")}

@@ -21,13 +21,13 @@ from provisioner.model.plan import (
     LOGIN_GONE,
     UNFINISHED,
     Change,
-    Closed,
     Create,
     FieldChange,
     Gone,
     Plan,
+    StillAbandoned,
+    StillUnknown,
     Unchanged,
-    Undecided,
     Unmanaged,
     Update,
     counts,
@@ -88,10 +88,10 @@ class Label(Enum):
     CREATE = (Create.action, "+", GOOD)
     NO_SLOT = ("no slot", "x", BAD)
     UPDATE = (Update.action, "~", CHANGED)
-    UNKNOWN = (Undecided.action, "?", BAD)
+    UNKNOWN = (StillUnknown.action, "?", BAD)
     GONE = (Gone.action, "-", BAD)
     UNMANAGED = (Unmanaged.action, "!", CHANGED)
-    ABANDONED = (Closed.action, "-", QUIET)
+    ABANDONED = (StillAbandoned.action, "-", QUIET)
     UNCHECKED = ("unchecked", "?", CHANGED)
     DRIFT = ("drift", "=", QUIET)
 
@@ -147,15 +147,15 @@ def _label(change: Change, *, fits: bool) -> Label:
             return Label.UNMANAGED
         case Gone():
             return Label.GONE
-        case Undecided():
+        case StillUnknown():
             return Label.UNKNOWN
-        case Closed():
+        case StillAbandoned():
             return Label.ABANDONED
         case _:
             assert_never(change)
 
 
-def explanation(change: Unchanged | Unmanaged | Gone | Undecided | Closed) -> Sentence:
+def explanation(change: Unchanged | Unmanaged | Gone | StillUnknown | StillAbandoned) -> Sentence:
     """Return why an account that no apply touches is shown."""
     match change:
         case Unchanged():
@@ -167,9 +167,9 @@ def explanation(change: Unchanged | Unmanaged | Gone | Undecided | Closed) -> Se
             return ("; ".join(("is in no manifest", *known)),)
         case Gone():
             return (change.reason, "; ", *_todo(Remedy.FORGET, change.name))
-        case Undecided():
+        case StillUnknown():
             return (change.reason,)
-        case Closed():
+        case StillAbandoned():
             return ("keeps its slot; to create it again, give it another name",)
         case _:
             assert_never(change)

@@ -20,7 +20,7 @@ PROHIBITED: Final = dict.fromkeys((*range(0x20), 0x7F, *map(ord, '<>{}[]|\\^~"`#
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class SandboxAccount:
     """One sub-account, as it was stored."""
 
     parent: str
@@ -55,7 +55,7 @@ class Account:
             "callbacks": self.callbacks.given(),
         }
 
-    def corrected(self, document: Mapping[str, object], ignored: Collection[str] = ()) -> Account:
+    def corrected(self, document: Mapping[str, object], ignored: Collection[str] = ()) -> SandboxAccount:
         """Return the account with what can be read of a create's or an edit's ``document``.
 
         What is ``ignored``, a field or one of the callbacks, stays as it is.
@@ -75,7 +75,7 @@ class Account:
         addresses = {name: _address(name, given.get(name)) for name in CALLBACK_NAMES if name not in ignored}
         return replace(self.callbacks, **addresses)
 
-    def set_by_hand(self, document: Mapping[str, object]) -> Account:
+    def set_by_hand(self, document: Mapping[str, object]) -> SandboxAccount:
         """Return the account with exactly what ``document`` gives; raises ValueError for what cannot be set."""
         changes: dict[str, Any] = {name: self._exactly(name, value) for name, value in document.items()}
         return replace(self, **changes)

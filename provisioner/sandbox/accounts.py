@@ -16,21 +16,21 @@ from http import HTTPStatus
 from pathlib import Path
 
 from provisioner.model.account import Secret
-from provisioner.sandbox.account import Account
+from provisioner.sandbox.account import SandboxAccount
 from provisioner.sandbox.ledger import Ledger, follow
-from provisioner.sandbox.parent import Parent
+from provisioner.sandbox.parent import SandboxParent
 from provisioner.sandbox.reply import LIMIT_REACHED, RefusalError, refuse
 
 
-class Accounts:
+class SandboxAccounts:
     """Every account, in memory and in the ledger."""
 
-    def __init__(self, parents: tuple[Parent, ...], ledger: Path | None) -> None:
+    def __init__(self, parents: tuple[SandboxParent, ...], ledger: Path | None) -> None:
         """Read what ``ledger`` holds; raises SettingInvalid where it cannot be used."""
         self._parents = frozenset(each.api_login for each in parents)
         self._path = ledger
         self._lock = threading.Lock()
-        self._accounts: dict[str, Account] = {}
+        self._accounts: dict[str, SandboxAccount] = {}
         self._ledger = Ledger(ledger) if ledger else None
         if self._ledger:
             try:
@@ -50,45 +50,45 @@ class Accounts:
             if self._ledger:
                 self._ledger.close()
 
-    def every(self) -> tuple[Account, ...]:
+    def every(self) -> tuple[SandboxAccount, ...]:
         """Return every account, the oldest first."""
         with self._lock:
             return tuple(self._accounts.values())
 
-    def find(self, login: str) -> Account | None:
+    def find(self, login: str) -> SandboxAccount | None:
         """Return the account that ``login`` names, if there is one."""
         return self._accounts.get(login)
 
-    def known(self, login: str) -> Account:
+    def known(self, login: str) -> SandboxAccount:
         """Return the account that ``login`` names, whosever it is; raises RefusalError."""
         account = self.find(login)
         if account is None:
             refuse(HTTPStatus.NOT_FOUND, 210, "This sub-account is not known.")
         return account
 
-    def owned(self, parent: Parent, login: str) -> Account:
+    def owned(self, parent: SandboxParent, login: str) -> SandboxAccount:
         """Return the account that ``login`` names, if ``parent`` made it; raises RefusalError."""
         account = self.find(login)
         if account is None or account.parent != parent.api_login:
             refuse(HTTPStatus.NOT_FOUND, 210, "This is not one of your sub-accounts.")
         return account
 
-    def create(self, parent: Parent, document: Mapping[str, object], ignored: Collection[str]) -> Account:
+    def create(self, parent: SandboxParent, document: Mapping[str, object], ignored: Collection[str]) -> SandboxAccount:
         """Make an account of what can be read of ``document``; raises RefusalError."""
         with self._lock:
             if self._held[parent.api_login] >= parent.limit:
                 raise RefusalError(LIMIT_REACHED)
-            blank = Account(parent.api_login, self._unused_login(), Secret(secrets.token_hex(16)), Secret(""))
+            blank = SandboxAccount(parent.api_login, self._unused_login(), Secret(secrets.token_hex(16)), Secret(""))
             account = blank.corrected(document, ignored)
             self._store("created", account)
         return account
 
-    def edit(self, parent: Parent, login: str, document: Mapping[str, object], ignored: Collection[str]) -> None:
+    def edit(self, parent: SandboxParent, login: str, document: Mapping[str, object], ignored: Collection[str]) -> None:
         """Give an account of ``parent`` what can be read of ``document``; raises RefusalError."""
         with self._lock:
             self._store("edited", self.owned(parent, login).corrected(document, ignored))
 
-    def set_by_hand(self, login: str, document: Mapping[str, object]) -> Account:
+    def set_by_hand(self, login: str, document: Mapping[str, object]) -> SandboxAccount:
         """Give an account exactly what ``document`` gives, and return it; raises RefusalError."""
         with self._lock:
             try:
@@ -103,7 +103,7 @@ class Accounts:
         with self._lock:
             self._store("deleted", self.known(login))
 
-    def _store(self, event: str, account: Account) -> None:
+    def _store(self, event: str, account: SandboxAccount) -> None:
         try:
             if self._ledger:
                 self._ledger.append(event, account)

@@ -29,11 +29,11 @@ from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Final
 
-from provisioner.sandbox.account import Account
-from provisioner.sandbox.accounts import Accounts
-from provisioner.sandbox.parent import Parent
-from provisioner.sandbox.reply import Reply, answered, refuse
-from provisioner.sandbox.request import Endpoint, Request
+from provisioner.sandbox.account import SandboxAccount
+from provisioner.sandbox.accounts import SandboxAccounts
+from provisioner.sandbox.parent import SandboxParent
+from provisioner.sandbox.reply import SandboxReply, answered, refuse
+from provisioner.sandbox.request import Endpoint, SandboxRequest
 from provisioner.sandbox.wallet import PARENT_CENTS, balance
 
 PREFIX: Final = "/v1/public"
@@ -46,20 +46,22 @@ ROUTES: Final[tuple[tuple[re.Pattern[str], Mapping[str, Endpoint]], ...]] = (
 REQUIRED: Final = ("first_name", "last_name", "password")
 
 
-class Api:
+class SandboxApi:
     """The four calls, for every parent and its sub-accounts; safe to share between threads."""
 
-    def __init__(self, parents: tuple[Parent, ...], accounts: Accounts) -> None:
+    def __init__(self, parents: tuple[SandboxParent, ...], accounts: SandboxAccounts) -> None:
         self._parents = {each.api_login: each for each in parents}
         self._accounts = accounts
 
-    def answer(self, endpoint: Endpoint, login: str, request: Request, ignored: Collection[str] = ()) -> Reply:
+    def answer(
+        self, endpoint: Endpoint, login: str, request: SandboxRequest, ignored: Collection[str] = ()
+    ) -> SandboxReply:
         """Return the honest answer, with some of the request's fields ``ignored``; raises RefusalError."""
         asking = self._authenticated(request)
         if endpoint is Endpoint.BALANCE:
             query = request.target.partition("?")[2]
-            return answered(HTTPStatus.OK, balance(PARENT_CENTS if isinstance(asking, Parent) else 0, query))
-        if isinstance(asking, Account):
+            return answered(HTTPStatus.OK, balance(PARENT_CENTS if isinstance(asking, SandboxParent) else 0, query))
+        if isinstance(asking, SandboxAccount):
             refuse(HTTPStatus.FORBIDDEN, 103, "Only the parent account may do this.")
         if endpoint is Endpoint.CREATE:
             return self._create(asking, request.document(), ignored)
@@ -69,14 +71,14 @@ class Api:
             return answered(HTTPStatus.CREATED, {})
         return answered(HTTPStatus.OK, account.read())
 
-    def _authenticated(self, request: Request) -> Parent | Account:
+    def _authenticated(self, request: SandboxRequest) -> SandboxParent | SandboxAccount:
         """Return who asks; raises RefusalError."""
         asking = self._parents.get(request.api_login) or self._accounts.find(request.api_login)
         if asking is None or not _same(request.api_key, asking.api_key.reveal()):
             refuse(HTTPStatus.UNAUTHORIZED, 101, "The credentials are not valid.")
         return asking
 
-    def _create(self, parent: Parent, document: dict[str, object], ignored: Collection[str]) -> Reply:
+    def _create(self, parent: SandboxParent, document: dict[str, object], ignored: Collection[str]) -> SandboxReply:
         if missing := [name for name in REQUIRED if name not in document]:
             refuse(HTTPStatus.BAD_REQUEST, 121, f"Missing: {', '.join(missing)}.")
         account = self._accounts.create(parent, document, ignored)

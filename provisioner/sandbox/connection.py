@@ -19,8 +19,8 @@ from provisioner.sandbox.dashboard import BY_HAND, Dashboard
 from provisioner.sandbox.faulty import FaultyApi
 from provisioner.sandbox.head import Head, read_head
 from provisioner.sandbox.received import Received
-from provisioner.sandbox.reply import Ending, RefusalError, Reply, refuse, status_line
-from provisioner.sandbox.request import Request
+from provisioner.sandbox.reply import Ending, RefusalError, SandboxReply, refuse, status_line
+from provisioner.sandbox.request import SandboxRequest
 
 BODY_CAP: Final = 64 * 2**10
 DRAIN_CAP: Final = 16 * 2**20
@@ -72,13 +72,13 @@ class Connection:
         if reply is not None:
             self._send(reply, bodiless=head.method == "HEAD")
 
-    def _by_hand(self, head: Head) -> Reply:
+    def _by_hand(self, head: Head) -> SandboxReply:
         try:
             return self._service.dashboard.answer(self._request(head))
         except RefusalError as refusal:
             return refusal.reply
 
-    def _answered(self, head: Head) -> Reply | None:
+    def _answered(self, head: Head) -> SandboxReply | None:
         """Return the API's answer once its time has come, or None where the sandbox stops before."""
         number = self._service.received.note(head.method, head.target)
         fault = None
@@ -92,9 +92,9 @@ class Connection:
         self._service.received.settle(number, reply.status, fault.spec if fault else None)
         return reply
 
-    def _request(self, head: Head) -> Request:
+    def _request(self, head: Head) -> SandboxRequest:
         login, key = (head.fields.get(each, "") for each in ("api-login", "api-key"))
-        return Request(head.method, head.target, login, key, self._body(head))
+        return SandboxRequest(head.method, head.target, login, key, self._body(head))
 
     def _body(self, head: Head) -> bytes:
         declared = head.fields.get("content-length", "0")
@@ -113,7 +113,7 @@ class Connection:
             raise ConnectionAbortedError("the client went away before its body was whole")
         return body
 
-    def _send(self, reply: Reply, *, bodiless: bool = False) -> None:
+    def _send(self, reply: SandboxReply, *, bodiless: bool = False) -> None:
         self._ends = self._ends or reply.ending is not Ending.KEEP
         if reply.ending is Ending.RESET:
             self._wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

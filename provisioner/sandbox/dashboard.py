@@ -27,10 +27,10 @@ from enum import Enum
 from http import HTTPStatus
 from typing import Final
 
-from provisioner.sandbox.accounts import Accounts
+from provisioner.sandbox.accounts import SandboxAccounts
 from provisioner.sandbox.received import Received
-from provisioner.sandbox.reply import Reply, answered
-from provisioner.sandbox.request import Request, routed
+from provisioner.sandbox.reply import SandboxReply, answered
+from provisioner.sandbox.request import SandboxRequest, routed
 
 BY_HAND: Final = "/sandbox/"
 
@@ -54,11 +54,11 @@ ROUTES: Final[tuple[tuple[re.Pattern[str], Mapping[str, Action]], ...]] = (
 class Dashboard:
     """The calls by hand; safe to share between threads."""
 
-    def __init__(self, accounts: Accounts, received: Received) -> None:
+    def __init__(self, accounts: SandboxAccounts, received: Received) -> None:
         self._accounts = accounts
         self._received = received
 
-    def answer(self, request: Request) -> Reply:
+    def answer(self, request: SandboxRequest) -> SandboxReply:
         """Return the answer; raises RefusalError."""
         action, login = routed(request, ROUTES)
         match action:

@@ -12,7 +12,7 @@ from typing import Final
 
 from provisioner.errors import CommandInvalid
 from provisioner.model.account import CALLBACK_NAMES
-from provisioner.sandbox.faults import INATTENTIVE, KINDS, PROCESSED, UNPROCESSED, Fault, Kind
+from provisioner.sandbox.faults import INATTENTIVE, KINDS, PROCESSED, UNPROCESSED, Fault, FaultKind
 from provisioner.sandbox.request import Endpoint
 
 _GRAMMAR: Final = f"KIND[=PARAM]@WHEN[:{'|'.join(Endpoint)}]"
@@ -25,11 +25,11 @@ _WHEN: Final = re.compile(
 )
 
 
-def _described(kinds: tuple[Kind, ...]) -> tuple[str, ...]:
+def _described(kinds: tuple[FaultKind, ...]) -> tuple[str, ...]:
     return tuple(f"  {kind.shown:<23}  {kind.text}{_only(kind)}" for kind in kinds)
 
 
-def _only(kind: Kind) -> str:
+def _only(kind: FaultKind) -> str:
     return "" if kind.endpoints == tuple(Endpoint) else f"; only for {' and '.join(kind.endpoints)}"
 
 
@@ -67,7 +67,7 @@ def parse_fault(spec: str) -> Fault:
     return _placed(spec, when, name, kind, _param(spec, kind, given if equals else None))
 
 
-def _param(spec: str, kind: Kind, given: str | None) -> str:
+def _param(spec: str, kind: FaultKind, given: str | None) -> str:
     if given is None:
         if kind.default is None:
             raise _invalid(spec, f"a parameter is needed, {kind.shown}")
@@ -79,7 +79,7 @@ def _param(spec: str, kind: Kind, given: str | None) -> str:
     return given
 
 
-def _placed(spec: str, when: str, name: str, kind: Kind, param: str) -> Fault:
+def _placed(spec: str, when: str, name: str, kind: FaultKind, param: str) -> Fault:
     found = _WHEN.fullmatch(when)
     if found is None:
         raise _invalid(spec, f"{when!r} does not say when")

@@ -17,14 +17,14 @@ from http import HTTPStatus
 from typing import Final
 
 from provisioner.model.account import CALLBACK_NAMES
-from provisioner.sandbox.reply import LIMIT_REACHED, Ending, Reply, answered, refused, status_line
+from provisioner.sandbox.reply import LIMIT_REACHED, Ending, SandboxReply, answered, refused, status_line
 from provisioner.sandbox.request import Endpoint
 
 FIELDS: Final = ("first_name", "last_name", "company_name", "password", "callbacks", *CALLBACK_NAMES)
 """What a create and an edit can give, and a fault can ignore; a callback on its own as well as all of them."""
 
 
-def _as_it_is(reply: Reply, _: Fault) -> Reply:
+def _as_it_is(reply: SandboxReply, _: Fault) -> SandboxReply:
     return reply
 
 
@@ -33,13 +33,13 @@ def _nothing(_: Fault) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FaultKind:
     """One way in which a request or its answer can go wrong."""
 
     shown: str
     """The name, then the parameter: ``=P`` where one must be given, ``[=P]`` where there is a default."""
     text: str
-    distort: Callable[[Reply, Fault], Reply] = _as_it_is
+    distort: Callable[[SandboxReply, Fault], SandboxReply] = _as_it_is
     param: str | None = None
     """A pattern that the whole parameter matches; None: there is no parameter."""
     default: str | None = ""
@@ -63,7 +63,7 @@ class Fault:
     spec: str
     name: str
     param: str
-    kind: Kind
+    kind: FaultKind
     endpoint: Endpoint
     first: int
     last: int | None
@@ -91,91 +91,91 @@ class Fault:
         """Which of FIELDS the request gives in vain."""
         return self.kind.ignore(self)
 
-    def distorted(self, honest: Reply) -> Reply:
+    def distorted(self, honest: SandboxReply) -> SandboxReply:
         """Return what is sent instead of ``honest``."""
         return self.kind.distort(honest, self)
 
 
-def _edited(reply: Reply, **changes: object) -> Reply:
+def _edited(reply: SandboxReply, **changes: object) -> SandboxReply:
     return replace(reply, body=json.dumps({**json.loads(reply.body), **changes}).encode())
 
 
-def _silence(reply: Reply, _: Fault) -> Reply:
+def _silence(reply: SandboxReply, _: Fault) -> SandboxReply:
     return replace(reply, status=None, wire=b"", ending=Ending.CLOSE)
 
 
-def _reset(reply: Reply, _: Fault) -> Reply:
+def _reset(reply: SandboxReply, _: Fault) -> SandboxReply:
     return replace(reply, status=None, wire=b"", ending=Ending.RESET)
 
 
-def _delayed(reply: Reply, fault: Fault) -> Reply:
+def _delayed(reply: SandboxReply, fault: Fault) -> SandboxReply:
     return replace(reply, wait=float(fault.param))
 
 
-def _cut(reply: Reply, _: Fault) -> Reply:
+def _cut(reply: SandboxReply, _: Fault) -> SandboxReply:
     whole = reply.body
     return replace(reply, declared=len(whole), body=whole[: len(whole) // 2], ending=Ending.CLOSE)
 
 
-def _not_json(reply: Reply, _: Fault) -> Reply:
+def _not_json(reply: SandboxReply, _: Fault) -> SandboxReply:
     return replace(reply, body=b"<html><body>It works!</body></html>")
 
 
-def _without_key(reply: Reply, _: Fault) -> Reply:
+def _without_key(reply: SandboxReply, _: Fault) -> SandboxReply:
     document = json.loads(reply.body)
     document.pop("api_key", None)
     return replace(reply, body=json.dumps(document).encode())
 
 
-def _key_twice(reply: Reply, _: Fault) -> Reply:
+def _key_twice(reply: SandboxReply, _: Fault) -> SandboxReply:
     return replace(reply, body=b'{"api_key": "another", ' + reply.body.removeprefix(b"{"))
 
 
-def _coded(reply: Reply, fault: Fault) -> Reply:
+def _coded(reply: SandboxReply, fault: Fault) -> SandboxReply:
     return _edited(reply, code=int(fault.param), message="Something was not right.")
 
 
-def _status(_: Reply, fault: Fault) -> Reply:
+def _status(_: SandboxReply, fault: Fault) -> SandboxReply:
     headers = (("Retry-After", fault.param),) if fault.param else ()
     return refused(int(fault.name[:3]), 121, f"Ordered by the fault {fault.name}.", headers=headers)
 
 
-def _redirect(_: Reply, fault: Fault) -> Reply:
+def _redirect(_: SandboxReply, fault: Fault) -> SandboxReply:
     status = HTTPStatus.TEMPORARY_REDIRECT if fault.name == "redirect" else int(fault.name)
     return answered(status, {}, headers=(("Location", fault.param),))
 
 
-def _limit(_: Reply, __: Fault) -> Reply:
+def _limit(_: SandboxReply, __: Fault) -> SandboxReply:
     return LIMIT_REACHED
 
 
-def _broken_status(reply: Reply, _: Fault) -> Reply:
+def _broken_status(reply: SandboxReply, _: Fault) -> SandboxReply:
     return replace(reply, status=None, wire=b"HTTQ/9 what?\r\n\r\n", ending=Ending.CLOSE)
 
 
-def _interim(reply: Reply, fault: Fault) -> Reply:
+def _interim(reply: SandboxReply, fault: Fault) -> SandboxReply:
     status = int(fault.param)
     return replace(reply, status=status, wire=f"{status_line(status)}\r\n\r\n".encode(), ending=Ending.CLOSE)
 
 
-def _interim_first(reply: Reply, fault: Fault) -> Reply:
+def _interim_first(reply: SandboxReply, fault: Fault) -> SandboxReply:
     return replace(reply, before=f"{status_line(int(fault.param))}\r\n\r\n".encode())
 
 
-def _relabelled(reply: Reply, fault: Fault) -> Reply:
+def _relabelled(reply: SandboxReply, fault: Fault) -> SandboxReply:
     headers = (("Retry-After", fault.param),) if fault.param else ()
     return replace(reply, status=int(fault.name[:3]), headers=headers)
 
 
-def _huge(reply: Reply, fault: Fault) -> Reply:
+def _huge(reply: SandboxReply, fault: Fault) -> SandboxReply:
     return replace(reply, body=reply.body.ljust(int(fault.param)))
 
 
-def _drip(reply: Reply, fault: Fault) -> Reply:
+def _drip(reply: SandboxReply, fault: Fault) -> SandboxReply:
     return replace(reply, pace=float(fault.param))
 
 
-def _success(reply: Reply, fault: Fault) -> Reply:
+def _success(reply: SandboxReply, fault: Fault) -> SandboxReply:
     return replace(reply, status=int(fault.name))
 
 
@@ -196,22 +196,24 @@ _FIELD: Final = "|".join(FIELDS)
 _WRITING: Final = (Endpoint.CREATE, Endpoint.EDIT)
 
 PROCESSED: Final = (
-    Kind("lost", "the connection is closed with no byte sent", _silence),
-    Kind("reset-after", "a TCP reset", _reset),
-    Kind("delay=SECONDS", "the answer comes that much later", _delayed, _SECONDS, None),
-    Kind("cut", "half of the body that Content-Length announces", _cut),
-    Kind("not-json", "the body is a page", _not_json),
-    Kind("missing-credential", "the answer lacks api_key", _without_key),
-    Kind("duplicate-credential", "the answer has api_key twice", _key_twice),
-    Kind("code[=NUMBER]", "the body carries a code, by default 121", _coded, r"\d{1,9}", "121"),
-    Kind("200 … 203", "that status instead of the usual one", _success, names="20[0-3]"),
-    Kind("huge[=BYTES]", "a body of that size, by default 16 MiB", _huge, r"\d{1,9}", str(16 * 2**20)),
-    Kind("drip[=SECONDS]", "the answer comes byte by byte, by default each 0.1 s", _drip, _SECONDS, "0.1"),
-    Kind("broken-status", "the status line is garbage", _broken_status),
-    Kind("1xx[=STATUS]", "an interim status, by default 103, and nothing after it", _interim, r"1\d\d", "103"),
-    Kind("interim[=STATUS]", "an interim status, by default 103, and then the answer", _interim_first, r"1\d\d", "103"),
-    Kind("NNN-after[=RETRY_AFTER]", "400 to 599, though processed", _status, _PRINTABLE, names=r"[45]\d\d-after"),
-    Kind(
+    FaultKind("lost", "the connection is closed with no byte sent", _silence),
+    FaultKind("reset-after", "a TCP reset", _reset),
+    FaultKind("delay=SECONDS", "the answer comes that much later", _delayed, _SECONDS, None),
+    FaultKind("cut", "half of the body that Content-Length announces", _cut),
+    FaultKind("not-json", "the body is a page", _not_json),
+    FaultKind("missing-credential", "the answer lacks api_key", _without_key),
+    FaultKind("duplicate-credential", "the answer has api_key twice", _key_twice),
+    FaultKind("code[=NUMBER]", "the body carries a code, by default 121", _coded, r"\d{1,9}", "121"),
+    FaultKind("200 … 203", "that status instead of the usual one", _success, names="20[0-3]"),
+    FaultKind("huge[=BYTES]", "a body of that size, by default 16 MiB", _huge, r"\d{1,9}", str(16 * 2**20)),
+    FaultKind("drip[=SECONDS]", "the answer comes byte by byte, by default each 0.1 s", _drip, _SECONDS, "0.1"),
+    FaultKind("broken-status", "the status line is garbage", _broken_status),
+    FaultKind("1xx[=STATUS]", "an interim status, by default 103, and nothing after it", _interim, r"1\d\d", "103"),
+    FaultKind(
+        "interim[=STATUS]", "an interim status, by default 103, and then the answer", _interim_first, r"1\d\d", "103"
+    ),
+    FaultKind("NNN-after[=RETRY_AFTER]", "400 to 599, though processed", _status, _PRINTABLE, names=r"[45]\d\d-after"),
+    FaultKind(
         "NNN-body[=RETRY_AFTER]",
         "400 to 599, though processed and with the usual body",
         _relabelled,
@@ -222,16 +224,20 @@ PROCESSED: Final = (
 """The request is processed first, so that the account is made. A refusal is left as it is: nothing is then in doubt."""
 
 INATTENTIVE: Final = (
-    Kind("drop=FIELD", "as if FIELD were not given", param=_FIELD, default=None, ignore=_the_one, endpoints=_WRITING),
-    Kind("ignored", "as if nothing were given", ignore=_everything, endpoints=(Endpoint.EDIT,)),
+    FaultKind(
+        "drop=FIELD", "as if FIELD were not given", param=_FIELD, default=None, ignore=_the_one, endpoints=_WRITING
+    ),
+    FaultKind("ignored", "as if nothing were given", ignore=_everything, endpoints=(Endpoint.EDIT,)),
 )
 """The request is processed but for a part of it, and answered as if for the whole. A refusal is left as it is."""
 
 UNPROCESSED: Final = (
-    Kind("reset-before", "a TCP reset", _reset),
-    Kind("limit", "refused as if the limit were reached", _limit),
-    Kind("NNN[=RETRY_AFTER]", "400 to 599; Retry-After is any text", _status, _PRINTABLE, names=r"[45]\d\d"),
-    Kind("redirect[=URL]", "307 to another host; also 301, 302, 303, 308", _redirect, _URL, _ELSEWHERE, _REDIRECTS),
+    FaultKind("reset-before", "a TCP reset", _reset),
+    FaultKind("limit", "refused as if the limit were reached", _limit),
+    FaultKind("NNN[=RETRY_AFTER]", "400 to 599; Retry-After is any text", _status, _PRINTABLE, names=r"[45]\d\d"),
+    FaultKind(
+        "redirect[=URL]", "307 to another host; also 301, 302, 303, 308", _redirect, _URL, _ELSEWHERE, _REDIRECTS
+    ),
 )
 """Nothing is looked at, not even the credentials."""
 

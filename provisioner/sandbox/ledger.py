@@ -17,7 +17,7 @@ from typing import Final
 from provisioner import files
 from provisioner.errors import SettingInvalid
 from provisioner.model.account import Secret
-from provisioner.sandbox.account import NO_CALLBACKS, Account, merged
+from provisioner.sandbox.account import NO_CALLBACKS, SandboxAccount, merged
 
 _BEGINNING: Final = b'{"event": "'
 
@@ -55,14 +55,14 @@ class Ledger:
         finally:
             os.close(folder)
 
-    def load(self, first_parent: str) -> tuple[dict[str, Account], bool]:
+    def load(self, first_parent: str) -> tuple[dict[str, SandboxAccount], bool]:
         """Return every account by its login, and whether a damaged last line was cut off.
 
         A line without a parent, as older sandboxes wrote it, is ``first_parent``'s. A
         damaged last line is what a sandbox killed in writing leaves; its answer was
         never sent. Raises SettingInvalid for any other damage.
         """
-        accounts: dict[str, Account] = {}
+        accounts: dict[str, SandboxAccount] = {}
         sound = 0
         content = self._file.readall()
         *lines, rest = content.split(b"\n")
@@ -89,7 +89,7 @@ class Ledger:
             hint="Correct the line, or move the file away to start with no account.",
         )
 
-    def append(self, event: str, account: Account) -> None:
+    def append(self, event: str, account: SandboxAccount) -> None:
         """Make one event, ``created``, ``edited`` or ``deleted``, durable; on OSError the file is as it was."""
         entry = {
             "event": event,
@@ -117,7 +117,7 @@ class Ledger:
         self._file.close()
 
 
-def follow(accounts: dict[str, Account], event: str, account: Account) -> None:
+def follow(accounts: dict[str, SandboxAccount], event: str, account: SandboxAccount) -> None:
     """Let ``event`` happen to ``accounts``, by their logins."""
     if event == "deleted":
         del accounts[account.api_login]
@@ -130,7 +130,7 @@ def _is_begun(line: bytes) -> bool:
     return line.startswith(_BEGINNING) or _BEGINNING.startswith(line)
 
 
-def _event(line: bytes, first_parent: str) -> tuple[str, Account]:
+def _event(line: bytes, first_parent: str) -> tuple[str, SandboxAccount]:
     """Return what happened, and the account as it then was; raises ValueError."""
     document = json.loads(line)
     if isinstance(document, dict):
@@ -148,5 +148,5 @@ def _event(line: bytes, first_parent: str) -> tuple[str, Account]:
             "callbacks": dict(callbacks),
         }:
             kept = merged(NO_CALLBACKS, callbacks)
-            return event, Account(parent, login, Secret(key), Secret(password), first, last, company, kept)
+            return event, SandboxAccount(parent, login, Secret(key), Secret(password), first, last, company, kept)
     raise ValueError("it is not an account event")

@@ -24,7 +24,7 @@ _HINT: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Parent:
+class SandboxParent:
     """One parent account, with the credentials that its requests carry."""
 
     api_login: str = "parent@example.com"
@@ -33,12 +33,12 @@ class Parent:
     """How many sub-accounts fit."""
 
 
-def parse_parents(specs: Iterable[str], *, limit: int) -> tuple[Parent, ...]:
+def parse_parents(specs: Iterable[str], *, limit: int) -> tuple[SandboxParent, ...]:
     """Return the parents that ``specs`` give, each ``LOGIN:KEY[:LIMIT]``; ``limit`` is that of one without its own.
 
     Raises CommandInvalid, also where two have the same login.
     """
-    parents: dict[str, Parent] = {}
+    parents: dict[str, SandboxParent] = {}
     for number, spec in enumerate(specs, 1):
         parent = _parsed(number, spec, limit)
         if parent.api_login in parents:
@@ -49,12 +49,12 @@ def parse_parents(specs: Iterable[str], *, limit: int) -> tuple[Parent, ...]:
     return tuple(parents.values())
 
 
-def _parsed(number: int, spec: str, limit: int) -> Parent:
+def _parsed(number: int, spec: str, limit: int) -> SandboxParent:
     match spec.split(":"):
         case [login, key] if _are_words(login, key):
-            return Parent(login, Secret(key), limit)
+            return SandboxParent(login, Secret(key), limit)
         case [login, key, given] if _are_words(login, key) and re.fullmatch(_LIMIT, given):
-            return Parent(login, Secret(key), int(given))
+            return SandboxParent(login, Secret(key), int(given))
         case [_]:
             reason = "it has no key"
         case [login, key] | [login, key, _] if not _are_words(login, key):

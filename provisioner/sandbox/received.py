@@ -14,7 +14,7 @@ KEPT: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenKey:
     """One request that was received; ``n`` counts them from 1."""
 
     n: int
@@ -31,13 +31,13 @@ class Received:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._count = 0
-        self._seen: dict[int, Seen] = {}
+        self._seen: dict[int, SeenKey] = {}
 
     def note(self, method: str, path: str) -> int:
         """Count one request, forget the oldest beyond those kept, and return its number."""
         with self._lock:
             self._count += 1
-            self._seen[self._count] = Seen(self._count, method, path)
+            self._seen[self._count] = SeenKey(self._count, method, path)
             self._seen.pop(self._count - KEPT, None)
             return self._count
 
@@ -47,7 +47,7 @@ class Received:
             if n in self._seen:
                 self._seen[n] = replace(self._seen[n], status=status, fault=fault)
 
-    def every(self) -> tuple[Seen, ...]:
+    def every(self) -> tuple[SeenKey, ...]:
         """Return every request that is kept, the oldest first."""
         with self._lock:
             return tuple(self._seen.values())

@@ -23,7 +23,7 @@ class Ending(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class SandboxReply:
     """One answer, honest or distorted."""
 
     status: int | None
@@ -66,12 +66,12 @@ def status_line(status: int | None) -> str:
     return f"HTTP/1.1 {status} {PHRASES.get(status, 'Unassigned')}"
 
 
-def answered(status: int, document: object, *, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
+def answered(status: int, document: object, *, headers: tuple[tuple[str, str], ...] = ()) -> SandboxReply:
     """Return the answer that carries ``document`` as JSON."""
-    return Reply(status, json.dumps(document).encode(), headers)
+    return SandboxReply(status, json.dumps(document).encode(), headers)
 
 
-def refused(status: int, code: int, message: str, *, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
+def refused(status: int, code: int, message: str, *, headers: tuple[tuple[str, str], ...] = ()) -> SandboxReply:
     """Return a refusal in the shape that clients of the real API have seen."""
     return answered(status, {"code": code, "message": message}, headers=headers)
 
@@ -83,7 +83,7 @@ LIMIT_REACHED: Final = refused(HTTPStatus.BAD_REQUEST, 150, "The limit of sub-ac
 class RefusalError(Exception):
     """A request that is answered with ``reply`` and changes nothing."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: SandboxReply) -> None:
         super().__init__(reply.status)
         self.reply = reply
 

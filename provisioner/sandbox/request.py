@@ -32,7 +32,7 @@ Call = TypeVar("Call", bound=Enum)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SandboxRequest:
     """One request, its body whole."""
 
     method: str
@@ -53,7 +53,7 @@ class Request:
         return document
 
 
-def routed(request: Request, routes: Iterable[tuple[re.Pattern[str], Mapping[str, Call]]]) -> tuple[Call, str]:
+def routed(request: SandboxRequest, routes: Iterable[tuple[re.Pattern[str], Mapping[str, Call]]]) -> tuple[Call, str]:
     """Return which call ``request`` is, and the login in its path, empty where there is none.
 
     ``routes`` has, for each path, the call behind each of its methods. Raises RefusalError.

@@ -10,15 +10,15 @@ from types import TracebackType
 from typing import Self
 
 from provisioner.errors import SettingInvalid
-from provisioner.sandbox.account import Account
-from provisioner.sandbox.accounts import Accounts
-from provisioner.sandbox.api import PREFIX, Api
+from provisioner.sandbox.account import SandboxAccount
+from provisioner.sandbox.accounts import SandboxAccounts
+from provisioner.sandbox.api import PREFIX, SandboxApi
 from provisioner.sandbox.connection import Service
 from provisioner.sandbox.dashboard import BY_HAND, Dashboard
 from provisioner.sandbox.faulty import FaultyApi
-from provisioner.sandbox.received import Received, Seen
+from provisioner.sandbox.received import Received, SeenKey
 from provisioner.sandbox.server import HOST, Server
-from provisioner.sandbox.settings import Settings
+from provisioner.sandbox.settings import SandboxSettings
 
 
 class Sandbox:
@@ -28,10 +28,10 @@ class Sandbox:
     fails; entering it serves from threads; leaving it stops.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._accounts = Accounts(settings.parents, settings.ledger)
+    def __init__(self, settings: SandboxSettings) -> None:
+        self._accounts = SandboxAccounts(settings.parents, settings.ledger)
         self._received = Received()
-        api = FaultyApi(Api(settings.parents, self._accounts), settings.faults)
+        api = FaultyApi(SandboxApi(settings.parents, self._accounts), settings.faults)
         dashboard = Dashboard(self._accounts, self._received)
         self._stopping = threading.Event()
         service = Service(api, dashboard, self._received, settings.latency, self._stopping)
@@ -57,12 +57,12 @@ class Sandbox:
         return f"{self.url.removesuffix(PREFIX)}{BY_HAND}accounts"
 
     @property
-    def accounts(self) -> tuple[Account, ...]:
+    def accounts(self) -> tuple[SandboxAccount, ...]:
         """Every account, the oldest first."""
         return self._accounts.every()
 
     @property
-    def requests(self) -> tuple[Seen, ...]:
+    def requests(self) -> tuple[SeenKey, ...]:
         """What was received, the oldest first; what ``GET /sandbox/requests`` lists."""
         return self._received.every()
 

@@ -221,7 +221,7 @@ def parse(raw: bytes, source: str) -> Document:
     """
     try:
         return cast("Document", json.loads(raw.decode(), object_pairs_hook=unique))
-    except _RepeatedKeyError as error:
+    except _DuplicateKeyError as error:
         raise StateInvalid(f"{source} holds the key {json.dumps(str(error))} twice.", hint=_RESTORE) from None
     except (ValueError, RecursionError) as error:
         raise _no_json(raw, source, error) from None
@@ -325,7 +325,7 @@ def _followed(value: Any, levels: int) -> Any:  # noqa: ANN401  # JSON has no cl
     return value
 
 
-class _RepeatedKeyError(ValueError):
+class _DuplicateKeyError(ValueError):
     """A key stands twice in one object."""
 
 
@@ -334,7 +334,7 @@ def unique(pairs: list[tuple[str, Any]]) -> Document:
     document = dict(pairs)
     if len(document) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise _RepeatedKeyError(next(key for key in keys if keys.count(key) > 1))
+        raise _DuplicateKeyError(next(key for key in keys if keys.count(key) > 1))
     return document
 
 

@@ -12,7 +12,7 @@ from provisioner.state.seen import Seen, Warn
 from provisioner.state.stores import Store
 
 if TYPE_CHECKING:
-    from provisioner.state.rescue import Entry
+    from provisioner.state.rescue import RescueEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Snapshot:
     """None where there is none yet."""
     version: str = field(repr=False)
     """Of the document in its store."""
-    rescued: tuple[Entry, ...] = ()
+    rescued: tuple[RescueEntry, ...] = ()
     """What earlier runs had to keep next to it: whoever holds the state next puts it back."""
 
     @property

@@ -32,7 +32,7 @@ _KEEP: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RescueEntry:
     """The outcome of one operation that the state does not hold yet."""
 
     lineage: str
@@ -43,7 +43,7 @@ class Entry:
     """None: it is proven that nothing was created."""
 
 
-def encode(entry: Entry) -> str:
+def encode(entry: RescueEntry) -> str:
     """Return the line that keeps ``entry``."""
     document = {
         "lineage": entry.lineage,
@@ -55,19 +55,19 @@ def encode(entry: Entry) -> str:
     return f"{MARK} {defused(json.dumps(document))}"
 
 
-def space(largest: Entry) -> int:
+def space(largest: RescueEntry) -> int:
     """Return the bytes that the line of ``largest`` takes, the end of the line before it and its own included."""
     return len(encode(largest)) + 2
 
 
-def decode(kept: bytes, source: str) -> tuple[Entry, ...]:
+def decode(kept: bytes, source: str) -> tuple[RescueEntry, ...]:
     """Return the entries that a store has kept, each a line of its own; ``source`` names the place.
 
     Raises:
         StateInvalid: one is damaged, or what is there is something else.
 
     """
-    entries: list[Entry] = []
+    entries: list[RescueEntry] = []
     for line in kept.decode(errors="replace").split("\n"):
         if not line.strip("\0\r "):
             continue
@@ -77,7 +77,7 @@ def decode(kept: bytes, source: str) -> tuple[Entry, ...]:
     return tuple(entries)
 
 
-def found_in(text: str, source: str) -> tuple[Entry, ...]:
+def found_in(text: str, source: str) -> tuple[RescueEntry, ...]:
     """Return every entry in ``text``: a log, with whatever it puts before each line, or the one that a report had.
 
     Raises:
@@ -113,7 +113,7 @@ def _object(text: str, start: int) -> codec.Document | None:
     return found if isinstance(found, dict) else None
 
 
-def _decode(line: str, source: str) -> Entry:
+def _decode(line: str, source: str) -> RescueEntry:
     place = f"A rescued outcome in {source}"
     try:
         document = codec.parse(line.encode(errors="replace"), place)
@@ -121,10 +121,10 @@ def _decode(line: str, source: str) -> Entry:
     except StateInvalid as error:
         raise StateInvalid(error.message, hint=_KEEP) from None
     record = document.pop("record")
-    return Entry(**document, record=None if record is None else codec.decode_record(record))
+    return RescueEntry(**document, record=None if record is None else codec.decode_record(record))
 
 
-def put_back(state: State | None, entries: Iterable[Entry]) -> State | None:
+def put_back(state: State | None, entries: Iterable[RescueEntry]) -> State | None:
     """Return ``state`` with every entry where it belongs; the serial is that of ``state``.
 
     Putting an entry back twice changes nothing.
@@ -147,7 +147,7 @@ def put_back(state: State | None, entries: Iterable[Entry]) -> State | None:
     return state
 
 
-def _with(accounts: Mapping[str, Record], entry: Entry) -> dict[str, Record]:
+def _with(accounts: Mapping[str, Record], entry: RescueEntry) -> dict[str, Record]:
     current = accounts.get(entry.name)
     after = dict(accounts)
     if entry.record is None:

@@ -42,7 +42,7 @@ def new_identity() -> tuple[Secret, str]:
     return Secret(str(identity)), str(identity.to_public())
 
 
-class Opener(Protocol):
+class ContentOpener(Protocol):
     """What opens seals, whether it remembers them or not."""
 
     def open(self, sealed: str, *, lineage: str, parent: str, name: str, operation: str) -> SealedContent:
@@ -113,7 +113,7 @@ class AgeOpener:
         return content
 
 
-def require_opens(opener: Opener, sealer: AgeSealer) -> None:
+def require_opens(opener: ContentOpener, sealer: AgeSealer) -> None:
     """Refuse recipients that do not include the identity in use; raises Refused.
 
     Only opening a seal can tell that of every kind of key.

@@ -21,11 +21,11 @@ from provisioner.state import codec
 from provisioner.state import rescue as rescuing
 from provisioner.state.holder import Holder
 from provisioner.state.reading import Snapshot, check, load
-from provisioner.state.rescue import Entry
+from provisioner.state.rescue import RescueEntry
 from provisioner.state.seen import Seen, Warn
 from provisioner.state.stores import Note, Store
 
-Account: TypeAlias = Callable[[], tuple[str, str] | None]
+KnownLogin: TypeAlias = Callable[[], tuple[str, str] | None]
 """Returns address and login of the Octopush account that a state belongs to, once they are known."""
 
 _TAG_DIGITS: Final = 4
@@ -75,7 +75,7 @@ class Session:
 
     def rescue(self, state: State, name: str, operation: str, record: Record | None) -> str:
         """Keep an outcome that ``save`` did not take, and say where it is kept."""
-        line = rescuing.encode(Entry(state.lineage, state.parent, name, operation, record))
+        line = rescuing.encode(RescueEntry(state.lineage, state.parent, name, operation, record))
         try:
             self._store.rescue(f"{line}\n".encode())
         except StateNotSaved as error:
@@ -104,13 +104,13 @@ class Session:
         with suppress(Exception):
             self._warn(message)
 
-    def put_back(self, entries: tuple[Entry, ...]) -> None:
+    def put_back(self, entries: tuple[RescueEntry, ...]) -> None:
         """Save the state with ``entries`` where they belong; see :func:`rescue.put_back`."""
         state = rescuing.put_back(self._state, entries)
         if state is not None and state != self._state:
             self.save(replace(state, serial=state.serial + 1))
 
-    def keep_forgotten(self, entry: Entry, moment: str) -> str:
+    def keep_forgotten(self, entry: RescueEntry, moment: str) -> str:
         """Keep what the state is about to forget, and return where: ``recover`` puts it back from there.
 
         Raises:
@@ -128,7 +128,7 @@ class Memory:
         store: Store,
         seen: Seen,
         warn: Warn,
-        account: Account,
+        account: KnownLogin,
         hold: Callable[[str], AbstractContextManager[None]],
     ) -> None:
         self._store = store
@@ -219,7 +219,7 @@ def opened(  # noqa: PLR0913  # every part of a hold is given: none of them is l
     seen: Seen,
     warn: Warn,
     accept: bool = False,
-    account: Account = lambda: None,
+    account: KnownLogin = lambda: None,
 ) -> Iterator[Session]:
     """Hold the state, and every copy of it on this machine, for the length of a ``with``.
 

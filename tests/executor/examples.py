@@ -11,7 +11,7 @@ from provisioner.model.account import FIELDS, Attributes, Credentials, DesiredAc
 from provisioner.model.exchange import Failed, Missing, Observed
 from provisioner.model.report import Report
 from provisioner.model.state import Active, Edit, Operation, Record, State
-from provisioner.model.verdict import Answer, Created, InDoubt, NotCreated, SealedContent, Then
+from provisioner.model.verdict import Answer, Created, NotCreated, OutcomeUnknown, SealedContent, Then
 from provisioner.state.sealing import AgeOpener, AgeSealer, new_identity, parse_identities
 
 IDENTITY, RECIPIENT = new_identity()
@@ -30,8 +30,8 @@ PROCESSED: Final = Failed("the API answered HTTP 500", Then.RETRY, possible=True
 # ── Verdicts on a create ─────────────────────────────────────────────────────
 
 ANSWER: Final = Answer(201, b'{"api_login": "abc_1f2@sub-accounts.com"}')
-LOST: Final = InDoubt("the connection was reset, after the request was sent")
-CUT: Final = InDoubt("HTTP 201, but the answer was cut", ANSWER)
+LOST: Final = OutcomeUnknown("the connection was reset, after the request was sent")
+CUT: Final = OutcomeUnknown("HTTP 201, but the answer was cut", ANSWER)
 REFUSED: Final = NotCreated("the API refused it (HTTP 400)", Then.GO_ON)
 UNAUTHORIZED: Final = NotCreated("not accepted (HTTP 401)", Then.STOP, None, ExitCode.SETTING_INVALID, "Check the key.")
 EXHAUSTED: Final = NotCreated("the API asked to try later (HTTP 429)", Then.RETRY, 30.0)

@@ -14,7 +14,7 @@ from provisioner.model.exchange import Failed, Observed, Reading
 from provisioner.model.plan import FieldChange
 from provisioner.model.report import Outcome, Report, Result, Stop, exit_code
 from provisioner.model.state import Active, Drift, Operation, Pending, Record, Unknown
-from provisioner.model.verdict import Created, CreateRequest, InDoubt, SealedContent, Then, Verdict
+from provisioner.model.verdict import Created, CreateRequest, OutcomeUnknown, SealedContent, Then, Verdict
 from provisioner.planner import plan
 from tests.executor.examples import (
     CUT,
@@ -158,7 +158,7 @@ def test_what_becomes_of_every_verdict(row: Row, *, keep_going: bool) -> None:
 
 
 @pytest.mark.parametrize("verdict", [LOST, CUT], ids=["no answer", "an answer"])
-def test_a_doubt_keeps_the_reason_the_password_and_the_answer_as_it_came(verdict: InDoubt) -> None:
+def test_a_doubt_keeps_the_reason_the_password_and_the_answer_as_it_came(verdict: OutcomeUnknown) -> None:
     run = Run(wanted=("paris",), verdicts={"paris": verdict})
     run.apply()
     record = run.records["paris"]

@@ -11,7 +11,7 @@ from provisioner.errors import ExitCode, StateMoved
 from provisioner.model.report import Outcome, Result, Scope, Stop, exit_code
 from provisioner.model.state import Pending, State
 from provisioner.model.verdict import Created, NotCreated, Then
-from provisioner.state.rescue import Entry
+from provisioner.state.rescue import RescueEntry
 from tests.executor.examples import (
     ANSWER,
     CUT,
@@ -111,7 +111,7 @@ def test_where_the_intent_cannot_be_saved_nothing_is_sent(failure: Failure) -> N
     assert ["Athens"] == [request.attributes.first_name for request in run.sent]
     # One that was certainly not saved leaves nothing to be taken back.
     doubtful = failure is not MOVED
-    assert (Entry("lineage", "default", "berlin", "operation 2", None),) * doubtful == run.rescued
+    assert (RescueEntry("lineage", "default", "berlin", "operation 2", None),) * doubtful == run.rescued
     place = "standard error, in a line of its own (`provisioner recover LOG` puts it back)"
     kept = f" That nothing was sent for berlin is kept in {place}." if doubtful else ""
     assert report.stop is not None
@@ -166,7 +166,7 @@ def test_a_refusal_that_cannot_be_saved_is_rescued_so_that_no_doubt_remains() ->
     run = Run(failures={2: FULL}, verdicts={"athens": REFUSED})
     report = run.apply()
     assert {"athens": "failed", "berlin": "not_attempted", "paris": "not_attempted"} == results(report)
-    assert (Entry("lineage", "default", "athens", "operation 1", None),) == run.rescued
+    assert (RescueEntry("lineage", "default", "athens", "operation 1", None),) == run.rescued
     assert isinstance(run.records["athens"], Pending)
     run.session.put_back(run.rescued)
     assert {} == run.records

@@ -21,7 +21,7 @@ from provisioner.model.verdict import CreateRequest, SealedContent, Verdict
 from provisioner.placeholders.reading import Reader
 from provisioner.planner import plan
 from provisioner.state import codec
-from provisioner.state.rescue import Entry, found_in
+from provisioner.state.rescue import RescueEntry, found_in
 from provisioner.state.seen import Seen
 from provisioner.state.session import Memory, Session
 from provisioner.state.stores import ABSENT, NOTE, Note
@@ -265,6 +265,6 @@ class Run:
         return {} if raw is None else dict(codec.decode(raw, "memory").accounts)
 
     @property
-    def rescued(self) -> tuple[Entry, ...]:
+    def rescued(self) -> tuple[RescueEntry, ...]:
         """What went to the last resort instead."""
         return found_in("\n".join(self.said), "standard error")

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from provisioner.errors import ExitCode, ManifestInvalid
 from provisioner.manifest import load
-from provisioner.manifest.logins import MAX_LOGIN, Login, Logins, fault, read
+from provisioner.manifest.logins import MAX_LOGIN, Login, LoginTable, fault, read
 from provisioner.manifest.sources import MAX_BYTES
 from provisioner.model.account import Origin, Severity
 
 GOOD = "name,login\nparis,SECRET-paris@example.com\nlyon-2,lyon@example.com\n"
 
 
-def read_text(folder: Path, text: str | bytes, name: str = "logins.csv") -> Logins:
+def read_text(folder: Path, text: str | bytes, name: str = "logins.csv") -> LoginTable:
     path = folder / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     found = read(path)
@@ -39,7 +39,7 @@ def problems(folder: Path, text: str | bytes) -> list[tuple[str, str, int | None
     return [(each.message, each.path, each.origin.line, each.origin.row) for each in found.problems]
 
 
-def pairs(found: Logins) -> list[tuple[str, str]]:
+def pairs(found: LoginTable) -> list[tuple[str, str]]:
     return [(each.name, each.api_login) for each in found.require()]
 
 
@@ -51,7 +51,7 @@ PAIRS = [("paris", "SECRET-paris@example.com"), ("lyon-2", "lyon@example.com")]
 
 def test_a_row_is_an_account_that_exists(tmp_path: Path) -> None:
     file = str(tmp_path / "logins.csv")
-    assert read_text(tmp_path, f"{GOOD}\n") == Logins(
+    assert read_text(tmp_path, f"{GOOD}\n") == LoginTable(
         (
             Login("paris", "SECRET-paris@example.com", Origin(file, 2, row=1)),
             Login("lyon-2", "lyon@example.com", Origin(file, 3, row=2)),

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from provisioner.manifest.sources import MAX_BYTES, Kind, Source, content, sources
+from provisioner.manifest.sources import MAX_BYTES, FileKind, Source, content, sources
 from provisioner.model.account import Problem, Severity
 
 
@@ -181,7 +181,7 @@ def test_a_file_whose_size_is_not_told_is_limited_too(tmp_path: Path) -> None:
     assert found.raw.startswith(b"Name:")
 
 
-SONG = Kind("song", (".a", ".b"), "Sing less.")
+SONG = FileKind("song", (".a", ".b"), "Sing less.")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from provisioner.document import Value
 from provisioner.manifest.cells import MAX_COLUMNS, MAX_ROWS
-from provisioner.manifest.entries import Part
+from provisioner.manifest.entries import FileContent
 from provisioner.manifest.table import read
 from provisioner.model.account import CALLBACK_NAMES, Attributes, Problem, Severity
 
@@ -19,7 +19,7 @@ HEADER = "name,first_name,last_name"
 GOOD = f"{HEADER}\nparis,Leonardo,Da Vinci\n"
 
 
-def part(text: str | bytes) -> Part:
+def part(text: str | bytes) -> FileContent:
     return read(text if isinstance(text, bytes) else text.encode(), "m.csv")
 
 

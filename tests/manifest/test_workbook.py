@@ -13,7 +13,7 @@ import openpyxl
 import pytest
 
 from provisioner.manifest import logins
-from provisioner.manifest.entries import Part
+from provisioner.manifest.entries import FileContent
 from provisioner.manifest.load import load
 from provisioner.manifest.table import read
 from provisioner.render.annotations import one_line
@@ -44,7 +44,7 @@ def accounts(raw: bytes, file: str = "m.xlsx") -> list[dict[str, Any]]:
 
 
 def told(raw: bytes, file: str = "m.xlsx") -> list[tuple[str, str]]:
-    part: Part = read(raw, file)
+    part: FileContent = read(raw, file)
     assert all(each.hint and each.origin.file == file for each in part.problems)
     return [(each.origin.cell, each.message) for each in part.problems]
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from provisioner.manifest.entries import Part
+from provisioner.manifest.entries import FileContent
 from provisioner.manifest.yaml_manifest import read
 from provisioner.model.account import Problem, Severity
 
 
-def part(text: str) -> Part:
+def part(text: str) -> FileContent:
     return read(text.encode(), "m.yaml")
 
 

@@ -17,11 +17,11 @@ from provisioner import __version__
 from provisioner.errors import ExitCode
 from provisioner.model.account import CALLBACK_NAMES, FIELDS, Attributes, Callbacks, Credentials, Secret
 from provisioner.model.exchange import Balance, Edited, EditRequest, Failed, Missing, Observed
-from provisioner.model.verdict import Answer, Created, CreateRequest, InDoubt, NotCreated, Then, Verdict
+from provisioner.model.verdict import Answer, Created, CreateRequest, NotCreated, OutcomeUnknown, Then, Verdict
 from provisioner.octopush.client import Client
 from provisioner.octopush.retry import RetryPolicy
 from provisioner.octopush.transport import BODY_CAP, Transport
-from provisioner.sandbox import Parent, Sandbox, Settings, parse_fault
+from provisioner.sandbox import Sandbox, SandboxParent, SandboxSettings, parse_fault
 from tests.octopush.servers import ANSWERED, HOST, Script, Server, Wire, answer, answering, dripping, scripted, then
 
 KEY: Final = Secret("parent-key-3f9c1b7e5d")
@@ -46,7 +46,7 @@ def client(url: str, *, waits: list[float] | None = None, timeout: float = 10, *
 @contextmanager
 def sandboxed(*faults: str, limit: int = 20) -> Iterator[Sandbox]:
     with Sandbox(
-        Settings(faults=tuple(map(parse_fault, faults)), parents=(Parent(api_key=KEY, limit=limit),))
+        SandboxSettings(faults=tuple(map(parse_fault, faults)), parents=(SandboxParent(api_key=KEY, limit=limit),))
     ) as sandbox:
         yield sandbox
 
@@ -173,7 +173,7 @@ def test_a_create_is_sent_again_once_it_can_be() -> None:
 def test_a_doubt_is_never_sent_again(fault: str) -> None:
     with sandboxed(f"{fault}@1") as sandbox:
         verdict = client(sandbox.url).create(LEONARDO)
-        assert isinstance(verdict, InDoubt)
+        assert isinstance(verdict, OutcomeUnknown)
         assert 1 == len(sandbox.requests)
 
 
@@ -181,7 +181,7 @@ def test_a_doubt_is_never_sent_again(fault: str) -> None:
 def test_a_doubt_past_the_deadline_is_never_sent_again(fault: str) -> None:
     with sandboxed(f"{fault}@1") as sandbox:
         verdict = client(sandbox.url, timeout=SHORT).create(LEONARDO)
-        assert isinstance(verdict, InDoubt)
+        assert isinstance(verdict, OutcomeUnknown)
         assert 1 == len(sandbox.requests)
         assert 1 == len(sandbox.accounts)
 
@@ -193,7 +193,7 @@ def test_a_reset_while_sending_is_a_doubt() -> None:
 
     huge = CreateRequest(Attributes("Leonardo", "x" * 32 * 2**20), PASSWORD)
     with scripted(script) as server:
-        assert isinstance(client(server.url).create(huge), InDoubt)
+        assert isinstance(client(server.url).create(huge), OutcomeUnknown)
         assert 1 == server.connections
 
 
@@ -221,7 +221,7 @@ CHUNKED: Final = b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n"
 )
 def test_the_answer_to_a_doubt_is_kept_as_it_came(script: Script, kept: bytes | None) -> None:
     verdict, server = over(script, timeout=SHORT)
-    assert isinstance(verdict, InDoubt)
+    assert isinstance(verdict, OutcomeUnknown)
     assert 1 == server.connections
     if kept is None:
         assert verdict.answer is None
@@ -234,7 +234,7 @@ def test_the_answer_to_a_doubt_is_kept_as_it_came(script: Script, kept: bytes | 
 def test_a_redirect_takes_the_key_nowhere() -> None:
     with scripted(answering(answer())) as other:
         verdict, _ = over(answering(answer("307 Temporary Redirect", b"", f"Location: {other.url}/v1")))
-        assert isinstance(verdict, InDoubt)
+        assert isinstance(verdict, OutcomeUnknown)
         assert (0, []) == (other.connections, other.requests)
 
 
@@ -267,7 +267,7 @@ def test_whatever_the_status_an_answer_with_credentials_is_kept_and_nothing_is_s
     with sandboxed(f"{status}-body=1@*") as sandbox:
         verdict = client(sandbox.url, retry_on_503=True).create(LEONARDO)
         (account,) = sandbox.accounts
-    assert isinstance(verdict, InDoubt)
+    assert isinstance(verdict, OutcomeUnknown)
     assert isinstance(verdict.answer, Answer)
     assert account.api_key.reveal().encode() in verdict.answer.body
 
@@ -275,7 +275,7 @@ def test_whatever_the_status_an_answer_with_credentials_is_kept_and_nothing_is_s
 @pytest.mark.parametrize("status", [408, 421, 425, 429])
 def test_whoever_does_not_trust_a_gateway_has_a_doubt(status: int) -> None:
     with sandboxed(f"{status}-after@*") as sandbox:
-        assert isinstance(client(sandbox.url, retry_on_429=False).create(LEONARDO), InDoubt)
+        assert isinstance(client(sandbox.url, retry_on_429=False).create(LEONARDO), OutcomeUnknown)
         assert (1, 1) == (len(sandbox.requests), len(sandbox.accounts))
 
 
@@ -308,7 +308,9 @@ def test_the_limit_stops_the_run_and_speaks_of_reserved() -> None:
         assert 1 == len(sandbox.requests)
 
 
-@pytest.mark.parametrize(("setting", "expected", "sent"), [(False, (InDoubt, None, None), 1), (True, UNSENT, ATTEMPTS)])
+@pytest.mark.parametrize(
+    ("setting", "expected", "sent"), [(False, (OutcomeUnknown, None, None), 1), (True, UNSENT, ATTEMPTS)]
+)
 def test_a_503_is_tried_again_only_where_that_is_set(setting: bool, expected: object, sent: int) -> None:  # noqa: FBT001  # the parameter is the setting
     with sandboxed("503@*") as sandbox:
         assert expected == row(client(sandbox.url, retry_on_503=setting).create(LEONARDO))
@@ -360,7 +362,7 @@ def test_what_the_api_echoes_of_the_request_is_masked(status: int, what: str, se
     with scripted(answering(answer(f"{status} Whatever", body))) as server:
         verdict = client(server.url).create(request)
     assert not isinstance(verdict, Created)
-    assert "-***-" in (verdict.said if isinstance(verdict, InDoubt) else verdict.reason)
+    assert "-***-" in (verdict.said if isinstance(verdict, OutcomeUnknown) else verdict.reason)
     assert secret not in repr(verdict)
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from provisioner.octopush.framing import (
     INTERIM_CAP,
-    Answer,
     BrokenChunkError,
     CutHeadError,
     EndlessInterimError,
+    StrictResponse,
     UnclearEndError,
 )
 
@@ -34,8 +34,8 @@ class Wire:
         return io.BufferedReader(io.BytesIO(self._data))  # type: ignore[arg-type]  # typeshed wants a raw stream
 
 
-def begun(*parts: bytes) -> Answer:
-    answer = Answer(cast("socket.socket", Wire(b"".join(parts))), method="POST")
+def begun(*parts: bytes) -> StrictResponse:
+    answer = StrictResponse(cast("socket.socket", Wire(b"".join(parts))), method="POST")
     answer.begin()
     return answer
 

@@ -15,7 +15,7 @@ import pytest
 
 from provisioner.model.account import Credentials, Secret
 from provisioner.model.exchange import Balance, Edited, Failed, Missing, Observed
-from provisioner.model.verdict import Created, InDoubt, NotCreated, Then
+from provisioner.model.verdict import Created, NotCreated, OutcomeUnknown, Then
 from provisioner.octopush.retry import RetryPolicy
 from tests.conftest import PATIENCE
 
@@ -53,7 +53,7 @@ class Run:
 @pytest.mark.parametrize(
     "verdict",
     [
-        *(CREATED, InDoubt("?"), NotCreated("refused", Then.GO_ON), NotCreated("stopped", Then.STOP)),
+        *(CREATED, OutcomeUnknown("?"), NotCreated("refused", Then.GO_ON), NotCreated("stopped", Then.STOP)),
         *(Edited(), Missing("?"), Observed({}), Balance(1, "euros")),
         *(Failed("refused", Then.GO_ON), Failed("stopped", Then.STOP, possible=True)),
     ],

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from provisioner.errors import ExitCode
 from provisioner.model.account import Credentials, Secret
-from provisioner.model.verdict import Answer, Created, InDoubt, NotCreated, Then, Verdict
+from provisioner.model.verdict import Answer, Created, NotCreated, OutcomeUnknown, Then, Verdict
 from provisioner.octopush.transport import Failure, Reply
 from provisioner.octopush.verdict import judge
 
@@ -37,9 +37,9 @@ def refused(status: int, body: object = b"", *hidden: str) -> NotCreated:
     return verdict
 
 
-def in_doubt(status: int, body: object = b"", cut: str | None = None) -> InDoubt:
+def in_doubt(status: int, body: object = b"", cut: str | None = None) -> OutcomeUnknown:
     verdict = judged(status, body, cut=cut)
-    assert isinstance(verdict, InDoubt)
+    assert isinstance(verdict, OutcomeUnknown)
     return verdict
 
 
@@ -58,11 +58,11 @@ UNREACHED = "Check that OCTOPUSH_API_URL and the proxy, if there is one, are rig
         ),
         (
             Failure(sent=True, reason="the connection was reset"),
-            InDoubt("the connection was reset, after the request was sent"),
+            OutcomeUnknown("the connection was reset, after the request was sent"),
         ),
         (
             Failure(sent=True, reason="what?", certificate=True),
-            InDoubt("what?, after the request was sent"),
+            OutcomeUnknown("what?, after the request was sent"),
         ),
     ],
 )
@@ -182,8 +182,8 @@ def test_a_cut_2xx_is_in_doubt_even_where_it_can_be_read() -> None:
 def test_what_proves_nothing_is_in_doubt_and_kept(status: int, why: str) -> None:
     body = {"code": 7, "message": "Hm."}
     kept = Answer(status, json.dumps(body).encode())
-    assert InDoubt(f"the API answered HTTP {status}: {why}", kept, ", code 7: Hm") == judged(status, body)
-    assert InDoubt(f"the API answered HTTP {status}: {why}") == judged(status)
+    assert OutcomeUnknown(f"the API answered HTTP {status}: {why}", kept, ", code 7: Hm") == judged(status, body)
+    assert OutcomeUnknown(f"the API answered HTTP {status}: {why}") == judged(status)
 
 
 @pytest.mark.parametrize("status", [400, 406, 409, 410, 413, 415, 418, 422, 451, 460, 499])
@@ -270,7 +270,7 @@ def test_what_was_not_processed_is_tried_again_even_where_it_speaks_of_a_limit(s
 def test_what_a_gateway_is_not_trusted_to_have_kept_back_is_in_doubt(status: int) -> None:
     reply = Reply(status, {}, b'{"code": 7}')
     why = f"the API answered HTTP {status}: it may have created the account all the same"
-    assert InDoubt(why, Answer(status, reply.body), ", code 7") == judge(reply, retry_on_429=False, now=NOW)
+    assert OutcomeUnknown(why, Answer(status, reply.body), ", code 7") == judge(reply, retry_on_429=False, now=NOW)
 
 
 HELD: Final[tuple[object, ...]] = (
@@ -308,9 +308,9 @@ NOT_HELD: Final[tuple[object, ...]] = (
 def test_whatever_the_status_an_answer_with_a_login_or_a_key_is_in_doubt_and_kept(status: int, body: object) -> None:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     verdict = judge(Reply(status, {}, raw), retry_on_503=True, now=NOW)
-    assert InDoubt(f"the API answered HTTP {status}, and the answer holds a login or a key", Answer(status, raw)) == (
-        verdict
-    )
+    assert OutcomeUnknown(
+        f"the API answered HTTP {status}, and the answer holds a login or a key", Answer(status, raw)
+    ) == (verdict)
 
 
 @pytest.mark.parametrize("body", NOT_HELD)
@@ -322,7 +322,7 @@ def test_words_about_a_login_or_a_key_are_none(body: object) -> None:
 def test_a_refusal_that_was_not_read_whole_proves_nothing(status: int) -> None:
     cut = Reply(status, {}, b'{"co', "it ended too early")
     reason = f"the API answered HTTP {status}: the answer was cut: it ended too early"
-    assert InDoubt(reason, Answer(status, b'{"co')) == judge(cut, retry_on_503=True, now=NOW)
+    assert OutcomeUnknown(reason, Answer(status, b'{"co')) == judge(cut, retry_on_503=True, now=NOW)
     packed = gzip.compress(json.dumps(BOTH).encode())
     for headers, body in (
         ({"Content-Encoding": "GZIP"}, b"\x1f"),
@@ -330,7 +330,7 @@ def test_a_refusal_that_was_not_read_whole_proves_nothing(status: int) -> None:
         ({}, packed),
     ):
         verdict = judge(Reply(status, headers, body), retry_on_503=True, now=NOW)
-        assert isinstance(verdict, InDoubt)
+        assert isinstance(verdict, OutcomeUnknown)
         assert "compressed" in verdict.reason
 
 
@@ -340,7 +340,7 @@ def test_a_refusal_that_was_not_read_whole_proves_nothing(status: int) -> None:
 )
 def test_a_refusal_in_broken_json_proves_nothing(status: int, body: bytes) -> None:
     verdict = judge(Reply(status, {}, body), retry_on_503=True, now=NOW)
-    assert isinstance(verdict, InDoubt)
+    assert isinstance(verdict, OutcomeUnknown)
     assert f"the API answered HTTP {status}: the answer is JSON that is broken" == verdict.reason
     assert Answer(status, body) == verdict.answer
 
@@ -360,8 +360,8 @@ def test_a_503_is_tried_again_only_where_a_gateway_guarantees_it() -> None:
     reply = Reply(503, {"Retry-After": "3"}, b"")
     expected = NotCreated("the API is not available (HTTP 503)", Then.RETRY, 3.0)
     assert expected == judge(reply, retry_on_503=True, now=NOW)
-    assert isinstance(judge(reply, retry_on_503=False, now=NOW), InDoubt)
-    assert isinstance(judge(Reply(502, {}, b""), retry_on_503=True, now=NOW), InDoubt)
+    assert isinstance(judge(reply, retry_on_503=False, now=NOW), OutcomeUnknown)
+    assert isinstance(judge(Reply(502, {}, b""), retry_on_503=True, now=NOW), OutcomeUnknown)
 
 
 @pytest.mark.parametrize(
@@ -494,4 +494,4 @@ def test_every_answer_has_a_verdict_and_none_is_taken_for_more_than_it_proves(
 @given(st.booleans(), st.text(), st.booleans(), st.booleans())
 def test_every_failure_has_a_verdict(sent: bool, reason: str, certificate: bool, retry_on_503: bool) -> None:  # noqa: FBT001  # hypothesis gives them
     verdict = judge(Failure(sent, reason, certificate), retry_on_503=retry_on_503, now=NOW)
-    assert isinstance(verdict, InDoubt if sent else NotCreated)
+    assert isinstance(verdict, OutcomeUnknown if sent else NotCreated)

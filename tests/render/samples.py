@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Origin
 from provisioner.model.plan import (
-    Closed,
     Create,
     FieldChange,
     Gone,
     Plan,
+    StillAbandoned,
+    StillUnknown,
     Unchanged,
-    Undecided,
     Unmanaged,
     Update,
 )
@@ -88,8 +88,8 @@ def with_texts(texts: Sequence[str]) -> list[Plan]:
         Unmanaged(t(), attributes()),
         Unmanaged(t(), attributes(), Drift((), (t(),))),
         Gone(t(), attributes()),
-        Undecided(t(), attributes(), t()),
-        Closed(t(), attributes(), t()),
+        StillUnknown(t(), attributes(), t()),
+        StillAbandoned(t(), attributes(), t()),
     )
     stranger = t()
     terms = Terms(

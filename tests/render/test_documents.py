@@ -10,13 +10,13 @@ from provisioner.errors import ExitCode, StateLocked
 from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Origin, Problem, Severity
 from provisioner.model.exchange import Balance, Failed
 from provisioner.model.plan import (
-    Closed,
     Create,
     FieldChange,
     Gone,
     Plan,
+    StillAbandoned,
+    StillUnknown,
     Unchanged,
-    Undecided,
     Unmanaged,
     Update,
 )
@@ -40,8 +40,8 @@ def test_a_plan_of_every_kind_of_change_conforms_and_hides_what_urls_carry() -> 
         Update(account, fields),
         Unchanged("c", FULL),
         Unmanaged("d", FULL),
-        Undecided("e", FULL, "no answer"),
-        Closed("f", FULL, "given up"),
+        StillUnknown("e", FULL, "no answer"),
+        StillAbandoned("f", FULL, "given up"),
     )
     document = documents.plans([Plan("default", "l", 3, Slots(20, 1, 5, 1, 1), changes, ("a",))])
     Draft202012Validator(schemas.load("plan.v1")).validate(document)

@@ -24,13 +24,13 @@ from markupsafe import Markup
 from provisioner.model.account import Attributes, Callbacks
 from provisioner.model.plan import (
     Change,
-    Closed,
     Create,
     FieldChange,
     Gone,
     Plan,
+    StillAbandoned,
+    StillUnknown,
     Unchanged,
-    Undecided,
     Unmanaged,
     Update,
 )
@@ -207,11 +207,11 @@ def row(change: Change, *, over: tuple[str, ...] = ()) -> str:
             ),
         ),
         (
-            Undecided("a", ADA, "no answer"),
+            StillUnknown("a", ADA, "no answer"),
             "? unknown a no answer first_name Ada last_name King company_name Engines",
         ),
         (
-            Closed("a", ADA, "given up"),
+            StillAbandoned("a", ADA, "given up"),
             (
                 "- abandoned a keeps its slot; to create it again, give it another name (given up)"
                 " first_name Ada last_name King company_name Engines"

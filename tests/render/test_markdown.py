@@ -16,13 +16,13 @@ from markdown_it import MarkdownIt
 from provisioner.model.account import Attributes
 from provisioner.model.plan import (
     Change,
-    Closed,
     Create,
     FieldChange,
     Gone,
     Plan,
+    StillAbandoned,
+    StillUnknown,
     Unchanged,
-    Undecided,
     Unmanaged,
     Update,
 )
@@ -55,11 +55,11 @@ def one(*changes: Change, slots: Slots | None = None, over: tuple[str, ...] = ()
 def test_a_plan_says_its_slots_its_sum_what_is_to_be_done_and_the_details() -> None:
     plan = one(
         Create(desired("berlin", ADA)),
-        Closed("bergen", ADA, "given up"),
+        StillAbandoned("bergen", ADA, "given up"),
         Gone("geneva", ADA),
         Unchanged("lisbon", ADA, Drift(("last_name",))),
         Update(desired("lyon", ADA), (FieldChange("company_name", None, "Labé"),)),
-        Undecided("oslo", ADA, "no answer"),
+        StillUnknown("oslo", ADA, "no answer"),
         Unchanged("paris", ADA),
         Unmanaged("rome", ADA),
         Unmanaged("siena", ADA, unfinished=True),
@@ -135,7 +135,7 @@ def test_it_is_never_longer_than_a_comment_may_be_and_the_sums_are_kept(
         lambda n: Create(desired(n, loud)),
         lambda n: Gone(n, ADA),
         lambda n: Unchanged(n, ADA, Drift(("last_name",))),
-        lambda n: Undecided(n, ADA, "why " * 50),
+        lambda n: StillUnknown(n, ADA, "why " * 50),
     )
     changes = tuple(makers[i % 4](name(i)) for i in range(accounts))
     plans = [one(*changes, over=tuple(each.name for each in changes[::4]), parent=name(i)) for i in range(parents)]

@@ -11,7 +11,7 @@ from prometheus_client import generate_latest
 from provisioner.errors import ExitCode
 from provisioner.model.account import Attributes
 from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, State, Unknown
-from provisioner.render.metrics import Run, Samples, Seen, after, parsed, registry
+from provisioner.render.metrics import ParentMetrics, RunMetrics, Samples, after, parsed, registry
 
 ATTRIBUTES = Attributes("A", "B")
 OPERATION = Operation("id", "2026-01-01T00:00:00Z", "me@here")
@@ -26,8 +26,8 @@ def state(**accounts: Any) -> State:  # noqa: ANN401  # any record
     return State("lineage", "default", accounts=MappingProxyType(accounts))
 
 
-def run(*seen: Seen, code: ExitCode = ExitCode.DONE, ended: float = 1000.0, whole: bool = True) -> Run:
-    return Run(seen, code, ended, 2.5, {"apply": 1.5}, whole)
+def run(*seen: ParentMetrics, code: ExitCode = ExitCode.DONE, ended: float = 1000.0, whole: bool = True) -> RunMetrics:
+    return RunMetrics(seen, code, ended, 2.5, {"apply": 1.5}, whole)
 
 
 def written(samples: Samples) -> str:
@@ -44,7 +44,7 @@ def test_every_status_and_every_kind_of_slot_is_counted() -> None:
         f=Unknown(ATTRIBUTES, OPERATION, "lost"),
         g=Abandoned(ATTRIBUTES, OPERATION, "lost"),
     )
-    samples = after(run(Seen("default", 20, 3, known)), {})
+    samples = after(run(ParentMetrics("default", 20, 3, known)), {})
     assert {
         ("slots", ("default", "limit")): 20,
         ("slots", ("default", "reserved")): 3,
@@ -67,21 +67,23 @@ def test_every_status_and_every_kind_of_slot_is_counted() -> None:
 
 
 def test_what_is_written_is_read_again() -> None:
-    samples = after(run(Seen("default", 20, 0, None), Seen("acme", 5, 1, state(a=active()))), {})
+    samples = after(run(ParentMetrics("default", 20, 0, None), ParentMetrics("acme", 5, 1, state(a=active()))), {})
     assert samples == parsed(written(samples))
 
 
 def test_a_failure_keeps_the_last_success_and_what_it_could_not_see() -> None:
-    before = after(run(Seen("default", 20, 0, state(a=active())), Seen("acme", 5, 0, None)), {})
-    failed = after(run(Seen("acme", 6, 0, None), code=ExitCode.STATE_LOCKED, ended=2000.0, whole=False), before)
+    before = after(run(ParentMetrics("default", 20, 0, state(a=active())), ParentMetrics("acme", 5, 0, None)), {})
+    failed = after(
+        run(ParentMetrics("acme", 6, 0, None), code=ExitCode.STATE_LOCKED, ended=2000.0, whole=False), before
+    )
     assert 1000.0 == failed["last_success_timestamp_seconds", ()]
     assert (2000.0, 6) == (failed["last_run_timestamp_seconds", ()], failed["last_run_exit_code", ()])
     assert (1, 6) == (failed["accounts", ("default", "active")], failed["slots", ("acme", "limit")])
 
 
 def test_a_parent_that_is_no_more_is_forgotten_by_a_run_that_came_to_all() -> None:
-    before = after(run(Seen("default", 20, 0, None), Seen("acme", 5, 0, None)), {})
-    assert [] == [key for key in after(run(Seen("default", 20, 0, None)), before) if "acme" in key[1]]
+    before = after(run(ParentMetrics("default", 20, 0, None), ParentMetrics("acme", 5, 0, None)), {})
+    assert [] == [key for key in after(run(ParentMetrics("default", 20, 0, None)), before) if "acme" in key[1]]
 
 
 def test_before_the_first_success_there_is_none() -> None:

@@ -8,13 +8,13 @@ import pytest
 from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Origin, Problem, Severity
 from provisioner.model.plan import (
     Change,
-    Closed,
     Create,
     FieldChange,
     Gone,
     Plan,
+    StillAbandoned,
+    StillUnknown,
     Unchanged,
-    Undecided,
     Unmanaged,
     Update,
 )
@@ -50,9 +50,9 @@ def test_a_plan_names_what_it_changes_and_counts_the_rest() -> None:
         slots(used=6, unknown=1, reserved=2),
         (
             Create(desired("berlin", FULL)),
-            Closed("gone", LEO, "given up"),
+            StillAbandoned("gone", LEO, "given up"),
             Update(desired("lyon"), (FieldChange("company_name", None, "Labé"), FieldChange("first_name", "A", "B"))),
-            Undecided("oslo", LEO, "no answer"),
+            StillUnknown("oslo", LEO, "no answer"),
             Unchanged("paris", LEO),
             Unmanaged("rome", LEO),
         ),
@@ -86,7 +86,7 @@ def test_a_url_is_masked_and_a_difference_in_the_masked_part_is_told() -> None:
 
 def test_nothing_that_a_terminal_obeys_comes_through() -> None:
     assert "a\\x1b[31mb\\u202ec" == printable("a\x1b[31mb\u202ec")
-    evil = Plan("p", "l", 1, slots(), (Undecided("a\x1b]0;x", LEO, "b\nc"),))
+    evil = Plan("p", "l", 1, slots(), (StillUnknown("a\x1b]0;x", LEO, "b\nc"),))
     assert "\x1b" not in rendered(text.plan(evil))
     assert 3 == len(rendered(text.plan(evil)).splitlines())
 

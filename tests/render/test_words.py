@@ -10,13 +10,13 @@ from provisioner.model.account import Attributes
 from provisioner.model.exchange import Balance, Failed
 from provisioner.model.plan import (
     Change,
-    Closed,
     Create,
     FieldChange,
     Gone,
     Plan,
+    StillAbandoned,
+    StillUnknown,
     Unchanged,
-    Undecided,
     Unmanaged,
     Update,
     counts,
@@ -42,8 +42,8 @@ EVERY: Final[tuple[Change, ...]] = (
     Unchanged("f", LEO, unchecked="HTTP 500"),
     Unmanaged("g", LEO),
     Gone("h", LEO),
-    Undecided("i", LEO, "no answer"),
-    Closed("j", LEO, "given up"),
+    StillUnknown("i", LEO, "no answer"),
+    StillAbandoned("j", LEO, "given up"),
 )
 
 

@@ -14,10 +14,13 @@ from urllib.parse import urlsplit
 import requests
 
 from provisioner.model.account import Secret
-from provisioner.sandbox import Parent, Sandbox, Settings, parse_fault
+from provisioner.sandbox import Sandbox, SandboxParent, SandboxSettings, parse_fault
 
-PARENT = {"api-login": Parent().api_login, "api-key": Parent().api_key.reveal()}
-ACME, UMBRELLA = Parent("acme@example.com", Secret("acme-key"), 2), Parent("umbrella", Secret("umbrella-key"), 1)
+PARENT = {"api-login": SandboxParent().api_login, "api-key": SandboxParent().api_key.reveal()}
+ACME, UMBRELLA = (
+    SandboxParent("acme@example.com", Secret("acme-key"), 2),
+    SandboxParent("umbrella", Secret("umbrella-key"), 1),
+)
 AS_ACME, AS_UMBRELLA = ({"api-login": each.api_login, "api-key": each.api_key.reveal()} for each in (ACME, UMBRELLA))
 LEONARDO = {"first_name": "Leonardo", "last_name": "Da Vinci", "password": "Gioconda-1503"}
 URLS = {
@@ -43,8 +46,8 @@ TIMEOUT = 5
 
 @contextmanager
 def running(*faults: str, limit: int = 20, **settings: Any) -> Iterator[Sandbox]:  # noqa: ANN401 - each setting has its own type
-    usual = {"faults": tuple(map(parse_fault, faults)), "parents": (Parent(limit=limit),)}
-    with Sandbox(Settings(**(usual | settings))) as sandbox:
+    usual = {"faults": tuple(map(parse_fault, faults)), "parents": (SandboxParent(limit=limit),)}
+    with Sandbox(SandboxSettings(**(usual | settings))) as sandbox:
         yield sandbox
 
 

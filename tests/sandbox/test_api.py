@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from provisioner.model.account import Callbacks, Secret
-from provisioner.sandbox import Parent, Sandbox
+from provisioner.sandbox import Sandbox, SandboxParent
 from tests.sandbox.calls import (
     ACME,
     AS_ACME,
@@ -228,7 +228,7 @@ def test_without_another_parent_there_is_one(sandbox: Sandbox) -> None:
 
 
 def test_a_thousand_parents_are_served_like_one() -> None:
-    parents = tuple(Parent(f"parent-{number}", Secret(f"key-{number}"), 1) for number in range(1000))
+    parents = tuple(SandboxParent(f"parent-{number}", Secret(f"key-{number}"), 1) for number in range(1000))
     with running(parents=parents) as sandbox:
         for number in (0, 499, 999):
             headers = {"api-login": f"parent-{number}", "api-key": f"key-{number}"}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import SettingInvalid
-from provisioner.sandbox import Sandbox, Settings
+from provisioner.sandbox import Sandbox, SandboxSettings
 from tests.sandbox.calls import (
     ACME,
     AS_ACME,
@@ -75,7 +75,7 @@ def test_nothing_follows_a_deletion(ledger: Path, number: int) -> None:
     lines = ledger.read_bytes().splitlines(keepends=True)
     ledger.write_bytes(b"".join((*lines, lines[number])))
     with pytest.raises(SettingInvalid, match="damaged at line 4: it does not follow"):
-        Sandbox(Settings(ledger=ledger))
+        Sandbox(SandboxSettings(ledger=ledger))
 
 
 def test_a_deletion_follows_a_creation(ledger: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_deletion_follows_a_creation(ledger: Path) -> None:
     created, deleted = ledger.read_bytes().splitlines(keepends=True)
     ledger.write_bytes(deleted + created)
     with pytest.raises(SettingInvalid, match="damaged at line 1: it does not follow"):
-        Sandbox(Settings(ledger=ledger))
+        Sandbox(SandboxSettings(ledger=ledger))
 
 
 def test_a_ledger_with_callbacks_that_no_account_has_is_damaged(ledger: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_ledger_with_callbacks_that_no_account_has_is_damaged(ledger: Path) ->
         create(sandbox)
     ledger.write_text(ledger.read_text().replace('"email_for_inbounds"', '"email"'))
     with pytest.raises(SettingInvalid, match="damaged at line 1: in callbacks, email"):
-        Sandbox(Settings(ledger=ledger))
+        Sandbox(SandboxSettings(ledger=ledger))
 
 
 def test_the_ledger_is_for_its_owner_alone(ledger: Path) -> None:
@@ -137,7 +137,7 @@ def test_any_other_damage_is_a_clear_error(ledger: Path, damage: Callable[[bytes
     damaged = damage(ledger.read_bytes())
     ledger.write_bytes(damaged)
     with pytest.raises(SettingInvalid, match=r"damaged at line \d") as raised:
-        Sandbox(Settings(ledger=ledger))
+        Sandbox(SandboxSettings(ledger=ledger))
     assert raised.value.hint
     assert ledger.read_bytes() == damaged
 
@@ -147,14 +147,14 @@ def test_a_file_that_is_no_ledger_is_left_as_it_is(ledger: Path, content: bytes)
     ledger.write_bytes(content)
     ledger.chmod(0o644)
     with pytest.raises(SettingInvalid, match="damaged at line 1"):
-        Sandbox(Settings(ledger=ledger))
+        Sandbox(SandboxSettings(ledger=ledger))
     assert (content, 0o644) == (ledger.read_bytes(), ledger.stat().st_mode & 0o777)
 
 
 def test_a_ledger_is_never_followed_through_a_link(ledger: Path, tmp_path: Path) -> None:
     ledger.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(SettingInvalid, match="cannot be opened"):
-        Sandbox(Settings(ledger=ledger))
+        Sandbox(SandboxSettings(ledger=ledger))
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -162,12 +162,12 @@ def test_a_ledger_is_a_file_in_a_folder_that_exists(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "absent" / "ledger", tmp_path / "pipe"):
         with pytest.raises(SettingInvalid, match="ledger"):
-            Sandbox(Settings(ledger=path))
+            Sandbox(SandboxSettings(ledger=path))
 
 
 def test_a_ledger_has_one_sandbox(ledger: Path) -> None:
     with running(ledger=ledger), pytest.raises(SettingInvalid, match="another sandbox"):
-        Sandbox(Settings(ledger=ledger))
+        Sandbox(SandboxSettings(ledger=ledger))
 
 
 def test_a_ledger_says_whose_each_account_is(ledger: Path) -> None:
@@ -221,4 +221,4 @@ def test_a_parent_that_is_no_text_is_damage(ledger: Path) -> None:
         create(sandbox)
     ledger.write_text(ledger.read_text().replace('"parent": "parent@example.com"', '"parent": null'))
     with pytest.raises(SettingInvalid, match="damaged at line 1"):
-        Sandbox(Settings(ledger=ledger))
+        Sandbox(SandboxSettings(ledger=ledger))

@@ -6,15 +6,15 @@ import pytest
 
 from provisioner.errors import CommandInvalid
 from provisioner.model.account import Secret
-from provisioner.sandbox import Parent, parse_parents
+from provisioner.sandbox import SandboxParent, parse_parents
 
 KEY = "key-5d1f8e"
 
 
 def test_each_has_its_own_limit_or_the_usual_one() -> None:
     assert (
-        Parent("acme@example.com", Secret("made-up"), 7),
-        Parent("'!~", Secret("=/?"), 0),
+        SandboxParent("acme@example.com", Secret("made-up"), 7),
+        SandboxParent("'!~", Secret("=/?"), 0),
     ) == parse_parents(["acme@example.com:made-up", "'!~:=/?:0"], limit=7)
 
 

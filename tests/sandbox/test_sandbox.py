@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from provisioner.errors import SettingInvalid
-from provisioner.sandbox import Sandbox, Settings
+from provisioner.sandbox import Sandbox, SandboxSettings
 from tests.sandbox.calls import (
     LEONARDO,
     PARENT,
@@ -32,11 +32,11 @@ from tests.sandbox.calls import (
 
 def test_a_port_in_use_is_a_clear_error(sandbox: Sandbox) -> None:
     with pytest.raises(SettingInvalid, match=r"^Port [0-9]+ is in use\.$"):
-        Sandbox(Settings(port=int(sandbox.url.split(":")[2].split("/")[0])))
+        Sandbox(SandboxSettings(port=int(sandbox.url.split(":")[2].split("/")[0])))
 
 
 def test_a_sandbox_that_was_never_entered_can_be_shut_down_twice() -> None:
-    sandbox = Sandbox(Settings())
+    sandbox = Sandbox(SandboxSettings())
     sandbox.shutdown()
     sandbox.shutdown()
 
@@ -45,11 +45,11 @@ PROGRAM = """
 import resource, sys
 from pathlib import Path
 before = set(sys.modules)
-from provisioner.sandbox import Sandbox, Settings, parse_fault
+from provisioner.sandbox import Sandbox, SandboxSettings, parse_fault
 if sys.argv[2:]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 loaded = {name.partition(".")[0] for name in sys.modules.keys() - before}
-settings = Settings(ledger=Path(sys.argv[1]), faults=(parse_fault("delay=60@3"),))
+settings = SandboxSettings(ledger=Path(sys.argv[1]), faults=(parse_fault("delay=60@3"),))
 with Sandbox(settings) as sandbox:
     print(sandbox.url, *loaded - sys.stdlib_module_names - {"provisioner"}, flush=True)
     sandbox.serve_forever()

@@ -10,21 +10,21 @@ import pytest
 import requests
 
 from provisioner.model.account import Secret
-from provisioner.sandbox import Parent
+from provisioner.sandbox import SandboxParent
 from provisioner.sandbox.connection import Service
 from provisioner.sandbox.received import Received
 from provisioner.sandbox.server import HOST, Server
 from tests.sandbox.calls import TIMEOUT, connected, create, create_bytes, eventually, holds, running
 
 if TYPE_CHECKING:
-    from provisioner.sandbox.request import Request
+    from provisioner.sandbox.request import SandboxRequest
 
 CLIENTS = 64
 
 
 def test_many_clients_are_answered_at_once() -> None:
     # One after the other, most of them would be answered after the client's patience.
-    parents = tuple(Parent(f"parent-{number}", Secret("key"), 1) for number in range(CLIENTS))
+    parents = tuple(SandboxParent(f"parent-{number}", Secret("key"), 1) for number in range(CLIENTS))
     with running(parents=parents, latency=1.0) as sandbox, ThreadPoolExecutor(CLIENTS) as clients:
         statuses = clients.map(
             lambda parent: create(sandbox, {"api-login": parent.api_login, "api-key": "key"}).status_code, parents
@@ -59,7 +59,7 @@ def test_a_stop_ends_every_connection_and_no_thread_stays() -> None:
 class Broken:
     """An API with a defect."""
 
-    def answer(self, request: Request) -> Any:  # noqa: ANN401  # it never answers
+    def answer(self, request: SandboxRequest) -> Any:  # noqa: ANN401  # it never answers
         raise LookupError(request.target)
 
 

@@ -13,7 +13,7 @@ import pytest
 import provisioner
 from provisioner.errors import ExitCode, ProvisionerError, SettingInvalid
 from provisioner.model.account import Secret
-from provisioner.sandbox import Parent, Sandbox, Settings, parse_fault
+from provisioner.sandbox import Sandbox, SandboxParent, SandboxSettings, parse_fault
 from tests.octopush.servers import Wire, answer, scripted
 from tests.project.opened import Heard, having, key_of, many, opened, results
 
@@ -26,8 +26,8 @@ TOLD: Final = json.dumps({"first_name": "paris", "last_name": "default", "api_ke
 
 @contextmanager
 def octopush(*faults: str) -> Iterator[Sandbox]:
-    parent = Parent("default@example.com", Secret(key_of("default")))
-    with Sandbox(Settings(parents=(parent,), faults=tuple(map(parse_fault, faults)))) as sandbox:
+    parent = SandboxParent("default@example.com", Secret(key_of("default")))
+    with Sandbox(SandboxSettings(parents=(parent,), faults=tuple(map(parse_fault, faults)))) as sandbox:
         yield sandbox
 
 

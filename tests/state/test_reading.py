@@ -11,7 +11,7 @@ from provisioner.errors import StateConflict, StateForeign, StateInvalid, StateR
 from provisioner.model.state import State
 from provisioner.state import codec
 from provisioner.state.reading import Snapshot, load, read
-from provisioner.state.rescue import Entry, encode
+from provisioner.state.rescue import RescueEntry, encode
 from provisioner.state.seen import Seen
 from provisioner.state.stores import ABSENT, Store
 from provisioner.state.stores.local import LocalStore
@@ -19,7 +19,7 @@ from provisioner.state.stores.memory import MemoryStore
 from tests.state import ACTIVE, LATER, PENDING, of_operation
 
 STATE = State("lineage-1", "default", serial=1)
-LIMA = Entry("lineage-1", "default", "lima", "op-1", ACTIVE)
+LIMA = RescueEntry("lineage-1", "default", "lima", "op-1", ACTIVE)
 
 
 def saved(store: Store, state: State) -> str:
@@ -27,7 +27,7 @@ def saved(store: Store, state: State) -> str:
     return store.save(codec.encode(state), store.load()[1])
 
 
-def rescued(store: Store, *entries: Entry) -> None:
+def rescued(store: Store, *entries: RescueEntry) -> None:
     for each in entries:
         store.rescue(f"{encode(each)}\n".encode())
 
@@ -157,7 +157,7 @@ def test_an_intent_that_never_reached_a_state_settles_to_none(store: Store) -> N
     ],
 )
 def test_what_does_not_belong_there_is_refused_when_it_is_put_back(
-    store: Store, entry: Entry, error: type[Exception]
+    store: Store, entry: RescueEntry, error: type[Exception]
 ) -> None:
     saved(store, LATER)
     rescued(store, entry)

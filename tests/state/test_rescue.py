@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from provisioner.errors import ExitCode, StateConflict, StateForeign, StateInvalid
 from provisioner.model.rescue import MARK, defused
 from provisioner.model.state import Record, Unknown
-from provisioner.state.rescue import Entry, decode, encode, found_in, put_back, space
+from provisioner.state.rescue import RescueEntry, decode, encode, found_in, put_back, space
 from tests.state import ABANDONED, ACTIVE, LEONARDO, OPERATION, PENDING, STATE, UNKNOWN, of_operation
 
-ENTRY = Entry("lineage-1", "default", "lima", "op-1", ACTIVE)
+ENTRY = RescueEntry("lineage-1", "default", "lima", "op-1", ACTIVE)
 OSLO = replace(ABANDONED, operation=replace(OPERATION, id="op-0"))
 NOTHING_CREATED = replace(ENTRY, record=None)
 LONG = replace(ENTRY, record=replace(ACTIVE, sealed=ACTIVE.sealed + "x" * 200_000))
@@ -25,7 +25,7 @@ SECOND = replace(ENTRY, name="oslo", operation="op-2", record=of_operation(UNKNO
 # ── What a store has kept ────────────────────────────────────────────────────
 
 
-def kept(*entries: Entry) -> bytes:
+def kept(*entries: RescueEntry) -> bytes:
     """Return ``entries`` as a session has a store keep them."""
     return b"".join(f"{encode(each)}\n".encode() for each in entries)
 
@@ -35,7 +35,7 @@ def test_where_nothing_is_kept_there_is_no_entry() -> None:
 
 
 @pytest.mark.parametrize("entry", [ENTRY, NOTHING_CREATED, LONG, SECOND])
-def test_what_is_kept_is_found(entry: Entry) -> None:
+def test_what_is_kept_is_found(entry: RescueEntry) -> None:
     assert (entry,) == decode(kept(entry), "it")
     assert len(kept(entry)) < space(entry)
 
@@ -254,7 +254,7 @@ def test_what_was_put_back_and_was_changed_since_is_not_put_back_again(name: str
 
 def test_a_later_time_of_an_account_that_the_state_has_under_another_name_is_left_to_a_person() -> None:
     older = replace(STATE, accounts={"oslo": OSLO, "cusco": ACTIVE})
-    later = Entry("lineage-1", "default", "lima", "op-2", CHANGED)
+    later = RescueEntry("lineage-1", "default", "lima", "op-2", CHANGED)
     with pytest.raises(StateConflict) as caught:
         put_back(older, [later])
     assert "The rescued outcome of lima is of the account that the state knows as cusco." == caught.value.message

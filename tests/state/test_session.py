@@ -27,7 +27,7 @@ from provisioner.errors import (
 from provisioner.model.state import Record, State
 from provisioner.state import codec
 from provisioner.state.reading import Snapshot, load, read
-from provisioner.state.rescue import Entry, decode, encode, found_in, put_back
+from provisioner.state.rescue import RescueEntry, decode, encode, found_in, put_back
 from provisioner.state.seen import Seen
 from provisioner.state.session import Session, check_parent, opened
 from provisioner.state.stores import Store
@@ -51,8 +51,8 @@ from tests.state import (
     with_read_only,
 )
 
-LIMA = Entry("lineage-1", "default", "lima", "op-1", ACTIVE)
-ROME = Entry("lineage-1", "default", "rome", "op-2", of_operation(UNKNOWN, "op-2"))
+LIMA = RescueEntry("lineage-1", "default", "lima", "op-1", ACTIVE)
+ROME = RescueEntry("lineage-1", "default", "rome", "op-2", of_operation(UNKNOWN, "op-2"))
 RESERVE, SAVE = 4, 10
 """Disk calls of a reservation, and of a save that keeps a backup too."""
 LONG = replace(LIMA, record=replace(ACTIVE, sealed=ACTIVE.sealed + "x" * 200_000))
@@ -76,7 +76,7 @@ class Project:
     def forgotten_path(self) -> Path:
         return self.path.with_name(f"{self.path.name}.forgotten")
 
-    def rescued(self) -> tuple[Entry, ...]:
+    def rescued(self) -> tuple[RescueEntry, ...]:
         """Return what is rescued on the disk."""
         return decode(LocalStore(self.path).rescued(), str(self.rescue_path))
 
@@ -374,7 +374,7 @@ def test_a_home_that_cannot_be_written_is_only_warned_of(tmp_path: Path) -> None
 # ── What was rescued ─────────────────────────────────────────────────────────
 
 
-def rescued(project: Project, *entries: Entry) -> None:
+def rescued(project: Project, *entries: RescueEntry) -> None:
     """Leave ``entries`` as a run does whose save failed."""
     project.path.parent.mkdir(parents=True, exist_ok=True)
     store = LocalStore(project.path)
@@ -421,7 +421,7 @@ def test_an_entry_of_a_log_is_put_back_into_a_session(project: Project) -> None:
         (replace(LIMA, name="paris", operation="op-2", record=of_operation(ACTIVE, "op-2")), StateConflict),
     ],
 )
-def test_what_cannot_be_put_back_is_kept(project: Project, entry: Entry, error: type[ProvisionerError]) -> None:
+def test_what_cannot_be_put_back_is_kept(project: Project, entry: RescueEntry, error: type[ProvisionerError]) -> None:
     project.saved(LATER)
     rescued(project, LIMA, entry)
     with pytest.raises(error), project.opened():

@@ -16,7 +16,7 @@ from provisioner.errors import ExitCode
 from provisioner.model.account import Secret
 
 if TYPE_CHECKING:
-    from provisioner.sandbox import Parent
+    from provisioner.sandbox import SandboxParent
 
 _PARENTS_SHOWN: Final = 10
 
@@ -58,16 +58,16 @@ def command(
     PATCH  /sandbox/accounts/LOGIN    change first_name, last_name, company_name, callbacks or api_key
     DELETE /sandbox/accounts/LOGIN    delete it, and free its slot
     """  # noqa: D301  # click looks for the character itself
-    from provisioner.sandbox import FAULT_HELP, Parent, Sandbox, Settings, parse_fault, parse_parents
+    from provisioner.sandbox import FAULT_HELP, Sandbox, SandboxParent, SandboxSettings, parse_fault, parse_parents
 
     console = context.console
     if "help" in faults:
         console.data(FAULT_HELP.rstrip("\n") + "\n")
         return ExitCode.DONE
-    usual = Parent()
+    usual = SandboxParent()
     login, key = (context.environ.get(f"OCTOPUSH_API_{each}") for each in ("LOGIN", "KEY"))
-    of_environment = Parent(login or usual.api_login, Secret(key) if key else usual.api_key, limit=limit)
-    settings = Settings(
+    of_environment = SandboxParent(login or usual.api_login, Secret(key) if key else usual.api_key, limit=limit)
+    settings = SandboxSettings(
         port=port,
         parents=parse_parents(parent_accounts, limit=limit) or (of_environment,),
         latency=latency,
@@ -90,7 +90,7 @@ def command(
     return ExitCode.DONE
 
 
-def _exports(url: str, parents: Sequence[Parent], usual_key: str | None) -> Iterator[str]:
+def _exports(url: str, parents: Sequence[SandboxParent], usual_key: str | None) -> Iterator[str]:
     """Yield the lines that lead a shell to a sandbox with ``parents``."""
     yield f"  export OCTOPUSH_API_URL={url}"
     if len(parents) > 1:

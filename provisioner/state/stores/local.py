@@ -11,10 +11,10 @@ from provisioner.errors import StateInvalid, StateNotSaved
 from provisioner.state.disk import Disk, read_file, write_atomically
 from provisioner.state.holder import Holder
 from provisioner.state.stores import NOTE, Note, moved, version
-from provisioner.state.stores.beside import NO_LINK, Beside
+from provisioner.state.stores.local_files import NO_LINK, LocalFiles
 
 
-class LocalStore(Beside):
+class LocalStore(LocalFiles):
     """See :class:`provisioner.state.stores.Store`."""
 
     is_here = True

@@ -16,7 +16,7 @@ from provisioner.model import address as addresses
 from provisioner.model.revision import Revision
 from provisioner.state.lease import Lease, decode
 from provisioner.state.stores import ABSENT, Note, moved, version
-from provisioner.state.stores.server import Row, Server
+from provisioner.state.stores.server import Server, ServerRow
 
 _ADDRESS: Final = re.compile(r"(?P<conninfo>postgresql://[^#\s]*)#(?P<parent>[\w.@][\w.@/-]{0,199})")
 
@@ -181,8 +181,8 @@ class PostgresBackend:
         rows, _ = self._ask(_REVISION, serial=serial)
         return rows[0][0] if rows else None
 
-    def _one(self, statement: str) -> Row:
+    def _one(self, statement: str) -> ServerRow:
         return self._ask(statement)[0][0]
 
-    def _ask(self, statement: str, *, keep: bool = False, **given: object) -> tuple[list[Row], bool]:
+    def _ask(self, statement: str, *, keep: bool = False, **given: object) -> tuple[list[ServerRow], bool]:
         return self._server.ask(statement, {"parent": self._parent, **given}, keep=keep)

@@ -20,7 +20,7 @@ from provisioner.state.disk import Disk, read_file, write_atomically
 from provisioner.state.holder import Holder
 from provisioner.state.lease import Lease
 from provisioner.state.stores import NOTE, Note, moved
-from provisioner.state.stores.beside import Beside
+from provisioner.state.stores.local_files import LocalFiles
 
 _LEASE: Final = "lease"
 _POLL: Final = 2.0
@@ -72,7 +72,7 @@ class Backend(Protocol):
         """Return the document that had this serial, the latest of several; None: there is none."""
 
 
-class RemoteStore(Beside):
+class RemoteStore(LocalFiles):
     """See :class:`provisioner.state.stores.Store`."""
 
     is_here = False

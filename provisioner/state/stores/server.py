@@ -23,7 +23,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from provisioner.errors import SettingInvalid, StateUnreachable
 
-Row: TypeAlias = tuple[Any, ...]
+ServerRow: TypeAlias = tuple[Any, ...]
 
 PATIENCE: Final = 20.0
 """Seconds that one statement may take, whether the server works or is silent."""
@@ -120,7 +120,7 @@ class Server:
         where = f"{found['host'] or found['hostaddr']}:{found['port']}/{found['dbname'] or found.get('user')}"
         return f"postgresql://{where}{found['options'] and '?'}{found['options']}"
 
-    def ask(self, statement: str, given: Mapping[str, object], *, keep: bool = False) -> tuple[list[Row], bool]:
+    def ask(self, statement: str, given: Mapping[str, object], *, keep: bool = False) -> tuple[list[ServerRow], bool]:
         """Return the rows, and whether an earlier answer was lost: ``statement`` may have been carried out before.
 
         ``keep`` leaves the connection open for the next one.

@@ -10,7 +10,7 @@ import pytest
 from provisioner import errors
 from provisioner.errors import MEANINGS, ExitCode, ProvisionerError
 from provisioner.model.codes import CODES
-from provisioner.model.plan import Closed, Gone, Undecided, Unmanaged
+from provisioner.model.plan import Gone, StillAbandoned, StillUnknown, Unmanaged
 from provisioner.model.state import Active, Record
 from tests.cli.steps import run
 
@@ -43,8 +43,8 @@ def test_a_code_of_octopush_is_explained_with_how_certain_that_is(tmp_path: Path
 def test_every_status_that_asks_for_something_is_explained_with_what_to_type(tmp_path: Path) -> None:
     kinds = {kind.status for kind in get_args(Record)} | {
         Gone.action,
-        Closed.action,
-        Undecided.action,
+        StillAbandoned.action,
+        StillUnknown.action,
         Unmanaged.action,
     }
     for word in sorted(kinds - {Active.status}):

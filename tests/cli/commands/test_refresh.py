@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from provisioner.errors import ExitCode
-from provisioner.sandbox import Parent, Sandbox, Settings
+from provisioner.sandbox import Sandbox, SandboxParent, SandboxSettings
 from tests.cli.steps import (
     COMPANY,
     TWO,
@@ -177,7 +177,7 @@ def test_an_answer_that_tells_too_little_is_no_check(sandbox: StartSandbox, proj
 
 def test_an_api_that_cannot_be_reached(tmp_path: Path, project: NewProject) -> None:
     with Sandbox(
-        Settings(parents=tuple(Parent(login, PARENT.api_key) for login in (PARENT.api_login, ACME)))
+        SandboxSettings(parents=tuple(SandboxParent(login, PARENT.api_key) for login in (PARENT.api_login, ACME)))
     ) as server:
         mine = made(SandboxProcess(server.url, tmp_path / "ledger"), project)
     before = mine.state_path.read_bytes()
@@ -203,7 +203,11 @@ def falling_silent(tmp_path: Path) -> Iterator[tuple[SandboxProcess, Callable[[]
     with ExitStack() as kept:
         serving = kept.enter_context(ExitStack())
         server = serving.enter_context(
-            Sandbox(Settings(parents=tuple(Parent(login, PARENT.api_key) for login in (PARENT.api_login, ACME))))
+            Sandbox(
+                SandboxSettings(
+                    parents=tuple(SandboxParent(login, PARENT.api_key) for login in (PARENT.api_login, ACME))
+                )
+            )
         )
         port = urlsplit(server.url).port
 

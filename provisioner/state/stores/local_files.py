@@ -23,7 +23,7 @@ NO_LINK: Final = "Name a file that you may read: a state is never read or writte
 _BESIDE: Final = ("lock", "backup", "rescue", "forgotten")
 
 
-class Beside:
+class LocalFiles:
     """The files beside ``path``, which is where a state is, or stands for one that is kept elsewhere."""
 
     def __init__(self, path: Path, disk: Disk | None = None) -> None:

@@ -27,9 +27,9 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Load a name of the public API when it is first asked for: ``--help`` has no use for it."""
+    """Import a name of the public API on first use: ``--help`` does not need it."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415  # only programs come this way
+    from importlib import import_module  # noqa: PLC0415  # only users of the library need it
 
     return getattr(import_module(f"provisioner.{_HOMES[name]}"), name)

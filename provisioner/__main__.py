@@ -3,13 +3,13 @@
 import atexit
 import gc
 
-# A command ends before a cycle of garbage matters, and looking for some while the
-# libraries load takes a tenth of its time, as does a last look when it ends. The
-# sandbox, which stays, turns it on again.
+# A command ends before cyclic garbage matters. Collecting it while the libraries load
+# takes a tenth of the run time, and so does the last collection at exit. The sandbox,
+# which keeps running, turns collection on again.
 gc.disable()
 atexit.register(gc.freeze)
 
-from provisioner.cli.main import main  # noqa: E402  # what it loads is what the lines above are for
+from provisioner.cli.main import main  # noqa: E402  # the lines above must run before this import
 
 __all__ = ["main"]
 

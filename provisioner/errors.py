@@ -3,16 +3,16 @@
     ProvisionerError            1
     ├── ManifestInvalid         3
     ├── Refused                 4
-    │   ├── OverLimit               more accounts are wanted than there are slots
-    │   └── OverThreshold           a run that nobody watches would do more than it may
+    │   ├── OverLimit               the manifest wants more accounts than there are slots
+    │   └── OverThreshold           an unattended run would do more than its threshold allows
     ├── StateError              5
     │   ├── StateInvalid            the document cannot be read as a state
-    │   ├── StateUnreachable        the store of the state does not answer, or does not let us in
+    │   ├── StateUnreachable        the state's store does not answer, or denies access
     │   ├── StateForeign            it belongs to another project, parent or endpoint
-    │   ├── StateRolledBack         it is older than what this machine has seen
-    │   ├── StateMoved              somebody saved it since it was loaded
-    │   ├── StateNotSaved           the disk or the store did not take it
-    │   └── StateConflict           what was asked does not fit the account's record
+    │   ├── StateRolledBack         it is older than one this machine has seen
+    │   ├── StateMoved              somebody has saved it since it was loaded
+    │   ├── StateNotSaved           the disk or the store did not accept it
+    │   └── StateConflict           the request does not fit the account's record
     ├── StateLocked             6
     ├── Unverified              7
     ├── PlanStale               9
@@ -20,14 +20,14 @@
     │   ├── SettingInvalid          a setting or placeholder is missing or malformed
     │   └── IdentityRejected        the identity does not open what is sealed
     ├── CommandInvalid         64
-    ├── InterruptedRunError   130   ended, or not confirmed, before anything was changed
-    ├── TerminatedError       143   the same, by whatever runs the process
-    └── InternalError           1   a fault of this program
+    ├── InterruptedRunError   130   interrupted, or not confirmed, before anything changed
+    ├── TerminatedError       143   terminated by another process before anything changed
+    └── InternalError           1   a bug in this program
 
 A message says what happened and where; the hint says what to do. Neither ever
-holds a secret: whoever raises one of these masks first. What a command can do about
-it is advice, of which ``render`` makes a sentence: most that raise an error know no
-commands. Only ``cli`` turns an error into an exit.
+holds a secret: mask before you raise. Most code that raises an error does not know
+the commands, so it attaches advice, which ``render`` turns into a sentence. Only
+``cli`` turns an error into an exit code.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from typing import Any, ClassVar, Final
 
 
 class ExitCode(IntEnum):
-    """What the process tells its caller."""
+    """The exit codes of the process."""
 
     DONE = 0
     FAILURE = 1
@@ -63,23 +63,23 @@ MEANINGS: Final[Mapping[ExitCode, tuple[str, str]]] = MappingProxyType(
         ExitCode.DONE: ("done, or nothing to do", ""),
         ExitCode.FAILURE: (
             "any other failure",
-            "Read the message; report it if it is a fault of this program.",
+            "Read the message; report it if it is a bug in this program.",
         ),
         ExitCode.CHANGES_PENDING: (
             "changes are pending, or something has drifted (only with --detailed-exitcode)",
             "Review the plan, then apply.",
         ),
-        ExitCode.MANIFEST_INVALID: ("a manifest is not valid", "Correct what is listed; nothing was sent."),
+        ExitCode.MANIFEST_INVALID: ("a manifest is not valid", "Correct the problems listed; nothing was sent."),
         ExitCode.REFUSED: (
             "refused: the limit, or a safety threshold",
             (
-                "Read the message: what had been created before stays. Free a slot, set `limit`, `reserved` or the"
-                " threshold, or give the flag it names."
+                "Read the message. Accounts already created stay. Free a slot, set `limit`, `reserved` or the"
+                " threshold, or give the flag that the message names."
             ),
         ),
         ExitCode.STATE_UNUSABLE: (
             "the state cannot be used",
-            "Read the message; restore the state, make room, or run `provisioner recover`.",
+            "Read the message; restore the state, free disk space, or run `provisioner recover`.",
         ),
         ExitCode.STATE_LOCKED: (
             "the state is locked by another run",
@@ -87,19 +87,19 @@ MEANINGS: Final[Mapping[ExitCode, tuple[str, str]]] = MappingProxyType(
         ),
         ExitCode.SOME_FAILED: (
             "some accounts failed, or could not be checked",
-            "Read their reasons, correct them, and run it again.",
+            "Read the reasons, fix the causes, and run the command again.",
         ),
         ExitCode.OUTCOME_UNKNOWN: (
             "at least one outcome is unknown",
             (
-                "Do not create it by hand. Look for the account in Octopush's dashboard, by its first and last name. It"
-                " is there: `provisioner adopt NAME LOGIN`. It is not: `provisioner resolve NAME --not-created`. Nobody"
-                " can find out: `provisioner resolve NAME --abandon`."
+                "Do not create the account by hand. Look for it in Octopush's dashboard, by its first and last name."
+                " If it is there: `provisioner adopt NAME LOGIN`. If it is not: `provisioner resolve NAME"
+                " --not-created`. If nobody can find out: `provisioner resolve NAME --abandon`."
             ),
         ),
         ExitCode.PLAN_STALE: (
             "the plan is stale: what it was made from has changed",
-            "Plan again, and have the new plan reviewed; where its digest is another, find out who replaced the file.",
+            "Plan again and have the new plan reviewed. If the digest differs, find out who replaced the file.",
         ),
         ExitCode.SETTING_INVALID: (
             "a setting or credential is missing or not accepted",
@@ -108,36 +108,36 @@ MEANINGS: Final[Mapping[ExitCode, tuple[str, str]]] = MappingProxyType(
         ExitCode.USAGE: ("the command line is wrong", "See `provisioner COMMAND --help`."),
         ExitCode.INTERRUPTED: (
             "interrupted (the request in flight was finished and saved first), or you answered no",
-            "Run it again: it goes on where it was.",
+            "Run it again: it resumes where it stopped.",
         ),
         ExitCode.TERMINATED: (
             "interrupted: the request in flight was finished and saved first",
-            "Run it again: it goes on where it was.",
+            "Run it again: it resumes where it stopped.",
         ),
     }
 )
-"""Of every exit code, what it means and what to do."""
+"""What each exit code means, and what to do."""
 
 
 class Remedy(Enum):
     """What a command can do about an account."""
 
-    LIST = "list the accounts that there are"
+    LIST = "list the accounts in the state"
     FORGET = "forget it: it was deleted"
-    FORGET_FIRST = "forget the one that has its name, should that have been deleted"
-    FORCE = "forget it unasked"
-    REFRESH_OR_FORCE = "note that it is there after all, or forget it unasked"
+    FORGET_FIRST = "first forget the account that has its name, if that was deleted"
+    FORCE = "forget it without asking Octopush"
+    REFRESH_OR_FORCE = "record that it exists after all, or forget it without asking Octopush"
     REFRESH = "look for it again"
-    ADOPT_KEY = "take over the key that it has by now"
-    RESOLVE = "end an unknown outcome, or take over what exists"
+    ADOPT_KEY = "take over its new key"
+    RESOLVE = "resolve an unknown outcome, or take over an existing account"
     ROTATE = "look at the passwords that may be right, and set one that is certain"
-    APPLY = "look at the passwords that may be right, and apply what else was asked for too"
-    FREE_OR_ADOPT = "forget it unasked where it does not exist, or take it over where it does"
+    APPLY = "look at the passwords that may be right, and apply the other changes too"
+    FREE_OR_ADOPT = "forget it without asking Octopush if it does not exist, or take it over if it does"
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What can be done, in no words yet: they name a command, and stand where commands are known."""
+    """What can be done, as data: the words, which name commands, are in ``render``."""
 
     remedy: Remedy
     name: str
@@ -164,7 +164,7 @@ GRAVITY: Final = (
 
 
 def gravest(codes: Iterable[ExitCode]) -> ExitCode:
-    """Return the gravest of ``codes``: what a command tells its caller that did several things."""
+    """Return the gravest of ``codes``: the exit code of a command that did several things."""
     return min(codes, key=GRAVITY.index, default=ExitCode.DONE)
 
 
@@ -181,25 +181,25 @@ class ProvisionerError(Exception):
 
 
 class ManifestInvalid(ProvisionerError):
-    """At least one manifest has a problem; each of them has been told."""
+    """At least one manifest has a problem; each problem was reported."""
 
     exit_code = ExitCode.MANIFEST_INVALID
     problems: tuple[Any, ...] = ()
-    """Each :class:`provisioner.model.account.Problem` that is an error, where manifests were read."""
+    """Each :class:`provisioner.model.account.Problem` that is an error; empty if no manifest was read."""
 
 
 class Refused(ProvisionerError):
-    """A rule of this program forbids the run."""
+    """A safety rule forbids the run."""
 
     exit_code = ExitCode.REFUSED
 
 
 class OverLimit(Refused):
-    """More accounts are wanted than the parent has slots."""
+    """The manifest wants more accounts than the parent has slots."""
 
 
 class OverThreshold(Refused):
-    """A run that nobody watches would create or change more accounts than it may."""
+    """An unattended run would create or change more accounts than its threshold allows."""
 
 
 class StateError(ProvisionerError):
@@ -213,7 +213,7 @@ class StateInvalid(StateError):
 
 
 class StateUnreachable(StateError):
-    """The store of the state does not answer, or refuses us."""
+    """The state's store does not answer, or denies access."""
 
 
 class StateForeign(StateError):
@@ -221,19 +221,19 @@ class StateForeign(StateError):
 
 
 class StateRolledBack(StateError):
-    """The state is older than one that this machine has already seen, or gone."""
+    """The state is older than one that this machine has already seen, or is missing."""
 
 
 class StateMoved(StateError):
-    """Somebody saved the state since it was loaded."""
+    """Somebody has saved the state since it was loaded."""
 
 
 class StateNotSaved(StateError):
-    """The disk or the store did not take the state."""
+    """The disk or the store did not accept the state."""
 
 
 class StateConflict(StateError):
-    """What was asked does not fit the account's record."""
+    """The request does not fit the account's record."""
 
 
 class StateLocked(ProvisionerError):
@@ -243,13 +243,13 @@ class StateLocked(ProvisionerError):
 
 
 class Unverified(ProvisionerError):
-    """At least one credential is not known to be the one that Octopush has."""
+    """At least one credential could not be confirmed with Octopush."""
 
     exit_code = ExitCode.SOME_FAILED
 
 
 class PlanStale(ProvisionerError):
-    """What the saved plan was made from has changed, or the plan itself."""
+    """The saved plan has changed, or something that it was made from."""
 
     exit_code = ExitCode.PLAN_STALE
 
@@ -268,36 +268,36 @@ class IdentityRejected(SettingsError):
     """The identity does not open what is sealed."""
 
     recipients: frozenset[str] = frozenset()
-    """Those whose identity was tried, so far as that can be told: where what is sealed names one, it is damaged."""
+    """The recipients of the identities tried, as far as known; data that is sealed to one of them is damaged."""
 
 
 class CommandInvalid(ProvisionerError):
-    """The command line asks for something that does not exist or fit."""
+    """The command line asks for something that does not exist or does not fit."""
 
     exit_code = ExitCode.USAGE
 
 
 class InterruptedRunError(ProvisionerError):
-    """The person ended the command, or did not confirm it, before anything was changed."""
+    """You interrupted the command, or did not confirm it, before anything changed."""
 
     exit_code = ExitCode.INTERRUPTED
 
 
 class TerminatedError(ProvisionerError):
-    """Something outside ended the command before anything was changed."""
+    """Another process terminated the command before anything changed."""
 
     exit_code = ExitCode.TERMINATED
 
 
 class InternalError(ProvisionerError):
-    """A fault of this program."""
+    """A bug in this program."""
 
 
 def internal(error: BaseException) -> InternalError:
-    """Return what may be said of a fault of this program: neither its words nor its values, which may hold a secret."""
-    told = InternalError(
-        f"provisioner failed in a way that it should not ({type(error).__name__}).",
+    """Return the error that reports a bug: without its message and values, which may hold a secret."""
+    reported = InternalError(
+        f"provisioner failed unexpectedly ({type(error).__name__}).",
         hint="Please report the lines above. What was saved is safe; an unfinished request shows as unknown.",
     )
-    told.__cause__ = error
-    return told
+    reported.__cause__ = error
+    return reported

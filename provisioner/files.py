@@ -1,7 +1,7 @@
-"""Files as they are found: what stands at a path is looked at before it is opened, and read up to a bound.
+"""Reading files safely: check what is at a path before opening it, and read no more than a limit.
 
-Owns which file may be read whole, and which may be one of our own. Refuses to wait on a
-pipe that nobody said may be one, and to go through a link where only a file of ours can be.
+Decides which files may be read whole, and which can be our own. Waits on a pipe only where
+the caller allows one, and follows no link to a file of our own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_STATE_BYTES: Final = 256 * 1024 * 1024
-"""Of a state and what lies next to it: far more than can be worked with, so that no state outgrows it."""
+"""For a state and the files next to it: far more than is practical, so that no state outgrows it."""
 
 _MAX_AUTHORITIES_BYTES: Final = 10_000_000
 
@@ -29,37 +29,37 @@ _KINDS: Final = (
 )
 
 
-class Unfit(OSError):  # noqa: N818  # a kind of OSError, so that whoever says why a file cannot be used says this too
-    """What stands at a path cannot be used; ``strerror`` says why, as the end of a sentence."""
+class Unfit(OSError):  # noqa: N818  # an OSError, so that code which reports why a file cannot be used covers it too
+    """The file at a path cannot be used; ``strerror`` says why, as the end of a sentence."""
 
     def __init__(self, why: str) -> None:
         super().__init__(errno.EINVAL, why)
 
 
 class NotAFile(Unfit):
-    """It is no regular file, or a link where only a file of our own may be."""
+    """It is not a regular file, or it is a link where only a file of our own may be."""
 
 
 class TooLarge(Unfit):
-    """It holds more than may be read."""
+    """It is larger than the limit."""
 
 
 class Exposed(Unfit):
-    """It is a private file, and others can read it."""
+    """It must be private, and others can read it."""
 
 
 def require_fit(status: os.stat_result, *, own: bool = False) -> None:
-    """Return if ``status`` is that of a regular file and, where it is our ``own``, of no other name; raises Unfit."""
+    """Require that ``status`` is a regular file's and, if it is our ``own``, without a hard link; raises Unfit."""
     mode = status.st_mode
     if not stat.S_ISREG(mode):
-        kind = next((words for is_that, words in _KINDS if is_that(mode)), "a device")
+        kind = next((words for is_kind, words in _KINDS if is_kind(mode)), "a device")
         raise NotAFile(f"it is {kind}, and not a file")
     if own and status.st_nlink > 1:
         raise NotAFile("it is a hard link: the same file has another name")
 
 
 def require_own(path: Path) -> bool:
-    """Return whether a file of our own stands at ``path``; raises Unfit where something else does."""
+    """Return whether a file of our own is at ``path``; raises Unfit if something else is."""
     try:
         status = path.lstat()
     except FileNotFoundError:
@@ -69,12 +69,12 @@ def require_own(path: Path) -> bool:
 
 
 def open_file(path: Path, flags: int = os.O_RDONLY, *, own: bool = False, mode: int = 0o600) -> int:
-    """Open, or make, the regular file at ``path`` and return its descriptor; it never waits.
+    """Open or create the regular file at ``path`` and return its descriptor, without ever blocking.
 
-    ``own``: nobody but us makes it, so that no link takes its place. Raises OSError.
+    ``own``: only we create it, so a link in its place is refused. Raises OSError.
     """
     try:
-        # Asked before opening: to open a device may do something.
+        # Check before opening: opening a device can have side effects.
         require_fit(path.lstat() if own else _status(path), own=own)
     except FileNotFoundError:
         if not flags & os.O_CREAT:
@@ -83,7 +83,7 @@ def open_file(path: Path, flags: int = os.O_RDONLY, *, own: bool = False, mode: 
 
 
 def _status(path: Path) -> os.stat_result:
-    """Return that of what a path leads to. Raises OSError: NotAFile for a link that leads nowhere."""
+    """Return the status of the file that ``path`` leads to. Raises OSError: NotAFile for a dangling link."""
     try:
         return path.stat()
     except FileNotFoundError:
@@ -93,10 +93,10 @@ def _status(path: Path) -> os.stat_result:
 
 
 def require_folders(path: Path) -> None:
-    """Return if there is nothing but folders on the way to ``path``, so far as there is anything.
+    """Require that every parent of ``path`` that exists is a folder.
 
-    Raises NotADirectoryError: behind a link that leads nowhere, such as to a disk that is
-    not mounted, nobody knows what there is.
+    Raises NotADirectoryError, also for a dangling link: it may lead to a disk that is not
+    mounted, and what is on that disk is unknown.
     """
     for folder in path.parents:
         if os.path.lexists(folder) and not folder.is_dir():
@@ -106,7 +106,7 @@ def require_folders(path: Path) -> None:
 def _opened(path: Path, flags: int, mode: int, *, own: bool) -> int:
     descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, mode)
     try:
-        # Something else may have taken its place between the two looks.
+        # Something else may have taken its place since the first check.
         require_fit(os.fstat(descriptor), own=own)
     except BaseException:
         os.close(descriptor)
@@ -115,10 +115,10 @@ def _opened(path: Path, flags: int, mode: int, *, own: bool) -> int:
 
 
 def read(path: Path, limit: int, *, own: bool = False, private: bool = False) -> bytes:
-    """Return what the regular file at ``path`` holds, ``limit`` bytes at most.
+    """Return the content of the regular file at ``path``, at most ``limit`` bytes.
 
-    ``private``: it is refused where others can read it, as ssh does. Raises OSError: Unfit
-    where what is there cannot be used.
+    ``private``: refuse it if others can read it, as ssh does. Raises OSError: Unfit if the
+    file cannot be used.
     """
     descriptor = open_file(path, own=own)
     with os.fdopen(descriptor, "rb", buffering=0):
@@ -130,7 +130,7 @@ def read(path: Path, limit: int, *, own: bool = False, private: bool = False) ->
 
 
 def read_or_pipe(path: Path, limit: int) -> bytes:
-    """Return the same of a file or of a pipe, as in ``<(command)``; one into which nobody writes is empty."""
+    """Return the content of a file or of a pipe, as in ``<(command)``; a pipe without a writer is empty."""
     if not stat.S_ISFIFO(_status(path).st_mode):
         return read(path, limit)
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -142,13 +142,13 @@ def read_or_pipe(path: Path, limit: int) -> bytes:
 def read_authorities(path: Path) -> str:
     """Return the PEM text of a file of certificate authorities; raises OSError.
 
-    What else is around the certificates, a comment in any encoding say, is of no account.
+    Text around the certificates, such as a comment in any encoding, does not matter.
     """
     return read(path, _MAX_AUTHORITIES_BYTES).decode("ascii", "ignore")
 
 
 def bounded(descriptor: int, limit: int) -> bytes:
-    """Return all that can be read from ``descriptor``, ``limit`` bytes at most; raises OSError, TooLarge."""
+    """Read ``descriptor`` to its end, at most ``limit`` bytes; raises OSError, TooLarge."""
     content = bytearray()
     while piece := os.read(descriptor, _PIECE):
         content += piece

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Let no signal end an import for the length of a ``with``: it is heard right after.
+    """Defer signals for the length of a ``with``, so that none interrupts an import.
 
-    A library in Rust, as those for schemas and age, would panic, and say so on standard error.
+    A library written in Rust, such as those for schemas and age, would panic and print that to standard error.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
     try:

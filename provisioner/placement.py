@@ -1,8 +1,8 @@
-"""Places the accounts whose parent is ``auto``: where slots are free, the same way every time.
+"""Places the accounts whose parent is ``auto`` where slots are free, deterministically.
 
-Owns the rule. An account that a state has stays there, and so does one that was placed before;
-any other goes, in the order of names, to the parent with the most free slots, of several to the
-first by name. Refuses to move an account, and to place one while its place could be known elsewhere.
+An account that a state has stays there, and so does one that was placed before. The others go,
+in the order of their names, to the parent with the most free slots; ties go to the first by
+name. Never moves an account, and places none while a state that may have it cannot be read.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _OWN: Final = "Write `parent: NAME` under each"
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """One parent, and what it has room for."""
+    """One parent, with what decides how many slots it has free."""
 
     state: State | None
-    """None while there is none."""
+    """None while it has none."""
     accounts: Sequence[DesiredAccount]
-    """Those that manifests ask of it by its name."""
+    """The accounts that manifests assign to it by name."""
     limit: int
     reserved: int
 
@@ -42,9 +42,9 @@ class Placed:
     """Which account goes where."""
 
     parents: Mapping[str, str]
-    """By the account's name, its parent: those that exist, and the others only where all of them can be placed."""
+    """The parent of each account, by its name: existing accounts, and new ones only if all can be placed."""
     refusal: ProvisionerError | None = field(default=None)
-    """Why none of the others is placed."""
+    """Why no new account is placed."""
 
 
 def place(
@@ -56,9 +56,9 @@ def place(
 ) -> Placed:
     """Return where ``accounts``, whose parent is ``auto``, go.
 
-    ``rooms`` has every parent of the settings whose state can be read, and ``unreadable`` says
-    what cannot, and why. ``remembered`` has the parents of those that were placed before, by their
-    names and by those that they had before.
+    ``rooms`` has every parent of the settings whose state can be read. ``unreadable`` maps each
+    state that cannot be read to the reason. ``remembered`` has the parents of accounts placed
+    before, by current and by previous name.
     """
     owners = {
         account.name: [name for name, room in sorted(rooms.items()) if _has(room.state, account)]
@@ -73,7 +73,7 @@ def place(
             there,
             StateConflict(
                 f"Several parents have an account of the same name: {named}.",
-                hint=f"{_OWN}, with the parent that is meant. Nothing was placed.",
+                hint=f"{_OWN}, with the parent that you mean. Nothing was placed.",
             ),
         )
     if not rest:
@@ -84,7 +84,7 @@ def place(
             there,
             StateConflict(
                 "\n".join((f"{what[0].upper()}{what[1:]} cannot be read, and may have {_names(rest)}.", *reasons)),
-                hint="Correct that first: what is placed without it could be created twice. Nothing was placed.",
+                hint="Correct that first: an account placed without it could be created twice. Nothing was placed.",
             ),
         )
     twins = _twins(accounts, rooms)
@@ -98,9 +98,9 @@ def place(
         return Placed(
             there,
             StateConflict(
-                f"The settings do not name a parent on which accounts were placed: {named}.",
+                f"The settings no longer name a parent on which accounts were placed: {named}.",
                 hint="Name it under `parents` again: the accounts may exist there. If they do not,"
-                f" {_OWN.lower()}, with another one. Nothing was placed.",
+                f" {_OWN.lower()}, with another parent. Nothing was placed.",
             ),
         )
     planned = Counter(sure.values())
@@ -128,15 +128,15 @@ def _has(state: State | None, account: DesiredAccount) -> bool:
 
 
 def _free(room: Room) -> int:
-    """Return how many slots are left once the accounts exist that name the parent."""
+    """Return how many slots are left once the accounts that name the parent exist."""
     used = 0 if room.state is None else len(room.state.accounts)
     return room.limit - room.reserved - used - sum(not _has(room.state, each) for each in room.accounts)
 
 
 def _twins(accounts: Iterable[DesiredAccount], rooms: Mapping[str, Room]) -> dict[tuple[str, ...], str]:
-    """Return, by whom it is for, the parent of each account that no manifest names any more.
+    """Return the parent of each account that no manifest names now, by the account's holder.
 
-    What looks like its new name goes to the same parent: only there is it noticed that it does.
+    A new account that looks like one of them goes to the same parent: only there can the plan notice a rename.
     """
     autos = {name for each in accounts for name in (each.name, each.previously)}
     found: dict[tuple[str, ...], str] = {}

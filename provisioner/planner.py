@@ -1,7 +1,7 @@
-"""Compares what is desired with what is known, and counts the slots.
+"""Compares the manifest with the state, and counts the slots.
 
-Owns the decision about every account. Refuses I/O, secrets and order: the same
-manifest and state give the same plan, whatever the order of rows.
+Decides what happens to every account. Does no I/O and sees no secret. The same manifest
+and state give the same plan, whatever the order of the rows.
 """
 
 from __future__ import annotations
@@ -31,19 +31,18 @@ if TYPE_CHECKING:
     from provisioner.model.report import Report
 
 Found = Mapping[str, Mapping[str, str | None]]
-"""By account and dotted path, what a refresh has just found at Octopush."""
+"""What a refresh has just found at Octopush, by account and dotted path."""
 NOTHING_FOUND: Final[Found] = MappingProxyType({})
 
 
 def plan(manifest: Manifest, state: State | None, *, limit: int, reserved: int, found: Found = NOTHING_FOUND) -> Plan:
     """Return what an apply of ``manifest`` would do, sorted by name.
 
-    ``state`` is None where nothing was ever applied. A plan that needs more slots
-    than there are is returned all the same, with the names that do not fit in
-    ``over``: those that would be created last.
+    ``state`` is None if nothing was ever applied. A plan that needs more slots than there
+    are is still returned; ``over`` has the names that do not fit, those created last.
 
     Raises:
-        StateConflict: an account was to have the record of another name, and has one of its own.
+        StateConflict: an account would take over the record of its previous name, but has its own.
 
     """
     records = state.accounts if state else {}
@@ -67,11 +66,11 @@ def plan(manifest: Manifest, state: State | None, *, limit: int, reserved: int, 
 
 
 def with_unchecked(plan: Plan, report: Report) -> Plan:
-    """Return ``plan`` with the accounts marked that ``report``, of a refresh, could not check.
+    """Return ``plan`` with those accounts marked that the refresh in ``report`` could not check.
 
-    They are as they were known, no more.
+    For these, the plan shows only what the state knew before.
     """
-    from provisioner.model.report import Result  # noqa: PLC0415  # a plan that was made without a refresh needs none
+    from provisioner.model.report import Result  # noqa: PLC0415  # a plan without a refresh does not need it
 
     unseen = {each.name: each.reason for each in report.outcomes if each.result is Result.UNCHECKED}
     changes = (
@@ -82,20 +81,20 @@ def with_unchecked(plan: Plan, report: Report) -> Plan:
 
 
 def _record_name(account: DesiredAccount, records: Mapping[str, Record]) -> str:
-    """Return the name of the record that is the account's: its own, or the one that it had before."""
+    """Return the name under which the account has its record: its own name, or its previous one."""
     previous = account.previously
     if previous is None or previous not in records:
         return account.name
     if account.name in records:
         raise StateConflict(
-            f"{account.name} was previously {previous}, says the manifest, but the state has both.",
+            f"The manifest says that {account.name} was previously {previous}, but the state has both.",
             hint=f"If they are two accounts, delete `previously: {previous}` from the manifest. Nothing was changed.",
         )
     return previous
 
 
 def _wanted(account: DesiredAccount, name: str, record: Record | None, found: Found) -> Change:
-    """Return the change of a desired account whose record, if there is one, has ``name``."""
+    """Return the change for a desired account whose record, if any, is ``record``, under ``name``."""
     match record:
         case None:
             return Create(account)
@@ -133,7 +132,7 @@ def _held(name: str, record: Pending | Unknown | Abandoned) -> Change:
 def _differences(
     account: DesiredAccount, name: str, record: Active, found: Mapping[str, str | None]
 ) -> Iterator[FieldChange]:
-    """Yield what of ``record`` is not as it is desired; of an unfinished edit, either side may be the present one."""
+    """Yield each field of ``record`` that differs from what is desired; an unfinished edit may or may not have run."""
     if name != account.name:
         yield FieldChange("name", name, account.name)
     new = account.attributes.flat()
@@ -141,10 +140,10 @@ def _differences(
     changed = record.drift.changed
     for path in dict.fromkeys((*(path for old in olds for path in old), *new, *changed)):
         if path in changed:
-            there, wanted = found.get(path), new.get(path)
-            # What is there may hold what the placeholder stands for.
-            hides = there is not None and wanted is not None and has_placeholder(wanted)
-            yield FieldChange(path, MASK if hides else there, wanted, drifted=True)
+            actual, wanted = found.get(path), new.get(path)
+            # The actual value may contain the placeholder's value, which may be a secret.
+            masked = actual is not None and wanted is not None and has_placeholder(wanted)
+            yield FieldChange(path, MASK if masked else actual, wanted, drifted=True)
         else:
             befores = [old.get(path) for old in olds if old.get(path) != new.get(path)]
             if befores:
@@ -158,9 +157,9 @@ def _possible(record: Active) -> tuple[Attributes, ...]:
 
 
 def _resembling(changes: list[Change], unwanted: frozenset[str]) -> Iterator[Change]:
-    """Yield the changes, each create with the first account in no manifest of which it may be the new name.
+    """Yield the changes; a create that looks like a renamed account, which no manifest names now, says which.
 
-    Whom an account is for is what a rename leaves; a callback is often changed with the name that it holds.
+    A rename keeps the holder of an account. A callback often contains the name, so it changes too.
     """
     twins = {
         change.attributes.holder(): change.name

@@ -12,7 +12,7 @@ _PLACES: Final = (_PACKAGE / "_schemas", _PACKAGE.parent / "schemas")
 
 
 def text(name: str) -> str:
-    """Return the schema ``name`` (as in ``manifest.v1``) as it stands in its file."""
+    """Return the text of the schema ``name``, as in ``manifest.v1``."""
     for place in _PLACES:
         path = place / f"{name}.schema.json"
         if path.is_file():
@@ -22,5 +22,5 @@ def text(name: str) -> str:
 
 @cache
 def load(name: str) -> dict[str, Any]:
-    """Return the schema ``name`` parsed; callers share it and must not change it."""
+    """Return the parsed schema ``name``; callers share it and must not change it."""
     return cast("dict[str, Any]", json.loads(text(name)))

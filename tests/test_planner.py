@@ -294,7 +294,7 @@ def test_what_may_not_exist_is_not_created_under_its_new_name(record: type[Recor
 def test_two_records_for_one_account_are_a_conflict(record: Record) -> None:
     with pytest.raises(StateConflict) as caught:
         plan(wanted(LYON), known(paris=active(), lyon=record), limit=20, reserved=0)
-    assert "lyon was previously paris, says the manifest, but the state has both." == caught.value.message
+    assert "The manifest says that lyon was previously paris, but the state has both." == caught.value.message
     assert "delete `previously: paris`" in caught.value.hint
     assert ExitCode.STATE_UNUSABLE == caught.value.exit_code
 

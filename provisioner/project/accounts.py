@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from provisioner import executor
@@ -25,20 +25,32 @@ def owner_of(name: str, parents: Sequence[Parent], reporter: Reporter) -> Parent
     """
     if len(parents) == 1:
         return parents[0]
-    states = {parent.name: parent.look(reporter).state for parent in parents}
-    owners = [parent for parent in parents if (state := states[parent.name]) is not None and name in state.accounts]
-    if len(owners) > 1:
-        raise CommandInvalid(
-            f"{name} exists under several parents ({', '.join(parent.name for parent in owners)}).",
-            hint="Choose one with --parent.",
-        )
-    if owners:
-        return owners[0]
-    known = [each for state in states.values() if state is not None for each in state.accounts]
-    raise CommandInvalid(
-        f"No state has an account {name}.",
-        hint=f"{_meant([name], known)}`provisioner status` lists those that there are.",
-    )
+    return _owner(name, _owners((parent, parent.look(reporter).state) for parent in parents))
+
+
+def _owners(states: Iterable[tuple[Parent, State | None]]) -> dict[str, list[Parent]]:
+    """Return, by the account's name, the parents that have it."""
+    owners: dict[str, list[Parent]] = {}
+    for parent, state in states:
+        for name in () if state is None else state.accounts:
+            owners.setdefault(name, []).append(parent)
+    return owners
+
+
+def _owner(name: str, owners: Mapping[str, Sequence[Parent]]) -> Parent:
+    match owners.get(name, ()):
+        case [owner]:
+            return owner
+        case []:
+            raise CommandInvalid(
+                f"No state has an account {name}.",
+                hint=f"{_meant([name], owners)}`provisioner status` lists those that there are.",
+            )
+        case several:
+            raise CommandInvalid(
+                f"{name} exists under several parents ({', '.join(parent.name for parent in several)}).",
+                hint="Choose one with --parent.",
+            )
 
 
 def by_owner(
@@ -51,21 +63,24 @@ def by_owner(
         StateConflict: the parent has no state, or with ``active``, the login of one of them is not known.
 
     """
+    states = {parent.name: parent.look(reporter).state for parent in parents}
+    owners = _owners((parent, states[parent.name]) for parent in parents)
     found: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
-        found.setdefault(owner_of(name, parents, reporter).name, []).append(name)
-    owners = []
+        owner = parents[0] if len(parents) == 1 else _owner(name, owners)
+        found.setdefault(owner.name, []).append(name)
+    chosen = []
     for parent in parents:
         own = found.get(parent.name)
         if own is None:
             continue
-        state = require_state(parent.look(reporter).state, parent)
+        state = require_state(states[parent.name], parent)
         require_known(state, own)
         if active:
             for name in own:
                 executor.active(state, name)
-        owners.append((parent, state, tuple(own)))
-    return owners
+        chosen.append((parent, state, tuple(own)))
+    return chosen
 
 
 def require_known(state: State, names: Iterable[str]) -> None:

@@ -24,6 +24,7 @@ from provisioner.state.sealing import AgeSealer, require_opens
 if TYPE_CHECKING:
     from provisioner.project.parent import Parent
     from provisioner.project.running import RunContext
+    from provisioner.state.reading import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,12 @@ def rekey(
     return Reports(tuple(reports), states), tuple(todo)
 
 
-def _ready(parent: Parent, look: object, run: RunContext, add: Sequence[str], remove: Sequence[str]) -> Rekey:
+def _ready(
+    parent: Parent, look: Snapshot | ProvisionerError, run: RunContext, add: Sequence[str], remove: Sequence[str]
+) -> Rekey:
     if isinstance(look, ProvisionerError):
         raise look
-    state = require_state(parent.look(run.reporter).settled, parent)
+    state = require_state(look.settled, parent)
     AgeSealer(parent.settings.recipients)  # whoever has none set would remove everybody
     recipients = _recipients(state, parent.settings.recipients, add, remove)
     opener = parent.opener(run.reporter)

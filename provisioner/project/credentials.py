@@ -84,18 +84,18 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The active accounts of a project, and what of them is not to be had."""
+    """The active accounts of a project, and those that could not be opened."""
 
     opened: tuple[Opened, ...]
-    damaged: tuple[ProvisionerError, ...]
-    """Of each account whose seal is damaged or was replaced, what is wrong."""
+    damaged: Mapping[tuple[str, str], ProvisionerError]
+    """By parent and name, why an account could not be opened: its seal is damaged, or was replaced."""
     failures: Mapping[str, ProvisionerError]
-    """By parent, why nothing of it is to be had."""
+    """By parent, why none of its accounts could be opened."""
 
     @property
     def exit_code(self) -> ExitCode:
         """What it tells the caller: STATE_UNUSABLE where an account is missing."""
-        return gravest(each.exit_code for each in (*self.failures.values(), *self.damaged))
+        return gravest(each.exit_code for each in (*self.failures.values(), *self.damaged.values()))
 
 
 def chosen(
@@ -173,7 +173,7 @@ def listed(workspace: Workspace, parents: Sequence[str], run: RunContext) -> Lis
     """Open all active accounts; see :meth:`Project.list_credentials`."""
     looks = looked(workspace.parents(parents), run.reporter)
     found: list[Opened] = []
-    damaged: list[ProvisionerError] = []
+    damaged: dict[tuple[str, str], ProvisionerError] = {}
     failures: dict[str, ProvisionerError] = {}
     for parent, look in looks:
         done = look if isinstance(look, ProvisionerError) else attempted(_all, parent, look, run)
@@ -181,16 +181,16 @@ def listed(workspace: Workspace, parents: Sequence[str], run: RunContext) -> Lis
             failures[parent.name] = done
         else:
             found += done[0]
-            damaged += done[1]
+            damaged |= {(parent.name, name): fault for name, fault in done[1].items()}
     if len(looks) == 1 and failures:
         raise next(iter(failures.values()))
-    return Listed(tuple(found), tuple(damaged), failures)
+    return Listed(tuple(found), damaged, failures)
 
 
-def _all(parent: Parent, look: Snapshot, run: RunContext) -> tuple[list[Opened], list[StateError]]:
+def _all(parent: Parent, look: Snapshot, run: RunContext) -> tuple[list[Opened], dict[str, StateError]]:
     state = require_state(look.state, parent)
     contents, faults = executor.all_active(state, parent.opener(run.reporter))
-    return [Opened(each, state.accounts[name]) for name, each in contents.items()], list(faults.values())
+    return [Opened(each, state.accounts[name]) for name, each in contents.items()], faults
 
 
 def require_credentials(these: Sequence[Opened], consequence: str) -> None:

@@ -15,8 +15,9 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from provisioner.errors import StateConflict
+from provisioner.errors import ProvisionerError, StateConflict
 from provisioner.model.account import DEFAULT_PARENT, MASK, Secret, has_placeholder
+from provisioner.model.state import Active, Record
 from provisioner.model.verdict import SealedContent
 from provisioner.render import documents
 from provisioner.render.lines import Line, printable, table
@@ -74,6 +75,40 @@ def shown_as_json(content: SealedContent, begun: Sequence[Secret]) -> str:
     """Return the same of one account, with the passwords that an unfinished edit may have set, if there are any."""
     more = {"passwords_begun": [each.reveal() for each in begun]} if begun else {}
     return documents.text({content.name: _values(content) | more})
+
+
+def listed_as_json(
+    accounts: Iterable[tuple[SealedContent, Record]],
+    damaged: Mapping[tuple[str, str], ProvisionerError],
+    failures: Mapping[str, ProvisionerError],
+) -> documents.Document:
+    """Return the document of ``credentials list --format json``, in which no secret is.
+
+    ``damaged`` says, by parent and name, why an account could not be opened; ``failures`` says it
+    of whole parents.
+    """
+    document = {"version": documents.VERSION, "accounts": [_listed(*each) for each in accounts]}
+    if damaged:
+        document["damaged"] = [
+            {"parent": parent, "name": name, "error": documents.error(fault)["error"]}
+            for (parent, name), fault in damaged.items()
+        ]
+    return document | documents.failed_parents(failures)
+
+
+def _listed(content: SealedContent, record: Record) -> documents.Document:
+    document = {
+        "parent": content.parent,
+        "name": content.name,
+        "api_login": None if content.credentials is None else content.credentials.api_login,
+        "has_password": content.password is not None,
+        "created_at": record.created_at if isinstance(record, Active) else None,
+    }
+    if isinstance(record, Active) and record.drift.gone:
+        document["gone"] = True
+    if isinstance(record, Active) and record.edit is not None and record.edit.sealed is not None:
+        document["password_unconfirmed"] = True
+    return document
 
 
 def as_env(contents: Iterable[SealedContent]) -> str:

@@ -81,7 +81,7 @@ def plans(these: Iterable[Plan], failures: Mapping[str, ProvisionerError] = Mapp
     all_plans = tuple(these)
     known = next((plan.terms for plan in all_plans if plan.terms is not None), None)
     head = {} if known is None else {"endpoint": known.endpoint, "settings": list(map(_setting, known.settings))}
-    return {"version": VERSION, **head, "plans": [_plan(plan) for plan in all_plans]} | _failures(failures)
+    return {"version": VERSION, **head, "plans": [_plan(plan) for plan in all_plans]} | failed_parents(failures)
 
 
 def digest(document: Document) -> str:
@@ -112,7 +112,7 @@ def states(
     says of parents why nothing is known of them.
     """
     found = [_state(*each, None if balances is None else balances.get(each[0], {})) for each in these]
-    return {"version": VERSION, "states": found} | _failures(failures)
+    return {"version": VERSION, "states": found} | failed_parents(failures)
 
 
 def history(these: Iterable[Revision]) -> Document:
@@ -137,7 +137,8 @@ def error(this: ProvisionerError) -> Document:
     return document
 
 
-def _failures(these: Mapping[str, ProvisionerError]) -> Document:
+def failed_parents(these: Mapping[str, ProvisionerError]) -> Document:
+    """Return why nothing is known of each of these parents; nothing where there is none."""
     if not these:
         return {}
     return {"failures": [{"parent": name, "error": _error(one)} for name, one in these.items()]}

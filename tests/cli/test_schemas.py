@@ -17,7 +17,7 @@ from provisioner.errors import ExitCode, ProvisionerError
 from tests.cli.steps import TWO, conforming, run
 from tests.conftest import NewProject, Project, StartSandbox, eventually, finished
 
-PRINTED = ("plan", "report", "status", "problems", "credentials", "history", "doctor", "error")
+PRINTED = ("plan", "report", "status", "problems", "credentials", "credentials-list", "history", "doctor", "error")
 
 
 def test_every_schema_is_one_names_itself_and_fits_its_own_examples() -> None:
@@ -115,6 +115,13 @@ def test_credentials_conform_whatever_is_kept(sandbox: StartSandbox, project: Ne
     assert 7 == mine.run("rotate-password", "paris", "--yes", "--attempts", "1").returncode
     shown = conforming(mine.run("credentials", "show", "paris", "--format", "json").stdout, "credentials.v1")
     assert 1 == len(shown["paris"]["passwords_begun"])
+    done = mine.run("credentials", "list", "--format", "json")
+    (listed,) = conforming(done.stdout, "credentials-list.v1")["accounts"]
+    assert {"name": "paris", "has_password": True, "password_unconfirmed": True} == {
+        key: listed[key] for key in ("name", "has_password", "password_unconfirmed")
+    }
+    assert shown["paris"]["api_login"] == listed["api_login"]
+    assert [] == [secret for key in ("api_key", "password") if (secret := shown["paris"][key]) in done.stdout]
 
 
 # ── Errors ───────────────────────────────────────────────────────────────────

@@ -14,9 +14,12 @@ import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
-from provisioner.errors import StateConflict
+from provisioner import schemas
+from provisioner.errors import SettingInvalid, StateConflict, StateInvalid
 from provisioner.model.account import Attributes, Callbacks, Credentials, Secret
+from provisioner.model.state import Active, Drift, Operation
 from provisioner.model.verdict import Answer, SealedContent
 from provisioner.render import credentials as faces
 from tests.render.docker import docker_create
@@ -29,6 +32,8 @@ def content(name: str = "paris", key: str = "k1", other: str = "p1") -> SealedCo
 UNKNOWN = SealedContent(
     "lineage", "default", "oslo", "op", Secret("p1"), None, Answer(201, b"caf\xc3\xa9 \x1b[0m \xff")
 )
+
+OPERATION = Operation("op", "2026-01-31T11:59:59Z", "ada@laptop")
 
 
 # The core schema of YAML 1.2: what of a plain text is no text.
@@ -264,6 +269,22 @@ def test_a_masked_table_holds_no_secret() -> None:
         "  paris  l@x        ***      ***",
         "  oslo                       ***",
     ] == lines
+
+
+def test_a_list_says_in_json_what_could_not_be_opened_and_holds_no_secret() -> None:
+    record = Active(Attributes("A", "B"), OPERATION, "2026-01-31T12:00:00Z", "sealed", drift=Drift(gone=True))
+    damaged = {("default", "rome"): StateInvalid("Damaged.", hint="Restore it.")}
+    told = faces.listed_as_json([(content(), record)], damaged, {"acme": SettingInvalid("No identity.")})
+    Draft202012Validator(schemas.load("credentials-list.v1")).validate(told)
+    assert ("paris", True, "rome", 5, "acme", 10) == (
+        told["accounts"][0]["name"],
+        told["accounts"][0]["gone"],
+        told["damaged"][0]["name"],
+        told["damaged"][0]["error"]["code"],
+        told["failures"][0]["parent"],
+        told["failures"][0]["error"]["code"],
+    )
+    assert [] == [secret for secret in ("k1", "p1") if secret in json.dumps(told)]
 
 
 def test_one_account_in_text() -> None:

@@ -175,7 +175,7 @@ def test_a_damaged_record_is_named_and_stops_nobody_else(mine: Project, damage: 
     assert "unchanged" == results(done)["default"]["rome"]
     listed = this.list_credentials()
     assert isinstance(listed, Listed)
-    assert (["rome"], 1) == ([each.name for each in listed.opened], len(listed.damaged))
+    assert (["rome"], [("default", "paris")]) == ([each.name for each in listed.opened], [*listed.damaged])
     (status,) = this.status(balances=True)
     assert ["rome"] == [name for name, found in (status.balances or {}).items() if not isinstance(found, Failed)]
     verified = this.verify()

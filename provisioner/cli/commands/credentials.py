@@ -75,19 +75,24 @@ def show(context: Context, *, choice: Choice, name: str, parents: tuple[str, ...
 @command.command("list")
 @options.parents
 @options.project()
+@options.output("text", "json")
 @options.pass_context
-def list_(context: Context, *, choice: Choice, parents: tuple[str, ...]) -> int:
-    """List the logins of all accounts, with keys and passwords masked."""
+def list_(context: Context, *, choice: Choice, parents: tuple[str, ...], output: str) -> int:
+    """List the logins of all active accounts, without their keys and passwords."""
     from provisioner.cli.progress import reporter
     from provisioner.render import credentials as formats
 
     console = context.console
     project = choice.open(context)
-    several = len(project.settings.parents) > 1
     listed = project.list_credentials(parents=parents, reporter=reporter(console))
-    console.lines(formats.masked((each.content for each in listed.opened), name_parents=several))
+    if output == "json":
+        accounts = [(each.content, each.record) for each in listed.opened]
+        console.document(formats.listed_as_json(accounts, listed.damaged, listed.failures))
+    else:
+        several = len(project.settings.parents) > 1
+        console.lines(formats.masked((each.content for each in listed.opened), name_parents=several))
     _warn(console, listed.opened, "the password that is kept may be the one before")
-    for error in listed.damaged:
+    for error in listed.damaged.values():
         console.failure(error)
     for parent, failure in listed.failures.items():
         console.failure(failure, parent)

@@ -20,6 +20,7 @@ SCHEMAS: Final = (
     "status",
     "problems",
     "credentials",
+    "credentials-list",
     "history",
     "doctor",
     "error",
@@ -33,14 +34,15 @@ def command(context: Context, *, name: str) -> int:
     """Print a JSON Schema: of a manifest or the settings, of the state, or of what a command prints as JSON.
 
     \b
-    plan         plan --format json
-    report       apply, reconcile, refresh, verify, adopt, forget, rotate-password, rekey
-    status       status
-    problems     validate
-    credentials  credentials show and export
-    history      state history
-    doctor       doctor
-    error        every command that fails
+    plan              plan --format json
+    report            apply, reconcile, refresh, verify, adopt, forget, rotate-password, rekey
+    status            status
+    problems          validate
+    credentials       credentials show and export
+    credentials-list  credentials list
+    history           state history
+    doctor            doctor
+    error             every command that fails
     """  # noqa: D301  # click looks for the character itself
     context.console.data(schemas.text(f"{name}.v1"))
     return ExitCode.DONE

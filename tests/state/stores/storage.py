@@ -1,4 +1,4 @@
-"""Object storages of the tests' own: SeaweedFS, which speaks S3, and Azurite."""
+"""Object storages of the tests' own: SeaweedFS and moto, which speak S3, and Azurite."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ import requests
 from provisioner.errors import StateError
 from provisioner.state.stores.bucket import Bucket
 from provisioner.state.stores.objects import ObjectBackend
-from tests.ready.tools import npm
+from tests.ready.tools import npm, python
 from tests.state.stores.remotes import Machine
 
 BUCKET: Final = "states"
@@ -120,6 +120,17 @@ def _write_first(storage: Storage) -> None:
             time.sleep(0.2)
         else:
             return
+
+
+@contextmanager
+def running_moto(folder: Path) -> Iterator[Storage]:
+    """Run moto, which asks nobody who they are, for the length of a ``with``; skip the test where it is missing."""
+    (port,) = _free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    environ = {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "anybody", "AWS_SECRET_ACCESS_KEY": SECRET}
+    with _serving([python("moto_server"), "-H", "127.0.0.1", "-p", str(port)], folder, port):
+        requests.put(f"{url}/{BUCKET}", timeout=10).raise_for_status()
+        yield Storage("s3", port, environ, "AWS_ENDPOINT_URL")
 
 
 @contextmanager

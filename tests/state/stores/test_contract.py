@@ -15,7 +15,7 @@ from provisioner.state.stores.local import LocalStore
 from provisioner.state.stores.memory import MemoryStore
 from provisioner.state.stores.remote import RemoteStore
 from tests.state import ADA, BOB, LATER, STATE, never
-from tests.state.stores.remotes import git_machine, new_remote
+from tests.state.stores.remotes import git_machine, http_machine, new_remote
 
 OLD, NEW = codec.encode(STATE), codec.encode(LATER)
 
@@ -23,6 +23,11 @@ OLD, NEW = codec.encode(STATE), codec.encode(LATER)
 def in_git(request: pytest.FixtureRequest) -> Store:
     folder = request.getfixturevalue("tmp_path_factory").mktemp("git")
     return git_machine(folder / "one", f"file://{new_remote(folder / 'remote.git')}").store()
+
+
+def over_http(request: pytest.FixtureRequest) -> Store:
+    folder = request.getfixturevalue("tmp_path_factory").mktemp("http")
+    return http_machine(folder / "one", request.getfixturevalue("forge")).store()
 
 
 def in_postgres(request: pytest.FixtureRequest) -> Store:
@@ -42,8 +47,10 @@ STORES: dict[str, Callable[[pytest.FixtureRequest], Store]] = {
     "local": lambda request: LocalStore(request.getfixturevalue("tmp_path") / "state.json"),
     "memory": lambda _: MemoryStore(),
     "git": in_git,
+    "git over http": over_http,
     "postgres": in_postgres,
-    "s3": in_objects("seaweed"),
+    "seaweed": in_objects("seaweed"),
+    "moto": in_objects("moto"),
     "azure": in_objects("azurite"),
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -25,9 +24,9 @@ from provisioner.state import codec
 from provisioner.state.lease import Lease
 from provisioner.state.stores import ABSENT, Note
 from provisioner.state.stores.repository import Repository
-from tests.ready.forge import READS, WRITES, Forge, running_forge
+from tests.ready.forge import READS, Forge
 from tests.state import ADA, BOB, LATER, STATE, never
-from tests.state.stores.remotes import Machine, git, git_machine, new_clone, new_remote, running
+from tests.state.stores.remotes import Machine, git, git_machine, http_machine, new_clone, new_remote, running
 
 OLD, NEW = codec.encode(STATE), codec.encode(LATER)
 BRANCH = "provisioner-state"
@@ -47,20 +46,6 @@ def one(tmp_path: Path, remote: Path) -> Machine:
 @pytest.fixture
 def two(tmp_path: Path, remote: Path) -> Machine:
     return git_machine(tmp_path / "two", str(remote))
-
-
-@pytest.fixture
-def forge(tmp_path: Path) -> Iterator[Forge]:
-    with running_forge(tmp_path / "forge") as made:
-        yield made
-
-
-def at_forge(folder: Path, forge: Forge, token: str = WRITES) -> Machine:
-    """Return a machine that reaches the forge over HTTP, with a credential helper as its configuration has one."""
-    machine = git_machine(folder, forge.remote, {"TOKEN": token})
-    helper = '!echo username=x; echo "password=$TOKEN"; true'
-    git(machine.folder / "project", "config", "credential.helper", helper)
-    return machine
 
 
 def log(remote: Path) -> list[str]:
@@ -339,21 +324,21 @@ def test_of_many_that_save_at_once_one_does(remote: Path, tmp_path: Path) -> Non
 # ── A bad day ────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("befalls", ["lost", "slow"])
+@pytest.mark.parametrize("befalls", ["lost", "slow", "silent"])
 def test_a_push_whose_answer_was_lost_is_settled_by_fetching(tmp_path: Path, forge: Forge, befalls: str) -> None:
-    store = at_forge(tmp_path / "one", forge).store()
+    store = http_machine(tmp_path / "one", forge, patience=3.0).store()
     version = store.save(OLD, store.load()[1])
     forge.befalls = [befalls]
     version = store.save(NEW, version)
     assert [] == forge.befalls
-    assert (NEW, version) == at_forge(tmp_path / "two", forge).store().load()
+    assert (NEW, version) == http_machine(tmp_path / "two", forge).store().load()
     assert (NEW, version) == store.load()
     store.save(OLD, version)
 
 
 @pytest.mark.parametrize("befalls", ["refused", "reset"])
 def test_a_push_that_never_came_has_saved_nothing(tmp_path: Path, forge: Forge, befalls: str) -> None:
-    store = at_forge(tmp_path / "one", forge).store()
+    store = http_machine(tmp_path / "one", forge).store()
     version = store.save(OLD, store.load()[1])
     forge.befalls = [befalls] * 5
     with pytest.raises(StateNotSaved, match="did not take a commit"):
@@ -363,8 +348,8 @@ def test_a_push_that_never_came_has_saved_nothing(tmp_path: Path, forge: Forge, 
 
 
 def test_a_token_that_may_only_read_plans_and_saves_nothing(tmp_path: Path, forge: Forge) -> None:
-    at_forge(tmp_path / "one", forge).store().save(OLD, ABSENT)
-    store = at_forge(tmp_path / "two", forge, READS).store()
+    http_machine(tmp_path / "one", forge).store().save(OLD, ABSENT)
+    store = http_machine(tmp_path / "two", forge, READS).store()
     raw, version = store.load()
     assert OLD == raw
     with pytest.raises(StateNotSaved) as caught:
@@ -375,7 +360,7 @@ def test_a_token_that_may_only_read_plans_and_saves_nothing(tmp_path: Path, forg
 
 def test_a_remote_that_is_gone_or_lets_nobody_in_is_named(tmp_path: Path, forge: Forge) -> None:
     with pytest.raises(StateUnreachable) as caught:
-        at_forge(tmp_path / "one", forge, "of nobody").store().load()
+        http_machine(tmp_path / "one", forge, "of nobody").store().load()
     assert "git:origin/provisioner-state/acme.json cannot be reached:" in caught.value.message
     assert "git fetch origin" in caught.value.hint
     with pytest.raises(StateUnreachable, match="does not appear to be a git repository"):

@@ -2,7 +2,8 @@
 
 An account that a state has stays there, and so does one that was placed before. The others go,
 in the order of their names, to the parent with the most free slots; ties go to the first by
-name. Never moves an account, and places none while a state that may have it cannot be read.
+name. A frozen parent takes none of those. Never moves an account, and places none while a state
+that may have it cannot be read.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ class Room:
     """The accounts that manifests assign to it by name."""
     limit: int
     reserved: int
+    is_frozen: bool = False
+    """Whether nothing is created for it now: it takes no account that could go elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +107,14 @@ def place(
             ),
         )
     planned = Counter(sure.values())
-    free = {name: _free(room) - planned[name] for name, room in rooms.items()}
+    free = {name: _free(room) - planned[name] for name, room in rooms.items() if not room.is_frozen}
     new = [account for account in rest if account.name not in sure]
     if (short := len(new) - sum(max(0, count) for count in free.values())) > 0:
         return Placed(
             there,
             OverLimit(
                 f"`parent: {AUTO_PARENT}` asks for {len(new)} slots, and all parents together have {len(new) - short}"
-                f" free: {short} too few.",
+                f" free: {short} too few.{_frozen(rooms)}",
                 hint="Take accounts out of the manifest, name another parent in the settings, or set `limit` where"
                 " Octopush has raised it. Nothing was placed.",
             ),
@@ -146,6 +149,11 @@ def _twins(accounts: Iterable[DesiredAccount], rooms: Mapping[str, Room]) -> dic
             if name not in wanted:
                 found.setdefault(record.attributes.holder(), parent)
     return found
+
+
+def _frozen(rooms: Mapping[str, Room]) -> str:
+    frozen = [name for name, room in sorted(rooms.items()) if room.is_frozen]
+    return f" Those that are frozen take no new account: {', '.join(frozen)}." if frozen else ""
 
 
 def _names(accounts: Sequence[DesiredAccount]) -> str:

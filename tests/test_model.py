@@ -59,7 +59,7 @@ from provisioner.model.report import Outcome, Report, Result, Scope, Stop, exit_
 from provisioner.model.revision import Revision
 from provisioner.model.shard import Shard
 from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, Record, Slots, State, Unknown
-from provisioner.model.terms import Setting, Terms
+from provisioner.model.terms import Freeze, Setting, Terms
 from provisioner.model.url import may_hold_secret, token_in_clear
 from provisioner.model.verdict import Answer, Created, CreateRequest, NotCreated, OutcomeUnknown, SealedContent, Then
 
@@ -129,6 +129,7 @@ EVERY_KIND: tuple[object, ...] = (
     Revision(2, "lineage", "2026-01-02T03:04:05Z", "paris: active", "ada@laptop"),
     Shard(1, 3),
     SETTING,
+    Freeze("2026-12-31", "the contract moves"),
     Terms("https://api.example.com", "${env:LOGIN}", "${env:KEY}", "state/default.json", settings=(SETTING,)),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -131,3 +132,13 @@ def test_the_order_of_rows_means_nothing_and_no_slot_is_overdrawn(data: st.DataO
     assert all(used[f"p{number}"] <= limit for number, limit in enumerate(limits))
     # Twice is once: what is there by then stays there.
     assert found.parents == place([account(name) for name in names], rooms, found.parents).parents
+
+
+def test_a_parent_that_is_frozen_takes_no_new_account_and_keeps_those_that_it_has() -> None:
+    frozen = replace(room("x"), is_frozen=True)
+    assert {"a": "globex", "x": "acme", "y": "acme"} == placed(
+        "a", "x", "y", acme=frozen, globex=room("z"), remembered={"y": "acme"}
+    )
+    refusal = place([account("a")], {"acme": frozen}, NOTHING).refusal
+    assert isinstance(refusal, OverLimit)
+    assert refusal.message.endswith("0 free: 1 too few. Those that are frozen take no new account: acme.")

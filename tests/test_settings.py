@@ -537,3 +537,22 @@ def test_broken_yaml_is_told_where_it_is(tmp_path: Path, text: str, message: str
 
 def test_a_comment_is_no_fault_of_the_settings(tmp_path: Path) -> None:
     assert load(tmp_path, "limit: 3 #more\n").parent("default").limit == 3
+
+
+@pytest.mark.parametrize(
+    ("freeze", "words"),
+    [
+        ("{until: 2026-12-31}", "parents.acme.frozen.reason is missing"),
+        ("{until: 31.12.2026, reason: x}", "parents.acme.frozen.until must be a date"),
+        ("{until: 2026-02-30, reason: x}", "parents.acme.frozen.until must be a date"),
+        ("{until: 20261231, reason: x}", "parents.acme.frozen.until must be a date"),
+        ("true", "parents.acme.frozen must be a group of fields"),
+    ],
+)
+def test_a_freeze_has_a_last_day_and_a_reason(tmp_path: Path, freeze: str, words: str) -> None:
+    assert words in refused(tmp_path, f"parents: {{acme: {{frozen: {freeze}}}}}\n").message
+    good = load(tmp_path, "parents: {acme: {frozen: {until: 2026-12-31, reason: x}}}\n").parent("acme").frozen
+    assert good is not None
+    assert [True, True, False] == [
+        good.holds_at(now) for now in ("2026-01-01T00:00:00Z", "2026-12-31T23:59:59Z", "2027-01-01T00:00:00Z")
+    ]

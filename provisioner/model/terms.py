@@ -29,6 +29,19 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class Freeze:
+    """A time in which nothing is created or changed for a parent."""
+
+    until: str
+    """The last day of it, in UTC, as in ``2026-12-31``."""
+    reason: str
+
+    def holds_at(self, now: str) -> bool:
+        """Tell whether it holds at a time in UTC, as in ``2026-12-31T12:00:00Z``."""
+        return now[: len(self.until)] <= self.until
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """The terms of one parent's plan."""
 
@@ -50,6 +63,10 @@ class Terms:
     """Those to whom the state is sealed, and an apply no longer seals."""
     settings: tuple[Setting, ...] = ()
     """Those that are not as they usually are; the same for all parents."""
+    frozen: Freeze | None = None
+    """The freeze that the settings give this parent; it may be over."""
+    is_frozen: bool = False
+    """Whether that held when the plan was made. It changes with the time alone, so it is not part of the plan."""
 
     @property
     def shuts_out(self) -> bool:

@@ -86,8 +86,10 @@ def apply(
     cluster: Cluster | None = None,
 ) -> Reports:
     """Carry ``plans`` out; see :meth:`Project.apply`."""
-    _bounded("create", plans.creates, bounds.max_creates)
-    _bounded("update", plans.updates, bounds.max_updates)
+    # What waits for the end of a freeze must not keep the other parents from their work.
+    open_plans = [each for each in plans.plans if each.terms is None or not each.terms.is_frozen]
+    _bounded("create", sum(len(each.creates) for each in open_plans), bounds.max_creates)
+    _bounded("update", sum(len(each.updates) for each in open_plans), bounds.max_updates)
     digest = str(saved.document(plans, workspace.settings)["digest"])
     for plan in plans.plans:
         run.reporter.planned(plan)
@@ -187,6 +189,7 @@ def _ready(workspace: Workspace, name: str, plans: Plans, bounds: Bounds, report
     if name in plans.failures:
         raise plans.failures[name]
     parent, planned = workspace.parent(name), plans.parents[name]
+    parent.require_unfrozen()
     raise_if_over(planned.plan)
     if planned.plan.pending:
         parent.keys.sealer()
@@ -356,7 +359,7 @@ def _largest(plan: Plan, state: State, work: Work, parent: Parent) -> RescueEntr
     answer = Answer(_LONGEST_STATUS, b"\0" * BODY_CAP)
     create = max(plan.creates, key=lambda each: _length(each.account.attributes, work.creates[each.name].attributes))
     request = work.creates[create.name]
-    operation = Operation(str(uuid.uuid4()), provenance.now(), provenance.by(parent.environ))
+    operation = Operation(str(uuid.uuid4()), parent.parts.now(), provenance.by(parent.environ))
     content = SealedContent(
         state.lineage, state.parent, create.name, operation.id, request.password, answer=answer, sent=request.attributes
     )

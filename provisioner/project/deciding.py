@@ -28,7 +28,6 @@ from provisioner.model.report import Outcome, Report, Result
 from provisioner.model.state import Active, State
 from provisioner.project.accounts import require_known
 from provisioner.project.parent import require_state
-from provisioner.project.provenance import now
 from provisioner.project.reports import Reports
 from provisioner.state.rescue import RescueEntry
 
@@ -144,7 +143,9 @@ def forget(parent: Parent, name: str, run: RunContext, *, force: bool, confirm: 
         # Between the question and now it may have been found after all.
         after = executor.forget(state, name, reading=None if force else _reading(parent, state, name, run))
         record = state.accounts[name]
-        kept = session.keep_forgotten(RescueEntry(state.lineage, parent.name, name, record.operation.id, record), now())
+        kept = session.keep_forgotten(
+            RescueEntry(state.lineage, parent.name, name, record.operation.id, record), parent.parts.now()
+        )
         session.save(after)
         left = session.state
     reason = "forced: Octopush was not asked" if force else None
@@ -171,6 +172,7 @@ def rotate_password(
 
     ``desired`` is what a manifest asks of it, where one does.
     """
+    parent.require_unfrozen()
     opener = parent.opener(run.reporter)
     seen = parent.bound(require_state(parent.look(run.reporter).settled, parent), run.reporter)
     require_known(seen, [name])

@@ -9,6 +9,7 @@ from provisioner.errors import CommandInvalid, ManifestInvalid, ProvisionerError
 from provisioner.model.exchange import Balance
 from provisioner.model.state import Active
 from provisioner.project.running import attempted, each
+from provisioner.render import text, words
 from provisioner.render.lines import counted
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ def _of(parent: Parent, workspace: Workspace, run: RunContext, *, offline: bool)
     """Return the checks of one parent, each as far as it can be looked at by itself."""
     credentials = _check(parent.name, "credentials", lambda: _credentials(parent))
     checks = [credentials, _check(parent.name, "state", lambda: _state(parent, run))]
+    if (said := words.freeze(parent.terms())) is not None:
+        checks.insert(0, Check(parent.name, "freeze", text.plain(said)))
     if checks[-1].failure is None:
         checks.append(_check(parent.name, "sealed", lambda: _sealed(parent, workspace, run)))
     if not offline and credentials.failure is None:

@@ -241,6 +241,8 @@ class Parent:
             added=tuple(wanted[key] for key in sorted(wanted.keys() - sealed.keys())) if compares else (),
             removed=tuple(sealed[key] for key in sorted(sealed.keys() - wanted.keys())) if compares else (),
             settings=self._steering(),
+            frozen=self.own.frozen,
+            is_frozen=self.is_frozen,
         )
 
     def placed(self, report: Report) -> Report:
@@ -352,6 +354,21 @@ class Parent:
         """Its settings."""
         return self.settings.parent(self.name)
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the settings forbid to create or to change anything for it today."""
+        return self.own.frozen is not None and self.own.frozen.holds_at(self.parts.now())
+
+    def require_unfrozen(self) -> None:
+        """Return if something may be created or changed for it today; raises Refused."""
+        if self.own.frozen is not None and self.is_frozen:
+            raise Refused(
+                f"The parent {self.name} is frozen until {self.own.frozen.until} (UTC, that day included):"
+                f" {self.own.frozen.reason.rstrip('.')}.",
+                hint=f"Wait, or delete `frozen` from the parent {self.name} in {self.settings.file}."
+                " Nothing was created or changed for it.",
+            )
+
     # ── Its account at Octopush ──────────────────────────────────────────────
 
     @cached_property
@@ -456,7 +473,7 @@ class Parent:
             journal=session,
             sealer=self.keys.sealer(),
             progress=watch,
-            now=provenance.now,
+            now=self.parts.now,
             new_id=lambda: str(uuid.uuid4()),
             by=provenance.by(self.environ),
             interrupted=run.cancel.code,

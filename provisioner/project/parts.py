@@ -45,6 +45,13 @@ def new_password() -> Secret:
             return Secret(text)
 
 
+def now() -> str:
+    """Return the time, UTC, as the state holds it."""
+    from provisioner.project import provenance  # a plain plan has no use for it
+
+    return provenance.now()
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """How each part is made."""
@@ -55,6 +62,8 @@ class Parts:
     """What carries the requests of all parents; used by several threads."""
     new_password: Callable[[], Secret] = new_password
     """A password for an account that the manifest gives none."""
+    now: Callable[[], str] = now
+    """The time, UTC, as in ``2026-12-31T12:00:00Z``."""
 
 
 USUAL: Final = Parts()

@@ -72,7 +72,7 @@ def placed(
             unreadable[f"the state of {name}"] = state.message
             continue
         accounts = manifests[name].accounts if name in manifests else ()
-        rooms[name] = Room(state, accounts, own.limit, own.reserved)
+        rooms[name] = Room(state, accounts, own.limit, own.reserved, workspace.parent(name).is_frozen)
     before = {} if isinstance(known, ProvisionerError) or known.state is None else known.state.placements
     found = place(autos, rooms, before, unreadable=unreadable)
     merged = {name: list(this.accounts) for name, this in manifests.items() if name != AUTO_PARENT}

@@ -232,10 +232,16 @@ def _named(parent: str, was: documents.Document | None, now: documents.Document 
     for key, words in _TERM_WORDS.items():
         if was.get(key) != now.get(key):
             yield f"{words} the parent {parent} comes from {now.get(key)}, and came from {was.get(key)}"
+    if was.get("frozen") != now.get("frozen"):
+        yield f"the parent {parent} is {_freeze(now)}, and was {_freeze(was)}"
     before, after = ({each["name"]: each for each in plan["changes"]} for plan in (was, now))
     names = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
     if names:
         yield f"the plan of the parent {parent} comes out differently for {', '.join(names)}"
+
+
+def _freeze(plan: documents.Document) -> str:
+    return f"frozen until {plan['frozen']['until']}: {plan['frozen']['reason']}" if "frozen" in plan else "not frozen"
 
 
 def _lineage(plan: documents.Document) -> str:

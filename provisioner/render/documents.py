@@ -178,7 +178,7 @@ def _terms(these: Terms) -> Document:
         "state": these.state,
         "begins": these.begins,
         "recipients": [{"recipient": each, "change": sign} for each, sign in sorted(signs.items())],
-    }
+    } | ({} if these.frozen is None else {"frozen": asdict(these.frozen)})
 
 
 def _setting(this: Setting) -> Document:

@@ -116,11 +116,21 @@ def _section(number: int, plan: Plan, found: Counter[Label]) -> Markup:
         words.slots(plan.slots),
         _terms(plan),
         _gauge(plan.slots),
-        filled(markup.REFUSED, _sentence(words.refusal(plan, _NAMED))) if plan.over else markup.EMPTY,
+        joined(_banners(plan)),
         words.summary([plan]),
         joined(_tables(rows)),
         _unchanged([each for each in plan.changes if isinstance(each, Unchanged) and each.is_sure]),
     )
+
+
+def _banners(plan: Plan) -> Iterator[Markup]:
+    """Yield why nothing is sent."""
+    if plan.terms is not None and plan.terms.is_frozen:
+        yield filled(
+            markup.FROZEN, _sentence((Code("apply"), " and ", Code("reconcile"), " do nothing for this parent."))
+        )
+    if plan.over:
+        yield filled(markup.REFUSED, _sentence(words.refusal(plan, _NAMED)))
 
 
 def _list(kind: str, items: Iterable[Markup]) -> Markup:
@@ -136,8 +146,9 @@ def _settings(plans: Sequence[Plan]) -> Markup:
 
 
 def _terms(plan: Plan) -> Markup:
+    frozen = () if (said := words.freeze(plan.terms)) is None else (said,)
     place = () if plan.terms is None else ((words.where(plan.terms),), *words.recipients(plan.terms))
-    return _list("terms", map(_sentence, (*place, *words.all_reading(plan))))
+    return _list("terms", map(_sentence, (*place, *frozen, *words.all_reading(plan))))
 
 
 def _tables(rows: Sequence[Markup]) -> Iterator[Markup]:

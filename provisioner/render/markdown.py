@@ -103,6 +103,8 @@ def _head(plan: Plan) -> str:
     """Return the heading with the slots, and the sentence that sums up."""
     lines = [f"## {_name(plan.parent)}: {words.slots(plan.slots)}", ""]
     lines += [_fenced(said).rstrip("\n"), ""] if (said := text.terms(plan)) else []
+    if plan.terms is not None and plan.terms.is_frozen:
+        lines += ["> **Frozen**: `apply` and `reconcile` do nothing for this parent.", ""]
     if plan.over:
         lines += [f"> **Refused**: {_marked(words.refusal(plan, _NAMED))}", ""]
     return "\n".join((*lines, f"**{words.summary([plan])}**", "", ""))

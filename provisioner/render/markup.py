@@ -88,6 +88,7 @@ TERMS: Final = Markup('<ul class="%s">\n%s</ul>\n')
 TERM: Final = Markup("<li>%s</li>\n")
 UNPLANNED: Final = Markup('<p class="refused"><strong>Not planned</strong>: %s</p>\n')
 REFUSED: Final = Markup('<p class="refused"><strong>Refused</strong>: %s</p>\n')
+FROZEN: Final = Markup('<p class="refused"><strong>Frozen</strong>: %s</p>\n')
 TABLE: Final = Markup("""\
 <div class="%s"><table>
 %s

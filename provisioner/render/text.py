@@ -34,6 +34,8 @@ def terms(this: Plan) -> list[Line]:
     lines = [Line(f"  {plain(said)}", CHANGED) for said in words.all_reading(this)]
     if (on := this.terms) is None:
         return lines
+    if (said := words.freeze(on)) is not None:
+        lines.insert(0, Line(f"  {plain(said)}", BAD if on.is_frozen else QUIET))
     place = Line(f"  {printable(words.where(on))}", CHANGED if on.begins else QUIET)
     who = [Line(f"  {plain(said)}", BAD if on.shuts_out else CHANGED) for said in words.recipients(on)]
     return [place, *who, *lines]

@@ -289,6 +289,16 @@ def refusal(plan: Plan, most: int) -> Sentence:
     return ("there is no slot for ", *listed(plan.over, most), ". Nothing would be sent.")
 
 
+def freeze(this: Terms | None) -> Sentence | None:
+    """Return until when and why nothing is done for a parent, or that this is over; None where nobody has frozen it."""
+    if this is None or this.frozen is None:
+        return None
+    until = f"until {this.frozen.until} (UTC, that day included): {this.frozen.reason.rstrip('.')}"
+    if this.is_frozen:
+        return (f"frozen {until}. ", Code("apply"), " and ", Code("reconcile"), " do nothing for this parent")
+    return (f"was frozen {until}. That is over: ", Code("frozen"), " can be deleted from the settings")
+
+
 def unplanned(parents: Sequence[str], most: int) -> Sentence:
     """Return which parents have no plan; at most ``most`` are named."""
     return ("no plan could be made for ", *listed(parents, most), ". The errors of this run say why.")

@@ -15,6 +15,7 @@ from provisioner import placeholders
 from provisioner.errors import SettingInvalid
 from provisioner.model import address
 from provisioner.model.account import DEFAULT_PARENT
+from provisioner.model.terms import Freeze
 from provisioner.settings.paths import is_address
 
 FILE: Final = "provisioner.yaml"
@@ -51,6 +52,7 @@ class ParentSettings:
     api_key: str
     limit: int
     reserved: int
+    frozen: Freeze | None = None
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from provisioner import document, files, placeholders, schemas
 from provisioner.errors import SettingInvalid
 from provisioner.model import address
 from provisioner.model.account import AUTO_PARENT, DEFAULT_PARENT, Problem, Severity
+from provisioner.model.terms import Freeze
 from provisioner.settings import FILE, TUNING, ParentSettings, Settings
 from provisioner.settings.paths import from_home, is_address, require_plain
 
@@ -106,9 +107,19 @@ def _parsed(raw: bytes, path: Path) -> dict[str, Any]:
     if all(line.lstrip().startswith(b"#") for line in raw.splitlines() if line.strip()):
         return {}
     parsed = document.parse_yaml(raw, str(path), _SCHEMA)
-    if problems := [each for each in parsed.checked(_SCHEMA, {}) if each.severity is Severity.ERROR]:
+    if problems := [each for each in parsed.checked(_SCHEMA, {"date": _date_fault}) if each.severity is Severity.ERROR]:
         raise SettingInvalid(_told(problems), hint=problems[0].hint)
     return dict(cast("dict[str, Any]", parsed.value))
+
+
+def _date_fault(text: str) -> tuple[str, str] | None:
+    from datetime import date  # noqa: PLC0415  # most projects have none
+
+    try:
+        known = date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        known = False
+    return None if known else ("must be a date", "Write year, month and day, as in 2026-12-31.")
 
 
 def _told(problems: Sequence[Problem]) -> str:
@@ -217,6 +228,7 @@ def _parents(
             parent.get("api_key", "${env:OCTOPUSH_API_KEY}"),
             limit=stronger.get("limit", parent.get("limit", merged["limit"])),
             reserved=stronger.get("reserved", parent.get("reserved", merged["reserved"])),
+            frozen=None if (frozen := parent.get("frozen")) is None else Freeze(**frozen),
         )
         for name, parent in listed.items()
     }

@@ -22,7 +22,7 @@ from provisioner.model.plan import (
     Update,
 )
 from provisioner.model.state import Drift, Edit, Operation, Slots
-from provisioner.model.terms import Setting, Terms
+from provisioner.model.terms import Freeze, Setting, Terms
 
 HOSTILE: Final = (
     "<script>document.title='owned'</script>",
@@ -97,6 +97,7 @@ def with_texts(texts: Sequence[str]) -> list[Plan]:
         # Of one recipient, who is new: what is said does not hang on whether two texts are the same.
         recipients=(stranger,), added=(stranger,), removed=(t(),),
         settings=(Setting(t(), t(), t()), Setting("proxy", t())),
+        frozen=Freeze(t(), t()), is_frozen=True,
     )  # fmt: skip
     return [
         Plan(parent, "lineage", 3, Slots(20, 1, 8, 1, 2), changes, (over,), terms),

@@ -100,7 +100,9 @@ def test_every_setting_that_there_is_stands_in_the_plan_or_is_known_not_to_matte
             # Each parent has its own state, login, key and slots, which stand with its plan.
             each.name not in {"state", "parents", "file", "stronger", "lock_timeout"}
         ), each.name
-    assert {each.name for each in fields(ParentSettings)} == {"name", "api_login", "api_key", "limit", "reserved"}
+    assert {each.name for each in fields(ParentSettings)} == {
+        "name", "api_login", "api_key", "limit", "reserved", "frozen",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", LINES)

@@ -6,7 +6,7 @@ and state give the same plan, whatever the order of the rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, assert_never
@@ -19,13 +19,14 @@ from provisioner.model.plan import (
     FieldChange,
     Gone,
     Plan,
+    Selection,
     StillAbandoned,
     StillUnknown,
     Unchanged,
     Unmanaged,
     Update,
 )
-from provisioner.model.state import Abandoned, Active, Pending, Record, State, Unknown
+from provisioner.model.state import Abandoned, Active, Pending, Record, Slots, State, Unknown
 
 if TYPE_CHECKING:
     from provisioner.model.report import Report
@@ -54,15 +55,38 @@ def plan(manifest: Manifest, state: State | None, *, limit: int, reserved: int, 
     creates = [change.name for change in changes if isinstance(change, Create)]
     known = state or State(lineage="", parent=manifest.parent)
     slots = known.slots(limit=limit, reserved=reserved, planned=len(creates))
-    fit = max(0, len(creates) + min(0, slots.left))
     return Plan(
         parent=manifest.parent,
         lineage=state.lineage if state else None,
         serial=state.serial if state else 0,
         slots=slots,
         changes=tuple(changes),
-        over=tuple(creates[fit:]),
+        over=_over(creates, slots),
     )
+
+
+def restricted(plan: Plan, manifest: Manifest, only: Collection[str]) -> Plan:
+    """Return ``plan``, which was made from ``manifest``, with nothing but its accounts ``only``.
+
+    What was compared stays: the whole manifest and the whole state. What is left out needs no slots.
+    """
+    chosen = [account for account in manifest.accounts if account.name in only]
+    # A record may still have the account's previous name.
+    names = {name for account in chosen for name in (account.name, account.previously)}
+    changes = tuple(change for change in plan.changes if change.name in names)
+    creates = [change.name for change in changes if isinstance(change, Create)]
+    slots = replace(plan.slots, planned=len(creates))
+    selection = Selection(
+        tuple(sorted(account.name for account in chosen)),
+        creates=len(plan.creates) - len(creates),
+        updates=len(plan.updates) - sum(isinstance(change, Update) for change in changes),
+    )
+    return replace(plan, changes=changes, slots=slots, over=_over(creates, slots), selection=selection)
+
+
+def _over(creates: Sequence[str], slots: Slots) -> tuple[str, ...]:
+    """Return those of ``creates``, in the order of the work, for which there is no slot."""
+    return tuple(creates[max(0, len(creates) + min(0, slots.left)) :])
 
 
 def with_unchecked(plan: Plan, report: Report) -> Plan:

@@ -48,6 +48,7 @@ from provisioner.model.plan import (
     FieldChange,
     Gone,
     Plan,
+    Selection,
     StillAbandoned,
     StillUnknown,
     Unchanged,
@@ -129,6 +130,7 @@ EVERY_KIND: tuple[object, ...] = (
     Revision(2, "lineage", "2026-01-02T03:04:05Z", "paris: active", "ada@laptop"),
     Shard(1, 3),
     SETTING,
+    Selection(("paris",), 3, 1),
     Freeze("2026-12-31", "the contract moves"),
     Terms("https://api.example.com", "${env:LOGIN}", "${env:KEY}", "state/default.json", settings=(SETTING,)),
 )

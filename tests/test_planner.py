@@ -16,6 +16,7 @@ from provisioner.model.plan import (
     FieldChange,
     Gone,
     Plan,
+    Selection,
     StillAbandoned,
     StillUnknown,
     Unchanged,
@@ -24,7 +25,7 @@ from provisioner.model.plan import (
 )
 from provisioner.model.report import Outcome, Report, Result
 from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, Record, Slots, State, Unknown
-from provisioner.planner import plan, with_unchecked
+from provisioner.planner import plan, restricted, with_unchecked
 
 LEONARDO = Attributes("Leonardo", "Da Vinci", "Italy", Callbacks(email_for_inbounds="sms@example.com"))
 SOFONISBA = Attributes("Sofonisba", "Anguissola")
@@ -52,6 +53,10 @@ def only(manifest: Manifest, state: State, **found: dict[str, str | None]) -> ob
     """Return the one change of a plan."""
     (change,) = plan(manifest, state, limit=20, reserved=0, found=found).changes
     return change
+
+
+def chosen(manifest: Manifest, state: State, limit: int, *names: str) -> Plan:
+    return restricted(plan(manifest, state, limit=limit, reserved=0), manifest, names)
 
 
 def pending(attributes: Attributes = LEONARDO) -> Pending:
@@ -544,3 +549,38 @@ def test_no_wanted_account_is_ever_silent_about_what_differs(
             and record.edit is None
         )
         assert isinstance(changes[account.name], Unchanged if same else Update)
+
+
+# ── Only some of them ────────────────────────────────────────────────────────
+
+
+def test_only_those_that_are_chosen_are_planned_and_the_rest_is_counted() -> None:
+    state = known(rome=active(SOFONISBA), oslo=unknown(), lima=active(), bonn=active())
+    manifest = wanted("paris", "cairo", "rome", desired("oslo", SOFONISBA), "bonn")
+    made = chosen(manifest, state, 20, "paris", "oslo")
+    assert [("unknown", "oslo"), ("create", "paris")] == [(each.action, each.name) for each in made.changes]
+    assert Selection(("oslo", "paris"), creates=1, updates=1) == made.selection
+    # Every slot that is held counts; of those that are planned, the one that the plan has.
+    assert Slots(20, 0, used=4, unknown=1, planned=1) == made.slots
+
+
+def test_what_is_chosen_may_fit_where_the_whole_manifest_does_not() -> None:
+    state = known(rome=active())
+    manifest = wanted("rome", "paris", "cairo")
+    assert ("paris",) == plan(manifest, state, limit=2, reserved=0).over
+    assert () == chosen(manifest, state, 2, "paris").over
+    assert ("paris",) == chosen(manifest, state, 1, "paris").over
+
+
+def test_what_is_chosen_is_still_compared_with_the_whole_manifest_and_the_whole_state() -> None:
+    state = known(rome=active(SOFONISBA), old=active())
+    # Its new name is nobody else's, and the twin is none that a manifest has.
+    manifest = wanted(desired("new", previously="old"), desired("rome", SOFONISBA), desired("paris", SOFONISBA))
+    (moved,) = chosen(manifest, state, 20, "new").changes
+    assert ("new", "old") == (moved.name, cast("Update", moved).previous)
+    (gone,) = chosen(manifest, known(old=active(drift=Drift(gone=True))), 20, "new").changes
+    assert isinstance(gone, Gone)
+    (created,) = chosen(manifest, state, 20, "paris").changes
+    assert cast("Create", created).resembles is None
+    (created,) = chosen(wanted(desired("paris", SOFONISBA)), state, 20, "paris").changes
+    assert "rome" == cast("Create", created).resembles

@@ -136,6 +136,10 @@ shard = click.option(
     "--shard", metavar="I/N", callback=lambda _, __, text: _shard(text),
     help="Only the parents that fall to shard I of N; for several runs that share the work.",
 )  # fmt: skip
+only = click.option(
+    "--only", metavar="NAME", multiple=True,
+    help="Only this account; may be repeated [default: all]. Slots are still counted over all that exist.",
+)  # fmt: skip
 jobs = click.option(
     "--jobs",
     type=click.IntRange(1, _MOST_JOBS),

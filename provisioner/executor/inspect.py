@@ -6,7 +6,7 @@ Changes nothing, here or there; what was not seen is never called right.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import unescape
 from typing import Final, TypeAlias, assert_never
@@ -45,16 +45,21 @@ class Refreshed:
     """The names of the accounts of which Octopush said anything; of no other has the drift been looked at."""
 
 
-def refresh(state: State, opener: Opener, api: Api, progress: Progress) -> Refreshed:
+def refresh(state: State, opener: Opener, api: Api, progress: Progress, only: Collection[str] = ()) -> Refreshed:
     """Read every active account and compare it with what was sent; one whose seal is damaged stops no other.
 
+    ``only`` has the names of the accounts to read; none: all.
     Where more would come to nothing, the remaining accounts are not asked for.
 
     Raises:
         IdentityRejected: the identity opens none of them; nothing was sent.
 
     """
-    records = {name: each for name, each in sorted(state.accounts.items()) if isinstance(each, Active)}
+    records = {
+        name: each
+        for name, each in sorted(state.accounts.items())
+        if isinstance(each, Active) and (not only or name in only)
+    }
     opened, faults = all_active(state, opener)
     accounts = dict(state.accounts)
     found: dict[str, Fields] = {}

@@ -165,6 +165,18 @@ ACTIONS: Final = tuple(
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """The accounts to which a plan was restricted, and what it leaves out for that."""
+
+    names: tuple[str, ...]
+    """Sorted."""
+    creates: int
+    """How many other accounts are missing."""
+    updates: int
+    """How many other accounts are to be changed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What an apply would do for one parent, sorted by name."""
 
@@ -178,6 +190,8 @@ class Plan:
     """Names of the creates for which there is no slot."""
     terms: Terms | None = None
     """On what terms; None where nobody has said."""
+    selection: Selection | None = None
+    """The accounts that alone are planned; None: all of them."""
 
     @property
     def creates(self) -> tuple[Create, ...]:

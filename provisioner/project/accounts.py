@@ -44,7 +44,7 @@ def _owner(name: str, owners: Mapping[str, Sequence[Parent]]) -> Parent:
         case []:
             raise CommandInvalid(
                 f"No state has an account {name}.",
-                hint=f"{_meant([name], owners)}`provisioner status` lists those that there are.",
+                hint=f"{meant([name], owners)}`provisioner status` lists those that there are.",
             )
         case several:
             raise CommandInvalid(
@@ -89,11 +89,12 @@ def require_known(state: State, names: Iterable[str]) -> None:
     if missing:
         raise CommandInvalid(
             f"The state has no account {', '.join(missing)}.",
-            hint=f"{_meant(missing, state.accounts)}`provisioner status` lists those that it has.",
+            hint=f"{meant(missing, state.accounts)}`provisioner status` lists those that it has.",
         )
 
 
-def _meant(missing: Iterable[str], known: Iterable[str]) -> str:
+def meant(missing: Iterable[str], known: Iterable[str]) -> str:
+    """Return a question that suggests, for each of the ``missing`` names, the nearest one of those ``known``."""
     from provisioner.document import nearest  # only a mistake needs it
 
     near = dict.fromkeys(filter(None, (nearest(name, sorted(known)) for name in missing)))

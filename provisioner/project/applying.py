@@ -390,7 +390,8 @@ def _require_same_plan(planned: ParentPlan, state: State | None, parent: Parent)
     """
     from provisioner.render.documents import plans  # only where something moved in between
 
-    again = made_from(planned.manifest, state, parent, planned.refreshed)
+    only = () if planned.plan.selection is None else planned.plan.selection.names
+    again = made_from(planned.manifest, state, parent, planned.refreshed, only)
     before, after = (plans([replace(one, serial=0)])["plans"][0] for one in (planned.plan, again))
     if before != after:
         names = _differing(before["changes"], after["changes"])

@@ -7,7 +7,7 @@ needs neither a secret nor the network, unless it is asked what stands at Octopu
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,7 +19,7 @@ from provisioner.manifest.sources import Source, holds_any
 from provisioner.model.account import AUTO_PARENT, DesiredAccount, Manifest
 from provisioner.model.plan import Create, Plan, Update, counts, raise_if_over
 from provisioner.model.state import State
-from provisioner.planner import NOTHING_FOUND, Found
+from provisioner.planner import NOTHING_FOUND, Found, restricted
 from provisioner.planner import plan as planned
 from provisioner.project.parent import Parent
 from provisioner.project.running import attempted, each
@@ -172,6 +172,7 @@ def plan(
     run: RunContext,
     *,
     shard: Shard | None,
+    only: Collection[str],
     refresh: bool,
     wait: bool,
     jobs: Jobs,
@@ -179,7 +180,9 @@ def plan(
     """Return the plans of ``parents``, or of all that the manifests name; see :meth:`Project.plan`."""
     named = manifest_paths(workspace, paths)
     found = loaded(workspace, named, run.reporter)
-    return plans_of(workspace, named, found, parents, run, shard=shard, refresh=refresh, wait=wait, jobs=jobs)
+    return plans_of(
+        workspace, named, found, parents, run, shard=shard, only=only, refresh=refresh, wait=wait, jobs=jobs
+    )
 
 
 def plans_of(
@@ -190,6 +193,7 @@ def plans_of(
     run: RunContext,
     *,
     shard: Shard | None = None,
+    only: Collection[str] = (),
     refresh: bool,
     wait: bool,
     jobs: Jobs,
@@ -199,12 +203,14 @@ def plans_of(
     Raises:
         ManifestInvalid: one of the manifests has an error.
         CommandInvalid, SettingInvalid: none of them, or of the settings, has any of ``parents``.
+        CommandInvalid: none of them has one of the accounts ``only``.
 
     """
     for name in parents:
         workspace.settings.parent(name)
     begun = time.monotonic()
     asked = {this.parent: this for this in read.require()}
+    _require_accounts(only, asked, parents)
     looked: dict[str, Look | ProvisionerError] = {}
     placement: Placement | None = None
     failures: dict[str, ProvisionerError] = {}
@@ -219,8 +225,10 @@ def plans_of(
         known = placing.remembered(workspace, run)
         # Whichever parents are chosen: else two runs that choose others would place differently.
         looked = look_at_all(sorted({*workspace.settings.parents, *asked} - {AUTO_PARENT}))
+        autos = asked[AUTO_PARENT]
         asked, placement, failures = placing.placed(workspace, asked, known, looked)
-    manifests = tuple(this for name, this in asked.items() if not parents or name in parents)
+        failures = failures if _has(autos, only) else {}
+    manifests = tuple(this for name, this in asked.items() if (not parents or name in parents) and _has(this, only))
     if not manifests and not failures:
         raise CommandInvalid(
             f"No manifest asks for an account of {', '.join(parents)}.", hint="Look at --parent, and at the manifests."
@@ -235,16 +243,42 @@ def plans_of(
     if refresh:
         from provisioner.project.refresh import refreshed  # a plain plan loads nothing that sends
 
-        found = refreshed(looks, run, jobs)
+        names = [_known_as(this, only) for this in manifests]
+        found = refreshed(looks, names, run, jobs)
         run.reporter.phase("refresh", time.monotonic() - begun)
     made: dict[str, ParentPlan] = {}
     for this, look, seen in zip(manifests, looks, found, strict=True):
-        outcome = attempted(_planned, this, look, seen)
+        outcome = attempted(_planned, this, look, seen, only)
         if isinstance(outcome, ProvisionerError):
             failures[this.parent] = outcome
         else:
             made[this.parent] = outcome
     return Plans(made, failures, tuple(named), read.sources, workspace.settings.owner, refresh, placement)
+
+
+def _has(this: Manifest, only: Collection[str]) -> bool:
+    """Tell whether a manifest has any of the accounts ``only``; none named: all are meant."""
+    return not only or any(account.name in only for account in this.accounts)
+
+
+def _known_as(this: Manifest, only: Collection[str]) -> frozenset[str]:
+    """Return under which names a state may have the accounts ``only``; none: those of all."""
+    chosen = (account for account in this.accounts if account.name in only)
+    return frozenset(name for account in chosen for name in (account.name, account.previously) if name is not None)
+
+
+def _require_accounts(only: Collection[str], asked: Mapping[str, Manifest], parents: Sequence[str]) -> None:
+    """Return if the manifests have each of the accounts ``only``; raises CommandInvalid."""
+    chosen = [this for name, this in asked.items() if not parents or name in {*parents, AUTO_PARENT}]
+    known = {account.name for this in chosen for account in this.accounts}
+    if missing := sorted(set(only) - known):
+        from provisioner.project.accounts import meant  # only a mistake needs it
+
+        whose = f" of {', '.join(parents)}" if parents else ""
+        raise CommandInvalid(
+            f"No manifest asks for an account {', '.join(missing)}{whose}.",
+            hint=f"{meant(missing, known)}--only takes the names of accounts as the manifests have them.",
+        )
 
 
 def _looked(workspace: Workspace, name: str, run: RunContext, *, wait: bool) -> Look:
@@ -258,6 +292,7 @@ def _planned(
     this: Manifest,
     look: Look | ProvisionerError,
     refreshed: Refreshed | ProvisionerError | None,
+    only: Collection[str],
 ) -> ParentPlan:
     for error in (look, refreshed):
         if isinstance(error, ProvisionerError):
@@ -265,10 +300,12 @@ def _planned(
     assert not isinstance(look, ProvisionerError | None)  # noqa: S101  # raised above
     assert not isinstance(refreshed, ProvisionerError)  # noqa: S101  # raised above
     parent, snapshot = look
-    return ParentPlan(made_from(this, snapshot.settled, parent, refreshed), this, snapshot, refreshed)
+    return ParentPlan(made_from(this, snapshot.settled, parent, refreshed, only), this, snapshot, refreshed)
 
 
-def made_from(this: Manifest, state: State | None, parent: Parent, refreshed: Refreshed | None) -> Plan:
+def made_from(
+    this: Manifest, state: State | None, parent: Parent, refreshed: Refreshed | None, only: Collection[str]
+) -> Plan:
     """Return the plan that ``this`` manifest and ``state`` give; what was ``refreshed`` is part of the state.
 
     Raises:
@@ -276,16 +313,19 @@ def made_from(this: Manifest, state: State | None, parent: Parent, refreshed: Re
 
     """
     if refreshed is None or state is None:
-        return _plan(this, state, parent)
+        return _plan(this, state, parent, only)
     from provisioner.executor import with_drift  # a plain plan reads nothing at Octopush
     from provisioner.planner import with_unchecked
 
     # The drift is not saved yet: the plan is of the state as it is.
     drifted = replace(with_drift(refreshed, state), serial=state.serial)
-    made = _plan(this, drifted, parent, refreshed.found)
+    made = _plan(this, drifted, parent, only, refreshed.found)
     return with_unchecked(made, refreshed.report)
 
 
-def _plan(this: Manifest, state: State | None, parent: Parent, found: Found = NOTHING_FOUND) -> Plan:
+def _plan(
+    this: Manifest, state: State | None, parent: Parent, only: Collection[str], found: Found = NOTHING_FOUND
+) -> Plan:
     made = planned(this, state, limit=parent.own.limit, reserved=parent.own.reserved, found=found)
+    made = restricted(made, this, only) if only else made
     return replace(made, terms=parent.terms(state, begins=state is None))

@@ -163,6 +163,7 @@ class Project:
         *,
         parents: Sequence[str] = (),
         shard: Shard | None = None,
+        only: Sequence[str] = (),
         refresh: bool = False,
         wait: bool = False,
         jobs: Jobs = JOBS,
@@ -176,18 +177,21 @@ class Project:
         and no secret is needed, unless ``refresh`` asks what stands at Octopush now: then
         the credentials and an identity are. With ``wait``, for plans that will be applied at
         once, a run that is at work is waited for as long as the setting ``lock_timeout`` says.
-        A parent that cannot be planned is in ``failures``.
+        A parent that cannot be planned is in ``failures``. With ``only``, just the accounts of
+        these names are planned, and each plan counts what it leaves out.
 
         Raises:
             ManifestInvalid: a manifest has an error; every problem has been reported.
-            CommandInvalid: there is no manifest.
+            CommandInvalid: there is no manifest, or none has an account of ``only``.
             SettingInvalid: the proxy or the authorities of the settings cannot be used.
 
         """
         from provisioner.project import plans
 
         run = self._run(reporter, cancel, rate or READS_PER_SECOND, sends=refresh)
-        return plans.plan(self._workspace, paths, parents, run, shard=shard, refresh=refresh, wait=wait, jobs=jobs)
+        return plans.plan(
+            self._workspace, paths, parents, run, shard=shard, only=only, refresh=refresh, wait=wait, jobs=jobs
+        )
 
     def require_sealer(self, plans: Plans) -> None:
         """Refuse ``plans`` of which an apply could seal nothing; raises SettingInvalid."""

@@ -5,7 +5,7 @@ Refuses to change anything at Octopush, and to save more than the drift that it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,22 +29,24 @@ Look = tuple["Parent", "Snapshot"]
 
 
 def refreshed(
-    looks: Sequence[Look | ProvisionerError], run: RunContext, jobs: Jobs
+    looks: Sequence[Look | ProvisionerError], only: Sequence[Collection[str]], run: RunContext, jobs: Jobs
 ) -> list[Refreshed | ProvisionerError | None]:
     """Return what reading the accounts of each parent has shown; None where it has no state.
 
-    Nothing is held or saved.
+    ``only`` has the names of the accounts to read for each of ``looks``; none: all. Nothing is
+    held or saved.
     """
     states = [None if isinstance(look, ProvisionerError) else look[1].settled for look in looks]
-    run.reporter.expected(active_accounts(states))
+    run.reporter.expected(sum(active_accounts([state], names) for state, names in zip(states, only, strict=True)))
 
-    def read(look: Look | ProvisionerError) -> Refreshed | ProvisionerError | None:
+    def read(this: tuple[Look | ProvisionerError, Collection[str]]) -> Refreshed | ProvisionerError | None:
+        look, names = this
         if isinstance(look, ProvisionerError):
             return None
         parent, snapshot = look
-        return None if snapshot.settled is None else attempted(_read, parent, snapshot.settled, run)
+        return None if snapshot.settled is None else attempted(_read, parent, snapshot.settled, run, names)
 
-    return each(looks, read, jobs, run.cancel)
+    return each([*zip(looks, only, strict=True)], read, jobs, run.cancel)
 
 
 def looked(parents: Sequence[Parent], reporter: Reporter) -> list[tuple[Parent, Snapshot | ProvisionerError]]:
@@ -61,19 +63,22 @@ def looked(parents: Sequence[Parent], reporter: Reporter) -> list[tuple[Parent, 
     return found
 
 
-def active_accounts(states: Iterable[State | None]) -> int:
-    """Return how many accounts of ``states`` are active."""
+def active_accounts(states: Iterable[State | None], only: Collection[str] = ()) -> int:
+    """Return how many accounts of ``states``, or of those with one of the names ``only``, are active."""
     return sum(
-        isinstance(record, Active) for state in states if state is not None for record in state.accounts.values()
+        isinstance(record, Active) and (not only or name in only)
+        for state in states
+        if state is not None
+        for name, record in state.accounts.items()
     )
 
 
-def _read(parent: Parent, state: State, run: RunContext) -> Refreshed:
+def _read(parent: Parent, state: State, run: RunContext, only: Collection[str] = ()) -> Refreshed:
     opener = parent.opener(run.reporter)
     # That another Octopush, or another account, does not know them would mean nothing.
     parent.bound(state, run.reporter)
     watch = run.watch(parent.name)
-    return executor.refresh(state, opener, parent.client(watch, run), watch)
+    return executor.refresh(state, opener, parent.client(watch, run), watch, only)
 
 
 def refresh(parents: Sequence[Parent], run: RunContext, jobs: Jobs) -> Reports:

@@ -101,8 +101,17 @@ def again(saved: SavedPlan, workspace: Workspace, run: RunContext, jobs: Jobs) -
         _refuse(saved, _moved_files(saved, files))
         return Plans({}, {}, saved.manifests, found.sources, saved.owner, saved.refreshed)
     _refuse(saved, (*_moved_files(saved, files), *_moved_settings(saved, workspace)))
+    only = {name for plan in saved.plans.values() for name in plan.get("only", ())}
     made = plans_of(
-        workspace, saved.manifests, found, sorted(saved.plans), run, refresh=saved.refreshed, wait=True, jobs=jobs
+        workspace,
+        saved.manifests,
+        found,
+        sorted(saved.plans),
+        run,
+        only=only,
+        refresh=saved.refreshed,
+        wait=True,
+        jobs=jobs,
     )
     parents, failures = dict(made.parents), dict(made.failures)
     for name in sorted(saved.plans.keys() | made.parents.keys()):

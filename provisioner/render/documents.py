@@ -155,6 +155,8 @@ def _plan(plan: Plan) -> Document:
         "changes": [_change(change) for change in plan.changes],
         "over": list(plan.over),
     }
+    if (chosen := plan.selection) is not None:
+        document |= {"only": list(chosen.names), "left_out": {"create": chosen.creates, "update": chosen.updates}}
     if plan.terms is not None:
         document |= _terms(plan.terms)
     if readers := words.readers(plan):

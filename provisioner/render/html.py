@@ -146,9 +146,9 @@ def _settings(plans: Sequence[Plan]) -> Markup:
 
 
 def _terms(plan: Plan) -> Markup:
-    frozen = () if (said := words.freeze(plan.terms)) is None else (said,)
+    notes = (words.freeze(plan.terms), words.selection(plan, _NAMED))
     place = () if plan.terms is None else ((words.where(plan.terms),), *words.recipients(plan.terms))
-    return _list("terms", map(_sentence, (*place, *frozen, *words.all_reading(plan))))
+    return _list("terms", map(_sentence, (*place, *filter(None, notes), *words.all_reading(plan))))
 
 
 def _tables(rows: Sequence[Markup]) -> Iterator[Markup]:

@@ -11,6 +11,8 @@ from provisioner.render import words
 from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, counted, printable
 from provisioner.render.words import Code, Label, Sentence
 
+_NAMED: Final = 20
+"""Names in one line; of more, it says how many."""
 _NAME_WIDTH: Final = 24
 """A longer name pushes its own line to the right and no other."""
 _WORD_WIDTH: Final = max(len(label.word) for label in Label)
@@ -32,6 +34,8 @@ def head(these: Iterable[Plan]) -> list[Line]:
 def terms(this: Plan) -> list[Line]:
     """Return where one parent's plan is carried out, for whose eyes where that changes, and what is read for it."""
     lines = [Line(f"  {plain(said)}", CHANGED) for said in words.all_reading(this)]
+    if (said := words.selection(this, _NAMED)) is not None:
+        lines.insert(0, Line(f"  {plain(said)}", CHANGED))
     if (on := this.terms) is None:
         return lines
     if (said := words.freeze(on)) is not None:

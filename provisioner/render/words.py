@@ -289,6 +289,15 @@ def refusal(plan: Plan, most: int) -> Sentence:
     return ("there is no slot for ", *listed(plan.over, most), ". Nothing would be sent.")
 
 
+def selection(plan: Plan, most: int) -> Sentence | None:
+    """Return to which accounts a plan is restricted, and what it leaves out; None where it has all."""
+    if (this := plan.selection) is None:
+        return None
+    counted = ((this.creates, _PLANNED[Create.action]), (this.updates, _PLANNED[Update.action]))
+    rest = " and ".join(f"{count} {todo}" for count, todo in counted if count) or "nothing to create or to update"
+    return ("only ", *listed(this.names, most), f"; left out: {rest}")
+
+
 def freeze(this: Terms | None) -> Sentence | None:
     """Return until when and why nothing is done for a parent, or that this is over; None where nobody has frozen it."""
     if this is None or this.frozen is None:

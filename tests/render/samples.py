@@ -15,6 +15,7 @@ from provisioner.model.plan import (
     FieldChange,
     Gone,
     Plan,
+    Selection,
     StillAbandoned,
     StillUnknown,
     Unchanged,
@@ -100,7 +101,7 @@ def with_texts(texts: Sequence[str]) -> list[Plan]:
         frozen=Freeze(t(), t()), is_frozen=True,
     )  # fmt: skip
     return [
-        Plan(parent, "lineage", 3, Slots(20, 1, 8, 1, 2), changes, (over,), terms),
+        Plan(parent, "lineage", 3, Slots(20, 1, 8, 1, 2), changes, (over,), terms, Selection((t(), t()), 3, 1)),
         Plan(t(), None, 0, Slots(20, 0, 0, 0, 0), ()),
     ]
 

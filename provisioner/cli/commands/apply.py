@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @options.manifests
 @options.parents
 @options.shard
+@options.only
 @options.project(
     "limit",
     "reserved",
@@ -66,6 +67,7 @@ def command(
     manifests: tuple[Path, ...],
     parents: tuple[str, ...],
     shard: Shard | None,
+    only: tuple[str, ...],
     output: str,
     report: Path | None,
     saved: Path | None,
@@ -96,10 +98,10 @@ def command(
     attended = console.is_interactive
     if digest is not None and saved is None:
         raise CommandInvalid("--digest needs --plan.", hint=f"Write `provisioner apply --plan FILE --digest {digest}`.")
-    if saved is not None and (manifests or parents or shard or refresh):
+    if saved is not None and (manifests or parents or shard or only or refresh):
         raise CommandInvalid(
-            "A saved plan says by itself from which manifests it was made, for which parents or shard, and whether"
-            " --refresh was given.",
+            "A saved plan says by itself from which manifests it was made, for which parents, shard or accounts, and"
+            " whether --refresh was given.",
             hint=f"Write `provisioner apply --plan {saved}`.",
         )
 
@@ -118,6 +120,7 @@ def command(
                 manifests,
                 parents=parents,
                 shard=shard,
+                only=only,
                 refresh=refresh,
                 wait=True,
                 jobs=jobs,

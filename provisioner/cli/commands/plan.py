@@ -28,6 +28,7 @@ _NAMED: Final = 20
 @options.manifests
 @options.parents
 @options.shard
+@options.only
 @options.project("limit", "reserved", "encoding", *options.CONNECTION, *options.CREATION)
 @options.output("text", "markdown", "json", "html")
 @click.option(
@@ -48,6 +49,7 @@ def command(
     manifests: tuple[Path, ...],
     parents: tuple[str, ...],
     shard: Shard | None,
+    only: tuple[str, ...],
     output: str,
     out: Path | None,
     detailed: bool,
@@ -73,7 +75,7 @@ def command(
     hears = _reporter(console, project, refresh=refresh)
     with hears:
         plans = project.plan(
-            manifests, parents=parents, shard=shard, refresh=refresh, jobs=jobs, rate=rate, reporter=hears
+            manifests, parents=parents, shard=shard, only=only, refresh=refresh, jobs=jobs, rate=rate, reporter=hears
         )
     plans.require_any()
     _say_unchecked(console, plans)

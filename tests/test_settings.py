@@ -64,7 +64,7 @@ def test_an_encoding_that_no_table_can_have_is_refused_wherever_it_comes_from(tm
         refused(tmp_path, environ={"PROVISIONER_ENCODING": "rot13"}),
         refused(tmp_path, encoding="rot13"),
     ):
-        assert refusal.message == "The setting encoding names an encoding that no table can have: 'rot13'."
+        assert refusal.message == "The setting encoding names an encoding that a table cannot have: 'rot13'."
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_an_address_that_is_accepted(tmp_path: Path, url: str) -> None:
         ("https://host/v1?", "more than host and path: what begins at its ?"),
         ("https://@host/v1", "more than host and path: what stands before its @"),
         ("https://host/v1\r/public", "a carriage return (U+000D)"),
-        ("https://host/v1\u200b", "U+200B, which stands in no address"),
+        ("https://host/v1\u200b", "U+200B, which no address may contain"),
         ("https://host/v1 /public", "a blank"),
         ("http://10.0.0.1:80\\[::1]/", "a backslash"),
         ("https://hôst/v1", "xn--"),

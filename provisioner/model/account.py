@@ -1,4 +1,4 @@
-"""What is desired: accounts as a manifest has them, and how a secret is kept from being shown."""
+"""The desired accounts, as a manifest describes them, and the type that keeps a secret from being printed."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from provisioner.model.url import masked_path
 
 DEFAULT_PARENT: Final = "default"
 AUTO_PARENT: Final = "auto"
-"""The parent of accounts that are placed where slots are free; none of the settings has this name."""
+"""The parent of accounts that are placed wherever slots are free. No parent in the settings may have this name."""
 
 
 MASK: Final = "***"
 PLACEHOLDER: Final = re.compile(r"\$\{(?:env:([A-Za-z_][A-Za-z0-9_]*)|file:([^{}\x00-\x1f\x7f]+))\}")
-"""What stands for a value that a manifest does not hold: a variable's name, or a file's path."""
+"""A reference to a value that the manifest does not contain: an environment variable or a file."""
 _UP_TO_HOST: Final = re.compile(r"[^/?#\\]*(?://[^/?#\\]*)?")
 """A URL's scheme, user-info, host and port."""
 _FIRST_STAND_IN: Final = 0xE000
-"""The first of 6,400 characters that mean nothing."""
+"""The first of the 6,400 private-use characters, which have no meaning of their own."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secret:
     """A text that must not be printed by accident.
 
-    ``str()``, ``repr()`` and f-strings give ``***``; only :meth:`reveal` gives the
-    text, so that every place where a secret is used can be found by name.
+    ``str()``, ``repr()`` and f-strings give ``***``; only :meth:`reveal` returns the
+    text, so that a search for its name finds every place where a secret is used.
     """
 
     _text: str
@@ -54,23 +54,23 @@ class Credentials:
 
 
 def is_login(text: str) -> bool:
-    """Tell whether ``text`` can be the login of an account: it goes into a header and into the path of an address.
+    """Return whether ``text`` can be an account's login, which is sent in a header and in the path of a URL.
 
-    Logins are the server's to make (seen: ``abc_1f2@sub-accounts.com``), so that nothing
-    is asked of one but that it can be sent, and stays where it is put.
+    The server chooses logins (for example ``abc_1f2@sub-accounts.com``), so the only
+    requirement is that one can be sent, and cannot leave its place in the path.
     """
     return re.fullmatch(r"(?!\.+$)[!-~]{1,254}", text) is not None and not re.search(r"[/\\?#%]", text)
 
 
 def is_key(text: str) -> bool:
-    """Tell whether ``text`` can be an API key: a header that carries it arrives as it was."""
+    """Return whether ``text`` can be an API key: a header can carry it unchanged."""
     return re.fullmatch("[!-~](?:[ -~]{0,4094}[!-~])?", text) is not None
 
 
 def stood_in(text: str) -> tuple[str, dict[int, str]]:
-    """Return ``text`` with one character for each placeholder, and for ``str.translate`` what each stands for.
+    """Return ``text`` with each placeholder replaced by one character, and the table for ``str.translate`` to undo it.
 
-    A file's path may hold any of the signs that part an address.
+    The path in a ``${file:…}`` may contain any of the characters that separate the parts of a URL.
     """
     written = {_FIRST_STAND_IN + number: each.group() for number, each in enumerate(PLACEHOLDER.finditer(text))}
     stand_ins = map(chr, written)
@@ -78,10 +78,10 @@ def stood_in(text: str) -> tuple[str, dict[int, str]]:
 
 
 def masked_url(url: str) -> str:
-    """Return ``url`` fit to be shown: user-info, query, fragment, and what seems to be a token in its path, are masked.
+    """Return ``url`` with user-info, query, fragment and anything in its path that looks like a token masked.
 
-    Callbacks carry no signature, so people put a token into the URL. A placeholder is none
-    itself, and is shown: who reviews a URL must see which secret goes there.
+    Callbacks carry no signature, so people put a token into the URL. Placeholders are not
+    secret and stay visible: a reviewer must see which secret goes where.
     """
     bare, written = stood_in(url)
     try:
@@ -96,14 +96,14 @@ def masked_url(url: str) -> str:
 
 
 def _masked_pair(pair: str, clear: re.Pattern[str]) -> str:
-    """Return one pair of a query string; its name is shown where its value is nothing but placeholders."""
+    """Return one pair of a query string, masked; its name stays if its value consists of placeholders alone."""
     name, _, value = pair.partition("=")
     return f"{name}={value}" if value and clear.search(value) is None else clear.sub(MASK, pair)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Callbacks:
-    """Where Octopush reports to; the names are those of the API."""
+    """Where Octopush sends its reports; the field names are the API's."""
 
     callback_url_for_deliveries: str | None = None
     callback_url_for_blacklisted_numbers: str | None = None
@@ -128,7 +128,7 @@ FIELDS: Final = ("first_name", "last_name", "company_name", *(f"callbacks.{name}
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """What an account is made of, but for its password; placeholders unexpanded."""
+    """An account's fields except its password; placeholders are not expanded."""
 
     first_name: str
     last_name: str
@@ -137,12 +137,12 @@ class Attributes:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Attributes:
-        """Return the attributes of which ``document``, checked by its schema, is the JSON shape."""
+        """Return the attributes in ``document``, a JSON object that has passed its schema."""
         return cls(**{**document, "callbacks": Callbacks(**document.get("callbacks", {}))})
 
     @classmethod
     def of_fields(cls, fields: Mapping[str, str | None]) -> Attributes:
-        """Return the attributes of which ``fields`` has the values by dotted path; an empty text is an absent value."""
+        """Return the attributes in ``fields``, by dotted path; an empty string means an absent value."""
         callbacks = {name: fields.get(f"callbacks.{name}") or None for name in CALLBACK_NAMES}
         return cls(
             fields.get("first_name") or "",
@@ -152,7 +152,7 @@ class Attributes:
         )
 
     def document(self) -> dict[str, str | dict[str, str]]:
-        """Return the JSON shape used by manifest, state and plan; absent stays absent."""
+        """Return the JSON object used by manifest, state and plan; absent fields are left out."""
         document: dict[str, str | dict[str, str]] = {
             "first_name": self.first_name,
             "last_name": self.last_name,
@@ -171,12 +171,12 @@ class Attributes:
         return document
 
     def holder(self) -> tuple[str, ...]:
-        """Return whom the account is for, however that is written."""
+        """Return the names that the account is for, normalized, so that case, width and spacing do not matter."""
         names = (self.first_name, self.last_name, self.company_name or "")
         return tuple(" ".join(normalize("NFKC", name).casefold().split()) for name in names)
 
     def flat(self) -> dict[str, str]:
-        """Return every given field by its dotted path, as in ``callbacks.email_for_inbounds``."""
+        """Return every field that is set by its dotted path, as in ``callbacks.email_for_inbounds``."""
         flat = {"first_name": self.first_name, "last_name": self.last_name}
         if self.company_name is not None:
             flat["company_name"] = self.company_name
@@ -186,20 +186,20 @@ class Attributes:
 
 
 def shown_value(path: str, value: str) -> str:
-    """Return the value of the field at ``path`` as it may be shown."""
+    """Return the value of the field at ``path`` in a form that is safe to show."""
     return masked_url(value) if path.rpartition(".")[2].startswith("callback_url_") else value
 
 
 def has_placeholder(text: str) -> bool:
-    """Tell whether a text of a manifest stands for one that it does not show; nothing else there may hold this."""
+    """Return whether a manifest's text contains a placeholder; nothing else in a manifest may contain ``${``."""
     return "${" in text
 
 
 def fits(text: str, value: str) -> bool:
-    """Tell whether ``value`` may be what ``text`` expands to: the text around the placeholders is there, in order.
+    """Return whether ``text`` could expand to ``value``: the text around the placeholders is there, in order.
 
-    A placeholder stands for one character at least, whatever they are; but what is written
-    after one in a URL's host still ends the host.
+    A placeholder stands for at least one character, of any kind. In the host of a URL,
+    the text after the last placeholder must still end the host.
     """
     first, *others = PLACEHOLDER.split(text)[::3]
     if not others:
@@ -217,7 +217,7 @@ def fits(text: str, value: str) -> bool:
 
 
 def _keeps_host(text: str, value: str) -> bool:
-    """Tell whether ``value`` goes to the host that ``text`` writes out, not to one that a placeholder ends."""
+    """Return whether ``value`` goes to the host in ``text``, and not to one that a placeholder's value cut short."""
     bare, written = stood_in(text)
     if "://" not in bare:
         return True
@@ -228,21 +228,21 @@ def _keeps_host(text: str, value: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where in a manifest something stands; numbers count from 1."""
+    """A position in a manifest; numbers count from 1."""
 
     file: str
     line: int | None = None
     column: int | None = None
     row: int | None = None
-    """The data row of a table, its header not counted; of a workbook, the sheet's row, as :attr:`line`."""
+    """The data row of a table, not counting its header; in a workbook, the row of the sheet, like :attr:`line`."""
     sheet: str | None = None
-    """Of a workbook."""
+    """The sheet, in a workbook."""
     left: int | None = None
-    """The column of the sheet in which its table begins."""
+    """The column of the sheet where the table begins."""
 
     @property
     def cell(self) -> str:
-        """The cell of a workbook, as in ``Sheet1!C7``, or its row, or its sheet; empty of another file."""
+        """The cell of a workbook, as in ``Sheet1!C7``, or else its row or its sheet; empty for any other file."""
         if self.sheet is None or self.line is None:
             return self.sheet or ""
         letters, number = "", self.column or 0
@@ -261,14 +261,14 @@ class DesiredAccount:
     """Our own stable key; never sent to the API."""
     attributes: Attributes
     password: Secret | None
-    """As the manifest has it: a placeholder or a literal; None: generate one."""
+    """As in the manifest, a placeholder or a literal; None: one is generated."""
     origin: Origin
     previously: str | None = None
-    """The name under which the account was known: its record moves, nothing is sent."""
+    """The account's old name: its record moves to the new one, and nothing is sent."""
     password_version: int = 1
-    """A number other than the one that was carried out sets a new password."""
+    """A number that differs from the one in the state sets a new password."""
     placed: str | None = None
-    """The parent on which it was placed; None: the manifest names its parent."""
+    """The parent that ``parent: auto`` placed it on; None: the manifest names its parent."""
 
     def texts(self) -> dict[str, str]:
         """Return every given field by its dotted path, the password included; placeholders unexpanded."""
@@ -278,14 +278,14 @@ class DesiredAccount:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Everything that the manifests ask of one parent."""
+    """Everything that the manifests want of one parent."""
 
     parent: str
     accounts: tuple[DesiredAccount, ...]
 
 
 class Severity(StrEnum):
-    """How bad a problem is; only an ERROR makes a manifest invalid."""
+    """How serious a problem is; only an ERROR makes a manifest invalid."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -294,11 +294,11 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a manifest, told to the person who wrote it."""
+    """One problem in a manifest, for the person who wrote it."""
 
     origin: Origin
     path: str
-    """The value's path as in ``accounts[2].callbacks.email_for_inbounds``; a column name in a table."""
+    """The path of the value, as in ``accounts[2].callbacks.email_for_inbounds``; in a table, the column."""
     message: str
     hint: str
     severity: Severity = Severity.ERROR

@@ -1,7 +1,7 @@
-"""Addresses that are connected to: what one may be, and when two are the same.
+"""The addresses to connect to: which are valid, and when two are the same.
 
-Owns the one grammar, which leaves no room for two readings: ``urllib.parse`` and what
-connects disagree on a backslash, on blanks, on user-info. Refuses to look up a name.
+Owns one strict grammar that cannot be read in two ways: ``urllib.parse`` and the code
+that connects disagree about backslashes, blanks and user-info. Never looks up a name.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Final
 _PORTS: Final = {"http": 80, "https": 443}
 _MOST: Final = 65535
 _ODD: Final = (
-    (re.compile(r"\r"), "holds a carriage return (U+000D), as files with the line ends of Windows do"),
-    (re.compile(r"[\x00-\x1f\x7f]"), "holds the control character U+{:04X}"),
-    (re.compile(r"\s"), "holds a blank"),
-    (re.compile(r"[^\w\x00-\x7f]"), "holds U+{:04X}, which stands in no address"),
-    (re.compile(r"[^\x00-\x7f]"), "holds U+{:04X}: write an international name in its xn-- form"),
-    (re.compile(r"\\"), "holds a backslash"),
-    (re.compile(r"@"), "holds more than host and path: what stands before its @"),
-    (re.compile(r"[?#]"), "holds more than host and path: what begins at its {}"),
+    (re.compile(r"\r"), "contains a carriage return (U+000D), as in a file with Windows line endings"),
+    (re.compile(r"[\x00-\x1f\x7f]"), "contains the control character U+{:04X}"),
+    (re.compile(r"\s"), "contains a blank"),
+    (re.compile(r"[^\w\x00-\x7f]"), "contains U+{:04X}, which no address may contain"),
+    (re.compile(r"[^\x00-\x7f]"), "contains U+{:04X}: write an international name in its xn-- form"),
+    (re.compile(r"\\"), "contains a backslash"),
+    (re.compile(r"@"), "contains more than a host and a path: the part before the @"),
+    (re.compile(r"[?#]"), "contains more than a host and a path: the part that begins with {}"),
 )
 _ADDRESS: Final = re.compile(
     r"(?P<scheme>https?)://"
@@ -33,13 +33,13 @@ _PASSWORD: Final = re.compile(r"[^/]*//[^/@]*:[^/@]*@|[^?]*\?(?:.*&)?(?:ssl)?pas
 
 
 class AddressError(ValueError):
-    """A text is no address; its words complete a sentence of which the address is the subject, and hold none of it."""
+    """A text is not an address. Its message is a predicate ("contains a blank") and quotes none of the text."""
 
 
 def normal(text: str) -> str:
-    """Return the http(s) address ``text`` in its one form: two are the same where these are.
+    """Return the http(s) address ``text`` in its canonical form: equal forms mean the same address.
 
-    Scheme and host in lower case, no port where it is the usual one, no slash at the end.
+    Scheme and host are in lower case, a default port and a final slash are left out.
     Raises AddressError.
     """
     for odd, words in _ODD:
@@ -53,17 +53,17 @@ def normal(text: str) -> str:
         raise AddressError("has a part of its path that is empty or made of dots")
     port = int(found["port"]) if found["port"] else _PORTS[scheme]
     if not 0 < port <= _MOST:
-        raise AddressError("is not an http(s) address: its port is none")
+        raise AddressError("is not an http(s) address: its port is not a valid one")
     return f"{scheme}://{_host(found['host'])}{'' if port == _PORTS[scheme] else f':{port}'}{path}"
 
 
 def holds_password(text: str) -> bool:
-    """Tell whether the address of a store has a password in it."""
+    """Return whether the address of a store contains a password."""
     return _PASSWORD.match(text) is not None
 
 
 def is_same(one: str, other: str) -> bool:
-    """Tell whether two texts are one address, or, where one of them is none, the same text."""
+    """Return whether two texts are the same address; if either is not an address, whether they are equal."""
     try:
         return normal(one) == normal(other)
     except AddressError:
@@ -71,12 +71,12 @@ def is_same(one: str, other: str) -> bool:
 
 
 def is_this_machine(host: str) -> bool:
-    """Tell whether a host is written as this machine; whether a name is, shows once it is connected to."""
+    """Return whether a host is ``localhost`` or a loopback IP address; other names are not looked up."""
     return host == "localhost" or is_loopback(host)
 
 
 def is_loopback(ip: str) -> bool:
-    """Tell whether the text of an IP address is this machine's own; a name is not."""
+    """Return whether ``ip`` is a loopback IP address; a name is not."""
     try:
         address = ipaddress.ip_address(ip.strip("[]"))
     except ValueError:
@@ -86,10 +86,10 @@ def is_loopback(ip: str) -> bool:
 
 
 def _host(text: str) -> str:
-    """Return a host's one form; raises AddressError where what stands in brackets is no IP address."""
+    """Return a host's canonical form; raises AddressError if its brackets do not contain an IP address."""
     if not text.startswith("["):
         return text.lower().rstrip(".")
     try:
         return f"[{ipaddress.IPv6Address(text[1:-1]).compressed}]"
     except ValueError:
-        raise AddressError("is not an http(s) address: what stands in its brackets is no IP address") from None
+        raise AddressError("is not an http(s) address: its brackets do not contain an IP address") from None

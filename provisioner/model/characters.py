@@ -1,7 +1,7 @@
-"""Characters: which of them a text may hold, and how one is named to a person.
+"""Characters: which ones a text may contain, and how to name one to a person.
 
-Owns decoding and the rule for plain text. Refuses to change any of it: a text is
-kept as it is or refused.
+Owns decoding and the rule for plain text. Never changes a text: it is kept as it is,
+or refused.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ UNSEEN: Final = re.compile(
     # Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.
     r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     r"\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
-    # Blank all the same: Braille, a note without a head, fillers, and what stands for an object.
+    # Others that are blank: Braille, a note without a head, fillers, and the object replacement character.
     r"\u2800\ufffc\U00013441\U00013442\U00016fe4\U0001d159]"
 )
-"""One character that shows nothing, whatever Unicode otherwise says of it."""
+"""One character that shows nothing, whatever Unicode's category for it."""
 
-# Where such characters are part of how people write. After its emoji, letter or ideograph
-# alone: anywhere else they hide, and a second in a row would hide too.
+# Where such characters are part of normal writing: only right after their emoji, letter or
+# ideograph. Anywhere else they are hidden, and so is a second one in a row.
 _PICTURE: Final = (
     # Extended_Pictographic of Unicode's emoji-data, from U+2000 on the same since version 13.
     r"[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2194-\u2199\u21a9\u21aa\u231a\u231b\u2328\u2388\u23cf\u23e9-\u23f3"
@@ -46,14 +46,14 @@ _JOINING: Final = (
     r"\u0860-\u086a\u0870-\u08c9\u1820-\u1878\u1880-\u18aa\ua840-\ua872\U00010d00-\U00010d23\U0001e900-\U0001e943]"
 )
 _MEANT: Final = (
-    # Emoji: joined into one, coloured or in black, keycaps, and the three flags that are spelled.
+    # Emoji: joined, coloured or black, keycaps, and the three flags made of tag characters.
     rf"{_DRAWN}(?:\u200d{_DRAWN})+|{_PICTURE}[\ufe0e\ufe0f]|[0-9#*]\ufe0f\u20e3",
     rf"\U0001f3f4(?:{_TAGGED})\U000e007f",
-    # Beside a virama, as in RFC 5892, A.1 and A.2, and before one, as in Bengali and Sinhala.
+    # After a virama, as in RFC 5892, A.1 and A.2, and before one, as in Bengali and Sinhala.
     rf"(?<={_VIRAMA})[\u200c\u200d]|(?<=\w)[\u200c\u200d](?={_VIRAMA})",
-    # Between letters that would else join, vowel signs aside: Persian above all.
+    # Between letters that would otherwise join, ignoring vowel signs: mostly Persian.
     rf"{_JOINING}[\u064b-\u065f\u0670]*\u200c(?={_JOINING})",
-    # Variants of Mongolian letters and of ideographs, in which Japanese names are registered.
+    # Variants of Mongolian letters and of ideographs; Japanese names are registered with these.
     rf"{_MONGOLIAN}(?:[\u180b-\u180d\u180f]|\u180e(?={_MONGOLIAN}))",
     r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff][\ufe00-\ufe02\U000e0100-\U000e01ef]",
 )
@@ -64,8 +64,8 @@ _PLAIN_WORDS: Final = {
     "\t": "a tab",
     "\ufffd": "U+FFFD, the trace of a wrong encoding",
 }
-_RETYPE: Final = "Delete it, or type the text again by hand: it often comes from copying."
-_UNQUOTE: Final = "Delete it. If a backslash was meant, use YAML's single quotes: in double ones it begins an escape."
+_RETYPE: Final = "Delete it, or type the text again by hand: such characters often come from copying."
+_UNQUOTE: Final = "Delete it. If you meant a backslash, use YAML's single quotes: in double quotes it begins an escape."
 _BY_CATEGORY: Final = {
     "Cc": "a control character",
     "Cf": "which cannot be seen",
@@ -85,13 +85,13 @@ _ASCII: Final = (
     bytes(each for each in range(0x20, 0x7F) if each != ord("\\"))
     + b"+AGE-\\u0041\\n~{1~}\x0e1\x0f\x1b$B1\x1b(B1 a\tb\r\n"
 )
-"""Every sign, and what UTF-7, HZ, ISO-2022 and Python's own escapes would take for another."""
+"""Every ASCII character but the backslash, and sequences that UTF-7, HZ, ISO-2022 and Python's escapes would change."""
 _SHOWN_CHARACTERS: Final = 64
 """Longer than any good name, short enough for one line."""
 
 
 def is_utf32(raw: bytes) -> bool:
-    """Tell whether ``raw`` has the byte-order mark of UTF-32, with which that of UTF-16 begins too."""
+    """Return whether ``raw`` has the byte-order mark of UTF-32; UTF-16's is the beginning of one of them."""
     return raw.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE))
 
 
@@ -108,23 +108,23 @@ def decoded(raw: bytes) -> str:
 def encoding_fault(name: str) -> tuple[str, str] | None:
     """Return why the encoding ``name`` cannot be that of a table, and a hint, or None.
 
-    It must be a text encoding of Python's in which ASCII is ASCII, whatever stands before, or UTF-16.
+    It must be a text encoding that Python knows and that keeps ASCII as ASCII in every context, or UTF-16.
     """
     hint = "Write its usual name, as in windows-1252, macintosh, cp850, windows-1250 or shift-jis."
     try:
         if codecs.lookup(name).name.startswith("utf-16"):
             return None
     except (LookupError, ValueError):
-        return "names an encoding that is not known", hint
+        return "names an unknown encoding", hint
     try:
         kept = (_ASCII + b"\xa4\xa2").decode(name, "replace").startswith(_ASCII.decode())
     except (LookupError, ValueError):
         kept = False
-    return None if kept else ("names an encoding that no table can have", hint)
+    return None if kept else ("names an encoding that a table cannot have", hint)
 
 
 def character(one: str) -> str:
-    """Return the code point of the character ``one`` and its Unicode name, if it has any."""
+    """Return the code point of the character ``one`` and its Unicode name, if it has one."""
     return f"U+{ord(one):04X} {unicodedata.name(one, '')}".rstrip()
 
 
@@ -139,8 +139,8 @@ def shown(text: str) -> str | None:
 
 
 def merge_mark(text: str) -> tuple[int, str, str] | None:
-    """Return the line, from 0, of the first mark that an unfinished merge left, what is wrong, and a hint; or None."""
-    # A plain search is far quicker, and nearly no text has any.
+    """Return line (from 0), message and hint for the first conflict mark of an unfinished merge, or None."""
+    # A plain search is far quicker, and almost no text has one.
     if any(7 * sign in text for sign in "<>=|") and (found := _MERGE_MARK.search(text)):
         return text.count("\n", 0, found.start()), *_UNMERGED
     return None
@@ -149,8 +149,8 @@ def merge_mark(text: str) -> tuple[int, str, str] | None:
 def text_fault(text: str) -> tuple[str, str] | None:
     """Return what is wrong with ``text`` as one line of plain text and a hint, or None.
 
-    Refused are characters that would break the line, or cannot be seen and do nothing
-    where they stand: the API deletes what it does not like and reports success.
+    It refuses characters that would break the line, and invisible ones that have no effect
+    where they are: the API deletes characters that it does not like, and reports success.
     """
     odd = _odd(text)
     if odd:
@@ -163,13 +163,13 @@ def text_fault(text: str) -> tuple[str, str] | None:
 
 
 def disguise(text: str) -> tuple[str, str] | None:
-    """Return which character that cannot be told by looking ``text`` holds, and a hint, or None."""
+    """Return the first invisible or misleading character of ``text`` as a message, and a hint, or None."""
     odd = _odd(text)
     return (_oddity(odd), _RETYPE) if odd and odd not in _PLAIN_WORDS else None
 
 
 def _odd(text: str) -> str:
-    """Return the first character of ``text`` that cannot be seen where it stands, or nothing."""
+    """Return the first character of ``text`` that is invisible where it is, or an empty string."""
     if text.isprintable() and (text.isascii() or not ("\ufffd" in text or UNSEEN.search(text))):
         return ""
     left = _meant().sub("", text)
@@ -178,12 +178,12 @@ def _odd(text: str) -> str:
 
 @cache
 def _meant() -> re.Pattern[str]:
-    """Return where a character that shows nothing belongs; few texts have any, and this takes long to compile."""
+    """Return the pattern of the places where invisible characters belong; it is slow to compile and rarely needed."""
     return re.compile("|".join(_MEANT))
 
 
 def _oddity(one: str) -> str:
     if one in _PLAIN_WORDS:
         return f"contains {_PLAIN_WORDS[one]}"
-    why = _BY_CATEGORY.get(unicodedata.category(one), "which is no character of any script")
+    why = _BY_CATEGORY.get(unicodedata.category(one), "which is not a character of any script")
     return f"contains {character(one)}, {why}"

@@ -1,7 +1,7 @@
-"""The codes that Octopush's API puts into its answers: what is known of each.
+"""The codes in the answers of Octopush's API, and what is known about each.
 
-Owns the facts and how certain each is. Refuses to judge: an answer's HTTP status
-decides, and its code only explains.
+Owns the facts and how certain each one is. Judges nothing: the HTTP status of an
+answer decides, and its code only explains.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Final
 
 
 class Evidence(Enum):
-    """How it is known what a code means."""
+    """How we know what a code means."""
 
-    DOCUMENTED = "Octopush documents it, for sending messages."
-    OLD_CLIENT = "Older client programs know it, for sub-accounts: that it still means this is likely, not certain."
+    DOCUMENTED = "Octopush documents it for sending messages."
+    OLD_CLIENT = "Older client programs use it for sub-accounts; it probably still means this."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ CODES: Final[Mapping[int, Code]] = MappingProxyType(
         104: Code("no credit left", "Buy credit for the parent at Octopush.", Evidence.DOCUMENTED),
         105: Code(
             "not enough credit until an order is validated",
-            "Wait until Octopush has validated your order, or ask there.",
+            "Wait until Octopush has validated your order, or ask them.",
             Evidence.DOCUMENTED,
         ),
         106: Code("wrong sender", "Correct the sender.", Evidence.DOCUMENTED),
@@ -44,7 +44,7 @@ CODES: Final[Mapping[int, Code]] = MappingProxyType(
         114: Code("the account is under investigation for fraud", "Ask Octopush's support.", Evidence.DOCUMENTED),
         120: Code(
             "this request_id was sent before",
-            "Nothing here sends one: ask whoever runs what lies between you and Octopush.",
+            "This program sends none: ask whoever runs the proxy or gateway between you and Octopush.",
             Evidence.DOCUMENTED,
         ),
         201: Code(
@@ -67,4 +67,4 @@ CODES: Final[Mapping[int, Code]] = MappingProxyType(
         ),
     }
 )
-"""What is known of each code; of any other, such as 121, only its message tells."""
+"""What each code means. For any other, such as 121, there is only the message in the answer."""

@@ -1,7 +1,7 @@
-"""What passes between this program and the API about an account that exists.
+"""Requests and answers about an account that exists.
 
-Reading, editing and asking for a balance are idempotent, so that a failure of one
-leaves no doubt that trying again would not end.
+Reading, editing and asking for a balance are idempotent: after a failure, trying again
+settles what happened.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from provisioner.model.verdict import Then
 
 @dataclass(frozen=True, slots=True)
 class EditRequest:
-    """What an account is to be, whole, placeholders filled in."""
+    """All fields that an account should have, placeholders filled in."""
 
     attributes: Attributes
     password: Secret | None = None
-    """None: it stays as it is."""
+    """None: the password is not changed."""
     hidden: tuple[str, ...] = field(default=(), repr=False)
-    """What placeholders brought in: no message may repeat it."""
+    """The values of placeholders: no message may contain them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """An account as Octopush holds it."""
+    """An account as Octopush has it."""
 
     fields: Mapping[str, str | None] = field(repr=False)
     """By dotted path, as in ``callbacks.email_for_inbounds``; None is an absent value.
 
-    A path that is not here is one that the answer did not tell.
+    A path that is not here was not in the answer.
     """
     api_key: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """The edit was accepted; whether it was carried out to the letter is seen by reading."""
+    """The edit was accepted; only a read shows whether it was carried out exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,12 @@ class Missing:
 
     reason: str
     possible: bool = False
-    """Of an edit: an attempt before may have been carried out all the same."""
+    """For an edit: an earlier attempt may have been carried out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """No answer that tells anything, or a refusal."""
+    """No usable answer, or a refusal."""
 
     reason: str
     then: Then
@@ -62,31 +62,31 @@ class Failed:
     exit_code: ExitCode = ExitCode.SOME_FAILED
     hint: str = ""
     possible: bool = False
-    """Of an edit: it may have been carried out all the same."""
+    """For an edit: it may have been carried out."""
     unanswered: bool = False
-    """Nobody answered: the connection, or whoever is at its other end, is out of order."""
+    """Nobody answered: the connection or the server is out of order."""
 
     @property
     def spreads(self) -> bool:
-        """Whether, tried as often as it may be, it would meet the next account too.
+        """Whether the next account would fail in the same way, once all retries are used up.
 
-        An error of the server's own may be this account's alone: it answers, and so costs little to ask of others.
+        A server error may concern this account alone: the server answers, so asking for the others is cheap.
         """
         return self.then is Then.RETRY and (self.unanswered or not self.possible)
 
     @property
     def stops(self) -> bool:
-        """Whether asking the same parent's account for more would come to nothing."""
+        """Whether further requests for the same parent are pointless."""
         return self.then is Then.STOP or self.spreads
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What a sub-account has left."""
+    """The credit that a sub-account has left."""
 
     amount: float
     unit: str
-    """As the API names it: ``euros``."""
+    """The API's name for it, as in ``euros``."""
 
 
 Reading = Observed | Missing | Failed
@@ -94,13 +94,13 @@ EditVerdict = Edited | Missing | Failed
 
 
 def differing(expected: Mapping[str, str | None], observed: Mapping[str, str | None]) -> tuple[str, ...]:
-    """Return the paths at which what was ``observed`` is not what was ``expected``, where it tells.
+    """Return the paths in ``observed`` whose value is not the ``expected`` one.
 
-    A path that ``expected`` lacks is expected to have no value; an empty text is none.
+    A path that ``expected`` lacks should have no value; an empty string counts as no value.
     """
     return tuple(path for path, value in observed.items() if (value or None) != (expected.get(path) or None))
 
 
 def unreported(expected: Iterable[str], observed: Mapping[str, str | None]) -> tuple[str, ...]:
-    """Return which of the ``expected`` paths an answer did not tell, so that nothing is known of them."""
+    """Return the ``expected`` paths that the answer did not contain, so that nothing is known about them."""
     return tuple(path for path in expected if path not in observed)

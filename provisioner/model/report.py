@@ -1,4 +1,4 @@
-"""What was done: one outcome for each account, and the exit code that follows."""
+"""A report: one outcome for each account, and the exit code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from provisioner.model.terms import Terms
 
 
 class Result(StrEnum):
-    """How one account came out of a command."""
+    """The result of a command for one account."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -39,28 +39,28 @@ _EXITS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command did about one account."""
+    """What a command did for one account."""
 
     name: str
     action: str
     result: Result
     reason: str | None = None
     fields: tuple[FieldChange, ...] = ()
-    """Where Octopush holds something else than it should: ``before`` as sent, ``after`` as found."""
+    """The fields that differ at Octopush: ``before`` as sent, ``after`` as found."""
     weight: ExitCode | None = None
-    """What it means for the exit, where that is not what its result means."""
+    """Its exit code, if not the usual one of its result."""
     advice: Advice | None = None
-    """What a command can do about it."""
+    """Which command can help."""
     only_password: bool = False
-    """Whether a new password is all that it was about."""
+    """Whether only a new password was set."""
 
     @property
     def exit_code(self) -> ExitCode:
-        """What it would tell the caller if it were the only one."""
+        """The exit code for this outcome alone."""
         return self.weight if self.weight is not None else _EXITS.get(self.result, ExitCode.DONE)
 
     def warned(self, *warnings: str | None) -> Outcome:
-        """Return the same with more to its reason; None adds nothing."""
+        """Return a copy with ``warnings`` added to its reason; None adds nothing."""
         return replace(self, reason="; ".join(filter(None, (self.reason, *warnings))) or None)
 
 
@@ -69,7 +69,7 @@ class Scope(StrEnum):
 
     PARENT = "parent"
     RUN = "run"
-    """Every parent of the run: it was interrupted."""
+    """All parents of the run: it was interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,11 @@ class Stop:
     hint: str = ""
     scope: Scope = Scope.PARENT
     advice: Advice | None = None
-    """What a command can do about it."""
+    """Which command can help."""
 
     @classmethod
     def of(cls, error: ProvisionerError) -> Stop:
-        """Return the stop that ``error`` is for the parent that met it."""
+        """Return the stop for the parent that ``error`` happened to."""
         return cls(error.exit_code, error.message.removesuffix("."), error.hint, advice=error.advice)
 
 
@@ -99,14 +99,14 @@ class Report:
     failure: ProvisionerError | None = None
     """Why nothing could be done for this parent."""
     terms: Terms | None = None
-    """On what terms it was carried out; None of a command that says nothing of that."""
+    """The terms that it was carried out on; None for a command that has none."""
 
 
 def exit_code(reports: Iterable[Report]) -> ExitCode:
-    """Return what a command tells its caller.
+    """Return the exit code of a command.
 
-    A doubt is graver than why a parent was stopped, or could not be begun with, that than
-    a failure, and that than what could not be tried.
+    From gravest to least: an unknown outcome, the reason why a parent stopped or could not
+    start, a failed account, an account that was not attempted.
     """
     these = tuple(reports)
     outcomes = {outcome.exit_code for report in these for outcome in report.outcomes}

@@ -1,7 +1,7 @@
-"""The mark of a line that keeps an outcome which no disk took.
+"""The mark of a rescue line, which carries an outcome that could not be saved.
 
-Owns the rule that whatever else is printed does not bear it: ``recover`` could not tell a
-value that says so from the line itself, in a log that holds both.
+Nothing else that is printed may contain the mark: ``recover`` searches logs for it, and
+could not tell a value that contains it from a real rescue line.
 """
 
 from __future__ import annotations
@@ -12,5 +12,5 @@ MARK: Final = "provisioner-rescue"
 
 
 def defused(text: str) -> str:
-    """Return ``text`` with the mark's hyphen written out, so that a JSON document says the same as before."""
+    """Return JSON ``text`` with the mark's hyphen escaped, which does not change the document's meaning."""
     return text.replace(MARK, MARK.replace("-", r"\u002d")) if MARK in text else text

@@ -1,4 +1,4 @@
-"""One save of a state, as the history of its store has it."""
+"""One save of a state, from the history of its store."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """What was saved, when and by whom; ``revision`` of a store has the document itself."""
+    """What was saved, when and by whom; a store's ``revision`` returns the document itself."""
 
     serial: int
     lineage: str
     saved_at: str
-    """UTC, as the state writes a time."""
+    """UTC, ISO 8601 with a Z."""
     what: str
-    """Each account that has changed, with what it is by then."""
+    """Each account that changed, with its new status."""
     by: str
-    """Who saved it; empty where it is not known."""
+    """Who saved it; empty if not known."""

@@ -1,4 +1,4 @@
-"""A shard: those of many parents that one of several runs takes, wherever it runs and whoever else does."""
+"""A shard: the subset of the parents that one of several runs takes, on whatever machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from provisioner.errors import CommandInvalid
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Shard ``index`` of ``count``, counted from 1; raises CommandInvalid where there is no such shard."""
+    """Shard ``index`` of ``count``, counted from 1; raises CommandInvalid if there is no such shard."""
 
     index: int
     count: int
@@ -22,14 +22,14 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str) -> Shard:
-        """Return the shard that ``text``, as in ``2/3``, names; raises CommandInvalid."""
+        """Return the shard in ``text``, such as ``2/3``; raises CommandInvalid."""
         found = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
         if found is None:
             raise _no_shard(text)
         return cls(int(found[1]), int(found[2]))
 
     def __contains__(self, parent: str) -> bool:
-        """Tell whether the parent falls to it: each to one, whatever other parents there are."""
+        """Return whether the parent belongs to this shard; that does not depend on the other parents."""
         number = int.from_bytes(hashlib.sha256(parent.encode()).digest())
         return number % self.count + 1 == self.index
 

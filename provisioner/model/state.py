@@ -1,4 +1,4 @@
-"""What is known to exist: the records of a parent's state, and the arithmetic of its slots."""
+"""What is known to exist: the records in a parent's state, and the arithmetic of its slots."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PUBLISHED: Final = frozenset(
         "age1xmwwc06ly3ee5rytxm9mflaz2u56jjj36s0mypdrwsvlul66mv4q47ryef",
     }
 )
-"""Recipients of age's examples and test vectors, which publish their identities: anybody opens what they can."""
+"""Recipients in age's examples and test vectors, whose identities are public: they protect nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,28 +33,28 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The intent is durable; whether the request was sent is not known from here."""
+    """The intent is durable; the record alone does not show whether the request was sent."""
 
     status: ClassVar[str] = "pending"
     attributes: Attributes
     operation: Operation
     sealed: str | None = None
-    """The password that the request carries, so that it outlives a lost answer."""
+    """The password in the request, kept in case the answer is lost."""
 
     @property
     def reason(self) -> str:
-        """Why its outcome is not known to whoever only looks on."""
-        return "its run has not saved the outcome: it is still running, or it died"
+        """Why an onlooker does not know its outcome."""
+        return "its run has not saved an outcome: it is still running, or it died"
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """In what Octopush holds something else than was sent; fields by their dotted paths."""
+    """Where the account at Octopush differs from what was sent; fields are dotted paths."""
 
     altered: tuple[str, ...] = ()
-    """Octopush itself made something else of them: sending them again would change nothing."""
+    """Octopush itself altered them: sending them again would change nothing."""
     changed: tuple[str, ...] = ()
-    """Somebody changed them since; an apply of the manifest changes them back."""
+    """Somebody changed them later; an apply of the manifest changes them back."""
     gone: bool = False
     """Octopush no longer knows the login."""
 
@@ -64,36 +64,36 @@ NO_DRIFT: Final = Drift()
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A change whose request may have been carried out, or not; an edit is idempotent, so a later run finishes it."""
+    """An unfinished change, which may have been carried out; edits are idempotent, so a later run finishes it."""
 
     attributes: Attributes
     operation: Operation
     password_version: int
     sealed: str | None = None
-    """The new password, where it sets one; the old one stays with the record until the answer is certain."""
+    """The new password, if it sets one; the record keeps the old one until the answer is certain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """The account exists and its credentials are kept."""
+    """The account exists and its credentials are sealed here."""
 
     status: ClassVar[str] = "active"
     attributes: Attributes
     operation: Operation
-    """The one that brought what is sealed."""
+    """The one that the sealed content comes from."""
     created_at: str
     sealed: str
     password_version: int = 1
     drift: Drift = NO_DRIFT
-    """As of the last time that the account was read."""
+    """As of the last refresh."""
     edit: Edit | None = None
-    """What is not known to be finished."""
+    """An unfinished edit."""
     first_operation: str | None = None
-    """The id of the one that created it, where ``operation`` is a later one: so is an old outcome known again."""
+    """The id of the operation that created it, if ``operation`` is a later one; identifies an outcome in an old log."""
 
     @property
     def operations(self) -> frozenset[str]:
-        """The ids of the operations by which this account is known."""
+        """The ids of the operations that belong to this account."""
         return frozenset(filter(None, (self.operation.id, self.first_operation)))
 
 
@@ -106,12 +106,12 @@ class Unknown:
     operation: Operation
     reason: str
     sealed: str | None = None
-    """The password that was sent and, where there was one, the answer as it came."""
+    """The password that was sent and the raw answer, if there was one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Abandoned:
-    """A person gave an unknown up; it keeps its slot for ever."""
+    """A person gave up on an unknown; it keeps its slot for ever."""
 
     status: ClassVar[str] = "abandoned"
     attributes: Attributes
@@ -125,39 +125,39 @@ Record = Pending | Active | Unknown | Abandoned
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """A parent's places."""
+    """A parent's slots."""
 
     limit: int
     reserved: int
     used: int
-    """Every record of the state holds one, whatever its status."""
+    """Every record in the state uses one, whatever its status."""
     unknown: int
     planned: int
 
     @property
     def left(self) -> int:
-        """Slots still free once the plan is carried out; negative when it does not fit."""
+        """Slots still free once the plan is carried out; negative if it does not fit."""
         return self.limit - self.reserved - self.used - self.planned
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All that is known about one parent's sub-accounts."""
+    """Everything that is known about one parent's sub-accounts."""
 
     lineage: str
-    """A UUID given once, so that two states are never taken for one another."""
+    """A UUID, given once, that identifies this state."""
     parent: str
     serial: int = 0
-    """Goes up by one with every save."""
+    """Increases by one with every save."""
     endpoint: str | None = None
     parent_check: str | None = None
     recipients: tuple[str, ...] = ()
     accounts: Mapping[str, Record] = field(default_factory=lambda: MappingProxyType({}))
     placements: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """By name, the parent on which accounts of ``parent: auto`` were placed; only of the document that keeps these."""
+    """By name, the parent that ``parent: auto`` placed an account on; only in the placement document."""
 
     def with_record(self, name: str, record: Record | None, *, previous: str | None = None) -> State:
-        """Return the next state, in which ``name`` has ``record``, or none; and ``previous``, if given, none."""
+        """Return the next state, with ``record`` under ``name`` (None removes it), and ``previous`` removed."""
         accounts = dict(self.accounts)
         if previous is not None:
             accounts.pop(previous, None)
@@ -168,28 +168,28 @@ class State:
         return replace(self, serial=self.serial + 1, accounts=accounts)
 
     def slots(self, *, limit: int, reserved: int, planned: int) -> Slots:
-        """Return the parent's slots when ``planned`` accounts more are wanted."""
+        """Return the parent's slots if ``planned`` more accounts are created."""
         unknown = sum(isinstance(record, Pending | Unknown) for record in self.accounts.values())
         return Slots(limit=limit, reserved=reserved, used=len(self.accounts), unknown=unknown, planned=planned)
 
 
 def without_comment(recipient: str) -> str:
-    """Return a recipient's key: an SSH one may be followed by a comment, which changes nothing."""
+    """Return a recipient's key without the comment that may follow an SSH key."""
     return " ".join(recipient.split()[:2])
 
 
 def require_recipients(these: Sequence[str]) -> None:
-    """Refuse to seal to nobody, or to one whose private key everybody can have; raises SettingInvalid."""
+    """Raise SettingInvalid if there is no recipient, or one whose private key is public."""
     if not these:
         raise SettingInvalid(
-            "There is no recipient to seal the credentials to.",
+            "No recipient is set, so the credentials cannot be sealed.",
             hint="Run `provisioner keygen` and set `recipients` in provisioner.yaml or PROVISIONER_RECIPIENTS.",
         )
     for each in these:
         if each.strip().lower() in _PUBLISHED:
             raise SettingInvalid(
-                f"The recipient {each.strip()} is an example of age, and its private key is public: anybody could open"
-                " what is sealed to it.",
-                hint="Take it out, and use the recipient that `provisioner keygen` prints. If anything was sealed to it"
-                " before, rotate the passwords, and have Octopush change the keys.",
+                f"The recipient {each.strip()} is an example from age's documentation, and its private key is public:"
+                " anybody could open what is sealed to it.",
+                hint="Remove it, and use the recipient that `provisioner keygen` prints. If anything was sealed to it,"
+                " rotate the passwords, and ask Octopush to change the keys.",
             )

@@ -1,6 +1,6 @@
-"""On what terms a plan is carried out: where its requests go, and which settings differ from the usual ones.
+"""The terms of a plan: where its requests go, and which settings are not the default.
 
-What is reviewed is what happens: each of these is shown with the plan, saved with it, and
+What was reviewed is what happens: the terms are shown with the plan, saved with it, and
 compared before it is applied.
 """
 
@@ -11,18 +11,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A setting that is not as it usually is."""
+    """A setting that is not the default."""
 
     name: str
     value: str
-    """As it may be shown: what could hold a secret is masked, and a placeholder stays one."""
+    """Safe to show: whatever could contain a secret is masked, and placeholders are not expanded."""
     usual: str | None = None
-    """What it is where nobody sets it; None: nothing."""
+    """The default; None: nothing."""
     sha256: str | None = None
-    """Of the content, where the setting names a file whose content counts; or of a value of the file that is masked."""
+    """Of the content of the file that the setting names, or of a value that is masked."""
 
     def is_same_as(self, other: Setting | None) -> bool:
-        """Tell whether both come to the same: a file may move, and may not change."""
+        """Return whether both mean the same: a file may move, but its content may not change."""
         if other is None:
             return False
         return self.sha256 == other.sha256 if self.sha256 is not None else self == other
@@ -48,27 +48,27 @@ class Terms:
     endpoint: str
     """The address of the API."""
     login: str
-    """What the parent's login comes from, as the settings have it; usually a placeholder."""
+    """The parent's login as the settings have it; usually a placeholder."""
     key: str
-    """The same of its key; always a placeholder."""
+    """The same for its key; always a placeholder."""
     state: str
-    """Where the state is kept."""
+    """The place of the state."""
     begins: bool = False
-    """There is no state yet: an apply begins one."""
+    """There is no state yet: an apply starts one."""
     recipients: tuple[str, ...] = ()
-    """To whom credentials are sealed, sorted; empty: the settings name nobody."""
+    """The recipients of credentials, sorted; empty: the settings name none."""
     added: tuple[str, ...] = ()
-    """Those of them to whom the state, which has accounts, is not sealed."""
+    """The new ones among them: a state with accounts is not sealed to these yet."""
     removed: tuple[str, ...] = ()
-    """Those to whom the state is sealed, and an apply no longer seals."""
+    """The recipients of the state that an apply will no longer seal to."""
     settings: tuple[Setting, ...] = ()
-    """Those that are not as they usually are; the same for all parents."""
+    """The settings that are not the default; the same for all parents."""
     frozen: Freeze | None = None
     """The freeze that the settings give this parent; it may be over."""
     is_frozen: bool = False
-    """Whether that held when the plan was made. It changes with the time alone, so it is not part of the plan."""
+    """Whether the freeze was in force when the plan was made. Only time changes it, so it is not part of the plan."""
 
     @property
     def shuts_out(self) -> bool:
-        """Whether none of those who can open the state could open what an apply seals."""
+        """Whether nobody who can open the state now could open what an apply seals."""
         return bool(self.added) and self.added == self.recipients

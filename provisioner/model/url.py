@@ -1,9 +1,9 @@
-"""A callback's URL: which parts of it may be a secret, and how it is shown without them.
+"""A callback's URL: which parts of it may be secret, and how to show it without them.
 
 Callbacks carry no signature, so people put a token into the URL, and at Slack, Discord,
-Teams, Zapier or healthchecks the path itself is the token. Owns the one judgement by
-which URLs are masked, warned about, and kept out of a manifest. Refuses to know any
-service: a token is what no person would have made up as a word or a number.
+Teams, Zapier or healthchecks the path itself is the token. Owns the single rule that
+decides which URLs are masked, warned about, and kept out of a manifest. It knows no
+service by name: a token is anything that a person would not make up as a word or number.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from urllib.parse import unquote, urlsplit
 
 _STAND_IN: Final = "\ue000"
 _CLEAR: Final = re.compile("[^\ue000-\uf8ff]+")
-"""What is no stand-in for a placeholder: those are of the characters that mean nothing."""
+"""Everything but stand-ins for placeholders, which are private-use characters."""
 _PLACEHOLDER: Final = re.compile(r"\$\{(?:env|file):[^{}]*\}")
 _PIECES: Final = re.compile(r"[^\W_]+")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _LETTERS: Final = r"([^\W\d_]*)"
 _READABLE: Final = re.compile(rf"\d{{0,5}}{_LETTERS}\d{{0,8}}|{_LETTERS}[24]{_LETTERS}|[^\W\d_]{{0,5}}\d{{9,14}}")
-"""A word with a number before or behind it, one such as web2sms, or a company's number, as a SIRET or for VAT."""
+"""A word with a number before or after it, a word like web2sms, or a company number such as a SIRET or VAT number."""
 _READABLE_BELOW_HOOK: Final = re.compile(rf"{_LETTERS}(?:\d{{1,2}}|(?:19|20)\d\d)?|\d{{1,8}}")
 _LONG: Final = 16
 _MIXED: Final = re.compile(r"(?=.*\d)(?=.*[a-z])(?=.*[A-Z])")
-"""Long, in both cases and with a number, it is none of ours, however well it reads."""
+"""A long text in mixed case with a digit is a token, however readable it seems."""
 _SHORTEST: Final = 5
-"""Nothing shorter, as mp3 or b2b, is a token."""
+"""Nothing shorter is a token: mp3, b2b."""
 _SHORTEST_NAMED: Final = 4
-"""The same of what follows a name that says that it is one."""
+"""The same for a value whose name says that it is secret."""
 _HUMPS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _SHORTEST_HUMPS: Final = 3
-"""The words of a camelCase name are longer than this on average; those of random letters are not."""
+"""The words of a camelCase name are at least this long on average; those in random letters are not."""
 _LONGEST_WORD: Final = 24
 _CONSONANTS: Final = re.compile(r"[b-df-hj-np-tv-xz]", re.IGNORECASE)
 _MOST_CONSONANTS: Final = 0.75
@@ -40,7 +40,7 @@ _HOOKS: Final = frozenset(
     {"bot", "catch", "hook", "hooks", "incoming", "incomingwebhook", "integration", "integrations", "ping", "services",
      "trigger", "triggers", "webhook", "webhooks", "webhookb2", "workflows"}
 )  # fmt: skip
-"""Segments of a path below which the services put a token, as in /services/T024/B08/…"""
+"""Path segments that services put a token after, as in /services/T024/B08/…"""
 _NAMES_IN_PATHS: Final = frozenset({"apikey", "key", "passwd", "password", "secret", "token"})
 _ENDS: Final = tuple(_NAMES_IN_PATHS)
 _NAMES: Final = _NAMES_IN_PATHS | frozenset(
@@ -48,12 +48,12 @@ _NAMES: Final = _NAMES_IN_PATHS | frozenset(
      "hash", "hmac", "jeton", "jwt", "k", "kennwort", "mdp", "motdepasse", "pass", "passe", "passwort", "pw", "pwd",
      "senha", "session", "sid", "sig", "sign", "signature", "t", "tok"}
 )  # fmt: skip
-"""Names of parameters whose values are secrets, plain or as a word of a longer one, as in api_key or mot_de_passe."""
+"""Names of parameters with secret values, alone or within a longer name such as api_key or mot_de_passe."""
 _WORDS: Final = re.compile("[A-Z]?[a-z]+|[A-Z]+")
 
 
 def masked_path(path: str, mask: str) -> str:
-    """Return the path of a URL with ``mask`` for what seems to be a token; a stand-in for a placeholder is kept."""
+    """Return the path of a URL with ``mask`` in place of anything that looks like a token; stand-ins are kept."""
     segments = path.split("/")
     for number in _tokens(segments):
         segments[number] = _CLEAR.sub(mask, segments[number])
@@ -61,14 +61,14 @@ def masked_path(path: str, mask: str) -> str:
 
 
 def may_hold_secret(url: str) -> bool:
-    """Tell whether any part of ``url`` must not be shown."""
+    """Return whether any part of ``url`` must not be shown."""
     parts = _parts(url)
-    # Whatever parses it: without these signs there is no user-info, no query string and no fragment.
+    # For every parser: without these characters there is no user-info, no query string and no fragment.
     return parts is None or any(sign in url for sign in "@?#") or bool(_tokens(parts[3].split("/")))
 
 
 def token_in_clear(url: str) -> str | None:
-    """Return the part of ``url`` in which a secret seems to be written in clear, as a noun; placeholders are none."""
+    """Return the part of ``url``, as a noun, that seems to contain a secret in clear; placeholders do not count."""
     parts = _parts(url)
     if parts is None:
         return None
@@ -85,7 +85,7 @@ def token_in_clear(url: str) -> str | None:
 
 
 def _parts(url: str) -> tuple[str, str | None, str, str, str, str] | None:
-    """Return scheme, user-info, host with port, path, query and fragment, with a stand-in for each placeholder."""
+    """Return scheme, user-info, host with port, path, query and fragment, each placeholder replaced by a stand-in."""
     try:
         scheme, netloc, path, query, fragment = urlsplit(_PLACEHOLDER.sub(_STAND_IN, url))
     except ValueError:
@@ -95,7 +95,7 @@ def _parts(url: str) -> tuple[str, str | None, str, str, str, str] | None:
 
 
 def _tokens(segments: list[str]) -> frozenset[int]:
-    """Return which ``segments`` of a path seem to be a token."""
+    """Return the indexes of the path ``segments`` that look like a token."""
     found = set()
     before, below_hook = "", False
     for number, segment in enumerate(segments):
@@ -108,14 +108,14 @@ def _tokens(segments: list[str]) -> frozenset[int]:
 
 
 def _names_next(segment: str) -> bool:
-    """Tell whether the last word of a ``segment`` says that the next one is a secret, as in api-key."""
+    """Return whether the last word of a ``segment``, as in api-key, says that the next segment is a secret."""
     if not segment.lower().endswith(_ENDS):
         return False
     return _WORDS.findall(segment)[-1].lower() in _NAMES_IN_PATHS
 
 
 def _is_parameter(text: str) -> bool:
-    """Tell whether a parameter, ``name=value`` or a value alone, seems to hold a secret in clear."""
+    """Return whether a parameter, ``name=value`` or a value alone, seems to contain a secret in clear."""
     name, equals, value = text.partition("=")
     if not equals:
         return _is_token(text, below_hook=False)
@@ -131,9 +131,9 @@ def _is_name(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _is_token(text: str, *, below_hook: bool) -> bool:
-    """Tell whether ``text`` has what no person makes up; most accounts have the same few paths, so it is kept."""
+    """Return whether ``text`` looks random; cached, because most accounts share a few paths."""
     text = unquote(text)
-    # Where one of these stands in a path, parsers disagree about what is the host.
+    # With one of these in a path, parsers disagree about the host.
     if "@" in text or "\\" in text or _UUID.search(text):
         return True
     for parameter in text.split(";")[1:]:
@@ -152,7 +152,7 @@ def _is_token(text: str, *, below_hook: bool) -> bool:
 
 
 def _is_word(letters: str) -> bool:
-    """Tell whether ASCII ``letters`` may be a word or several in camelCase, in whatever language."""
+    """Return whether ASCII ``letters`` may be a word, or several in camelCase, in any language."""
     if len(letters) < _SHORTEST:
         return True
     humps = _HUMPS.findall(letters)

@@ -1,4 +1,4 @@
-"""What passes between this program and the API, and what an answer to a create proves."""
+"""The request that creates an account, and the verdict: what the answer to it proves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from provisioner.model.account import MASK, Attributes, Credentials, Secret
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The body of an answer as it came, for a person to read; it may hold a credential."""
+    """The raw body of an answer, for a person to read; it may contain a credential."""
 
     status: int
     body: bytes
@@ -23,36 +23,36 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class SealedContent:
-    """What is encrypted into a record; lineage, parent and name tell where it belongs."""
+    """The encrypted part of a record; lineage, parent and name say where it belongs."""
 
     lineage: str
     parent: str
     name: str
     operation: str
-    """The id of the operation that brought it."""
+    """The id of the operation that it comes from."""
     password: Secret | None = None
     credentials: Credentials | None = None
     answer: Answer | None = None
     sent: Attributes | None = None
-    """The attributes as they were sent, placeholders filled in; of an adopted account, as they were found."""
+    """The attributes as they were sent, placeholders filled in; for an adopted account, as they were found."""
     altered: Mapping[str, str | None] = field(default_factory=dict, repr=False)
-    """By dotted path, what Octopush itself made of those; a field that is not here was kept as it was sent."""
+    """By dotted path, the fields that Octopush itself altered, with its values; all others were kept as sent."""
     others: tuple[Secret, ...] = ()
-    """Of an edit that was begun: passwords of earlier ones, of which Octopush may have one instead."""
+    """For an unfinished edit: the passwords of earlier ones; Octopush may have one of these instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class CreateRequest:
-    """What is sent to the API to create one account, placeholders expanded."""
+    """The fields to create one account with, placeholders expanded."""
 
     attributes: Attributes
     password: Secret
     hidden: tuple[str, ...] = field(default=(), repr=False)
-    """What placeholders brought in: no message may repeat it."""
+    """The values of placeholders: no message may contain them."""
 
 
 class Then(Enum):
-    """What follows a create that is proven not to have been processed."""
+    """What to do after a create that was provably not processed."""
 
     RETRY = "retry"
     GO_ON = "go on"
@@ -69,24 +69,24 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class NotCreated:
-    """It is proven that the request was not processed."""
+    """The request was provably not processed."""
 
     reason: str
     then: Then
     retry_after: float | None = None
-    """Seconds that the server asked to wait."""
+    """The wait that the server asked for, in seconds."""
     exit_code: ExitCode = ExitCode.SOME_FAILED
     hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class OutcomeUnknown:
-    """Whether the account was created cannot be known."""
+    """Nobody can know whether the account was created."""
 
     reason: str
     answer: Answer | None = None
     said: str = ""
-    """The API's own words, secrets masked: for whoever looks on, and never in clear in the state."""
+    """The API's own words, secrets masked: for display, and never in clear in the state."""
 
 
 Verdict = Created | NotCreated | OutcomeUnknown

@@ -195,7 +195,7 @@ def row(change: Change, *, over: tuple[str, ...] = ()) -> str:
         (
             Unmanaged("a", ADA, unfinished=True),
             (
-                "! unmanaged a is in no manifest; an edit of it is not finished: the next apply finishes it, where a"
+                "! unmanaged a is in no manifest; an earlier edit is unfinished: the next apply finishes it, where a"
                 " manifest names it first_name Ada last_name King company_name Engines"
             ),
         ),

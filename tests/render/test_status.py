@@ -32,7 +32,7 @@ default: 4 accounts, serial 7
   NAME  STATUS     SINCE                 REASON
   a     active     2026-01-02T00:00:00Z
   b     unknown    2026-01-01T00:00:00Z  no answer
-  c     pending    2026-01-01T00:00:00Z  its run has not saved the outcome: it is still running, or it died
+  c     pending    2026-01-01T00:00:00Z  its run has not saved an outcome: it is still running, or it died
   d     abandoned  2026-01-01T00:00:00Z  given up""" == rendered(status.text("default", state, "s.json"))
 
 

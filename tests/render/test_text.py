@@ -121,9 +121,9 @@ default: 5 of 20 slots used, 2 planned, 13 left
   ! unmanaged  oslo   is in no manifest; Octopush made something else of first_name, last_name; somebody changed \
 company_name
   ! unmanaged  rome   is in no manifest; Octopush no longer knows its login
-  ! unmanaged  siena  is in no manifest; an edit of it is not finished: the next apply finishes it, where a manifest \
+  ! unmanaged  siena  is in no manifest; an earlier edit is unfinished: the next apply finishes it, where a manifest \
 names it
-  ! unmanaged  turin  is in no manifest; Octopush made something else of first_name; an edit of it is not finished: \
+  ! unmanaged  turin  is in no manifest; Octopush made something else of first_name; an earlier edit is unfinished: \
 the next apply finishes it, where a manifest names it
 Nothing to do: 2 unchanged, 4 unmanaged, 1 gone.""" == rendered(text.plan(plan))
 

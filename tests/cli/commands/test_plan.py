@@ -111,7 +111,7 @@ def test_a_plan_names_the_recipients_that_differ(applied: Project) -> None:
 @pytest.mark.parametrize(
     ("recipients", "words"),
     [
-        (None, "There is no recipient to seal the credentials to."),
+        (None, "No recipient is set, so the credentials cannot be sealed."),
         ("age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj", "its private key is public"),
     ],
 )
@@ -156,7 +156,7 @@ def test_an_unfinished_edit_of_what_no_manifest_names_is_shown_by_every_face(
     edit_manifest(mine, "first_name: paris", "first_name: Paris")
     assert ExitCode.SOME_FAILED == mine.run("apply", "--yes", "--attempts", "1").returncode
     edit_manifest(mine, "  - {name: paris, first_name: Paris}\n", "")
-    words = "is in no manifest; an edit of it is not finished: the next apply finishes it, where a manifest names it"
+    words = "is in no manifest; an earlier edit is unfinished; the next apply finishes it if a manifest names the account"
     assert f"  ! unmanaged  paris  {words}\n" in mine.run("plan").stdout
     for face in ("markdown", "html"):
         assert words in mine.run("plan", "--format", face).stdout

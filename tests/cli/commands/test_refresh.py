@@ -309,7 +309,7 @@ def test_an_unfinished_edit_is_not_compared(sandbox: StartSandbox, project: NewP
     before = mine.state_path.read_bytes()
     done = mine.run("refresh")
     assert (7, before) == (done.returncode, mine.state_path.read_bytes())
-    assert "  unchecked      paris  an edit of it is not finished" in done.stdout
+    assert "  unchecked      paris  an earlier edit is unfinished" in done.stdout
     planned = mine.run("plan", "--refresh")
     assert (7, True) == (planned.returncode, "warning: paris could not be checked: an edit" in planned.stderr)
     assert 0 == mine.run("verify").returncode

@@ -162,7 +162,7 @@ def test_a_404_after_a_lost_answer_drops_no_password(sandbox: StartSandbox, proj
     assert "`provisioner refresh` notes that it is there" in mine.run("forget", "paris", "--yes").stderr
     # It was the gateway's word, and not Octopush's: the login is known again.
     done = mine.run("refresh")
-    assert (7, True) == (done.returncode, "an edit of it is not finished" in done.stdout)
+    assert (7, True) == (done.returncode, "an earlier edit is unfinished" in done.stdout)
     assert 0 == mine.run("apply", "--yes").returncode
     assert new != password_of(mine.opened("paris")) == password_at(server, login)
     assert record_of(mine, "paris").edit is None

@@ -17,7 +17,7 @@ class Evidence(Enum):
     """How we know what a code means."""
 
     DOCUMENTED = "Octopush documents it for sending messages."
-    OLD_CLIENT = "Older client programs use it for sub-accounts; it probably still means this."
+    OLD_CLIENT = "Older client programs use it for sub-accounts: that it still means this is likely, not certain."
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,7 @@ def test_a_name_does_not_end_in_a_line_break() -> None:
 
 
 def test_half_of_a_character_is_told_as_such() -> None:
-    predicate = "contains U+DCFF, which is no character of any script"
+    predicate = "contains U+DCFF, which is not a character of any script"
     assert only(manifest(company_name="a\udcff")).predicate == predicate
     wrong, unknown = violations(manifest(zzz=1, **{"a\ud800": 1}), "manifest.v1", CHECKS)
     assert (wrong.path[-1], unknown.path[-1]) == ("zzz", "a\ud800")

@@ -195,8 +195,8 @@ def row(change: Change, *, over: tuple[str, ...] = ()) -> str:
         (
             Unmanaged("a", ADA, unfinished=True),
             (
-                "! unmanaged a is in no manifest; an earlier edit is unfinished: the next apply finishes it, where a"
-                " manifest names it first_name Ada last_name King company_name Engines"
+                "! unmanaged a is in no manifest; an earlier edit is unfinished; the next apply finishes it if a"
+                " manifest names the account first_name Ada last_name King company_name Engines"
             ),
         ),
         (

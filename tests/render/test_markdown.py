@@ -90,8 +90,8 @@ def test_a_plan_says_its_slots_its_sum_what_is_to_be_done_and_the_details() -> N
 !     company_name: (none) -> "Labé"
 - unknown    oslo    no answer
 # unmanaged  rome    exists and is in no manifest; it is left alone
-# unmanaged  siena   is in no manifest; an earlier edit is unfinished: the next apply finishes it, where a manifest \
-names it
+# unmanaged  siena   is in no manifest; an earlier edit is unfinished; the next apply finishes it if a manifest \
+names the account
 ```
 
 </details>

@@ -121,10 +121,10 @@ default: 5 of 20 slots used, 2 planned, 13 left
   ! unmanaged  oslo   is in no manifest; Octopush made something else of first_name, last_name; somebody changed \
 company_name
   ! unmanaged  rome   is in no manifest; Octopush no longer knows its login
-  ! unmanaged  siena  is in no manifest; an earlier edit is unfinished: the next apply finishes it, where a manifest \
-names it
-  ! unmanaged  turin  is in no manifest; Octopush made something else of first_name; an earlier edit is unfinished: \
-the next apply finishes it, where a manifest names it
+  ! unmanaged  siena  is in no manifest; an earlier edit is unfinished; the next apply finishes it if a manifest \
+names the account
+  ! unmanaged  turin  is in no manifest; Octopush made something else of first_name; an earlier edit is unfinished; \
+the next apply finishes it if a manifest names the account
 Nothing to do: 2 unchanged, 4 unmanaged, 1 gone.""" == rendered(text.plan(plan))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import ExitCode
+from provisioner.model.plan import UNFINISHED
 from provisioner.state.sealing import new_identity
 from tests.cli.steps import (
     COMPANY,
@@ -156,10 +157,10 @@ def test_an_unfinished_edit_of_what_no_manifest_names_is_shown_by_every_face(
     edit_manifest(mine, "first_name: paris", "first_name: Paris")
     assert ExitCode.SOME_FAILED == mine.run("apply", "--yes", "--attempts", "1").returncode
     edit_manifest(mine, "  - {name: paris, first_name: Paris}\n", "")
-    words = "is in no manifest; an earlier edit is unfinished; the next apply finishes it if a manifest names the account"
+    words = f"is in no manifest; {UNFINISHED}"
     assert f"  ! unmanaged  paris  {words}\n" in mine.run("plan").stdout
-    for face in ("markdown", "html"):
-        assert words in mine.run("plan", "--format", face).stdout
+    for form in ("markdown", "html"):
+        assert words in mine.run("plan", "--format", form).stdout
     (plan,) = conforming(mine.run("plan", "--format", "json").stdout, "plan.v1")["plans"]
     assert [("unmanaged", True)] == [
         (each["action"], each["unfinished"]) for each in plan["changes"] if each["name"] == "paris"

@@ -311,7 +311,7 @@ def test_an_unfinished_edit_is_not_compared(sandbox: StartSandbox, project: NewP
     assert (7, before) == (done.returncode, mine.state_path.read_bytes())
     assert "  unchecked      paris  an earlier edit is unfinished" in done.stdout
     planned = mine.run("plan", "--refresh")
-    assert (7, True) == (planned.returncode, "warning: paris could not be checked: an edit" in planned.stderr)
+    assert (7, True) == (planned.returncode, "warning: paris could not be checked: an earlier edit" in planned.stderr)
     assert 0 == mine.run("verify").returncode
     # The same run that could not check it finishes it, and reads it back.
     done = mine.run("apply", "--refresh", "--yes", "--format", "json")

@@ -57,7 +57,7 @@ coverage: $(VENV)/.dev  ## Run every test and show what none of them reaches
 	@$(BIN)/coverage report
 
 bench: $(VENV)/.dev  ## Measure speed as ratios, each beside its yardstick
-	@$(BIN)/python tests/bench.py
+	@$(BIN)/python -m tests.bench
 
 clean:  ## Remove the environment and all caches
 	rm -rf $(VENV) .tools .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis .coverage .coverage.*

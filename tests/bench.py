@@ -19,9 +19,13 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
 
 from provisioner.model.account import Attributes, Callbacks, Credentials, Secret
 from provisioner.model.state import Active, Operation, State
@@ -29,6 +33,10 @@ from provisioner.model.verdict import SealedContent
 from provisioner.state import codec
 from provisioner.state.sealing import AgeSealer
 from provisioner.state.seen import Seen
+from tests.state.stores.proxy import proxy_to
+
+if TYPE_CHECKING:
+    from provisioner.state.stores.bucket import Bucket
 
 COMMAND = (sys.executable, "-m", "provisioner")
 ACCOUNTS = 20
@@ -93,6 +101,7 @@ def main() -> None:
         inspections(folder, environment)
         side_by_side(folder, environment)
         many_parents(folder, environment)
+        in_objects(folder, environment)
         growth(folder, environment)
         lazy(environment)
 
@@ -238,6 +247,48 @@ def many_parents(folder: Path, environment: dict[str, str]) -> None:
         shown(what, longer / shorter, many / few)
         memory = peak(plans[many].command, plans[many].environment, plans[many].folder)
         print(f"  {kind}: {longer:.1f} s (5 allowed), {shorter:.1f} s for {few}; {memory} MB at the most (300 allowed)")
+
+
+def in_objects(folder: Path, environment: dict[str, str]) -> None:
+    """Show how long many parents take whose states are in an object storage that is far away."""
+    latency, jobs, many, few = 0.02, "32", 1000, 10
+    served = folder / "storage"
+    served.mkdir()
+    try:
+        pytest.importorskip("obstore", reason="obstore is not installed here; `make bench` installs it")
+        from tests.state.stores.storage import BUCKET, running_seaweed  # noqa: PLC0415  # it needs obstore
+
+        with running_seaweed(served) as storage, proxy_to("127.0.0.1", storage.port, b"", latency) as proxy:
+            far = {**storage.at(proxy.port), "PROVISIONER_STATE": f"s3://{BUCKET}/fleet/{{parent}}"}
+            fleet = fleet_plan(folder / "fleet-far", many, "yaml", environment)
+            bucket = storage.bucket()
+            with ThreadPoolExecutor(16) as threads:
+                list(threads.map(lambda path: put_state(bucket, path), (fleet.folder / "state").iterdir()))
+            command = [*COMMAND, "plan", "--jobs", jobs]
+            longer, shorter = alternately(
+                lambda: timed(command, {**fleet.environment, **far}, fleet.folder),
+                lambda: timed(command, fleet.environment, fleet.folder),
+                rounds=3,
+            )
+            shown(f"plan of {many:,} parents in an object store at 20 ms / in files", longer / shorter, 2)
+            print(f"  {longer:.1f} s (20 allowed), {shorter:.1f} s in files; {jobs} jobs", flush=True)
+
+            def apply(parents: int) -> float:
+                own = folder / f"far-{time.perf_counter_ns()}"
+                place = {"PROVISIONER_STATE": f"s3://{BUCKET}/{own.name}/{{parent}}"}
+                with fleet_sandbox(environment, parents) as there:
+                    return timed_fleet(own, parents, int(jobs), {**there, **far, **place})
+
+            longer, shorter = alternately(lambda: apply(4 * few), lambda: apply(few), rounds=3)
+            shown(f"apply of {4 * few} parents x {ACCOUNTS} in that object store / of {few}", longer / shorter, 4)
+    except pytest.skip.Exception as missing:
+        print(f"many parents in an object store are not measured: {missing}", flush=True)
+
+
+def put_state(bucket: Bucket, path: Path) -> None:
+    """Put a state from a file into an object storage, as its own save does."""
+    lineage = json.loads(path.read_bytes())["lineage"]
+    bucket.create(f"fleet/{path.stem}/00000040.json", path.read_bytes(), {"serial": "40", "lineage": lineage})
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -42,6 +43,8 @@ _MOST_NOTED: Final = 200
 _KEPT: Final = " :,;()@/"
 _PROVEN: Final[set[str]] = set()
 """The buckets whose server has shown to this process that it keeps the condition."""
+_PROVING: Final = threading.Lock()
+"""Held by the one that finds it out: many parents begin at once, and one proof is enough for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,9 @@ class ObjectBackend:
         elif self._numbers():
             raise moved(self.address)
         elif self._bucket.key not in _PROVEN:
-            self._prove()
+            with _PROVING:
+                if self._bucket.key not in _PROVEN:
+                    self._prove()
         head = self._head
         if head is not None and head.version == expected_version and head.serial > number:
             # Whoever saved it died before its second object was there.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ class Proxy:
     """What a request holds that something can befall."""
     befalls: list[str] = field(default_factory=list)
     """Of the next such: ``cut`` before it comes, the answer ``lost``, ``silent`` for ever, or it comes ``late``."""
+    latency: float = 0.0
+    """Seconds that each request takes longer."""
     is_closed: bool = False
     """Whether it hangs up on everybody."""
     release: threading.Event = field(default_factory=threading.Event)
@@ -31,10 +34,10 @@ class Proxy:
 
 
 @contextmanager
-def proxy_to(host: str, port: int, words: bytes) -> Iterator[Proxy]:
+def proxy_to(host: str, port: int, words: bytes, latency: float = 0.0) -> Iterator[Proxy]:
     """Run a proxy to a server for the length of a ``with``."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        made = Proxy(listener.getsockname()[1], words)
+        made = Proxy(listener.getsockname()[1], words, latency=latency)
         ended = threading.Event()
 
         def accept() -> None:
@@ -62,15 +65,19 @@ def proxy_to(host: str, port: int, words: bytes) -> Iterator[Proxy]:
 
 def _pass_on(proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
     with client, server, suppress(OSError):
-        is_silent = False
+        is_silent, is_answered = False, True
         while True:
             for ready in select.select([client, server], [], [])[0]:
                 if not (data := ready.recv(_CHUNK)):
                     return
                 if ready is server:
+                    is_answered = True
                     if not is_silent:
                         client.sendall(data)
                     continue
+                if is_answered and proxy.latency:
+                    time.sleep(proxy.latency)
+                is_answered = False
                 befalls = proxy.befalls.pop(0) if proxy.befalls and proxy.words in data else ""
                 if befalls == "cut":
                     return

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -479,6 +480,13 @@ def test_a_server_that_was_proven_leaves_no_probe_and_needs_no_preparing(
     assert one.store().backend.prepare() is False
     one.store().save(OLD, ABSENT)
     assert ["00000001.json"] == names(storage, address)
+
+
+def test_of_many_that_begin_at_once_one_proves_the_server(tmp_path: Path, fake: FakeS3) -> None:
+    stores = [reaching(tmp_path, fake, place=f"s3://{BUCKET}/parent-{number}").store() for number in range(RACERS)]
+    with ThreadPoolExecutor(RACERS) as threads:
+        assert RACERS == len(list(threads.map(lambda store: store.save(OLD, ABSENT), stores)))
+    assert 1 == sum(path.endswith("-0") for path in fake.objects)
 
 
 # ── What lets nobody in ──────────────────────────────────────────────────────

@@ -130,6 +130,7 @@ class Remedy(Enum):
     REFRESH = "look for it again"
     ADOPT_KEY = "take over its new key"
     RESOLVE = "resolve an unknown outcome, or take over an existing account"
+    APPLY_FIRST = "let an apply finish or undo a change first"
     ROTATE = "look at the passwords that may be right, and set one that is certain"
     APPLY = "look at the passwords that may be right, and apply the other changes too"
     FREE_OR_ADOPT = "forget it without asking Octopush if it does not exist, or take it over if it does"

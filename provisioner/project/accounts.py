@@ -54,16 +54,19 @@ def _owner(name: str, owners: Mapping[str, Sequence[Parent]]) -> Parent:
 
 
 def by_owner(
-    parents: Sequence[Parent], names: Sequence[str], reporter: Reporter, *, active: bool = False
+    parents: Sequence[Parent], names: Sequence[str], reporter: Reporter, *, active: bool = False, settled: bool = False
 ) -> list[tuple[Parent, State, tuple[str, ...]]]:
     """Return each parent that has some of the accounts ``names``, its state, and which; each name once.
+
+    With ``settled``, the state is the one that the next run finds: with what was rescued put back.
 
     Raises:
         CommandInvalid: one of them is not known, or is that of several parents.
         StateConflict: the parent has no state, or with ``active``, the login of one of them is not known.
 
     """
-    states = {parent.name: parent.look(reporter).state for parent in parents}
+    looks = {parent.name: parent.look(reporter) for parent in parents}
+    states = {name: look.settled if settled else look.state for name, look in looks.items()}
     owners = _owners((parent, states[parent.name]) for parent in parents)
     found: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):

@@ -156,13 +156,10 @@ def desired_manifests(
     return loaded(workspace, [*named, *more], reporter).require()
 
 
-def desired_accounts(
-    workspace: Workspace, parent: str, paths: Sequence[Path], reporter: Reporter
-) -> dict[str, DesiredAccount]:
-    """Return, by name, what the manifests ask of one parent, or of any; there may be none. Raises ManifestInvalid."""
-    manifests = desired_manifests(workspace, paths, reporter)
-    manifests = tuple(this for this in manifests if this.parent in {parent, AUTO_PARENT})
-    return {account.name: account for this in manifests for account in this.accounts}
+def accounts_of(parent: str, manifests: Sequence[Manifest]) -> dict[str, DesiredAccount]:
+    """Return, by name, what ``manifests`` ask of one parent, or of any."""
+    asked = (this for this in manifests if this.parent in {parent, AUTO_PARENT})
+    return {account.name: account for this in asked for account in this.accounts}
 
 
 def plan(

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from provisioner.project.rekeying import Approve as ApproveRekey
     from provisioner.project.rekeying import Rekey
     from provisioner.project.reports import Reports
+    from provisioner.project.rotating import Approve as ApproveRotation
     from provisioner.project.spreading import Cluster
     from provisioner.project.states import Moved, Prepared
     from provisioner.project.status import ParentStatus
@@ -458,29 +459,36 @@ class Project:
         run = self._run(reporter, cancel, None, sends=not force)
         return deciding.forget(self.owner_of(name, parents, reporter), name, run, force=force, confirm=confirm)
 
-    def rotate_password(
+    def rotate_passwords(
         self,
-        name: str,
+        names: Sequence[str] | None,
         paths: Sequence[Path] = (),
         *,
         parents: Sequence[str] = (),
-        confirm: Confirm | None = None,
+        approve: ApproveRotation | None = None,
+        jobs: Jobs = JOBS,
+        rate: float | None = None,
         reporter: Reporter = SILENT,
         cancel: Cancel | None = None,
     ) -> Reports:
-        """Give an account a new password: that of the manifests at ``paths`` if they give one, or else a generated one.
+        """Give the accounts ``names`` new passwords; None: all active accounts of ``parents``.
+
+        Where the manifests at ``paths`` give a password, it is that one, or else a generated one.
+        ``approve`` is shown what is about to happen, before anything is held or sent; None: nobody
+        is asked. An account that cannot get a password now, because it is not at Octopush as it should
+        be or an earlier change is not finished, is in the report, and so is a parent's trouble.
 
         Raises:
-            StateConflict: it is not at Octopush as it should be, or an earlier change is not finished.
+            CommandInvalid: an account of ``names`` is not known, or is that of several parents.
+            StateConflict: the login of one of them is not known, or no parent has a state.
+            InterruptedRunError: ``approve`` returned False.
+            ProvisionerError: there is one account, or one parent, and nothing can be sent for it.
 
         """
-        from provisioner.project import deciding
-        from provisioner.project.plans import desired_accounts
+        from provisioner.project import rotating
 
-        run = self._run(reporter, cancel, None, sends=True)
-        owner = self.owner_of(name, parents, reporter)
-        desired = desired_accounts(self._workspace, owner.name, paths, reporter).get(name)
-        return deciding.rotate_password(owner, name, desired, run, confirm=confirm)
+        run = self._run(reporter, cancel, rate, sends=True)
+        return rotating.rotate(self._workspace, self.parents(parents), names, paths, run, jobs, approve=approve)
 
     def rekey(
         self,

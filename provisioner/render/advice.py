@@ -28,6 +28,7 @@ _CLAUSES: Final[Mapping[Remedy, str]] = MappingProxyType(
         Remedy.REFRESH: "`provisioner refresh` looks for the account again",
         Remedy.ADOPT_KEY: "if Octopush changed it, `provisioner adopt {name} LOGIN` takes it over",
         Remedy.RESOLVE: "`provisioner resolve` ends an unknown outcome, and `provisioner adopt` takes over what exists",
+        Remedy.APPLY_FIRST: "run `provisioner apply` first: it finishes or undoes that",
         Remedy.ROTATE: "`provisioner credentials show {name}` shows each that may be right, and `provisioner"
         " rotate-password {name}` finishes it",
         Remedy.APPLY: "`provisioner credentials show {name}` shows each that may be right, and the next apply"

@@ -117,7 +117,7 @@ def test_what_is_sent_besides_is_refused_and_what_only_the_state_takes_in_is_not
     later.apply(later.plan())
     sent = len(server.requests())
     with pytest.raises(Refused, match="acme is frozen"):
-        now.rotate_password("paris", parents=["acme"])
+        now.rotate_passwords(["paris"], parents=["acme"])
     assert sent == len(server.requests())
     assert 0 == now.refresh().exit_code
     assert 0 == now.forget("paris", force=True, parents=["acme"])[0].exit_code

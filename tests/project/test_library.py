@@ -167,17 +167,17 @@ def test_errors_are_those_of_the_tree(mine: Project) -> None:
     assert {str(mine.folder / "manifests" / "bad.yaml")} == {each.origin.file for each in heard.problems}
     (mine.folder / "manifests" / "bad.yaml").unlink()
     with pytest.raises(StateConflict, match="There is no state"):
-        opened(mine).rotate_password("atlantis")
+        opened(mine).rotate_passwords(["atlantis"])
     opened(mine).apply(opened(mine).plan())
     with pytest.raises(CommandInvalid, match="The state has no account atlantis"):
-        opened(mine).rotate_password("atlantis")
+        opened(mine).rotate_passwords(["atlantis"])
 
 
 def test_every_other_operation(mine: Project, server: SandboxProcess) -> None:
     this = opened(mine)
     this.apply(this.plan())
     before = mine.opened("paris").password
-    assert {"default": {"paris": "updated"}} == results(this.rotate_password("paris"))
+    assert {"default": {"paris": "updated"}} == results(this.rotate_passwords(["paris"]))
     assert before != mine.opened("paris").password
     assert {"default": {"paris": "verified", "rome": "verified"}} == results(this.verify())
     assert {"default": {"paris": "unchanged", "rome": "unchanged"}} == results(this.refresh())
@@ -220,7 +220,7 @@ def test_a_decision_is_about_what_was_looked_at(sandbox: StartSandbox, project: 
         opened(mine).resolve("paris", abandon=True)
         return True
 
-    with pytest.raises(StateConflict, match="has changed since you were asked about it"):
+    with pytest.raises(StateConflict, match="since you were asked, and has changed paris"):
         this.resolve("paris", abandon=False, confirm=meanwhile)
     assert {"paris": "abandoned"} == mine.statuses()
 

@@ -19,6 +19,7 @@ TOLD = {
     Remedy.REFRESH: "`provisioner refresh` looks for the account again",
     Remedy.ADOPT_KEY: "if Octopush changed it, `provisioner adopt paris LOGIN` takes it over",
     Remedy.RESOLVE: "`provisioner resolve` ends an unknown outcome, and `provisioner adopt` takes over what exists",
+    Remedy.APPLY_FIRST: "run `provisioner apply` first: it finishes or undoes that",
     Remedy.ROTATE: "`provisioner credentials show paris` shows each that may be right, and `provisioner"
     " rotate-password paris` finishes it",
     Remedy.APPLY: "`provisioner credentials show paris` shows each that may be right, and the next apply finishes it",

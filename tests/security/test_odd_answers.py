@@ -151,7 +151,7 @@ def test_no_password_is_let_go_of_for_an_answer_that_proves_no_change(tmp_path: 
         project = opened(mine, flags={"attempts": 1})
         applied(project)
         (before,) = project.open_credentials(["paris"])
-        project.rotate_password("paris")
+        project.rotate_passwords(["paris"])
         (after,) = project.open_credentials(["paris"])
         assert before.content.password == after.content.password
         assert 1 == len(after.unfinished_passwords)

@@ -76,11 +76,11 @@ def sealed_of(mine: Project, name: str) -> str:
 # ── Passwords ────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("by", ["apply", "rotate_password"])
+@pytest.mark.parametrize("by", ["apply", "rotate_passwords"])
 def test_a_forged_edit_sets_no_password_that_anybody_knows(mine: Project, server: SandboxProcess, by: str) -> None:
     forged_edit(mine)
     this = opened(mine)
-    done = this.apply(this.plan()) if by == "apply" else this.rotate_password("paris")
+    done = this.apply(this.plan()) if by == "apply" else this.rotate_passwords(["paris"])
     assert 0 == done.exit_code
     assert THEIRS != password_at(server, login_of(mine, "paris")) == _kept_password(mine)
 
@@ -109,7 +109,7 @@ def test_a_replaced_seal_sends_no_callbacks_but_those_of_the_record(mine: Projec
     keep(mine, "paris", replace(content, sent=theirs))
     asked = len(server.requests())
     with pytest.raises(StateConflict, match="was sent with another callbacks"):
-        opened(mine).rotate_password("paris")
+        opened(mine).rotate_passwords(["paris"])
     assert asked == len(server.requests())
 
 
@@ -130,13 +130,13 @@ def test_no_seal_excuses_that_messages_go_elsewhere(mine: Project, server: Sandb
 
 def test_an_older_seal_is_refused_by_whatever_opens_it(mine: Project, server: SandboxProcess) -> None:
     old = sealed_of(mine, "paris")
-    assert 0 == opened(mine).rotate_password("paris").exit_code
+    assert 0 == opened(mine).rotate_passwords(["paris"]).exit_code
     put(mine, "paris", old)
     this, asked = opened(mine), len(server.requests())
     for opening in (
         lambda: this.open_credentials(["paris"]),
         this.open_credentials,
-        lambda: this.rotate_password("paris"),
+        lambda: this.rotate_passwords(["paris"]),
     ):
         with pytest.raises(StateConflict, match="of another operation than the record"):
             opening()
@@ -197,7 +197,7 @@ def test_a_rotation_says_where_the_manifest_asks_for_something_else_than_the_sta
     manifest = mine.folder / "manifests" / "m.yaml"
     manifest.write_text(manifest.read_text().replace('"A"', '"Z"'))
     heard = Heard()
-    assert 0 == opened(mine).rotate_password("paris", reporter=heard).exit_code
+    assert 0 == opened(mine).rotate_passwords(["paris"], reporter=heard).exit_code
     assert ["the manifest asks for something else of paris than the state holds, which is sent: first_name."] == (
         heard.warnings
     )

@@ -2,54 +2,114 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from provisioner.cli import options
 from provisioner.cli.options import Choice, Context
+from provisioner.errors import CommandInvalid
+
+if TYPE_CHECKING:
+    from provisioner.cli.console import Console
+    from provisioner.project.rotating import Rotation
 
 
-@click.command("rotate-password", short_help="Give an account a new password.")
-@click.argument("name")
-@options.manifests
+@click.command("rotate-password", short_help="Give accounts new passwords.")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--all", "everyone", is_flag=True, help="All active accounts: of every parent, or of those of --parent.")
+@click.option(
+    "--manifest", "manifests", type=options.FILE, multiple=True, metavar="FILE",
+    help="Where their passwords may be written; may be repeated [default: manifests/].",
+)  # fmt: skip
 @options.parents
 @options.project("encoding", "lock_timeout", *options.CONNECTION)
 @options.output("text", "json")
+@options.jobs
+@options.apply_rate
 @options.yes
 @options.pass_context
 def command(
     context: Context,
     *,
     choice: Choice,
-    name: str,
+    names: tuple[str, ...],
+    everyone: bool,
     manifests: tuple[Path, ...],
     parents: tuple[str, ...],
     output: str,
+    jobs: int,
+    rate: int | None,
     yes: bool,
 ) -> int:
-    """Give an account a new password: the manifest's if it gives one, else a generated one.
+    """Give accounts new passwords: those that the manifests give, or else generated ones.
 
-    The account is sent as it was last sent, with the password alone changed. Needs
-    the credentials of the parent and an identity.
-    """
+    You are asked once, for all accounts. Each is sent as it was last sent, with its password
+    alone changed. The old password is kept until Octopush has confirmed the new one. An account
+    that cannot get a new password now is reported, and the others go on. Needs the parents'
+    credentials and an identity.
+
+    \b
+    Examples:
+      provisioner rotate-password paris rome
+      provisioner rotate-password --all --parent acme
+    """  # noqa: D301  # click looks for the character itself
     from provisioner.cli.interrupt import Interrupt
     from provisioner.cli.progress import reporter
-    from provisioner.cli.questions import about
     from provisioner.cli.watched import show
 
     console = context.console
+    _require_accounts(names, everyone=everyone)
     console.require_answer(yes=yes)
     project = choice.open(context)
-    with Interrupt(console.urgent) as interrupt, reporter(console) as hears:
+    with Interrupt(console.urgent) as interrupt, reporter(console, len(project.settings.parents)) as hears:
 
-        def confirm() -> bool:
-            agreed = yes or console.confirm(about(project, name, parents, f"Set a new password for {name}?"), yes=False)
+        def approve(these: Sequence[Rotation]) -> bool:
+            agreed = yes or _asked(console, these)
             interrupt.arm()
             return agreed
 
-        reports = project.rotate_password(
-            name, manifests, parents=parents, confirm=confirm, reporter=hears, cancel=interrupt
+        reports = project.rotate_passwords(
+            None if everyone else names,
+            manifests,
+            parents=parents,
+            approve=approve,
+            jobs=jobs,
+            rate=rate,
+            reporter=hears,
+            cancel=interrupt,
         )
+    reports.require_any()
     show(console, reports, output)
     return reports.exit_code
+
+
+def _require_accounts(names: Sequence[str], *, everyone: bool) -> None:
+    if everyone == bool(names):
+        raise CommandInvalid(
+            "Accounts were named, and --all was given too." if names else "No account was named.",
+            hint="Write `provisioner rotate-password NAME…`, or --all without a name.",
+        )
+    for name in names:
+        if "/" in name or "." in name:
+            raise CommandInvalid(f"{name} cannot be an account's name.", hint="Name a manifest with --manifest FILE.")
+
+
+def _asked(console: Console, these: Sequence[Rotation]) -> bool:
+    """Show whose passwords would be changed, and ask whether they may be."""
+    from provisioner.cli.questions import place
+    from provisioner.render.lines import counted, printable
+
+    for each in these:
+        console.talk(place(each.parent))
+        if each.names:
+            console.talk(f"  {', '.join(each.names)}")
+        for name, error in each.refused.items():
+            console.talk(f"  not {name}: {printable(error.message)}")
+    names = [name for each in these for name in each.names]
+    many = sum(bool(each.names) for each in these)
+    whose = counted(len(names), "account") + (f" of {many} parents" if many > 1 else "")
+    question = f"Set a new password for {names[0]}?" if len(names) == 1 else f"Set new passwords for {whose}?"
+    return console.confirm(question, yes=False)

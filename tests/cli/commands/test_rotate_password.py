@@ -172,13 +172,16 @@ def test_a_new_password_needs_what_it_needs(applied: Project, server: SandboxPro
     before, asked = applied.state_path.read_bytes(), len(server.requests())
     stranger, _ = new_identity()
     refused = {
-        64: [applied.run("rotate-password", "paris"), applied.run("rotate-password", "oslo", "--yes")],
+        64: [
+            applied.run("rotate-password", *arguments)
+            for arguments in (["paris"], ["oslo", "--yes"], ["--yes"], ["paris", "--all", "--yes"], ["m.yaml", "--yes"])
+        ],
         10: [
             having(applied, PROVISIONER_IDENTITY=stranger.reveal()).run("rotate-password", "paris", "--yes"),
             without(applied, "OCTOPUSH_API_KEY").run("rotate-password", "paris", "--yes"),
             without(applied, "PROVISIONER_RECIPIENTS").run("rotate-password", "paris", "--yes"),
         ],
-        3: [applied.run("rotate-password", "paris", "nowhere.yaml", "--yes")],
+        3: [applied.run("rotate-password", "paris", "--manifest", "nowhere.yaml", "--yes")],
     }
     for code, runs in refused.items():
         assert [code] * len(runs) == [each.returncode for each in runs]

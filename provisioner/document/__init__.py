@@ -6,7 +6,7 @@ defaults belong to whoever reads one.
 """
 
 from provisioner.document.violations import (
-    MAX_TOLD,
+    MAX_REPORTED,
     Check,
     Part,
     Step,
@@ -31,7 +31,7 @@ from provisioner.model.characters import (
 )
 
 __all__ = [
-    "MAX_TOLD",
+    "MAX_REPORTED",
     "UNSEEN",
     "Check",
     "Document",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from provisioner.document import syntax
-from provisioner.document.violations import MAX_TOLD, Step, Value, has_free_names, spelled
+from provisioner.document.violations import MAX_REPORTED, Step, Value, has_free_names, spelled
 from provisioner.model.account import Origin, Problem, Severity
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ class Builder:
             message = "What begins with this # is a comment, and no part of the text before it."
             hint = "If it is one, write a space after the #; if not, put the whole text in quotes."
             origin = Origin(self._file, end.line + 1, end.column + len(blank.group()) + 1)
-            if len(self.warnings) < MAX_TOLD:
+            if len(self.warnings) < MAX_REPORTED:
                 self.warnings.append(Problem(origin, spelled(self._path()), message, hint, Severity.WARNING))
         self._attach(value, mark, weight)
 
@@ -353,7 +353,7 @@ class Builder:
         self._values += 1
         if self._values > MAX_VALUES:
             message = f"The file holds more than {MAX_VALUES:,} values."
-            raise Unreadable(self._file, mark, message, "Divide it into several files.")
+            raise Unreadable(self._file, mark, message, "Split it into several files.")
 
     def _require_room(self, frame: _Frame, mark: Mark) -> None:
         if frame.places is None and len(frame.value) >= MAX_FIELDS:
@@ -382,7 +382,7 @@ class Builder:
     def _problem(self, mark: Mark, path: tuple[Step, ...], message: str, hint: str) -> None:
         origin = Origin(self._file, mark[0] + 1, mark[1] + 1)
         self.problems.append(Problem(origin, spelled(path), message, hint))
-        if len(self.problems) == MAX_TOLD - 1:
+        if len(self.problems) == MAX_REPORTED - 1:
             raise Unreadable(self._file, mark, "There are more problems than are shown.", "Correct these first.")
 
 

@@ -27,7 +27,7 @@ Step = str | int
 Check = Callable[[str], tuple[str, str] | None]
 """Says what is wrong with a text of one ``format`` and gives a hint, or None."""
 
-MAX_TOLD: Final = 1_000
+MAX_REPORTED: Final = 1_000
 """Nobody reads more problems at once; a file of noise must not fill the memory, nor a log."""
 
 _PIECE: Final = 100
@@ -52,7 +52,7 @@ _FORMS: Final = frozenset({"type", "pattern", "const", "enum"})
 """Keywords that a text may break by a character alone that nobody sees."""
 _WORDS: Final = {
     "const": ("must be {wanted}", "Write {wanted}."),
-    "maxLength": ("is too long: {size:,} characters, where {wanted:,} are possible", "Shorten it."),
+    "maxLength": ("is too long: {size:,} characters, and at most {wanted:,} are possible", "Shorten it."),
     "minimum": ("must be at least {wanted}", "Write a larger number."),
     "exclusiveMinimum": ("must be more than {wanted}", "Write a larger number."),
     "maximum": ("must be at most {wanted}", "Write a smaller number."),
@@ -107,7 +107,7 @@ def violations(value: Value, schema: str, checks: Mapping[str, Check]) -> Iterat
 
     Of a long list a few entries are looked at after the other, each time in that order.
 
-    There are no more than :data:`MAX_TOLD`, of which the last then says that there are more.
+    There are no more than :data:`MAX_REPORTED`, of which the last then says that there are more.
 
     :param schema: the schema's name, as in ``manifest.v1``.
     :param checks: what each ``format`` of the schema demands.
@@ -119,7 +119,7 @@ def violations(value: Value, schema: str, checks: Mapping[str, Check]) -> Iterat
         # misspelled is not missing too.
         if violation.path in seen:
             continue
-        if told == MAX_TOLD - 1:
+        if told == MAX_REPORTED - 1:
             yield Violation((), Part.VALUE, "has more problems than are shown", "Correct these first.")
             return
         told += 1
@@ -337,7 +337,7 @@ def _violations(breach: _Breach, checks: Mapping[str, Check]) -> Iterator[Violat
 
 def _unknown(path: tuple[Step, ...], known: Sequence[str], present: Container[str]) -> Violation:
     near = nearest(str(path[-1]), known)
-    predicate, hint = disguise(str(path[-1])) or ("is not a known field", f"Known here: {', '.join(known)}.")
+    predicate, hint = disguise(str(path[-1])) or ("is not a known field", f"Known fields: {', '.join(known)}.")
     if near:
         hint = f"Did you mean {near}?"
     return Violation(path, Part.KEY, predicate, hint, None if near in present else near)

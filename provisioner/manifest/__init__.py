@@ -1,8 +1,8 @@
-"""Manifests: files in, the accounts that they ask for out, or everything that is wrong with them.
+"""Manifests: files in; the accounts that they ask for, or all their problems, out.
 
-Owns the two formats, YAML and CSV, the checks beyond the schema, the merging of several
+Covers the two formats, YAML and tables, the checks beyond the schema, the merging of several
 files, and both ends of taking accounts over: the table of their logins, and the manifest
-that is written of them. Refuses to know what exists already.
+written for them. Does not know which accounts exist.
 """
 
 from provisioner.manifest.load import Loaded, load

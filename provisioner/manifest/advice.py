@@ -1,4 +1,4 @@
-"""Advice: what of a manifest's values is unwise, and which placeholder may not be read."""
+"""Advice: warns of unwise values in a manifest, and refuses placeholders that may not be read."""
 
 from __future__ import annotations
 
@@ -16,50 +16,53 @@ if TYPE_CHECKING:
     from provisioner.document import Check, Step, Value
 
     Remark = tuple[tuple[Step, ...], tuple[str, str], Severity]
-    """The path of a value, the predicate and the hint, and how bad it is."""
+    """The path of a value, predicate and hint, and the severity."""
 
 LITERAL_PASSWORD: Final = (
-    "is written in clear, for everybody who can read this file",
-    "Delete it, and a strong one is generated; or write ${env:NAME} or ${file:PATH}.",
+    "is in clear text, for everybody who can read this file",
+    "Delete it to have a strong one generated, or write ${env:NAME} or ${file:PATH}.",
 )
 NOT_COMPOSED: Final = (
-    "is not in the form of Unicode that keyboards type (NFC)",
-    "Type it again: of two texts that look the same, each would count as a change of the other.",
+    "is not in the Unicode form that keyboards type (NFC)",
+    "Type it again: the same text in another form would count as a change.",
 )
 NOT_ESCAPED: Final = (
-    "holds an escape as plain text, backslash and all",
-    "If the character is meant, type it; or in YAML, put the text in double quotes.",
+    "contains an escape as plain text, backslash included",
+    "If you mean the character, type it; or in YAML, put the text in double quotes.",
 )
 _ESCAPE: Final = re.compile(r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})")
-NO_TLS: Final = ("is not encrypted: it begins with http://", "Write https:// if the server can; messages are private.")
-_IN_CLEAR: Final = "seems to hold a token in its {}, in clear, for everybody who can read this file"
-_USE_PLACEHOLDER: Final = "Write ${env:NAME} or ${file:PATH} in its place, and have a new one made."
+NO_TLS: Final = (
+    "is not encrypted: it begins with http://",
+    "Write https:// if the server supports it: messages are private.",
+)
+_IN_CLEAR: Final = "seems to contain a token in its {}, in clear text, for everybody who can read this file"
+_USE_PLACEHOLDER: Final = "Replace it with ${env:NAME} or ${file:PATH}, and have a new token issued."
 _LOST: Final = re.compile(r"\?(?=[^\W\d_])|\?{3,}|(?<!\w)\?{2,}")
 _LOST_LETTER: Final = (
-    "has a question mark in the place of a letter",
-    "A program that could not save the letter leaves one: type it again, and save the file as UTF-8.",
+    "has a question mark instead of a letter",
+    "A program that cannot save a letter writes one: type the letter again, and save the file as UTF-8.",
 )
 _TWO_SIGNS: Final = re.compile(r"[^\x00-\x7f]{2}")
 _GARBLED: Final = (
-    "seems to have been UTF-8 that a program read as something else",
+    "looks like UTF-8 that a program read in another encoding",
     "Type it again, and save the file as UTF-8.",
 )
 
 
 def _was_utf8(text: str) -> bool:
-    """Tell whether the bytes of ``text`` in an older table are UTF-8: two signs of it were one letter."""
-    for table in ("cp1252", "latin-1", "mac_roman") if _TWO_SIGNS.search(text) else ():
+    """Return whether ``text`` is UTF-8 that was decoded as an older encoding: one letter became two characters."""
+    for encoding in ("cp1252", "latin-1", "mac_roman") if _TWO_SIGNS.search(text) else ():
         try:
-            return len(text.encode(table).decode()) < len(text)
+            return len(text.encode(encoding).decode()) < len(text)
         except UnicodeError:
             continue
     return False
 
 
 def advice(fields: Mapping[str, Value], refused: Check | None) -> Iterator[Remark]:
-    """Yield what is to be said of the values of an account's ``fields`` that its schema allows.
+    """Yield advice on the values of an account's ``fields`` that the schema allows.
 
-    ``refused`` says of a text why its placeholders may not be read; None: nobody is going to.
+    ``refused`` says why the placeholders of a text may not be read; None: nobody will read them.
     """
     if refused is not None:
         for path, text in _texts(fields):

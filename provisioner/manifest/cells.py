@@ -1,8 +1,8 @@
 """Cells: from the bytes of a table to its rows, each with its line.
 
-Owns encodings, delimiters and quotes. pandas reads the cells; as it pads a short row,
-cuts a long one and drops a broken one without a word, the rows are first counted and
-measured by the csv module under the same rules. Refuses to guess at types: a cell is text.
+Handles encodings, delimiters and quotes. pandas reads the cells, but it silently pads a
+short row, cuts a long one and drops a broken one. So the csv module first measures the
+rows, under the same rules. Does not guess types: a cell is text.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ _DELIMITERS: Final = ",;\t"
 _BLANK: Final = f" {_DELIMITERS}"
 _ABOVE: Final = re.compile(rf"(?:[{_BLANK}]*\n)*")
 _WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-"""How a file of Excel begins, the new format and the old."""
+"""The first bytes of an Excel file, in the new and the old format."""
 _UTF8: Final = re.compile("[\x80-\ud7ff\ue000-\U0010ffff]")
-"""Good UTF-8 among escaped bytes, which are surrogates."""
+"""Valid UTF-8 among escaped bytes, which are surrogates."""
 _SAVE_AS: Final = "Save it again: in Excel, as CSV UTF-8."
 _NAME_IT: Final = "Name the right encoding: `encoding: NAME` in provisioner.yaml, PROVISIONER_ENCODING or --encoding."
 
 
-# Far above what a cell may hold, so that one that is too long is told as that, and not as an open quote.
+# Far above a cell's limit, so that a long cell is reported as too long, and not as an open quote.
 csv.field_size_limit(MAX_CHARACTERS)
 
 
-class UnreadableTable(Exception):  # noqa: N818  # it carries a problem to the reader and goes no further
+class UnreadableTable(Exception):  # noqa: N818  # it only carries a problem up to the reader
     """The table cannot be read."""
 
     def __init__(self, origin: Origin, message: str, hint: str) -> None:
@@ -60,26 +60,26 @@ class Row:
 
     origin: Origin
     width: int
-    """How many cells stand in the file."""
+    """How many cells the row has in the file."""
     cells: tuple[str | None, ...]
-    """As many as the header has; None where the row ends early."""
+    """As many as in the header; None where the row ends early."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table, opened."""
+    """An open table."""
 
     header: tuple[str, ...]
     origin: Origin
     """The header's."""
     notes: tuple[Problem, ...]
     _frame: pd.DataFrame
-    """The header is its first row; its last column is what goes beyond the header."""
+    """Its first row is the header; its last column holds what exceeds the header."""
     _lines: array[int]
     _widths: array[int]
 
     def at(self, origin: Origin, column: str | int) -> Origin:
-        """Return the cell of ``column``, a name or a position from 1, in the row at ``origin``; of CSV, the row."""
+        """Return the cell of ``column``, a name or a position from 1, in the row at ``origin``; in CSV, the row."""
         if isinstance(column, str):
             column = self.header.index(column) + 1 if column in self.header else 0
         if origin.left is None or origin.column is not None or not column:
@@ -92,7 +92,7 @@ class Table:
             yield replace(each, origin=self.at(each.origin, each.path))
 
     def rows(self) -> Iterator[Row]:
-        """Yield each row below the header, blank ones left out; separators that only end one are not counted."""
+        """Yield each row below the header, except blank ones; trailing separators do not count."""
         number = 0
         wanted = len(self.header)
         columns = (self._frame[at].tolist() for at in self._frame.columns)
@@ -109,11 +109,11 @@ class Table:
 
 
 def open_text(raw: bytes, file: str, known: Collection[str], encoding: str | None = None) -> Table:
-    """Return the table that the text ``raw`` holds.
+    """Return the table in the text ``raw``.
 
-    :param known: the names of columns, by which the header and its delimiter are recognised.
-    :param encoding: what ``raw`` is if it is not UTF-8; None: Windows-1252, if it can be nothing else.
-    :raises UnreadableTable: there is no header, or no telling where the cells are.
+    :param known: the column names; they identify the header and its delimiter.
+    :param encoding: the encoding of ``raw`` if it is not UTF-8; None: Windows-1252, if nothing else is plausible.
+    :raises UnreadableTable: there is no header, or the cells cannot be separated.
     """
     text, notes = _text(raw, file, encoding)
     if mark := merge_mark(text):
@@ -125,23 +125,25 @@ def open_text(raw: bytes, file: str, known: Collection[str], encoding: str | Non
     head = body.partition("\n")[0]
     origin = Origin(file, text.count("\n", 0, len(text) - len(body)) + 1)
     if not head.strip(_BLANK):
-        raise UnreadableTable(Origin(file), "The file is empty.", "Write a header and below it a row for each account.")
+        raise UnreadableTable(
+            Origin(file), "The file is empty.", "Write a header, and below it a row for each account."
+        )
     spellings = {plain(each) for each in known}
     delimiter = delimiter or max(_DELIMITERS, key=lambda each: len(_names(head, each) & spellings))
     names = _names(head, delimiter) & spellings
     if not names and len(spellings & set(map(plain, re.findall(r"\w+", head)))) > 1:
-        message = "The columns are separated by something else than commas, semicolons or tabs."
-        raise UnreadableTable(origin, message, "Save it again with one of these between the cells.")
+        message = "The columns are not separated by commas, semicolons or tabs."
+        raise UnreadableTable(origin, message, "Save the file again with one of these as the separator.")
     if not names:
         hint = f"Begin with a line of column names, from these: {', '.join(known)}."
-        raise UnreadableTable(origin, "There is no header: no column name is known here.", hint)
+        raise UnreadableTable(origin, "There is no header: no column name is recognised.", hint)
     lines, widths = _measured(body, delimiter, origin)
     if widths[0] == 1 and len(names) > 1:
-        message = "The whole header is in one pair of quotes, and so is one cell."
+        message = "The whole header is in one pair of quotes, which makes it one cell."
         raise UnreadableTable(origin, message, "Delete the quotes around whole lines.")
     if widths[0] > MAX_COLUMNS:
         message = f"The header has more than {MAX_COLUMNS} columns."
-        raise UnreadableTable(origin, message, "Delete those that are not known here.")
+        raise UnreadableTable(origin, message, "Delete the unknown ones.")
     frame = pd.read_csv(
         io.StringIO(body),
         sep=delimiter,
@@ -174,76 +176,76 @@ def _text(raw: bytes, file: str, encoding: str | None) -> tuple[str, tuple[Probl
             text = _named(raw, file, encoding)
         else:
             text = _windows(raw, Origin(file, _line(raw[: error.start])))
-            message = f"The file is not UTF-8 and was read as {eight_bit.USUAL}, as Excel saves CSV files."
-            hint = "Look at the accents in the plan. Save the file as UTF-8, or set `encoding: windows-1252`."
+            message = f"The file is not UTF-8. It was read as {eight_bit.USUAL}, in which Excel saves CSV files."
+            hint = "Check the accents in the plan. Save the file as UTF-8, or set `encoding: windows-1252`."
             notes = (Problem(Origin(file), "", message, hint, Severity.NOTE),)
     if raw.count(b"\0") > len(raw) // 4 and "\0" in text:
-        raise UnreadableTable(Origin(file), "The file is UTF-16 without its byte-order mark.", _SAVE_AS)
+        raise UnreadableTable(Origin(file), "The file is UTF-16 without a byte-order mark.", _SAVE_AS)
     return text.replace("\r\n", "\n").replace("\r", "\n"), notes
 
 
 def _line(before: bytes) -> int:
-    """Return the number of the line that begins or goes on behind ``before``."""
+    """Return the number of the line in which ``before`` ends."""
     return before.replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n") + 1
 
 
 def _named(raw: bytes, file: str, encoding: str) -> str:
-    """Return ``raw`` in the encoding that a person named; raises UnreadableTable where it is not in it."""
+    """Return ``raw`` decoded with the ``encoding`` that the user named; raises UnreadableTable if it is not valid."""
     try:
         return raw.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         origin = Origin(file, _line(raw[: error.start]))
-        byte = f"byte {error.start + 1:,}, 0x{raw[error.start]:02X}"
-        message = f"The file is not {encoding}: {byte}, is no character of it."
+        byte = f"byte {error.start + 1:,} (0x{raw[error.start]:02X})"
+        message = f"The file is not {encoding}: {byte} is not valid in it."
         raise UnreadableTable(origin, message, "Save it as UTF-8, or correct `encoding`.") from None
 
 
 def _windows(raw: bytes, origin: Origin) -> str:
-    """Return ``raw`` as Windows-1252, unless it is anything else or may be.
+    """Return ``raw`` decoded as Windows-1252, if nothing else is plausible.
 
-    :raises UnreadableTable: it is broken UTF-16, UTF-8 in other lines, may be several encodings, or is not text.
+    :raises UnreadableTable: it is broken UTF-16, partly UTF-8, ambiguous, or not text.
     """
     partly = _UTF8.search(raw.decode("utf-8", "surrogateescape"))
     if partly or raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise UnreadableTable(origin, "A character here is in another encoding than the rest.", _SAVE_AS)
+        raise UnreadableTable(origin, "A character here is in a different encoding from the rest.", _SAVE_AS)
     if eight_bit.is_usual(raw):
         return raw.decode(eight_bit.USUAL)
     line, found = eight_bit.readings(raw)
     if not found:
-        raise UnreadableTable(origin, "The file is not UTF-8, and its encoding is not known.", f"{_SAVE_AS} {_NAME_IT}")
-    told = [f'"{text}" in {codec}' for codec, text in found]
-    first = ", ".join(told[:-1]) + " or " if len(told) > 1 else ""
-    message = f"The file is not UTF-8, and its encoding is not certain: a word here would be {first}{told[-1]}."
+        raise UnreadableTable(origin, "The file is not UTF-8, and its encoding is unknown.", f"{_SAVE_AS} {_NAME_IT}")
+    words = [f'"{text}" in {codec}' for codec, text in found]
+    first = ", ".join(words[:-1]) + " or " if len(words) > 1 else ""
+    message = f"The file is not UTF-8, and its encoding is uncertain: a word here would be {first}{words[-1]}."
     raise UnreadableTable(
         Origin(origin.file, line), message, f"{_NAME_IT} Or save the file as UTF-8 (in Excel: CSV UTF-8)."
     )
 
 
 def _announced(text: str, file: str) -> tuple[str, str]:
-    """Return ``text`` with Excel's line ``sep=;`` made blank, and the delimiter that it announces."""
+    """Return ``text`` with Excel's line ``sep=;`` blanked, and the delimiter that it declares."""
     first, _, rest = text.partition("\n")
     words = first.strip('"')
     if not words.lower().startswith("sep="):
         return text, ""
     delimiter = words[4:]
     if len(delimiter) != 1 or delimiter not in _DELIMITERS:
-        message = "This line announces a separator that is not known here."
+        message = "This line declares a separator that is not supported."
         raise UnreadableTable(Origin(file, 1), message, "Delete the line; comma, semicolon and tab are recognised.")
     return f"\n{rest}", delimiter
 
 
 def _names(head: str, delimiter: str) -> set[str]:
-    """Return the names of columns in ``head``, plain: another spelling makes it no less a header."""
+    """Return the column names in ``head``, normalised: a misspelled header is still a header."""
     return {plain(cell) for cell in head.split(delimiter)}
 
 
 def plain(name: str) -> str:
-    """Return the name of a column without what another spelling of it may differ in."""
+    """Return the column name ``name``, normalised: letters and digits only, in lower case."""
     return "".join(each for each in name.lower() if each.isalnum())
 
 
 def _measured(body: str, delimiter: str, origin: Origin) -> tuple[array[int], array[int]]:
-    """Return for each row of ``body`` its line and how many cells it has, 0 if all are blank."""
+    """Return the line and the number of cells of each row of ``body``; 0 if all are blank."""
     lines, widths = array("L"), array("L")
     reader = csv.reader(io.StringIO(body), delimiter=delimiter, strict=True)
     above = (origin.line or 1) - 1
@@ -256,11 +258,11 @@ def _measured(body: str, delimiter: str, origin: Origin) -> tuple[array[int], ar
             number += widths[-1] > 0
             if len(lines) > MAX_ROWS:
                 message = f"The table has more than {MAX_ROWS:,} rows."
-                raise UnreadableTable(Origin(origin.file, lines[-1]), message, "Divide it into several files.")
+                raise UnreadableTable(Origin(origin.file, lines[-1]), message, "Split it into several files.")
     except csv.Error as error:
         place = Origin(origin.file, above + begins + 1, row=number or None)
         if "expected after" in str(error):
-            message, hint = "Something stands after a closing quote here.", 'Double each quote inside: "Le ""Sud""".'
+            message, hint = "There is text after a closing quote here.", 'Double each quote inside: "Le ""Sud""".'
         else:
             message, hint = "A quote that opens in this row is never closed.", "Close it, or delete it."
         raise UnreadableTable(place, message, hint) from None
@@ -268,5 +270,5 @@ def _measured(body: str, delimiter: str, origin: Origin) -> tuple[array[int], ar
 
 
 def _cut(width: int, cells: list[str]) -> list[str]:
-    """Return a row that is too long with all that goes beyond ``width`` in one cell."""
+    """Return a row that is too long, with everything beyond ``width`` joined into one cell."""
     return [*cells[:width], "".join(cells[width:])]

@@ -1,7 +1,6 @@
-"""Columns: what a table's header must have, which rows fit it, and how a cell is named in a problem.
+"""Columns: checks a table's header and which rows fit it, and names a cell in a problem.
 
-Owns what every table has in common, whatever it is about. Refuses rows that do not fit
-the header; nothing is shifted or padded.
+Shared by all tables. Refuses rows that do not fit the header: nothing is shifted or padded.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ if TYPE_CHECKING:
 
 
 def open_table(raw: bytes, file: str, known: Collection[str], encoding: str | None = None) -> Table:
-    """Return the table that ``raw`` holds, a workbook or a text by the name of its ``file``; all as in `open_text`."""
+    """Return the table in ``raw``: a workbook or a text, by the name of ``file``; see `open_text`."""
     if file.lower().endswith(WORKBOOK_SUFFIXES):
-        from provisioner.manifest.workbook import open_workbook  # noqa: PLC0415  # a text needs none of it
+        from provisioner.manifest.workbook import open_workbook  # noqa: PLC0415  # a text does not need it
 
         return open_workbook(raw, file, known)
     return open_text(raw, file, known, encoding)
 
 
 def header_problems(table: Table, known: Collection[str], required: Collection[str]) -> Iterator[Problem]:
-    """Yield what is wrong with the header, where the columns ``known`` are possible."""
+    """Yield the problems of the header, given the ``known`` and the ``required`` columns."""
     header = table.header
     misspelled: set[str | None] = set()
     for number, name in enumerate(header, 1):
@@ -42,25 +41,25 @@ def header_problems(table: Table, known: Collection[str], required: Collection[s
         elif name not in known:
             near = nearest(name, list(known))
             misspelled.add(near)
-            how, hint = disguise(name) or ("is not known", f"Known here: {', '.join(known)}.")
+            how, hint = disguise(name) or ("is not known", f"Known columns: {', '.join(known)}.")
             if near:
                 hint = f"Did you mean {near}?"
             path = name if shown(name) else ""
             yield Problem(origin, path, f"The column {shown(name) or place} {how}.", hint)
         elif name in header[: number - 1]:
-            yield Problem(origin, name, f"The column {name} stands twice.", "Delete one of the two.")
+            yield Problem(origin, name, f"The column {name} appears twice.", "Delete one of the two.")
     for name in required:
         if name not in header and name not in misspelled:
             yield Problem(table.origin, name, f"The column {name} is missing.", "Add it; every account needs it.")
 
 
 def positions(table: Table, known: Collection[str]) -> dict[str, int]:
-    """Return for each column ``known`` that the table has where it stands, the first time."""
+    """Return the first position of each ``known`` column that the table has."""
     return {name: table.header.index(name) for name in table.header if name in known}
 
 
 def fitting(table: Table, problems: ProblemLog) -> Iterator[Row]:
-    """Yield the rows that fit the header; add to ``problems`` what is wrong with the others, or that there is none."""
+    """Yield the rows that fit the header; add those that do not to ``problems``, or that there is no row."""
     rows = 0
     for row in table.rows():
         rows += 1
@@ -72,7 +71,7 @@ def fitting(table: Table, problems: ProblemLog) -> Iterator[Row]:
             problems.more += 1
     if not rows and not errors(table.notes):
         hint = "Write a row for each account below it."
-        problems.append(Problem(table.origin, "", "The table has a header and no account.", hint))
+        problems.append(Problem(table.origin, "", "The table has a header but no account.", hint))
 
 
 def cell(origin: Origin, column: str, predicate: str, hint: str, severity: Severity = Severity.ERROR) -> Problem:
@@ -82,8 +81,8 @@ def cell(origin: Origin, column: str, predicate: str, hint: str, severity: Sever
 
 def _uneven(row: Row, header: tuple[str, ...]) -> Problem:
     cells = "1 cell" if row.width == 1 else f"{row.width} cells"
-    message = f"Row {row.origin.row} has {cells}, and the header has {len(header)}."
+    message = f"Row {row.origin.row} has {cells}, but the header has {len(header)}."
     if row.width < len(header):
-        hint = "Leave a cell empty rather than out: the separators must be as many as in the header."
+        hint = "Keep the separators of empty cells: each row needs as many as the header."
         return Problem(row.origin, spelled((header[row.width],)), message, hint)
-    return Problem(row.origin, "", message, "Put a text that holds a separator in double quotes.")
+    return Problem(row.origin, "", message, "Put a text that contains a separator in double quotes.")

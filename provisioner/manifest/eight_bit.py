@@ -1,10 +1,10 @@
-"""Eight-bit tables: whether bytes that are not UTF-8 can be taken for Windows-1252, and what else they may be.
+"""Eight-bit encodings: whether bytes that are not UTF-8 are Windows-1252, and what else they may be.
 
-A byte above 127 is one letter in Windows-1252 and another in the tables of a Mac, of DOS,
-of Warsaw or Moscow: what is read wrongly becomes an account for good. Owns the judgement
-of a whole file. Its rules are those of spelling: which letters one word of a language
-has, between which others each may stand, and where a capital may. Refuses to guess: where
-two tables are plausible and say different things, a person names the right one.
+A byte above 127 is one letter in Windows-1252 and another in the encodings of a Mac, of DOS,
+of Warsaw or Moscow, and a wrong letter in a created account is permanent. Judges a whole
+file by rules of spelling: which letters a word of a language has, next to which others each
+may be, and where a capital may be. Does not guess: where two encodings are plausible and
+read differently, the user names the right one.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 USUAL: Final = "Windows-1252"
 
 _LONGEST: Final = 200
-"""No word of a name has more bytes, and no rule of spelling is asked about more."""
+"""No word of a name has more bytes, and no spelling rule is applied to more."""
 _SEPARATORS: Final = bytes.maketrans(b',;"', b"   ")
 _BEYOND_ASCII: Final = re.compile(rb"[\x80-\xff]")
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _VOWELS: Final = "aeiouyàáâãäåæèéêëěęėìíîïòóôõöøœőùúûüűůýÿąăıīāēū"
 _MOST_SHOWN: Final = 3
 _SHOWN_COLUMNS: Final = frozenset({"name", "first_name", "last_name", "company_name"})
-"""Whatever stands in another column may be a secret."""
+"""Any other column may hold a secret."""
 
 _WEST: Final = (
     "àâæçéèêëîïôœùûüÿ",  # French
@@ -50,14 +50,14 @@ _WEST_NEVER: Final = re.compile(
     "|(?<!^)ç(?![aouàâãáóôõú]|$)|[^n]ç$|(?<![aeiouyéáóú])ë(?![aeiouy]|$)|[aou]ä|[eiy]ä(?:sk|[cz])|eä$|èk"
     "|ûs.|...ûs$|^û|^ü[aeiou]"
 )
-"""How a word of those languages is never spelled, however its letters look."""
+"""Spellings that no word of those languages has."""
 _WEST_HARDLY: Final = re.compile(
     "(?<![aeiouyéáóú])[ëï](?![aeiouyé])|(?<!e)iß|(?<![aeiouyäöü])ß|ß[acjoqrsuvxyzäöü]|^è(?![bvzr])"
     "|^ú(?!rs|be|lt|ni)|í[hkwiu]|í[aeo](?!$|s$|z$|n$|nez$)|[úî][aeiou]"
     "|(?<![aou])ÿ|û[aeiou]|ô$|[kw].*í|sch.*í|í[^aeiou]{3}|^í(?!ñ|c|r|ng|s[ia])|[^aeiou]{2}ís$|[ðþý]|á[aáâãä]|^[lç]ó$|^ã|^ådi"
     "|^î(?!l)|^œ(?![udni]|[cs][^a])|hè[tp]|[cptv]èt|[rp]èl|dèm|trèn|[ha]èn|nètr|lèm|etcà$"
 )
-"""How one is hardly ever spelled: so it is taken for another table's, not for this one's."""
+"""Very rare spellings: they count against a rival encoding, but not against Windows-1252."""
 _CENTRAL: Final = (
     "ąćęłńóśźż",  # Polish
     "áčďéěíňóřšťúůýž",  # Czech
@@ -85,18 +85,18 @@ _MARKS: Final = re.compile(
     r"|^[–—]$|(?<=\d)–(?=\d)|(?<=[^\W\d_]{3})[–—](?=[^\W\d_]{3})|…$|(?<=\b[nN])°|(?<=\d)°"
     r"|(?<=\bM)ª(?!\w)|(?<=\b[nN])º(?!\w)|(?<=[lL])·(?=[lL])|(?<=\w)[®™](?!\w)|©(?!\w)|(?<!\w)\xa0|\xa0(?!\w)"
 )
-"""The signs of Windows-1252 that are no letters, each where it stands in an ordinary text."""
+"""The characters of Windows-1252 that are not letters, each in its usual context."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class _Encoding:
     codec: str
-    """As Python knows it, and as a person may name it."""
+    """The name that Python knows, and that the user may set."""
     fits: Callable[[str], bool]
 
 
 def is_usual(raw: bytes) -> bool:
-    """Tell whether ``raw``, by its whole content, is Windows-1252 and nothing else that reads differently."""
+    """Return whether the whole of ``raw`` reads as Windows-1252, and as no other encoding that reads differently."""
     chunks = _chunks(raw)
     usual = _decoded(USUAL, chunks)
     if usual is None or not all(map(_fits_usual, usual)):
@@ -105,9 +105,9 @@ def is_usual(raw: bytes) -> bool:
 
 
 def readings(raw: bytes) -> tuple[int, tuple[tuple[str, str], ...]]:
-    """Return the line of the first word of ``raw`` that makes it doubtful, and this word in each plausible table.
+    """Return the line of the first ambiguous word of ``raw``, and that word in each plausible encoding.
 
-    There are none where no reading is plausible, or none may be shown.
+    The second is empty if no reading is plausible, or none may be shown.
     """
     chunks = _chunks(raw)
     codecs = [each.codec for each in (*_RIVALS, *_FAR_EAST) if _all_fit(each, chunks)][:_MOST_SHOWN]
@@ -117,8 +117,8 @@ def readings(raw: bytes) -> tuple[int, tuple[tuple[str, str], ...]]:
             usual = found.pop(USUAL, None)
             found = {text: codec for codec, text in reversed(found.items()) if text != usual}
             if found or (usual and not _fits_usual(usual)):
-                told = [(codec, text) for text, codec in reversed(found.items())]
-                return line, (*told, *([(USUAL, usual)] if usual else ()))
+                others = [(codec, text) for text, codec in reversed(found.items())]
+                return line, (*others, *([(USUAL, usual)] if usual else ()))
     first = _BEYOND_ASCII.search(raw)
     return raw.count(b"\n", 0, first.start() if first else 0) + 1, ()
 
@@ -129,7 +129,7 @@ def _chunks(raw: bytes) -> list[bytes]:
 
 
 def _shown(word: bytes, codec: str) -> str | None:
-    """Return ``word`` in an encoding, or None where it is no text in it or is too long for a message."""
+    """Return ``word`` decoded, or None if that is not text or is too long for a message."""
     text = word.decode(codec, "replace")
     return text if len(word) <= _LONGEST and text.isprintable() and "\ufffd" not in text else None
 
@@ -151,12 +151,12 @@ def _cells(raw: bytes) -> Iterator[tuple[int, bytes]]:
                 if column in _SHOWN_COLUMNS and not cell.isascii():
                     yield reader.line_num, cell.encode("latin-1")
     except csv.Error:
-        # What is wrong with its quotes is told once its text is known.
+        # Wrong quotes are reported once the encoding is known.
         return
 
 
 def _decoded(codec: str, chunks: Iterable[bytes]) -> list[str] | None:
-    """Return what ``chunks`` are in an encoding, or None where one of them is nothing in it, or no word."""
+    """Return ``chunks`` decoded, or None if one cannot be decoded or is too long to be a word."""
     if any(len(each) > _LONGEST for each in chunks):
         return None
     try:
@@ -165,10 +165,10 @@ def _decoded(codec: str, chunks: Iterable[bytes]) -> list[str] | None:
         return None
 
 
-def _all_fit(table: _Table, chunks: Iterable[bytes]) -> bool:
-    """Tell whether all of ``chunks`` are plausible in ``table``."""
-    texts = _decoded(table.codec, chunks)
-    return texts is not None and all(map(table.fits, texts))
+def _all_fit(encoding: _Encoding, chunks: Iterable[bytes]) -> bool:
+    """Return whether all of ``chunks`` are plausible in ``encoding``."""
+    texts = _decoded(encoding.codec, chunks)
+    return texts is not None and all(map(encoding.fits, texts))
 
 
 # ── What fits ────────────────────────────────────────────────────────────────
@@ -189,7 +189,7 @@ def _latin(alphabets: tuple[str, ...], *never: re.Pattern[str]) -> Callable[[str
 
 
 def _apostrophes(text: str) -> Iterator[int]:
-    """Yield where an apostrophe stands as French, Italian, Irish and English have it."""
+    """Yield the position of each apostrophe that French, Italian, Irish or English puts there."""
     for at, one in enumerate(text):
         before, after = text[:at], text[at + 1 :]
         if one == "\N{RIGHT SINGLE QUOTATION MARK}" and before and after[:1].isalpha():
@@ -204,7 +204,7 @@ def _are_words(text: str, marks: set[int], alphabets: tuple[str, ...], never: tu
     if any(one in "ªº" and at not in marks for at, one in enumerate(text)):
         return False
     words = [each for each in _WORD.findall(text.translate({0xAA: " ", 0xBA: " "})) if not each.isascii()]
-    # A letter that stands by itself behind a figure is none.
+    # No word has a letter beyond ASCII right after a digit.
     if re.search(r"\d[^\W\d_a-zA-Z]", text.translate({0xAA: " ", 0xBA: " "})):
         return False
     return all(
@@ -220,7 +220,7 @@ def _small(word: str) -> str:
 
 
 def _is_cased(word: str) -> bool:
-    """Tell whether the letters beyond ASCII are capitals and small ones where a word has them, and not too many."""
+    """Return whether the letters beyond ASCII are not too many, and are capitals only where a word has them."""
     accented = sum(not one.isascii() for one in word)
     if len(word) == 1:
         return word in "àéèóyö"
@@ -231,7 +231,7 @@ def _is_cased(word: str) -> bool:
             continue
         if before.islower() and one.isupper() and before != "ß":
             return False
-    # Of a word in capitals, every letter is one.
+    # In a word in capitals, every letter is a capital.
     first = next((at for at, one in enumerate(word) if one.islower() and one != "ß"), len(word))
     capitals = sum(one.isupper() for one in word[:first])
     mixes = first < len(word) and capitals > 1
@@ -239,7 +239,7 @@ def _is_cased(word: str) -> bool:
 
 
 def _script(*names: str) -> Callable[[str], bool]:
-    """Return what tells whether every word that is not ASCII is one of a script, and no half of it is Latin."""
+    """Return a check that every word that is not ASCII is written in one script throughout."""
 
     @lru_cache(maxsize=4096)
     def fits(text: str) -> bool:
@@ -256,21 +256,21 @@ def _script(*names: str) -> Callable[[str], bool]:
 
 _west = _latin(_WEST, _WEST_NEVER, _WEST_HARDLY)
 _RIVALS: Final = (
-    _Table("Macintosh", _west),
-    _Table("CP850", _west),
-    _Table("Windows-1250", _latin(_CENTRAL, _CENTRAL_NEVER)),
-    _Table("ISO-8859-2", _latin(_CENTRAL, _CENTRAL_NEVER)),
-    _Table("Windows-1254", _latin(_TURKISH)),
-    _Table("Windows-1257", _latin(_BALTIC, _BALTIC_NEVER)),
-    _Table("Windows-1251", _script("CYRILLIC")),
-    _Table("KOI8-R", _script("CYRILLIC")),
-    _Table("CP866", _script("CYRILLIC")),
-    _Table("Windows-1253", _script("GREEK")),
-    _Table("Windows-1255", _script("HEBREW")),
-    _Table("Windows-1256", _script("ARABIC")),
+    _Encoding("Macintosh", _west),
+    _Encoding("CP850", _west),
+    _Encoding("Windows-1250", _latin(_CENTRAL, _CENTRAL_NEVER)),
+    _Encoding("ISO-8859-2", _latin(_CENTRAL, _CENTRAL_NEVER)),
+    _Encoding("Windows-1254", _latin(_TURKISH)),
+    _Encoding("Windows-1257", _latin(_BALTIC, _BALTIC_NEVER)),
+    _Encoding("Windows-1251", _script("CYRILLIC")),
+    _Encoding("KOI8-R", _script("CYRILLIC")),
+    _Encoding("CP866", _script("CYRILLIC")),
+    _Encoding("Windows-1253", _script("GREEK")),
+    _Encoding("Windows-1255", _script("HEBREW")),
+    _Encoding("Windows-1256", _script("ARABIC")),
 )
 _FAR_EAST: Final = tuple(
-    _Table(codec, _script(*names))
+    _Encoding(codec, _script(*names))
     for codec, names in (
         ("Shift-JIS", ("CJK", "HIRAGANA", "KATAKANA")),
         ("EUC-JP", ("HIRAGANA", "KATAKANA")),
@@ -279,4 +279,4 @@ _FAR_EAST: Final = tuple(
         ("Big5", ("CJK",)),
     )
 )
-"""Only to be shown: in a text of Latin letters, none of these would be mistaken for it."""
+"""Only shown as candidates: Latin text is never plausible in one of these."""

@@ -1,4 +1,4 @@
-"""Entries: what both formats are read into."""
+"""Entries: the accounts of a file, in either format."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ SCHEMA: Final = "manifest.v1"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One account as a file has it, defaults merged; valid only if its file has no problem."""
+    """One account of a file, with defaults merged; valid only if its file has no error."""
 
     fields: Mapping[str, Value]
     origin: Origin
     name_origin: Origin
     name_path: str
     previously_origin: Origin
-    """That of the account where it was never known under another name."""
+    """The account's own origin if it has no previous name."""
     previously_path: str
 
-    def owner(self, rest: str) -> str | None:
-        """Return the parent of the account: ``rest`` where it names none, None where what it names is no text."""
-        parent = self.fields.get("parent", rest)
+    def owner(self, default: str) -> str | None:
+        """Return the account's parent: ``default`` if it names none, None if what it names is not text."""
+        parent = self.fields.get("parent", default)
         return parent if isinstance(parent, str) and parent else None
 
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    """What one file holds."""
+    """The content of one file."""
 
     entries: tuple[Entry, ...]
     problems: tuple[Problem, ...]
     parent: str | None = None
-    """Owns the accounts that name none; None where the file names none either."""
+    """The parent of the accounts that name none; None if the file names none either."""
     more: int = 0
-    """How many problems were only counted."""
+    """How many problems were counted, but not kept."""

@@ -1,8 +1,8 @@
 """Expansion: from accounts with placeholders to what is sent to the API.
 
-Owns the moment in which secrets come in: all of them, before the first request.
-Refuses to let a value through that the manifest itself could not have held, but for
-one that looks like a placeholder, which can come in no other way.
+All secrets are read here, before the first request. Refuses a value that the manifest
+itself could not contain, except one that looks like a placeholder, which can come in no
+other way.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from provisioner.placeholders.reading import Reader
 
 _SHORTEST_HIDDEN: Final = 3
-"""A shorter value hides nothing, and masking it would make holes all over a message."""
+"""A shorter value is not worth hiding, and masking it would leave holes all over a message."""
 
 
 def requests(creates: Iterable[Create], reader: Reader, new_password: Callable[[], Secret]) -> dict[str, CreateRequest]:
     """Return what to send for each of ``creates``, by name.
 
-    A file that a placeholder names is looked for beside the manifest. An account
+    A file that a placeholder names is relative to the manifest's folder. An account
     without a password gets one from ``new_password``.
 
-    :raises SettingInvalid: what a placeholder names is missing, or makes a value that
-        no manifest could hold; the message names the account, never the value.
+    :raises SettingInvalid: what a placeholder names is missing, or its value is not valid
+        in a manifest; the message names the account, never the value.
     """
     found: dict[str, CreateRequest] = {}
     missing: list[SettingInvalid] = []
@@ -56,14 +56,14 @@ def requests(creates: Iterable[Create], reader: Reader, new_password: Callable[[
 def edits(updates: Iterable[Update], reader: Reader, new_password: Callable[[], Secret]) -> dict[str, EditRequest]:
     """Return what to send for each of ``updates``, by name.
 
-    A password that an earlier run began to set is not gone on with: whoever can write the state could have sealed it.
+    A password that an unfinished run began to set is not reused: anyone who can write the state could have sealed it.
 
     :raises SettingInvalid: as :func:`requests` does.
     """
     found: dict[str, EditRequest] = {}
     missing: list[SettingInvalid] = []
     for each in updates:
-        # The password is not sent, nor read, unless a new one is asked for.
+        # The password is neither read nor sent unless a new one is wanted.
         desired = each.account if each.renews_password else replace(each.account, password=None)
         try:
             account = _expanded(desired, reader)
@@ -78,7 +78,7 @@ def edits(updates: Iterable[Update], reader: Reader, new_password: Callable[[], 
 
 
 def password(account: DesiredAccount, reader: Reader) -> Secret | None:
-    """Return the password that the manifest gives, its placeholders filled in; None: it gives none.
+    """Return the password in the manifest, with placeholders filled in; None if it has none.
 
     :raises SettingInvalid: as :func:`requests` does.
     """
@@ -95,7 +95,7 @@ class _Expanded:
     attributes: Attributes
     password: Secret | None
     hidden: tuple[str, ...]
-    """What the placeholders brought in."""
+    """The values of the placeholders, to be masked."""
 
 
 def _expanded(account: DesiredAccount, reader: Reader) -> _Expanded:
@@ -127,7 +127,7 @@ def _password(account: DesiredAccount, text: str | None) -> Secret | None:
 def _require(account: DesiredAccount, attributes: Attributes) -> None:
     if attributes != account.attributes:
         whole = {"version": 1, "accounts": [{"name": account.name, **attributes.document()}]}
-        # What came in is no placeholder, even where it looks like one.
+        # A value that was filled in is not a placeholder, even if it looks like one.
         for found in violations(cast("Value", whole), SCHEMA, LITERAL_CHECKS):
             raise SettingInvalid(
                 f"{_place(account)}: {spelled(found.path[2:])} {found.predicate}, once its placeholder is filled in.",

@@ -1,8 +1,8 @@
-"""Formats: what the schema's ``format`` words demand of a text, and why one fails.
+"""Formats: the checks behind the schema's ``format`` keywords, and why a text fails one.
 
-Owns the rules that a pattern cannot say, or cannot explain. Refuses to repeat the
-text itself, but for the host of an address: a URL carries tokens, and any text may stand
-in the wrong place.
+Has the rules that a pattern cannot express or explain. Never repeats the text itself,
+except the host of an address: a URL can contain tokens, and any text may be in the wrong
+field.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 Fault = tuple[str, str]
 
-# Letters and dashes of other scripts that most fonts draw as the Latin ones. Those that
-# Unicode itself relates to Latin, as the full-width ones, need no entry.
+# Letters and dashes of other scripts that most fonts draw like Latin ones. Those that
+# Unicode itself maps to Latin, such as full-width letters, need no entry.
 _LOOK_ALIKES: Final = {
     "\u0430": "a", "\u0435": "e", "\u043e": "o", "\u0440": "p", "\u0441": "c", "\u0443": "y",
     "\u0445": "x", "\u0455": "s", "\u0456": "i", "\u0458": "j", "\u04bb": "h", "\u0501": "d",
@@ -37,7 +37,7 @@ _LABEL: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?")
 _PLAIN_URL: Final = re.compile(
     rf"https?://{_LABEL.pattern}(?:\.{_LABEL.pattern})*(?:[/?#]{_URL_CHARACTERS.pattern})?",
 )
-"""As nearly all addresses are; to take one apart costs ten times as much."""
+"""Matches nearly all addresses; parsing one takes ten times as long."""
 _LOCAL_PART: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LOCAL_PART_LIMIT: Final = 64
 _LOWEST_PORT: Final = 1
@@ -50,24 +50,24 @@ def text(value: str) -> Fault | None:
 
 
 def key(value: str) -> Fault | None:
-    """Check a key for what cannot be seen by looking at it; the schema's pattern says the rest."""
+    """Check a key for characters that only look right; the schema's pattern covers the rest."""
     if fault := text_fault(value):
         return fault
     for one in value:
         if not one.isascii():
             twin = _LOOK_ALIKES.get(one) or unicodedata.normalize("NFKC", one)
             if twin.isascii():
-                return f"contains {character(one)}, which only looks like {twin}", f"Type {twin} in its place."
+                return f"contains {character(one)}, which only looks like {twin}", f"Type {twin} instead."
             return f"contains {character(one)}", "Use the letters a to z, digits and hyphens."
     return None
 
 
 def callback_url(value: str) -> Fault | None:
-    """Check the URL of a callback: http or https, a host, a possible port, no character that a URL cannot hold."""
+    """Check a callback URL: http or https, a host, a valid port, and only characters that a URL may contain."""
     if fault := text(value):
         return fault
-    # A placeholder at the beginning may bring the scheme with it; what one brings
-    # elsewhere is taken for a figure, which fits a host, a port, a path and a query.
+    # A placeholder at the beginning may include the scheme. Elsewhere, one is checked as a
+    # digit, which is valid in a host, a port, a path and a query.
     if value.startswith("${"):
         rest = placeholders.filled(value, "\0").removeprefix("\0")
         value = rest.replace("\0", "1")
@@ -89,30 +89,30 @@ def _literal_url(value: str) -> Fault | None:
         parts = urlsplit(value)
         host, port = parts.hostname, parts.port
     except ValueError:
-        return "has a host or a port that is not possible", "Write it as in https://hooks.example.com:8443/path."
+        return "has an invalid host or port", "Write it as in https://hooks.example.com:8443/path."
     if not host or not (":" in host or all(map(_LABEL.fullmatch, host.removesuffix(".").split(".")))):
         return "has no valid host", "Write it as in https://hooks.example.com/path."
     if port is not None and port < _LOWEST_PORT:
-        return "has a port that is not possible", "Leave the port out, or write one from 1 to 65535."
+        return "has an invalid port", "Leave the port out, or write one from 1 to 65535."
     return None
 
 
 def _international(host: str) -> Fault | None:
-    """Return what is wrong with a host that is not ASCII, or is so only by percent signs, and its ASCII form."""
+    """Return the fault of a host that is not ASCII, or is ASCII only by percent-encoding; the hint has its form."""
     plain = unquote(host).lower()
     if plain.isascii():
         return None
     try:
-        # These four are other hosts in the newer standard, by which browsers go, than in Python's.
+        # In the newer standard, which browsers follow, these four mean other hosts than in Python's.
         form = "" if any(one in plain for one in "\u00df\u03c2\u200c\u200d") else plain.encode("idna").decode()
     except UnicodeError:
         form = ""
     how = f"Write it as {form}." if form and len(form) <= _LONGEST_HOST else "Ask whoever runs it for its xn-- form."
-    return "has a host with letters beyond a to z, which needs its xn-- form", how
+    return "has a host with letters other than a to z, which needs its xn-- form", how
 
 
 _URL_CHARACTER_FAULT: Final = (
-    "contains a character that a web address cannot hold",
+    "contains a character that a web address cannot contain",
     "Write it with a percent sign and its code: a space is %20, \N{LATIN SMALL LETTER E WITH ACUTE} is %C3%A9.",
 )
 
@@ -158,4 +158,4 @@ LITERAL_CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
         "email-with-placeholders": _literal_email,
     },
 )
-"""The same of a text in which nothing stands for anything else any more, whatever it looks like."""
+"""The same checks for a text whose placeholders are filled in."""

@@ -1,8 +1,8 @@
 """Loading: the accounts of every file, merged by parent.
 
-Owns what can only be seen across files: which parent has which account, that each parent
-uses a name once, and that an account that got another name took it from nobody. Refuses
-to return half a manifest: with one problem anywhere there is none.
+Checks what only all files together show: which parent has which account, that each parent
+uses a name once, and that a previous name is neither still in use nor claimed twice. Never
+returns half a manifest: with one error anywhere there is none.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from provisioner.document import shown
 from provisioner.manifest import yaml_manifest
-from provisioner.manifest.problems import ProblemLog, errors, refuse_any, told
+from provisioner.manifest.problems import ProblemLog, errors, refuse_any, to_report
 from provisioner.manifest.sources import YAML_SUFFIXES, Source, sources
 from provisioner.model.account import (
     AUTO_PARENT,
@@ -39,18 +39,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What the files hold, and what is to be said about them."""
+    """The manifests in the files, and their problems."""
 
     manifests: tuple[Manifest, ...]
-    """One for each parent, sorted by parent, its accounts by name; none if there is an error."""
+    """One per parent, sorted by parent, accounts sorted by name; empty if there is an error."""
     problems: tuple[Problem, ...]
-    """Of every severity: file by file as given, each by line."""
+    """Of every severity, in the order of the files, and by line within each."""
     sources: tuple[Source, ...] = ()
     """The files that were read, in that order."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """The problems for which the manifests are refused."""
+        """The problems that make the manifests invalid."""
         return errors(self.problems)
 
     @property
@@ -77,9 +77,9 @@ def load(
 ) -> Loaded:
     """Read the manifests at ``paths``: files, or folders with manifests directly inside.
 
-    :param owner: the parent of the accounts for which neither they nor their file name one.
-    :param reader: will read the placeholders, and refuses some already; None: nobody will.
-    :param encoding: that of tables which are not UTF-8; None: Windows-1252, if they can be nothing else.
+    :param owner: the parent of accounts that name none, in a file that names none.
+    :param reader: refuses the placeholders that it could not read later; None: nobody will read them.
+    :param encoding: the encoding of tables that are not UTF-8; None: Windows-1252, if nothing else is plausible.
     :param places: whether accounts may be placed on one of several parents.
     """
     files: list[ProblemLog] = []
@@ -92,20 +92,20 @@ def load(
             continue
         contents.append(source)
         part = _read(source, reader, encoding)
-        rest = part.parent or owner
+        file_parent = part.parent or owner
         files.append(ProblemLog(part.problems, part.more))
-        files[-1].extend(_add(entries, rest, part))
+        files[-1].extend(_add(entries, file_parent, part))
         if not places:
-            files[-1].extend(_unplaced(rest, part))
-        read.append((rest, part, files[-1]))
-    # Once every file is read: the old name may be in any of them.
+            files[-1].extend(_unplaced(file_parent, part))
+        read.append((file_parent, part, files[-1]))
+    # Only after every file is read: the previous name may be in any of them.
     claimed: dict[str, dict[str, Entry]] = {}
-    for rest, part, found in read:
-        found.extend(_moved(claimed, entries, rest, part))
+    for file_parent, part, found in read:
+        found.extend(_moved(claimed, entries, file_parent, part))
     if not any(errors(each.kept) for each in files):
         for entry, found in _twins(read):
             found.append(entry)
-    problems = told(files)
+    problems = to_report(files)
     if errors(problems):
         return Loaded((), problems, tuple(contents))
     manifests = (
@@ -120,37 +120,37 @@ def _read(source: Source, reader: Reader | None, encoding: str | None) -> FileCo
     refused = None if reader is None else partial(reader.refused, base=source.path.parent)
     if source.path.suffix.lower() in YAML_SUFFIXES:
         return yaml_manifest.read(source.raw, file, refused)
-    # Here and not above: pandas takes longer to import than all the rest together.
+    # Imported here: pandas takes longer to import than everything else together.
     from provisioner.manifest import table  # noqa: PLC0415
 
     return table.read(source.raw, file, encoding, refused)
 
 
-def _add(entries: dict[str, dict[str, Entry]], rest: str, part: FileContent) -> Iterator[Problem]:
-    """Add what ``part`` holds to the ``entries`` of each parent, and yield what is wrong with their names.
+def _add(entries: dict[str, dict[str, Entry]], file_parent: str, part: FileContent) -> Iterator[Problem]:
+    """Add the entries of ``part`` to ``entries``, by parent, and yield the problems of their names.
 
-    :param rest: the parent of the entries that name none.
+    :param file_parent: the parent of the entries that name none.
     """
     for entry in part.entries:
         name = entry.fields.get("name")
-        owner = entry.owner(rest)
+        owner = entry.owner(file_parent)
         if not isinstance(name, str) or not name or owner is None:
             continue
         first = _among(entries, owner, name, name.casefold())
         if first:
             yield _repeated(name, entry, first)
         known = entries.setdefault(owner, {})
-        # Under both spellings, which are one in every manifest that is valid.
+        # Under both spellings, which are the same in every valid manifest.
         known.setdefault(name, entry)
         known.setdefault(name.casefold(), entry)
 
 
-def _unplaced(rest: str, part: FileContent) -> Iterator[Problem]:
-    """Yield what is wrong with an account that nobody can place; of those of a file, one is enough."""
+def _unplaced(file_parent: str, part: FileContent) -> Iterator[Problem]:
+    """Yield the problem of an account that cannot be placed; one per file is enough."""
     for entry in part.entries:
-        if entry.owner(rest) == AUTO_PARENT:
+        if entry.owner(file_parent) == AUTO_PARENT:
             message = (
-                f"`parent: {AUTO_PARENT}` has an account placed on one of several parents, and the settings have one."
+                f"`parent: {AUTO_PARENT}` places an account on one of several parents, but the settings have only one."
             )
             hint = f"Name several under `parents` in provisioner.yaml, or delete `parent: {AUTO_PARENT}`."
             yield Problem(entry.name_origin, entry.name_path, message, hint)
@@ -158,29 +158,32 @@ def _unplaced(rest: str, part: FileContent) -> Iterator[Problem]:
 
 
 def _among(entries: Mapping[str, Mapping[str, Entry]], owner: str, *names: str) -> Entry | None:
-    """Return the entry of one of ``names`` that is of the parent ``owner``, or may come to be of the same one."""
+    """Return the entry with one of ``names`` that has the parent ``owner``, or may get the same parent."""
     rivals = list(entries.values()) if owner == AUTO_PARENT else [entries.get(owner, {}), entries.get(AUTO_PARENT, {})]
     return next((each[name] for each in rivals for name in names if name in each), None)
 
 
 def _repeated(name: str, entry: Entry, first: Entry) -> Problem:
     same = name == first.fields["name"]
-    how = "is used already" if same else "differs only in capitals from one that is used already"
+    how = "is already used" if same else "differs only in capitals from one that is already used"
     place = _place(first.name_origin, entry.name_origin.file)
     return Problem(
         origin=entry.name_origin,
         path=entry.name_path,
         message=f"The name {shown(name) or 'here'} {how}: {place}.",
-        hint="Give each account a name of its own, or delete one of the two.",
+        hint="Give each account its own name, or delete one of the two.",
     )
 
 
 def _moved(
-    claimed: dict[str, dict[str, Entry]], entries: Mapping[str, Mapping[str, Entry]], rest: str, part: FileContent
+    claimed: dict[str, dict[str, Entry]],
+    entries: Mapping[str, Mapping[str, Entry]],
+    file_parent: str,
+    part: FileContent,
 ) -> Iterator[Problem]:
-    """Add the old names of ``part`` to those ``claimed``, and yield what is wrong with them.
+    """Add the previous names in ``part`` to ``claimed``, and yield their problems.
 
-    :param rest: the parent of the entries that name none.
+    :param file_parent: the parent of the entries that name none.
     """
 
     def problem(entry: Entry, message: str, hint: str) -> Problem:
@@ -188,14 +191,14 @@ def _moved(
 
     for entry in part.entries:
         previously, name = entry.fields.get("previously"), entry.fields.get("name")
-        owner = entry.owner(rest)
+        owner = entry.owner(file_parent)
         if not isinstance(previously, str) or not previously or owner is None:
             continue
         what, file = shown(previously) or "The name here", entry.previously_origin.file
         folded = previously.casefold()
         if isinstance(name, str) and name.casefold() == folded:
             hint = "Delete `previously`, or write the old name."
-            yield problem(entry, f"{what} is the name that the account has.", hint)
+            yield problem(entry, f"{what} is the current name of the account.", hint)
             continue
         if still := _among(entries, owner, previously, folded):
             place = _place(still.name_origin, file)
@@ -203,31 +206,31 @@ def _moved(
             yield problem(entry, f"{what} is still in the manifest ({place}): its record cannot move.", hint)
         if first := _among(claimed, owner, folded):
             place = _place(first.previously_origin, file)
-            hint = "Delete `previously` in one of the two: a record can only move to one account."
-            yield problem(entry, f"{what} was another account's old name already: {place}.", hint)
+            hint = "Delete `previously` in one of the two: a record can move to only one account."
+            yield problem(entry, f"{what} is already the old name of another account: {place}.", hint)
         claimed.setdefault(owner, {}).setdefault(folded, entry)
 
 
 def _twins(read: list[tuple[str, FileContent, ProblemLog]]) -> Iterator[tuple[Problem, ProblemLog]]:
-    """Yield a warning for each group of accounts that differ in nothing but their names, and whose file it is about."""
+    """Yield a warning for each group of accounts that differ only in their names, with the log that it belongs in."""
     groups: dict[tuple[str | None, Attributes], list[tuple[Entry, ProblemLog]]] = {}
-    for rest, part, found in read:
+    for file_parent, part, found in read:
         for entry in part.entries:
-            groups.setdefault((entry.owner(rest), _attributes(entry)), []).append((entry, found))
+            groups.setdefault((entry.owner(file_parent), _attributes(entry)), []).append((entry, found))
     for group in groups.values():
         (first, _), *others = group
         if others:
             entry, found = others[0]
             names = f"{first.fields['name']}{', ' if others[1:] else ' and '}{entry.fields['name']}"
             more = f" and {len(others) - 1} more" if others[1:] else ""
-            message = f"{names}{more} differ in nothing but their names"
+            message = f"{names}{more} differ only in their names"
             place = _place(first.name_origin, entry.name_origin.file)
-            hint = "Delete what is there by mistake: an account that is created cannot be deleted."
+            hint = "Delete any that is there by mistake: a created account cannot be deleted."
             yield Problem(entry.name_origin, entry.name_path, f"{message}: {place}.", hint, Severity.WARNING), found
 
 
 def _place(origin: Origin, file: str) -> str:
-    """Return ``origin`` in words for a reader of ``file``."""
+    """Return ``origin`` in words, for a reader of ``file``."""
     place = f"line {origin.line}" + (f", row {origin.row}" if origin.row else "")
     place = origin.cell or place
     return place if origin.file == file else f"{origin.file}, {place}"

@@ -1,7 +1,7 @@
-"""Logins: the table by which accounts that exist already are taken over, ``name,login``.
+"""Logins: the table ``name,login`` of existing accounts to take over.
 
-Owns what a login may be. Refuses to return half a table, and to repeat a login in a
-problem: with a key beside it, it is half of a credential.
+Decides what a login may be. Never returns half a table, and never repeats a login in a
+problem: with its key, it is a credential.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from provisioner.manifest.cells import Table, UnreadableTable
 from provisioner.manifest.columns import cell, fitting, header_problems, open_table, positions
 from provisioner.manifest.entries import SCHEMA
 from provisioner.manifest.formats import CHECKS
-from provisioner.manifest.problems import ProblemLog, errors, refuse_any, told
+from provisioner.manifest.problems import ProblemLog, errors, refuse_any, to_report
 from provisioner.manifest.sources import TABLE_SUFFIXES, FileKind, content
 from provisioner.model.account import Attributes, Origin, Problem, is_login
 
@@ -28,15 +28,15 @@ MAX_LOGIN: Final = 254
 """No e-mail address is longer."""
 
 _COLUMNS: Final = ("name", "login")
-_KIND: Final = FileKind("table", TABLE_SUFFIXES, "Divide it into several files, and give one after the other.")
+_KIND: Final = FileKind("table", TABLE_SUFFIXES, "Split it into several files, and pass one after the other.")
 _STAND_IN: Final = "x"
 _REST: Final = cast("dict[str, Value]", Attributes(_STAND_IN, _STAND_IN).document())
-"""What an account needs beside a name, so that the schema speaks of the name alone."""
+"""The other required fields, so that the schema complains about the name alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """One account that exists: the name that it gets here, and its login at Octopush."""
+    """One existing account: its name here, and its login at Octopush."""
 
     name: str
     api_login: str
@@ -45,10 +45,10 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class LoginTable:
-    """What a table of logins holds, and what is to be said about it."""
+    """The rows of a table of logins, and its problems."""
 
     rows: tuple[Login, ...]
-    """In the order of the table; none if there is an error."""
+    """In the order of the table; empty if there is an error."""
     problems: tuple[Problem, ...]
     """Of every severity, by line."""
 
@@ -82,15 +82,15 @@ def read(path: Path, encoding: str | None = None) -> LoginTable:
         problems.extend(_empty_or_repeated(column, cells, origins))
     problems.extend(_name_problems(texts.get("name", []), origins, table))
     problems.extend(_login_problems(texts.get("login", []), origins))
-    all_told = tuple(table.placed(told([problems])))
-    if errors(all_told):
-        return LoginTable((), all_told)
+    reported = tuple(table.placed(to_report([problems])))
+    if errors(reported):
+        return LoginTable((), reported)
     rows = zip(texts["name"], texts["login"], origins, strict=True)
-    return LoginTable(tuple(Login(*row) for row in rows), all_told)
+    return LoginTable(tuple(Login(*row) for row in rows), reported)
 
 
 def fault(name: str, api_login: str) -> tuple[str, str] | None:
-    """Return what is wrong with the name or the login of one account that stands in no table, and a hint, or None."""
+    """Return the fault and a hint for the name or login of one account that is not in a table, or None."""
     for what, text in (("name", name), ("login", api_login)):
         if not text:
             return f"The {what} is empty.", "Every account needs it."
@@ -108,27 +108,27 @@ def _empty_or_repeated(column: str, cells: list[str], origins: list[Origin]) -> 
         if not text:
             yield cell(origin, column, "is empty", "Every account needs it.")
             continue
-        # Of names and of e-mail addresses alike, one in other capitals is the same.
+        # Both names and e-mail addresses are the same in other capitals.
         earlier = first.setdefault(text.casefold(), index)
         if earlier != index:
             how = (
-                "is used already"
+                "is already used"
                 if cells[earlier] == text
-                else "differs only in capitals from one that is used already"
+                else "differs only in capitals from one that is already used"
             )
             place = f"line {origins[earlier].line}, row {origins[earlier].row}"
             yield cell(origin, column, f"{how}: {place}", "Correct one of the two rows, or delete it.")
 
 
 def _name_problems(names: list[str], origins: list[Origin], table: Table) -> Iterator[Problem]:
-    """Yield what the schema of a manifest says against the names."""
+    """Yield the problems that the manifest's schema finds in the names."""
     accounts: list[Value] = [{**_REST, "name": name or _STAND_IN} for name in names]
     for violation in violations({"version": 1, "accounts": accounts}, SCHEMA, CHECKS) if accounts else ():
         match violation.path:
             case (_, int(index), _):
                 yield cell(origins[index], "name", violation.predicate, violation.hint)
             case _:
-                # There are more than are told one by one.
+                # There are more than are reported one by one.
                 yield Problem(table.origin, "", f"The table {violation.predicate}.", violation.hint)
 
 
@@ -139,7 +139,7 @@ def _login_problems(logins: list[str], origins: list[Origin]) -> Iterator[Proble
 
 
 def _login_fault(text: str) -> tuple[str, str] | None:
-    """Return what is wrong with a login and a hint, or None; an empty one was told of already."""
+    """Return the fault of a login and a hint, or None; an empty login is reported elsewhere."""
     if fault := text_fault(text):
         return fault
     if " " in text:
@@ -147,9 +147,9 @@ def _login_fault(text: str) -> tuple[str, str] | None:
     if odd := next((one for one in text if not one.isascii()), ""):
         return f"contains {character(odd)}", "Copy the login from Octopush's dashboard."
     if text in {".", ".."}:
-        return "is no login but a folder's name", "Copy the login from Octopush's dashboard."
+        return "is a folder's name and not a login", "Copy the login from Octopush's dashboard."
     if len(text) > MAX_LOGIN:
-        return f"is too long: {len(text):,} characters, where {MAX_LOGIN} are possible", "Shorten it."
+        return f"is too long: {len(text):,} characters, and at most {MAX_LOGIN} are possible", "Shorten it."
     if text and not is_login(text):
-        return "contains a character that no login has", "Copy the login from Octopush's dashboard."
+        return "contains a character that a login cannot have", "Copy the login from Octopush's dashboard."
     return None

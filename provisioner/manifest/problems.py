@@ -1,10 +1,10 @@
-"""Problems: which of them refuse what was read, how many are told, and in which order."""
+"""Problems: which of them are errors, how many are reported, and in which order."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provisioner.document import MAX_TOLD
+from provisioner.document import MAX_REPORTED
 from provisioner.errors import ManifestInvalid
 from provisioner.model.account import Origin, Problem, Severity
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 class ProblemLog:
-    """What is wrong in one file: the first errors and the first other problems are kept, the rest is counted."""
+    """The problems of one file: the first errors and the first others are kept, the rest is counted."""
 
     def __init__(self, problems: Iterable[Problem] = (), more: int = 0) -> None:
         self.kept: list[Problem] = []
         self.more = more
-        self._room = {True: MAX_TOLD, False: MAX_TOLD}
+        self._room = {True: MAX_REPORTED, False: MAX_REPORTED}
         self.extend(problems)
 
     def has_room(self, severity: Severity = Severity.ERROR) -> bool:
-        """Tell whether one more of that severity would be kept; else it need only be counted in :attr:`more`."""
+        """Return whether one more of that severity would be kept; if not, just count it in :attr:`more`."""
         return self._room[severity is Severity.ERROR] > 0
 
     def append(self, problem: Problem) -> None:
@@ -39,17 +39,17 @@ class ProblemLog:
             self.append(problem)
 
 
-def told(files: Iterable[ProblemLog]) -> tuple[Problem, ...]:
-    """Return what is told of ``files``, one after the other, each by line; the last then says how many more there are.
+def to_report(files: Iterable[ProblemLog]) -> tuple[Problem, ...]:
+    """Return the problems to report, file by file and by line; the last one says how many more there are.
 
-    No error is left out for what is none.
+    A warning never takes the place of an error.
     """
     more = 0
     found: list[Problem] = []
     for file in files:
         found += sorted(file.kept, key=_by_place)
         more += file.more
-    room = {True: MAX_TOLD, False: max(0, MAX_TOLD - len(errors(found)))}
+    room = {True: MAX_REPORTED, False: max(0, MAX_REPORTED - len(errors(found)))}
     first: list[Problem] = []
     for problem in found:
         is_error = problem.severity is Severity.ERROR
@@ -65,19 +65,19 @@ def told(files: Iterable[ProblemLog]) -> tuple[Problem, ...]:
 
 
 def errors(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Return the problems for which what was read is refused."""
+    """Return the problems that are errors."""
     return tuple(each for each in problems if each.severity is Severity.ERROR)
 
 
-def refuse_any(problems: Iterable[Problem], whose: str) -> None:
-    """Refuse what was read if there is an error.
+def refuse_any(problems: Iterable[Problem], noun: str) -> None:
+    """Refuse the input if there is an error.
 
-    :param whose: what was read, in the words of the message.
-    :raises ManifestInvalid: there is.
+    :param noun: what the message calls the input.
+    :raises ManifestInvalid: there is an error.
     """
     if found := errors(problems):
         number, plural = len(found), "" if len(found) == 1 else "s"
-        error = ManifestInvalid(f"{number} problem{plural} in the {whose}.", hint="Correct each; nothing was sent.")
+        error = ManifestInvalid(f"{number} problem{plural} in the {noun}.", hint="Correct each; nothing was sent.")
         error.problems = found
         raise error
 

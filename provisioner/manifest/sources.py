@@ -1,7 +1,7 @@
-"""Sources: from the paths that a person gave to the files that are read.
+"""Sources: from the paths that the user gave to the files that are read.
 
-Owns which files are manifests and how large one may be. Refuses to look into a file,
-to wait on a pipe, and to read one file twice.
+Decides which files are manifests and how large one may be. Does not parse a file, wait on
+a pipe, or read one file twice.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 10_000_000
 MAX_FOLDERS: Final = 1_000
-"""So many are looked into for manifests that are not read; somebody may name the root of a disk."""
+"""How many are searched for manifests that are not read; somebody may name the root of a disk."""
 
 YAML_SUFFIXES: Final = (".yaml", ".yml")
 WORKBOOK_SUFFIXES: Final = (".xlsx", ".ods")
@@ -31,30 +31,30 @@ _OTHER_WORKBOOKS: Final = (".xls", ".xlsm", ".xlsb", ".xltx", ".xltm")
 
 
 _OF_A_MERGE: Final = re.compile(r"_(?:BACKUP|BASE|LOCAL|REMOTE)_\d+\.[^.]+$")
-"""What `git mergetool` leaves next to a file."""
+"""The files that `git mergetool` leaves next to a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileKind:
-    """What a file should be, in the words of its problems."""
+    """A kind of file, and what problems call it."""
 
     noun: str
     suffixes: tuple[str, ...]
     too_large: str
-    """What to do about a file that is."""
+    """The hint for a file that is too large."""
 
     def is_name_of(self, path: Path) -> bool:
-        """Tell whether ``path`` has the name of such a file."""
+        """Return whether ``path`` has the name of such a file."""
         return path.suffix.lower() in self.suffixes
 
     @property
     def names(self) -> str:
-        """How such a file is named, as a hint."""
+        """The hint that says how to name such a file."""
         return f"A {self.noun}'s name ends in {', '.join(self.suffixes[:-1])} or {self.suffixes[-1]}."
 
 
 MANIFEST: Final = FileKind(
-    "manifest", YAML_SUFFIXES + TABLE_SUFFIXES, "Divide it into several files; they may be given at once."
+    "manifest", YAML_SUFFIXES + TABLE_SUFFIXES, "Split it into several files; you can pass them together."
 )
 
 
@@ -63,12 +63,12 @@ class Source:
     """The content of one file."""
 
     path: Path
-    """As it was given or found, for messages."""
+    """As given or found, for messages."""
     raw: bytes = field(repr=False)
 
 
 def sources(paths: Sequence[Path]) -> Iterator[Source | Problem]:
-    """Yield the content of each manifest at ``paths``, folders opened, or what is wrong with it."""
+    """Yield the content of each manifest at ``paths``, or its problem; a folder gives the manifests inside."""
     seen: set[str] = set()
     named = {os.path.realpath(path) for path in paths}
     for path in paths:
@@ -82,13 +82,13 @@ def sources(paths: Sequence[Path]) -> Iterator[Source | Problem]:
                 yield content(found, MANIFEST)
         for folder in _unread(path, named):
             named.add(os.path.realpath(folder))
-            hint = "Name it too: of a folder, only the manifests directly inside are read."
+            hint = "Name it too: only the manifests directly inside a folder are read."
             origin = Origin(str(folder))
-            yield Problem(origin, "", "This folder holds manifests and is not read.", hint, Severity.NOTE)
+            yield Problem(origin, "", "This folder contains manifests, but is not read.", hint, Severity.NOTE)
 
 
 def _unread(path: Path, named: Collection[str]) -> Iterator[Path]:
-    """Yield each folder below ``path`` that has a manifest which nobody ``named``."""
+    """Yield each folder below ``path`` that has a manifest which is not ``named``."""
     for folder, inside, others in islice(os.walk(path), MAX_FOLDERS):
         inside[:] = sorted(each for each in inside if not each.startswith("."))
         manifests = [each for each in map(Path(folder).joinpath, others) if MANIFEST.is_name_of(each)]
@@ -106,19 +106,19 @@ def _opened(path: Path) -> Iterator[Path | Problem]:
     try:
         inside = sorted(path.iterdir()) if path.is_dir() else None
     except OSError as error:
-        yield _problem(path, f"The folder cannot be opened: {error.strerror}.", "Ask for the right to read it.")
+        yield _problem(path, f"The folder cannot be opened: {error.strerror}.", "Ask for permission to read it.")
         return
     if inside is None:
         yield path
         return
     manifests = [each for each in inside if MANIFEST.is_name_of(each) and not _is_other(each)]
     if not manifests:
-        yield _problem(path, "The folder holds no manifest.", MANIFEST.names)
+        yield _problem(path, "The folder contains no manifest.", MANIFEST.names)
     yield from manifests
 
 
 def holds_any(folder: Path) -> bool:
-    """Tell whether ``folder`` is one, and holds a manifest; of one that cannot be opened its reading tells."""
+    """Return whether ``folder`` is a folder with a manifest; True if it cannot be opened: reading it says why."""
     try:
         return any(MANIFEST.is_name_of(each) and not _is_other(each) for each in folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
@@ -128,25 +128,25 @@ def holds_any(folder: Path) -> bool:
 
 
 def _is_other(path: Path) -> bool:
-    """Tell whether a file of a folder is none of its manifests: a hidden one, a program's own, or the settings."""
+    """Return whether a file in a folder is not one of its manifests: hidden, temporary, or the settings."""
     return path.name.startswith((".", "~")) or path.name == "provisioner.yaml" or bool(_OF_A_MERGE.search(path.name))
 
 
 def content(path: Path, kind: FileKind) -> Source | Problem:
-    """Return the content of the file at ``path``, or what is wrong with it."""
+    """Return the content of the file at ``path``, or its problem."""
     try:
         status = path.stat()
         if S_ISDIR(status.st_mode):
             if not kind.is_name_of(path):
-                return _problem(path, "This is a folder and not a file.", f"Give the {kind.noun} inside.")
-            return _problem(path, f"This folder has the name of a {kind.noun}.", "Rename it, or give the file inside.")
+                return _problem(path, "This is a folder and not a file.", f"Name the {kind.noun} inside.")
+            return _problem(path, f"This folder has the name of a {kind.noun}.", "Rename it, or name the file inside.")
         files.require_fit(status)
         locked = path.name.startswith("~$")
         if locked or not kind.is_name_of(path):
-            hint = "Somebody has the table open in Excel: name the table itself." if locked else kind.names
+            hint = "Excel made it while somebody has the table open: name the table itself." if locked else kind.names
             message = f"This is not the name of a {kind.noun}."
             if not locked and path.suffix.lower() in _OTHER_WORKBOOKS:
-                message, hint = "This is an old workbook of Excel, or one with macros.", "Save it as .xlsx."
+                message, hint = "This is an old Excel workbook, or one with macros.", "Save it as .xlsx."
             return _problem(path, message, hint)
         return Source(path, files.read(path, MAX_BYTES))
     except files.NotAFile:
@@ -156,7 +156,7 @@ def content(path: Path, kind: FileKind) -> Source | Problem:
     except FileNotFoundError:
         return _problem(path, "There is no such file.", "Check the path for typos.")
     except OSError as error:
-        return _problem(path, f"The file cannot be read: {error.strerror}.", "Ask for the right to read it.")
+        return _problem(path, f"The file cannot be read: {error.strerror}.", "Ask for permission to read it.")
 
 
 def _problem(path: Path, message: str, hint: str) -> Problem:

@@ -1,6 +1,6 @@
-"""The CSV manifest: a table becomes entries, one row each.
+"""The manifest as a table: each row becomes an entry.
 
-Owns which columns there are, which it takes from the schema, and which cells are numbers.
+The schema says which columns there are, and which cells are numbers.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 _STAND_IN: Final = "x"
 
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,17}")
-"""Nothing that a spreadsheet could have made of something else: it writes 1.0, 1e1 and 01 too."""
+"""Not 1.0, 1e1 or 01, which a spreadsheet may have made of something else."""
 _NO_NUMBER: Final = (
-    "must be a whole number in digits alone",
-    "Write it as in 2: no sign, point, blank or letter, no zero in front, and 18 digits at most.",
+    "must be a whole number, in digits only",
+    "Write it as in 2: no sign, decimal point, space or letter, no leading zero, and at most 18 digits.",
 )
 
 
 def read(raw: bytes, file: str, encoding: str | None = None, refused: Check | None = None) -> FileContent:
-    """Return what the CSV manifest ``raw`` holds; ``encoding`` as in :func:`open_table`.
+    """Return the content of the table ``raw``; ``encoding`` as in :func:`open_table`.
 
     ``refused`` says which placeholders may not be read.
     """
@@ -59,13 +59,13 @@ def read(raw: bytes, file: str, encoding: str | None = None, refused: Check | No
     if entries:
         problems.extend(_cell_problems(entries, table, numbers, refused))
     if _misses_parent(table, columns):
-        # Nobody knows whose accounts these are, and names of several parents would look repeated.
+        # The parent of each account is unknown, so names that several parents use would look repeated.
         entries = []
     return FileContent(tuple(entries), tuple(table.placed(problems.kept)), more=problems.more)
 
 
 def _misses_parent(table: Table, columns: Collection[str]) -> bool:
-    """Tell whether the table says whose each account is, in a column whose name is misspelled."""
+    """Return whether the table has a column for the parent, but its name is misspelled."""
     unknown = (name for name in table.header if name not in columns)
     return "parent" not in table.header and any(nearest(name, list(columns)) == "parent" for name in unknown)
 
@@ -77,7 +77,7 @@ def _account() -> dict[str, Any]:
 
 
 def _columns() -> dict[str, tuple[str, ...]]:
-    """Return each column with the path of its value in an account."""
+    """Return the path in an account of each column's value."""
     columns: dict[str, tuple[str, ...]] = {}
     for name, schema in _account().items():
         for below in schema.get("properties", ()):
@@ -93,7 +93,7 @@ def _numbers() -> frozenset[str]:
 
 
 def _required() -> list[str]:
-    """Return the columns that every table has, by asking what an empty account lacks."""
+    """Return the required columns: what the schema misses in an empty account."""
     nothing: Value = {"version": 1, "accounts": [{}]}
     return [str(each.path[-1]) for each in violations(nothing, SCHEMA, CHECKS)]
 
@@ -101,7 +101,7 @@ def _required() -> list[str]:
 def _fields(
     cells: tuple[str | None, ...], paths: list[tuple[int, tuple[str, ...]]], numbers: frozenset[str]
 ) -> dict[str, Value]:
-    """Return the account in ``cells``; an empty cell is an absent value, and a number that is none stays text."""
+    """Return the account in ``cells``; an empty cell is an absent value, and an invalid number stays text."""
     fields: dict[str, Value] = {}
     for at, path in paths:
         if text := cells[at]:
@@ -115,8 +115,8 @@ def _fields(
 def _cell_problems(
     entries: list[Entry], table: Table, numbers: frozenset[str], refused: Check | None
 ) -> Iterator[Problem]:
-    """Yield what the schema says against the cells, and what is unwise about those that are left."""
-    # A column that is missing was reported once; in its place every row has a good value.
+    """Yield the problems that the schema finds in the cells, and advice on the other cells."""
+    # A missing column was reported once; here every row gets a valid value for it.
     missing: dict[str, Value] = {name: _STAND_IN for name in _required() if name not in table.header}
     accounts: list[Value] = [{**missing, **entry.fields} for entry in entries]
     wrong: set[tuple[Step, ...]] = set()
@@ -126,12 +126,12 @@ def _cell_problems(
                 yield cell(entries[index].origin, column, "is empty", "Every account needs it.")
             case (_, int(index), *_, str(column)):
                 wrong.add((index, column))
-                # The schema's own words would be those for YAML, in which digits are no text.
+                # The schema's own message is for YAML, where digits are not text.
                 is_text = column in numbers and isinstance(entries[index].fields[column], str)
                 predicate, hint = _NO_NUMBER if is_text else (violation.predicate, violation.hint)
                 yield cell(entries[index].origin, column, predicate, hint)
             case _:
-                # There are more than are told one by one.
+                # There are more than are reported one by one.
                 yield Problem(table.origin, "", f"The table {violation.predicate}.", violation.hint)
     for index, entry in enumerate(entries):
         for path, (predicate, hint), severity in advice(entry.fields, refused):

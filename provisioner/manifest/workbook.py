@@ -1,7 +1,7 @@
-"""Workbooks: from the bytes of an .xlsx or .ods file to the same table that a CSV file has.
+"""Workbooks: from the bytes of an .xlsx or .ods file to the same table as from a CSV file.
 
-Owns what a cell shows. Text is taken as it is; a number only where what it shows is certain;
-dates, formulas, errors, merged and hidden cells are refused. Refuses to guess which sheet is meant.
+Decides what a cell shows. Accepts text as it is, and a number only if what it shows is certain;
+refuses dates, formulas, errors, and merged or hidden cells. Does not guess which sheet is meant.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ Place = tuple[int, int]
 Fault = tuple[str, str]
 
 MAX_UNPACKED: Final = 50_000_000
-"""Bytes of all that a workbook holds."""
+"""Bytes of a workbook, unpacked."""
 MAX_CELLS: Final = 1_000_000
 
 _OLD: Final = b"\xd0\xcf\x11\xe0"
 _MOST_DIGITS: Final = 15
-"""A number of a spreadsheet keeps no more."""
+"""A spreadsheet keeps no more digits of a number."""
 _SHOWN_BY_GENERAL: Final = 11
 _ESCAPED: Final = re.compile("_x[0-9A-Fa-f]{4}_")
 _AS_TEXT: Final = "Format the column as text and type the value again."
-_FORMULA: Final = "is a formula", "Copy it, and paste its value alone."
-_NUMBER: Final = "is a number, and what it shows is not certain", _AS_TEXT
-_TYPES: Final = {"d": "a date or a time", "b": "true or false and no text", "e": "an error"}
+_FORMULA: Final = "is a formula", "Copy it, and paste only its value."
+_NUMBER: Final = "is a number, and what it shows is uncertain", _AS_TEXT
+_TYPES: Final = {"d": "a date or a time", "b": "true or false and not text", "e": "an error"}
 _DAMAGED: Final = "The workbook is damaged.", "Open it in Excel or LibreOffice, and save it again."
 
 
 @dataclass(slots=True)
 class Sheet:
-    """One sheet: the cells that are not empty, and what speaks against them."""
+    """One sheet: its non-empty cells, and their faults."""
 
     name: str
     hidden: bool
@@ -62,7 +62,7 @@ class Sheet:
                 self.faults[place] = fault
 
     def header(self, known: Collection[str]) -> int | None:
-        """Return the row that names the most columns ``known``, the first of several; None: none names two."""
+        """Return the first row with the most ``known`` column names; None if no row has two."""
         names: dict[int, set[str]] = {}
         for (row, _), text in self.cells.items():
             if (name := plain(text)) in known:
@@ -72,9 +72,9 @@ class Sheet:
 
 
 def open_workbook(raw: bytes, file: str, known: Collection[str]) -> Table:
-    """Return the table that the workbook ``raw`` holds, as :func:`provisioner.manifest.cells.open_table` does.
+    """Return the table in the workbook ``raw``, as :func:`provisioner.manifest.cells.open_text` does for a text.
 
-    :raises UnreadableTable: it is no workbook that can be read, or it is not certain which sheet is meant.
+    :raises UnreadableTable: it is not a readable workbook, or it is unclear which sheet is meant.
     """
     origin = Origin(file)
     sheets = _sheets(raw, origin)
@@ -85,11 +85,11 @@ def open_workbook(raw: bytes, file: str, known: Collection[str]) -> Table:
         raise UnreadableTable(origin, "There is no header: no sheet has a row with two column names.", hint)
     (sheet, row), *others = headed
     if others:
-        told = ", ".join(f"{each.name}{' (hidden)' if each.hidden else ''}" for each, _ in headed)
-        hint = "Keep one of them in this workbook, and move each other one to a file of its own."
-        raise UnreadableTable(origin, f"Several sheets hold accounts: {told}.", hint)
+        listed = ", ".join(f"{each.name}{' (hidden)' if each.hidden else ''}" for each, _ in headed)
+        hint = "Keep one of them in this workbook, and move each of the others to its own file."
+        raise UnreadableTable(origin, f"Several sheets contain accounts: {listed}.", hint)
     if sheet.hidden:
-        raise UnreadableTable(Origin(file, row, sheet=sheet.name), "The sheet is hidden.", "Show it, and look at it.")
+        raise UnreadableTable(Origin(file, row, sheet=sheet.name), "The sheet is hidden.", "Unhide it, and check it.")
     return _table(sheet, row, file)
 
 
@@ -101,10 +101,10 @@ def _table(sheet: Sheet, top: int, file: str) -> Table:
     rows = sorted({row for row, _ in cells})
     if width > MAX_COLUMNS:
         message = f"The table has more than {MAX_COLUMNS} columns."
-        raise UnreadableTable(origin, message, "Delete those that are not known here.")
+        raise UnreadableTable(origin, message, "Delete the unknown ones.")
     if len(rows) > MAX_ROWS + 1:
         message = f"The table has more than {MAX_ROWS:,} rows."
-        raise UnreadableTable(origin, message, "Divide it into several files.")
+        raise UnreadableTable(origin, message, "Split it into several files.")
     problems = {
         place: Problem(
             Origin(file, place[0], place[1], place[0] if place[0] > top else None, sheet.name),
@@ -114,7 +114,7 @@ def _table(sheet: Sheet, top: int, file: str) -> Table:
         )
         for place, (predicate, hint) in _faults(sheet, cells, top, (left, right)).items()
     }
-    # A row with such a cell has no account that could be checked; the manifest is refused in any case.
+    # A row with such a cell cannot be checked; the manifest is refused anyway.
     bad = {row for row, _ in problems} - {top}
     good = [row for row in rows if row not in bad]
     texts = [[*(cells.get((row, column), "") for column in range(left, right + 1)), ""] for row in good]
@@ -140,16 +140,16 @@ def _faults(sheet: Sheet, cells: dict[Place, str], top: int, span: tuple[int, in
 
 
 def _sheets(raw: bytes, origin: Origin) -> list[Sheet]:
-    """Return the sheets of a workbook whose kind its content says."""
+    """Return the sheets of a workbook; its content decides the format."""
     if raw.startswith(_OLD):
         if "EncryptedPackage".encode("utf-16-le") in raw:
             raise UnreadableTable(origin, "The workbook has a password.", "Save it without one.")
-        raise UnreadableTable(origin, "This is a workbook of an old Excel (.xls).", "Save it as .xlsx.")
+        raise UnreadableTable(origin, "This is an old Excel workbook (.xls).", "Save it as .xlsx.")
     try:
         import defusedxml.ElementTree as Xml  # noqa: PLC0415
         import openpyxl  # noqa: F401, PLC0415
     except ImportError as error:
-        hint = "Install what reads them: pip install 'octopush-provisioner[excel]'."
+        hint = "Install the libraries for it: pip install 'octopush-provisioner[excel]'."
         raise UnreadableTable(origin, f"Workbooks cannot be read here ({error}).", hint) from None
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as packed:
@@ -160,20 +160,20 @@ def _sheets(raw: bytes, origin: Origin) -> list[Sheet]:
     except UnreadableTable:
         raise
     except zipfile.BadZipFile:
-        message = "This is no workbook, or it is damaged."
-        raise UnreadableTable(origin, message, "Save it as .xlsx or .ods; a table of text is .csv.") from None
-    except Exception as error:  # whatever a library meets inside of a broken file, each in its own type
+        message = "This is not a workbook, or it is damaged."
+        raise UnreadableTable(origin, message, "Save it as .xlsx or .ods; if it is a text table, as .csv.") from None
+    except Exception as error:  # the libraries raise many types for a broken file
         raise UnreadableTable(origin, *_DAMAGED) from error
 
 
 def _require_plain(packed: zipfile.ZipFile, origin: Origin) -> None:
-    # No more than the size that it declares is ever unpacked of a file.
+    # No file in it is ever unpacked beyond the size that it declares.
     if sum(each.file_size for each in packed.infolist()) > MAX_UNPACKED:
-        message = f"The workbook is over {MAX_UNPACKED // 1_000_000} MB when it is unpacked."
-        raise UnreadableTable(origin, message, "Divide it into several files; they may be given at once.")
+        message = f"The workbook is over {MAX_UNPACKED // 1_000_000} MB when unpacked."
+        raise UnreadableTable(origin, message, "Split it into several files; you can pass them together.")
     names = packed.namelist()
     if any(name.endswith("vbaProject.bin") for name in names):
-        raise UnreadableTable(origin, "The workbook holds macros (.xlsm).", "Save it as .xlsx.")
+        raise UnreadableTable(origin, "The workbook contains macros (.xlsm).", "Save it as .xlsx.")
     if "META-INF/manifest.xml" in names and b"encryption-data" in packed.read("META-INF/manifest.xml"):
         raise UnreadableTable(origin, "The workbook has a password.", "Save it without one.")
 
@@ -190,7 +190,7 @@ def _excel(raw: bytes, origin: Origin) -> Iterator[Sheet]:
             if one.hidden or one.width == 0:
                 first = one.min or column_index_from_string(letter)
                 sheet.hidden_columns.update(range(first, (one.max or first) + 1))
-        # Only what the file holds; the rectangle around it may have billions of cells.
+        # Only the cells in the file: the rectangle around them may have billions.
         filled = each._cells  # noqa: SLF001
         if len(filled) > MAX_CELLS:
             raise _too_many(origin, sheet)
@@ -201,10 +201,10 @@ def _excel(raw: bytes, origin: Origin) -> Iterator[Sheet]:
 
 
 def _excel_cell(cell: Any) -> tuple[str, Fault | None]:  # noqa: ANN401  # openpyxl has no types
-    """Return what a cell shows, and why that cannot be told."""
+    """Return what a cell shows, and the fault that makes it uncertain."""
     text, kind, shown = str(cell.value), cell.data_type, cell.number_format
     if kind in {"s", "inlineStr", "str"}:
-        return text, ("holds a code of Excel for a character", _AS_TEXT) if _ESCAPED.search(text) else None
+        return text, ("contains an Excel code for a character", _AS_TEXT) if _ESCAPED.search(text) else None
     if kind == "n" and isinstance(cell.value, int) and text.isdigit():
         if shown in {"General", "@"} and len(text) <= _SHOWN_BY_GENERAL:
             return text, None
@@ -217,7 +217,7 @@ def _excel_cell(cell: Any) -> tuple[str, Fault | None]:  # noqa: ANN401  # openp
 
 def _too_many(origin: Origin, sheet: Sheet) -> UnreadableTable:
     place = Origin(origin.file, sheet=sheet.name)
-    return UnreadableTable(place, f"The sheet has more than {MAX_CELLS:,} cells.", "Divide it into several files.")
+    return UnreadableTable(place, f"The sheet has more than {MAX_CELLS:,} cells.", "Split it into several files.")
 
 
 _SPACE: Final = "{urn:oasis:names:tc:opendocument:xmlns:%s:1.0}"
@@ -265,7 +265,7 @@ def _add_rows(sheet: Sheet, table: Any, gone: set[Any], origin: Origin) -> None:
 
 
 def _folded(table: Any) -> set[Any]:  # noqa: ANN401
-    """Return the rows and columns that are not seen, each by itself, by a filter or in a group."""
+    """Return the rows and columns that are hidden: singly, by a filter or in a group."""
     gone = {each for each in table.iter() if each.get(f"{_T}visibility", "visible") != "visible"}
     for group in (*table.iter(f"{_T}table-row-group"), *table.iter(f"{_T}table-column-group")):
         if group.get(f"{_T}display") == "false":
@@ -278,7 +278,7 @@ def _times(element: Any, what: str, how: str = "repeated") -> int:  # noqa: ANN4
 
 
 def _open_cells(row: Any) -> Iterator[tuple[int, int, str, Fault | None, Place]]:  # noqa: ANN401
-    """Yield the cells of a row that are not empty: column, how many, what they show, why not, and rows and columns."""
+    """Yield each non-empty cell of a row: column, repetitions, text, fault, and the rows and columns that it spans."""
     column = 1
     for cell in row:
         if cell.tag not in {f"{_T}table-cell", f"{_T}covered-table-cell"}:
@@ -294,7 +294,7 @@ def _open_cells(row: Any) -> Iterator[tuple[int, int, str, Fault | None, Place]]
             same = text.isascii() and text.isdigit() and value.isdigit() and int(text) == int(value)
             fault = None if same and len(value) <= _MOST_DIGITS else _NUMBER
         elif kind not in {None, "string"}:
-            fault = (f"is a {kind} and no text", _AS_TEXT)
+            fault = (f"is a {kind} and not text", _AS_TEXT)
         spans = _times(cell, "rows", "spanned"), _times(cell, "columns", "spanned")
         if text.strip() or fault or spans != (1, 1):
             yield column, times, text, fault, spans
@@ -302,7 +302,7 @@ def _open_cells(row: Any) -> Iterator[tuple[int, int, str, Fault | None, Place]]
 
 
 def _shown(element: Any) -> str:  # noqa: ANN401
-    """Return the text of a paragraph, its blanks written out."""
+    """Return the text of a paragraph, with its white space expanded."""
     text = element.text or ""
     for each in element:
         if each.tag == f"{_X}s":

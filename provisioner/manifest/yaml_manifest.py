@@ -1,7 +1,7 @@
-"""The YAML manifest: a document becomes entries, its defaults merged under each.
+"""The YAML manifest: a document becomes entries, with its defaults merged under each.
 
-Validity is the schema's matter; it is asked about the file as it was written, so that
-a mistake in the defaults is reported once and where it stands.
+The schema checks the file as written, so that a mistake in the defaults is reported once,
+where it is.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 
 def read(raw: bytes, file: str, refused: Check | None = None) -> FileContent:
-    """Return what the YAML manifest ``raw`` holds; ``refused`` says which placeholders may not be read."""
+    """Return the content of the YAML manifest ``raw``; ``refused`` says which placeholders may not be read."""
     document = parse_yaml(raw, file, SCHEMA)
     problems = document.checked(SCHEMA, CHECKS)
     if not isinstance(document.value, dict):
         if isinstance(document.value, list):
-            # The likeliest of all: the entries alone.
+            # Most likely, the entries alone.
             hint = "Put `version: 1` and `accounts:` above the entries."
             problems = tuple(replace(each, hint=hint) for each in problems)
         return FileContent((), problems)
     warnings: dict[tuple[Origin, str], Problem] = {}
-    # What has no place here at all, which the schema says, is no account's either.
+    # The schema already refuses these in the defaults; merging them would report them again.
     own = _own()
     shared = {key: value for key, value in _fields(document.value.get("defaults")).items() if key not in own}
     _warn(warnings, document, ("defaults",), shared, refused)
@@ -42,7 +42,7 @@ def read(raw: bytes, file: str, refused: Check | None = None) -> FileContent:
         if isinstance(account, dict):
             entries.append(_entry(document, index, account, shared))
             _warn(warnings, document, ("accounts", index), account, refused)
-    # Of a value that is wrong anyway nothing more is said.
+    # A value with an error needs no warning as well.
     wrong = {problem.origin for problem in problems}
     problems += tuple(each for each in warnings.values() if each.origin not in wrong)
     parent = document.value.get("parent")
@@ -76,7 +76,7 @@ def _warn(
     fields: Mapping[str, Value],
     refused: Check | None,
 ) -> None:
-    """Add what is to be said of ``fields``, each once in its place however many aliases lead there."""
+    """Add the advice on ``fields``, once for each place, however many aliases lead there."""
     for steps, (predicate, hint), severity in advice(fields, refused):
         problem = document.problem(Violation((*path, *steps), Part.VALUE, predicate, hint))
         warnings.setdefault((problem.origin, predicate), replace(problem, severity=severity))

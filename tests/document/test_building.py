@@ -1,6 +1,6 @@
 """Building: the bounds within which a document is taken, each exactly."""
 
-from provisioner.document import MAX_TOLD, Document, parse_yaml
+from provisioner.document import MAX_REPORTED, Document, parse_yaml
 from provisioner.document.building import MAX_DEPTH, MAX_FIELDS, MAX_REPEATED, MAX_VALUES, REPEATS
 
 
@@ -37,8 +37,8 @@ def test_the_number_of_merged_fields_is_bounded() -> None:
 
 
 def test_the_number_of_problems_is_bounded() -> None:
-    problems = parsed("a: 1\n" * (MAX_TOLD + 50)).problems
-    assert len(problems) == MAX_TOLD
+    problems = parsed("a: 1\n" * (MAX_REPORTED + 50)).problems
+    assert len(problems) == MAX_REPORTED
     assert problems[-1].message == "There are more problems than are shown."
 
 
@@ -83,6 +83,6 @@ def test_aliases_of_aliases_add_up() -> None:
 
 
 def test_any_number_of_comments_makes_no_file_unreadable() -> None:
-    document = parsed("accounts:\n" + "- a #b\n" * (MAX_TOLD + 50))
+    document = parsed("accounts:\n" + "- a #b\n" * (MAX_REPORTED + 50))
     assert document.value is not None
-    assert len(document.problems) == MAX_TOLD
+    assert len(document.problems) == MAX_REPORTED

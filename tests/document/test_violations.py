@@ -44,7 +44,7 @@ def test_a_good_value_has_none() -> None:
         ({}, "must be text, not a group of fields", "Write one text"),
         (None, "has no value (an empty one, ~ and null all count as none)", "Write a value, put it in quotes"),
         ("", "is empty", "Give it a value, or delete it where it is optional."),
-        ("x" * 256, "is too long: 256 characters, where 255 are possible", "Shorten it."),
+        ("x" * 256, "is too long: 256 characters, and at most 255 are possible", "Shorten it."),
         (" x", "begins or ends with a space", "Delete the space."),
     ],
 )
@@ -92,7 +92,7 @@ def test_an_unknown_field_suggests_the_nearest() -> None:
 
 def test_an_unknown_field_that_resembles_nothing_gets_the_list() -> None:
     found = only({"version": 1, "accounts": [ACCOUNT], "defaults": {"zzz": 1}})
-    assert found.hint == "Known here: first_name, last_name, company_name, callbacks, parent."
+    assert found.hint == "Known fields: first_name, last_name, company_name, callbacks, parent."
     assert found.meant is None
 
 
@@ -148,7 +148,7 @@ def test_a_wrong_key_is_named_as_a_key() -> None:
 def test_one_value_has_one_violation() -> None:
     # Too long, of the wrong pattern, and with a space at its end.
     found = only(manifest(name="X" * 70 + " "))
-    assert found.predicate == "is too long: 71 characters, where 63 are possible"
+    assert found.predicate == "is too long: 71 characters, and at most 63 are possible"
 
 
 def test_both_branches_of_a_condition_are_checked() -> None:

@@ -31,10 +31,10 @@ def test_bad_texts(value: str) -> None:
 @pytest.mark.parametrize(
     ("value", "predicate", "hint"),
     [
-        ("p\u0430ris", "contains U+0430 CYRILLIC SMALL LETTER A, which only looks like a", "Type a in its place."),
-        ("paris\u20132", "contains U+2013 EN DASH, which only looks like -", "Type - in its place."),
-        ("\uff41", "contains U+FF41 FULLWIDTH LATIN SMALL LETTER A, which only looks like a", "Type a in its place."),
-        ("\u03bf", "contains U+03BF GREEK SMALL LETTER OMICRON, which only looks like o", "Type o in its place."),
+        ("p\u0430ris", "contains U+0430 CYRILLIC SMALL LETTER A, which only looks like a", "Type a instead."),
+        ("paris\u20132", "contains U+2013 EN DASH, which only looks like -", "Type - instead."),
+        ("\uff41", "contains U+FF41 FULLWIDTH LATIN SMALL LETTER A, which only looks like a", "Type a instead."),
+        ("\u03bf", "contains U+03BF GREEK SMALL LETTER OMICRON, which only looks like o", "Type o instead."),
         ("été", "contains U+00E9 LATIN SMALL LETTER E WITH ACUTE", "Use the letters a to z, digits and hyphens."),
         ("a\u200bb", "contains U+200B ZERO WIDTH SPACE, which cannot be seen", "Delete it, or type"),
         ("a\n", "contains a line break", "Write it in one line."),
@@ -93,17 +93,17 @@ def test_good_callbacks(value: str) -> None:
         ("https://-a.example/x", "has no valid host"),
         ("https://a-/x", "has no valid host"),
         ("https://a+b/x", "has no valid host"),
-        ("https://example.com:0/", "has a port that is not possible"),
-        ("https://example.com:65536/", "has a host or a port that is not possible"),
-        ("https://example.com:x/", "has a host or a port that is not possible"),
-        ("https://[::1/", "has a host or a port that is not possible"),
-        ("https://example.com/a b?t=SECRET", "contains a character that a web address cannot hold"),
-        ("https://example.com/é", "contains a character that a web address cannot hold"),
-        ("https://example.com/%zz", "contains a character that a web address cannot hold"),
-        ("https://example.com/<x>", "contains a character that a web address cannot hold"),
-        ("https://example.com/\\x", "contains a character that a web address cannot hold"),
-        ("${env:BASE}/a b", "contains a character that a web address cannot hold"),
-        ("${env:BASE}/%${env:X}", "contains a character that a web address cannot hold"),
+        ("https://example.com:0/", "has an invalid port"),
+        ("https://example.com:65536/", "has an invalid host or port"),
+        ("https://example.com:x/", "has an invalid host or port"),
+        ("https://[::1/", "has an invalid host or port"),
+        ("https://example.com/a b?t=SECRET", "contains a character that a web address cannot contain"),
+        ("https://example.com/é", "contains a character that a web address cannot contain"),
+        ("https://example.com/%zz", "contains a character that a web address cannot contain"),
+        ("https://example.com/<x>", "contains a character that a web address cannot contain"),
+        ("https://example.com/\\x", "contains a character that a web address cannot contain"),
+        ("${env:BASE}/a b", "contains a character that a web address cannot contain"),
+        ("${env:BASE}/%${env:X}", "contains a character that a web address cannot contain"),
         ("https://example.com/?t=${SECRET}", "contains a placeholder that is not well formed"),
         (" https://example.com", "begins or ends with a space"),
         ("https://example.com/\u200b", "contains U+200B ZERO WIDTH SPACE, which cannot be seen"),
@@ -180,8 +180,8 @@ def test_a_literal_may_look_like_a_placeholder(word: str, value: str) -> None:
     [
         ("text", " x", "begins or ends with a space"),
         ("uri-with-placeholders", "${env:URL}", "must begin with https://"),
-        ("uri-with-placeholders", "https://${env:HOST}/x", "contains a character that a web address cannot hold"),
-        ("uri", "https://a b", "contains a character that a web address cannot hold"),
+        ("uri-with-placeholders", "https://${env:HOST}/x", "contains a character that a web address cannot contain"),
+        ("uri", "https://a b", "contains a character that a web address cannot contain"),
         ("uri", "https://example.com/\u200b", "contains U+200B ZERO WIDTH SPACE, which cannot be seen"),
         ("email-with-placeholders", "${env:MAIL}", "is not an e-mail address"),
         ("email", "a@b.co\n", "contains a line break"),
@@ -205,7 +205,7 @@ def test_of_a_literal_nothing_is_filled_in(word: str, value: str, predicate: str
     ],
 )
 def test_an_international_host_is_asked_for_in_its_ascii_form(host: str, hint: str) -> None:
-    expected = ("has a host with letters beyond a to z, which needs its xn-- form", hint)
+    expected = ("has a host with letters other than a to z, which needs its xn-- form", hint)
     for url in (f"https://{host}/x", f"https://user:SECRET@{host}:8443/?t=é"):
         assert callback_url(url) == expected
     if "%" not in host:

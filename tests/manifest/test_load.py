@@ -100,17 +100,17 @@ def test_the_order_of_rows_and_files_means_nothing(order: list[str], at: int) ->
 def test_a_name_is_used_once_in_a_file(tmp_path: Path) -> None:
     path = manifest(tmp_path / "a.yaml", "x", "y", "x")
     (problem,) = load([path]).errors
-    assert problem.message == 'The name "x" is used already: line 3.'
+    assert problem.message == 'The name "x" is already used: line 3.'
     assert (problem.origin, problem.path) == (Origin(str(path), 5, 10), "accounts[2].name")
 
 
 def test_a_name_is_used_once_across_files(tmp_path: Path) -> None:
     one, two = table(tmp_path / "a.csv", "w", "x"), manifest(tmp_path / "b.yaml", "x")
     (problem,) = load([one, two]).errors
-    assert problem.message == f'The name "x" is used already: {one}, line 3, row 2.'
+    assert problem.message == f'The name "x" is already used: {one}, line 3, row 2.'
     assert problem.origin == Origin(str(two), 3, 10)
     (problem,) = load([two, one]).errors
-    assert problem.message == f'The name "x" is used already: {two}, line 3.'
+    assert problem.message == f'The name "x" is already used: {two}, line 3.'
     assert (problem.origin, problem.path) == (Origin(str(one), 3, row=2), "name")
 
 
@@ -118,7 +118,7 @@ def test_a_name_may_be_used_by_each_parent(tmp_path: Path) -> None:
     paths = [manifest(tmp_path / "a.yaml", "x"), manifest(tmp_path / "b.yaml", "x", parent="acme")]
     assert names(load(paths)) == {"default": ["x"], "acme": ["x"]}
     (problem,) = load(paths, owner="acme").errors
-    assert "is used already" in problem.message
+    assert "is already used" in problem.message
 
 
 # ── Many parents in one file ─────────────────────────────────────────────────
@@ -134,7 +134,7 @@ accounts:
 """
 
 
-X_AND_X = 'The name "X" differs only in capitals from one that is used already: line 2, row 1.'
+X_AND_X = 'The name "X" differs only in capitals from one that is already used: line 2, row 1.'
 
 
 def rows(path: Path, *each: str) -> Path:
@@ -157,21 +157,21 @@ def test_a_table_holds_many_parents(tmp_path: Path) -> None:
     assert names(load([path])) == {"acme": ["lyon", "paris"], "default": ["paris"], "zeta": ["paris"]}
     assert names(load([path], owner="zeta-2")) == {"acme": ["lyon", "paris"], "zeta": ["paris"], "zeta-2": ["paris"]}
     (problem,) = load([path], owner="zeta").errors
-    assert (problem.message, problem.origin.row) == ('The name "paris" is used already: line 3, row 2.', 3)
+    assert (problem.message, problem.origin.row) == ('The name "paris" is already used: line 3, row 2.', 3)
 
 
 def test_a_name_is_used_once_by_each_parent_of_a_table(tmp_path: Path) -> None:
     path = rows(tmp_path / "a.csv", "acme,x,a,b,", "zeta,x,a,b,", "acme,X,a,b,", "zeta,x,a,b,")
     assert [(each.message, each.origin) for each in load([path]).errors if "used" in each.message] == [
         (X_AND_X, Origin(str(path), 4, row=3)),
-        ('The name "x" is used already: line 3, row 2.', Origin(str(path), 5, row=4)),
+        ('The name "x" is already used: line 3, row 2.', Origin(str(path), 5, row=4)),
     ]
 
 
 def test_a_table_and_a_document_share_a_parent(tmp_path: Path) -> None:
     one, two = manifest(tmp_path / "a.yaml", "x", parent="acme"), rows(tmp_path / "b.csv", "acme,x,a,b,", "zeta,x,a,b,")
     (problem,) = load([one, two]).errors
-    assert problem.message == f'The name "x" is used already: {one}, line 4.'
+    assert problem.message == f'The name "x" is already used: {one}, line 4.'
     assert (problem.origin, problem.path) == (Origin(str(two), 2, row=1), "name")
 
 
@@ -179,7 +179,7 @@ def test_previous_names_of_a_table_are_compared_within_each_parent(tmp_path: Pat
     path = rows(tmp_path / "a.csv", "acme,x,a,b,y", "zeta,y,a,b,w", "zeta,v,a,b,y", "acme,u,a,b,w", "zeta,t,a,b,w")
     assert [(each.message, each.origin) for each in load([path]).errors] == [
         ('"y" is still in the manifest (line 3, row 2): its record cannot move.', Origin(str(path), 4, row=3)),
-        ('"w" was another account\'s old name already: line 3, row 2.', Origin(str(path), 6, row=5)),
+        ('"w" is already the old name of another account: line 3, row 2.', Origin(str(path), 6, row=5)),
     ]
 
 
@@ -207,13 +207,13 @@ def test_names_are_not_compared_while_the_column_of_their_parents_is_misspelled(
 def test_an_account_that_is_placed_shares_its_names_with_no_other(tmp_path: Path) -> None:
     path = rows(tmp_path / "a.csv", "acme,x,a,b,", "auto,x,c,d,", "auto,y,e,f,old", "zeta,old,g,h,", "zeta,z,i,j,x")
     assert [
-        'The name "x" is used already: line 2, row 1.',
+        'The name "x" is already used: line 2, row 1.',
         '"old" is still in the manifest (line 5, row 4): its record cannot move.',
         '"x" is still in the manifest (line 3, row 2): its record cannot move.',
     ] == [each.message for each in load([path], places=True).errors]
     path = rows(tmp_path / "b.csv", "auto,x,a,b,old", "acme,y,c,d,old")
     (found,) = load([path], places=True).errors
-    assert '"old" was another account\'s old name already: line 2, row 1.' == found.message
+    assert '"old" is already the old name of another account: line 2, row 1.' == found.message
     path = rows(tmp_path / "c.csv", "auto,x,a,b,", "acme,y,c,d,")
     assert {"auto": ["x"], "acme": ["y"]} == names(load([path], places=True))
 
@@ -223,25 +223,27 @@ def test_where_there_is_one_parent_nothing_is_placed(tmp_path: Path) -> None:
     rows = "".join(f"- {{name: {name}, first_name: A, last_name: B}}\n" for name in "xy")
     path.write_text(f"version: 1\ndefaults: {{parent: auto}}\naccounts:\n{rows}")
     (found,) = load([path]).errors
-    assert "`parent: auto` has an account placed on one of several parents, and the settings have one." == found.message
+    assert (
+        "`parent: auto` places an account on one of several parents, but the settings have only one." == found.message
+    )
     assert (str(path), 4) == (found.origin.file, found.origin.line)
 
 
 def test_capitals_do_not_make_another_name(tmp_path: Path) -> None:
     found = load([table(tmp_path / "a.csv", "paris", "Paris", "paris", "PARIS")]).errors
     assert [(each.message, each.origin.row) for each in found if "capitals" in each.message] == [
-        ('The name "Paris" differs only in capitals from one that is used already: line 2, row 1.', 2),
-        ('The name "PARIS" differs only in capitals from one that is used already: line 2, row 1.', 4),
+        ('The name "Paris" differs only in capitals from one that is already used: line 2, row 1.', 2),
+        ('The name "PARIS" differs only in capitals from one that is already used: line 2, row 1.', 4),
     ]
     assert [each.message for each in found if each.origin.row == 3] == [
-        'The name "paris" is used already: line 2, row 1.'
+        'The name "paris" is already used: line 2, row 1.'
     ]
 
 
 def test_a_repeated_name_that_may_be_a_secret_is_not_shown(tmp_path: Path) -> None:
     found = load([table(tmp_path / "a.csv", "https://x/?t=SECRET", "https://x/?t=SECRET")]).errors
     assert all("SECRET" not in each.message for each in found)
-    assert found[-1].message == "The name here is used already: line 2, row 1."
+    assert found[-1].message == "The name here is already used: line 2, row 1."
 
 
 # ── Previous names ───────────────────────────────────────────────────────────
@@ -272,7 +274,7 @@ def test_a_previous_name_that_nobody_has_is_good(tmp_path: Path) -> None:
 def test_a_previous_name_is_not_the_account_s_own(tmp_path: Path) -> None:
     path = renamed(tmp_path / "a.yaml", ("y", None), ("x", "x"))
     (problem,) = load([path]).errors
-    assert problem.message == '"x" is the name that the account has.'
+    assert problem.message == '"x" is the current name of the account.'
     assert (problem.origin, problem.path) == (Origin(str(path), 4, 54), "accounts[1].previously")
     assert problem.hint == "Delete `previously`, or write the old name."
     table = renamed(tmp_path / "a.csv", ("y", None), ("x", "x"))
@@ -311,10 +313,10 @@ def test_a_previous_name_is_one_account_s(tmp_path: Path) -> None:
     one = renamed(tmp_path / "a.yaml", ("x", "old"), ("y", "other"), ("z", "old"))
     two = renamed(tmp_path / "b.csv", ("v", "old"))
     first, second = load([one, two]).errors
-    assert first.message == '"old" was another account\'s old name already: line 3.'
+    assert first.message == '"old" is already the old name of another account: line 3.'
     assert (first.origin, first.path) == (Origin(str(one), 5, 54), "accounts[2].previously")
-    assert first.hint == "Delete `previously` in one of the two: a record can only move to one account."
-    assert second.message == f'"old" was another account\'s old name already: {one}, line 3.'
+    assert first.hint == "Delete `previously` in one of the two: a record can move to only one account."
+    assert second.message == f'"old" is already the old name of another account: {one}, line 3.'
     assert (second.origin, second.path) == (Origin(str(two), 2, row=1), "previously")
 
 
@@ -323,9 +325,9 @@ def test_everything_wrong_with_a_previous_name_is_told_at_once(tmp_path: Path) -
     assert [(each.message, each.origin.row) for each in found] == [
         ('"y" is still in the manifest (line 3, row 2): its record cannot move.', 1),
         # This one claims nothing, and so nobody is told of it as of another.
-        ('"y" is the name that the account has.', 2),
+        ('"y" is the current name of the account.', 2),
         ('"y" is still in the manifest (line 3, row 2): its record cannot move.', 3),
-        ('"y" was another account\'s old name already: line 2, row 1.', 3),
+        ('"y" is already the old name of another account: line 2, row 1.', 3),
     ]
 
 
@@ -333,10 +335,10 @@ def test_capitals_do_not_make_another_previous_name(tmp_path: Path) -> None:
     found = load([renamed(tmp_path / "a.csv", ("x", "X"), ("y", "Paris"), ("paris", None), ("z", "PARIS"))]).errors
     said = [(each.message, each.origin.row) for each in found if "lower-case" not in each.message]
     assert said == [
-        ('"X" is the name that the account has.', 1),
+        ('"X" is the current name of the account.', 1),
         ('"Paris" is still in the manifest (line 4, row 3): its record cannot move.', 2),
         ('"PARIS" is still in the manifest (line 4, row 3): its record cannot move.', 4),
-        ('"PARIS" was another account\'s old name already: line 3, row 2.', 4),
+        ('"PARIS" is already the old name of another account: line 3, row 2.', 4),
     ]
     found = load([renamed(tmp_path / "b.csv", ("x", "paris"), ("Paris", None))]).errors
     assert found[0].message == '"paris" is still in the manifest (line 3, row 2): its record cannot move.'
@@ -374,7 +376,7 @@ def test_a_previous_name_that_may_be_a_secret_is_not_shown(tmp_path: Path) -> No
     assert [each.message for each in found if each.message.startswith("The name here")] == [
         "The name here is still in the manifest (line 4, row 3): its record cannot move.",
         "The name here is still in the manifest (line 4, row 3): its record cannot move.",
-        "The name here was another account's old name already: line 2, row 1.",
+        "The name here is already the old name of another account: line 2, row 1.",
     ]
 
 
@@ -402,7 +404,7 @@ def test_accounts_that_differ_in_nothing_but_their_names_are_warned_of_once(tmp_
     loaded = load([one, two])
     (problem,) = loaded.problems
     assert problem.severity is Severity.WARNING
-    assert problem.message == f"paris, lyon and 1 more differ in nothing but their names: {one}, line 3."
+    assert problem.message == f"paris, lyon and 1 more differ only in their names: {one}, line 3."
     assert (problem.origin, len(loaded.manifests)) == (Origin(str(two), 2, row=1), 2)
 
 

@@ -166,23 +166,23 @@ def test_a_table_that_is_too_large_is_divided_and_given_in_turn(tmp_path: Path) 
     with (tmp_path / "large.csv").open("wb") as stream:
         stream.truncate(MAX_BYTES + 1)
     (problem,) = read(tmp_path / "large.csv").problems
-    assert problem.hint == "Divide it into several files, and give one after the other."
+    assert problem.hint == "Split it into several files, and pass one after the other."
     (problem,) = read(tmp_path).problems
-    assert problem.hint == "Give the table inside."
+    assert problem.hint == "Name the table inside."
 
 
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
         (b"", "The file is empty."),
-        (b"\0" * 100, "The file is UTF-16 without its byte-order mark."),
+        (b"\0" * 100, "The file is UTF-16 without a byte-order mark."),
         (b"PK\x03\x04", "This is an Excel workbook and not a CSV file."),
-        (GOOD.encode("utf-16-le"), "The file is UTF-16 without its byte-order mark."),
-        ("name,login\né,".encode() + b"\xe9\n", "A character here is in another encoding than the rest."),
-        (b"name,login\nparis,\x81\n", "The file is not UTF-8, and its encoding is not known."),
-        (b"paris,SECRET@example.com\n", "There is no header: no column name is known here."),
+        (GOOD.encode("utf-16-le"), "The file is UTF-16 without a byte-order mark."),
+        ("name,login\né,".encode() + b"\xe9\n", "A character here is in a different encoding from the rest."),
+        (b"name,login\nparis,\x81\n", "The file is not UTF-8, and its encoding is unknown."),
+        (b"paris,SECRET@example.com\n", "There is no header: no column name is recognised."),
         (b'name,login\nparis,"SECRET\n', "A quote that opens in this row is never closed."),
-        (b'name,login\nparis,"x" SECRET\n', "Something stands after a closing quote here."),
+        (b'name,login\nparis,"x" SECRET\n', "There is text after a closing quote here."),
     ],
 )
 def test_a_table_that_cannot_be_read(tmp_path: Path, raw: bytes, message: str) -> None:
@@ -200,13 +200,13 @@ def test_columns_are_these_two(tmp_path: Path) -> None:
         ('The column "api_key" is not known.', "api_key", 1, None)
     ]
     assert problems(tmp_path, "name,login,login\nparis,a@b.co,SECRET\n") == [
-        ("The column login stands twice.", "login", 1, None)
+        ("The column login appears twice.", "login", 1, None)
     ]
     assert problems(tmp_path, "name,login,\nparis,a@b.co,SECRET\n") == [
-        ("Row 1 has 3 cells, and the header has 2.", "", 2, 1)
+        ("Row 1 has 3 cells, but the header has 2.", "", 2, 1)
     ]
     hint = read_text(tmp_path, "name,login,zzz\nparis,a@b.co,\n").problems[0].hint
-    assert hint == "Known here: name, login."
+    assert hint == "Known columns: name, login."
 
 
 def test_the_other_column_is_looked_at_beside_a_missing_one(tmp_path: Path) -> None:
@@ -215,13 +215,13 @@ def test_the_other_column_is_looked_at_beside_a_missing_one(tmp_path: Path) -> N
 
 
 def test_a_header_alone_is_no_table(tmp_path: Path) -> None:
-    assert problems(tmp_path, "name,login\n\n,\n") == [("The table has a header and no account.", "", 1, None)]
+    assert problems(tmp_path, "name,login\n\n,\n") == [("The table has a header but no account.", "", 1, None)]
 
 
 def test_rows_fit_the_header(tmp_path: Path) -> None:
     assert problems(tmp_path, "name,login\nparis\nlyon,a@b.co,SECRET\nnice,n@b.co\n") == [
-        ("Row 1 has 1 cell, and the header has 2.", "login", 2, 1),
-        ("Row 2 has 3 cells, and the header has 2.", "", 3, 2),
+        ("Row 1 has 1 cell, but the header has 2.", "login", 2, 1),
+        ("Row 2 has 3 cells, but the header has 2.", "", 3, 2),
     ]
 
 
@@ -252,16 +252,16 @@ def test_a_good_name_is_as_long_as_in_a_manifest(tmp_path: Path) -> None:
 def test_a_name_is_used_once(tmp_path: Path) -> None:
     text = "name,login\nparis,a@b.co\nlyon,b@b.co\n\nparis,c@b.co\nparis,d@b.co\nlyon,e@b.co\n"
     assert problems(tmp_path, text) == [
-        ("The name of row 3 is used already: line 2, row 1.", "name", 5, 3),
-        ("The name of row 4 is used already: line 2, row 1.", "name", 6, 4),
-        ("The name of row 5 is used already: line 3, row 2.", "name", 7, 5),
+        ("The name of row 3 is already used: line 2, row 1.", "name", 5, 3),
+        ("The name of row 4 is already used: line 2, row 1.", "name", 6, 4),
+        ("The name of row 5 is already used: line 3, row 2.", "name", 7, 5),
     ]
 
 
 def test_capitals_do_not_make_another_name(tmp_path: Path) -> None:
     found = problems(tmp_path, "name,login\nparis,a@b.co\nParis,b@b.co\n")
     assert found[0] == (
-        "The name of row 2 differs only in capitals from one that is used already: line 2, row 1.",
+        "The name of row 2 differs only in capitals from one that is already used: line 2, row 1.",
         "name",
         3,
         2,
@@ -272,8 +272,8 @@ def test_capitals_do_not_make_another_name(tmp_path: Path) -> None:
 def test_a_login_is_used_once_whatever_its_capitals(tmp_path: Path) -> None:
     text = "name,login\na,SECRET@b.co\nb,b@b.co\nc,SECRET@b.co\nd,secret@B.CO\n"
     assert problems(tmp_path, text) == [
-        ("The login of row 3 is used already: line 2, row 1.", "login", 4, 3),
-        ("The login of row 4 differs only in capitals from one that is used already: line 2, row 1.", "login", 5, 4),
+        ("The login of row 3 is already used: line 2, row 1.", "login", 4, 3),
+        ("The login of row 4 differs only in capitals from one that is already used: line 2, row 1.", "login", 5, 4),
     ]
 
 
@@ -300,12 +300,12 @@ def test_good_logins_stay_as_they_are(tmp_path: Path, login: str) -> None:
         ("SECRET\u00a0@b.co", "contains U+00A0 NO-BREAK SPACE, which only looks like a space"),
         ("SECRET\u00e9@b.co", "contains U+00E9 LATIN SMALL LETTER E WITH ACUTE"),
         ("SECRET\uff20b.co", "contains U+FF20 FULLWIDTH COMMERCIAL AT"),
-        (".", "is no login but a folder's name"),
-        ("..", "is no login but a folder's name"),
-        ("SECRET/../x@b.co", "contains a character that no login has"),
-        ("SECRET?x", "contains a character that no login has"),
-        ("SECRET%2fx", "contains a character that no login has"),
-        ("SECRET" + "x" * 249, "is too long: 255 characters, where 254 are possible"),
+        (".", "is a folder's name and not a login"),
+        ("..", "is a folder's name and not a login"),
+        ("SECRET/../x@b.co", "contains a character that a login cannot have"),
+        ("SECRET?x", "contains a character that a login cannot have"),
+        ("SECRET%2fx", "contains a character that a login cannot have"),
+        ("SECRET" + "x" * 249, "is too long: 255 characters, and at most 254 are possible"),
     ],
 )
 def test_a_bad_login_is_named_by_row_and_column(tmp_path: Path, login: str, predicate: str) -> None:
@@ -332,7 +332,7 @@ def test_problems_stand_by_line_and_are_counted(tmp_path: Path) -> None:
 
 def test_noise_ends_after_a_thousand(tmp_path: Path) -> None:
     found = read_text(tmp_path, "name,login\n" + "".join(f"P,{number}\n" for number in range(1_002))).problems
-    # Of each row but the first, that its name is used already; of a thousand, that it is no name.
+    # Of each row but the first, that its name is already used; of a thousand, that it is no name.
     assert (len(found), found[-1].message) == (1_001, "1,001 more problems are not shown.")
 
 
@@ -344,7 +344,7 @@ def test_noise_ends_after_a_thousand(tmp_path: Path) -> None:
         ("paris", "", "The login is empty."),
         ("Paris", "l@b.co", "The name must be lower-case letters (a to z), digits and single hyphens between them."),
         ("paris", "SECRET @b.co", "The login contains a space."),
-        ("paris", "..", "The login is no login but a folder's name."),
+        ("paris", "..", "The login is a folder's name and not a login."),
     ],
 )
 def test_one_account_alone_has_the_same_faults(name: str, login: str, message: str | None) -> None:

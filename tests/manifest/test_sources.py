@@ -52,7 +52,7 @@ def test_a_folder_inside_is_not_read_and_told_of_where_it_holds_manifests(folder
     for name in ("eu/x.yaml", "eu/y.csv", "far/away/x.csv", ".git/x.yaml", "notes/x.txt", "notes/.hidden.yaml"):
         (folder / name).write_text("x")
     eu, away = folder / "eu", folder / "far" / "away"
-    message = "This folder holds manifests and is not read."
+    message = "This folder contains manifests, but is not read."
     assert notes(folder) == [(str(eu), message), (str(away), message)]
     assert notes(folder, eu, away) == notes(eu, folder, away / ".." / "away") == []
     assert notes(folder, eu / "x.yaml", away / "x.csv") == [(str(eu), message)]
@@ -90,7 +90,7 @@ def test_a_circle_of_links(tmp_path: Path) -> None:
 def test_a_folder_without_manifests(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("x")
     found = problem(tmp_path)
-    assert found.message == "The folder holds no manifest."
+    assert found.message == "The folder contains no manifest."
     assert found.hint == "A manifest's name ends in .yaml, .yml, .csv, .tsv, .xlsx or .ods."
 
 
@@ -116,7 +116,7 @@ def test_what_programs_leave_beside_a_table_is_none_of_the_manifests(folder: Pat
         (folder / name).write_text("x")
     assert names(folder) == ["a.YML", "b.yaml", "c.csv", "d.tsv"]
     found = problem(folder / "~$c.csv")
-    assert found.hint == "Somebody has the table open in Excel: name the table itself."
+    assert found.hint == "Excel made it while somebody has the table open: name the table itself."
 
 
 def test_another_kind_of_file(folder: Path) -> None:
@@ -188,8 +188,8 @@ SONG = FileKind("song", (".a", ".b"), "Sing less.")
     ("name", "message", "hint"),
     [
         ("none.a", "There is no such file.", "Check the path for typos."),
-        ("folder", "This is a folder and not a file.", "Give the song inside."),
-        ("folder.b", "This folder has the name of a song.", "Rename it, or give the file inside."),
+        ("folder", "This is a folder and not a file.", "Name the song inside."),
+        ("folder.b", "This folder has the name of a song.", "Rename it, or name the file inside."),
         ("other.c", "This is not the name of a song.", "A song's name ends in .a or .b."),
         ("pipe.a", "This is not a file but a pipe or a device.", "Write the song to a file."),
         ("large.B", "The file is over 10 MB.", "Sing less."),

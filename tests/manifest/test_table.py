@@ -87,7 +87,7 @@ def test_the_delimiter_may_be_announced(first: str, delimiter: str) -> None:
 
 @pytest.mark.parametrize("first", ["sep=|", "sep=", "sep=,;"])
 def test_another_announced_delimiter_is_refused(first: str) -> None:
-    assert only(f"{first}\n{GOOD}") == ("This line announces a separator that is not known here.", "", 1, None)
+    assert only(f"{first}\n{GOOD}") == ("This line declares a separator that is not supported.", "", 1, None)
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
@@ -154,25 +154,25 @@ def test_windows_1252_is_read_with_a_note() -> None:
     assert found.entries[0].fields["first_name"] == "Zoé €"
     (note,) = found.problems
     assert note.severity is Severity.NOTE
-    assert note.message == "The file is not UTF-8 and was read as Windows-1252, as Excel saves CSV files."
+    assert note.message == "The file is not UTF-8. It was read as Windows-1252, in which Excel saves CSV files."
     assert note.origin.line is None
 
 
 def test_two_encodings_in_one_file_are_refused() -> None:
     raw = f"{HEADER}\nparis,Zoé,x\n".encode() + "nice,Zoé,x\n".encode("cp1252")
-    assert only(raw) == ("A character here is in another encoding than the rest.", "", 3, None)
+    assert only(raw) == ("A character here is in a different encoding from the rest.", "", 3, None)
     assert only(codecs.BOM_UTF16_LE + GOOD.encode("utf-16-le") + b"x")[0].startswith("A character here")
 
 
 def test_an_unknown_encoding_is_refused() -> None:
-    message = "The file is not UTF-8, and its encoding is not known."
+    message = "The file is not UTF-8, and its encoding is unknown."
     assert only(f"{HEADER}\nparis,".encode() + b"\x81,x\n") == (message, "", 2, None)
 
 
 def test_where_several_encodings_are_plausible_each_is_shown_and_none_is_chosen() -> None:
     raw = f"{HEADER},password\rrome,a,b,gehéim\r\nberlin,Käthe,Kollwitz,x\r".encode("mac_roman")
     says = '"Käthe" in Macintosh or "KŠthe" in Windows-1252'
-    message = f"The file is not UTF-8, and its encoding is not certain: a word here would be {says}."
+    message = f"The file is not UTF-8, and its encoding is uncertain: a word here would be {says}."
     assert only(raw) == (message, "", 3, None)
     assert "--encoding" in problems(raw)[0].hint
 
@@ -189,13 +189,13 @@ def test_an_encoding_that_is_named_is_believed_without_a_note() -> None:
 
 def test_a_file_that_is_not_in_the_encoding_that_is_named_is_refused_with_line_and_byte() -> None:
     (problem,) = read(f"{HEADER}\nparis,".encode() + b"\x81,x\n", "m.csv", "windows-1252").problems
-    assert problem.message == "The file is not windows-1252: byte 33, 0x81, is no character of it."
+    assert problem.message == "The file is not windows-1252: byte 33 (0x81) is not valid in it."
     assert (problem.origin.line, problem.hint) == (2, "Save it as UTF-8, or correct `encoding`.")
 
 
 def test_utf16_without_its_mark_is_recognised() -> None:
-    assert only(GOOD.encode("utf-16-le"))[0] == "The file is UTF-16 without its byte-order mark."
-    assert only(GOOD.encode("utf-16-be"))[0] == "The file is UTF-16 without its byte-order mark."
+    assert only(GOOD.encode("utf-16-le"))[0] == "The file is UTF-16 without a byte-order mark."
+    assert only(GOOD.encode("utf-16-be"))[0] == "The file is UTF-16 without a byte-order mark."
 
 
 @pytest.mark.parametrize("encoding", ["utf-32", "utf-32-be"])
@@ -229,15 +229,15 @@ def test_an_empty_file_is_refused(text: str) -> None:
 
 
 def test_a_header_without_rows_is_refused() -> None:
-    assert only(f"\n{HEADER}\n,,\n") == ("The table has a header and no account.", "", 2, None)
+    assert only(f"\n{HEADER}\n,,\n") == ("The table has a header but no account.", "", 2, None)
 
 
 def test_rows_without_a_header_are_refused_without_their_values() -> None:
-    assert only("paris,Leonardo,SECRET\n") == ("There is no header: no column name is known here.", "", 1, None)
-    says = "The columns are separated by something else than commas, semicolons or tabs."
+    assert only("paris,Leonardo,SECRET\n") == ("There is no header: no column name is recognised.", "", 1, None)
+    says = "The columns are not separated by commas, semicolons or tabs."
     for separator in "| :":
         assert only(GOOD.replace(",", separator)) == (says, "", 1, None)
-    says = "The whole header is in one pair of quotes, and so is one cell."
+    says = "The whole header is in one pair of quotes, which makes it one cell."
     assert only(f'"{HEADER}"\n"paris,Leonardo,x"\n') == (says, "", 1, None)
 
 
@@ -264,7 +264,7 @@ def test_an_unknown_column_suggests_the_nearest() -> None:
 def test_an_unknown_column_that_resembles_nothing_gets_the_list() -> None:
     (problem,) = problems(f"{HEADER},zzz,?t=SECRET\nparis,a,b,SECRET,SECRET\n")[:1]
     assert problem.hint.startswith(
-        "Known here: name, first_name, last_name, company_name, password, password_version, callback"
+        "Known columns: name, first_name, last_name, company_name, password, password_version, callback"
     )
     (_, other) = problems(f"{HEADER},zzz,?t=SECRET\nparis,a,b,SECRET,SECRET\n")
     assert (other.message, other.path) == ("The column number 5 is not known.", "")
@@ -290,13 +290,13 @@ def test_other_problems_are_told_beside_a_missing_column() -> None:
 
 def test_a_column_that_stands_twice_is_read_once() -> None:
     found = part(f"{HEADER},name\nparis,a,b,SECRET?\n")
-    assert [(each.message, each.path) for each in found.problems] == [("The column name stands twice.", "name")]
+    assert [(each.message, each.path) for each in found.problems] == [("The column name appears twice.", "name")]
     assert found.entries[0].fields["name"] == "paris"
 
 
 def test_a_column_without_a_name() -> None:
     assert only(f"{HEADER},,company_name\nparis,a,b,,\n") == ("The column number 4 has no name.", "", 1, None)
-    assert only(f"{HEADER},\nparis,a,b,SECRET\n")[0] == "Row 1 has 4 cells, and the header has 3."
+    assert only(f"{HEADER},\nparis,a,b,SECRET\n")[0] == "Row 1 has 4 cells, but the header has 3."
 
 
 @pytest.mark.parametrize("header", [HEADER, f"{HEADER},", f"{HEADER}, ,,"])
@@ -320,7 +320,7 @@ def test_the_number_of_columns_is_bounded() -> None:
 
 def test_a_short_row_is_not_padded() -> None:
     message, path, line, row = only(f"{HEADER}\nnice,c,d\nparis,SECRET\n")
-    assert message == "Row 2 has 2 cells, and the header has 3."
+    assert message == "Row 2 has 2 cells, but the header has 3."
     assert (path, line, row) == ("last_name", 3, 2)
     assert only(f"{HEADER},company_name\nnice,c,d\n")[1] == "company_name"
 
@@ -329,12 +329,12 @@ def test_a_short_row_is_not_padded() -> None:
 def test_a_long_row_is_not_shifted(more: str) -> None:
     row = f"paris,a,b,{more}"
     message, path, line, number = only(f"{HEADER}\n{row}\nnice,c,d\n")
-    assert message == f"Row 1 has {len(next(csv.reader([row])))} cells, and the header has 3."
+    assert message == f"Row 1 has {len(next(csv.reader([row])))} cells, but the header has 3."
     assert (path, line, number) == ("", 2, 1)
 
 
 def test_a_row_that_is_only_too_long_at_its_end_is_not_blank() -> None:
-    assert only(f"{HEADER}\n,,,,,SECRET\nnice,c,d\n")[0] == "Row 1 has 6 cells, and the header has 3."
+    assert only(f"{HEADER}\n,,,,,SECRET\nnice,c,d\n")[0] == "Row 1 has 6 cells, but the header has 3."
 
 
 def test_lines_are_right_below_a_long_row_of_several_lines() -> None:
@@ -358,13 +358,13 @@ def test_a_quote_that_is_never_closed_is_found_where_it_opens() -> None:
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_a_cell_that_is_far_too_long_is_no_open_quote(quote: str) -> None:
     text = f"{HEADER}\nnice,c,d\nparis,{quote}{'x' * 200_000}{quote},b\n"
-    message = "The first_name of row 2 is too long: 200,000 characters, where 255 are possible."
+    message = "The first_name of row 2 is too long: 200,000 characters, and at most 255 are possible."
     assert only(text) == (message, "first_name", 3, 2)
 
 
 def test_text_after_a_closing_quote_is_refused() -> None:
     message, _, line, row = only(f'{HEADER}\nparis,"Le" SECRET,b\n')
-    assert (message, line, row) == ("Something stands after a closing quote here.", 2, 1)
+    assert (message, line, row) == ("There is text after a closing quote here.", 2, 1)
     assert accounts(f'{HEADER}\nparis,"Le ""Sud""",b "c"\n')[0] == {
         "name": "paris",
         "first_name": 'Le "Sud"',
@@ -412,7 +412,7 @@ def test_a_password_version_is_a_number(cell: str, version: int) -> None:
 )
 def test_a_password_version_is_digits_and_nothing_else(cell: str) -> None:
     message, path, line, row = only(f"{HEADER},password_version\nnice,a,b,\nparis,a,b,{cell}\n")
-    assert message == "The password_version of row 2 must be a whole number in digits alone."
+    assert message == "The password_version of row 2 must be a whole number, in digits only."
     assert (path, line, row) == ("password_version", 3, 2)
 
 
@@ -449,9 +449,9 @@ def test_what_is_unwise_is_a_warning() -> None:
     first, second, third = problems(text)
     assert {each.severity for each in (first, second, third)} == {Severity.WARNING}
     assert (first.path, first.origin.row) == ("password", 1)
-    assert first.message == "The password of row 1 is written in clear, for everybody who can read this file."
+    assert first.message == "The password of row 1 is in clear text, for everybody who can read this file."
     assert (second.path, second.origin.row) == (third.path, third.origin.row) == ("callback_url_for_visits", 1)
-    assert "seems to hold a token in its query string, in clear" in third.message
+    assert "seems to contain a token in its query string, in clear" in third.message
 
 
 def test_of_a_wrong_cell_nothing_more_is_said() -> None:

@@ -175,7 +175,7 @@ def test_the_only_sheet_with_the_columns_is_read_and_of_several_none() -> None:
         workbook.create_sheet("Old").append(HEADER)
 
     assert len(accounts(book(HEADER, GOOD, then=another))) == 1
-    assert told(book(HEADER, GOOD, then=twin)) == [("", "Several sheets hold accounts: Sheet1, Old.")]
+    assert told(book(HEADER, GOOD, then=twin)) == [("", "Several sheets contain accounts: Sheet1, Old.")]
     assert told(book(["nothing"]))[0][1].startswith("There is no header")
 
 
@@ -188,15 +188,15 @@ def test_what_cannot_be_read_is_named_as_what_it_is() -> None:
 
     old = b"\xd0\xcf\x11\xe0" + bytes(512)
     expected = {
-        old: "This is a workbook of an old Excel (.xls).",
+        old: "This is an old Excel workbook (.xls).",
         old + "EncryptedPackage".encode("utf-16-le"): "The workbook has a password.",
-        b"name,first_name": "This is no workbook, or it is damaged.",
-        book(HEADER, GOOD)[:-40]: "This is no workbook, or it is damaged.",
+        b"name,first_name": "This is not a workbook, or it is damaged.",
+        book(HEADER, GOOD)[:-40]: "This is not a workbook, or it is damaged.",
         zipped("a.txt", b""): "The workbook is damaged.",
         zipped("content.xml", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'): "The workbook is damaged.",
-        zipped("xl/vbaProject.bin", b""): "The workbook holds macros (.xlsm).",
+        zipped("xl/vbaProject.bin", b""): "The workbook contains macros (.xlsm).",
         zipped("META-INF/manifest.xml", b"<encryption-data/>"): "The workbook has a password.",
-        zipped("xl/a.xml", bytes(50_000_001)): "The workbook is over 50 MB when it is unpacked.",
+        zipped("xl/a.xml", bytes(50_000_001)): "The workbook is over 50 MB when unpacked.",
     }
     for raw, message in expected.items():
         assert told(raw) == [("", message)]
@@ -206,7 +206,7 @@ def test_names_that_are_no_manifest(tmp_path: Path) -> None:
     (tmp_path / "m.xlsx").write_bytes(book(HEADER, GOOD))
     (tmp_path / "~$m.xlsx").write_bytes(b"owner")
     assert len(load([tmp_path]).require()) == 1
-    for name, message in {"~$m.xlsx": "not the name", "a.xlsm": "macros", "a.xls": "old workbook"}.items():
+    for name, message in {"~$m.xlsx": "not the name", "a.xlsm": "macros", "a.xls": "old Excel workbook"}.items():
         (tmp_path / name).write_bytes(b"x")
         assert message in load([tmp_path / name]).problems[0].message
 
@@ -214,7 +214,7 @@ def test_names_that_are_no_manifest(tmp_path: Path) -> None:
 def test_a_name_that_is_used_twice_is_told_with_both_cells(tmp_path: Path) -> None:
     (tmp_path / "m.xlsx").write_bytes(book(HEADER, GOOD, GOOD))
     (found,) = load([tmp_path]).errors
-    assert (found.origin.cell, found.message) == ("Sheet1!A3", 'The name "paris" is used already: Sheet1!A2.')
+    assert (found.origin.cell, found.message) == ("Sheet1!A3", 'The name "paris" is already used: Sheet1!A2.')
 
 
 def test_logins_are_read_from_a_workbook_too(tmp_path: Path) -> None:
@@ -262,4 +262,4 @@ def test_a_text_loads_nothing_that_workbooks_need() -> None:
         "sys.modules['openpyxl'] = None; print(read(b'PK', 'm.xlsx').problems[0].hint)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout == "Install what reads them: pip install 'octopush-provisioner[excel]'.\n"
+    assert done.stdout == "Install the libraries for it: pip install 'octopush-provisioner[excel]'.\n"

@@ -56,7 +56,7 @@ def test_a_token_that_octopush_tells_is_never_shown(url: str) -> None:
 @pytest.mark.parametrize("url", TOKENS)
 def test_a_token_in_clear_in_a_manifest_gets_a_warning_that_does_not_repeat_it(url: str) -> None:
     (problem,) = yaml_manifest.read(as_yaml([("lyon", having(url))]).encode(), "m.yaml").problems
-    assert problem.hint == "Write ${env:NAME} or ${file:PATH} in its place, and have a new one made."
+    assert problem.hint == "Replace it with ${env:NAME} or ${file:PATH}, and have a new token issued."
     assert not holds_any(f"{problem.message} {problem.path}")
     placed = replace(having(url), callbacks=Callbacks(callback_url_for_visits="https://hooks.example.com/${env:HOOK}"))
     assert yaml_manifest.read(as_yaml([("lyon", placed)]).encode(), "m.yaml").problems == ()

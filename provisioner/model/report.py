@@ -100,6 +100,8 @@ class Report:
     """Why nothing could be done for this parent."""
     terms: Terms | None = None
     """The terms that it was carried out on; None for a command that has none."""
+    begun: bool = False
+    """Whether the state is there that its terms begin."""
 
 
 def exit_code(reports: Iterable[Report]) -> ExitCode:

@@ -151,7 +151,7 @@ def _adopted(
             written.append(_write(target, done.unwritten, parent))
         if session.state is None:
             return done
-        return replace(done, report=replace(done.report, terms=parent.terms(before, begins=before is None)))
+        return replace(done, report=replace(done.report, terms=parent.terms(before, begins=before is None), begun=True))
 
 
 # ── Whose they are ───────────────────────────────────────────────────────────

@@ -286,7 +286,8 @@ def _reported(
         # It was the wait for the lock that was interrupted.
         return _interrupted(name, plans, code, run), False, None
     report = _failed(name, plans, outcome, run) if isinstance(outcome, ProvisionerError) else outcome
-    return report, bool(held), held[0].state if held else None
+    state = held[0].state if held else None
+    return replace(report, begun=state is not None), bool(held), state
 
 
 def _interrupted(name: str, plans: Plans, code: ExitCode, run: RunContext) -> Report:

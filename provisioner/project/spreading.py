@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import InternalError, ProvisionerError, Refused
+from provisioner.model.plan import Create, Update
 from provisioner.model.report import Outcome, Report, Result, Scope, Stop
 from provisioner.model.state import Active, Pending, State, Unknown
 from provisioner.project import saved
@@ -22,7 +23,6 @@ from provisioner.project.running import attempted
 from provisioner.settings import Settings
 
 if TYPE_CHECKING:
-    from provisioner.model.plan import Change
     from provisioner.project.bounds import Bounds
     from provisioner.project.parent import Parent
     from provisioner.project.plans import Plans
@@ -124,21 +124,39 @@ def _as_left(report: Report, parent: Parent, plans: Plans, run: RunContext) -> R
     before = plans.parents[parent.name].snapshot.state
     changes = plans.parents[parent.name].plan.changes
     outcomes = [
-        _outcome(change, before, look.state, report) for change in changes if change.action in {"create", "update"}
+        _outcome(change, before, look.state, report) for change in changes if isinstance(change, Create | Update)
     ]
-    return replace(report, outcomes=tuple(sorted(outcomes, key=lambda outcome: outcome.name)))
+    return replace(
+        report, outcomes=tuple(sorted(outcomes, key=lambda outcome: outcome.name)), begun=look.state is not None
+    )
 
 
-def _outcome(change: Change, before: State | None, after: State | None, report: Report) -> Outcome:
+def _outcome(change: Create | Update, before: State | None, after: State | None, report: Report) -> Outcome:
     record = None if after is None else after.accounts.get(change.name)
-    if isinstance(record, Pending | Unknown):
-        lost = "the worker that sent it was lost" if report.stop is None else "a worker may still be at work on it"
-        return Outcome(
-            change.name, change.action, Result.UNKNOWN, lost if isinstance(record, Pending) else record.reason
-        )
-    if isinstance(record, Active) and (before is None or change.name not in before.accounts):
-        # A task that is given to a second worker finds what the first has done, or another run: the state does not say.
-        return Outcome(change.name, change.action, Result.CREATED, "by a worker that was lost, or by another run")
+    if isinstance(record, Unknown):
+        return Outcome(change.name, change.action, Result.UNKNOWN, record.reason)
+    if isinstance(record, Pending):
+        return Outcome(change.name, change.action, Result.UNKNOWN, _under_way(report))
+    # A task that is given to a second worker finds what the first has done, or another run: the state does not say.
+    done = "by a worker that was lost, or by another run"
+    if isinstance(record, Active) and isinstance(change, Create):
+        return Outcome(change.name, change.action, Result.CREATED, done)
+    was = None if before is None or isinstance(change, Create) else before.accounts.get(change.record_name)
+    if isinstance(record, Active) and isinstance(was, Active):
+        if record.edit is not None and record.edit != was.edit:
+            return Outcome(
+                change.name, change.action, Result.FAILED, f"{_under_way(report)}; the next apply finishes it"
+            )
+        if record.operation != was.operation or (before is not None and change.name not in before.accounts):
+            return Outcome(change.name, change.action, Result.UPDATED, done)
     reason = report.failure.message.splitlines()[0].removesuffix(".") if report.failure else None
     reason = report.stop.reason if report.stop else reason
     return Outcome(change.name, change.action, Result.NOT_ATTEMPTED, reason)
+
+
+def _under_way(report: Report) -> str:
+    """Return why nobody says what came of a request."""
+    if report.stop is not None:
+        return "a worker may still be at work on it"
+    is_lost = isinstance(report.failure, InternalError)
+    return "the worker that sent it was lost" if is_lost else "another run has it under way, or was lost"

@@ -49,7 +49,7 @@ def text(this: Report) -> list[Line]:
     """Return what a command did for one parent, and why it ended early where it did."""
     lines = [_heading(this)]
     if this.terms is not None:
-        lines.append(Line(f"  {printable(where(this.terms, begun=this.failure is None))}", QUIET))
+        lines.append(Line(f"  {printable(where(this.terms, begun=this.begun))}", QUIET))
     lines += [Line(f"  {line.text}", line.style) for line in _accounts(this.outcomes)]
     if this.outcomes or this.failure is None:
         lines.append(Line(_summary(this.outcomes)))

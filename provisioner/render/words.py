@@ -336,15 +336,16 @@ def slots(these: Slots) -> str:
 # ── Terms ────────────────────────────────────────────────────────────────────
 
 
-def where(this: Terms, *, begun: bool = False) -> str:
+def where(this: Terms, *, begun: bool | None = None) -> str:
     """Return where a plan is carried out: the address, whose login and key, and the place of the state.
 
-    Of one that was carried out, the state that it was to begin may be ``begun``.
+    ``begun`` says, once it was carried out, whether the state that it was to begin is there.
     """
     key = "" if this.key == _USUAL_KEY else f", key from {source(this.key)}"
     state = f"state in {this.state}"
     if this.begins:
-        state = f"{state}, begun by this run" if begun else f"no state yet at {this.state}: this begins one"
+        ending = {None: "", True: ", begun by this run", False: ", which this run was to begin"}[begun]
+        state = f"{state}{ending}" if ending else f"no state yet at {this.state}: this begins one"
     return f"at {this.endpoint}, login from {source(this.login)}{key}, {state}"
 
 

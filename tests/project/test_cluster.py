@@ -51,9 +51,9 @@ def started(module: str, *arguments: str, mine: Project) -> subprocess.Popen[str
 
 
 @pytest.fixture
-def server(sandbox: StartSandbox) -> SandboxProcess:
+def server(sandbox: StartSandbox, request: pytest.FixtureRequest) -> SandboxProcess:
     accounts = [word for name in PARENTS for word in ("--parent-account", f"{name}@example.com:key-of-{name}")]
-    return sandbox(*accounts, "--latency", "1")
+    return sandbox(*accounts, *getattr(request, "param", ("--latency", "1")))
 
 
 @pytest.fixture
@@ -183,6 +183,29 @@ def test_what_a_worker_that_came_too_late_finds_created_is_not_said_to_be_its_ow
     assert {("created", "by a worker that was lost, or by another run")} == {
         (each.result.value, each.reason) for report in reports.reports for each in report.outcomes
     }
+
+
+@pytest.mark.parametrize("server", [("--fault", "lost@2-:edit")], indirect=True)
+def test_an_edit_that_a_lost_worker_had_under_way_is_not_said_to_be_untried(
+    mine: Project, server: SandboxProcess
+) -> None:
+    del server
+    this, others = opened(mine), opened(mine, environ={**mine.environ, "PROVISIONER_ATTEMPTS": "1"})
+    this.apply(this.plan(parents=["acme"]))
+    manifest = mine.folder / "manifests" / "accounts.yaml"
+    text = manifest.read_text().replace("last_name: X, parent: acme", "last_name: Y, parent: acme")
+    manifest.write_text(text.replace("{name: acme-1,", "{name: acme-one, previously: acme-1,"))
+
+    def lost(task: spreading.Task) -> spreading.Done:
+        others.apply(others.plan(parents=[task.parent]))
+        raise ChildProcessError
+
+    with ThreadPoolExecutor(1) as threads:
+        (report,) = this.apply(this.plan(parents=["acme"]), cluster=spreading.Cluster(threads, lost, None, {})).reports
+    assert [
+        ("acme-2", "updated", "by a worker that was lost, or by another run"),
+        ("acme-one", "failed", "the worker that sent it was lost; the next apply finishes it"),
+    ] == [(each.name, each.result.value, each.reason) for each in report.outcomes]
 
 
 def test_a_run_that_waits_for_a_worker_ends_when_it_is_asked_to(mine: Project, server: SandboxProcess) -> None:

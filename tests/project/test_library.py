@@ -32,6 +32,7 @@ from provisioner.model.report import Outcome
 from provisioner.project import running
 from provisioner.project.plans import Plans
 from provisioner.project.reporter import Requested
+from provisioner.render import report
 from provisioner.state.holder import Holder
 from provisioner.state.stores.local import LocalStore
 from tests import forks
@@ -317,6 +318,16 @@ def test_a_token_ends_an_apply_between_two_requests(mine: Project, server: Sandb
     assert {"paris": "created", "rome": "not_attempted"} == results(reports)["default"]
     assert_kept(server, mine, "paris")
     assert 1 == len(server.accounts())
+
+
+def test_a_report_says_that_a_state_was_begun_only_where_it_was(mine: Project, server: SandboxProcess) -> None:
+    this, token = opened(mine), CancelToken()
+    token.cancel()
+    (untouched,) = this.apply(this.plan(), cancel=token).reports
+    (done,) = this.apply(this.plan()).reports
+    places = [report.text(each)[1].text.rpartition(", ")[2] for each in (untouched, done)]
+    assert ["which this run was to begin", "begun by this run"] == places
+    assert 2 == len(server.accounts())
 
 
 class Failing(Heard):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import click
 
 from provisioner import schemas
+from provisioner.cli import completion
 from provisioner.errors import CommandInvalid
 
 if TYPE_CHECKING:
@@ -94,9 +95,10 @@ def project(*tuning: str) -> Callable[[_Command], _Command]:
         with_options = cast("_Command", called)
         for name in reversed(tuning):
             with_options = _tuning(name)(with_options)
-        with_options = click.option("--state", metavar="PATH", help="Where each state is; {parent} is replaced.")(
-            with_options
-        )
+        with_options = click.option(
+            "--state", metavar="PATH", shell_complete=completion.files,
+            help="Where each state is; {parent} is replaced.",
+        )(with_options)  # fmt: skip
         return click.option("--config", type=FILE, metavar="FILE", help="The settings [default: provisioner.yaml].")(
             with_options
         )
@@ -113,7 +115,8 @@ def _tuning(name: str) -> Callable[[_Command], _Command]:
     words = schema["description"] + (f" [default: {schema['default']}]" if schema.get("default") else "")
     if schema["type"] == "boolean":
         return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=words)
-    return click.option(flag, name, type=_KINDS[schema["type"]], help=words)
+    names_file = completion.files if name.endswith("_file") else None
+    return click.option(flag, name, type=_KINDS[schema["type"]], help=words, shell_complete=names_file)
 
 
 def output(*formats: str, words: str = "The format of standard output.") -> Callable[[_Command], _Command]:
@@ -130,14 +133,15 @@ def _shard(text: str | None) -> Shard | None:
 
 
 parents = click.option(
-    "--parent", "parents", metavar="NAME", multiple=True, help="Only this parent; may be repeated [default: all]."
-)
+    "--parent", "parents", metavar="NAME", multiple=True, shell_complete=completion.parents(),
+    help="Only this parent; may be repeated [default: all].",
+)  # fmt: skip
 shard = click.option(
     "--shard", metavar="I/N", callback=lambda _, __, text: _shard(text),
     help="Only the parents that fall to shard I of N; for several runs that share the work.",
 )  # fmt: skip
 only = click.option(
-    "--only", metavar="NAME", multiple=True,
+    "--only", metavar="NAME", multiple=True, shell_complete=completion.accounts(planned=True),
     help="Only this account; may be repeated [default: all]. Slots are still counted over all that exist.",
 )  # fmt: skip
 jobs = click.option(

@@ -7,7 +7,7 @@ and to touch what belongs to the process: signals, streams, the garbage collecto
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -149,6 +149,18 @@ class Project:
         from provisioner.project.outputs import require_place
 
         require_place(out, kind, self.files() if taken is None else taken, self._workspace.folder)
+
+    def account_names(
+        self, statuses: Collection[str], *, planned: bool = False, parents: Sequence[str] = ()
+    ) -> tuple[str, ...]:
+        """Return the names of accounts in one of ``statuses``; with ``planned``, of those that only a manifest has too.
+
+        For whoever offers them to a person: nothing is asked of a server. Of a parent whose state is kept on one,
+        the names are those of the manifests. What cannot be read has none. Raises SettingInvalid.
+        """
+        from provisioner.project import naming
+
+        return naming.accounts(self._workspace, parents, statuses, planned=planned)
 
     # ── Manifests and plans ──────────────────────────────────────────────────
 

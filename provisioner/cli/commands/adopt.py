@@ -8,17 +8,27 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provisioner.cli import options
+from provisioner.cli import completion, options
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from provisioner.cli.console import Console
     from provisioner.project.adopting import Adoption
 
 
+def _complete(this: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the account's name, and then manifests: only Octopush's dashboard has the login between them."""
+    given = 2 if this.params.get("table") else len(this.params.get("words") or ())
+    if given == 0:
+        return completion.accounts("unknown", "pending", planned=True)(this, parameter, incomplete)
+    return [] if given == 1 else completion.files(this, parameter, incomplete)
+
+
 @click.command(short_help="Take over accounts that exist.")
-@click.argument("words", nargs=-1, metavar="[NAME LOGIN] [MANIFEST]...")
+@click.argument("words", nargs=-1, metavar="[NAME LOGIN] [MANIFEST]...", shell_complete=_complete)
 @click.option("--from", "table", type=options.FILE, metavar="FILE", help="Take over those of a CSV table: name,login.")
 @click.option(
     "--write", type=options.FILE, metavar="FILE",

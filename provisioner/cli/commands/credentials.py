@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from provisioner.cli import options
+from provisioner.cli import completion, options
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid, ExitCode
 
@@ -45,7 +45,7 @@ def command() -> None:
 
 
 @command.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.accounts("active", "unknown"))
 @options.parents
 @options.project()
 @options.output("text", "json")
@@ -100,7 +100,7 @@ def list_(context: Context, *, choice: Choice, parents: tuple[str, ...], output:
 
 
 @command.command("export", short_help="Write credentials in clear, for other programs.", epilog=_READERS)
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.accounts("active"))
 @options.parents
 @options.project(*options.CONNECTION)
 @options.output(*_FORMATS)

@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from provisioner.cli import options
+from provisioner.cli import completion, options
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid, StateConflict
 
@@ -20,8 +20,10 @@ _IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 @click.command("exec", short_help="Run a command as one account.", context_settings={"allow_interspersed_args": False})
 @options.parents
 @options.project()
-@click.argument("name")
-@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND [ARG]...")
+@click.argument("name", shell_complete=completion.accounts("active"))
+@click.argument(
+    "words", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND [ARG]...", shell_complete=completion.files
+)
 @options.pass_context
 def command(context: Context, *, choice: Choice, parents: tuple[str, ...], name: str, words: tuple[str, ...]) -> int:
     """Run a command with the credentials of one account in its environment, and nowhere else.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from provisioner.cli import options
+from provisioner.cli import completion, options
 from provisioner.cli.options import Choice, Context
 
 
 @click.command(short_help="Free the slot of a deleted account.")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.accounts("active", "unknown", "abandoned"))
 @options.parents
 @options.project("lock_timeout", *options.CONNECTION)
 @options.output("text", "json")

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from provisioner.cli import options
+from provisioner.cli import completion, options
 from provisioner.cli.options import Context
 from provisioner.errors import ExitCode
 
 
 @click.command(short_help="Write a starter project.")
-@click.argument("folder", default=".", type=options.FILE)
+@click.argument("folder", default=".", type=options.FILE, shell_complete=completion.folders)
 @click.option(
     "--ci", type=click.Choice(["github", "gitlab"]), multiple=True,
     help="Plan each pull request, apply what is merged, reconcile at night; may be repeated.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 import click
 
-from provisioner.cli import options
+from provisioner.cli import completion, options
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid, ExitCode
 
@@ -19,7 +19,7 @@ _STDIN: Final = "-"
 
 
 @click.command(short_help="Put back what was rescued.")
-@click.argument("log", required=False, metavar="[LOG]")
+@click.argument("log", required=False, metavar="[LOG]", shell_complete=completion.files)
 @options.parents
 @options.project("lock_timeout")
 @click.option("--only", metavar="NAME", help="Put back this account alone, as LOG last has it.")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from provisioner.cli import options
+from provisioner.cli import completion, options
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid, ExitCode
 
 
 @click.command(short_help="End an unknown outcome.")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.accounts("unknown", "pending"))
 @options.parents
 @options.project("lock_timeout")
 @click.option("--not-created", is_flag=True, help="The account does not exist: free its slot.")

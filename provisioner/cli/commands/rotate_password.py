@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provisioner.cli import options
+from provisioner.cli import completion, options
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("rotate-password", short_help="Give accounts new passwords.")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.accounts("active"))
 @click.option("--all", "everyone", is_flag=True, help="All active accounts: of every parent, or of those of --parent.")
 @click.option(
     "--manifest", "manifests", type=options.FILE, multiple=True, metavar="FILE",

@@ -7,7 +7,7 @@ from typing import BinaryIO, Final, cast
 
 import click
 
-from provisioner.cli import options
+from provisioner.cli import completion, options
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import ExitCode
 
@@ -34,7 +34,7 @@ def pull(context: Context, *, choice: Choice, parents: tuple[str, ...]) -> int:
 
 
 @command.command("push")
-@click.argument("file")
+@click.argument("file", shell_complete=completion.files)
 @options.parents
 @options.project("lock_timeout")
 @options.yes
@@ -67,7 +67,9 @@ def push(context: Context, *, choice: Choice, file: str, parents: tuple[str, ...
 
 
 @command.command("migrate")
-@click.option("--from", "origin", metavar="ADDRESS", help="Where it was; {parent} is replaced.")
+@click.option(
+    "--from", "origin", metavar="ADDRESS", shell_complete=completion.files, help="Where it was; {parent} is replaced."
+)
 @options.parents
 @options.project("lock_timeout")
 @options.pass_context

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provisioner.cli import options
+from provisioner.cli import completion, options
 from provisioner.cli.options import Choice, Context
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Prove that the credentials are good.")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.accounts("active"))
 @options.parents
 @options.shard
 @options.project(*options.CONNECTION)

@@ -11,6 +11,7 @@ import gc
 import multiprocessing
 import os
 import pkgutil
+import pty
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Final
 
@@ -62,6 +63,36 @@ def command(arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) 
         out, err = Path(scratch) / "out", Path(scratch) / "err"
         code = exit_code_of(_run, list(arguments), folder, dict(environ), out, err)
         return subprocess.CompletedProcess(arguments, code, out.read_text("utf-8"), err.read_text("utf-8"))
+
+
+def at_terminal(
+    arguments: Sequence[str], folder: Path, environ: Mapping[str, str], answer: str = ""
+) -> tuple[int, str]:
+    """Run the command line in ``folder`` at a terminal of its own; give each of its questions this answer.
+
+    Returns the exit code and all that the terminal showed.
+    """
+    ours, theirs = pty.openpty()
+    child = processes.Process(
+        target=_run_at_terminal, args=(list(arguments), folder, {"TERM": "dumb", **environ}, os.ttyname(theirs))
+    )
+    child.start()
+    shown = b""
+    try:
+        while ours in (ready := wait([ours, child.sentinel], PATIENCE)):
+            shown += os.read(ours, 65536)
+            if answer and shown.endswith(b"[y/N]: "):
+                os.write(ours, answer.encode())
+        assert ready, f"the child is stuck: {shown.decode(errors='replace')}"
+        child.join()
+        assert child.exitcode is not None
+        return child.exitcode, shown.decode(errors="replace").replace("\r\n", "\n")
+    finally:
+        child.kill()
+        child.join()
+        child.close()
+        os.close(theirs)
+        os.close(ours)
 
 
 @contextmanager
@@ -110,24 +141,30 @@ def exit_code_of(target: Callable[..., None], *arguments: object) -> int:
 
 
 def _run(arguments: list[str], folder: Path, environ: dict[str, str], out: Path, err: Path) -> None:
-    with out.open("wb") as stdout, err.open("wb") as stderr:
-        _become(folder, environ, stdout.fileno(), stderr.fileno())
+    with Path(os.devnull).open("rb") as stdin, out.open("wb") as stdout, err.open("wb") as stderr:
+        _become(folder, environ, stdin.fileno(), stdout.fileno(), stderr.fileno())
+    main(arguments)
+
+
+def _run_at_terminal(arguments: list[str], folder: Path, environ: dict[str, str], terminal: str) -> None:
+    descriptor = os.open(terminal, os.O_RDWR | os.O_NOCTTY)
+    _become(folder, environ, descriptor, descriptor, descriptor)
+    os.close(descriptor)
     main(arguments)
 
 
 def _serve(arguments: list[str], folder: Path, environ: dict[str, str], out: Connection) -> None:
-    with out, Path(os.devnull).open("wb") as stderr:
-        _become(folder, environ, out.fileno(), stderr.fileno())
+    with out, Path(os.devnull).open("rb") as stdin, Path(os.devnull).open("wb") as stderr:
+        _become(folder, environ, stdin.fileno(), out.fileno(), stderr.fileno())
     main(arguments)
 
 
-def _become(folder: Path, environ: dict[str, str], stdout: int, stderr: int) -> None:
-    """Make this process one that was just started in ``folder``."""
+def _become(folder: Path, environ: dict[str, str], *descriptors: int) -> None:
+    """Make this process one that was just started in ``folder``; ``descriptors`` are its input, output and errors."""
     gc.disable()  # as ``python -m provisioner`` does
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with Path(os.devnull).open("rb") as stdin:
-        for number, descriptor in enumerate((stdin.fileno(), stdout, stderr)):
-            os.dup2(descriptor, number)
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)

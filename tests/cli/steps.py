@@ -6,9 +6,6 @@ A step asserts that it could be done. Whether what came of it is right is for th
 from __future__ import annotations
 
 import json
-import os
-import pty
-import select
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +23,7 @@ from provisioner.model.verdict import SealedContent
 from provisioner.state.sealing import AgeOpener, AgeSealer, new_identity, parse_identities
 from tests import forks
 from tests.conftest import NewProject, Project, SandboxProcess, environment
-from tests.forks import COMMAND, PATIENCE
+from tests.forks import PATIENCE
 
 TWO: Final = ("paris", "rome")
 """The accounts of most projects."""
@@ -55,27 +52,7 @@ def made(server: SandboxProcess, project: NewProject, names: tuple[str, ...] = T
 
 def answering(project: Project, answer: str, *arguments: str) -> tuple[int, str]:
     """Run the command at a terminal, and give its question this answer."""
-    ours, theirs = pty.openpty()
-    said = ""
-    with subprocess.Popen(
-        [*COMMAND, *arguments],
-        cwd=project.folder,
-        env={**project.environ, "TERM": "dumb"},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    ) as process:
-        os.close(theirs)
-        while select.select([ours], [], [], PATIENCE)[0]:
-            try:
-                piece = os.read(ours, 4096)
-            except OSError:
-                break
-            said += piece.decode(errors="replace")
-            if said.endswith("[y/N]: "):
-                os.write(ours, answer.encode())
-    os.close(ours)
-    return process.returncode, said
+    return forks.at_terminal(arguments, project.folder, project.environ, answer)
 
 
 # ── What a command printed ───────────────────────────────────────────────────

@@ -120,11 +120,13 @@ def serving(arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) 
         with theirs:
             child = processes.Process(target=_serve, args=(list(arguments), folder, dict(environ), theirs))
             child.start()
-        with os.fdopen(ours.fileno(), encoding="utf-8", closefd=False) as said:
-            yield said.readline().strip()
-        child.terminate()
-        child.join()
-        child.close()
+        try:
+            with os.fdopen(ours.fileno(), encoding="utf-8", closefd=False) as said:
+                yield said.readline().strip()
+        finally:
+            child.terminate()
+            child.join()
+            child.close()
 
 
 def exit_code_of(target: Callable[..., None], *arguments: object) -> int:

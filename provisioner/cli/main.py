@@ -29,7 +29,7 @@ from provisioner.cli.options import Context
 from provisioner.errors import MEANINGS, ExitCode, InternalError, ProvisionerError
 
 _CODE_WIDTH: Final = 4
-# Read aloud by --help; the README's table is checked against it.
+# Read aloud by --help; the table in docs/commands.md is checked against it.
 _EXITS: Final = "\b\nExit codes:\n" + "\n".join(
     f"  {'130, 143' if code is ExitCode.INTERRUPTED else str(int(code)).ljust(_CODE_WIDTH - 1)}  {meaning}"
     for code, (meaning, _) in MEANINGS.items()

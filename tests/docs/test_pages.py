@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
@@ -12,8 +14,8 @@ from provisioner import manifest, schemas
 from provisioner.manifest import logins
 from provisioner.settings import loading
 from tests.docs import pages, scenes
-from tests.docs.pages import PAGES, ROOT
-from tests.docs.reader import reading
+from tests.docs.pages import PAGES, ROOT, Block
+from tests.docs.reader import Reader, reading
 
 NOT_RUN: Final[dict[tuple[str, str], str]] = {
     ("docs/ci.md", "sh"): "the digest is that of a plan that somebody else reviewed; tests/security/test_reviewed.py",

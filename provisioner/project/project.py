@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from provisioner.model.revision import Revision
     from provisioner.model.shard import Shard
     from provisioner.model.state import State
+    from provisioner.model.status import ParentStatus
     from provisioner.project.adopting import Adoption
     from provisioner.project.applying import Approve
     from provisioner.project.bounds import Bounds
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from provisioner.project.rotating import Approve as ApproveRotation
     from provisioner.project.spreading import Cluster
     from provisioner.project.states import Moved, Prepared
-    from provisioner.project.status import ParentStatus
     from provisioner.settings.readers import Readers
     from provisioner.state.lease import Lease
 

@@ -3,41 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from provisioner.errors import ExitCode, ProvisionerError
-from provisioner.model.exchange import Failed
-from provisioner.model.state import State
+from provisioner.errors import ProvisionerError
+from provisioner.model.status import ParentStatus
 from provisioner.project.running import attempted
 
 if TYPE_CHECKING:
     from provisioner.project.parent import Parent
     from provisioner.project.running import Jobs, RunContext
-    from provisioner.project.verify import Balances
-
-
-@dataclass(frozen=True, slots=True)
-class ParentStatus:
-    """One parent's state, or why it cannot be read."""
-
-    parent: str
-    address: str
-    """Where the state is kept."""
-    state: State | None
-    balances: Balances | None = None
-    """None where nobody asked for them."""
-    failure: ProvisionerError | None = None
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """What it tells the caller: SOME_FAILED where a balance is not known, unless all that is wrong is damage."""
-        if self.failure is not None:
-            return self.failure.exit_code
-        codes = {balance.exit_code for balance in (self.balances or {}).values() if isinstance(balance, Failed)}
-        if codes == {ExitCode.STATE_UNUSABLE}:
-            return ExitCode.STATE_UNUSABLE
-        return ExitCode.SOME_FAILED if codes else ExitCode.DONE
 
 
 def status(parents: Sequence[Parent], run: RunContext, *, balances: bool, jobs: Jobs) -> tuple[ParentStatus, ...]:
@@ -57,7 +32,9 @@ def status(parents: Sequence[Parent], run: RunContext, *, balances: bool, jobs: 
 
 
 def _status(parent: Parent, run: RunContext) -> ParentStatus:
+    limit, reserved = parent.own.limit, parent.own.reserved
     look = attempted(parent.look, run.reporter)
     if isinstance(look, ProvisionerError):
-        return ParentStatus(parent.name, parent.settings.state_address(parent.name), None, failure=look)
-    return ParentStatus(parent.name, parent.store.address, look.state)
+        address = parent.settings.state_address(parent.name)
+        return ParentStatus(parent.name, address, None, limit, reserved, failure=look)
+    return ParentStatus(parent.name, parent.store.address, look.state, limit, reserved)

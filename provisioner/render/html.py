@@ -8,15 +8,10 @@ callback's URL hides stays hidden.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from pathlib import Path
-from typing import Final, assert_never
-
-from markupsafe import Markup
+from typing import TYPE_CHECKING, Final, assert_never
 
 from provisioner.model.account import Attributes, shown_value
 from provisioner.model.plan import (
@@ -31,23 +26,16 @@ from provisioner.model.plan import (
     Unmanaged,
     Update,
 )
-from provisioner.model.state import Slots
-from provisioner.render import markup, words
+from provisioner.render import frame, markup, words
 from provisioner.render.lines import counted
 from provisioner.render.markup import filled, joined
-from provisioner.render.words import Code, Label, Name, Sentence
+from provisioner.render.words import Label, Sentence
 
-_ROWS: Final = 250
-"""Changes in one table; a longer plan has several, so that a browser lays out only those in view."""
-_LINES: Final = 1000
-"""Unchanged accounts in one list, for the same reason."""
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
 _NAMED: Final = 20
 """Names that the refusal tells; the table marks all of them."""
-_MARKED_SLOTS: Final = 100
-"""Slots up to which the gauge shows each by itself."""
-_NUMBERED: Final = 0.03
-"""The least share of the gauge that has room for a number."""
-
 _KEYS: Final = {label: label.word.replace(" ", "-") for label in Label}
 """Labels as the filter and the style know them."""
 _ROW_LABELS: Final = {label: filled(markup.ROW_LABEL, key, key, label.mark, label.word) for label, key in _KEYS.items()}
@@ -58,29 +46,23 @@ _ROW_LABELS: Final = {label: filled(markup.ROW_LABEL, key, key, label.mark, labe
 
 def page(plans: Sequence[Plan], digest: str, failed: Sequence[str] = ()) -> str:
     """Return the whole page; ``digest`` is that of the plans, and ``failed`` the parents that have none."""
-    style, script = _asset("page.css"), _asset("page.js")
-    policy = (
-        f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)};"
-        " base-uri 'none'; form-action 'none'"
-    )
-    title = f"Plan for {plans[0].parent if len(plans) == 1 else counted(len(plans), 'parent')}"
     found: Counter[Label] = Counter()
     sections = [_section(number, plan, found) for number, plan in enumerate(plans, 1)]
-    navigation = _navigation(plans) if len(plans) > 1 else markup.EMPTY
-    unplanned = filled(markup.UNPLANNED, _sentence(words.unplanned(failed, len(failed)))) if failed else markup.EMPTY
-    content = joined((markup.PATTERNS, _settings(plans), unplanned, *sections))
-    return str(filled(markup.PAGE, policy, title, style, title, navigation, _actions(found), content, digest, script))
-
-
-def _asset(name: str) -> Markup:
-    """Return a file of the page, with the line ends that a browser will have made of it when it takes the hash."""
-    content = Path(__file__).with_name(name).read_text(encoding="utf-8")
-    return Markup(content)  # noqa: S704  # what a file of this package holds is ours: nothing of a plan is in it
-
-
-def _source(content: str) -> str:
-    """Return how a policy names the one content that it allows."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode('ascii')}'"
+    unplanned = (
+        filled(markup.UNPLANNED, frame.sentence(words.unplanned(failed, len(failed)))) if failed else markup.EMPTY
+    )
+    page = frame.Page(
+        kind="plan",
+        title=f"Plan for {plans[0].parent if len(plans) == 1 else counted(len(plans), 'parent')}",
+        head=_navigation(plans) if len(plans) > 1 else markup.EMPTY,
+        content=joined((_settings(plans), unplanned, *sections)),
+        foot=filled(markup.PLAN_DIGEST, digest),
+        boxes=[(_KEYS[label], label.word, found[label]) for label in Label if found[label]],
+        rows="changes",
+        folded="unchanged",
+        example="name, field or value",
+    )
+    return frame.document(page)
 
 
 def _navigation(plans: Sequence[Plan]) -> Markup:
@@ -88,17 +70,6 @@ def _navigation(plans: Sequence[Plan]) -> Markup:
         filled(markup.PARENT_LINK, number, plan.parent, words.summary([plan])) for number, plan in enumerate(plans, 1)
     )
     return filled(markup.NAVIGATION, joined(links))
-
-
-def _actions(found: Counter[Label]) -> Markup:
-    """Return the boxes of the filter, one for each label that was ``found``."""
-    boxes = [filled(markup.ACTION, _KEYS[label], label.word, found[label]) for label in Label if found[label]]
-    return filled(markup.ACTIONS, joined(boxes)) if boxes else markup.EMPTY
-
-
-def _sentence(pieces: Sentence) -> Markup:
-    """Return a sentence with its names, and what a person would type, as code."""
-    return joined(filled(markup.CODE if isinstance(each, Name | Code) else markup.TEXT, each) for each in pieces)
 
 
 def _section(number: int, plan: Plan, found: Counter[Label]) -> Markup:
@@ -115,10 +86,10 @@ def _section(number: int, plan: Plan, found: Counter[Label]) -> Markup:
         "no state yet" if plan.lineage is None else f"state serial {plan.serial}",
         words.slots(plan.slots),
         _terms(plan),
-        _gauge(plan.slots),
+        frame.gauge(plan.slots),
         joined(_banners(plan)),
         words.summary([plan]),
-        joined(_tables(rows)),
+        joined(frame.tables(rows, ("Action", "Account", "What"), "Changes")),
         _unchanged([each for each in plan.changes if isinstance(each, Unchanged) and each.is_sure]),
     )
 
@@ -127,10 +98,10 @@ def _banners(plan: Plan) -> Iterator[Markup]:
     """Yield why nothing is sent."""
     if plan.terms is not None and plan.terms.is_frozen:
         yield filled(
-            markup.FROZEN, _sentence((Code("apply"), " and ", Code("reconcile"), " do nothing for this parent."))
+            markup.FROZEN, frame.sentence((Code("apply"), " and ", Code("reconcile"), " do nothing for this parent."))
         )
     if plan.over:
-        yield filled(markup.REFUSED, _sentence(words.refusal(plan, _NAMED)))
+        yield filled(markup.REFUSED, frame.sentence(words.refusal(plan, _NAMED)))
 
 
 def _list(kind: str, items: Iterable[Markup]) -> Markup:
@@ -148,78 +119,15 @@ def _settings(plans: Sequence[Plan]) -> Markup:
 def _terms(plan: Plan) -> Markup:
     notes = (words.freeze(plan.terms), words.selection(plan, _NAMED))
     place = () if plan.terms is None else ((words.where(plan.terms),), *words.recipients(plan.terms))
-    return _list("terms", map(_sentence, (*place, *filter(None, notes), *words.all_reading(plan))))
-
-
-def _tables(rows: Sequence[Markup]) -> Iterator[Markup]:
-    """Yield the tables of ``rows``: one, or one for as many as a browser lays out at once."""
-    if len(rows) <= _ROWS:
-        if rows:
-            yield filled(markup.TABLE, "part", filled(markup.CAPTION_READ_OUT, "Changes"), joined(rows))
-        return
-    for begin in range(0, len(rows), _ROWS):
-        some = rows[begin : begin + _ROWS]
-        caption = filled(markup.CAPTION, f"Changes {begin + 1} to {begin + len(some)} of {len(rows)}")
-        yield filled(markup.TABLE, "part long", caption, joined(some))
+    return _list("terms", map(frame.sentence, (*place, *filter(None, notes), *words.all_reading(plan))))
 
 
 def _unchanged(these: Sequence[Unchanged]) -> Markup:
     """Return the accounts that stay as they are, folded."""
     if not these:
         return markup.EMPTY
-    items = [filled(markup.UNCHANGED_ACCOUNT, each.name, words.holder(each.attributes)) for each in these]
-    parts = (
-        filled(markup.UNCHANGED_PART, joined(items[begin : begin + _LINES])) for begin in range(0, len(items), _LINES)
-    )
-    return filled(markup.UNCHANGED, counted(len(these), "account"), joined(parts))
-
-
-# ── The gauge ────────────────────────────────────────────────────────────────
-
-
-def _gauge(slots: Slots) -> Markup:
-    """Return the slots of a parent as lengths, each a share of the whole, and a legend that says the same in words."""
-    over = min(slots.planned, max(0, -slots.left))
-    kinds = (
-        ("known", slots.used - slots.unknown, "used for certain" if slots.unknown else "used"),
-        ("unknown", slots.unknown, "used, unknown"),
-        ("reserved", slots.reserved, "reserved"),
-        ("planned", slots.planned - over, "planned"),
-        ("over", over, "planned without a slot"),
-        ("left", max(0, slots.left), "left"),
-    )
-    whole = sum(count for _, count, _ in kinds) or 1
-    segments: list[Markup] = []
-    numbers: list[Markup] = []
-    legend: list[Markup] = []
-    begin = 0
-    for kind, count, what in kinds:
-        if count:
-            segments.append(filled(markup.SEGMENT, kind, _share(begin, whole), _share(count, whole)))
-            if count / whole >= _NUMBERED:
-                numbers.append(filled(markup.NUMBER, _share(begin + count / 2, whole), count))
-            legend.append(filled(markup.LEGEND, kind, f"{count} {what}"))
-        begin += count
-    limit = markup.EMPTY
-    if slots.left < 0:
-        place = _share(slots.limit, whole)
-        limit = filled(markup.LIMIT, place, place)
-        legend.append(filled(markup.LEGEND, "mark-limit", f"the limit of {slots.limit}: {-slots.left} too many"))
-    elif not slots.left:
-        legend.append(filled(markup.LEGEND, "left", "0 left"))
-    lines = joined(_lines(whole, whole - max(0, slots.left)))
-    return filled(markup.GAUGE, joined(segments), lines, limit, joined(numbers), joined(legend))
-
-
-def _lines(whole: int, taken: int) -> Iterator[Markup]:
-    """Yield the lines between the slots, where there are few enough to show each by itself."""
-    for slot in range(1, whole) if whole <= _MARKED_SLOTS else ():
-        place = _share(slot, whole)
-        yield filled(markup.BETWEEN_FREE if slot > taken else markup.BETWEEN, place, place)
-
-
-def _share(count: float, whole: int) -> str:
-    return f"{100 * count / whole:.4g}%"
+    items = [filled(markup.FOLDED_ACCOUNT, each.name, words.holder(each.attributes)) for each in these]
+    return frame.folded(f"{counted(len(these), 'account')} unchanged", items)
 
 
 # ── What is to be done ───────────────────────────────────────────────────────
@@ -260,7 +168,7 @@ def _reading(change: Change) -> Iterator[Markup]:
 
 
 def _explanation(why: Sentence) -> Markup:
-    return filled(markup.EXPLANATION, _sentence(why))
+    return filled(markup.EXPLANATION, frame.sentence(why))
 
 
 def _attributes(attributes: Attributes) -> Markup:
@@ -275,7 +183,7 @@ def _attribute_list(paths: tuple[str, ...]) -> Markup:
 
 
 def _note(lines: Sequence[Sentence]) -> Markup:
-    return filled(markup.NOTE, joined(map(_sentence, lines), markup.SPACE))
+    return filled(markup.NOTE, joined(map(frame.sentence, lines), markup.SPACE))
 
 
 def _field(change: FieldChange) -> Markup:

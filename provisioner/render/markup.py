@@ -1,6 +1,6 @@
-"""The markup of the page of a plan, and the one way by which a value gets into it.
+"""The markup of the pages, and the one way by which a value gets into it.
 
-Owns every element of the page; ``html`` owns what is said in them. Refuses to make markup
+Owns every element of a page; ``html`` and ``status_html`` own what is said in them. Refuses to make markup
 of any value: :func:`filled` writes out what cannot be seen, and markupsafe escapes it.
 """
 
@@ -44,35 +44,41 @@ def _inert(value: str | int) -> Markup:
 PAGE: Final = Markup("""\
 <!DOCTYPE html>
 <html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="%s">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>%s</title>
-<style>%s</style>
-</head>
-<body>
-<a class="skip" href="#plan">Skip to the plan</a>
+%s<body>
+<a class="skip" href="#main">Skip to the %s</a>
 <header>
 <h1>%s</h1>
 %s</header>
-<form id="filter" role="search" aria-label="Filter the changes" hidden>
-<label>Filter <input type="search" autocomplete="off" spellcheck="false" placeholder="name, field or value"></label>
-<button type="reset">Show all</button>
-<p id="found" role="status" aria-live="polite"></p>
-%s</form>
-<main id="plan">
+%s<main id="main">
 %s</main>
-<footer><p>Plan <code>%s</code></p></footer>
+<footer>%s</footer>
 <script>%s</script>
 </body>
 </html>
 """)
+HEAD: Final = Markup("""\
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="%s">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="%s">
+<title>%s</title>
+<style>%s</style>
+</head>
+""")
+FILTER: Final = Markup("""\
+<form id="filter" role="search" aria-label="Filter the %s" data-rows="%s" data-folded="%s" hidden>
+<label>Filter <input type="search" autocomplete="off" spellcheck="false" placeholder="%s"></label>
+<button type="reset">Show all</button>
+<p id="found" role="status" aria-live="polite"></p>
+%s</form>
+""")
 NAVIGATION: Final = Markup('<nav aria-label="Parents"><ul>\n%s</ul></nav>\n')
 PARENT_LINK: Final = Markup('<li><a href="#parent-%s">%s</a> <span>%s</span></li>\n')
-ACTIONS: Final = Markup("<fieldset><legend>Only</legend>\n%s</fieldset>\n")
-ACTION: Final = Markup('<label><input type="checkbox" value="%s">%s (%s)</label>\n')
+BOXES: Final = Markup("<fieldset><legend>Only</legend>\n%s</fieldset>\n")
+BOX: Final = Markup('<label><input type="checkbox" value="%s">%s (%s)</label>\n')
 CODE: Final = Markup("<code>%s</code>")
+PLAN_DIGEST: Final = Markup("<p>Plan <code>%s</code></p>")
 
 # ── A parent ─────────────────────────────────────────────────────────────────
 
@@ -92,15 +98,15 @@ FROZEN: Final = Markup('<p class="refused"><strong>Frozen</strong>: %s</p>\n')
 TABLE: Final = Markup("""\
 <div class="%s"><table>
 %s
-<thead><tr><th scope="col">Action</th><th scope="col">Account</th><th scope="col">What</th></tr></thead>
+<thead><tr><th scope="col">%s</th><th scope="col">%s</th><th scope="col">%s</th></tr></thead>
 <tbody>
 %s</tbody></table></div>
 """)
 CAPTION: Final = Markup("<caption>%s</caption>")
 CAPTION_READ_OUT: Final = Markup('<caption class="read">%s</caption>')
-UNCHANGED: Final = Markup("<details><summary>%s unchanged</summary>\n%s</details>\n")
-UNCHANGED_PART: Final = Markup('<ul class="same">\n%s</ul>\n')
-UNCHANGED_ACCOUNT: Final = Markup('<li><span class="name">%s</span> <span>%s</span></li>\n')
+FOLDED: Final = Markup("<details><summary>%s</summary>\n%s</details>\n")
+FOLDED_LIST: Final = Markup('<ul class="same">\n%s</ul>\n')
+FOLDED_ACCOUNT: Final = Markup('<li><span class="name">%s</span> <span>%s</span></li>\n')
 
 # ── The gauge ────────────────────────────────────────────────────────────────
 

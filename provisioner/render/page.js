@@ -1,4 +1,4 @@
-// The filter of the page of a plan. It hides rows that do not match, and makes no markup.
+// The filter of a page. It hides rows that do not match, and makes no markup.
 "use strict";
 (() => {
   const PAUSE = 120; // milliseconds after the last key, so that a long plan is not gone through at each
@@ -57,8 +57,8 @@
     for (const section of sections) {
       section.querySelector(".no-match").hidden = !active || shows(section);
     }
-    const also = same.length ? `, ${unchanged} of ${same.length} unchanged` : "";
-    found.textContent = `${changes} of ${rows.length} changes${also}`;
+    const also = same.length ? `, ${unchanged} of ${same.length} ${form.dataset.folded}` : "";
+    found.textContent = `${changes} of ${rows.length} ${form.dataset.rows}${also}`;
   }
 
   let waiting;

@@ -35,7 +35,7 @@ from provisioner.model.plan import (
     Update,
 )
 from provisioner.model.state import Drift, Edit, Operation, Slots
-from provisioner.render import html, markup, words
+from provisioner.render import frame, html, markup, words
 from provisioner.render.lines import printable
 from tests.render import browser
 from tests.render.samples import HOSTILE, anything, counts, desired, with_texts
@@ -386,17 +386,18 @@ def test_what_cannot_be_seen_is_written_out(value: str) -> None:
 def test_only_files_of_the_page_are_taken_for_markup() -> None:
     makers = {
         (module.__name__.rpartition(".")[2], function.name)
-        for module in (html, markup)
+        for module in (frame, html, markup)
         for function, call in inside_functions(module, ast.Call)
         if isinstance(call.func, ast.Name) and call.func.id == "Markup"
     }
-    assert {("html", "_asset"), ("markup", "filled")} == makers
+    assert {("frame", "_asset"), ("markup", "filled")} == makers
 
 
 def test_nothing_gets_into_markup_but_by_the_one_way() -> None:
     """Escaping alone would leave in what cannot be seen."""
-    source = Path(html.__file__).read_text(encoding="utf-8")
-    assert not re.search(r"\.(join|format|format_map|unescape|__\w+__)\(|markup\.[A-Z_]+ ?[%+*.]| % ", source)
+    for module in (frame, html):
+        source = Path(module.__file__).read_text(encoding="utf-8")
+        assert not re.search(r"\.(join|format|format_map|unescape|__\w+__)\(|markup\.[A-Z_]+ ?[%+*.]| % ", source)
 
 
 def inside_functions(module: ModuleType, kind: type[Node]) -> Iterator[tuple[ast.FunctionDef, Node]]:

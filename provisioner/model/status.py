@@ -1,0 +1,44 @@
+"""What is known of one parent: its slots, its state, and what its accounts have left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from provisioner.errors import ExitCode, ProvisionerError
+from provisioner.model.exchange import Balance, Failed
+from provisioner.model.state import Slots, State
+
+
+@dataclass(frozen=True, slots=True)
+class ParentStatus:
+    """One parent's state, or why it cannot be read."""
+
+    parent: str
+    address: str
+    """Where the state is kept."""
+    state: State | None
+    """None where there is none yet, or where it cannot be read."""
+    limit: int
+    reserved: int
+    balances: Mapping[str, Balance | Failed] | None = None
+    """By account; None where nobody asked for them."""
+    failure: ProvisionerError | None = None
+
+    @property
+    def slots(self) -> Slots | None:
+        """Its slots, with nothing planned; None where nobody can know them."""
+        if self.failure is not None and self.state is None:
+            return None
+        state = self.state or State(lineage="", parent=self.parent)
+        return state.slots(limit=self.limit, reserved=self.reserved, planned=0)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The code of ``status``: SOME_FAILED where a balance is not known, unless damage is all that is wrong."""
+        if self.failure is not None:
+            return self.failure.exit_code
+        codes = {balance.exit_code for balance in (self.balances or {}).values() if isinstance(balance, Failed)}
+        if codes == {ExitCode.STATE_UNUSABLE}:
+            return ExitCode.STATE_UNUSABLE
+        return ExitCode.SOME_FAILED if codes else ExitCode.DONE

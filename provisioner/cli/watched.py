@@ -20,6 +20,7 @@ from provisioner.settings.readers import alone
 if TYPE_CHECKING:
     from provisioner.cli.console import Console
     from provisioner.cli.options import Choice, Context
+    from provisioner.project.pages import PageRequest
     from provisioner.project.project import Project
     from provisioner.project.reports import Reports
 
@@ -27,7 +28,14 @@ Run = Callable[["Project", ConsoleReporter], "Reports"]
 
 
 def watched(  # noqa: PLR0913  # which project, what it does, and what it leaves
-    context: Context, choice: Choice, run: Run, *, manifests: Sequence[Path], output: str, report: Path | None
+    context: Context,
+    choice: Choice,
+    run: Run,
+    *,
+    manifests: Sequence[Path],
+    output: str,
+    report: Path | None,
+    page: PageRequest | None = None,
 ) -> int:
     """Carry ``run`` out, leave behind what the settings ask for, print its reports, and return the exit code.
 
@@ -47,7 +55,7 @@ def watched(  # noqa: PLR0913  # which project, what it does, and what it leaves
         reader = alone(context.environ, Path(), interactive=console.is_interactive)
         outlets.prepare_call(None if named is None else str(named), reader, Path())
         project = choice.open(context)
-        outlets.prepare(project, manifests, report)
+        outlets.prepare(project, manifests, report, page)
         with reporter(console, len(project.settings.parents)) as hears:
             reports = run(project, hears)
         reports.require_any()

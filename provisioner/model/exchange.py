@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from provisioner.errors import ExitCode
 from provisioner.model.account import Attributes, Secret
@@ -81,12 +82,24 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Pack:
+    """A part of a balance that expires."""
+
+    credit: float
+    """In the unit of the balance."""
+    expires: datetime
+    """With its time zone."""
+
+
+@dataclass(frozen=True, slots=True)
 class Balance:
     """The credit that a sub-account has left."""
 
     amount: float
     unit: str
     """The API's name for it, as in ``euros``."""
+    packs: tuple[Pack, ...] = ()
+    """What it is made of, as far as the answer says so; the first to expire comes first."""
 
 
 Reading = Observed | Missing | Failed

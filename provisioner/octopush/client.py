@@ -105,10 +105,13 @@ class Client:
         return self.retry.until_settled(attempt, unsent=_UNSENT)
 
     def balance(self, account: Credentials) -> Balance | Failed:
-        """Return what the owner of ``account`` has left: ``GET /wallet/check-balance`` (documented), 200 or 201."""
+        """Return what the owner of ``account`` has left: ``GET /wallet/check-balance`` (documented), 200 or 201.
+
+        ``with_details`` adds the packs that it is made of (documented).
+        """
         if not (is_login(account.api_login) and is_key(account.api_key.reveal())):
             return _UNUSABLE
-        message = Request("GET", f"{self.base_url}/wallet/check-balance", self._headers(account))
+        message = Request("GET", f"{self.base_url}/wallet/check-balance?with_details=true", self._headers(account))
         attempt = partial(self._exchange, message, judge_balance, _own(account))
         return self.retry.until_settled(attempt, unsent=_UNSENT)
 

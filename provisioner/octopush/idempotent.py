@@ -8,19 +8,22 @@ are marked documented, seen or inferred.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from http import HTTPStatus
 from typing import Any, Final, TypeGuard
 
 from provisioner.model.account import CALLBACK_NAMES, Secret, is_key
-from provisioner.model.exchange import Balance, Edited, EditVerdict, Failed, Missing, Observed, Reading
+from provisioner.model.exchange import Balance, Edited, EditVerdict, Failed, Missing, Observed, Pack, Reading
 from provisioner.model.verdict import Then
 from provisioner.octopush import answers
 from provisioner.octopush.refusals import PARENT_CREDENTIALS, RETRIED, Caller, Refusal, refused, unanswered
 from provisioner.octopush.transport import Failure, Reply
 
+_EARLIEST: Final = timezone(timedelta(hours=14))
+"""Where a day ends first."""
 _EMAIL: Final = "email_for_inbounds"
 _OWNER: Final = Caller(
     "the credentials", unaccepted="Check whether somebody changed the sub-account's own key at Octopush."
@@ -84,14 +87,32 @@ def judge_read(
 
 
 def judge_balance(outcome: Reply | Failure, *, now: datetime, hidden: Sequence[str] = ()) -> Balance | Failed:
-    """Return what asking for a balance came to (documented: ``{"amount": 12.54, "unit": "euros"}``)."""
+    """Return what asking for a balance came to (documented: ``{"amount": 12.54, "unit": "euros"}``).
+
+    With details (documented), ``wallet_packs`` are added, as in ``{"wallet_pack_id": 1, "credit": 12.54,
+    "expiration_date": "2030-10-23T13:41:46+02:00"}``. A pack that is not like that makes no balance wrong.
+    """
     document = _read_document(outcome, now, hidden, _OWNER)
     if isinstance(document, Failed):
         return document
     amount, unit = document.get("amount"), document.get("unit")
     if not (_is_amount(amount) and isinstance(unit, str) and answers.is_whole(unit)):
         return Failed("the answer tells no balance", Then.GO_ON)
-    return Balance(amount, unit)
+    packs = document.get("wallet_packs")
+    return Balance(amount, unit, _packs(packs if isinstance(packs, list) else ()))
+
+
+def _packs(these: Iterable[object]) -> tuple[Pack, ...]:
+    """Return the packs that say what they hold and until when, the first to expire first."""
+    found: list[Pack] = []
+    for each in these:
+        match each:
+            case {"credit": credit, "expiration_date": str(date)} if _is_amount(credit) and credit > 0:
+                with suppress(ValueError):
+                    expires = datetime.fromisoformat(date)
+                    # Without a time zone, nobody knows which day it is; the earliest is the careful one.
+                    found.append(Pack(credit, expires if expires.tzinfo else expires.replace(tzinfo=_EARLIEST)))
+    return tuple(sorted(found, key=lambda pack: pack.expires))
 
 
 def _parent(credential_names: str) -> Caller:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,3 +51,17 @@ def write(
     run = metrics.RunMetrics(seen, code, round(time.time(), 3), duration, phases, whole)
     content = generate_latest(metrics.registry(metrics.after(run, before))).decode()
     outputs.write(path, content, outputs.METRICS, mode=PUBLIC)
+
+
+def last_success(path: str | None) -> str | None:
+    """Return when a run last ended with 0, UTC, as the metrics at ``path`` say; None where they say nothing."""
+    if path is None:
+        return None
+    from provisioner.render import metrics
+
+    try:
+        found = metrics.last_success(metrics.parsed((read_file(Path(path)) or b"").decode()))
+    except (OSError, ValueError):
+        # Whoever writes them says so; whoever only looks on knows no less than without them.
+        return None
+    return None if found is None else datetime.fromtimestamp(found, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

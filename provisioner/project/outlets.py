@@ -1,4 +1,4 @@
-"""What a run leaves behind for those who did not watch it: report, metrics, heartbeat.
+"""What a run leaves behind for those who did not watch it: report, metrics, page, heartbeat.
 
 Owns when each of them is written, and where it may be. Everything is checked before the
 run begins; at its end nothing of this hides or changes what the run did.
@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import CommandInvalid, ExitCode, ProvisionerError, SettingInvalid
-from provisioner.project import heartbeat, metrics, outputs
+from provisioner.project import heartbeat, metrics, outputs, pages
 from provisioner.render import documents
 from provisioner.settings import secrets
 
 if TYPE_CHECKING:
     from provisioner.model.account import Secret
     from provisioner.placeholders.reading import Reader
+    from provisioner.project.pages import PageRequest
     from provisioner.project.project import Project
     from provisioner.project.reports import Reports
 
@@ -36,6 +37,7 @@ class Outlets:
         self._begun = time.monotonic()
         self._report: Path | None = None
         self._metrics: Path | None = None
+        self._page: PageRequest | None = None
         self._heartbeat: Secret | None = None
         self._project: Project | None = None
 
@@ -48,24 +50,30 @@ class Outlets:
         """Make ready to call ``address``, its placeholders relative to ``base``; raises SettingInvalid."""
         self._heartbeat = secrets.heartbeat((address or "").strip() or None, reader, base)
 
-    def prepare(self, project: Project, manifests: Sequence[Path], report: Path | None) -> None:
-        """Make ready what the settings ask for, and a ``report``; what came before a fault stays so.
+    def prepare(
+        self, project: Project, manifests: Sequence[Path], report: Path | None, page: PageRequest | None
+    ) -> None:
+        """Make ready what the settings ask for, a ``report`` and a ``page``; what came before a fault stays so.
 
         Raises:
-            CommandInvalid: the report cannot be written where it should be.
+            CommandInvalid: the report or the page cannot be written where it should be.
             SettingInvalid: the same of the metrics, or the heartbeat has no address.
 
         """
         self._project, settings = project, project.settings
         if settings.heartbeat_url is not None:
             self.prepare_call(settings.heartbeat_url, project.readers.heartbeat, settings.base)
-        if report is None and settings.metrics_file is None:
+        if report is None and page is None and settings.metrics_file is None:
             return
         taken = project.files(manifests)
         if report is not None:
             project.require_place(report, outputs.REPORT, taken)
             taken[report] = "the report"
             self._report = report
+        if page is not None:
+            project.require_place(page.path, outputs.PAGE, taken)
+            taken[page.path] = "the page"
+            self._page = page
         if settings.metrics_file is not None:
             path = Path(settings.metrics_file)
             try:
@@ -86,9 +94,10 @@ class Outlets:
         self._metrics = self._metrics if "metrics_file" in own else None
 
     def keep(self, done: Reports | ProvisionerError, phases: Mapping[str, float]) -> bool:
-        """Write report and metrics of a run that came to ``done``, and return whether that could be done.
+        """Write report, metrics and page of a run that came to ``done``, and return whether that could be done.
 
-        ``phases`` are the seconds that each part took.
+        ``phases`` are the seconds that each part took. A run that was asked to end leaves the page as it
+        was: that reads every state once more.
         """
         reports = None if isinstance(done, ProvisionerError) else done
         kept = True
@@ -109,6 +118,12 @@ class Outlets:
                 metrics.write(self._metrics, self._project, reports, code, phases, duration, self._warn)
         except CommandInvalid as error:
             self._warn(f"the metrics are as they were: {error.message}")
+            kept = False
+        try:
+            if self._page is not None and self._project is not None and done.exit_code not in _HURRIED:
+                pages.write(self._page, self._project, done)
+        except ProvisionerError as error:
+            self._warn(f"the page is as it was: {error.message}")
             kept = False
         return kept
 

@@ -21,6 +21,7 @@ from provisioner.manifest.sources import MANIFEST
 from provisioner.project.places import real_place, require_harmless
 from provisioner.project.plans import MANIFESTS
 from provisioner.render.credentials import is_export
+from provisioner.render.overview import SIGNATURE
 from provisioner.state.disk import PRIVATE, Disk, check_room, write_atomically
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _MAX_BYTES: Final = 100_000_000
 """Of an earlier file: what is larger was not written here."""
+_HEAD: Final = 1000
+"""Characters at the beginning of a page that say what made it."""
 _METRIC: Final = re.compile(r"(?:# (?:HELP|TYPE) )?octopush_provisioner_")
 
 
@@ -55,6 +58,10 @@ def _are_metrics(text: str) -> bool:
     return all(_METRIC.match(line) for line in text.splitlines() if line.strip())
 
 
+def _is_page(text: str) -> bool:
+    return SIGNATURE in text[:_HEAD] and text.startswith(("<!DOCTYPE html>", "<!-- "))
+
+
 def _document(text: str) -> dict[str, object]:
     try:
         document = json.loads(text)
@@ -66,6 +73,7 @@ def _document(text: str) -> dict[str, object]:
 REPORT: Final = OutputKind("report", _is_report)
 PLAN: Final = OutputKind("saved plan", _is_plan)
 METRICS: Final = OutputKind("file of this program's metrics", _are_metrics)
+PAGE: Final = OutputKind("page about all parents", _is_page)
 EXPORT: Final = OutputKind("export of credentials", is_export)
 
 

@@ -104,7 +104,7 @@ class Watch:
             parent=self._parent,
             account=self._account,
             operation=self._operation,
-            call="balance" if request.url.endswith("/check-balance") else _CALLS[request.method],
+            call="balance" if "/check-balance?" in request.url else _CALLS[request.method],
             attempt=self._attempt,
             status=outcome.status if isinstance(outcome, Reply) else None,
             reason=outcome.reason if isinstance(outcome, Failure) else outcome.cut,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from provisioner.errors import ProvisionerError
 from provisioner.model.status import ParentStatus
 from provisioner.project.running import attempted
+from provisioner.project.running import each as each_of
 
 if TYPE_CHECKING:
     from provisioner.project.parent import Parent
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def status(parents: Sequence[Parent], run: RunContext, *, balances: bool, jobs: Jobs) -> tuple[ParentStatus, ...]:
     """Return the status of ``parents``; see :meth:`Project.status`."""
-    found = {parent.name: _status(parent, run) for parent in parents}
+    found = {each.parent: each for each in each_of(parents, lambda parent: _status(parent, run), jobs, run.cancel)}
     if not balances:
         return tuple(found.values())
     from provisioner.project import verify  # only this loads what sends and opens

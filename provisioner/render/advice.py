@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _FORCE: Final = (
     "with --force it is forgotten all the same, and if it is there, it holds a place that nothing here counts"
 )
+_DECIDE: Final = (
+    "look for it in the parent's dashboard, by its first and last name: if it is there, `provisioner adopt {name}"
+    " LOGIN` takes it over; if it is not, `provisioner resolve {name} --not-created` frees its slot"
+)
 _CLAUSES: Final[Mapping[Remedy, str]] = MappingProxyType(
     {
         Remedy.LIST: "`provisioner status` lists those that it has",
@@ -35,6 +39,10 @@ _CLAUSES: Final[Mapping[Remedy, str]] = MappingProxyType(
         " finishes it",
         Remedy.FREE_OR_ADOPT: "if you are sure that it does not exist, `provisioner forget {name} --force` frees its"
         " slot; if it does, `provisioner adopt {name} LOGIN` takes it over",
+        Remedy.DECIDE: _DECIDE,
+        Remedy.WAIT_OR_DECIDE: f"wait for the run that is at work; if there is none, {_DECIDE}",
+        Remedy.FINISH: "`provisioner apply` finishes it, with an identity",
+        Remedy.CHANGE_BACK: "`provisioner apply --refresh` changes it back; to keep it, write it into the manifest",
     }
 )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,13 +29,14 @@ from provisioner.model.plan import (
     counts,
 )
 from provisioner.model.revision import Revision
-from provisioner.model.state import NO_DRIFT, Active, Edit, Record, Slots, State
+from provisioner.model.state import NO_DRIFT, Active, Edit, Record, Slots
 from provisioner.render import advice, words
 from provisioner.render.lines import is_seen
 
 if TYPE_CHECKING:  # what only reports and balances need is not loaded for a plan
     from provisioner.model.exchange import Balance, Failed
     from provisioner.model.report import Outcome, Report
+    from provisioner.model.status import ParentStatus
     from provisioner.model.terms import Setting, Terms
     from provisioner.placeholders import Read
 
@@ -101,17 +103,11 @@ def reports(these: Iterable[Report], digest: str | None = None) -> Document:
     return document if digest is None else document | {"digest": digest}
 
 
-def states(
-    these: Iterable[tuple[str, str, State | None]],
-    balances: Mapping[str, Balances] | None = None,
-    failures: Mapping[str, ProvisionerError] = MappingProxyType({}),
-) -> Document:
-    """Return the document of ``status --format json``; each state comes with its parent's name and its address.
-
-    ``balances`` are those of each parent's accounts, where they were asked for; ``failures``
-    says of parents why nothing is known of them.
-    """
-    found = [_state(*each, None if balances is None else balances.get(each[0], {})) for each in these]
+def states(these: Iterable[ParentStatus]) -> Document:
+    """Return the document of ``status --format json``; a parent that failed is among the failures alone."""
+    all_parents = tuple(these)
+    failures = {each.parent: each.failure for each in all_parents if each.failure is not None}
+    found = [_state(each) for each in all_parents if each.failure is None]
     return {"version": VERSION, "states": found} | failed_parents(failures)
 
 
@@ -288,16 +284,18 @@ def _error(this: ProvisionerError) -> Document:
     }
 
 
-def _state(parent: str, address: str, state: State | None, balances: Balances | None) -> Document:
-    return {
-        "parent": parent,
-        "address": address,
+def _state(this: ParentStatus) -> Document:
+    state = this.state
+    document: Document = {
+        "parent": this.parent,
+        "address": this.address,
         "lineage": state.lineage if state else None,
         "serial": state.serial if state else 0,
         "accounts": [
-            _account(name, record, balances) for name, record in sorted(state.accounts.items() if state else ())
+            _account(name, record, this.balances) for name, record in sorted(state.accounts.items() if state else ())
         ],
     }
+    return document if this.slots is None else document | {"slots": slots(this.slots)}
 
 
 def _account(name: str, record: Record, balances: Balances | None) -> Document:
@@ -307,6 +305,8 @@ def _account(name: str, record: Record, balances: Balances | None) -> Document:
         "status": record.status,
         "created_at": record.created_at if isinstance(record, Active) else None,
         "reason": words.reason(record, balance),
+        "attributes": record.attributes.shown(),
+        "operation": {"started_at": record.operation.started_at, "by": record.operation.by},
     }
     if isinstance(record, Active) and record.drift.gone:
         document["gone"] = True
@@ -318,4 +318,13 @@ def _account(name: str, record: Record, balances: Balances | None) -> Document:
 def _balance(this: Balance | Failed | None) -> Document | None:
     from provisioner.model.exchange import Balance  # noqa: PLC0415  # no plan has balances, and each loads this module
 
-    return {"amount": this.amount, "unit": this.unit} if isinstance(this, Balance) else None
+    if not isinstance(this, Balance):
+        return None
+    document: Document = {"amount": this.amount, "unit": this.unit}
+    if this.packs:
+        document["packs"] = [{"credit": each.credit, "expires_at": _time(each.expires)} for each in this.packs]
+    return document
+
+
+def _time(this: datetime) -> str:
+    return this.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -37,6 +37,8 @@ class Page:
 
     kind: str
     """What it shows: ``plan``."""
+    generator: str
+    """What made it, for programs."""
     title: str
     head: Markup
     """What stands under the title."""
@@ -72,13 +74,8 @@ def document(this: Page) -> str:
         filled(markup.BOXES, joined(boxes)) if boxes else markup.EMPTY,
     )
     content = joined((markup.PATTERNS, this.content))
-    head = filled(markup.HEAD, policy, generator(this.kind), this.title, style)
+    head = filled(markup.HEAD, policy, this.generator, this.title, style)
     return str(filled(markup.PAGE, head, this.kind, this.title, this.head, search, content, this.foot, script))
-
-
-def generator(kind: str) -> str:
-    """Return how a page of a kind says what made it."""
-    return f"octopush-provisioner: {kind}"
 
 
 def _asset(name: str) -> Markup:
@@ -95,6 +92,11 @@ def _source(content: str) -> str:
 def sentence(pieces: Sentence) -> Markup:
     """Return a sentence with its names, and what a person would type, as code."""
     return joined(filled(markup.CODE if isinstance(each, Name | Code) else markup.TEXT, each) for each in pieces)
+
+
+def label(key: str, mark: str, word: str) -> Markup:
+    """Return the first cell of a row that the filter knows by ``key``, with its mark of one character and its word."""
+    return filled(markup.ROW_LABEL, key, key, mark, word)
 
 
 def tables(rows: Sequence[Markup], headings: tuple[str, str, str], caption: str) -> Iterator[Markup]:
@@ -120,10 +122,39 @@ def folded(title: str, items: Sequence[Markup]) -> Markup:
 # ── The gauge ────────────────────────────────────────────────────────────────
 
 
+Kinds = tuple[tuple[str, int, str], ...]
+"""What the slots of a parent hold: each kind as the style knows it, how many there are, and its words."""
+
+
 def gauge(slots: Slots) -> Markup:
     """Return the slots of a parent as lengths, each a share of the whole, and a legend that says the same in words."""
+    kinds = _kinds(slots)
+    legend = [filled(markup.LEGEND, kind, f"{count} {what}") for kind, count, what in kinds if count]
+    if slots.left < 0:
+        legend.append(filled(markup.LEGEND, "mark-limit", f"the limit of {slots.limit}: {-slots.left} too many"))
+    elif not slots.left:
+        legend.append(filled(markup.LEGEND, "left", "0 left"))
+    return joined((_drawn("gauge", slots, kinds), filled(markup.LEGENDS, joined(legend))))
+
+
+def bar(slots: Slots, words: str) -> Markup:
+    """Return the same as a small gauge for one row of a table; ``words`` say what it shows."""
+    return joined((filled(markup.EXPLANATION, words), _drawn("gauge bar", slots, _kinds(slots))))
+
+
+def legend(these: Iterable[Slots]) -> Markup:
+    """Return what the marks of small gauges mean, as far as these have them."""
+    found: dict[str, str] = {}
+    for slots in these:
+        found |= {kind: what for kind, count, what in _kinds(slots) if count}
+        if slots.left < 0:
+            found["mark-limit"] = "the limit"
+    return filled(markup.LEGENDS, joined(filled(markup.LEGEND, *each) for each in found.items()))
+
+
+def _kinds(slots: Slots) -> Kinds:
     over = min(slots.planned, max(0, -slots.left))
-    kinds = (
+    return (
         ("known", slots.used - slots.unknown, "used for certain" if slots.unknown else "used"),
         ("unknown", slots.unknown, "used, unknown"),
         ("reserved", slots.reserved, "reserved"),
@@ -131,27 +162,25 @@ def gauge(slots: Slots) -> Markup:
         ("over", over, "planned without a slot"),
         ("left", max(0, slots.left), "left"),
     )
+
+
+def _drawn(style: str, slots: Slots, kinds: Kinds) -> Markup:
     whole = sum(count for _, count, _ in kinds) or 1
     segments: list[Markup] = []
     numbers: list[Markup] = []
-    legend: list[Markup] = []
     begin = 0
-    for kind, count, what in kinds:
+    for kind, count, _ in kinds:
         if count:
             segments.append(filled(markup.SEGMENT, kind, _share(begin, whole), _share(count, whole)))
             if count / whole >= _NUMBERED:
                 numbers.append(filled(markup.NUMBER, _share(begin + count / 2, whole), count))
-            legend.append(filled(markup.LEGEND, kind, f"{count} {what}"))
         begin += count
     limit = markup.EMPTY
     if slots.left < 0:
         place = _share(slots.limit, whole)
         limit = filled(markup.LIMIT, place, place)
-        legend.append(filled(markup.LEGEND, "mark-limit", f"the limit of {slots.limit}: {-slots.left} too many"))
-    elif not slots.left:
-        legend.append(filled(markup.LEGEND, "left", "0 left"))
     lines = joined(_lines(whole, whole - max(0, slots.left)))
-    return filled(markup.GAUGE, joined(segments), lines, limit, joined(numbers), joined(legend))
+    return filled(markup.GAUGE, style, joined(segments), lines, limit, joined(numbers))
 
 
 def _lines(whole: int, taken: int) -> Iterator[Markup]:

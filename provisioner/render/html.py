@@ -29,7 +29,7 @@ from provisioner.model.plan import (
 from provisioner.render import frame, markup, words
 from provisioner.render.lines import counted
 from provisioner.render.markup import filled, joined
-from provisioner.render.words import Label, Sentence
+from provisioner.render.words import Code, Label, Sentence
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -38,7 +38,7 @@ _NAMED: Final = 20
 """Names that the refusal tells; the table marks all of them."""
 _KEYS: Final = {label: label.word.replace(" ", "-") for label in Label}
 """Labels as the filter and the style know them."""
-_ROW_LABELS: Final = {label: filled(markup.ROW_LABEL, key, key, label.mark, label.word) for label, key in _KEYS.items()}
+_ROW_LABELS: Final = {label: frame.label(key, label.mark, label.word) for label, key in _KEYS.items()}
 
 
 # ── The page ─────────────────────────────────────────────────────────────────
@@ -53,6 +53,7 @@ def page(plans: Sequence[Plan], digest: str, failed: Sequence[str] = ()) -> str:
     )
     page = frame.Page(
         kind="plan",
+        generator="octopush-provisioner: plan",
         title=f"Plan for {plans[0].parent if len(plans) == 1 else counted(len(plans), 'parent')}",
         head=_navigation(plans) if len(plans) > 1 else markup.EMPTY,
         content=joined((_settings(plans), unplanned, *sections)),

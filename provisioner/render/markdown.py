@@ -63,7 +63,7 @@ def plans(these: Sequence[Plan], digest: str, failed: Sequence[str] = ()) -> str
 
     What matters most gets its room first: what sums up each parent, then the tables, then the details.
     """
-    footer = f"<sub>Plan {_name(digest)}</sub>\n"
+    footer = f"<sub>Plan {code(digest)}</sub>\n"
     unplanned = f"> **Not planned**: {_marked(words.unplanned(failed, _NAMED))}\n\n" if failed else ""
     settings = _fenced(text.head(these))
     left = LONGEST - len(footer) - len(unplanned) - len(settings) - _REST
@@ -101,7 +101,7 @@ def _left_out(rest: Sequence[Plan]) -> str:
 
 def _head(plan: Plan) -> str:
     """Return the heading with the slots, and the sentence that sums up."""
-    lines = [f"## {_name(plan.parent)}: {words.slots(plan.slots)}", ""]
+    lines = [f"## {code(plan.parent)}: {words.slots(plan.slots)}", ""]
     lines += [_fenced(said).rstrip("\n"), ""] if (said := text.terms(plan)) else []
     if plan.terms is not None and plan.terms.is_frozen:
         lines += ["> **Frozen**: `apply` and `reconcile` do nothing for this parent.", ""]
@@ -119,11 +119,11 @@ def _fenced(lines: Sequence[Line]) -> str:
         each if len(each) <= _LONGEST_TERM else f"{each[:_LONGEST_TERM]}... (cut: see `provisioner plan`)"
         for each in texts
     )
-    marks = "`" * _fence(body)
+    marks = "`" * fence_length(body)
     return f"{marks}text\n{body}\n{marks}\n\n"
 
 
-def _fence(content: str, least: int = 3) -> int:
+def fence_length(content: str, least: int = 3) -> int:
     """Return the length of a fence around ``content``: longer than any of its kind inside."""
     return max(least, 1 + max((len(run) for run in re.findall("`+", content)), default=0))
 
@@ -151,7 +151,7 @@ def _details(plan: Plan, room: int) -> str:
     fence = 3
     for label, lines in text.changes(plan):
         block = "\n".join(_signed(label, line) for line in lines)
-        longer = _fence(block, fence)
+        longer = fence_length(block, fence)
         # It stands twice.
         room -= len(block) + 1 + 2 * (longer - fence)
         if room < 0:
@@ -178,10 +178,10 @@ def _signed(label: Label, line: Line) -> str:
 
 def _marked(sentence: Sentence) -> str:
     """Return a sentence with its names as code; all else in it is ours."""
-    return "".join(_name(piece) if isinstance(piece, Name) else piece for piece in sentence)
+    return "".join(code(piece) if isinstance(piece, Name) else piece for piece in sentence)
 
 
-def _name(name: str) -> str:
+def code(name: str) -> str:
     """Return a name as code; a state or a setting that somebody wrote by hand could hold anything."""
     short = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
     return f"`{re.sub('[^A-Za-z0-9._-]', '�', short) or '�'}`"

@@ -124,12 +124,11 @@ PATTERNS: Final = Markup("""\
 </defs></svg>
 """)
 GAUGE: Final = Markup("""\
-<svg class="gauge" aria-hidden="true" focusable="false">
+<svg class="%s" aria-hidden="true" focusable="false">
 %s%s<rect class="frame" width="100%%" height="100%%"/>
 %s%s</svg>
-<ul class="legend">
-%s</ul>
 """)
+LEGENDS: Final = Markup('<ul class="legend">\n%s</ul>\n')
 SEGMENT: Final = Markup('<rect class="%s" x="%s" width="%s" height="100%%"/>\n')
 BETWEEN: Final = Markup('<line x1="%s" x2="%s" y1="0" y2="100%%"/>\n')
 BETWEEN_FREE: Final = Markup('<line class="free" x1="%s" x2="%s" y1="0" y2="100%%"/>\n')
@@ -163,3 +162,22 @@ BEFORE: Final = Markup("<del>%s</del>")
 AFTER: Final = Markup("<ins>%s</ins>")
 NOTHING: Final = Markup('<span class="none">%s</span>')
 REMARK: Final = Markup(' <span class="quiet">%s</span>')
+
+# ── A status ─────────────────────────────────────────────────────────────────
+
+LEAD: Final = Markup('<p class="%s">%s</p>\n')
+FOOT: Final = Markup("<p>%s</p>")
+PART: Final = Markup("""\
+<section aria-labelledby="%s">
+<h2 id="%s">%s</h2>
+%s<p class="no-match" hidden>Nothing here matches the filter.</p>
+</section>
+""")
+PARENT_ROW: Final = Markup(
+    '<tr data-action="parent"><th scope="row" class="name whole">%s</th>\n<td class="whole">%s</td>\n<td>%s</td></tr>\n'
+)
+OPERATION_ROW: Final = Markup(
+    '<tr data-action="operation"><td class="whole">%s</td>\n<th scope="row" class="name">%s</th>\n<td>%s</td></tr>\n'
+)
+HOLDER: Final = Markup('<p class="holder">%s</p>')
+ACCOUNT_OF: Final = Markup('%s <span class="quiet">of %s</span>')

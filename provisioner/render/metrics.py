@@ -89,6 +89,11 @@ def after(run: RunMetrics, before: Samples) -> Samples:
     return samples
 
 
+def last_success(samples: Samples) -> float | None:
+    """Return when a run last ended with 0, in seconds since the epoch; None where that is not known."""
+    return samples.get((_LAST_SUCCESS, ()))
+
+
 def _lasts(key: tuple[str, tuple[str, ...]], seen: Collection[str], *, whole: bool) -> bool:
     metric, labels = key
     of_another = "parent" in _METRICS[metric][1] and labels[0] not in seen

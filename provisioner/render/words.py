@@ -166,7 +166,7 @@ def explanation(change: Unchanged | Unmanaged | Gone | StillUnknown | StillAband
                 return ("exists and is in no manifest; it is left alone",)
             return ("; ".join(("is in no manifest", *known)),)
         case Gone():
-            return (change.reason, "; ", *_todo(Remedy.FORGET, change.name))
+            return (change.reason, "; ", *todo(Advice(Remedy.FORGET, change.name)))
         case StillUnknown():
             return (change.reason,)
         case StillAbandoned():
@@ -175,11 +175,20 @@ def explanation(change: Unchanged | Unmanaged | Gone | StillUnknown | StillAband
             assert_never(change)
 
 
-def _todo(remedy: Remedy, name: str) -> Sentence:
-    """Return what can be done, with its command set apart, whatever the name holds."""
-    pieces = advice.clause(Advice(remedy, "{name}")).split("`")
-    filled = [piece.replace("{name}", name) for piece in pieces]
-    return tuple(Code(piece) if number % 2 else piece for number, piece in enumerate(filled) if piece)
+def todo(this: Advice) -> Sentence:
+    """Return what can be done, with its commands set apart, whatever the name holds."""
+    pieces = coded(advice.clause(Advice(this.remedy, "{name}")))
+    return tuple(type(piece)(piece.replace("{name}", this.name)) for piece in pieces)
+
+
+def coded(text: str) -> Sentence:
+    """Return a text of ours with what stands between its backticks as code."""
+    return tuple(Code(piece) if number % 2 else piece for number, piece in enumerate(text.split("`")) if piece)
+
+
+def plain(these: Sentence) -> str:
+    """Return a sentence as text, with what a person would type in backticks."""
+    return "".join(f"`{each}`" if isinstance(each, Code) else each for each in these)
 
 
 def notes(change: Create) -> Iterator[tuple[Sentence, ...]]:
@@ -323,14 +332,24 @@ def listed(names: Sequence[str], most: int) -> Sentence:
 
 def slots(these: Slots) -> str:
     """Return a parent's slots in one phrase."""
-    parts = [f"{these.used} of {these.limit} slots used"]
-    if these.unknown:
-        parts[0] += f" ({these.unknown} unknown)"
-    if these.reserved:
-        parts.append(f"{these.reserved} reserved")
-    parts.append(f"{these.planned} planned")
-    parts.append(f"{these.left} left" if these.left >= 0 else f"{-these.left} too many")
-    return ", ".join(parts)
+    return _slots(these, f"{these.planned} planned")
+
+
+def held(these: Slots) -> str:
+    """Return the same where nothing is planned."""
+    return _slots(these)
+
+
+def _slots(these: Slots, *planned: str) -> str:
+    used = f"{these.used} of {these.limit} slots used"
+    return ", ".join(
+        (
+            f"{used} ({these.unknown} unknown)" if these.unknown else used,
+            *((f"{these.reserved} reserved",) if these.reserved else ()),
+            *planned,
+            f"{these.left} left" if these.left >= 0 else f"{-these.left} too many",
+        )
+    )
 
 
 # ── Terms ────────────────────────────────────────────────────────────────────

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -69,6 +70,34 @@ def test_metrics_of_a_run_that_fails_keep_the_last_success(server: SandboxProces
         assert good["last_run_timestamp_seconds"] < each["last_run_timestamp_seconds"]
         # What the second of them could not see is as it was.
         assert (1, 2) == (each["drifted_accounts default"], each["accounts default active"])
+
+
+def test_the_page_shows_what_is_wrong_and_when_a_run_last_succeeded(
+    server: SandboxProcess, project: NewProject
+) -> None:
+    mine = made(server, project)
+    pages = {path: mine.folder / path for path in ("page.html", "page.md")}
+
+    def left(code: int) -> list[str]:
+        for path in pages:
+            assert code == mine.run(*RECONCILE, "--page", path).returncode
+        assert {0o644} == {each.stat().st_mode & 0o777 for each in pages.values()}
+        return [each.read_text() for each in pages.values()]
+
+    success = re.compile(r"status; last success (\d{4}-[\d-]+T[\d:]+Z)")
+    good = left(0)
+    assert all("2 accounts, 18 slots left. Nothing needs attention." in each for each in good)
+    delete(server, login_of(mine, "paris"))
+    gone = left(7)
+    assert all("The run ended with exit code 7" in each and "provisioner forget paris" in each for each in gone)
+    assert [success.findall(each) for each in good] == [success.findall(each) for each in gone]
+    edit_manifest(mine, "version: 1", "version: one")
+    # The states are as they were, and what ended the run is shown too.
+    assert all("1 problem in the manifest." in each and "provisioner forget paris" in each for each in left(3))
+    pages["page.md"].write_text("# Mine\n")
+    done = mine.run(*RECONCILE, "--page", "page.md")
+    assert (64, True) == (done.returncode, "page.md is there already" in done.stderr)
+    assert_no_secret(server, mine)
 
 
 def test_metrics_that_are_none_are_replaced(server: SandboxProcess, project: NewProject) -> None:
@@ -152,6 +181,8 @@ def test_a_heartbeat_that_is_not_heard_makes_no_run_fail(
         (10, ("--metrics-file", "manifests")),
         (64, ("--report", "missing/report.json")),
         (64, ("--report", "manifests")),
+        (64, ("--page", "missing/page.html")),
+        (64, ("--page", "manifests")),
         (10, ("--heartbeat-url", "ftp://monitor.example.com")),
         (10, ("--heartbeat-url", "https://")),
         (10, ("--heartbeat-url", "https://monitor.example.com/${env:NOT_SET}")),
@@ -206,7 +237,10 @@ def test_a_folder_that_goes_away_during_the_run_hides_nothing(sandbox: StartSand
     server = sandbox("--fault", "delay=1@1:create")
     mine = project(server, TWO)
     (mine.folder / "left").mkdir()
-    options = ("--metrics-file", "left/octopush.prom", "--report", "left/report.json")
+    options = (
+        *("--metrics-file", "left/octopush.prom", "--report", "left/report.json"),
+        *("--page", "left/page.html"),
+    )
     with mine.start(*RECONCILE, *options) as process:
         eventually(lambda: bool(server.requests()))
         (mine.folder / "left").rmdir()
@@ -215,6 +249,7 @@ def test_a_folder_that_goes_away_during_the_run_hides_nothing(sandbox: StartSand
     assert "Done: 2 created." in done.stdout
     assert "warning: the report is lost" in done.stderr
     assert "warning: the metrics are as they were" in done.stderr
+    assert "warning: the page is as it was: left/page.html cannot be written" in done.stderr
     for name in TWO:
         assert_kept(server, mine, name)
 
@@ -241,6 +276,7 @@ def test_nothing_takes_the_place_of_what_is_kept(server: SandboxProcess, project
     for code, *arguments in (
         (64, "plan", "--out", taken),
         (64, "reconcile", "--report", taken),
+        (64, "reconcile", "--page", taken),
         (10, "reconcile", "--metrics-file", taken),
         (64, "credentials", "export", "--out", taken),
         (64, "apply", "--yes", "--report", f"manifests/../{taken}"),

@@ -482,7 +482,7 @@ def test_a_balance_is_asked_for_with_the_credentials_of_its_owner() -> None:
         balance = client(f"{server.url}/v1/public").balance(Credentials(LOGIN, Secret("sub-key-77")))
     assert Balance(12.5, "euros") == balance
     line, headers, _ = sent(server)
-    assert "GET /v1/public/wallet/check-balance HTTP/1.1" == line
+    assert "GET /v1/public/wallet/check-balance?with_details=true HTTP/1.1" == line
     assert (LOGIN, "sub-key-77") == (headers["api-login"], headers["api-key"])
     assert KEY.reveal() not in repr(server.requests)
 

@@ -283,6 +283,22 @@ def test_a_balance_is_an_amount_of_a_unit(status: int, amount: float) -> None:
     assert Balance(amount, "euros") == judge_balance(reply(status, document), now=NOW)
 
 
+def test_the_packs_of_a_balance_have_their_ends_and_what_is_not_a_pack_spoils_nothing() -> None:
+    packs = [
+        {"wallet_pack_id": 2, "credit": 2.5, "expiration_date": "2030-10-23T13:41:46+02:00"},
+        {"wallet_pack_id": 1, "credit": 10, "expiration_date": "2030-10-23T13:41:46"},
+        *({"credit": 0, "expiration_date": "2030-10-23T13:41:46Z"}, {"credit": 1, "expiration_date": "soon"}),
+        *({"credit": "1", "expiration_date": "2030-10-23T13:41:46Z"}, {"credit": 1}, "pack", None, 7),
+    ]
+    balance = judge_balance(reply(200, {"amount": 12.5, "unit": "euros", "wallet_packs": packs}), now=NOW)
+    assert isinstance(balance, Balance)
+    found = [(pack.credit, pack.expires.astimezone(UTC).isoformat()) for pack in balance.packs]
+    assert [(10, "2030-10-22T23:41:46+00:00"), (2.5, "2030-10-23T11:41:46+00:00")] == found
+    for odd in ({}, None, 7, "packs"):
+        body = {"amount": 1, "unit": "euros", "wallet_packs": odd}
+        assert Balance(1, "euros") == judge_balance(reply(200, body), now=NOW)
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -310,10 +326,12 @@ VALUES: Final = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),
     max_leaves=4,
 )
+PACKS: Final = st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(("credit", "expiration_date"), VALUES)))
 CALLBACKS: Final = VALUES | st.dictionaries(st.sampled_from([*CALLBACK_NAMES, "email"]), VALUES)
 DOCUMENTS: Final = st.fixed_dictionaries(
     {},
     optional=dict.fromkeys(("first_name", "company_name", "api_key", "code", "message", "amount", "unit"), VALUES)
+    | {"wallet_packs": PACKS}
     | {"callback": CALLBACKS},
 )
 BODIES: Final = st.binary(max_size=60) | (DOCUMENTS | VALUES).map(lambda value: json.dumps(value).encode())

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from typing import Final
 
 from hypothesis import strategies as st
 
+from provisioner.errors import StateInvalid
 from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Origin
+from provisioner.model.exchange import Balance, Failed, Pack
 from provisioner.model.plan import (
     Create,
     FieldChange,
@@ -22,8 +25,21 @@ from provisioner.model.plan import (
     Unmanaged,
     Update,
 )
-from provisioner.model.state import Drift, Edit, Operation, Slots
+from provisioner.model.state import (
+    Abandoned,
+    Active,
+    Drift,
+    Edit,
+    Operation,
+    Pending,
+    Record,
+    Slots,
+    State,
+    Unknown,
+)
+from provisioner.model.status import ParentStatus
 from provisioner.model.terms import Freeze, Setting, Terms
+from provisioner.model.verdict import Then
 
 HOSTILE: Final = (
     "<script>document.title='owned'</script>",
@@ -109,3 +125,100 @@ def with_texts(texts: Sequence[str]) -> list[Plan]:
 def counts(*, limit: int = 20, reserved: int = 0, used: int = 0, unknown: int = 0, planned: int = 0) -> Slots:
     """Return slots, of which those that are not named are zero."""
     return Slots(limit, reserved, used, unknown, planned)
+
+
+# ── Statuses ─────────────────────────────────────────────────────────────────
+
+NOW: Final = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
+"""When the statuses of these samples were looked at."""
+
+
+def _begun(days: int) -> Operation:
+    return Operation(f"op-{days}", f"2026-02-{28 - days:02}T03:17:05Z", "ci@runner-7")
+
+
+def statuses(count: int) -> list[ParentStatus]:
+    """Return that many parents, the first few with every kind of trouble."""
+    return [_status(number) for number in range(count)]
+
+
+def _status(number: int) -> ParentStatus:
+    name = f"parent-{number:02}"
+    if number == 3:
+        failure = StateInvalid(f"state/{name}.json is not JSON (line 7).\nIt may be cut.", hint="Bring back a backup.")
+        return ParentStatus(name, f"state/{name}.json", None, 20, 0, failure=failure)
+    accounts: dict[str, Record] = {
+        f"shop-{number:02}-{each}": Active(
+            Attributes("Ada", f"Lovelace {each}", "Engines Ltd"), _begun(number % 20), "2026-01-31T12:00:00Z", "sealed"
+        )
+        for each in range(2 + number % 9)
+    }
+    balances: dict[str, Balance | Failed] = {each: Balance(12.5, "euros") for each in accounts}
+    if number == 0:
+        accounts |= {
+            "berlin": Unknown(
+                Attributes("Käthe", "Kollwitz", "Grafik"),
+                _begun(3),
+                "no answer within 30 s, after the request was sent",
+            ),
+            "geneva": Pending(Attributes("Rosa", "Parks"), _begun(0)),
+            "oslo": Abandoned(Attributes("Edvard", "Munch"), _begun(20), "nobody could find out"),
+        }
+    if number in {0, 1}:
+        first, second, *_ = accounts
+        active = accounts[first]
+        assert isinstance(active, Active)
+        edit = Edit(active.attributes, _begun(1), 1)
+        accounts |= {
+            "paris": replace(active, drift=Drift(gone=True)),
+            first: replace(active, drift=Drift(changed=("first_name", "company_name"))),
+            second: replace(active, edit=edit),
+        }
+        soon = NOW + timedelta(days=9)
+        balances |= {
+            first: Balance(20, "euros", (Pack(7.5, soon), Pack(12.5, soon + timedelta(days=900)))),
+            second: Failed("the API did not accept the credentials (HTTP 401)", Then.GO_ON),
+        }
+    limit = 3 if number == 2 else 20
+    return ParentStatus(
+        name, f"state/{name}.json", State("lineage", name, 7, accounts=accounts), limit, number % 3, balances
+    )
+
+
+def statuses_with_texts(texts: Sequence[str]) -> list[ParentStatus]:
+    """Return statuses that hold ``texts`` wherever a status holds one; a few may serve for many places."""
+    more = cycle(texts or ["x"])
+
+    def t() -> str:
+        return next(more)
+
+    def attributes() -> Attributes:
+        return Attributes(t(), t(), t(), Callbacks(f"https://h.example/{t()}"))
+
+    def operation() -> Operation:
+        return Operation(t(), t(), t())
+
+    accounts: dict[str, Record] = {}
+    accounts[f"a{t()}"] = Unknown(attributes(), operation(), t())
+    accounts[f"b{t()}"] = Pending(attributes(), operation())
+    accounts[f"c{t()}"] = Abandoned(attributes(), operation(), t())
+    gone = f"d{t()}"
+    accounts[gone] = Active(
+        attributes(),
+        operation(),
+        t(),
+        t(),
+        drift=Drift((t(),), (t(),), gone=True),
+        edit=Edit(attributes(), operation(), 1),
+    )
+    left = f"e{t()}"
+    accounts[left] = Active(attributes(), operation(), t(), t())
+    balances: dict[str, Balance | Failed] = {
+        gone: Failed(t(), Then.GO_ON),
+        left: Balance(1, t(), (Pack(1, NOW), Pack(2, NOW + timedelta(days=99)))),
+    }
+    parent = f"p{t()}"
+    return [
+        ParentStatus(parent, t(), State("lineage", parent, 7, accounts=accounts), 3, 0, balances),
+        ParentStatus(f"q{t()}", t(), None, 3, 0, failure=StateInvalid(t(), hint=t().replace("`", ""))),
+    ]

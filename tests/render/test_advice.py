@@ -8,6 +8,10 @@ from provisioner.errors import Advice, ExitCode, ProvisionerError, Remedy, State
 from provisioner.model.report import Outcome, Report, Result, Stop
 from provisioner.render import advice, documents, report
 
+DECIDE = (
+    "look for it in the parent's dashboard, by its first and last name: if it is there, `provisioner adopt paris LOGIN`"
+    " takes it over; if it is not, `provisioner resolve paris --not-created` frees its slot"
+)
 TOLD = {
     Remedy.LIST: "`provisioner status` lists those that it has",
     Remedy.FORGET: "`provisioner forget paris` frees its slot",
@@ -25,6 +29,10 @@ TOLD = {
     Remedy.APPLY: "`provisioner credentials show paris` shows each that may be right, and the next apply finishes it",
     Remedy.FREE_OR_ADOPT: "if you are sure that it does not exist, `provisioner forget paris --force` frees its slot;"
     " if it does, `provisioner adopt paris LOGIN` takes it over",
+    Remedy.DECIDE: DECIDE,
+    Remedy.WAIT_OR_DECIDE: f"wait for the run that is at work; if there is none, {DECIDE}",
+    Remedy.FINISH: "`provisioner apply` finishes it, with an identity",
+    Remedy.CHANGE_BACK: "`provisioner apply --refresh` changes it back; to keep it, write it into the manifest",
 }
 FORCE = Advice(Remedy.FORCE, "paris")
 SENTENCE = f"W{TOLD[Remedy.FORCE][1:]}."

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 from jsonschema import Draft202012Validator
 
 from provisioner import schemas
 from provisioner.errors import ExitCode, StateLocked
 from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Origin, Problem, Severity
-from provisioner.model.exchange import Balance, Failed
+from provisioner.model.exchange import Balance, Failed, Pack
 from provisioner.model.plan import (
     Create,
     FieldChange,
@@ -22,6 +23,7 @@ from provisioner.model.plan import (
 )
 from provisioner.model.report import Outcome, Report, Result, Stop
 from provisioner.model.state import Active, Drift, Edit, Operation, Pending, Slots, State
+from provisioner.model.status import ParentStatus
 from provisioner.model.verdict import Then
 from provisioner.render import documents
 
@@ -212,22 +214,35 @@ def test_the_error_of_a_report_has_the_shape_of_any_other() -> None:
 
 def test_a_status_says_when_and_why() -> None:
     state = State("l", "p", 4, accounts={"b": Pending(LEO, OPERATION), "a": Active(LEO, OPERATION, "T", "s")})
-    (first, none) = documents.states([("p", "state/p.json", state), ("q", "state/q.json", None)])["states"]
+    made = {"attributes": LEO.shown(), "operation": {"started_at": OPERATION.started_at, "by": OPERATION.by}}
+    (first, none) = documents.states(
+        [ParentStatus("p", "state/p.json", state, 20, 1), ParentStatus("q", "state/q.json", None, 20, 0)]
+    )["states"]
     assert [
-        {"name": "a", "status": "active", "created_at": "T", "reason": None},
-        {"name": "b", "status": "pending", "created_at": None, "reason": Pending(LEO, OPERATION).reason},
+        {"name": "a", "status": "active", "created_at": "T", "reason": None} | made,
+        {"name": "b", "status": "pending", "created_at": None, "reason": Pending(LEO, OPERATION).reason} | made,
     ] == first["accounts"]
-    assert {"parent": "q", "address": "state/q.json", "lineage": None, "serial": 0, "accounts": []} == none
+    assert {"limit": 20, "reserved": 1, "used": 2, "unknown": 1, "planned": 0, "left": 17} == first["slots"]
+    assert (20, []) == (none.pop("slots")["left"], none.pop("accounts"))
+    assert {"parent": "q", "address": "state/q.json", "lineage": None, "serial": 0} == none
 
 
 def test_a_status_with_balances_says_what_is_left_or_why_that_is_not_known() -> None:
     active = Active(LEO, OPERATION, "T", "s")
     state = State("l", "p", 4, accounts=dict.fromkeys("abc", active))
-    balances = {"p": {"a": Balance(12.5, "euros"), "b": Failed("HTTP 500", Then.GO_ON)}}
-    document = documents.states([("p", "state/p.json", state)], balances)
+    packs = (Pack(12.5, datetime(2030, 10, 23, 13, 41, 46, tzinfo=timezone(timedelta(hours=2)))),)
+    balances = {"a": Balance(12.5, "euros", packs), "b": Failed("HTTP 500", Then.GO_ON)}
+    document = documents.states([ParentStatus("p", "state/p.json", state, 20, 0, balances)])
     Draft202012Validator(schemas.load("status.v1")).validate(document)
     assert [
-        ({"amount": 12.5, "unit": "euros"}, None),
+        (
+            {
+                "amount": 12.5,
+                "unit": "euros",
+                "packs": [{"credit": 12.5, "expires_at": "2030-10-23T11:41:46Z"}],
+            },
+            None,
+        ),
         (None, "its balance cannot be had: HTTP 500"),
         (None, None),
     ] == [(each["balance"], each["reason"]) for each in document["states"][0]["accounts"]]

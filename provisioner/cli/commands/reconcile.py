@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 @options.output("text", "json")
 @options.log_format
 @options.report
+@click.option(
+    "--page",
+    type=options.FILE,
+    metavar="FILE",
+    help="Write a page about all parents to FILE, for people: HTML, or Markdown where it ends in .md.",
+)
 @options.new_state
 @options.jobs
 @options.cluster
@@ -43,6 +49,7 @@ def command(
     shard: Shard | None,
     output: str,
     report: Path | None,
+    page: Path | None,
     new_state: bool,
     jobs: int,
     cluster: str | None,
@@ -58,6 +65,7 @@ def command(
     from provisioner.cli.interrupt import Interrupt
     from provisioner.cli.watched import watched
     from provisioner.project.bounds import Bounds
+    from provisioner.project.pages import PageRequest
 
     def run(project: Project, hears: ConsoleReporter) -> Reports:
         looks = project.has_identity
@@ -93,4 +101,5 @@ def command(
                 cancel=interrupt,
             )
 
-    return watched(context, choice, run, manifests=manifests, output=output, report=report)
+    wanted = None if page is None else PageRequest(page, parents, shard, jobs)
+    return watched(context, choice, run, manifests=manifests, output=output, report=report, page=wanted)

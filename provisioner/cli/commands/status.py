@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @options.parents
 @options.shard
 @options.project(*options.CONNECTION)
-@options.output("text", "json")
+@options.output("text", "markdown", "json", "html")
 @click.option("--balances", is_flag=True, help="Ask what each account has left, as that account; needs an identity.")
 @options.jobs
 @options.pass_context
@@ -37,8 +37,6 @@ def command(
     """
     from provisioner.cli.progress import reporter
     from provisioner.errors import gravest
-    from provisioner.render import documents
-    from provisioner.render import status as texts
 
     console = context.console
     project = choice.open(context)
@@ -46,16 +44,23 @@ def command(
     with hears:
         statuses = project.status(parents=parents, shard=shard, balances=balances, jobs=jobs, reporter=hears)
     failures = {each.parent: each.failure for each in statuses if each.failure is not None}
-    if len(statuses) == 1 and failures:
+    if len(statuses) == 1 and failures and output in {"text", "json"}:
         raise failures[statuses[0].parent]
     known = [each for each in statuses if each.parent not in failures]
-    if output == "json":
-        asked = {each.parent: each.balances for each in known if each.balances is not None} if balances else None
-        found = [(each.parent, each.address, each.state) for each in known]
-        console.document(documents.states(found, asked, failures))
-    else:
-        for each in known:
-            console.lines(texts.text(each.parent, each.state, each.address, each.balances))
+    match output:
+        case "json":
+            from provisioner.render import documents
+
+            console.document(documents.states(statuses))
+        case "markdown" | "html":
+            from provisioner.project import pages
+
+            console.data(pages.shown(statuses, project.settings.metrics_file, markdown=output == "markdown"))
+        case _:
+            from provisioner.render import status as texts
+
+            for each in known:
+                console.lines(texts.text(each.parent, each.state, each.address, each.balances))
     for parent, failure in failures.items():
         console.failure(failure, parent)
     return gravest(each.exit_code for each in statuses)

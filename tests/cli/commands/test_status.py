@@ -47,7 +47,10 @@ def test_every_account_is_asked_for_its_own_balance(applied: Project, server: Sa
     assert ["NAME", "STATUS", "SINCE", "BALANCE", "REASON"] == text.splitlines()[1].split()
     assert 2 == text.count("0.00 euros")
     assert "BALANCE" not in mine.run("status").stdout
-    assert ["/v1/public/wallet/check-balance"] * 4 == [each["path"] for each in server.requests()[4:]]
+    for output, balance in (("markdown", "0.00 euros in 2 accounts |"), ("html", "<summary>default: 0.00 euros in")):
+        page = mine.run("status", "--balances", "--format", output).stdout
+        assert (True, True) == ("Sub-accounts of " in page, balance in page)
+    assert ["/v1/public/wallet/check-balance?with_details=true"] * 8 == [each["path"] for each in server.requests()[4:]]
     assert_no_secret(server, applied, done.stdout, done.stderr, text)
 
 

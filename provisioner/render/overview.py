@@ -1,0 +1,351 @@
+"""What a look at all parents shows: what needs attention, which slots are left, and what was done last.
+
+Owns what counts as trouble, its order, and the command that comes next; ``status_html`` and
+``status_markdown`` give it its shapes. Holds no login, key, password or callback URL: an
+account is known by its name and by whom it is for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final
+
+from provisioner.errors import MEANINGS, Advice, ExitCode, ProvisionerError, Remedy
+from provisioner.model.account import Attributes
+from provisioner.model.exchange import Balance, Failed
+from provisioner.model.plan import LOGIN_GONE
+from provisioner.model.report import Report, Result
+from provisioner.model.state import Abandoned, Active, Operation, Pending, Record, Unknown
+from provisioner.model.status import ParentStatus
+from provisioner.render import advice, words
+from provisioner.render.lines import counted
+from provisioner.render.words import Code, Sentence
+
+_OPERATIONS: Final = 20
+"""How many of the last operations are shown."""
+_UNFINISHED: Final = "an edit started, and is not known to have finished"
+_SOON: Final = timedelta(days=30)
+"""How long before its end a pack is shown."""
+_UNITS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"))
+
+
+FOOT: Final = "Made by octopush-provisioner."
+SIGNATURE: Final = "octopush-provisioner: status; last success "
+"""By this, a file is known to be an earlier page; the time of the last success follows it, or ``unknown``."""
+
+
+class Trouble(Enum):
+    """What needs attention, gravest first."""
+
+    UNKNOWN = ("unknown", "?")
+    PENDING = ("pending", "?")
+    FAILED = ("failed", "x")
+    GONE = ("gone", "-")
+    OVER_LIMIT = ("over the limit", "x")
+    UNFINISHED = ("unfinished", "~")
+    DRIFT = ("drift", "=")
+    EXPIRING = ("expiring", "!")
+    UNCHECKED = ("unchecked", "?")
+
+    def __init__(self, word: str, mark: str) -> None:
+        self.word = word
+        self.mark = mark
+        """One character."""
+        self.key = word.replace(" ", "-")
+        """The word as filter and style know it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One account, or one parent, that needs attention."""
+
+    trouble: Trouble
+    parent: str
+    what: str
+    account: str | None = None
+    attributes: Attributes | None = None
+    """Whom the account is for, where that is known."""
+    since: str | None = None
+    """UTC, ISO 8601 with a Z."""
+    todo: Sentence = ()
+    """What comes next; empty where nobody can say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One operation that a state knows."""
+
+    parent: str
+    account: str
+    operation: Operation
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The run at whose end this is shown."""
+
+    exit_code: ExitCode
+    failure: ProvisionerError | None = None
+    """What ended it for all parents."""
+    reports: tuple[Report, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All parents at one time."""
+
+    now: datetime
+    """In UTC."""
+    parents: tuple[ParentStatus, ...]
+    """Those with trouble first, gravest first, then by name."""
+    findings: tuple[Finding, ...]
+    """Gravest first, then oldest first."""
+    operations: tuple[Done, ...]
+    """Newest first, and not all of them."""
+    ended: Ended | None
+    last_success: str | None
+    """When a run last ended with exit code 0, UTC; None where that is not known."""
+    troubles: Mapping[str, Counter[Trouble]]
+    """By parent; one without any is not here."""
+
+
+def overview(
+    statuses: Sequence[ParentStatus], now: datetime, *, ended: Ended | None = None, last_success: str | None = None
+) -> Overview:
+    """Return what ``statuses`` show at ``now``."""
+    several = len(statuses) > 1
+    reports = {} if ended is None else {each.parent: each for each in ended.reports}
+    order = list(Trouble)
+    findings = sorted(
+        (finding for each in statuses for finding in _findings(each, reports.get(each.parent), now, several=several)),
+        key=lambda each: (order.index(each.trouble), each.since or "", each.parent, each.account or ""),
+    )
+    troubles: dict[str, Counter[Trouble]] = {}
+    for each in findings:
+        troubles.setdefault(each.parent, Counter())[each.trouble] += 1
+    # The findings have their order, and with it, so have the parents that they name.
+    rank = {parent: position for position, parent in enumerate(troubles)}
+    parents = sorted(statuses, key=lambda each: (rank.get(each.parent, len(rank)), each.parent))
+    operations = sorted(
+        (done for each in statuses for done in _operations(each)),
+        key=lambda each: (each.operation.started_at, each.parent, each.account),
+        reverse=True,
+    )
+    return Overview(
+        now, tuple(parents), tuple(findings), tuple(operations[:_OPERATIONS]), ended, last_success, troubles
+    )
+
+
+# ── What needs attention ──────────────────────────────────────────────────────
+
+
+def _findings(this: ParentStatus, report: Report | None, now: datetime, *, several: bool) -> Iterator[Finding]:
+    yield from _of_parent(this, report)
+    outcomes = () if report is None else report.outcomes
+    failed = {each.name: each for each in outcomes if each.result is Result.FAILED}
+    for name, record in sorted({} if this.state is None else this.state.accounts.items()):
+        found = [*_of_record(record), *_of_balance((this.balances or {}).get(name), now)]
+        for trouble, since, what, remedy in found:
+            todo = _todo(remedy, name, this.parent, several=several)
+            yield Finding(trouble, this.parent, what, name, record.attributes, since, todo)
+        if found:
+            failed.pop(name, None)
+    for name, outcome in failed.items():
+        remedy = None if outcome.advice is None else outcome.advice.remedy
+        todo = _todo(remedy, name, this.parent, several=several)
+        yield Finding(Trouble.FAILED, this.parent, f"{outcome.action}: {outcome.reason or 'failed'}", name, todo=todo)
+
+
+def _todo(remedy: Remedy | None, name: str, parent: str, *, several: bool) -> Sentence:
+    if remedy is None:
+        return ()
+    # An account may have the name of another parent's, and a command must not take the wrong one.
+    whose = f" --parent {parent}" if several else ""
+    found = words.todo(Advice(remedy, name))
+    return tuple(Code(f"{each}{whose}") if isinstance(each, Code) else each for each in found)
+
+
+def _of_parent(this: ParentStatus, report: Report | None) -> Iterator[Finding]:
+    failure = this.failure or (report and report.failure)
+    if failure:
+        yield Finding(Trouble.FAILED, this.parent, failure.message, todo=words.coded(advice.hint(failure)))
+    elif report and report.stop:
+        yield Finding(Trouble.FAILED, this.parent, report.stop.reason, todo=words.coded(advice.hint(report.stop)))
+    slots = this.slots
+    if slots is not None and slots.left < 0:
+        todo = "raise `limit` where Octopush allows more, or lower `reserved` where fewer accounts exist"
+        yield Finding(Trouble.OVER_LIMIT, this.parent, words.held(slots), todo=words.coded(todo))
+
+
+_Trouble = tuple[Trouble, str | None, str, Remedy | None]
+"""One trouble of an account, since when, what is said of it, and what can be done."""
+
+
+def _of_record(record: Record) -> Iterator[_Trouble]:
+    """Yield each trouble of an account."""
+    match record:
+        case Unknown():
+            yield Trouble.UNKNOWN, record.operation.started_at, record.reason, Remedy.DECIDE
+        case Pending():
+            yield Trouble.PENDING, record.operation.started_at, record.reason, Remedy.WAIT_OR_DECIDE
+        case Active(edit=edit, drift=drift):
+            if drift.gone:
+                yield Trouble.GONE, None, LOGIN_GONE, Remedy.FORGET
+            if edit is not None:
+                yield Trouble.UNFINISHED, edit.operation.started_at, _UNFINISHED, Remedy.FINISH
+            if drift.changed:
+                yield Trouble.DRIFT, None, f"somebody changed {', '.join(drift.changed)}", Remedy.CHANGE_BACK
+        case Abandoned():
+            pass
+
+
+def _of_balance(balance: Balance | Failed | None, now: datetime) -> Iterator[_Trouble]:
+    """Yield the same of what an account has left."""
+    match balance:
+        case Balance(unit=unit, packs=packs):
+            for pack in packs:
+                if pack.expires - now <= _SOON:
+                    what = f"{_money(pack.credit, unit)} of its credit expire on {pack.expires:%Y-%m-%d}"
+                    yield Trouble.EXPIRING, None, what, None
+        case Failed(reason=reason):
+            yield Trouble.UNCHECKED, None, f"its balance cannot be had: {reason}", None
+        case None:
+            pass
+
+
+# ── What was done ────────────────────────────────────────────────────────────
+
+_CREATED: Final[Mapping[str, str]] = {
+    Active.status: "created",
+    Pending.status: "create, not known to have finished",
+    Unknown.status: "create, outcome unknown",
+    Abandoned.status: "create, abandoned",
+}
+
+
+def _operations(this: ParentStatus) -> Iterator[Done]:
+    for name, record in ({} if this.state is None else this.state.accounts).items():
+        later = isinstance(record, Active) and record.first_operation is not None
+        yield Done(this.parent, name, record.operation, "changed" if later else _CREATED[record.status])
+        if isinstance(record, Active) and record.edit is not None:
+            yield Done(this.parent, name, record.edit.operation, "change, not known to have finished")
+
+
+# ── In words ─────────────────────────────────────────────────────────────────
+
+
+def signature(this: Overview) -> str:
+    """Return what a page says for programs: what made it, and when a run last succeeded."""
+    return f"{SIGNATURE}{this.last_success or 'unknown'}"
+
+
+def title(this: Overview) -> str:
+    """Return what it is about."""
+    whose = this.parents[0].parent if len(this.parents) == 1 else counted(len(this.parents), "parent")
+    return f"Sub-accounts of {whose}"
+
+
+def summary(this: Overview) -> str:
+    """Return one sentence that counts what all parents have together."""
+    known = [slots for each in this.parents if (slots := each.slots) is not None]
+    used, left = sum(each.used for each in known), sum(max(0, each.left) for each in known)
+    parts = [f"{counted(used, 'account')}, {counted(left, 'slot')} left"]
+    if len(this.parents) > 1:
+        parts.insert(0, counted(len(this.parents), "parent"))
+    return f"{': '.join(parts)}. {trouble(this.findings)}."
+
+
+def trouble(these: Iterable[Finding]) -> str:
+    """Return how much of each trouble there is."""
+    found = Counter(each.trouble for each in these)
+    return troubles(found) if found else "Nothing needs attention"
+
+
+def troubles(found: Counter[Trouble]) -> str:
+    """Return how much of each trouble there is, gravest first."""
+    return ", ".join(f"{found[each]} {each.word}" for each in Trouble if found[each])
+
+
+def times(this: Overview) -> str:
+    """Return when this was seen, how the run ended, and when one last ended well."""
+    parts = [f"As of {_shown(this.now)}."]
+    if this.ended is not None:
+        code = this.ended.exit_code
+        parts.append(f"The run ended with exit code {int(code)}: {MEANINGS[code][0]}.")
+    if this.last_success is not None:
+        parts.append(f"Last success: {when(this.last_success, this.now)}.")
+    return " ".join(parts)
+
+
+def when(stamp: str, now: datetime) -> str:
+    """Return a time with how long ago it was; ``stamp`` is UTC, ISO 8601 with a Z, or whatever a state holds."""
+    try:
+        then = datetime.fromisoformat(stamp)
+        seconds = (now - then).total_seconds()
+    except (ValueError, TypeError):
+        return stamp
+    return f"{_shown(then)}, {_ago(seconds)}"
+
+
+def failure(this: Overview) -> str | None:
+    """Return what ended the run for all parents, if something did, and what to do."""
+    if this.ended is None or this.ended.failure is None:
+        return None
+    error = this.ended.failure
+    return " ".join((*error.message.splitlines(), *advice.hint(error).splitlines()))
+
+
+def why(this: Finding, now: datetime) -> str:
+    """Return what is said of a finding, and since when."""
+    what = " ".join(this.what.splitlines()).removesuffix(".")
+    return what if this.since is None else f"{what} (since {when(this.since, now)})"
+
+
+def accounts(this: ParentStatus, among: Overview) -> str:
+    """Return how many accounts a parent has, and what of them needs attention."""
+    known = "not known" if this.slots is None else counted(this.slots.used, "account")
+    found = among.troubles.get(this.parent)
+    return f"{known}: {troubles(found)}" if found else known
+
+
+def balances(this: ParentStatus) -> list[tuple[str, Balance]]:
+    """Return the balances that are known, by account."""
+    return [(name, each) for name, each in sorted((this.balances or {}).items()) if isinstance(each, Balance)]
+
+
+def amount(this: Balance) -> str:
+    """Return a balance, and when the first of its packs expires."""
+    whole = _money(this.amount, this.unit)
+    if not this.packs:
+        return whole
+    first = this.packs[0]
+    return f"{whole}; {_money(first.credit, this.unit)} expire on {first.expires:%Y-%m-%d}"
+
+
+def sums(these: Sequence[tuple[str, Balance]]) -> str:
+    """Return what accounts have left together, by unit."""
+    found: dict[str, float] = {}
+    for _, each in these:
+        found[each.unit] = found.get(each.unit, 0) + each.amount
+    together = " and ".join(_money(amount, unit) for unit, amount in sorted(found.items()))
+    return f"{together} in {counted(len(these), 'account')}"
+
+
+def _money(amount: float, unit: str) -> str:
+    return f"{amount:.2f} {unit}"
+
+
+def _shown(this: datetime) -> str:
+    return f"{this:%Y-%m-%d %H:%M} UTC"
+
+
+def _ago(seconds: float) -> str:
+    for length, unit in _UNITS:
+        if seconds >= length:
+            return f"{counted(int(seconds // length), unit)} ago"
+    return "just now"

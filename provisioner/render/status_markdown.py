@@ -1,0 +1,102 @@
+"""What is known of all parents as GitHub-flavoured Markdown, for the summary of a job.
+
+Owns what may stand where: names stand as code in tables, and every text that came from a
+manifest, a state or Octopush in a fenced block, in which nothing is markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from provisioner.render import overview, words
+from provisioner.render.lines import counted, printable
+from provisioner.render.markdown import LONGEST, code, fence_length
+from provisioner.render.overview import Done, Finding, Overview
+
+_PARENTS: Final = 50
+"""Parents in the table: those with trouble come first."""
+_AROUND: Final = 3000
+"""Characters kept for what stands around the findings: titles, sentences, operations."""
+_LONGEST_LINE: Final = 500
+"""Characters of one line; a state that somebody wrote by hand may hold any."""
+
+
+def page(this: Overview) -> str:
+    """Return the whole document."""
+    table = _table(this)
+    operations = _block(_operation(each, this) for each in this.operations)
+    room = LONGEST - _AROUND - len(table) - len(operations)
+    parts = [
+        f"<!-- {overview.signature(this)} -->",
+        f"## Sub-accounts of {_whose(this)}",
+        f"**{overview.summary(this)}**",
+        overview.times(this),
+    ]
+    if (ended := overview.failure(this)) is not None:
+        parts += ["What ended the run:", _block([ended])]
+    if this.findings:
+        parts += ["### Needs attention", *_findings(this, room)]
+    parts += ["### Parents", table]
+    if this.operations:
+        parts.append(f"<details><summary>Last operations</summary>\n\n{operations}\n\n</details>")
+    return "\n\n".join((*parts, f"<sub>{overview.FOOT}</sub>")) + "\n"
+
+
+def _whose(this: Overview) -> str:
+    return code(this.parents[0].parent) if len(this.parents) == 1 else counted(len(this.parents), "parent")
+
+
+def _table(this: Overview) -> str:
+    rows = ["| parent | slots | accounts |", "|---|---|---|"]
+    for each in this.parents[:_PARENTS]:
+        slots = "not known" if each.slots is None else words.held(each.slots)
+        known = overview.balances(each)
+        left = f"; {overview.sums(known)}" if known and all(balance.unit.isalpha() for _, balance in known) else ""
+        rows.append(f"| {code(each.parent)} | {slots} | {overview.accounts(each, this)}{left} |")
+    more = len(this.parents) - _PARENTS
+    return "\n".join(rows) + (f"\n\n{counted(more, 'more parent')} did not fit here." if more > 0 else "")
+
+
+def _findings(this: Overview, room: int) -> Sequence[str]:
+    taken: list[str] = []
+    for each in this.findings:
+        lines = "\n".join(_cut(line) for line in _finding(each, this))
+        room -= len(lines) + 1
+        if room < 0:
+            break
+        taken.append(lines)
+    missing = len(this.findings) - len(taken)
+    more = "see `provisioner status --format html` for all of them."
+    return (_fenced("\n".join(taken)), *((f"{missing} did not fit here: {more}",) if missing else ()))
+
+
+def _finding(each: Finding, this: Overview) -> Iterable[str]:
+    account = "" if each.account is None else each.account if len(this.parents) == 1 else f"{each.account} of "
+    whose = each.parent if each.account is None or len(this.parents) > 1 else ""
+    yield f"{each.trouble.mark} {each.trouble.word}: {account}{whose}"
+    if each.attributes is not None:
+        yield f"    {words.holder(each.attributes)}"
+    yield f"    {overview.why(each, this.now)}"
+    if each.todo:
+        yield f"    Next: {words.plain(each.todo)}"
+
+
+def _operation(each: Done, this: Overview) -> str:
+    account = each.account if len(this.parents) == 1 else f"{each.account} of {each.parent}"
+    return f"{overview.when(each.operation.started_at, this.now)}  {account}: {each.what}, by {each.operation.by}"
+
+
+def _block(lines: Iterable[str]) -> str:
+    return _fenced("\n".join(map(_cut, lines)))
+
+
+def _cut(line: str) -> str:
+    shown = printable(line)
+    return shown if len(shown) <= _LONGEST_LINE else f"{shown[:_LONGEST_LINE]}... (cut)"
+
+
+def _fenced(body: str) -> str:
+    """Return a block in which nothing is markup."""
+    marks = "`" * fence_length(body)
+    return f"{marks}text\n{body}\n{marks}"

@@ -7,6 +7,7 @@ import hashlib
 import importlib
 import itertools
 import pkgutil
+from datetime import UTC, datetime
 from typing import get_args
 
 import pytest
@@ -38,6 +39,7 @@ from provisioner.model.exchange import (
     Failed,
     Missing,
     Observed,
+    Pack,
     differing,
     unreported,
 )
@@ -60,6 +62,7 @@ from provisioner.model.report import Outcome, Report, Result, Scope, Stop, exit_
 from provisioner.model.revision import Revision
 from provisioner.model.shard import Shard
 from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, Record, Slots, State, Unknown
+from provisioner.model.status import ParentStatus
 from provisioner.model.terms import Freeze, Setting, Terms
 from provisioner.model.url import may_hold_secret, token_in_clear
 from provisioner.model.verdict import Answer, Created, CreateRequest, NotCreated, OutcomeUnknown, SealedContent, Then
@@ -79,7 +82,7 @@ FIELD = FieldChange("callbacks.callback_url_for_deliveries", URL, f"{URL}2")
 SLOTS = Slots(limit=20, reserved=0, used=0, unknown=0, planned=0)
 OUTCOME = Outcome("paris", "create", Result.CREATED)
 STOP = Stop(ExitCode.REFUSED, "there is no slot left")
-
+PACK = Pack(12.5, datetime(2030, 10, 23, tzinfo=UTC))
 SETTING = Setting("proxy", "http://***@proxy.example.com:3128")
 EVERY_KIND: tuple[object, ...] = (
     Secret(SECRET),
@@ -121,7 +124,9 @@ EVERY_KIND: tuple[object, ...] = (
     Edited(),
     Missing("not known"),
     Failed("refused", Then.GO_ON),
-    Balance(12.5, "euros"),
+    PACK,
+    Balance(12.5, "euros", (PACK,)),
+    ParentStatus("default", "state/default.json", None, 20, 0),
     OUTCOME,
     Advice(Remedy.FORGET, "paris"),
     CODES[210],

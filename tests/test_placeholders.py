@@ -88,7 +88,7 @@ def test_a_malformed_placeholder_is_refused(text: str) -> None:
     assert "SECRET" not in " ".join(wrong)
     with pytest.raises(SettingInvalid) as caught:
         expanded(f"SECRET{text}", X="1")
-    assert str(caught.value) == "A value contains a placeholder that is not well formed."
+    assert str(caught.value) == "A value contains a malformed placeholder."
     assert "${env:NAME}" in caught.value.hint
 
 
@@ -176,7 +176,7 @@ def test_one_newline_at_the_end_of_a_file_and_a_byte_order_mark_are_dropped(
 @pytest.mark.parametrize("content", [b"x\n\n", b"x\r", b"SECRET\r\nSECRET", b"\xef\xbb\xbfx\ny\n"])
 def test_a_file_of_more_than_one_line_holds_no_value(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "f").write_bytes(content)
-    with pytest.raises(SettingInvalid, match=r"/f holds more than one line\.$"):
+    with pytest.raises(SettingInvalid, match=r"/f has more than one line\.$"):
         expanded("${file:f}", tmp_path)
 
 
@@ -197,10 +197,10 @@ def test_an_empty_value_is_refused(tmp_path: Path) -> None:
 
 def test_a_nul_is_refused_without_the_value(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("SECRET\0")
-    with pytest.raises(SettingInvalid, match=r"/f holds a NUL") as caught:
+    with pytest.raises(SettingInvalid, match=r"/f contains a NUL") as caught:
         expanded("${file:f}", tmp_path)
     assert "SECRET" not in caught.value.message
-    with pytest.raises(SettingInvalid, match="X holds a character that is no text"):
+    with pytest.raises(SettingInvalid, match="X contains a character that is not text"):
         expanded("${env:X}", X="SECRET\0")
 
 

@@ -436,7 +436,7 @@ def test_an_identity_file_that_others_may_use_is_refused_as_ssh_does(
             assert "key" == identity(settings, environ, tmp_path / "nowhere")[0]
             continue
         with pytest.raises(
-            SettingInvalid, match=rf"holds a secret, and others may use it \(mode {mode:04o}\)"
+            SettingInvalid, match=rf"contains a secret, and others may use it \(mode {mode:04o}\)"
         ) as caught:
             identity(settings, environ, tmp_path / "nowhere")
         assert "chmod 600" in caught.value.hint
@@ -524,7 +524,7 @@ def test_a_file_that_holds_no_certificate_authorities(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("limit: 3\n<<<<<<< HEAD\nreserved: 1\n", ":2: A merge was not finished"),
-        ("state: &Other place\n", ":1: Nothing refers to the anchor that begins here"),
+        ("state: &Other place\n", ":1: Nothing refers to the anchor here"),
         ('state: "C:\\Users"\n', ":1: In double quotes a backslash begins an escape"),
         ("limit: 3\nreserved:\u00a01\n", ":2: The line contains U+00A0 NO-BREAK SPACE"),
         ("limit\u200b: 3\n", "contains U+200B ZERO WIDTH SPACE"),

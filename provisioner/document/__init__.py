@@ -1,8 +1,7 @@
-"""Documents: a YAML text becomes plain values with positions, and a schema says what is wrong with them.
+"""Documents: turns a YAML text into plain values with positions, and checks them against a schema.
 
-Owns reading YAML without changing a text, and turning violations of a JSON Schema
-into sentences. Refuses to know what a document is about: names, formats and
-defaults belong to whoever reads one.
+Reads YAML without changing a text, and puts violations of a JSON Schema into sentences.
+Does not know what a document is about: names, formats and defaults belong to its reader.
 """
 
 from provisioner.document.violations import (

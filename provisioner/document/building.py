@@ -1,8 +1,8 @@
-"""Building: the parser's events become plain values and a compact record of their positions.
+"""Building: turns the parser's events into plain values and a compact record of their positions.
 
-Owns which scalar is text, number or boolean, what aliases and merge keys mean, and
-the bounds. Works event by event, so that a bomb is refused while it is read and
-nothing of it is ever spread out in memory.
+Decides which scalar is text, number or boolean, what aliases and merge keys mean, and
+enforces the limits. Works event by event, so that a YAML bomb is refused while it is
+read, and never expanded in memory.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ if TYPE_CHECKING:
     from provisioner.document.syntax import Mark
 
 Places = dict[str, int]
-"""By its key, the number of a field in its mapping, from 0."""
+"""The index of a field in its mapping, from 0, by its key."""
 
 MAX_DEPTH: Final = 16
 MAX_VALUES: Final = 1_000_000
-"""Written in one file, aliases counted: enough for 20,000 accounts with all of their fields."""
+"""In one file, aliases included: enough for 20,000 accounts with all of their fields."""
 MAX_FIELDS: Final = 1_000
-"""In one group whose names the schema has; far more than there are, and few enough to be searched one by one."""
+"""In a group whose names the schema defines: far more than it defines, but few enough for a linear search."""
 REPEATS: Final = 2
-"""So many times what is written may aliases repeat in all: enough where every account shares its callbacks."""
+"""How many times the content of a file its aliases may repeat: enough if all accounts share their callbacks."""
 MAX_REPEATED: Final = 10_000
-"""How many values they may repeat beyond that."""
+"""How many values they may repeat in addition."""
 
 _WEIGHED: Final = 100
-"""So many characters of a text weigh as much as one more value; aliases repeat text too."""
+"""This many characters of text count as one more value, because aliases repeat text too."""
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS: Final = frozenset(("", "~", "null", "Null", "NULL"))
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}")
 _DECIMAL: Final = re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{1,18}")
 _COMMENT: Final = re.compile(r"[ \t]+(?=#(?:[^\s#]|\s*$))", re.MULTILINE)
-"""What ends a scalar without quotes before a comment that looks like its next word, as in ``Shop #1`` and ``C #``."""
+"""The end of an unquoted scalar before a comment that looks like its next word, as in ``Shop #1`` and ``C #``."""
 
-# JSON writes a character beyond the first plane as two halves, of which YAML knows none. While
-# the parser reads, each half begins with a NUL, as long and an escape to YAML; so no place moves.
+# JSON writes a character beyond the first plane as two surrogates, which YAML does not know. While
+# the parser reads, `\0` replaces the `\u` of each: a valid escape of the same length, so no place moves.
 _PAIR: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
-_TYPED_STAND_IN: Final = re.compile(r"\\0(d[89ab][0-9a-f]{2})\\0(d[c-f][0-9a-f]{2})", re.IGNORECASE)
-_READ_STAND_IN: Final = re.compile(r"\0(d[89ab][0-9a-f]{2})\0(d[c-f][0-9a-f]{2})", re.IGNORECASE)
+_TYPED_SUBSTITUTE: Final = re.compile(r"\\0(d[89ab][0-9a-f]{2})\\0(d[c-f][0-9a-f]{2})", re.IGNORECASE)
+_READ_SUBSTITUTE: Final = re.compile(r"\0(d[89ab][0-9a-f]{2})\0(d[c-f][0-9a-f]{2})", re.IGNORECASE)
 
 
-class Unreadable(Exception):  # noqa: N818  # it carries a problem to the reader and goes no further
+class Unreadable(Exception):  # noqa: N818  # it only carries a problem up to the reader
     """The rest of the file cannot be read."""
 
     def __init__(self, file: str, mark: Mark, message: str, hint: str) -> None:
@@ -62,17 +62,17 @@ class Unreadable(Exception):  # noqa: N818  # it carries a problem to the reader
 
 
 class _Key(Enum):
-    """What a mapping has in place of a key."""
+    """What a mapping has instead of a key."""
 
     AWAITED = auto()
     DROPPED = auto()
-    """A problem was reported; the value that follows is read and forgotten."""
+    """A problem was reported; the value that follows is read and dropped."""
     MERGE = auto()
     """The merge key ``<<``."""
 
 
 class _Anchor:
-    """What aliases can repeat."""
+    """A value that aliases can repeat."""
 
     __slots__ = ("is_used", "mark", "path", "plain", "value", "weight")
 
@@ -83,11 +83,11 @@ class _Anchor:
         self.weight = 0
         """0 until all of it is read."""
         self.plain: str | None = None
-        """Of a scalar without quotes its text, which may be a number in one place and text in another."""
+        """The text of an unquoted scalar, which may be a number in one place and text in another."""
         self.is_used = False
 
     def take(self, value: Value, weight: int, plain: str | None = None) -> None:
-        """Take what is repeated."""
+        """Set the value that aliases repeat."""
         self.value, self.weight, self.plain = value, weight, plain
 
 
@@ -102,7 +102,7 @@ class _Frame:
         self.value = value
         self.mark = mark
         self.schema = schema
-        # The number of each key, where there may be too many to be searched one by one.
+        # The index of each key, if there may be too many for a linear search.
         self.places: Places | None = {} if isinstance(value, dict) and has_free_names(schema) else None
         self.anchor = anchor
         self.marks = array("I")
@@ -112,15 +112,15 @@ class _Frame:
         self.merged: list[dict[str, Value]] = []
 
     def is_known(self) -> bool:
-        """Whether the schema has names for what stands here; elsewhere a key may be anything, a secret too."""
+        """Return whether the schema names what is here; elsewhere a key may be anything, even a secret."""
         return bool(self.schema.keys() & {"items", "properties"}) or has_free_names(self.schema)
 
     def below(self) -> Mapping[str, Any]:
-        """Return the schema of the value that comes next; an empty one where none is known."""
+        """Return the schema of the next value; empty if none is known."""
         if isinstance(self.value, list):
             found = self.schema.get("items")
         elif self.key is _Key.MERGE:
-            # Fields of this very group, or a list of such.
+            # Fields of this same group, or a list of such groups.
             found = {**self.schema, "items": self.schema}
         else:
             found = self.schema.get("properties", {}).get(self.key, self.schema.get("additionalProperties"))
@@ -128,16 +128,16 @@ class _Frame:
 
 
 class Builder:
-    """Builds the value of one file; what it has found so far stands in its public attributes."""
+    """Builds the value of one file; its public attributes hold what it has found so far."""
 
     def __init__(self, file: str, schema: Mapping[str, Any]) -> None:
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
-        # By the identity of a mapping or list, line and column of each key and value, or
-        # of each entry. Far smaller than an object for each. An identity that comes again
-        # because a repeated field was dropped is written over by its new owner.
+        # By the id of a mapping or list: line and column of each key and value, or of each
+        # entry. Far smaller than an object for each. An id that is reused, because a
+        # repeated field was dropped, is overwritten by its new owner.
         self.marks: dict[int, array[int]] = {}
-        # By the same identity, where each key of a mapping with free names stands in its marks.
+        # By the same id: the index of each key in a mapping with free names.
         self.places: dict[int, Places] = {}
         self._file = file
         self._schema = schema
@@ -152,13 +152,13 @@ class Builder:
         self._repeated = 0
 
     def build(self, text: str) -> Value:
-        """Return what ``text`` holds.
+        """Return the value of ``text``.
 
-        :raises Unreadable: it is no YAML, holds nothing, or goes beyond a bound.
+        :raises Unreadable: it is not YAML, is empty, or exceeds a limit.
         """
         try:
-            # Unless the text holds already what would stand in for a half.
-            self._has_pairs = "\\u" in text and bool(_PAIR.search(text)) and not _TYPED_STAND_IN.search(text)
+            # Unless the text already contains what would replace a surrogate.
+            self._has_pairs = "\\u" in text and bool(_PAIR.search(text)) and not _TYPED_SUBSTITUTE.search(text)
             self._text = _PAIR.sub(r"\1\\0\2\\0\3", text) if self._has_pairs else text
             self._has_comments = "#" in text
             self._read(_LOADER(self._text))
@@ -167,7 +167,7 @@ class Builder:
         for anchor in self._anchors.values():
             self._require_use(anchor)
         if self._root is None:
-            raise Unreadable(self._file, (0, 0), "The file is empty.", "Write what it should hold, or delete it.")
+            raise Unreadable(self._file, (0, 0), "The file is empty.", "Write its content, or delete it.")
         return self._root
 
     def _read(self, loader: yaml.SafeLoader) -> None:
@@ -176,7 +176,7 @@ class Builder:
             while event := next_event():
                 start = event.start_mark
                 mark = (start.line, start.column) if start else (0, 0)
-                # By far the most; the others are told apart one after the other.
+                # By far the most frequent event, so check for it first.
                 if type(event) is yaml.ScalarEvent:
                     self._scalar(event, mark)
                 else:
@@ -225,8 +225,8 @@ class Builder:
             and (end := event.end_mark)
             and (blank := _COMMENT.match(self._text, end.index))
         ):
-            message = "What begins with this # is a comment, and no part of the text before it."
-            hint = "If it is one, write a space after the #; if not, put the whole text in quotes."
+            message = "This # begins a comment, which is not part of the text before it."
+            hint = "If you mean a comment, write a space after the #; if not, put the whole text in quotes."
             origin = Origin(self._file, end.line + 1, end.column + len(blank.group()) + 1)
             if len(self.warnings) < MAX_REPORTED:
                 self.warnings.append(Problem(origin, spelled(self._path()), message, hint, Severity.WARNING))
@@ -237,8 +237,8 @@ class Builder:
         if event.tag is not None:
             self._tagged(mark)
         if len(self._stack) == MAX_DEPTH:
-            message = f"Something is nested here more than {MAX_DEPTH} levels deep."
-            raise Unreadable(self._file, mark, message, "Nothing needs that; look for brackets that are never closed.")
+            message = f"The nesting here is more than {MAX_DEPTH} levels deep."
+            raise Unreadable(self._file, mark, message, "Look for brackets that are never closed.")
         below = self._stack[-1].below() if self._stack else self._schema
         anchor = self._define(event.anchor, mark) if event.anchor else None
         self._stack.append(_Frame(value, mark, below, anchor))
@@ -268,21 +268,21 @@ class Builder:
         self._count(mark)
         # Neither message names the alias: it may be a password that begins with a star.
         if event.anchor not in self._anchors:
-            message, hint = "This refers to something that stands nowhere above", "If it is meant as text, quote it."
-            self._problem(mark, self._path(), f"{message}: a text that begins with * is read so.", hint)
+            message = "This refers to an anchor that is not above: YAML reads a text that begins with * as an alias."
+            self._problem(mark, self._path(), message, "If you mean a text, put it in quotes.")
             self._attach(None, mark, 1)
             return
         known = self._anchors[event.anchor]
         known.is_used = True
         if not known.weight:
-            raise Unreadable(self._file, mark, "This refers to what it is itself a part of.", "Write it out.")
+            raise Unreadable(self._file, mark, "This refers to a value that contains it.", "Write it out.")
         value, weight = known.value, known.weight
         if known.plain is not None and self._stack:
             value = _typed(known.plain, self._stack[-1].below().get("type", ""))
         self._repeated += weight
         if self._repeated > MAX_REPEATED + REPEATS * self._values:
-            message = "By references, this file repeats far more than is written in it."
-            raise Unreadable(self._file, mark, message, "Write out what is meant.")
+            message = "The aliases in this file repeat far more than the file itself contains."
+            raise Unreadable(self._file, mark, message, "Write the values out.")
         self._attach(value, mark, weight)
 
     def _define(self, name: str, mark: Mark) -> _Anchor:
@@ -293,8 +293,8 @@ class Builder:
 
     def _require_use(self, anchor: _Anchor) -> None:
         if not anchor.is_used:
-            # It is not named: it may be a password that begins with an ampersand.
-            message = "Nothing refers to the anchor that begins here: a text that begins with & is read so."
+            # The message does not name it: it may be a password that begins with an ampersand.
+            message = "Nothing refers to the anchor here: YAML reads a text that begins with & as an anchor."
             self._problem(anchor.mark, anchor.path, message, "Put the whole text in quotes, or delete the anchor.")
 
     # ── Fields ───────────────────────────────────────────────────────────────
@@ -311,7 +311,7 @@ class Builder:
             first = frame.marks[4 * number] + 1
             path = (*self._path(), key) if frame.is_known() else self._path()
             subject = spelled(path) if frame.is_known() else "A field"
-            message = f"{subject} stands here for the second time; the first is on line {first}."
+            message = f"{subject} appears here for the second time; the first is on line {first}."
             self._problem(mark, path, message, "Keep one of them.")
             frame.key = _Key.DROPPED
         else:
@@ -345,28 +345,28 @@ class Builder:
             if isinstance(base, dict):
                 frame.merged.append(base)
             elif base is not None:
-                self._problem(mark, self._path(), "<< can only take over a group of fields.", "Write the fields out.")
+                self._problem(mark, self._path(), "<< can only merge a group of fields.", "Write the fields out.")
 
     # ── Checks and places ────────────────────────────────────────────────────
 
     def _count(self, mark: Mark) -> None:
         self._values += 1
         if self._values > MAX_VALUES:
-            message = f"The file holds more than {MAX_VALUES:,} values."
+            message = f"The file contains more than {MAX_VALUES:,} values."
             raise Unreadable(self._file, mark, message, "Split it into several files.")
 
     def _require_room(self, frame: _Frame, mark: Mark) -> None:
         if frame.places is None and len(frame.value) >= MAX_FIELDS:
             message = f"There are more than {MAX_FIELDS:,} fields here."
-            raise Unreadable(self._file, mark, message, "Divide the file into several.")
+            raise Unreadable(self._file, mark, message, "Split it into several files.")
 
     def _tagged(self, mark: Mark) -> None:
-        # The tag is not named: it may be a password that begins with an exclamation mark.
-        message = "A value cannot have a YAML tag: a text that begins with ! is read so."
+        # The message does not name the tag: it may be a password that begins with an exclamation mark.
+        message = "A value cannot have a YAML tag: YAML reads a text that begins with ! as one."
         self._problem(mark, self._path(), message, "Put the text in quotes, or delete the tag.")
 
     def _path(self) -> tuple[Step, ...]:
-        """Return the path of the value that comes next, as far as the schema knows it."""
+        """Return the path of the next value, as far as the schema knows it."""
         path: list[Step] = []
         for frame in self._stack:
             if not frame.is_known():
@@ -387,14 +387,14 @@ class Builder:
 
 
 def _whole(text: str, style: str | None) -> str:
-    """Return a scalar with each character of which it has the halves, or as it was typed where they are no escapes."""
+    """Return a scalar with its surrogate pairs as characters, or as typed if they are not escapes."""
     if style != '"':
-        return _TYPED_STAND_IN.sub(r"\\u\1\\u\2", text)
-    return _READ_STAND_IN.sub(lambda found: bytes.fromhex("".join(found.groups())).decode("utf-16-be"), text)
+        return _TYPED_SUBSTITUTE.sub(r"\\u\1\\u\2", text)
+    return _READ_SUBSTITUTE.sub(lambda found: bytes.fromhex("".join(found.groups())).decode("utf-16-be"), text)
 
 
 def _typed(text: str, wanted: str) -> Value:
-    """Return the unquoted scalar ``text`` as the type that is ``wanted``, or as it is."""
+    """Return the unquoted scalar ``text`` as the ``wanted`` type if it fits, or as text."""
     if text in _NULLS:
         return None
     if wanted in {"integer", "number"} and _INTEGER.fullmatch(text):

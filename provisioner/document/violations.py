@@ -1,8 +1,7 @@
-"""Violations: what a JSON Schema finds wrong with a value, as sentences for a person.
+"""Violations: what a JSON Schema finds wrong with a value, as sentences.
 
-Owns the words. Refuses to repeat a value: it may be a secret, or a secret in the
-wrong place. The schema itself has the last word through ``errorMessage`` and
-``patternErrorMessage``, which editors show too.
+Never repeats a value: it may be a secret, or a secret in the wrong field. The schema can
+override a message with ``errorMessage`` and ``patternErrorMessage``, which editors show too.
 """
 
 from __future__ import annotations
@@ -22,34 +21,34 @@ with undisturbed():
     from jsonschema_rs import Draft202012Validator, ValidationError
 
 Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
-"""What JSON can hold."""
+"""Any JSON value."""
 Step = str | int
 Check = Callable[[str], tuple[str, str] | None]
-"""Says what is wrong with a text of one ``format`` and gives a hint, or None."""
+"""Returns the fault of a text of one ``format``, as predicate and hint, or None."""
 
 MAX_REPORTED: Final = 1_000
-"""Nobody reads more problems at once; a file of noise must not fill the memory, nor a log."""
+"""Nobody reads more problems at once, and a file of noise must not fill the memory or a log."""
 
 _PIECE: Final = 100
-"""So many entries of a list are looked at together for what is wrong."""
-_STAND_INS: Final = {0xD800 + each: 0x40000 + each for each in range(0x800)}
-"""For each half of a character one of those that are none in any script, and as unfit for a text."""
-_HALVES: Final = {stand_in: half for half, stand_in in _STAND_INS.items()}
+"""How many entries of a list are checked at a time."""
+_SUBSTITUTES: Final = {0xD800 + each: 0x40000 + each for each in range(0x800)}
+"""For each surrogate, an unassigned character, which is just as unfit for a text."""
+_SURROGATES: Final = {substitute: surrogate for surrogate, substitute in _SUBSTITUTES.items()}
 
 _LONGEST_KEY: Final = 64
-"""Comparing longer ones takes long and finds nothing."""
+"""Comparing longer keys is slow and finds nothing."""
 
 _WANTED: Final = {
-    "string": ("text", "Write one text; put it in quotes if it holds a colon, a bracket or a brace."),
+    "string": ("text", "Write one text; put it in quotes if it contains a colon, a bracket or a brace."),
     "integer": ("a whole number", "Write it in digits, without quotes."),
     "number": ("a number", "Write it in digits, without quotes."),
     "boolean": ("true or false", "Write true or false, without quotes."),
-    "array": ("a list", "Begin each of its entries on a line of its own, with a dash."),
+    "array": ("a list", "Begin each entry on its own line, with a dash."),
     "object": ("a group of fields", "Write it as fields: on each line a name, a colon and a value."),
 }
 _FOUND: Final = {bool: "true or false", str: "text", int: "a number", float: "a number", list: "a list"}
 _FORMS: Final = frozenset({"type", "pattern", "const", "enum"})
-"""Keywords that a text may break by a character alone that nobody sees."""
+"""Keywords that a single invisible character in a text can break."""
 _WORDS: Final = {
     "const": ("must be {wanted}", "Write {wanted}."),
     "maxLength": ("is too long: {size:,} characters, and at most {wanted:,} are possible", "Shorten it."),
@@ -60,13 +59,13 @@ _WORDS: Final = {
 
 
 class Part(Enum):
-    """What of a path a violation is about, and so where it is shown."""
+    """The part of a path that a violation is about, which decides where it is shown."""
 
     VALUE = auto()
     KEY = auto()
-    """The last step's own name."""
+    """The name of the last step itself."""
     MISSING = auto()
-    """The last step is not there; what should have it is."""
+    """The last step is missing; its parent is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ class Violation:
     """The sentence without its subject, as in ``must be text, not a list``."""
     hint: str
     meant: str | None = None
-    """Of an unknown key: the known one, not there, for which it was probably written."""
+    """For an unknown key: the known key that was probably meant, if it is not there."""
 
 
 def spelled(path: tuple[Step, ...]) -> str:
@@ -95,7 +94,7 @@ def spelled(path: tuple[Step, ...]) -> str:
 
 
 def nearest(key: str, known: Sequence[str]) -> str | None:
-    """Return which of ``known`` is meant by ``key``, if one is near enough."""
+    """Return the one of ``known`` that ``key`` probably means, if one is close enough."""
     from difflib import get_close_matches  # noqa: PLC0415  # only a mistake needs it
 
     near = get_close_matches(key[:_LONGEST_KEY].strip().lower().replace(" ", "_").replace("-", "_"), known, n=1)
@@ -103,40 +102,39 @@ def nearest(key: str, known: Sequence[str]) -> str | None:
 
 
 def violations(value: Value, schema: str, checks: Mapping[str, Check]) -> Iterator[Violation]:
-    """Yield what is wrong with ``value``, at most one violation per path, in the schema's order.
+    """Yield the violations of ``value``, at most one per path, in the schema's order.
 
-    Of a long list a few entries are looked at after the other, each time in that order.
-
-    There are no more than :data:`MAX_REPORTED`, of which the last then says that there are more.
+    A long list is checked in pieces, each in that order. At most :data:`MAX_REPORTED` are
+    yielded; the last then says that there are more.
 
     :param schema: the schema's name, as in ``manifest.v1``.
-    :param checks: what each ``format`` of the schema demands.
+    :param checks: the check of each ``format`` in the schema.
     """
     seen: set[tuple[Step, ...]] = set()
-    told = 0
+    count = 0
     for violation in _all_violations(value, schema, checks):
-        # A text that is too long, say, need not match its pattern as well, and what is
-        # misspelled is not missing too.
+        # If a text is too long, its pattern does not matter, and a misspelled field is not
+        # missing as well.
         if violation.path in seen:
             continue
-        if told == MAX_REPORTED - 1:
+        if count == MAX_REPORTED - 1:
             yield Violation((), Part.VALUE, "has more problems than are shown", "Correct these first.")
             return
-        told += 1
+        count += 1
         seen.add(violation.path)
         if violation.meant:
             seen.add((*violation.path[:-1], violation.meant))
         yield violation
 
 
-# ── The schema, made ready ───────────────────────────────────────────────────
+# ── The prepared schema ──────────────────────────────────────────────────────
 
 
 @cache
 def inlined(schema: str) -> dict[str, Any]:
-    """Return the schema ``schema`` with every local ``$ref`` replaced by what it refers to.
+    """Return the schema ``schema`` with every local ``$ref`` replaced by its target.
 
-    Following a reference for each of 100,000 accounts costs more than checking them.
+    Following a reference for each of 100,000 accounts takes longer than checking them.
     """
     whole = schemas.load(schema)
     return {key: _inlined(each, whole.get("$defs", {})) for key, each in whole.items() if key != "$defs"}
@@ -154,7 +152,7 @@ def _inlined(part: Any, defs: Mapping[str, Any]) -> Any:  # noqa: ANN401  # JSON
 
 
 def has_free_names(schema: Mapping[str, Any]) -> bool:
-    """Tell whether a group of ``schema`` may have any number of fields, whose names are the writer's."""
+    """Return whether a group of ``schema`` may have any number of fields, with names that the user chooses."""
     return isinstance(schema.get("additionalProperties"), dict)
 
 
@@ -176,48 +174,48 @@ class _Breach:
     """One keyword of a schema that a value breaks."""
 
     rank: tuple[int, ...]
-    """Sorts breaches as their keywords stand in the schema, and those of one keyword by entry."""
+    """Sorts breaches by the order of their keywords in the schema, then by entry."""
     path: tuple[Step, ...]
     keyword: str
     schema: Mapping[str, Any]
-    """The one that has the keyword."""
+    """The subschema that has the keyword."""
     found: Any
-    """The value; of a wrong name the name itself, which is then the last step of the path."""
+    """The value; for a wrong name, the name itself, which is then the last step of the path."""
     is_name: bool
 
 
 @dataclass(frozen=True, slots=True)
-class _OfHalves:
-    """A check that gets each half of a character back in place of its stand-in."""
+class _RestoringSurrogates:
+    """A check of a text whose surrogates were substituted."""
 
     check: Check
 
     def __call__(self, text: str) -> tuple[str, str] | None:
-        return self.check(text.translate(_HALVES))
+        return self.check(text.translate(_SURROGATES))
 
 
 def _all_violations(value: Value, schema: str, checks: Mapping[str, Check]) -> Iterator[Violation]:
-    """Yield every violation; some come repeatedly."""
+    """Yield every violation; some are repeated."""
     try:
-        yield from _told_in_pieces(value, schema, checks)
+        yield from _in_pieces(value, schema, checks)
     except UnicodeEncodeError:
-        # Half of a character, which the validator cannot take. What was yielded comes again.
-        halved: dict[str, Check] = {name: _OfHalves(check) for name, check in checks.items()}
-        for each in _told_in_pieces(_stood_in(value), schema, halved):
-            path = tuple(step.translate(_HALVES) if isinstance(step, str) else step for step in each.path)
+        # The validator cannot handle a lone surrogate. What was yielded before is yielded again.
+        restoring: dict[str, Check] = {name: _RestoringSurrogates(check) for name, check in checks.items()}
+        for each in _in_pieces(_without_surrogates(value), schema, restoring):
+            path = tuple(step.translate(_SURROGATES) if isinstance(step, str) else step for step in each.path)
             yield replace(each, path=path)
 
 
-def _stood_in(value: Value) -> Value:
-    """Return ``value`` with a stand-in for each half of a character."""
+def _without_surrogates(value: Value) -> Value:
+    """Return ``value`` with a substitute for each surrogate."""
     if isinstance(value, dict):
-        return {key.translate(_STAND_INS): _stood_in(each) for key, each in value.items()}
+        return {key.translate(_SUBSTITUTES): _without_surrogates(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [_stood_in(each) for each in value]
-    return value.translate(_STAND_INS) if isinstance(value, str) else value
+        return [_without_surrogates(each) for each in value]
+    return value.translate(_SUBSTITUTES) if isinstance(value, str) else value
 
 
-def _told_in_pieces(value: Value, schema: str, checks: Mapping[str, Check]) -> Iterator[Violation]:
+def _in_pieces(value: Value, schema: str, checks: Mapping[str, Check]) -> Iterator[Violation]:
     validator = _validator(schema, tuple(checks.items()))
     if validator.is_valid(value):
         return
@@ -234,12 +232,12 @@ def _told_in_pieces(value: Value, schema: str, checks: Mapping[str, Check]) -> I
 
 
 def _pieces(value: Value, schema: Mapping[str, Any]) -> Iterator[tuple[Value, str, int]]:
-    """Yield ``value`` with few of its entries at a time: the piece, whose entries it has, and the index of the first.
+    """Yield ``value`` with a few of its entries at a time: the piece, the entries' field, and the first index.
 
-    The validator makes every error at once, and with each a copy of what is wrong. A piece
-    has the errors of its entries, and those of the rest of the value again. So no schema may
-    count or compare entries, but for asking for one; and groups with free names, of which a
-    piece has one field, stand directly in the document.
+    The validator creates all errors at once, each with a copy of the wrong value. A piece has
+    the errors of its entries, and repeats those of the rest of the value. So a schema must not
+    count or compare entries, except to require one. Groups with free names, which are checked
+    field by field, must be at the top level of the document.
     """
     fields = schema.get("properties", {})
     parts = {
@@ -263,13 +261,13 @@ def _parts(entries: list[Value] | dict[str, Value]) -> Iterator[Value]:
         for begin in range(0, len(entries), _PIECE):
             yield entries[begin : begin + _PIECE]
         return
-    # One by one: in a path the validator has 7 for a field named 007, and nothing for one whose name is empty.
+    # One by one: in a path, the validator turns the name 007 into 7, and leaves an empty name out.
     for key, entry in entries.items():
         yield {key: entry}
 
 
 def _breach(error: ValidationError, schema: Mapping[str, Any], value: Value) -> _Breach:
-    """Return ``error`` with its place in ``schema``, of which the validator's own order is not that."""
+    """Return ``error`` with its place in ``schema``; the validator does not follow the schema's order."""
     path: list[Step] = []
     rank: list[int] = []
     found: Any = value
@@ -304,14 +302,14 @@ def _breach(error: ValidationError, schema: Mapping[str, Any], value: Value) -> 
 
 
 def _free_name(fields: Mapping[str, object], ways: Iterator[object]) -> str:
-    """Return which of ``fields`` is next; in a path the validator has 7 for one named 007, and leaves "" out."""
+    """Return the next one of ``fields``; in a path, the validator turns 007 into 7, and leaves "" out."""
     if [*fields] == [""]:
         return ""
     way = next(ways)
     return next(name for name in fields if name == way or (name.isdecimal() and int(name) == way))
 
 
-# ── The words ────────────────────────────────────────────────────────────────
+# ── The messages ─────────────────────────────────────────────────────────────
 
 
 def _violations(breach: _Breach, checks: Mapping[str, Check]) -> Iterator[Violation]:
@@ -354,9 +352,9 @@ def _words(breach: _Breach, checks: Mapping[str, Check]) -> tuple[str, str]:
     if breach.keyword == "format" and (fault := checks[wanted](found)):
         return fault
     if found == []:
-        return "is empty", "Write at least one entry, or delete it where it is optional."
+        return "is empty", "Write at least one entry, or delete it if it is optional."
     if found in ("", {}):
-        return "is empty", "Give it a value, or delete it where it is optional."
+        return "is empty", "Give it a value, or delete it if it is optional."
     if breach.keyword in _WORDS:
         predicate, hint = _WORDS[breach.keyword]
         size = len(found) if isinstance(found, str | list | dict) else 0
@@ -368,8 +366,8 @@ def _words(breach: _Breach, checks: Mapping[str, Check]) -> tuple[str, str]:
 def _type_words(wanted: str | Sequence[str], found: object) -> tuple[str, str]:
     if found is None:
         return (
-            "has no value (an empty one, ~ and null all count as none)",
-            'Write a value, put it in quotes if that very text is meant ("null"), or delete the line.',
+            "has no value (empty, ~ and null all count as none)",
+            'Write a value, put it in quotes if you mean that very text ("null"), or delete the line.',
         )
     kinds = [_WANTED[each] for each in ([wanted] if isinstance(wanted, str) else wanted) if each != "null"]
     name, hint = " or ".join(name for name, _ in kinds), kinds[0][1]

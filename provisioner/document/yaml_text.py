@@ -1,10 +1,9 @@
-"""YAML text: from bytes to plain values, every one of them with its position.
+"""YAML text: from bytes to plain values, each with its position.
 
-Owns the reading of YAML as people mean it: a scalar keeps its text, and becomes a
-number or a boolean only where the schema asks for one, so that ``no``, ``0123``,
-``1e5`` and a date stay what was typed. Refuses characters that cannot be seen, tags,
-several documents in a file, repeated fields, and whatever is deeper, larger or more
-self-repeating than a person would write.
+Reads YAML as people mean it: a scalar keeps its text, and becomes a number or a boolean
+only where the schema asks for one, so that ``no``, ``0123``, ``1e5`` and a date stay as
+typed. Refuses invisible characters, tags, several documents in a file, repeated fields,
+and anything deeper, larger or more repetitive than a person would write.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ if TYPE_CHECKING:
 
     from provisioner.document.syntax import Mark
 
-# What YAML forbids, and its rarer line breaks, for which a reader would put a space; but for
-# halves of characters, which no decoding lets in. The characters themselves: the complement
-# of those allowed takes ten times as long to compile.
+# What YAML forbids, and its rarer line breaks, which the parser would turn into a space.
+# Surrogates are missing here because decoding lets none in. The complement of the allowed
+# characters would take ten times as long to compile.
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
@@ -38,12 +37,12 @@ class Document:
     value: Value
     """None if it could not be read; :attr:`problems` then says why."""
     problems: tuple[Problem, ...]
-    """What reading found; the schema was not asked yet."""
+    """Those found while reading, before any check against the schema."""
     _marks: Mapping[int, array[int]] = field(repr=False)
     _places: Mapping[int, Places] = field(repr=False)
 
     def origin(self, path: tuple[Step, ...], part: Part = Part.VALUE) -> Origin:
-        """Return where the value at ``path`` stands, or its key, or what should have it."""
+        """Return the position of the value at ``path``, of its key, or of the parent that lacks it."""
         steps = path[:-1] if part is Part.MISSING else path
         line, column = 0, 0
         value = self.value
@@ -61,7 +60,7 @@ class Document:
         return Origin(self.file, line + 1, column + 1)
 
     def problem(self, violation: Violation) -> Problem:
-        """Return ``violation`` as a problem at its place."""
+        """Return ``violation`` as a problem with its position."""
         path = spelled(violation.path)
         return Problem(
             origin=self.origin(violation.path, violation.part),
@@ -73,8 +72,8 @@ class Document:
     def checked(self, schema: str, checks: Mapping[str, Check]) -> tuple[Problem, ...]:
         """Return :attr:`problems` and every violation of ``schema``, by line.
 
-        What an alias repeats is reported where it was written, once; and of a value that
-        reading found fault with, nothing more is said.
+        A violation that an alias repeats is reported once, where it was written. A value
+        that had a problem while it was read gets no other.
         """
         if self.value is None:
             return self.problems
@@ -88,10 +87,10 @@ class Document:
 
 
 def parse_yaml(raw: bytes, file: str, schema: str) -> Document:
-    """Return what ``raw`` holds.
+    """Return the document in ``raw``.
 
-    :param file: how the file is named in problems.
-    :param schema: the schema by which a scalar is text, number or boolean.
+    :param file: the name of the file in problems.
+    :param schema: the schema that decides whether a scalar is text, number or boolean.
     """
     builder = Builder(file, inlined(schema))
     try:
@@ -121,7 +120,7 @@ def _text(raw: bytes, file: str) -> str:
         raise Unreadable(
             file,
             _place(text[: bad.start()]),
-            f"The file holds {character(bad.group())}, which cannot be seen.",
+            f"The file contains {character(bad.group())}, which cannot be seen.",
             "Delete it; if there are many, save the file as UTF-8.",
         )
     if mark := merge_mark(text):

@@ -1,8 +1,7 @@
 """Placeholders: ``${env:NAME}`` and ``${file:PATH}`` inside a text.
 
-Owns their syntax, and what can be said of them without reading any; ``reading`` says which may
-be read, and reads them. Refuses to expand what came out of an expansion, and to put a value into
-any message.
+Has their syntax, and what is known without reading one; ``reading`` decides which may be read,
+and reads them. Never expands the result of an expansion, and never puts a value into a message.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def names(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One placeholder of an account: what an apply would read, and to whom the field that holds it goes."""
+    """One placeholder of an account: what an apply would read, and who receives the field."""
 
     kind: Literal["env", "file"]
     name: str
@@ -41,16 +40,16 @@ class Read:
     path: str
     """The field's dotted path, as in ``callbacks.email_for_inbounds``, or ``password``."""
     to: str | None
-    """The host, with a port that is given, or the e-mail domain that gets the value besides Octopush; None: nobody.
+    """The host, with its port if given, or the e-mail domain that receives the value besides Octopush; None: nobody.
 
-    Where a placeholder brings that itself, it stands in here as it was written.
+    If that is itself a placeholder, it is shown as written.
     """
 
 
 def reads(account: DesiredAccount, *, password: bool = True) -> tuple[Read, ...]:
-    """Return every placeholder of ``account``, by field in the order of the manifest; nothing is read.
+    """Return every placeholder of ``account``, by field in the order of the manifest, without reading any.
 
-    Without ``password``, none of its password: a change that sets none does not read it.
+    Without ``password``, those of its password are left out: a change that sets none does not read them.
     """
     texts = account.texts() if password else account.attributes.flat()
     return tuple(
@@ -63,29 +62,29 @@ def reads(account: DesiredAccount, *, password: bool = True) -> tuple[Read, ...]
 def fault(text: str) -> tuple[str, str] | None:
     """Return what is wrong with the placeholders of ``text`` and a hint, or None.
 
-    Neither repeats any of the text: it may be a password in which ``${`` stands by chance.
+    Neither repeats the text: it may be a password that happens to contain ``${``.
     """
     if "$" not in text:
         return None
     rest = filled(text, " ")
     if any(each in rest for each in _NEARLY):
-        return "contains a placeholder that is not well formed", _HINT
+        return "contains a malformed placeholder", _HINT
     return None
 
 
-def filled(text: str, stand_in: str) -> str:
-    """Return ``text`` with ``stand_in`` for each placeholder, so that the text around them can be checked."""
-    return stand_in.join(PLACEHOLDER.split(text)[::3]) if "$" in text else text
+def filled(text: str, substitute: str) -> str:
+    """Return ``text`` with ``substitute`` for each placeholder, so that the text around them can be checked."""
+    return substitute.join(PLACEHOLDER.split(text)[::3]) if "$" in text else text
 
 
-def fill(text: str, found: Sequence[str]) -> str:
-    """Return ``text`` with its placeholders replaced by what was ``found`` for them, in order."""
+def fill(text: str, values: Sequence[str]) -> str:
+    """Return ``text`` with its placeholders replaced by ``values``, in order."""
     around = PLACEHOLDER.split(text)[::3]
-    return "".join(part for pair in zip_longest(around, found, fillvalue="") for part in pair)
+    return "".join(part for pair in zip_longest(around, values, fillvalue="") for part in pair)
 
 
 def together(errors: Sequence[SettingInvalid]) -> SettingInvalid:
-    """Return one error that says what all of ``errors`` say, each once."""
+    """Return one error with the messages and hints of all ``errors``, each once."""
     messages, hints = (list(dict.fromkeys(texts)) for texts in zip(*((e.message, e.hint) for e in errors), strict=True))
     return SettingInvalid("\n".join(messages), hint="\n".join(hints))
 

@@ -1,8 +1,8 @@
-"""Reading: which variables and files placeholders may bring in, and what those hold.
+"""Reading: which variables and files placeholders may read, and their values.
 
-Whoever may change a manifest or ``provisioner.yaml`` must get no secret by it. So what holds one
-of our own is never read, whoever lists it; and what else may be read says a list that comes from
-the environment alone. Refuses to follow a link out of the folder that a file may be in.
+Someone who may change a manifest or ``provisioner.yaml`` must not get at a secret that way. So
+our own secrets are never read, even if listed, and the list of what else may be read comes from
+the environment alone. Never follows a link out of the folder that a file may be in.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ MACHINES: Final = (
     *("PROVISIONER_*", "CI_*", "GITHUB_*", "GITLAB_*", "ACTIONS_*", "RUNNER_*"),
     *("GH_TOKEN", "GH_ENTERPRISE_TOKEN"),
 )
-"""The variables of this program and of the machinery that runs it, some of which are secrets."""
+"""The variables of this program and of the CI that runs it; some of them are secrets."""
 OWN: Final = ("OCTOPUSH_API_LOGIN*", "OCTOPUSH_API_KEY*", *MACHINES)
-"""The same with those that hold a parent's credentials where no settings say otherwise."""
+"""The same, plus the default variables of a parent's credentials."""
 STORES: Final = (
     *("PGPASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_ACCOUNT_KEY"),
     *("AZURE_STORAGE_SAS_TOKEN", "AZURE_STORAGE_TOKEN", "AZURE_CLIENT_SECRET", "GOOGLE_SERVICE_ACCOUNT*"),
     "GOOGLE_BEARER_TOKEN",
 )
-"""The variables with which states are reached; a command that is run may have them for its own."""
+"""The variables that give access to state stores; a command that is run may need them itself."""
 MAX_FILE_BYTES: Final = 64 * 1024
-"""A secret is short; whatever is longer is the wrong file."""
+"""A secret is short; a longer file is the wrong one."""
 
 _IDENTITY: Final = "AGE-SECRET-KEY-"
 _OPEN: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-"""To open a named pipe otherwise would wait for ever."""
+"""Without O_NONBLOCK, opening a named pipe would block for ever."""
 _PASS: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW
 
 Fault = tuple[str, str]
@@ -48,37 +48,37 @@ Fault = tuple[str, str]
 
 
 def is_own(variable: str, patterns: tuple[str, ...] = OWN) -> bool:
-    """Tell whether ``variable`` is one of ``patterns``, in whatever capitals."""
+    """Return whether ``variable``, in any capitals, matches one of ``patterns``."""
     return _matches(variable.upper(), patterns)
 
 
 def holds_identity(value: str) -> bool:
-    """Tell whether ``value`` holds what opens a state."""
+    """Return whether ``value`` contains an identity, which opens a state."""
     return _IDENTITY in value.upper()
 
 
 @lru_cache(maxsize=1024)
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
-    """Tell whether any of ``patterns`` is that of ``name``; most accounts name the same few variables."""
+    """Return whether ``name`` matches one of ``patterns``; cached, as most accounts name the same few variables."""
     return any(fnmatchcase(name, each) for each in patterns)
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads what the placeholders of one kind of text may bring in, and nothing else."""
+    """Reads what the placeholders of one kind of text may read, and nothing else."""
 
     environ: Mapping[str, str] = field(repr=False)
     folders: tuple[Path, ...] | None
-    """The folders that files may be in, each with all that is below it; None: anywhere."""
+    """The folders that files may be in, subfolders included; None: anywhere."""
     own: tuple[str, ...] = (*OWN, *STORES)
-    """The variables that are never read, in capitals; patterns are possible."""
+    """Patterns, in capitals, of the variables that are never read."""
     own_files: tuple[Path, ...] = ()
-    """The files that are never read, under whatever name."""
+    """The files that are never read, under any name."""
     listed: tuple[str, ...] | None = None
-    """What else may be read: patterns of variables and, each with a slash, of files; None: anything."""
+    """What else may be read: patterns of variables and, with a slash in them, of files; None: anything."""
 
     def refused(self, text: str, base: Path) -> Fault | None:
-        """Return why placeholders of ``text``, which stands in a file in ``base``, may not be read; None: all may."""
+        """Return why placeholders of ``text``, from a file in ``base``, may not be read; None if all may."""
         found = PLACEHOLDER.findall(text)
         places = (self._place(path, base) for _, path in found if path)
         variables = self._variables_refused(dict.fromkeys(variable for variable, _ in found if variable))
@@ -88,14 +88,14 @@ class Reader:
         return ", and ".join(predicate for predicate, _ in faults), " ".join(dict.fromkeys(hint for _, hint in faults))
 
     def expand(self, text: str, base: Path) -> str:
-        """Return ``text`` with each placeholder replaced by what it refers to; see :meth:`values`."""
+        """Return ``text`` with each placeholder replaced by its value; see :meth:`values`."""
         return fill(text, self.values(text, base))
 
     def values(self, text: str, base: Path) -> tuple[str, ...]:
-        """Return what the placeholders of ``text`` refer to, in order.
+        """Return the values of the placeholders of ``text``, in order.
 
-        A file's path is relative to ``base``; one newline at its end is dropped. What
-        comes in is never looked at for further placeholders.
+        A file's path is relative to ``base``; one newline at its end is dropped. A
+        placeholder in a value is not expanded.
 
         :raises SettingInvalid: a placeholder is malformed or may not be read, or what it names is
             missing, empty or holds a NUL; the message names the variable or file, never a value.
@@ -112,8 +112,8 @@ class Reader:
     def _variables_refused(self, names: Collection[str]) -> Iterator[Fault]:
         if own := [name for name in names if is_own(name, self.own)]:
             yield (
-                f"may not read {', '.join(own)}: secrets of the project, and of the machine that runs it, go nowhere",
-                "Give the value a variable of its own: nothing can allow this one.",
+                f"may not read {', '.join(own)}: secrets of the project and of its machine are off limits",
+                "Put the value in another variable: nothing can allow this one.",
             )
         unlisted = [name for name in names if name not in own and not self._lists(name)]
         if unlisted:
@@ -123,7 +123,7 @@ class Reader:
         return self.listed is None or _matches(name, self.listed)
 
     def is_named(self, variable: str) -> bool:
-        """Tell whether the list names ``variable``; what is for any variable names none."""
+        """Return whether the list names ``variable``; a pattern that matches everything does not count."""
         return _matches(variable, tuple(each for each in self.listed or () if not fnmatchcase("PATH", each)))
 
     def _variable(self, name: str) -> str:
@@ -140,8 +140,8 @@ class Reader:
         steps = written.split("/")
         if ".git" in map(str.lower, steps) or any(_is_same(path, each) for each in self.own_files):
             return (
-                f"may not read {written}: secrets of the project, and files of git, go nowhere",
-                "Put the value into a file of its own: nothing can allow this one.",
+                f"may not read {written}: secrets of the project and files of git are off limits",
+                "Put the value in another file: nothing can allow this one.",
             )
         if self.folders is None:
             return None
@@ -149,17 +149,17 @@ class Reader:
             return f"may not read {written}: a path with .. in it leaves its folder", _NEAR
         found = self._folder(written, base)
         if isinstance(found, Path) and not _is_within(path, found):
-            return f"may not read {written}: it is a link to somewhere else", _NEAR
+            return f"may not read {written}: it is a link that leads out of its folder", _NEAR
         return found
 
     def _folder(self, written: str, base: Path) -> Path | Fault:
         top = next((each for each in self.folders or () if _is_within(base, each)), None)
         if self.listed is None:
             if top is None or written.startswith("/"):
-                return f"may not read {written}, which is outside of the project", _NEAR
+                return f"may not read {written}, which is outside the project", _NEAR
             return top
         plain = os.path.normpath(written)
-        absolute = os.path.abspath(base / written)  # noqa: PTH100  # links are looked at later
+        absolute = os.path.abspath(base / written)  # noqa: PTH100  # links are checked later
         for pattern in (each.removeprefix("./") for each in self.listed if "/" in each):
             if pattern.startswith("/"):
                 if fnmatchcase(absolute, pattern):
@@ -167,47 +167,49 @@ class Reader:
             elif top is not None and not written.startswith("/"):
                 for start, name in ((base, plain), (top, os.path.relpath(absolute, top))):
                     folder = str(Path(os.path.realpath(start), _fixed(pattern)))
-                    # A folder that is itself a link would be wherever the link's author wants it.
+                    # If the folder were itself a link, its author would choose where it leads.
                     if fnmatchcase(name, pattern) and os.path.realpath(folder) == folder:
                         return Path(folder)
         return _unlisted(written if "/" in written else f"./{written}")
 
     def _file(self, written: str, base: Path) -> str:
         path, folder = base / written, self._place(written, base)
-        assert not isinstance(folder, tuple)  # noqa: S101  # whoever reads has asked before
+        assert not isinstance(folder, tuple)  # noqa: S101  # the caller has checked it
         value = _without_newline(_contents(path, folder, self.own_files))
         if "\n" in value or "\r" in value:
-            raise SettingInvalid(f"The file {path} holds more than one line.", hint=_ALONE)
+            raise SettingInvalid(f"The file {path} has more than one line.", hint=_ALONE)
         return _usable(value, f"The file {path}")
 
 
-_ALONE: Final = "Name a file that holds the value and nothing else."
+_ALONE: Final = "Name a file that contains the value and nothing else."
 _PRIVATE: Final = (
-    "Make it yours alone: `chmod 600` the file. Where a container or a service is given it, give it the mode 0400"
-    " (defaultMode in Kubernetes, mode in Docker; LoadCredential of systemd does)."
+    "Let nobody else read it: `chmod 600` the file. In a container or a service, give it the mode 0400 (defaultMode"
+    " in Kubernetes, mode in Docker; LoadCredential of systemd does that)."
 )
-_NEAR: Final = f"Put the file beside the manifest or below it; {LIST} can name another folder, as in /run/secrets/*."
+_NEAR: Final = (
+    f"Put the file in the manifest's folder or below, or name another folder in {LIST}, as in /run/secrets/*."
+)
 
 
 def _unlisted(name: str) -> Fault:
     hint = (
-        f"Whoever runs this lists in {LIST}, in the environment, what may be read, as in HOOK_* ./secrets/*."
-        " Where it is not set, only a person at a terminal may read others."
+        f"List what may be read in {LIST}, in the environment of the run, as in HOOK_* ./secrets/*."
+        " If it is not set, only a person at a terminal may read others."
     )
     return f"may not read {name}: it is not listed in {LIST}", hint
 
 
 def read_private(path: Path) -> str:
-    """Return the text of the file at ``path``, which holds a secret of its owner alone.
+    """Return the text of the file at ``path``, which holds a secret and must be private.
 
-    :raises SettingInvalid: it cannot be read, is no regular file, can be read by others, is
+    :raises SettingInvalid: it cannot be read, is not a regular file, can be read by others, is
         over :data:`MAX_FILE_BYTES` or is not text.
     """
     return _contents(path, None, (), private=True)
 
 
 def text_of(raw: bytes, source: str) -> str:
-    """Return ``raw`` as the text that it is, without its byte-order mark; ``source`` begins what is said of it.
+    """Return ``raw`` as text, without its byte-order mark; ``source`` begins the message of an error.
 
     :raises SettingInvalid: it is neither UTF-8 nor UTF-16 with a byte-order mark.
     """
@@ -216,10 +218,12 @@ def text_of(raw: bytes, source: str) -> str:
     try:
         text = decoded(raw)
     except UnicodeDecodeError:
-        # Without its cause: that would carry the file's bytes into a traceback.
+        # Without its cause, which would carry the file's bytes into a traceback.
         raise SettingInvalid(f"{source} is not UTF-8 text.", hint="Save it as UTF-8.") from None
     if "\0" in text:
-        raise SettingInvalid(f"{source} holds a NUL, as UTF-16 without its mark does.", hint="Save it as UTF-8.")
+        raise SettingInvalid(
+            f"{source} contains a NUL, as UTF-16 without a byte-order mark does.", hint="Save it as UTF-8."
+        )
     return text
 
 
@@ -231,22 +235,22 @@ def _contents(path: Path, folder: Path | None, own: tuple[Path, ...], *, private
             if private:
                 files.require_private(status)
             if any(each.exists() and os.path.samestat(status, each.stat()) for each in own):
-                raise SettingInvalid(f"{path} was put in the place of another file.", hint="Look at who did that.")
+                raise SettingInvalid(f"{path} was replaced by another file.", hint="Find out who did that.")
             raw = files.bounded(stream.fileno(), MAX_FILE_BYTES)
     except files.Exposed as error:
-        raise SettingInvalid(f"The file {path} holds a secret, and {error.strerror}.", hint=_PRIVATE) from error
+        raise SettingInvalid(f"The file {path} contains a secret, and {error.strerror}.", hint=_PRIVATE) from error
     except files.Unfit as error:
         raise SettingInvalid(f"The file {path} cannot be read: {error.strerror}.", hint=_ALONE) from error
     except OSError as error:
         raise SettingInvalid(
             f"The file {path} cannot be read: {error.strerror}.",
-            hint=_ALONE if private else "A placeholder's path is relative to the folder of the file that it stands in.",
+            hint=_ALONE if private else "A placeholder's path is relative to the folder of the file that contains it.",
         ) from error
     return text_of(raw, f"The file {path}")
 
 
 def _opened(path: Path, folder: Path | None) -> int:
-    """Open ``path``; with a ``folder``, only if it really is in there, whatever is exchanged for a link meanwhile."""
+    """Open ``path``; with a ``folder``, only if it really is inside, even if links are swapped in meanwhile."""
     if folder is None:
         return files.open_file(path)
     top = os.path.realpath(folder)
@@ -265,7 +269,7 @@ def _opened(path: Path, folder: Path | None) -> int:
 
 
 def _fixed(pattern: str) -> str:
-    """Return the folder that every file of ``pattern`` is in, as in ``secrets`` of ``secrets/*``."""
+    """Return the folder that contains every file matching ``pattern``, as in ``secrets`` for ``secrets/*``."""
     steps = pattern.split("/")[:-1]
     count = next((index for index, step in enumerate(steps) if any(sign in step for sign in "*?[")), len(steps))
     return "/".join(steps[:count]) or ("/" if pattern.startswith("/") else "")
@@ -291,9 +295,9 @@ def _without_newline(value: str) -> str:
 def _usable(value: str, source: str) -> str:
     if not value:
         raise SettingInvalid(f"{source} is empty.", hint="Give it a value and run again.")
-    # Bytes of the environment that are no text come as halves of characters, which nothing can send.
+    # Environment bytes that are not text arrive as surrogates, which cannot be sent.
     if "\0" in value or any("\ud800" <= one <= "\udfff" for one in value):
-        raise SettingInvalid(f"{source} holds a character that is no text.", hint="It must hold plain UTF-8 text.")
+        raise SettingInvalid(f"{source} contains a character that is not text.", hint="Use plain UTF-8 text.")
     if holds_identity(value):
-        raise SettingInvalid(f"{source} holds an identity, which opens what is sealed.", hint="Name another one.")
+        raise SettingInvalid(f"{source} contains an identity, which opens what is sealed.", hint="Name another one.")
     return value

@@ -20,7 +20,7 @@ def refused(text: str) -> tuple[str, int | None, int | None]:
 def test_depth_is_bounded() -> None:
     assert parsed("[" * MAX_DEPTH + "]" * MAX_DEPTH).problems == ()
     message, line, column = refused("[" * (MAX_DEPTH + 1))
-    assert (message, line, column) == ("Something is nested here more than 16 levels deep.", 1, 17)
+    assert (message, line, column) == ("The nesting here is more than 16 levels deep.", 1, 17)
 
 
 def test_the_number_of_fields_is_bounded() -> None:
@@ -46,7 +46,7 @@ def test_the_number_of_values_is_bounded() -> None:
     # Texts and lists in turn, each counted: the outer list is the first, so the last pair
     # begins with the last value that is taken.
     message, line, column = refused("[" + "x,[]," * (MAX_VALUES // 2) + "]")
-    assert (message, line) == ("The file holds more than 1,000,000 values.", 1)
+    assert (message, line) == ("The file contains more than 1,000,000 values.", 1)
     assert column == len("[" + "x,[]," * (MAX_VALUES // 2 - 1) + "x,") + 1
 
 
@@ -57,29 +57,29 @@ def test_what_aliases_repeat_is_bounded_by_what_is_written() -> None:
     most = (MAX_REPEATED + REPEATS * written) // (10 - REPEATS)
     assert parsed(f"[{ten}, " + "*a, " * most + "]").problems == ()
     message, line, _ = refused(f"[{ten}, " + "*a, " * (most + 1) + "]")
-    assert (message, line) == ("By references, this file repeats far more than is written in it.", 1)
+    assert (message, line) == ("The aliases in this file repeat far more than the file itself contains.", 1)
     # More may be repeated where more is written.
     assert parsed(f"[{ten}, {'x, ' * 100}" + "*a, " * (most + 1) + "]").problems == ()
 
 
 def test_an_alias_of_one_value_is_as_good_as_the_value() -> None:
     assert parsed("[&a x, " + "*a, " * (MAX_REPEATED * REPEATS) + "]").problems == ()
-    assert refused("[&a x, " + "*a, " * MAX_VALUES + "]")[0].startswith("The file holds more than")
+    assert refused("[&a x, " + "*a, " * MAX_VALUES + "]")[0].startswith("The file contains more than")
 
 
 def test_long_texts_weigh_more() -> None:
     text = "x" * 100 * (MAX_REPEATED // 2)
-    assert refused(f"[&a {text}, *a, *a, *a]")[0].startswith("By references")
+    assert refused(f"[&a {text}, *a, *a, *a]")[0].startswith("The aliases")
     assert parsed(f"[&a {text}, *a]").problems == ()
     # In a key, and counted through what holds it.
-    assert refused(f"[&a {{'{'x' * 1000}': y}}, " + "*a, " * (MAX_REPEATED // 9) + "]")[0].startswith("By")
+    assert refused(f"[&a {{'{'x' * 1000}': y}}, " + "*a, " * (MAX_REPEATED // 9) + "]")[0].startswith("The aliases")
 
 
 def test_aliases_of_aliases_add_up() -> None:
     bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n"
     for level in range(8):
         bomb += f"a{level + 1}: &a{level + 1} [{','.join([f'*a{level}'] * 9)}]\n"
-    assert refused(bomb)[0].startswith("By references")
+    assert refused(bomb)[0].startswith("The aliases")
 
 
 def test_any_number_of_comments_makes_no_file_unreadable() -> None:

@@ -42,8 +42,8 @@ def test_a_good_value_has_none() -> None:
         (1.5, "must be text, not a number", "Write one text"),
         ([], "must be text, not a list", "Write one text"),
         ({}, "must be text, not a group of fields", "Write one text"),
-        (None, "has no value (an empty one, ~ and null all count as none)", "Write a value, put it in quotes"),
-        ("", "is empty", "Give it a value, or delete it where it is optional."),
+        (None, "has no value (empty, ~ and null all count as none)", "Write a value, put it in quotes"),
+        ("", "is empty", "Give it a value, or delete it if it is optional."),
         ("x" * 256, "is too long: 256 characters, and at most 255 are possible", "Shorten it."),
         (" x", "begins or ends with a space", "Delete the space."),
     ],
@@ -153,7 +153,9 @@ def test_one_value_has_one_violation() -> None:
 
 def test_both_branches_of_a_condition_are_checked() -> None:
     assert only(manifest(callbacks={"email_for_inbounds": "x"})).predicate == "is not an e-mail address"
-    assert only(manifest(callbacks={"email_for_inbounds": "${env:}"})).predicate.startswith("contains a placeholder")
+    assert only(manifest(callbacks={"email_for_inbounds": "${env:}"})).predicate.startswith(
+        "contains a malformed placeholder"
+    )
     assert list(violations(manifest(callbacks={"email_for_inbounds": "${env:X}"}), "manifest.v1", CHECKS)) == []
 
 

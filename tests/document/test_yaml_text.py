@@ -166,7 +166,7 @@ def test_another_encoding_is_refused_where_it_shows() -> None:
 @pytest.mark.parametrize("one", ["\0", "\x07", "\x7f", "\x85", "\u2028", "\u2029", "\ufeff", "\ufffe", "\uffff"])
 def test_a_raw_character_that_cannot_be_seen_is_refused(one: str) -> None:
     message, line, column = refused(f"version: 1\nparent: 'a{one}b'")
-    assert message.startswith(f"The file holds U+{ord(one):04X}")
+    assert message.startswith(f"The file contains U+{ord(one):04X}")
     assert (line, column) == (2, 11)
 
 
@@ -220,7 +220,7 @@ def test_problems_stand_in_order_of_lines() -> None:
 def test_a_problem_says_where_and_what() -> None:
     (problem,) = parsed("version: 1\naccounts:\n").checked(SCHEMA, CHECKS)
     assert (problem.path, problem.origin.line, problem.origin.column) == ("accounts", 2, 10)
-    assert problem.message == "accounts has no value (an empty one, ~ and null all count as none)."
+    assert problem.message == "accounts has no value (empty, ~ and null all count as none)."
     (whole,) = parsed("- x").checked(SCHEMA, CHECKS)
     assert (whole.path, whole.message) == ("", "The file must be a group of fields, not a list.")
 
@@ -242,21 +242,21 @@ def test_a_repeated_field_names_both_lines() -> None:
     document = parsed("version: 1\naccounts:\n- name: a\n  first_name: b\n\n  name: {c: d}\n  last_name: e\n")
     (problem,) = document.problems
     assert (problem.origin.line, problem.origin.column, problem.path) == (6, 3, "accounts[0].name")
-    assert problem.message == "accounts[0].name stands here for the second time; the first is on line 3."
+    assert problem.message == "accounts[0].name appears here for the second time; the first is on line 3."
     assert document.value == {"version": 1, "accounts": [{"name": "a", "first_name": "b", "last_name": "e"}]}
     assert document.origin(("accounts", 0, "last_name")).line == 7
 
 
 def test_a_repeated_field_that_was_not_the_first() -> None:
     (problem,) = parsed("version: 1\n\naccounts: []\nversion: 1\naccounts: [1]\n").problems[1:]
-    assert problem.message == "accounts stands here for the second time; the first is on line 3."
+    assert problem.message == "accounts appears here for the second time; the first is on line 3."
 
 
 def test_a_group_with_free_names_has_as_many_fields_as_one_writes() -> None:
     lines = [f"  p-{number}: {{limit: 1}}\n" for number in range(2_000)]
     document = parsed(f"parents:\n{''.join(lines)}  p-1500: {{}}\n", "config.v1")
     (problem,) = document.problems
-    assert problem.message == "parents.p-1500 stands here for the second time; the first is on line 1502."
+    assert problem.message == "parents.p-1500 appears here for the second time; the first is on line 1502."
     origin = document.origin(("parents", "p-1999", "limit"))
     assert (origin.line, origin.column) == (2_001, 19)
 
@@ -270,13 +270,13 @@ def test_merged_fields_of_a_group_with_free_names_keep_their_places() -> None:
 
 def test_a_repeated_field_where_none_is_known_is_not_named() -> None:
     (problem,) = parsed("parent: {SECRET: 1, SECRET: 2}").problems
-    assert (problem.path, problem.message.split(";")[0]) == ("parent", "A field stands here for the second time")
+    assert (problem.path, problem.message.split(";")[0]) == ("parent", "A field appears here for the second time")
     (problem,) = parsed("x: {y: [{SECRET: 1, SECRET: 2}]}").problems
     assert "SECRET" not in str(problem)
     (problem,) = parsed("{'?t=SECRET': 1, '?t=SECRET': 2}").problems
     assert "SECRET" not in str(problem)
     (problem,) = parsed("parents: {acme: {}, acme: {}}", "config.v1").problems
-    assert problem.message == "parents.acme stands here for the second time; the first is on line 1."
+    assert problem.message == "parents.acme appears here for the second time; the first is on line 1."
     (problem,) = parsed("parent: {SECRET: !x 1}").problems
     assert (problem.path, "SECRET" in str(problem)) == ("parent", False)
 
@@ -285,7 +285,7 @@ def test_a_repeated_field_where_none_is_known_is_not_named() -> None:
 def test_a_tag_is_refused_without_its_text(text: str) -> None:
     (problem,) = parsed(f"version: 1\nparent: {text}\n").problems
     assert "SECRET" not in f"{problem.message} {problem.hint}"
-    assert problem.message == "A value cannot have a YAML tag: a text that begins with ! is read so."
+    assert problem.message == "A value cannot have a YAML tag: YAML reads a text that begins with ! as one."
     assert (problem.path, problem.origin.line, problem.origin.column) == ("parent", 2, 9)
 
 
@@ -330,7 +330,7 @@ def test_an_alias_of_nothing_is_refused_without_its_name() -> None:
 
 
 def test_an_alias_inside_what_it_names_is_refused() -> None:
-    assert refused("accounts: &a [*a]") == ("This refers to what it is itself a part of.", 1, 15)
+    assert refused("accounts: &a [*a]") == ("This refers to a value that contains it.", 1, 15)
 
 
 def test_merged_fields_are_weaker_than_own_ones() -> None:
@@ -372,7 +372,7 @@ def test_an_anchor_that_nothing_refers_to_is_refused_without_its_name(
     text: str, path: str, line: int, column: int
 ) -> None:
     (problem,) = parsed(text).problems
-    assert problem.message == "Nothing refers to the anchor that begins here: a text that begins with & is read so."
+    assert problem.message == "Nothing refers to the anchor here: YAML reads a text that begins with & as an anchor."
     assert (problem.path, problem.origin.line, problem.origin.column) == (path, line, column)
     assert "quotes" in problem.hint
 
@@ -398,12 +398,15 @@ def test_a_comment_that_looks_like_the_end_of_a_text_gets_a_warning() -> None:
 def test_only_groups_can_be_merged() -> None:
     document = parsed("version: 1\naccounts: [{<<: [x], name: y}, {<<: *nothing}]")
     assert [(each.message, each.path) for each in document.problems] == [
-        ("<< can only take over a group of fields.", "accounts[0]"),
-        ("This refers to something that stands nowhere above: a text that begins with * is read so.", "accounts[1]"),
+        ("<< can only merge a group of fields.", "accounts[0]"),
+        (
+            "This refers to an anchor that is not above: YAML reads a text that begins with * as an alias.",
+            "accounts[1]",
+        ),
     ]
 
 
-ESCAPE = "In double quotes a backslash begins an escape, and this is none that YAML knows."
+ESCAPE = "In double quotes a backslash begins an escape, and YAML does not know this one."
 
 
 @pytest.mark.parametrize(
@@ -417,25 +420,25 @@ ESCAPE = "In double quotes a backslash begins an escape, and this is none that Y
         ("a: {b: c d: e}\n", "A comma is missing before this.", 1, 11),
         ('{"a": 1 "b": 2}', "A comma is missing before this.", 1, 12),
         ("{\n a: 1\n b: 2}", "A comma is missing before this, or the brace that opens on line 1 is not closed.", 3, 3),
-        ("a: b: c\n", "A colon stands here where none can.", 1, 5),
+        ("a: b: c\n", "A colon is not allowed here.", 1, 5),
         ("a: b\n  c: d\n", "This line does not fit the ones above it.", 2, 3),
         ("a: b\n  c: d: e\n", "This line does not fit the ones above it.", 2, 3),
-        ("a: b\nc\uff1ad\n", "This is U+FF1A FULLWIDTH COLON and no colon.", 2, 2),
+        ("a: b\nc\uff1ad\n", "This is U+FF1A FULLWIDTH COLON and not a colon.", 2, 2),
         ("a:\n  - b: c\n  \u2013 d: e\n", "The line begins with U+2013 EN DASH.", 3, 3),
         ("a:\n  - b: c\n  \u2022 d: e\n", "The line begins with U+2022 BULLET.", 3, 3),
-        ("a:\n  - b: c\n  * d: e\n", "A text that begins with * must stand in quotes.", 3, 3),
+        ("a:\n  - b: c\n  * d: e\n", "A text that begins with * must be in quotes.", 3, 3),
         *(
-            (f"b: c\na: {sign} b\n", f"A text that begins with {sign} must stand in quotes.", 2, 4)
+            (f"b: c\na: {sign} b\n", f"A text that begins with {sign} must be in quotes.", 2, 4)
             for sign in "-?:,]}&*|>%@`"
         ),
-        ("a: @b\n", "A text that begins with @ must stand in quotes.", 1, 4),
-        ("@a: b\n", "A text that begins with @ must stand in quotes.", 1, 1),
+        ("a: @b\n", "A text that begins with @ must be in quotes.", 1, 4),
+        ("@a: b\n", "A text that begins with @ must be in quotes.", 1, 1),
         ("- ? a\n  - b\n", "This line does not fit the ones above it.", 2, 3),
-        ("a: 'It's'\n", "The value has ended before this, and nothing else can stand on its line.", 1, 8),
-        ("a: [b] c\n", "The value has ended before this, and nothing else can stand on its line.", 1, 8),
-        ("\ta: b\n", "A tab stands here, where YAML wants spaces.", 1, 1),
-        ("a: b\n  \tc: d\n", "A tab stands here, where YAML wants spaces.", 2, 3),
-        ("a:\n\t- b\n", "A tab stands here, where YAML wants spaces.", 2, 1),
+        ("a: 'It's'\n", "The value ends before this, and nothing else is allowed on its line.", 1, 8),
+        ("a: [b] c\n", "The value ends before this, and nothing else is allowed on its line.", 1, 8),
+        ("\ta: b\n", "There is a tab here, where YAML needs spaces.", 1, 1),
+        ("a: b\n  \tc: d\n", "There is a tab here, where YAML needs spaces.", 2, 3),
+        ("a:\n\t- b\n", "There is a tab here, where YAML needs spaces.", 2, 1),
         ("a: b\nc:d\n", "A space is missing after the colon here.", 2, 3),
         ("a: b\nc:\u00a0d", "The line contains U+00A0 NO-BREAK SPACE, which only looks like a space.", 2, 3),
         ("a: b\n-\u200bc\n", "The line contains U+200B ZERO WIDTH SPACE, which cannot be seen.", 2, 2),

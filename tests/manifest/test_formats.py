@@ -104,7 +104,7 @@ def test_good_callbacks(value: str) -> None:
         ("https://example.com/\\x", "contains a character that a web address cannot contain"),
         ("${env:BASE}/a b", "contains a character that a web address cannot contain"),
         ("${env:BASE}/%${env:X}", "contains a character that a web address cannot contain"),
-        ("https://example.com/?t=${SECRET}", "contains a placeholder that is not well formed"),
+        ("https://example.com/?t=${SECRET}", "contains a malformed placeholder"),
         (" https://example.com", "begins or ends with a space"),
         ("https://example.com/\u200b", "contains U+200B ZERO WIDTH SPACE, which cannot be seen"),
     ],

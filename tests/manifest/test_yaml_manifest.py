@@ -98,7 +98,7 @@ def test_a_previous_name_has_a_place_of_its_own() -> None:
         ("true", "must be a whole number, not text"),
         ("${env:X}", "must be a whole number, not text"),
         ("[2]", "must be a whole number, not a list"),
-        ("", "has no value (an empty one, ~ and null all count as none)"),
+        ("", "has no value (empty, ~ and null all count as none)"),
     ],
 )
 def test_a_password_version_is_a_whole_number_from_one(value: str, predicate: str) -> None:
@@ -195,7 +195,7 @@ def test_entries_alone_are_told_what_belongs_above_them() -> None:
     (problem,) = part("- {name: a, first_name: b, last_name: c}\n").problems
     assert "Put `version: 1` and `accounts:` above the entries." == problem.hint
     (problem,) = part("version: 1\naccounts: []\n").problems
-    assert "Write at least one entry, or delete it where it is optional." == problem.hint
+    assert "Write at least one entry, or delete it if it is optional." == problem.hint
 
 
 @pytest.mark.parametrize("defaults", ["x", "[]", "~", "{callbacks: x}"])

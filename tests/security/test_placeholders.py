@@ -166,7 +166,7 @@ def test_files_are_read_where_the_list_has_them_and_nowhere_else(tmp_path: Path)
 def test_a_copy_of_an_identity_is_not_read_either(tmp_path: Path) -> None:
     this = project(tmp_path, PLACEHOLDERS="COPY ./*", COPY="x")
     (tmp_path / "p" / "manifests" / "copy").write_text(IDENTITY.lower())
-    with pytest.raises(SettingInvalid, match="holds an identity") as caught:
+    with pytest.raises(SettingInvalid, match="contains an identity") as caught:
         this.readers.manifests.expand("${file:copy}", tmp_path / "p" / "manifests")
     assert IDENTITY.lower() not in caught.value.message
 

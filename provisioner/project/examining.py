@@ -11,6 +11,7 @@ from provisioner.model.state import Active
 from provisioner.project.running import attempted, each
 from provisioner.render import text, words
 from provisioner.render.lines import counted
+from provisioner.state.stores.remote import RemoteStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,6 +44,7 @@ def examine(
         _check(None, "manifests", lambda: _manifests(workspace)),
         _check(None, "recipients", lambda: _recipients(workspace)),
         _check(None, "identity", lambda: _identity(workspace, run)),
+        *_placements(workspace, run),
     )
     found = each(
         workspace.parents(parents), lambda parent: _of(parent, workspace, run, offline=offline), jobs, run.cancel
@@ -84,6 +86,19 @@ def _identity(workspace: Workspace, run: RunContext) -> str:
     return "it opens what is sealed to the recipients"
 
 
+def _placements(workspace: Workspace, run: RunContext) -> tuple[Check, ...]:
+    """Look at the record of where accounts were placed, where there is one."""
+    checks = []
+    for record in workspace.beside():
+        look = attempted(record.look, run.reporter)
+        if isinstance(look, ProvisionerError):
+            checks.append(Check(None, "placements", look.message, look))
+        elif look.state is not None:
+            found = f"{record.store.address} with {counted(len(look.state.placements), 'account')}"
+            checks.append(Check(None, "placements", found))
+    return tuple(checks)
+
+
 def _of(parent: Parent, workspace: Workspace, run: RunContext, *, offline: bool) -> tuple[Check, ...]:
     """Return the checks of one parent, each as far as it can be looked at by itself."""
     credentials = _check(parent.name, "credentials", lambda: _credentials(parent))
@@ -91,6 +106,8 @@ def _of(parent: Parent, workspace: Workspace, run: RunContext, *, offline: bool)
     if (said := words.freeze(parent.terms())) is not None:
         checks.insert(0, Check(parent.name, "freeze", text.plain(said)))
     if checks[-1].failure is None:
+        if isinstance(store := parent.store, RemoteStore):
+            checks.append(_check(parent.name, "saves", store.backend.try_out))
         checks.append(_check(parent.name, "sealed", lambda: _sealed(parent, workspace, run)))
     if not offline and credentials.failure is None:
         checks.append(_check(parent.name, "Octopush", lambda: _octopush(parent, run)))

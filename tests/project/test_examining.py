@@ -11,7 +11,8 @@ from provisioner.errors import ExitCode
 from provisioner.project.examining import Check
 from provisioner.state.sealing import new_identity
 from tests.conftest import NewProject, Project, SandboxProcess, StartSandbox
-from tests.project.opened import opened
+from tests.project.opened import accounts_of, many, opened, state_of
+from tests.state.stores.remotes import GIT, git, new_remote
 
 
 @pytest.fixture
@@ -76,6 +77,28 @@ def test_each_failure_is_that_of_its_own_check(mine: Project) -> None:
 def test_a_server_that_is_away_is_not_blamed_on_the_key(mine: Project) -> None:
     found = checks(mine, OCTOPUSH_API_URL="http://127.0.0.1:9/v1", PROVISIONER_ATTEMPTS="1")
     assert {"Octopush": ExitCode.SOME_FAILED} == codes(found)
+
+
+def test_of_a_state_elsewhere_it_is_tried_out_whether_a_save_would_be_taken(mine: Project, tmp_path: Path) -> None:
+    git(mine.folder, "init", "--quiet")
+    git(mine.folder, "remote", "add", "origin", str(new_remote(tmp_path / "remote.git")))
+    elsewhere = {**GIT, "PROVISIONER_STATE": "git:origin/provisioner-state/{parent}.json"}
+    found = checks(mine, offline=True, **elsewhere)
+    assert {} == codes(found)
+    assert found["saves"].found.startswith("the remote lets this machine push")
+    git(mine.folder, "remote", "set-url", "--push", "origin", str(tmp_path / "nowhere"))
+    assert {"saves": ExitCode.STATE_UNUSABLE} == codes(checks(mine, offline=True, **elsewhere))
+
+
+def test_the_record_of_placed_accounts_is_looked_at_too(sandbox: StartSandbox, tmp_path: Path) -> None:
+    mine = many(sandbox(*accounts_of("a", "b")), tmp_path, {"a": (), "b": ()})
+    (mine.folder / "manifests" / "accounts.csv").write_text("name,first_name,last_name,parent\nx,Ada,X,auto\n")
+    assert "placements" not in checks(mine, offline=True)
+    this = opened(mine)
+    this.apply(this.plan())
+    assert checks(mine, offline=True)["placements"].found.endswith("auto.json with 1 account")
+    state_of(mine, "auto").write_text("spoilt")
+    assert ExitCode.STATE_UNUSABLE == codes(checks(mine, offline=True))["placements"]
 
 
 def test_without_an_identity_it_is_said_what_cannot_be_done(mine: Project) -> None:

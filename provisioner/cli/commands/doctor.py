@@ -20,7 +20,8 @@ def command(
 ) -> int:
     """Check settings, manifests, keys, states and credentials, before they are needed.
 
-    Changes nothing. Octopush is asked for the balance of each parent, which tells whether
+    Changes nothing. Of a state that is kept elsewhere, it tries out whether a save would be
+    taken, so far as that shows without one. Octopush is asked for the balance of each parent, which tells whether
     it accepts login and key. The exit code is that of the gravest failure.
     """
     from provisioner.cli.progress import reporter

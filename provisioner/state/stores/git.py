@@ -23,6 +23,7 @@ _NOT_A_PATH: Final = re.compile(r"(?:^|/)(?:\.|/|$)|\.lock(?:/|$)|\.\.", re.IGNO
 _TRIES: Final = 20
 """How often a push is done again on top of what others have pushed for other states."""
 _PAUSE: Final = 0.2
+_MAY_PUSH: Final = "See whether you may push to that branch, and whether a rule of the server forbids it."
 _TRAILER: Final = "Provisioner-State"
 _BY: Final = "Provisioner-Run"
 _SAVED: Final = re.compile(r"(?P<serial>\d{1,15}) (?P<lineage>\S+) (?P<path>.+)", re.ASCII)
@@ -90,6 +91,15 @@ class GitBackend:
 
         self._put(expected, note.what, state, lease)
         return version(raw)
+
+    def try_out(self) -> str:
+        """Begin a push of what is there, which shows whether the remote lets us, and nothing of its rules."""
+        with self._repository.lock:
+            self._tip = self._repository.fetch(self._tip)
+            there = self._tip or self._repository.commit(None, {}, "Nothing")
+            if (failure := self._repository.push(there, tries=True)) is not None:
+                raise StateNotSaved(f"{self.address} would not take a commit: {failure}", hint=_MAY_PUSH)
+        return "the remote lets this machine push; a rule for the branch shows only with a save"
 
     def newest(self, lineage: str | None) -> int:
         """See :class:`Backend`; a commit that this program did not make counts for nothing here."""
@@ -188,7 +198,7 @@ class GitBackend:
                 if self._tip == tip:
                     raise StateNotSaved(
                         f"{self.address} did not take a commit: {failure}",
-                        hint="See whether you may push to that branch, and whether a rule of the server forbids it.",
+                        hint=_MAY_PUSH,
                     )
                 if attempt:
                     self._sleep(_PAUSE * attempt)

@@ -129,6 +129,18 @@ class ObjectBackend:
         self._say(lease)
         return self._head.version
 
+    def try_out(self) -> str:
+        """Ask for the newest object once more, which must be refused for being there; where none is, prove the server.
+
+        It is the same as the one that is there, so that nothing changes even where it is not refused.
+        """
+        self.load()
+        if self._head is None:
+            self._prove()
+        elif self._bucket.try_create(self._path(self._head.number), self._head.content.raw, self._head.content.noted):
+            raise self._unfit("creates an object again that is there")
+        return f"objects can be created at {self._folder}, and each only once"
+
     def newest(self, lineage: str | None) -> int:
         """See :class:`Backend`: of any lineage the highest number; else the highest that its own save has noted."""
         if self._head is None or lineage is None:

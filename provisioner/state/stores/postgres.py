@@ -74,6 +74,18 @@ _KEEP: Final = """
 )
 SELECT count(*) FROM saved
 """
+# What a save does, to no row: the server checks the rights all the same.
+_TRY: Final = """
+WITH first AS (
+    INSERT INTO provisioner_state (parent, document, lease) SELECT %(parent)s, '', NULL WHERE false
+), next AS (
+    UPDATE provisioner_state SET document = '', lease = NULL, saved_at = now() WHERE false
+), kept AS (
+    INSERT INTO provisioner_history (parent, lineage, serial, document, what, saved_by)
+    SELECT %(parent)s, '', 0, '', '', '' WHERE false
+)
+SELECT
+"""
 _LEASE: Final = "SELECT lease::text FROM provisioner_state WHERE parent = %(parent)s"
 _END: Final = """
 UPDATE provisioner_state SET lease = NULL WHERE parent = %(parent)s AND lease->>'id' = %(lease)s RETURNING parent
@@ -130,6 +142,11 @@ class PostgresBackend:
         document, serials = self._one(_LOAD)
         self._serials = serials or {}
         return document, version(document)
+
+    def try_out(self) -> str:
+        """Save nothing, with the rights that a save needs."""
+        self._ask(_TRY)
+        return "the role may save, and the server takes writes"
 
     def newest(self, lineage: str | None) -> int:
         """See :class:`Backend`."""

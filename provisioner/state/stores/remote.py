@@ -56,6 +56,14 @@ class Backend(Protocol):
 
         """
 
+    def try_out(self) -> str:
+        """Find out whether a save would be taken, so far as that shows without one, and return what was found.
+
+        Raises:
+            StateNotSaved, StateUnreachable, SettingInvalid: it would not.
+
+        """
+
     def newest(self, lineage: str | None) -> int:
         """See :class:`provisioner.state.stores.Store`."""
 

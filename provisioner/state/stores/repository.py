@@ -181,13 +181,18 @@ class Repository:
         on_top = () if parent is None else ("-p", parent)
         return self._text("commit-tree", tree, *on_top, given=message.encode())
 
-    def push(self, commit: str) -> str | None:
-        """Push ``commit`` to the branch, without force, and return why that failed; None: the remote has taken it."""
+    def push(self, commit: str, *, tries: bool = False) -> str | None:
+        """Push ``commit`` to the branch, without force, and return why that failed; None: the remote has taken it.
+
+        Whoever only ``tries`` sends nothing: None then says that the remote would hear it.
+        """
         options = ("--quiet", "--no-verify", "--no-signed", "--no-follow-tags", "--recurse-submodules=no")
-        done = self._git("push", *options, self._remote, f"{commit}:{self._branch}")
+        only = ("--dry-run",) if tries else ()
+        done = self._git("push", *options, *only, self._remote, f"{commit}:{self._branch}")
         if done.returncode:
             return _said(done)
-        self._keep(commit)
+        if not tries:
+            self._keep(commit)
         return None
 
     def _keep(self, commit: str) -> None:

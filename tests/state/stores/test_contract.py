@@ -117,6 +117,16 @@ def test_a_save_upon_a_state_that_is_gone_fails(store: Store) -> None:
     assert (None, ABSENT) == store.load()
 
 
+@pytest.mark.parametrize("store", [name for name in STORES if name not in {"local", "memory"}], indirect=True)
+def test_a_store_elsewhere_can_be_tried_out_and_nothing_changes(store: RemoteStore) -> None:
+    assert store.backend.try_out()
+    assert (None, ABSENT) == store.load()
+    version = store.save(OLD, ABSENT)
+    assert store.backend.try_out()
+    assert (OLD, version) == store.load()
+    store.save(NEW, version)
+
+
 def test_a_store_has_an_address_and_a_key(store: Store) -> None:
     assert store.address
     assert store.key

@@ -352,6 +352,8 @@ def test_a_token_that_may_only_read_plans_and_saves_nothing(tmp_path: Path, forg
     store = http_machine(tmp_path / "two", forge, READS).store()
     raw, version = store.load()
     assert OLD == raw
+    with pytest.raises(StateNotSaved, match="would not take a commit"):
+        store.backend.try_out()
     with pytest.raises(StateNotSaved) as caught:
         store.save(NEW, version)
     assert "may push to that branch" in caught.value.hint

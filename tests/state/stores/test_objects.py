@@ -474,6 +474,16 @@ def test_a_server_that_keeps_no_condition_is_found_out_before_the_first_save(
     assert not [path for path in fake.objects if path.endswith(".json")]
 
 
+def test_a_server_that_stops_to_keep_the_condition_is_found_out_by_trying_it_out(
+    at_fake: Machine, fake: FakeS3
+) -> None:
+    at_fake.store().save(OLD, ABSENT)
+    fake.flaw = "ignores"
+    with pytest.raises(StateNotSaved, match="creates an object again that is there"):
+        at_fake.store().backend.try_out()
+    assert OLD == at_fake.store().load()[0]
+
+
 def test_a_server_that_was_proven_leaves_no_probe_and_needs_no_preparing(
     one: Machine, storage: Storage, address: str
 ) -> None:
@@ -539,6 +549,8 @@ def test_who_may_only_read_plans_and_saves_nothing(tmp_path: Path, seaweed: Stor
     store = seaweed.machine(tmp_path / "two", place, {**seaweed.environ, **READS}).store()
     raw, version = store.load()
     assert OLD == raw
+    with pytest.raises(StateUnreachable, match="lack a right that is needed there"):
+        store.backend.try_out()
     with pytest.raises(StateNotSaved, match="lack a right that is needed there") as caught:
         store.save(NEW, version)
     assert "s3:PutObject" in caught.value.hint

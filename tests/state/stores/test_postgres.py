@@ -251,6 +251,8 @@ def test_who_only_plans_cannot_save_and_who_applies_cannot_change_the_history(
     planner = cluster.machine(tmp_path / "plans", cluster.address("plans", row=row_of(address))).store()
     raw, version = planner.load()
     assert OLD == raw
+    with pytest.raises(StateUnreachable, match="does not let this user do that"):
+        planner.backend.try_out()
     with pytest.raises(StateNotSaved, match="does not let this user do that") as caught:
         planner.save(NEW, version)
     assert "the rights that the manual lists" in caught.value.hint
@@ -549,6 +551,8 @@ def test_a_standby_can_be_planned_from_and_says_that_it_takes_no_writes(
     version = one.store().save(OLD, ABSENT)
     store = cluster.machine(one.folder, standby.address(row=row_of(address))).store()
     eventually(lambda: store.load() == (OLD, version))
+    with pytest.raises(StateUnreachable, match="takes no writes"):
+        store.backend.try_out()
     with pytest.raises(StateNotSaved, match="takes no writes") as caught:
         store.save(NEW, version)
     assert "Name the primary" in caught.value.hint

@@ -44,6 +44,9 @@ class Reader:
     port: int
     octopush: str
     started: ExitStack
+    """The sandbox that was started last."""
+    held: ExitStack
+    """What scenes keep until the end."""
     stands_for: dict[str, str] = field(default_factory=dict)
     """What the page has, and what is there instead."""
     commands: int = 0
@@ -111,6 +114,13 @@ class Reader:
         (self.folder / into).write_text(done.stdout, encoding="utf-8")
         return done.returncode, self._as_it_is_written(done.stderr)
 
+    def starts(self, arguments: str) -> subprocess.Popen[bytes]:
+        """Start the command, at no terminal and with nothing shown."""
+        return subprocess.Popen(
+            [*forks.COMMAND, *arguments.split()], cwd=self.folder, env=self._environ(),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
     def _by_a_shell(self, command: str, folder: Path) -> tuple[int, str]:
         done = subprocess.run(
             ["bash", "-c", command], cwd=folder, env=self._environ(), check=False, text=True, timeout=PATIENCE,
@@ -168,9 +178,14 @@ def reading(folder: Path) -> Iterator[Reader]:
         "GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.com",
         "GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.com",
     }  # fmt: skip
-    with ExitStack() as octopush, ExitStack() as started, socket.create_server(("127.0.0.1", 0)) as free:
+    with (
+        ExitStack() as octopush,
+        ExitStack() as started,
+        ExitStack() as held,
+        socket.create_server(("127.0.0.1", 0)) as free,
+    ):
         port = free.getsockname()[1]
         free.close()
         options = ("sandbox", f"--parent-account={YOU.api_login}:{YOU.api_key.reveal()}", "--fault=lost@4")
         url = octopush.enter_context(forks.serving(options, folder, environ))
-        yield Reader(folder, environ, port, url, started)
+        yield Reader(folder, environ, port, url, started, held)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import re
+from pathlib import Path
 from typing import Final
 
 import requests
 
 from provisioner.errors import ExitCode
 from provisioner.state.sealing import new_identity
-from tests.conftest import PATIENCE
+from tests.conftest import PATIENCE, eventually
 from tests.docs.reader import Reader
 from tests.state.stores.remotes import git, new_remote
 
@@ -89,6 +92,71 @@ def rescued(reader: Reader, file: str) -> None:
     (reader.folder / file).write_text(f"2026-01-01T00:00:00Z provisioner-rescue {line}\n", encoding="utf-8")
 
 
+def restored_an_old_state(reader: Reader) -> None:
+    """Commit the state, change it, commit it again, and put the first back."""
+    path = reader.folder / "state" / "default.json"
+    if not (reader.folder / ".git").exists():
+        git(reader.folder, "init", "--quiet")
+    old = path.read_bytes()
+    _succeeds(reader, "provisioner rotate-password paris --yes")
+    git(reader.folder, "add", ".")
+    git(reader.folder, "commit", "--quiet", "--message", "The newest state")
+    path.write_bytes(old)
+
+
+def locked(reader: Reader) -> None:
+    """Let another run hold the state."""
+    lock = (reader.folder / "state" / "default.json.lock").open("r+b")
+    reader.held.enter_context(lock)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def unlocked(reader: Reader) -> None:
+    """Let the run end that holds the state."""
+    reader.held.pop_all().close()
+
+
+def died(reader: Reader, name: str, first_name: str, last_name: str) -> None:
+    """Kill a run while the create of one more account is under way, which Octopush never hears of."""
+    _sandbox(reader, "--fault reset-before@1 --latency 60")
+    path = reader.folder / "manifests" / f"{name}.yaml"
+    path.write_text(f"version: 1\naccounts:\n{_account(name, first_name, last_name)}", encoding="utf-8")
+    state = reader.folder / "state" / "default.json"
+    with reader.starts(f"apply manifests/{name}.yaml --yes") as run:
+        eventually(lambda: "pending" in state.read_text(encoding="utf-8"))
+        run.kill()
+    path.unlink()
+    _sandbox(reader)
+
+
+def identity_gone(reader: Reader) -> None:
+    """Lose the identity."""
+    _identity(reader).unlink()
+
+
+def recipient_of_the_new_identity(reader: Reader) -> None:
+    """Name the recipient of the new identity in the settings."""
+    (recipient,) = re.findall(r"age1\w+", _identity(reader).read_text(encoding="utf-8"))
+    path = reader.folder / "provisioner.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r"- age1\w+", f"- {recipient}", text), encoding="utf-8")
+
+
+def new_key_by_hand(reader: Reader, first_name: str) -> None:
+    """Change the key of an account in the dashboard."""
+    _dashboard(reader, "PATCH", first_name, {"api_key": "f" * 32})
+
+
+def deleted_by_hand(reader: Reader, first_name: str) -> None:
+    """Delete an account in the dashboard."""
+    _dashboard(reader, "DELETE", first_name)
+
+
+def second_parent(reader: Reader, login: str) -> None:
+    """Let the sandbox serve one more parent."""
+    _sandbox(reader, f"--parent-account parent@example.com:sandbox --parent-account {login}:sandbox")
+
+
 def without(reader: Reader, name: str) -> None:
     """Take an account out of the manifest."""
     path = reader.folder / "manifests" / "accounts.yaml"
@@ -98,12 +166,8 @@ def without(reader: Reader, name: str) -> None:
 
 def changed_by_hand(reader: Reader) -> None:
     """Change paris and delete rome in the dashboard."""
-    for method, first_name, body in (
-        ("PATCH", "Leonardo", {"company_name": "Example & Sons"}),
-        ("DELETE", "Artemisia", None),
-    ):
-        address = f"http://127.0.0.1:{reader.port}/sandbox/accounts/{reader.login_of(first_name)}"
-        assert requests.request(method, address, json=body, timeout=PATIENCE).ok
+    _dashboard(reader, "PATCH", "Leonardo", {"company_name": "Example & Sons"})
+    _dashboard(reader, "DELETE", "Artemisia")
 
 
 def gone_again(reader: Reader) -> None:
@@ -131,6 +195,15 @@ def _account(name: str, first_name: str, last_name: str, company_name: str = "Ex
 def _write(reader: Reader, *accounts: str) -> None:
     path = reader.folder / "manifests" / "accounts.yaml"
     path.write_text(f"version: 1\naccounts:\n{''.join(accounts)}", encoding="utf-8")
+
+
+def _dashboard(reader: Reader, method: str, first_name: str, body: object = None) -> None:
+    address = f"http://127.0.0.1:{reader.port}/sandbox/accounts/{reader.login_of(first_name)}"
+    assert requests.request(method, address, json=body, timeout=PATIENCE).ok
+
+
+def _identity(reader: Reader) -> Path:
+    return Path(reader.environ["XDG_CONFIG_HOME"]) / "octopush-provisioner" / "identity.txt"
 
 
 def _sandbox(reader: Reader, options: str = "") -> None:

@@ -149,7 +149,7 @@ def test_other_home_folders(tmp_path: Path) -> None:
     assert f"{root}/ca.pem" == load(tmp_path, "", {"HOME": "/home/paris"}, ca_file="~root/ca.pem").ca_file
     assert "begins with ~nobody-of-that-name" in refused(tmp_path, "state: ~nobody-of-that-name/x\n").message
     for text in ("$HOME/x", "a/$USER.json", "%APPDATA%/x"):
-        assert "only a shell would fill in" in refused(tmp_path, f"state: '{text}'\n").message
+        assert "only a shell would expand" in refused(tmp_path, f"state: '{text}'\n").message
     (tmp_path / "other.yaml").write_text("timeout: 7\n")
     environ = {"HOME": str(tmp_path), "PROVISIONER_CONFIG": "~/other.yaml"}
     assert 7 == loading.load(None, environ, {}).timeout == loading.load(Path("~/other.yaml"), environ, {}).timeout
@@ -243,19 +243,19 @@ def test_parents_cannot_share_a_state(tmp_path: Path) -> None:
 
 
 def test_no_parent_is_named_as_accounts_that_are_placed_are(tmp_path: Path) -> None:
-    assert "no parent can be named auto" in refused(tmp_path, "parents: {acme: {}, auto: {}}\n").message
+    assert "a parent cannot be named auto" in refused(tmp_path, "parents: {acme: {}, auto: {}}\n").message
 
 
 @pytest.mark.parametrize("place", ["//u:s3cret@h/db#{parent}", "//u@h/db?sslmode=require&password=s3cret#{parent}"])
 def test_a_password_in_the_place_of_the_state_is_refused_and_not_repeated(tmp_path: Path, place: str) -> None:
-    with pytest.raises(SettingInvalid, match="The setting state holds a password") as caught:
+    with pytest.raises(SettingInvalid, match="The setting state contains a password") as caught:
         load(tmp_path, f'state: "postgresql:{place}"\n').state_address("default")
     assert "s3cret" not in caught.value.message + caught.value.hint
 
 
 def test_a_key_in_clear_is_refused_and_not_repeated(tmp_path: Path) -> None:
     error = refused(tmp_path, "parents: {acme: {api_key: s3cret-key}}\n")
-    assert "the api_key of the parent acme is written in clear" in error.message
+    assert "the api_key of the parent acme is in clear text" in error.message
     assert "s3cret" not in error.message + error.hint
 
 
@@ -276,7 +276,7 @@ def test_a_credential_that_is_missing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", ["two\nlines", "gr\u00fcn", "nul\x7f"])
 def test_a_credential_that_no_header_can_hold_is_not_repeated(tmp_path: Path, value: str) -> None:
-    with pytest.raises(SettingInvalid, match="no HTTP header may hold") as caught:
+    with pytest.raises(SettingInvalid, match="an HTTP header cannot contain") as caught:
         secrets.credentials(
             load(tmp_path).parent("default"), Reader({**ENVIRON, "OCTOPUSH_API_KEY": value}, None, ()), Path()
         )
@@ -383,7 +383,7 @@ def test_the_identity_is_looked_for_in_order(tmp_path: Path) -> None:
         ("exit 3", "ended with 3"),
         (
             f"{sys.executable} -c 'import sys; sys.stdout.buffer.write(b\"\\xff\")'",
-            "printed is not UTF-8 text",
+            "IDENTITY_COMMAND is not UTF-8 text",
         ),
     ],
 )
@@ -510,8 +510,8 @@ def test_a_file_that_holds_no_certificate_authorities(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("not a certificate")
     (tmp_path / "empty.pem").touch()
     for name, reason in (
-        ("ca.pem", "holds no certificate authorities"),
-        ("empty.pem", "holds no certificate authorities"),
+        ("ca.pem", "contains no certificate authorities"),
+        ("empty.pem", "contains no certificate authorities"),
         ("missing.pem", "cannot be read: No such file or directory"),
         ("/dev/zero", "cannot be read: it is a device, and not a file"),
     ):

@@ -1,7 +1,7 @@
-"""One made-up sub-account: what it holds, and how it changes.
+"""One made-up sub-account: its fields, and how they change.
 
-Owns how the API corrects what it is given, and what can be set by hand. Refuses
-storage, limits and the making of logins and keys.
+Decides how the API corrects its input, and what can be set by hand. Storage, limits, logins
+and keys are elsewhere.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import Any, Final, TypeVar
 from provisioner.model.account import CALLBACK_NAMES, Callbacks, Secret
 
 NO_CALLBACKS: Final = Callbacks()
-Kept = TypeVar("Kept", str, str | None)
+Current = TypeVar("Current", str, str | None)
 PROHIBITED: Final = dict.fromkeys((*range(0x20), 0x7F, *map(ord, '<>{}[]|\\^~"`#$%*=;')))
 """Deleted from names; which characters the real API deletes is not documented."""
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxAccount:
-    """One sub-account, as it was stored."""
+    """One sub-account, as stored."""
 
     parent: str
-    """The login of the parent that made it."""
+    """The login of the parent that created it."""
     api_login: str
     api_key: Secret
     password: Secret
@@ -34,7 +34,7 @@ class SandboxAccount:
     callbacks: Callbacks = NO_CALLBACKS
 
     def read(self) -> dict[str, object]:
-        """Return what the read call answers."""
+        """Return the answer of the read call."""
         given = {name: getattr(self.callbacks, name) for name in CALLBACK_NAMES}
         return {
             "first_name": self.first_name,
@@ -45,7 +45,7 @@ class SandboxAccount:
         }
 
     def listed(self) -> dict[str, object]:
-        """Return what may be shown of it without credentials: neither key nor password."""
+        """Return what may be shown without credentials: no key and no password."""
         return {
             "parent": self.parent,
             "api_login": self.api_login,
@@ -56,9 +56,9 @@ class SandboxAccount:
         }
 
     def corrected(self, document: Mapping[str, object], ignored: Collection[str] = ()) -> SandboxAccount:
-        """Return the account with what can be read of a create's or an edit's ``document``.
+        """Return the account with what can be understood of a create's or an edit's ``document``.
 
-        What is ``ignored``, a field or one of the callbacks, stays as it is.
+        An ``ignored`` field or callback stays as it is.
         """
         document = {name: value for name, value in document.items() if name not in ignored}
         company, callbacks = document.get("company_name", self.company_name), document.get("callbacks")
@@ -76,7 +76,7 @@ class SandboxAccount:
         return replace(self.callbacks, **addresses)
 
     def set_by_hand(self, document: Mapping[str, object]) -> SandboxAccount:
-        """Return the account with exactly what ``document`` gives; raises ValueError for what cannot be set."""
+        """Return the account with exactly the values in ``document``; raises ValueError if one cannot be set."""
         changes: dict[str, Any] = {name: self._exactly(name, value) for name, value in document.items()}
         return replace(self, **changes)
 
@@ -93,22 +93,22 @@ class SandboxAccount:
         raise ValueError(f"{name} cannot be set to this")
 
 
-def _text(value: object, kept: Kept) -> str | Kept:
+def _text(value: object, current: Current) -> str | Current:
     match value:
         case str():
             return value
         case bool() | int() | float():
             return str(int(value) if isinstance(value, bool) else value)
-    return kept
+    return current
 
 
-def _name(value: object, kept: Kept) -> str | Kept:
-    text = _text(value, kept)
+def _name(value: object, current: Current) -> str | Current:
+    text = _text(value, current)
     return text if text is None else text.translate(PROHIBITED)
 
 
 def merged(callbacks: Callbacks, given: Mapping[str, object]) -> Callbacks:
-    """Return ``callbacks`` with exactly those ``given``, where None clears one; raises ValueError."""
+    """Return ``callbacks`` with exactly the values ``given``; None clears one. Raises ValueError."""
     known = {name: value for name, value in given.items() if name in CALLBACK_NAMES and isinstance(value, str | None)}
     if wrong := sorted(given.keys() - known.keys()):
         raise ValueError(f"in callbacks, {', '.join(wrong)} cannot be set to this")

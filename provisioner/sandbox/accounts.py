@@ -1,8 +1,8 @@
-"""The sub-accounts of a running sandbox, those of all parents.
+"""The sub-accounts of all parents in a running sandbox.
 
-Owns which accounts there are and whose they are, each parent's limit, the making of
-logins and keys, and the order: an event is in the ledger, where there is one, before it
-has happened. Safe to share between threads. Refuses HTTP, and to check who asks.
+Knows which accounts there are and who owns them, enforces each parent's limit, and makes
+logins and keys. Writes an event to the ledger, if there is one, before it takes effect.
+Safe to share between threads. Knows no HTTP, and does not check credentials.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class SandboxAccounts:
     """Every account, in memory and in the ledger."""
 
     def __init__(self, parents: tuple[SandboxParent, ...], ledger: Path | None) -> None:
-        """Read what ``ledger`` holds; raises SettingInvalid where it cannot be used."""
+        """Read ``ledger``; raises SettingInvalid if it cannot be used."""
         self._parents = frozenset(each.api_login for each in parents)
         self._path = ledger
         self._lock = threading.Lock()
@@ -39,19 +39,19 @@ class SandboxAccounts:
                 self._ledger.close()
                 raise
             if cut:
-                print(f"sandbox: the last line of {ledger} was damaged; it is dropped", file=sys.stderr)
+                print(f"sandbox: the last line of {ledger} was damaged; it was dropped", file=sys.stderr)
         self._held = Counter(each.parent for each in self._accounts.values())
         for parent in sorted(self._held.keys() - self._parents):
-            print(f"sandbox: {ledger} has accounts of {parent}, who is no parent here", file=sys.stderr)
+            print(f"sandbox: {ledger} has accounts of {parent}, which is not a parent here", file=sys.stderr)
 
     def close(self) -> None:
-        """Let the ledger go, once a request in flight is stored."""
+        """Close the ledger, once a request in flight is stored."""
         with self._lock:
             if self._ledger:
                 self._ledger.close()
 
     def every(self) -> tuple[SandboxAccount, ...]:
-        """Return every account, the oldest first."""
+        """Return every account, oldest first."""
         with self._lock:
             return tuple(self._accounts.values())
 
@@ -60,21 +60,21 @@ class SandboxAccounts:
         return self._accounts.get(login)
 
     def known(self, login: str) -> SandboxAccount:
-        """Return the account that ``login`` names, whosever it is; raises RefusalError."""
+        """Return the account that ``login`` names, whoever owns it; raises RefusalError."""
         account = self.find(login)
         if account is None:
-            refuse(HTTPStatus.NOT_FOUND, 210, "This sub-account is not known.")
+            refuse(HTTPStatus.NOT_FOUND, 210, "This sub-account is unknown.")
         return account
 
     def owned(self, parent: SandboxParent, login: str) -> SandboxAccount:
-        """Return the account that ``login`` names, if ``parent`` made it; raises RefusalError."""
+        """Return the account that ``login`` names, if ``parent`` owns it; raises RefusalError."""
         account = self.find(login)
         if account is None or account.parent != parent.api_login:
             refuse(HTTPStatus.NOT_FOUND, 210, "This is not one of your sub-accounts.")
         return account
 
     def create(self, parent: SandboxParent, document: Mapping[str, object], ignored: Collection[str]) -> SandboxAccount:
-        """Make an account of what can be read of ``document``; raises RefusalError."""
+        """Create an account from what can be understood of ``document``; raises RefusalError."""
         with self._lock:
             if self._held[parent.api_login] >= parent.limit:
                 raise RefusalError(LIMIT_REACHED)
@@ -84,17 +84,17 @@ class SandboxAccounts:
         return account
 
     def edit(self, parent: SandboxParent, login: str, document: Mapping[str, object], ignored: Collection[str]) -> None:
-        """Give an account of ``parent`` what can be read of ``document``; raises RefusalError."""
+        """Change an account of ``parent`` to what can be understood of ``document``; raises RefusalError."""
         with self._lock:
             self._store("edited", self.owned(parent, login).corrected(document, ignored))
 
     def set_by_hand(self, login: str, document: Mapping[str, object]) -> SandboxAccount:
-        """Give an account exactly what ``document`` gives, and return it; raises RefusalError."""
+        """Change an account to exactly the values in ``document``, and return it; raises RefusalError."""
         with self._lock:
             try:
                 account = self.known(login).set_by_hand(document)
             except ValueError as error:
-                refuse(HTTPStatus.BAD_REQUEST, 109, f"Nothing is changed: {error}.")
+                refuse(HTTPStatus.BAD_REQUEST, 109, f"Nothing was changed: {error}.")
             self._store("edited", account)
         return account
 

@@ -1,24 +1,25 @@
-"""What the API does: its four calls, and what stands behind each of them.
+"""What the API does: its four calls, and the source of each behaviour.
 
-Owns who may ask, what is asked and the honest answer. Refuses HTTP, faults and storage.
+Decides who may call, what is called and the honest answer. HTTP, faults and storage are
+elsewhere.
 
 - documented by Octopush: the paths, the authentication headers, the fields of the
   requests, the answers of create, read and balance; that reading and writing
   differ (``callbacks`` is read back as ``callback``, ``email_for_inbounds`` as
   ``email``, a URL that is not set as ``null``); that a limit exists, 20 by default;
-  that a request with incorrect values is corrected silently and succeeds.
-- seen in clients: the look of a login; 201 as the answer to an edit; a refusal as
+  that a request with incorrect values is silently corrected and succeeds.
+- seen in clients: the form of a login; 201 as the answer to an edit; a refusal as
   ``{"code", "message"}``; in older ones, the code 210 for an account that is not one
   of the parent's own.
-- guessed: that 210 is also for an account that nobody has, and comes with 404; every
-  other code, and every message; how the account over the limit is refused (400); what
-  a missing field or wrong credentials do (400, 401; 403 where a sub-account asks for
-  what is its parent's); which characters are prohibited; that a number or a boolean
-  given for a text is cast and anything else ignored; that an edit keeps what it does
-  not name, replaces ``callbacks`` as a whole and forgets a company that is ``null`` or
+- guessed: that 210 also means an account that nobody has, and comes with 404; every
+  other code, and every message; how an account over the limit is refused (400); the
+  answers to a missing field or wrong credentials (400, 401; 403 if a sub-account makes
+  a call of its parent's); which characters are prohibited; that a number or a boolean
+  given as a text is cast and anything else ignored; that an edit keeps what it does
+  not name, replaces ``callbacks`` as a whole and clears a company that is ``null`` or
   empty; the names of the URLs in ``callback``, and the body of an edit (``{}``).
 
-What a balance holds is ``wallet``'s.
+The content of a balance is in ``wallet``.
 """
 
 from __future__ import annotations
@@ -57,26 +58,26 @@ class SandboxApi:
         self, endpoint: Endpoint, login: str, request: SandboxRequest, ignored: Collection[str] = ()
     ) -> SandboxReply:
         """Return the honest answer, with some of the request's fields ``ignored``; raises RefusalError."""
-        asking = self._authenticated(request)
+        caller = self._authenticated(request)
         if endpoint is Endpoint.BALANCE:
             query = request.target.partition("?")[2]
-            return answered(HTTPStatus.OK, balance(PARENT_CENTS if isinstance(asking, SandboxParent) else 0, query))
-        if isinstance(asking, SandboxAccount):
+            return answered(HTTPStatus.OK, balance(PARENT_CENTS if isinstance(caller, SandboxParent) else 0, query))
+        if isinstance(caller, SandboxAccount):
             refuse(HTTPStatus.FORBIDDEN, 103, "Only the parent account may do this.")
         if endpoint is Endpoint.CREATE:
-            return self._create(asking, request.document(), ignored)
-        account = self._accounts.owned(asking, login)
+            return self._create(caller, request.document(), ignored)
+        account = self._accounts.owned(caller, login)
         if endpoint is Endpoint.EDIT:
-            self._accounts.edit(asking, login, request.document(), ignored)
+            self._accounts.edit(caller, login, request.document(), ignored)
             return answered(HTTPStatus.CREATED, {})
         return answered(HTTPStatus.OK, account.read())
 
     def _authenticated(self, request: SandboxRequest) -> SandboxParent | SandboxAccount:
-        """Return who asks; raises RefusalError."""
-        asking = self._parents.get(request.api_login) or self._accounts.find(request.api_login)
-        if asking is None or not _same(request.api_key, asking.api_key.reveal()):
+        """Return who calls; raises RefusalError."""
+        caller = self._parents.get(request.api_login) or self._accounts.find(request.api_login)
+        if caller is None or not _same(request.api_key, caller.api_key.reveal()):
             refuse(HTTPStatus.UNAUTHORIZED, 101, "The credentials are not valid.")
-        return asking
+        return caller
 
     def _create(self, parent: SandboxParent, document: dict[str, object], ignored: Collection[str]) -> SandboxReply:
         if missing := [name for name in REQUIRED if name not in document]:
@@ -86,5 +87,5 @@ class SandboxApi:
 
 
 def _same(given: str, expected: str) -> bool:
-    """Compare any texts: a key that was set by hand may not fit into UTF-8."""
+    """Compare any two texts: a key set by hand may not be valid UTF-8."""
     return hmac.compare_digest(given.encode(errors="surrogatepass"), expected.encode(errors="surrogatepass"))

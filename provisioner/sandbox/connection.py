@@ -1,7 +1,7 @@
 """One connection to the sandbox: HTTP/1.1 in, replies out.
 
-Owns bodies, how long a client may be silent, and how an answer gets onto the wire: at
-once, byte by byte or not at all. Refuses to know what is asked.
+Reads bodies, limits how long a client may be silent, and sends an answer at once, byte by
+byte or not at all. Does not know what is requested.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Service:
 
 
 class Connection:
-    """One connection, for as many requests as it brings."""
+    """One connection, for all its requests."""
 
     def __init__(self, wire: socket.socket, service: Service) -> None:
         wire.settimeout(IDLE_SECONDS)
@@ -52,7 +52,7 @@ class Connection:
         self._ends = False
 
     def serve(self) -> None:
-        """Return once the connection is over; raises OSError where the client ends it."""
+        """Serve until the connection ends; raises OSError if the client ends it."""
         with self._stream:
             while not self._ends:
                 self._serve_one()
@@ -79,7 +79,7 @@ class Connection:
             return refusal.reply
 
     def _answered(self, head: Head) -> SandboxReply | None:
-        """Return the API's answer once its time has come, or None where the sandbox stops before."""
+        """Return the API's answer when it is due, or None if the sandbox stops before."""
         number = self._service.received.note(head.method, head.target)
         fault = None
         try:
@@ -100,7 +100,7 @@ class Connection:
         declared = head.fields.get("content-length", "0")
         if "transfer-encoding" in head.fields or not re.fullmatch(r"\d{1,15}", declared, re.ASCII):
             self._ends = True
-            refuse(HTTPStatus.LENGTH_REQUIRED, 107, "A Content-Length is needed.")
+            refuse(HTTPStatus.LENGTH_REQUIRED, 107, "A Content-Length is required.")
         if head.expectant:
             self._wire.sendall(f"{status_line(HTTPStatus.CONTINUE)}\r\n\r\n".encode())
         length = int(declared)
@@ -110,7 +110,7 @@ class Connection:
             refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, 108, f"The body is longer than {BODY_CAP} bytes.")
         body = self._stream.read(length)
         if len(body) < length:
-            raise ConnectionAbortedError("the client went away before its body was whole")
+            raise ConnectionAbortedError("the client went away before it had sent its whole body")
         return body
 
     def _send(self, reply: SandboxReply, *, bodiless: bool = False) -> None:
@@ -130,5 +130,5 @@ class Connection:
                 return
 
     def _stopped_within(self, seconds: float) -> bool:
-        """Wait that long, and return whether the sandbox stops before."""
+        """Wait ``seconds``, and return whether the sandbox stopped meanwhile."""
         return seconds > 0 and self._service.stopping.wait(seconds)

@@ -1,21 +1,21 @@
-"""What the API has no call for, and a person does in Octopush's dashboard: here calls of the sandbox's own.
+"""What people do in Octopush's dashboard because the API has no call for it: here the sandbox has calls for it.
 
-Owns these calls; they need no credentials, no fault strikes them, and they are not among
-the requests that are listed and counted:
+They need no credentials, no fault strikes them, and they are not among the requests that
+are listed and counted:
 
-- ``GET /sandbox/accounts``: the accounts of all parents, the oldest first, ``[{"parent",
+- ``GET /sandbox/accounts``: the accounts of all parents, oldest first, ``[{"parent",
   "api_login", "first_name", "last_name", "company_name", "callbacks"}]``, where
   ``parent`` is the parent's login.
-- ``PATCH /sandbox/accounts/{login}``: sets those given of ``first_name``,
-  ``last_name``, ``company_name``, ``callbacks`` and ``api_key`` to exactly what is
-  given; of ``callbacks`` those that are named, where null clears one. Answers the
-  account as it is listed, or 400 for what cannot be set, and then sets nothing.
-- ``DELETE /sandbox/accounts/{login}``: the account is gone, its slot free.
+- ``PATCH /sandbox/accounts/{login}``: sets any of ``first_name``, ``last_name``,
+  ``company_name``, ``callbacks`` and ``api_key`` to exactly the given value; of
+  ``callbacks`` only those that are named, and null clears one. Answers the account as it
+  is listed, or 400 if a value cannot be set, and then changes nothing.
+- ``DELETE /sandbox/accounts/{login}``: deletes the account, and frees its slot.
 - ``GET /sandbox/requests``: what the API received, ``[{"n", "method", "path",
   "status", "fault"}]``, the latest 10,000, with null for a status that was not, or
   not yet, sent.
 
-Refuses HTTP, storage, and to show a password or a key.
+HTTP and storage are elsewhere. Never shows a password or a key.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ ROUTES: Final[tuple[tuple[re.Pattern[str], Mapping[str, Action]], ...]] = (
 
 
 class Dashboard:
-    """The calls by hand; safe to share between threads."""
+    """The calls of the dashboard; safe to share between threads."""
 
     def __init__(self, accounts: SandboxAccounts, received: Received) -> None:
         self._accounts = accounts

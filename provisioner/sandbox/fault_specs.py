@@ -1,7 +1,7 @@
-"""How a fault is ordered, as in ``lost@3``.
+"""The specification of a fault, as in ``lost@3``.
 
-Owns the grammar of a fault, its explanation, and every message about one that cannot
-be understood. What each kind does is ``faults``'.
+Has the grammar of a fault, its explanation, and every message about an invalid one. What
+each kind does is in ``faults``.
 """
 
 from __future__ import annotations
@@ -35,42 +35,42 @@ def _only(kind: FaultKind) -> str:
 
 FAULT_HELP: Final = "\n".join(
     (
-        f"{_GRAMMAR}; the endpoint is create unless given; of several faults the first that fits strikes.",
+        f"{_GRAMMAR}; the endpoint is create unless given; if several faults match, the first one strikes.",
         "WHEN counts the requests to the endpoint from 1:",
         "  3        the third",
         "  3-5      the third to the fifth; 3- has no end",
         "  *        each",
-        "  10%      one in ten, other ones with every start",
-        "  10%/42   one in ten, the same ones with every start; 42 is any word",
-        "KIND once the request was processed and the account made:",
+        "  10%      one in ten, different ones at every start",
+        "  10%/42   one in ten, the same ones at every start; 42 is any word",
+        "KIND after the request is processed and the account created:",
         *_described(PROCESSED),
-        "KIND while the request is processed; it is answered with success, and what was there stays:",
+        "KIND while the request is processed; the answer is a success, but the old value stays:",
         *_described(INATTENTIVE),
         "  FIELD is first_name, last_name, company_name, password, callbacks or one of these:",
         *(f"    {name}" for name in CALLBACK_NAMES),
-        "KIND before anything was processed:",
+        "KIND before anything is processed:",
         *_described(UNPROCESSED),
     )
 )
 
 
 def parse_fault(spec: str) -> Fault:
-    """Return the fault that ``spec`` orders, as in ``lost@3``, ``429=2@1-2:read`` or ``503@10%/42``.
+    """Return the fault that ``spec`` describes, as in ``lost@3``, ``429=2@1-2:read`` or ``503@10%/42``.
 
     Raises CommandInvalid, with the grammar and the kinds as its hint.
     """
-    ordered, at, when = spec.rpartition("@")
-    name, equals, given = ordered.partition("=")
+    what, at, when = spec.rpartition("@")
+    name, equals, given = what.partition("=")
     kind = next((each for each in KINDS if each.called(name)), None)
     if not at or kind is None:
-        raise _invalid(spec, f"{name!r} is no kind of fault" if at else "it does not say when, as in @3")
+        raise _invalid(spec, f"{name!r} is not a kind of fault" if at else "it does not say when, as in @3")
     return _placed(spec, when, name, kind, _param(spec, kind, given if equals else None))
 
 
 def _param(spec: str, kind: FaultKind, given: str | None) -> str:
     if given is None:
         if kind.default is None:
-            raise _invalid(spec, f"a parameter is needed, {kind.shown}")
+            raise _invalid(spec, f"it needs a parameter, {kind.shown}")
         return kind.default
     if kind.param is None:
         raise _invalid(spec, f"{kind.shown} takes no parameter")
@@ -87,7 +87,7 @@ def _placed(spec: str, when: str, name: str, kind: FaultKind, param: str) -> Fau
     last = int(found["last"]) if found["last"] else first if found["first"] and not found["range"] else None
     share = float(found["share"]) / 100 if found["share"] else 1.0
     if (last is not None and last < first) or not 0 < share <= 1:
-        raise _invalid(spec, f"{when!r} is never, or more than always")
+        raise _invalid(spec, f"{when!r} means never, or more than always")
     endpoint = Endpoint(found["endpoint"] or Endpoint.CREATE)
     if endpoint not in kind.endpoints:
         raise _invalid(spec, f"{kind.shown} cannot strike {endpoint}{_only(kind)}")

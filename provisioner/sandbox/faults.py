@@ -1,9 +1,8 @@
-"""The faults that can be ordered of the sandbox.
+"""The faults that the sandbox can produce.
 
-Owns the table of the kinds of fault, and which requests a fault strikes. Refuses sockets,
-threads and accounts: a fault only says whether the request is processed first, what of
-it is then ignored, and how the honest answer is distorted. How one is written is
-``fault_specs``'.
+Has the table of the kinds of fault, and decides which requests a fault strikes. Knows no
+sockets, threads or accounts: a fault only says whether the request is processed first, which
+part of it is ignored, and how the honest answer is distorted. ``fault_specs`` parses them.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from provisioner.sandbox.reply import LIMIT_REACHED, Ending, SandboxReply, answe
 from provisioner.sandbox.request import Endpoint
 
 FIELDS: Final = ("first_name", "last_name", "company_name", "password", "callbacks", *CALLBACK_NAMES)
-"""What a create and an edit can give, and a fault can ignore; a callback on its own as well as all of them."""
+"""What a create or an edit can set, and a fault can ignore: one callback, or all of them."""
 
 
 def _as_it_is(reply: SandboxReply, _: Fault) -> SandboxReply:
@@ -37,19 +36,19 @@ class FaultKind:
     """One way in which a request or its answer can go wrong."""
 
     shown: str
-    """The name, then the parameter: ``=P`` where one must be given, ``[=P]`` where there is a default."""
+    """The name, then the parameter: ``=P`` if it is required, ``[=P]`` if there is a default."""
     text: str
     distort: Callable[[SandboxReply, Fault], SandboxReply] = _as_it_is
     param: str | None = None
     """A pattern that the whole parameter matches; None: there is no parameter."""
     default: str | None = ""
-    """The parameter where none is given; None: one must be given."""
+    """The default of the parameter; None: it is required."""
     names: str | None = None
-    """A pattern that the whole name matches, for a family of names; None: the one shown."""
+    """A pattern that the whole name matches, for a family of names; None: only the one shown."""
     ignore: Callable[[Fault], tuple[str, ...]] = _nothing
-    """Returns which of FIELDS are taken out of the request, unseen, before it is processed."""
+    """Returns which of FIELDS are silently removed from the request before it is processed."""
     endpoints: tuple[Endpoint, ...] = tuple(Endpoint)
-    """Where it can be ordered."""
+    """Those that it can strike."""
 
     def called(self, name: str) -> bool:
         """Return whether ``name`` names this kind."""
@@ -67,13 +66,13 @@ class Fault:
     endpoint: Endpoint
     first: int
     last: int | None
-    """The last request struck, counted like ``first`` from 1; None: no end."""
+    """The last request struck, counted from 1 like ``first``; None: no end."""
     share: float
-    """The part of those requests that is struck, above 0 and up to 1."""
+    """The share of those requests that is struck, above 0 and up to 1."""
     seed: str
 
     def strikes(self, endpoint: Endpoint, number: int) -> bool:
-        """Return whether the ``number``-th request to ``endpoint`` is struck; the same for every asking."""
+        """Return whether the ``number``-th request to ``endpoint`` is struck; always the same answer."""
         if endpoint is not self.endpoint or number < self.first or (self.last is not None and number > self.last):
             return False
         if self.share == 1:
@@ -88,7 +87,7 @@ class Fault:
 
     @property
     def ignored(self) -> tuple[str, ...]:
-        """Which of FIELDS the request gives in vain."""
+        """Which of FIELDS in the request are ignored."""
         return self.kind.ignore(self)
 
     def distorted(self, honest: SandboxReply) -> SandboxReply:
@@ -137,7 +136,7 @@ def _coded(reply: SandboxReply, fault: Fault) -> SandboxReply:
 
 def _status(_: SandboxReply, fault: Fault) -> SandboxReply:
     headers = (("Retry-After", fault.param),) if fault.param else ()
-    return refused(int(fault.name[:3]), 121, f"Ordered by the fault {fault.name}.", headers=headers)
+    return refused(int(fault.name[:3]), 121, f"Requested by the fault {fault.name}.", headers=headers)
 
 
 def _redirect(_: SandboxReply, fault: Fault) -> SandboxReply:
@@ -196,17 +195,17 @@ _FIELD: Final = "|".join(FIELDS)
 _WRITING: Final = (Endpoint.CREATE, Endpoint.EDIT)
 
 PROCESSED: Final = (
-    FaultKind("lost", "the connection is closed with no byte sent", _silence),
+    FaultKind("lost", "the connection closes before a byte is sent", _silence),
     FaultKind("reset-after", "a TCP reset", _reset),
-    FaultKind("delay=SECONDS", "the answer comes that much later", _delayed, _SECONDS, None),
-    FaultKind("cut", "half of the body that Content-Length announces", _cut),
-    FaultKind("not-json", "the body is a page", _not_json),
+    FaultKind("delay=SECONDS", "the answer is late by that much", _delayed, _SECONDS, None),
+    FaultKind("cut", "half of the body that Content-Length declares", _cut),
+    FaultKind("not-json", "the body is an HTML page", _not_json),
     FaultKind("missing-credential", "the answer lacks api_key", _without_key),
     FaultKind("duplicate-credential", "the answer has api_key twice", _key_twice),
     FaultKind("code[=NUMBER]", "the body carries a code, by default 121", _coded, r"\d{1,9}", "121"),
     FaultKind("200 … 203", "that status instead of the usual one", _success, names="20[0-3]"),
     FaultKind("huge[=BYTES]", "a body of that size, by default 16 MiB", _huge, r"\d{1,9}", str(16 * 2**20)),
-    FaultKind("drip[=SECONDS]", "the answer comes byte by byte, by default each 0.1 s", _drip, _SECONDS, "0.1"),
+    FaultKind("drip[=SECONDS]", "the answer comes byte by byte, by default one each 0.1 s", _drip, _SECONDS, "0.1"),
     FaultKind("broken-status", "the status line is garbage", _broken_status),
     FaultKind("1xx[=STATUS]", "an interim status, by default 103, and nothing after it", _interim, r"1\d\d", "103"),
     FaultKind(
@@ -221,7 +220,7 @@ PROCESSED: Final = (
         names=r"[45]\d\d-body",
     ),
 )
-"""The request is processed first, so that the account is made. A refusal is left as it is: nothing is then in doubt."""
+"""The request is processed first, so the account is created. A refusal stays as it is: its outcome is certain."""
 
 INATTENTIVE: Final = (
     FaultKind(
@@ -229,7 +228,7 @@ INATTENTIVE: Final = (
     ),
     FaultKind("ignored", "as if nothing were given", ignore=_everything, endpoints=(Endpoint.EDIT,)),
 )
-"""The request is processed but for a part of it, and answered as if for the whole. A refusal is left as it is."""
+"""A part of the request is ignored, and the answer does not show it. A refusal stays as it is."""
 
 UNPROCESSED: Final = (
     FaultKind("reset-before", "a TCP reset", _reset),
@@ -239,6 +238,6 @@ UNPROCESSED: Final = (
         "redirect[=URL]", "307 to another host; also 301, 302, 303, 308", _redirect, _URL, _ELSEWHERE, _REDIRECTS
     ),
 )
-"""Nothing is looked at, not even the credentials."""
+"""Nothing is checked, not even the credentials."""
 
 KINDS: Final = (*PROCESSED, *INATTENTIVE, *UNPROCESSED)

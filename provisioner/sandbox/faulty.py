@@ -1,7 +1,7 @@
-"""The API with the faults that were ordered.
+"""The API with the requested faults.
 
-Owns the count of the requests to each endpoint, in order of arrival whoever sends them, and
-which fault strikes one. Refuses the faults' meaning (``faults``) and the API's (``api``).
+Counts the requests to each endpoint in order of arrival, from all callers, and picks the fault
+that strikes one. ``faults`` says what a fault does, and ``api`` what the API does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from provisioner.sandbox.request import Endpoint, SandboxRequest, routed
 
 
 class FaultyApi:
-    """Answers as the API does, but where a fault strikes; safe to share between threads."""
+    """Answers like the API, except where a fault strikes; safe to share between threads."""
 
     def __init__(self, api: SandboxApi, faults: tuple[Fault, ...]) -> None:
         self._api = api

@@ -1,8 +1,8 @@
-"""The head of a request: what it asks for, and its header fields.
+"""The head of a request: the request line and the header fields.
 
-Owns what is HTTP/1 and what is not. It is read here, and not by ``http.server``, which
-takes longer for it than the sandbox for its answer. Refuses bodies, and to know any
-field but those about the connection.
+Decides what is HTTP/1. Used instead of ``http.server``, which takes longer to parse it than
+the sandbox takes to answer. Does not read bodies, and knows only the fields about the
+connection.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ class Head:
 
     method: str
     target: str
-    """Path and query string, as they came."""
+    """Path and query string, as received."""
     fields: Mapping[str, str]
-    """By their names in lower case; where one is given twice, the first."""
+    """By name in lower case; if one is repeated, the first."""
     version: tuple[int, int]
 
     @property
     def persistent(self) -> bool:
-        """Whether the client wants the connection to last."""
+        """Whether the client wants to keep the connection."""
         wish = self.fields.get("connection", "").lower()
         return wish == "keep-alive" if self.version == (1, 0) else wish != "close"
 
     @property
     def expectant(self) -> bool:
-        """Whether the client waits for a word before it sends the body."""
+        """Whether the client waits for a 100 before it sends the body."""
         return self.version > (1, 0) and self.fields.get("expect", "").lower() == "100-continue"
 
 
 def read_head(stream: BinaryIO) -> Head | None:
-    """Return the head that comes next, or None where none comes.
+    """Return the next head, or None if there is none.
 
-    Raises RefusalError for what is not HTTP/1, and ConnectionAbortedError for a head that is cut.
+    Raises RefusalError for anything but HTTP/1, and ConnectionAbortedError for a truncated head.
     """
     line = _line(stream, HTTPStatus.REQUEST_URI_TOO_LONG)
     words = line.split()
@@ -68,7 +68,7 @@ def _fields(stream: BinaryIO) -> dict[str, str]:
         if line in {b"\r\n", b"\n"}:
             return fields
         if not line.endswith(b"\n"):
-            raise ConnectionAbortedError("the client went away before its head was whole")
+            raise ConnectionAbortedError("the client went away before it had sent its whole head")
         name, colon, value = line.partition(b":")
         if not colon or not _TOKEN.fullmatch(name):
             refuse(HTTPStatus.BAD_REQUEST, 100, "A header field is not HTTP.")

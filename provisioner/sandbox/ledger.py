@@ -1,8 +1,8 @@
-"""The file that outlives a sandbox.
+"""The ledger: the file that outlives a sandbox.
 
-Owns JSON lines, one for each account that was created, edited or deleted, only ever
-appended to and durable before :meth:`Ledger.append` returns. It holds the made-up
-passwords and keys **in clear**. Refuses HTTP, limits and printing.
+It has one JSON line for each account that was created, edited or deleted, is append-only,
+and is durable before :meth:`Ledger.append` returns. It holds the made-up passwords and keys
+**in clear text**.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Ledger:
     """An append-only file of account events, held by one sandbox at a time."""
 
     def __init__(self, path: Path) -> None:
-        """Open or make ``path``, never through a symbolic link; raises SettingInvalid."""
+        """Open or create ``path``, never through a symbolic link; raises SettingInvalid."""
         self._path = path
         try:
             self._file = FileIO(files.open_file(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, own=True), "r+")
@@ -47,7 +47,7 @@ class Ledger:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise SettingInvalid(
-                f"The ledger {self._path} is held by another sandbox", hint="Stop that one, or name another file."
+                f"The ledger {self._path} is in use by another sandbox", hint="Stop that one, or name another file."
             ) from error
         folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -58,8 +58,8 @@ class Ledger:
     def load(self, first_parent: str) -> tuple[dict[str, SandboxAccount], bool]:
         """Return every account by its login, and whether a damaged last line was cut off.
 
-        A line without a parent, as older sandboxes wrote it, is ``first_parent``'s. A
-        damaged last line is what a sandbox killed in writing leaves; its answer was
+        A line without a parent, as older sandboxes wrote it, belongs to ``first_parent``. A
+        sandbox that is killed while it writes leaves a damaged last line; its answer was
         never sent. Raises SettingInvalid for any other damage.
         """
         accounts: dict[str, SandboxAccount] = {}
@@ -70,15 +70,15 @@ class Ledger:
             try:
                 event, account = _event(line, first_parent)
             except (ValueError, RecursionError) as error:
-                if number < len(lines) or rest or not (sound or _is_begun(line)):
+                if number < len(lines) or rest or not (sound or _may_be_cut(line)):
                     raise self._damaged(number, str(error)) from error
                 break
             if (event == "created") == (account.api_login in accounts):
                 raise self._damaged(number, "it does not follow from the lines before it")
             follow(accounts, event, account)
             sound += len(line) + 1
-        if not (sound or _is_begun(rest)):
-            raise self._damaged(len(lines) + 1, "it is no account event")
+        if not (sound or _may_be_cut(rest)):
+            raise self._damaged(len(lines) + 1, "it is not an account event")
         os.fchmod(self._file.fileno(), 0o600)
         self._file.truncate(sound)
         return accounts, sound < len(content)
@@ -86,11 +86,11 @@ class Ledger:
     def _damaged(self, number: int, reason: str) -> SettingInvalid:
         return SettingInvalid(
             f"The ledger {self._path} is damaged at line {number}: {reason}",
-            hint="Correct the line, or move the file away to start with no account.",
+            hint="Correct the line, or move the file away to start without accounts.",
         )
 
     def append(self, event: str, account: SandboxAccount) -> None:
-        """Make one event, ``created``, ``edited`` or ``deleted``, durable; on OSError the file is as it was."""
+        """Write one event, ``created``, ``edited`` or ``deleted``, durably; an OSError leaves the file as it was."""
         entry = {
             "event": event,
             "parent": account.parent,
@@ -113,25 +113,25 @@ class Ledger:
             raise
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._file.close()
 
 
 def follow(accounts: dict[str, SandboxAccount], event: str, account: SandboxAccount) -> None:
-    """Let ``event`` happen to ``accounts``, by their logins."""
+    """Apply ``event`` to ``accounts``, which are by login."""
     if event == "deleted":
         del accounts[account.api_login]
     else:
         accounts[account.api_login] = account
 
 
-def _is_begun(line: bytes) -> bool:
-    """Tell whether ``line``, the only one, may be what a killed sandbox left: anything else is not ours to cut off."""
+def _may_be_cut(line: bytes) -> bool:
+    """Return whether ``line``, the only one, may be from a killed sandbox; anything else is not ours to cut off."""
     return line.startswith(_BEGINNING) or _BEGINNING.startswith(line)
 
 
 def _event(line: bytes, first_parent: str) -> tuple[str, SandboxAccount]:
-    """Return what happened, and the account as it then was; raises ValueError."""
+    """Return the event and the account after it; raises ValueError."""
     document = json.loads(line)
     if isinstance(document, dict):
         document.setdefault("parent", first_parent)
@@ -147,6 +147,6 @@ def _event(line: bytes, first_parent: str) -> tuple[str, SandboxAccount]:
             "company_name": str() | None as company,
             "callbacks": dict(callbacks),
         }:
-            kept = merged(NO_CALLBACKS, callbacks)
-            return event, SandboxAccount(parent, login, Secret(key), Secret(password), first, last, company, kept)
+            given = merged(NO_CALLBACKS, callbacks)
+            return event, SandboxAccount(parent, login, Secret(key), Secret(password), first, last, company, given)
     raise ValueError("it is not an account event")

@@ -1,7 +1,7 @@
-"""The parent accounts that a sandbox serves, and how one is given, as in ``acme@example.com:made-up:50``.
+"""The parent accounts that a sandbox serves, written as in ``acme@example.com:made-up:50``.
 
-Owns the text's form and every message about one that cannot be understood. No message
-repeats a key: somebody may have given a real one.
+Has the grammar and every message about an invalid one. No message repeats a key: somebody
+may have given a real one.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ MADE_UP_KEY: Final = Secret("sandbox")
 _WORD: Final = r"[!-9;-~]+"
 _LIMIT: Final = r"[0-9]{1,9}"
 _HINT: Final = (
-    "Give each as LOGIN:KEY or LOGIN:KEY:LIMIT, as in acme@example.com:made-up:50. "
-    "Login and key are made of visible ASCII characters without a colon."
+    "Write each as LOGIN:KEY or LOGIN:KEY:LIMIT, as in acme@example.com:made-up:50. "
+    "Login and key consist of visible ASCII characters other than a colon."
 )
 
 
@@ -34,9 +34,9 @@ class SandboxParent:
 
 
 def parse_parents(specs: Iterable[str], *, limit: int) -> tuple[SandboxParent, ...]:
-    """Return the parents that ``specs`` give, each ``LOGIN:KEY[:LIMIT]``; ``limit`` is that of one without its own.
+    """Return the parents in ``specs``, each ``LOGIN:KEY[:LIMIT]``; ``limit`` is the default.
 
-    Raises CommandInvalid, also where two have the same login.
+    Raises CommandInvalid, also if two have the same login.
     """
     parents: dict[str, SandboxParent] = {}
     for number, spec in enumerate(specs, 1):
@@ -58,7 +58,7 @@ def _parsed(number: int, spec: str, limit: int) -> SandboxParent:
         case [_]:
             reason = "it has no key"
         case [login, key] | [login, key, _] if not _are_words(login, key):
-            reason = "its login or its key is empty, or has a character that neither may have"
+            reason = "its login or its key is empty, or contains a character that is not allowed"
         case [_, _, _]:
             reason = "its limit is not a number of at most nine digits"
         case _:

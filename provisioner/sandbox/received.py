@@ -1,7 +1,7 @@
 """What the API received, in order of arrival.
 
-Owns the record of the latest requests, for tests and people to look at. Safe to share
-between threads. Holds no header and no body: there is no secret in it.
+Keeps the latest requests for tests and people to look at. Safe to share between threads.
+Keeps no header and no body, so it contains no secret.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ KEPT: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class SeenKey:
-    """One request that was received; ``n`` counts them from 1."""
+class ReceivedRequest:
+    """One received request; ``n`` counts them from 1."""
 
     n: int
     method: str
     path: str
     status: int | None = None
-    """What the client could read; None: nothing, or not yet."""
+    """The status that the client received; None: none, or not yet."""
     fault: str | None = None
 
 
@@ -31,23 +31,23 @@ class Received:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._count = 0
-        self._seen: dict[int, SeenKey] = {}
+        self._requests: dict[int, ReceivedRequest] = {}
 
     def note(self, method: str, path: str) -> int:
-        """Count one request, forget the oldest beyond those kept, and return its number."""
+        """Record one request, drop the oldest if there are too many, and return its number."""
         with self._lock:
             self._count += 1
-            self._seen[self._count] = SeenKey(self._count, method, path)
-            self._seen.pop(self._count - KEPT, None)
+            self._requests[self._count] = ReceivedRequest(self._count, method, path)
+            self._requests.pop(self._count - KEPT, None)
             return self._count
 
     def settle(self, n: int, status: int | None, fault: str | None) -> None:
-        """Note how request ``n`` was answered, unless it is forgotten already."""
+        """Record the answer to request ``n``, unless the request was dropped."""
         with self._lock:
-            if n in self._seen:
-                self._seen[n] = replace(self._seen[n], status=status, fault=fault)
+            if n in self._requests:
+                self._requests[n] = replace(self._requests[n], status=status, fault=fault)
 
-    def every(self) -> tuple[SeenKey, ...]:
-        """Return every request that is kept, the oldest first."""
+    def every(self) -> tuple[ReceivedRequest, ...]:
+        """Return the latest requests, oldest first."""
         with self._lock:
-            return tuple(self._seen.values())
+            return tuple(self._requests.values())

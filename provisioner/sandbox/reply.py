@@ -1,7 +1,7 @@
 """One answer of the sandbox, as it goes over the wire.
 
-Owns the shape of an answer (:class:`Reply`), its bytes, and how a request is refused.
-Refuses sockets, and to know what is being answered.
+Has the shape of an answer (:class:`SandboxReply`), its bytes, and how a request is refused.
+Knows no sockets and no requests.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final, NoReturn
 
 
 class Ending(Enum):
-    """What becomes of the connection after the answer."""
+    """What happens to the connection after the answer."""
 
     KEEP = "keep"
     CLOSE = "close"
@@ -27,11 +27,11 @@ class SandboxReply:
     """One answer, honest or distorted."""
 
     status: int | None
-    """None: no status that a client could read is sent."""
+    """None: no status that a client could read."""
     body: bytes = b"{}"
     headers: tuple[tuple[str, str], ...] = ()
     declared: int | None = None
-    """The Content-Length, where it is not the body's own."""
+    """The Content-Length, if it differs from the body's."""
     wire: bytes | None = None
     """Sent as it is, instead of status, headers and body."""
     before: bytes = b""
@@ -43,7 +43,7 @@ class SandboxReply:
     ending: Ending = Ending.KEEP
 
     def encoded(self, *, close: bool, bodiless: bool = False) -> bytes:
-        """Return the bytes to send; ``close`` announces the connection's end, ``bodiless`` answers a HEAD."""
+        """Return the bytes to send; ``close`` announces the end of the connection, ``bodiless`` answers a HEAD."""
         if self.wire is not None:
             return self.wire
         declared = len(self.body) if self.declared is None else self.declared
@@ -62,7 +62,7 @@ PHRASES: Final[Mapping[int | None, str]] = {each.value: each.phrase for each in 
 
 
 def status_line(status: int | None) -> str:
-    """Return the first line of an answer, without its end."""
+    """Return the first line of an answer, without its line break."""
     return f"HTTP/1.1 {status} {PHRASES.get(status, 'Unassigned')}"
 
 

@@ -1,8 +1,8 @@
-"""One request as it was received, and which call it is.
+"""One request as received, and which call it is.
 
-Owns the request's shape, its JSON, the names of the API's calls and the search in a table
-of routes; the tables are ``api``'s and ``dashboard``'s. Answers nothing but that there is
-no such call.
+Has the request's shape, its JSON, the names of the API's calls and the look-up in a table of
+routes; the tables are in ``api`` and ``dashboard``. The only answer that it gives is that
+there is no such call.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from provisioner.sandbox.reply import refuse
 
 
 class Endpoint(StrEnum):
-    """The calls of the API: those that are counted, and that a fault can strike."""
+    """The calls of the API, which are counted and which a fault can strike."""
 
     CREATE = "create"
     READ = "read"
@@ -33,11 +33,11 @@ Call = TypeVar("Call", bound=Enum)
 
 @dataclass(frozen=True, slots=True)
 class SandboxRequest:
-    """One request, its body whole."""
+    """One request, with its whole body."""
 
     method: str
     target: str
-    """Path and query string, as they came."""
+    """Path and query string, as received."""
     api_login: str
     api_key: str
     body: bytes
@@ -54,9 +54,9 @@ class SandboxRequest:
 
 
 def routed(request: SandboxRequest, routes: Iterable[tuple[re.Pattern[str], Mapping[str, Call]]]) -> tuple[Call, str]:
-    """Return which call ``request`` is, and the login in its path, empty where there is none.
+    """Return which call ``request`` is, and the login in its path, or an empty text.
 
-    ``routes`` has, for each path, the call behind each of its methods. Raises RefusalError.
+    ``routes`` has the call of each method, for each path. Raises RefusalError.
     """
     path = request.target.partition("?")[0]
     for pattern, calls in routes:

@@ -1,4 +1,4 @@
-"""A running sandbox: its parts, put together, started and stopped."""
+"""A running sandbox: assembles, starts and stops its parts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from provisioner.sandbox.api import PREFIX, SandboxApi
 from provisioner.sandbox.connection import Service
 from provisioner.sandbox.dashboard import BY_HAND, Dashboard
 from provisioner.sandbox.faulty import FaultyApi
-from provisioner.sandbox.received import Received, SeenKey
+from provisioner.sandbox.received import Received, ReceivedRequest
 from provisioner.sandbox.server import HOST, Server
 from provisioner.sandbox.settings import SandboxSettings
 
@@ -24,8 +24,8 @@ from provisioner.sandbox.settings import SandboxSettings
 class Sandbox:
     """A running sandbox: ``with Sandbox(settings) as sandbox: client(sandbox.url)``.
 
-    Making one opens the ledger and the port, and raises SettingInvalid where that
-    fails; entering it serves from threads; leaving it stops.
+    Creating one opens the ledger and the port, and raises SettingInvalid if that fails;
+    entering it serves from threads; leaving it stops.
     """
 
     def __init__(self, settings: SandboxSettings) -> None:
@@ -43,7 +43,7 @@ class Sandbox:
             why = f"The sandbox cannot listen on {HOST} port {settings.port}: {getattr(error, 'strerror', error)}."
             raise SettingInvalid(
                 f"Port {settings.port} is in use." if taken else why,
-                hint="Choose another port, or 0 for any that is free.",
+                hint="Choose another port, or 0 for any free one.",
             ) from error
 
     @property
@@ -53,21 +53,21 @@ class Sandbox:
 
     @property
     def dashboard(self) -> str:
-        """The address at which accounts are listed, and below which each is changed and deleted by hand."""
+        """The address that lists the accounts, and below which each can be changed and deleted by hand."""
         return f"{self.url.removesuffix(PREFIX)}{BY_HAND}accounts"
 
     @property
     def accounts(self) -> tuple[SandboxAccount, ...]:
-        """Every account, the oldest first."""
+        """Every account, oldest first."""
         return self._accounts.every()
 
     @property
-    def requests(self) -> tuple[SeenKey, ...]:
-        """What was received, the oldest first; what ``GET /sandbox/requests`` lists."""
+    def requests(self) -> tuple[ReceivedRequest, ...]:
+        """The received requests, oldest first, as ``GET /sandbox/requests`` lists them."""
         return self._received.every()
 
     def serve_forever(self) -> None:
-        """Return once :meth:`shutdown` was called or, in the main thread, on SIGINT or SIGTERM."""
+        """Wait until :meth:`shutdown` is called or, in the main thread, until SIGINT or SIGTERM."""
         if threading.current_thread() is not threading.main_thread():
             self._stopping.wait()
             return
@@ -80,7 +80,7 @@ class Sandbox:
                 signal.signal(each, handler)
 
     def shutdown(self) -> None:
-        """Stop at once, answers in flight unsent; harmless when done twice."""
+        """Stop at once, without sending the answers in flight; safe to call twice."""
         self._server.stop()
         self._accounts.close()
 

@@ -1,4 +1,4 @@
-"""How one sandbox is to behave."""
+"""The settings of one sandbox."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from provisioner.sandbox.parent import SandboxParent
 
 @dataclass(frozen=True, slots=True)
 class SandboxSettings:
-    """How one sandbox is to behave."""
+    """How one sandbox behaves."""
 
     port: int = 0
-    """0: any that is free."""
+    """0: any free one."""
     parents: tuple[SandboxParent, ...] = (SandboxParent(),)
-    """At least one, each with a login of its own; what a ledger holds without a parent is the first one's."""
+    """At least one, each with its own login; accounts in a ledger without a parent belong to the first."""
     latency: float = 0.0
     """Seconds between the processing of a request and its answer."""
     ledger: Path | None = None

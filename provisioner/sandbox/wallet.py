@@ -1,15 +1,15 @@
-"""What a balance holds: an amount with its unit and, where details are asked for, the packs that it is made of.
+"""The content of a balance: an amount with its unit and, on request, the packs that it consists of.
 
-Owns the made-up amounts. No credit is ever spent or moved.
+Has the made-up amounts. No credit is ever spent or moved.
 
 - documented by Octopush: ``amount`` and ``unit``, euros unless a product is named;
   ``country_code`` with ``product_name`` gives the balance in messages of that product,
   whose name is then the unit; ``with_details=true``, and nothing else, adds
   ``wallet_packs``, each with ``wallet_pack_id``, ``credit`` and the ``expiration_date``
   after which it is lost.
-- guessed: what a message costs; that a pack's credit has the unit of the amount, and
-  its id is a number; that whoever has no credit has no pack; that one of the two
-  without the other, or a text that can be neither, is ignored.
+- guessed: the price of a message; that a pack's credit has the unit of the amount, and
+  its id is a number; that without credit there is no pack; that ``country_code`` or
+  ``product_name`` alone, or an invalid one, is ignored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ EXPIRATION: Final = "2030-10-23T13:41:46+02:00"
 
 
 def balance(cents: int, query: str) -> dict[str, object]:
-    """Return the balance of whoever has ``cents``, as the ``query`` of a target asks for it."""
+    """Return the balance of an account with ``cents``, in the form that the ``query`` of a target asks for."""
     given = parse_qs(query) if query else {}
     product = _product(given)
     amount = cents / 100 if product is None else cents // MESSAGE_CENTS

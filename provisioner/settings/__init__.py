@@ -1,7 +1,7 @@
-"""What a project's settings are, once they are known.
+"""The types of a project's settings.
 
-Owns their types. ``loading`` says where each comes from, and ``secrets`` reads what
-only a run needs. Refuses to hold a secret: placeholders stay as they were written.
+``loading`` finds their values, and ``secrets`` reads what only a run needs. Settings hold
+no secret: placeholders stay as written.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ TUNING: Final = (
     "heartbeat_url",
     "encoding",
 )
-"""The settings that are a flag and a variable too."""
+"""The settings that are also flags and variables."""
 OUTLETS: Final = frozenset({"heartbeat_url", "metrics_file"})
-"""Where a run leaves word of itself. Whoever runs an apply may name their own, in a variable or a flag."""
+"""Where a run reports to. Whoever runs an apply may name their own, in a variable or a flag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class ParentSettings:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """What its login and key come from: names of variables, and paths of files."""
+        """Where its login and key come from: names of variables, and paths of files."""
         named = (each.partition(":")[2] for text in (self.api_login, self.api_key) for each in placeholders.names(text))
         return tuple(dict.fromkeys(named))
 
@@ -68,7 +68,7 @@ class Settings:
     state: str
     recipients: tuple[str, ...]
     api_url: str
-    """Without a slash at its end."""
+    """Without a trailing slash."""
     timeout: float
     attempts: int
     retry_budget: float
@@ -89,9 +89,9 @@ class Settings:
     heartbeat_url: str | None = field(default=None, repr=False)
     """Placeholders unexpanded."""
     encoding: str | None = None
-    """That of tables which are not UTF-8; None: Windows-1252, if they can be nothing else."""
+    """The encoding of tables that are not UTF-8; None: Windows-1252, if nothing else is plausible."""
     stronger: frozenset[str] = frozenset()
-    """The settings that a variable or a flag has given."""
+    """The settings that a variable or a flag sets."""
 
     @property
     def base(self) -> Path:
@@ -100,11 +100,11 @@ class Settings:
 
     @property
     def owner(self) -> str:
-        """The parent of accounts that name none: the only one that there is, or else ``default``."""
+        """The parent of accounts that name none: the only parent, or else ``default``."""
         return next(iter(self.parents)) if len(self.parents) == 1 else DEFAULT_PARENT
 
     def parent(self, name: str) -> ParentSettings:
-        """Return the settings of one parent; raises SettingInvalid where there is none of that name."""
+        """Return the settings of one parent; raises SettingInvalid if none has that name."""
         try:
             return self.parents[name]
         except KeyError:
@@ -119,7 +119,7 @@ class Settings:
         """Return where one parent's state is: a path, or an address of a store.
 
         Raises:
-            SettingInvalid: several parents would share it, or a password is written in it.
+            SettingInvalid: several parents would share it, or it contains a password.
 
         """
         if "{parent}" not in self.state and len(self.parents) > 1:
@@ -131,8 +131,8 @@ class Settings:
             return str(Path(place))
         if address.holds_password(place):
             raise SettingInvalid(
-                "The setting state holds a password.",
-                hint="Every plan shows where the state is. Give the password as the store's own client takes it: see"
-                " the manual's chapter about stores.",
+                "The setting state contains a password.",
+                hint="Every plan shows where the state is. Pass the password in the way of the store's own client:"
+                " see the manual's chapter about stores.",
             )
         return place

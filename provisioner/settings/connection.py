@@ -1,4 +1,4 @@
-"""Checks what a connection will need, before anything is held or sent."""
+"""Checks what a connection needs, before anything is locked or sent."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from provisioner.settings import Settings
 
 
 def require_connection(settings: Settings) -> None:
-    """Return if the authorities and the proxy of ``settings`` can be used; raises SettingInvalid."""
+    """Require that the authorities and the proxy in ``settings`` can be used; raises SettingInvalid."""
     if settings.ca_file is not None:
-        import ssl  # noqa: PLC0415  # a plan has no use for it
+        import ssl  # noqa: PLC0415  # a plan does not need it
 
         try:
             authorities = files.read_authorities(Path(settings.ca_file))
         except OSError as error:
             raise SettingInvalid(
                 f"The setting ca_file, {settings.ca_file}, cannot be read: {error.strerror}.",
-                hint="It must be a file of certificates in PEM form.",
+                hint="It must be a file of certificates in PEM format.",
             ) from error
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=authorities)
         except (OSError, ValueError) as error:
             raise SettingInvalid(
-                f"The setting ca_file, {settings.ca_file}, holds no certificate authorities.",
-                hint="It must be a file of certificates in PEM form.",
+                f"The setting ca_file, {settings.ca_file}, contains no certificate authorities.",
+                hint="It must be a file of certificates in PEM format.",
             ) from error
     if settings.proxy is not None:
         scheme, slashes, rest = settings.proxy.partition("://")

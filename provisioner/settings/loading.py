@@ -1,8 +1,8 @@
 """Settings: from flags, the environment and ``provisioner.yaml``, strongest first.
 
-Owns where each setting comes from and what it may be; names, kinds, bounds and
-defaults are those of ``config.v1.schema.json``. Refuses to expand a placeholder
-before a secret is needed, so that planning needs none.
+Decides where each setting comes from; names, types, limits and defaults are those of
+``config.v1.schema.json``. Expands no placeholder before a secret is needed, so that
+planning needs none.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def load(
 ) -> Settings:
     """Return the settings of a project.
 
-    ``file`` is what ``--config`` named; without it, PROVISIONER_CONFIG is, or else
-    ``provisioner.yaml`` in ``folder``, which may be absent. ``flags`` holds the flags that
-    were given, by the setting's name; those that are None were not.
+    ``file`` is what ``--config`` names. Without it, the file is PROVISIONER_CONFIG, or else
+    ``provisioner.yaml`` in ``folder``, which may be absent. ``flags`` holds the flags by the
+    name of their setting; None means not given.
 
     Raises:
-        SettingInvalid: a file, variable or flag is not what its setting may be.
+        SettingInvalid: a file, variable or flag has a value that its setting cannot have.
 
     """
     config, where = (environ.get(CONFIG), CONFIG) if file is None else (str(file), "--config")
@@ -52,7 +52,7 @@ def load(
     from_file = _from_file(path, environ, required=named is not None)
     given = {name: value for name, value in flags.items() if value is not None}
     _require(given, "on the command line")
-    _find(given, environ, "on the command line")
+    _expand_homes(given, environ, "on the command line")
     known = schemas.load(_SCHEMA)["properties"]
     defaults: dict[str, Any] = {name: _deref(each).get("default") for name, each in known.items()}
     defaults["state"] = str(folder / defaults["state"])
@@ -65,9 +65,9 @@ def load(
     merged = {name: merged[name] for name in known if name not in {"parents", "limit", "reserved"}}
     merged["recipients"] = tuple(merged["recipients"])
     if not all(each.strip().casefold().startswith(_PUBLIC) for each in merged["recipients"]):
-        # What begins otherwise may be a secret that was put into the wrong place, and a plan shows recipients.
+        # Anything else may be a secret in the wrong place, and a plan shows recipients.
         raise SettingInvalid(
-            "The setting recipients holds something else than public keys.",
+            "The setting recipients contains something other than public keys.",
             hint="Each is the age1… text that `provisioner keygen` prints, or an ssh-ed25519 public key.",
         )
     return Settings(**merged, parents=parents, file=path, stronger=frozenset(stronger))
@@ -82,10 +82,10 @@ def _from_file(path: Path, environ: Mapping[str, str], *, required: bool) -> dic
         raise SettingInvalid(f"There is no {path}.", hint="Check --config or PROVISIONER_CONFIG.") from error
     except OSError as error:
         raise SettingInvalid(
-            f"The settings {path} cannot be read: {error.strerror}.", hint="They must be a file that you may read."
+            f"The settings {path} cannot be read: {error.strerror}.", hint="They must be in a file that you can read."
         ) from error
     settings = _parsed(raw, path)
-    _find(settings, environ, f"in {path}")
+    _expand_homes(settings, environ, f"in {path}")
     for name in _PATHS:
         if name in settings and not is_address(settings[name]):
             settings[name] = str(path.parent / settings[name])
@@ -93,8 +93,8 @@ def _from_file(path: Path, environ: Mapping[str, str], *, required: bool) -> dic
     return settings
 
 
-def _find(settings: dict[str, Any], environ: Mapping[str, str], where: str) -> None:
-    """Put into ``settings`` the paths that those stand for which begin in a home folder; raises SettingInvalid."""
+def _expand_homes(settings: dict[str, Any], environ: Mapping[str, str], where: str) -> None:
+    """Expand the paths in ``settings`` that begin with a home folder; raises SettingInvalid."""
     for name, value in settings.items():
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str) and name != "heartbeat_url":
@@ -108,7 +108,7 @@ def _parsed(raw: bytes, path: Path) -> dict[str, Any]:
         return {}
     parsed = document.parse_yaml(raw, str(path), _SCHEMA)
     if problems := [each for each in parsed.checked(_SCHEMA, {"date": _date_fault}) if each.severity is Severity.ERROR]:
-        raise SettingInvalid(_told(problems), hint=problems[0].hint)
+        raise SettingInvalid(_summary(problems), hint=problems[0].hint)
     return dict(cast("dict[str, Any]", parsed.value))
 
 
@@ -122,7 +122,7 @@ def _date_fault(text: str) -> tuple[str, str] | None:
     return None if known else ("must be a date", "Write year, month and day, as in 2026-12-31.")
 
 
-def _told(problems: Sequence[Problem]) -> str:
+def _summary(problems: Sequence[Problem]) -> str:
     first, more = problems[0], len(problems) - 1
     place = f"{first.origin.file}:{first.origin.line}" if first.origin.line else first.origin.file
     return f"{place}: {first.message}{f' ({more} more)' if more else ''}"
@@ -132,15 +132,15 @@ def _check_parents(parents: Mapping[str, Mapping[str, Any]], path: Path) -> None
     for name, parent in parents.items():
         if name == AUTO_PARENT:
             raise SettingInvalid(
-                f"{path}: no parent can be named {name}.",
-                hint="`parent: auto` in a manifest has its account placed on one of several. Give the parent another"
-                " name.",
+                f"{path}: a parent cannot be named {name}.",
+                hint="In a manifest, `parent: auto` places the account on one of several parents. Give this parent"
+                " another name.",
             )
         text = parent.get("api_key")
         if text is not None and placeholders.filled(text, ""):
             raise SettingInvalid(
-                f"{path}: the api_key of the parent {name} is written in clear.",
-                hint="Write a placeholder, as in ${env:ACME_KEY}, and change the key: this file is read by many.",
+                f"{path}: the api_key of the parent {name} is in clear text.",
+                hint="Write a placeholder, as in ${env:ACME_KEY}, and replace the key: many people can read this file.",
             )
 
 
@@ -152,7 +152,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         schema = _deref(known[name])
         text = environ.get(variable)
         if text is not None and not text.strip() and schema["type"] == "string" and "default" not in schema:
-            # Whoever empties it wants none, and least of all the one of a file that a pull request can change.
+            # An empty variable means no value, and certainly not that of a file that a pull request can change.
             settings[name] = None
         elif text is not None:
             settings[name] = _typed(_given(text, variable), schema["type"], variable)
@@ -161,19 +161,19 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         settings["api_url"] = _given(url, _API_URL)
     if (text := environ.get(_RECIPIENTS)) is not None:
         settings["recipients"] = _split_recipients(_given(text, _RECIPIENTS))
-    _find(settings, environ, "in the environment")
+    _expand_homes(settings, environ, "in the environment")
     return settings
 
 
 def _given(text: str, variable: str) -> str:
-    """Return ``text``, the value of ``variable``; an empty one is neither a value nor as good as unset."""
+    """Return ``text``, the value of ``variable``; raises SettingInvalid if it is empty, which does not mean unset."""
     if not text.strip():
         raise SettingInvalid(f"{variable} is empty.", hint=f"Give {variable} a value, or unset it.")
     return text
 
 
 def _split_recipients(text: str) -> list[str]:
-    """Split at commas, line feeds, and blanks; an ssh key holds a blank of its own."""
+    """Split at commas, line feeds and spaces; an ssh key contains a space itself."""
     words = text.replace(",", " ").split()
     joined: list[str] = []
     for word in words:
@@ -185,7 +185,7 @@ def _split_recipients(text: str) -> list[str]:
 
 
 def _typed(text: str, kind: str, variable: str) -> object:
-    """Return the text of an environment variable as what the schema wants."""
+    """Return the text of an environment variable as the type that the schema wants."""
     if kind == "string":
         return text
     if kind == "boolean" and text.lower() in _TRUE | _FALSE:
@@ -199,7 +199,7 @@ def _typed(text: str, kind: str, variable: str) -> object:
 
 def _require(settings: Mapping[str, object], where: str) -> None:
     for name, value in settings.items():
-        # Every comparison with a NaN is false, so that no bound of the schema stops it.
+        # Every comparison with NaN is false, so no limit in the schema stops it.
         if isinstance(value, float) and not math.isfinite(value):
             raise SettingInvalid(f"The setting {name} {where} must be a number.", hint="Write it in digits.")
     for found in document.violations(cast("document.Value", settings), _SCHEMA, {}):
@@ -217,7 +217,7 @@ def _deref(schema: dict[str, Any]) -> dict[str, Any]:
 def _parents(
     merged: Mapping[str, Any], from_file: Mapping[str, Any], stronger: Mapping[str, Any]
 ) -> dict[str, ParentSettings]:
-    """Return every parent; a limit of its own is weaker than a variable or flag, and stronger than the file's."""
+    """Return every parent; its own limit overrides the file's, and a variable or flag overrides both."""
     listed = from_file.get("parents") or {
         DEFAULT_PARENT: {"api_login": "${env:OCTOPUSH_API_LOGIN}", "api_key": "${env:OCTOPUSH_API_KEY}"}
     }
@@ -235,10 +235,10 @@ def _parents(
 
 
 def _address(text: str, where: str) -> str:
-    """Return the API's address in its one form: https anywhere, and http to this machine alone.
+    """Return the API's address, normalised: https to anywhere, and http to this machine alone.
 
-    The key goes with every request. That a name such as ``localhost`` is this machine is seen
-    again by whoever connects.
+    Every request carries the key. The transport checks again that a name such as
+    ``localhost`` is this machine.
     """
     try:
         url = address.normal(text.strip(" \t\r\n"))
@@ -251,6 +251,6 @@ def _address(text: str, where: str) -> str:
     if parts.scheme == "http" and not address.is_this_machine(parts.hostname or ""):
         raise SettingInvalid(
             f"The address of the API, in {where}, is http without TLS, to {parts.hostname}.",
-            hint="The parent's key goes with every request: use https. Plain http is for this machine alone.",
+            hint="Every request carries the parent's key: use https. Plain http is for this machine alone.",
         )
     return url

@@ -1,4 +1,4 @@
-"""Paths as people write them in settings: from the home folder, and without a placeholder."""
+"""Paths in settings: expands the home folder, and refuses placeholders."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _VARIABLE: Final = re.compile(r"\$\w+|%\w+%")
 
 
 def is_address(text: str) -> bool:
-    """Tell whether ``text`` names a store, as in ``git:origin/…`` or ``s3://…``, and not a path."""
+    """Return whether ``text`` names a store, as in ``git:origin/…`` or ``s3://…``, and not a path."""
     return _ADDRESS.match(text) is not None
 
 
 def require_plain(text: str, name: str, hint: str = "") -> None:
-    """Refuse a placeholder where none is filled in, and a private key; raises SettingInvalid.
+    """Refuse a placeholder, which nothing would fill in, and a private key; raises SettingInvalid.
 
-    ``name`` is that of the setting.
+    ``name`` is the name of the setting.
     """
     if holds_identity(text) or "PRIVATE KEY-----" in text:
         raise SettingInvalid(
-            f"{name} holds a private key, which every plan and many an error would show.",
-            hint="Take it out of there, and make a new one if anybody can have seen it. A key itself stands in"
-            " PROVISIONER_IDENTITY alone, or in a file.",
+            f"{name} contains a private key, which every plan and many errors would show.",
+            hint="Remove it, and make a new one if anybody may have seen it. A key belongs in PROVISIONER_IDENTITY or"
+            " in a file.",
         )
     if placeholders.names(text) or placeholders.fault(text):
         raise SettingInvalid(
@@ -40,17 +40,17 @@ def require_plain(text: str, name: str, hint: str = "") -> None:
 
 
 def from_home(text: str, environ: Mapping[str, str], name: str) -> str:
-    """Return the path ``text``, a ``~`` at its beginning replaced by the home folder that it stands for.
+    """Return the path ``text``, with a ``~`` at its beginning replaced by the home folder.
 
     Raises:
-        SettingInvalid: it holds a placeholder or a variable of a shell, or nobody has that home folder.
+        SettingInvalid: it contains a placeholder or a shell variable, or nobody has that home folder.
 
     """
     require_plain(text, name)
     if (variable := _VARIABLE.search(text)) is not None:
         raise SettingInvalid(
-            f"{name} holds {variable.group()}, which only a shell would fill in.",
-            hint="Write the folder itself; ~ stands for your home folder.",
+            f"{name} contains {variable.group()}, which only a shell would expand.",
+            hint="Write the folder itself; ~ is your home folder.",
         )
     if not text.startswith("~"):
         return text
@@ -62,7 +62,7 @@ def from_home(text: str, environ: Mapping[str, str], name: str) -> str:
             home = pwd.getpwnam(whose[1:]).pw_dir
     except KeyError:
         raise SettingInvalid(
-            f"{name} begins with {whose}, and there is no such home folder.",
-            hint="Write the folder itself, or ./ before it if it is called that.",
+            f"{name} begins with {whose}, but there is no such home folder.",
+            hint="Write the folder itself, or put ./ in front if that is its name.",
         ) from None
     return home + slash + rest

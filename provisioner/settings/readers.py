@@ -1,4 +1,4 @@
-"""Who may read what: the readers of a project's placeholders, one for each kind of text that may hold some."""
+"""The readers of a project's placeholders: what each kind of text may read."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ if TYPE_CHECKING:
     from provisioner.settings import ParentSettings, Settings
 
 IDENTITY_FILE: Final = "PROVISIONER_IDENTITY_FILE"
-_GITS: Final = "PROVISIONER_PUSH_TOKEN"
-"""With it, ready-made files have git push."""
+_PUSH_TOKEN: Final = "PROVISIONER_PUSH_TOKEN"  # noqa: S105  # the name of a variable
+"""The ready-made CI files let git push with it."""
 _OURS: Final = ("OCTOPUSH_API_LOGIN*", "OCTOPUSH_API_KEY*", "PROVISIONER_*")
 
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """Who reads the placeholders of one project."""
+    """The readers of one project's placeholders."""
 
     manifests: Reader
-    """Reads no secret that the settings name either."""
+    """Does not read secrets that the settings name, either."""
     heartbeat: Reader
     parents: Reader
-    """Reads a parent's login and key: any variable and file but this program's own and the machinery's."""
+    """Reads a parent's login and key, from any variable or file except this program's own and the CI's."""
     named: frozenset[str] = field(default=frozenset())
     """The variables that the settings name."""
 
     def outside(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """Return what of ``environ`` a program may know that works for the project, such as git.
+        """Return the part of ``environ`` that a program which works for the project, such as git, may see.
 
-        That leaves out every secret of ours that is known before a manifest is read: what is this
-        program's own, what the settings name, what placeholders may read, and an identity under
-        whatever name. git's own tokens stay, under the names that its configuration has for them.
+        This leaves out every secret of ours that is known before a manifest is read: this program's
+        own variables, those that the settings name, those that placeholders may read, and an identity
+        under any name. git's own tokens stay, under the names that its configuration has for them.
         """
         return {
             name: value
             for name, value in environ.items()
-            if name == _GITS
+            if name == _PUSH_TOKEN
             or not (
                 is_own(name, _OURS)
                 or name.upper() in self.named
@@ -54,7 +54,7 @@ class Readers:
 
 
 def listed(environ: Mapping[str, str], *, interactive: bool) -> tuple[str, ...] | None:
-    """Return what may be read, which the environment alone says; None: anything, as a person sees what it is."""
+    """Return what may be read, according to the environment alone; None: anything, as a person is there to see it."""
     text = environ.get(LIST)
     if text is None:
         return None if interactive else ()
@@ -62,7 +62,7 @@ def listed(environ: Mapping[str, str], *, interactive: bool) -> tuple[str, ...] 
 
 
 def identity_file(settings: Settings, environ: Mapping[str, str]) -> Path | None:
-    """Return the file of the identity that variable or setting names, in this order; an empty variable names none."""
+    """Return the identity's file from the variable, or else from the setting; an empty variable means none."""
     named = environ.get(IDENTITY_FILE)
     if named is None:
         return None if settings.identity_file is None else Path(settings.identity_file)
@@ -70,19 +70,19 @@ def identity_file(settings: Settings, environ: Mapping[str, str]) -> Path | None
 
 
 def alone(environ: Mapping[str, str], folder: Path, *, interactive: bool) -> Reader:
-    """Return who reads what the environment names while the settings in ``folder`` are not known."""
+    """Return the reader for what the environment names, as long as the settings in ``folder`` are unknown."""
     return Reader(environ, (folder,), listed=listed(environ, interactive=interactive))
 
 
 def readers(
     settings: Settings, environ: Mapping[str, str], folder: Path, identity: Path, *, interactive: bool
 ) -> Readers:
-    """Return who reads the placeholders of the project in ``folder``.
+    """Return the readers of the placeholders of the project in ``folder``.
 
-    ``identity`` is where the user's own is looked for; ``interactive``, whether a person is at a terminal.
+    ``identity`` is the default path of the user's identity; ``interactive``: a person is at a terminal.
 
     Raises:
-        SettingInvalid: the heartbeat would be sent one of our own secrets.
+        SettingInvalid: the heartbeat would receive one of our own secrets.
 
     """
     allowed = listed(environ, interactive=interactive)
@@ -92,7 +92,7 @@ def readers(
     pings, ping_files = _named([settings.heartbeat_url or ""], settings.base)
     own = (*OWN, *STORES, *sorted(keys))
     heartbeat = Reader(environ, (folder, settings.base), own, (*identities, *key_files), allowed)
-    # Whoever reviews the settings must hear of it, though nothing is called yet.
+    # A reviewer of the settings must see this, although nothing is called yet.
     if wrong := replace(heartbeat, folders=None, listed=None).refused(settings.heartbeat_url or "", settings.base):
         raise SettingInvalid(f"The setting heartbeat_url {wrong[0]}.", hint=wrong[1])
     return Readers(

@@ -1,7 +1,7 @@
-"""What only a run needs of the settings: credentials, identity, the address to call; read when they are asked for.
+"""The secrets that only a run needs: credentials, identity, the heartbeat's address; read on demand.
 
-Refuses to look at any environment but the one that it is given, and to print: what a
-command says that was run for the identity is handed to the caller.
+Looks only at the environment that it is given. Does not print: what the identity command
+writes goes to the caller.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def credentials(parent: ParentSettings, reader: Reader, base: Path) -> Credentia
             continue
         if not (value.isascii() and value.isprintable()):
             raise SettingInvalid(
-                f"The API {what} of the parent {parent.name} holds a character that no HTTP header may hold.",
-                hint=f"Check what {' and '.join(placeholders.names(text))} holds.",
+                f"The API {what} of the parent {parent.name} contains a character that an HTTP header cannot contain.",
+                hint=f"Check the value of {' and '.join(placeholders.names(text))}.",
             )
         values.append(value)
     if missing:
@@ -53,14 +53,14 @@ def credentials(parent: ParentSettings, reader: Reader, base: Path) -> Credentia
 
 
 def identity(
-    settings: Settings, environ: Mapping[str, str], default: Path, said: Callable[[str], None] | None
+    settings: Settings, environ: Mapping[str, str], default: Path, on_stderr: Callable[[str], None] | None
 ) -> tuple[Secret, str]:
-    """Return the text of the identity and the place that it came from.
+    """Return the text of the identity and where it came from.
 
-    Looked for in this order: PROVISIONER_IDENTITY, PROVISIONER_IDENTITY_FILE,
+    The first of these: PROVISIONER_IDENTITY, PROVISIONER_IDENTITY_FILE,
     PROVISIONER_IDENTITY_COMMAND, the setting ``identity_file``, the file ``default``.
-    ``said`` hears what the command writes to standard error; None: a person is there,
-    whom it may ask, so that it writes to the process's own.
+    ``on_stderr`` receives what the command writes to standard error; None: the command
+    writes to the process's own, so that it can ask the person there.
 
     Raises:
         SettingInvalid: there is none, or it cannot be read.
@@ -74,10 +74,10 @@ def identity(
     if command := environ.get("PROVISIONER_IDENTITY_COMMAND"):
         if re.match(r"\s*(AGE-SECRET-KEY-|-----BEGIN )", command, re.IGNORECASE):
             raise SettingInvalid(
-                "PROVISIONER_IDENTITY_COMMAND is a key, and no command, which the shell would name in its error.",
-                hint="The key itself goes into PROVISIONER_IDENTITY, and what prints it into this one.",
+                "PROVISIONER_IDENTITY_COMMAND is a key and not a command; the shell would print it in its error.",
+                hint="Put the key itself into PROVISIONER_IDENTITY, and a command that prints it into this one.",
             )
-        return _identity_from_command(command, environ, said), "PROVISIONER_IDENTITY_COMMAND"
+        return _identity_from_command(command, environ, on_stderr), "PROVISIONER_IDENTITY_COMMAND"
     if named is not None:
         return _identity_from_file(named)
     if default.exists():
@@ -89,17 +89,17 @@ def identity(
 
 
 def has_identity(settings: Settings, environ: Mapping[str, str], default: Path) -> bool:
-    """Tell whether an identity was given anywhere; whether it is right is another matter."""
+    """Return whether an identity is given anywhere, right or wrong."""
     variables = ("PROVISIONER_IDENTITY", "PROVISIONER_IDENTITY_COMMAND")
     named = any(environ.get(each) for each in variables) or identity_file(settings, environ) is not None
     return named or default.exists()
 
 
 def heartbeat(text: str | None, reader: Reader, base: Path) -> Secret | None:
-    """Return the address to call when a run has ended, its placeholders filled in; None where none is set.
+    """Return the address to call after a run, with placeholders filled in; None if none is set.
 
     Raises:
-        SettingInvalid: it is no http(s) address, or one without TLS to another machine, or a
+        SettingInvalid: it is not an http(s) address, it has no TLS to another machine, or a
             placeholder in it cannot or may not be read.
 
     """
@@ -117,7 +117,7 @@ def heartbeat(text: str | None, reader: Reader, base: Path) -> Secret | None:
     if parts.scheme == "http" and not address.is_this_machine(parts.hostname or ""):
         raise SettingInvalid(
             f"The setting heartbeat_url is http without TLS, to {parts.hostname}.",
-            hint=f"Whoever hears it could say that a run ended well. Plain http is for this machine alone. {hint}",
+            hint=f"Whoever listens in could report that a run ended well. Plain http is for this machine alone. {hint}",
         )
     return Secret(url)
 
@@ -134,43 +134,43 @@ def _identity_from_file(path: Path) -> tuple[Secret, str]:
     except SettingInvalid as error:
         raise SettingInvalid(
             f"The identity cannot be read. {error.message}",
-            hint=f"{error.hint} Its place is that of PROVISIONER_IDENTITY_FILE or identity_file.",
+            hint=f"{error.hint} PROVISIONER_IDENTITY_FILE or identity_file says where it is.",
         ) from None
 
 
-def _identity_from_command(command: str, environ: Mapping[str, str], said: Callable[[str], None] | None) -> Secret:
+def _identity_from_command(command: str, environ: Mapping[str, str], on_stderr: Callable[[str], None] | None) -> Secret:
     """Run a password manager or key service."""
-    import subprocess  # noqa: PLC0415  # only who opens what is sealed needs it
+    import subprocess  # noqa: PLC0415  # only needed to open what is sealed
 
-    with subprocess.Popen(  # noqa: S602  # the person's own command line, from their own environment
+    with subprocess.Popen(  # noqa: S602  # the user's own command line, from their own environment
         command,
         shell=True,
         env=dict(environ),
         stdout=subprocess.PIPE,
-        stderr=None if said is None else subprocess.PIPE,
+        stderr=None if on_stderr is None else subprocess.PIPE,
     ) as process:
-        printed, words, problem = _printed(process)
-    if said is not None and words:
-        said(words.decode(errors="backslashreplace").rstrip("\n"))
+        output, errors, problem = _outputs(process)
+    if on_stderr is not None and errors:
+        on_stderr(errors.decode(errors="backslashreplace").rstrip("\n"))
     if problem is None:
-        return Secret(text_of(printed, "What the command of PROVISIONER_IDENTITY_COMMAND printed"))
+        return Secret(text_of(output, "The output of the command in PROVISIONER_IDENTITY_COMMAND"))
     raise SettingInvalid(
-        f"The command of PROVISIONER_IDENTITY_COMMAND {problem}.", hint="Run it by hand and see what it prints."
+        f"The command in PROVISIONER_IDENTITY_COMMAND {problem}.", hint="Run it by hand and see what it prints."
     )
 
 
-def _printed(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes, str | None]:
-    """Return what a command writes to its two streams, up to a bound, and what is wrong with how it ended, or None."""
-    import os  # noqa: PLC0415  # only who opens what is sealed needs these
+def _outputs(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes, str | None]:
+    """Return the standard output and error of a command, up to a limit, and how it failed, or None."""
+    import os  # noqa: PLC0415  # only needed to open what is sealed
     import selectors  # noqa: PLC0415
     import subprocess  # noqa: PLC0415
     import time  # noqa: PLC0415
 
     end = time.monotonic() + _IDENTITY_SECONDS
     late = f"did not end within {_IDENTITY_SECONDS} s"
-    printed, words, problem = bytearray(), bytearray(), None
+    output, errors, problem = bytearray(), bytearray(), None
     with selectors.DefaultSelector() as waiting:
-        for stream, content in ((process.stdout, printed), (process.stderr, words)):
+        for stream, content in ((process.stdout, output), (process.stderr, errors)):
             if stream is not None:
                 waiting.register(stream, selectors.EVENT_READ, content)
         while waiting.get_map() and problem is None:
@@ -188,6 +188,6 @@ def _printed(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes, str | None
             problem = f"ended with {code}" if code else None
         except subprocess.TimeoutExpired:
             problem = late
-    # Whatever it has started still sees that nobody reads.
+    # Processes that it has started notice that nobody reads their output.
     process.kill()
-    return bytes(printed), bytes(words), problem
+    return bytes(output), bytes(errors), problem

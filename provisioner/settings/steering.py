@@ -1,7 +1,7 @@
-"""The settings that decide what a run sends, where it goes and what it leaves behind: what a reviewer must see.
+"""The settings that decide what a run sends, where, and what it leaves behind: what a reviewer must see.
 
-Owns which settings count, and what may be shown of each. A setting that is new counts,
-unless it is named here as one that cannot matter.
+Decides which settings count, and what may be shown of each. A new setting counts unless
+it is listed here as immaterial.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from provisioner.model.terms import Setting
 from provisioner.settings import OUTLETS, Settings
 
 _ELSEWHERE: Final = frozenset({"state", "parents"})
-"""Each parent has its own: they stand with its plan."""
+"""Each parent has its own, which its plan shows."""
 _IMMATERIAL: Final = frozenset({"file", "stronger", "lock_timeout"})
-"""Where the settings are, which of them are whose, and how patiently a run begins: none changes what it does."""
+"""Where the settings come from, and how long a run waits for a lock: neither changes what it does."""
 _CONTENT: Final = frozenset({"ca_file"})
-"""These name files, and it is their content that counts."""
+"""These name files, whose content counts."""
 _MAX_BYTES: Final = 16_000_000
 
 
 def steering(settings: Settings) -> tuple[Setting, ...]:
-    """Return the settings that are not as they usually are, by name; raises SettingInvalid for a file's content."""
+    """Return the settings that differ from their defaults, by name; raises SettingInvalid for an unreadable file."""
     known = schemas.load("config.v1")["properties"]
     found = []
     for each in fields(settings):
         if each.name in _ELSEWHERE | _IMMATERIAL:
             continue
-        value, usual = getattr(settings, each.name), known.get(each.name, {}).get("default")
-        if value == (tuple(usual) if isinstance(usual, list) else usual):
+        value, default = getattr(settings, each.name), known.get(each.name, {}).get("default")
+        if value == (tuple(default) if isinstance(default, list) else default):
             continue
         shown = _shown(each.name, value)
         sha256 = _sha256(_content(Path(value), each.name)) if each.name in _CONTENT else None
         if MASK in shown and each.name not in settings.stronger:
-            # It stands in the file in clear; what is behind the mask counts as well.
+            # The file has it in clear text, and the masked part counts as well.
             sha256 = _sha256(_text(value).encode())
-        found.append(Setting(each.name, shown, _text(usual) or None, sha256))
+        found.append(Setting(each.name, shown, _text(default) or None, sha256))
     return tuple(sorted(found, key=lambda setting: setting.name))
 
 
@@ -50,12 +50,12 @@ def _shown(name: str, value: object) -> str:
     text = _text(value)
     if name in OUTLETS and "://" in text:
         return _address(text)
-    # A proxy's address may hold a password.
+    # A proxy's address may contain a password.
     return re.sub(r"(?<=://)[^/?#]*@", f"{MASK}@", text)
 
 
 def _address(url: str) -> str:
-    """Return an address of which everything but its host may be a token: its placeholders stay visible."""
+    """Return an address with all but its host masked, as it may be a token; its placeholders stay visible."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -92,5 +92,5 @@ def _content(path: Path, name: str) -> bytes:
     except OSError as error:
         raise SettingInvalid(
             f"The setting {name}, {path}, cannot be read: {error.strerror or error}.",
-            hint="It is part of what is reviewed: name a file that is there.",
+            hint="Its content is part of the review: name a file that exists.",
         ) from error

@@ -69,7 +69,7 @@ def test_whatever_may_be_a_login_or_a_key_is_hidden_though_nobody_named_it(word:
         "The field first_name is too long: 30 characters at most.",
         "callbacks.callback_url_for_visits must be an address, as in hooks.example.com/dlr.",
         "La limite de sous-comptes est atteinte (20/20), depuis le 2025-06-01.",
-        "This sub-account is not known.",
+        "This sub-account is unknown.",
     ],
 )
 def test_what_is_no_secret_stays_readable(text: str) -> None:

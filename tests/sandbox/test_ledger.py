@@ -212,7 +212,7 @@ def test_accounts_of_a_parent_that_is_not_served_are_kept_with_a_note(
             balance(sandbox, own).status_code,
         )
         assert 201 == create(sandbox, AS_UMBRELLA).status_code
-    assert "accounts of acme@example.com, who is no parent here" in capfd.readouterr().err
+    assert "accounts of acme@example.com, which is not a parent here" in capfd.readouterr().err
 
 
 def test_a_parent_that_is_no_text_is_damage(ledger: Path) -> None:

@@ -1,6 +1,6 @@
 """Begins a project: its settings, a manifest, an identity outside the repository, and ready-made files.
 
-Owns what these files hold, and that none is written over a file that exists.
+Owns what these files hold, and that none is written over a file that somebody has edited.
 """
 
 from __future__ import annotations
@@ -9,15 +9,18 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from provisioner import files, schemas
+from provisioner import files
 from provisioner.errors import CommandInvalid
 from provisioner.project import identity, templates
+from provisioner.state.disk import PUBLIC, Disk, write_atomically
 from provisioner.state.stores import repository
 
 _SETTINGS: Final = """\
+# {written_by}.
 # Settings of this project. Every key is optional; a variable (PROVISIONER_LIMIT)
 # is stronger than this file, and a flag (--limit) stronger still.
 
@@ -40,8 +43,9 @@ reserved: 0
 #   acme: {{api_login: "${{env:ACME_LOGIN}}", api_key: "${{env:ACME_KEY}}", limit: 50}}
 """
 
-_MANIFEST: Final = """\
+_MANIFEST: Final = f"""\
 # yaml-language-server: $schema=../schemas/manifest.v1.schema.json
+# {templates.WRITTEN_BY}.
 version: 1
 
 # Merged under every account.
@@ -60,7 +64,8 @@ accounts:
       callback_url_for_deliveries: https://hooks.example.com/octopush/deliveries
 """
 
-_IGNORED: Final = """\
+_IGNORED: Final = f"""\
+# {templates.WRITTEN_BY}.
 # The state itself is committed; these are this machine's alone.
 *.lock
 *.backup
@@ -79,15 +84,25 @@ _IN_GIT: Final = (
     '"git:REMOTE/provisioner-state/{parent}.json"',
 )
 _MAX_BYTES: Final = 10_000_000
-_FILES: Final = ("provisioner.yaml", "manifests/accounts.yaml", "schemas/manifest.v1.schema.json", ".gitignore")
+_FILES: Final = ("provisioner.yaml", "manifests/accounts.yaml", templates.SCHEMA, ".gitignore")
+
+
+class Fate(Enum):
+    """What became of a file."""
+
+    WRITTEN = "written"
+    KEPT = "kept"
+    REPLACED = "replaced"
+    EDITED = "edited"
+    """It was to be replaced, and is as it was: somebody has edited it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
     """What was written."""
 
-    files: tuple[tuple[Path, bool], ...]
-    """Each file, and whether it was written; one that was there is as it was."""
+    files: tuple[tuple[Path, Fate], ...]
+    """Each file, and what became of it."""
     recipient: str | None
     """That of the identity; None in a project that began before."""
     names_recipient: bool
@@ -98,20 +113,25 @@ class Started:
     """The remote of the repository in which the project could keep its state, and does not."""
 
 
-def start(folder: Path, kinds: Sequence[str], identity_path: Path, environ: Mapping[str, str]) -> Started:
+def start(
+    folder: Path, kinds: Sequence[str], identity_path: Path, environ: Mapping[str, str], *, force: bool = False
+) -> Started:
     """Write what a project in ``folder`` needs and lacks, and an identity to ``identity_path`` where there is none.
 
     ``kinds`` are those of ready-made files to add, as in ``github`` or ``cron``; in a
     project that exists, only these are added. With those of a CI, a new project keeps its
-    state in git.
+    state in git. With ``force``, those that are there are replaced by what this version writes, unless
+    somebody has edited them; without ``kinds``, all that the project has.
 
     Raises:
         CommandInvalid: something is in the way, or the folder cannot be written.
         SettingInvalid: the identity that is there cannot be read.
 
     """
-    files = templates.files(*kinds)
-    exists = bool(kinds) and (folder / "provisioner.yaml").is_file()
+    kinds = _chosen(folder, kinds) if force else kinds
+    ready = templates.files(*kinds)
+    exists = bool(kinds or force) and (folder / "provisioner.yaml").is_file()
+    files = {name: templates.marked(content) for name, content in ready.items()}
     # One that exists began long ago, perhaps on a machine with another identity.
     files = {**files, ".gitignore": _IGNORED} if exists else files
     _require_room(folder, files if exists else {**dict.fromkeys(_FILES), **files})
@@ -120,10 +140,12 @@ def start(folder: Path, kinds: Sequence[str], identity_path: Path, environ: Mapp
     in_git = templates.is_ci(kinds)
     place = _in_git(remote or "origin") if in_git else _IN_A_FILE
     wanted = files if recipient is None else {**_starter(folder, recipient, *place), **files}
-    written = tuple((folder / name, _written(folder / name, content)) for name, content in wanted.items())
-    kept = {name: _text_of(path) for name, (path, new) in zip(wanted, written, strict=True) if not new}
+    replaced = _replaced(folder, kinds) if force else {}
+    fates = {name: replaced.get(name) or _written(folder / name, content) for name, content in wanted.items()}
+    fates = replaced | fates
+    kept = {name: _text_of(folder / name) for name in wanted if fates[name] is not Fate.WRITTEN}
     names = recipient is None or recipient in _text_of(folder / "provisioner.yaml")
-    steps = [step for kind in kinds for step in templates.steps(kind, kept)]
+    steps = [step for kind in kinds for step in templates.steps(kind, kept)] if Fate.WRITTEN in fates.values() else []
     state = re.search(r"^state: *(.*)$", _text_of(folder / "provisioner.yaml"), re.MULTILINE)
     elsewhere = state is None or re.search(r"git:|://", state[1]) is None
     if in_git and elsewhere:
@@ -132,7 +154,62 @@ def start(folder: Path, kinds: Sequence[str], identity_path: Path, environ: Mapp
             f"Set `state: {where}` in provisioner.yaml: a state in a file goes with its runner. Bring one that is there"
             " over with `provisioner state migrate --from ADDRESS`."
         )
-    return Started(written, recipient, names, tuple(steps), remote if elsewhere and not in_git else None)
+    told = tuple((folder / name, fate) for name, fate in fates.items())
+    return Started(told, recipient, names, tuple(steps), remote if elsewhere and not in_git else None)
+
+
+# ── What a newer version writes ──────────────────────────────────────────────
+
+
+def differences(folder: Path, kinds: Sequence[str]) -> str:
+    """Return what this version would change in the ready-made files of ``kinds``, as one unified diff.
+
+    Without ``kinds``, in those that the project has. A file that the version that wrote it wrote in the
+    same way is not in it. What a person has filled in stays.
+
+    Raises:
+        CommandInvalid: the project has none, or a file cannot be read.
+
+    """
+    from difflib import unified_diff  # only this needs it
+
+    kinds = _chosen(folder, kinds)
+    contents = templates.renewable(folder, kinds)
+    if not contents:
+        raise CommandInvalid(
+            f"{folder} has none of the files that --ci and --schedule write.", hint="Name a kind, as in `--ci github`."
+        )
+    diff: list[str] = []
+    for name, content in contents.items():
+        there = _text_of(folder / name) if (folder / name).is_file() else None
+        update = templates.update(there, content)
+        if update.is_new:
+            before = (there or "").replace("\r\n", "\n").splitlines(keepends=True)
+            named = ("/dev/null" if there is None else f"a/{name}", f"b/{name}")
+            diff += unified_diff(before, update.text.splitlines(keepends=True), *named)
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in diff)
+
+
+def _chosen(folder: Path, kinds: Sequence[str]) -> Sequence[str]:
+    return kinds or templates.present(folder)
+
+
+def _replaced(folder: Path, kinds: Sequence[str]) -> dict[str, Fate]:
+    """Replace the ready-made files that are there, unless somebody has edited them; return what became of each."""
+    fates: dict[str, Fate] = {}
+    for name, content in templates.renewable(folder, kinds).items():
+        path = folder / name
+        if not path.is_file():
+            continue
+        update = templates.update(_text_of(path), content)
+        if not update.is_new:
+            fates[name] = Fate.KEPT
+        elif update.is_edited or path.is_symlink():
+            fates[name] = Fate.EDITED
+        else:
+            _write(path, update.text)
+            fates[name] = Fate.REPLACED
+    return fates
 
 
 def _in_git(remote: str) -> tuple[str, str]:
@@ -146,8 +223,8 @@ def _recipient(path: Path) -> str:
 
 def _starter(folder: Path, recipient: str, where: str, state: str) -> dict[str, str]:
     """Return what the files of a new project hold."""
-    settings = _SETTINGS.format(recipient=recipient, where=where, state=state)
-    contents = (settings, _MANIFEST, schemas.text("manifest.v1"), _IGNORED)
+    settings = _SETTINGS.format(written_by=templates.WRITTEN_BY, recipient=recipient, where=where, state=state)
+    contents = (settings, _MANIFEST, templates.marked(templates.schema()[templates.SCHEMA]), _IGNORED)
     files = dict(zip(_FILES, contents, strict=True))
     if any((folder / "manifests").glob("*")):
         # A project that has manifests wants no example among them: it would be created.
@@ -175,16 +252,26 @@ def _text_of(path: Path) -> str:
         ) from error
 
 
-def _written(path: Path, content: str) -> bool:
-    """Write ``content`` to ``path`` unless something is there; tell whether it was written."""
+def _written(path: Path, content: str) -> Fate:
+    """Write ``content`` to ``path`` unless something is there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(content)
     except FileExistsError:
-        return False
+        return Fate.KEPT
     except OSError as error:
-        raise CommandInvalid(
-            f"{path} cannot be written: {error.strerror}.", hint="Run it in a folder that is writable."
-        ) from error
-    return True
+        raise _unwritable(path, error) from error
+    return Fate.WRITTEN
+
+
+def _write(path: Path, content: str) -> None:
+    """Put ``content`` in the place of the file that is there, wholly or not at all."""
+    try:
+        write_atomically(path, content.encode(), Disk(), mode=PUBLIC)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> CommandInvalid:
+    return CommandInvalid(f"{path} cannot be written: {error.strerror}.", hint="Run it in a folder that is writable.")

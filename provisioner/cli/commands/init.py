@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from provisioner.cli import completion, options
 from provisioner.cli.options import Context
-from provisioner.errors import ExitCode
+from provisioner.errors import CommandInvalid, ExitCode
+
+if TYPE_CHECKING:
+    from provisioner.cli.console import Console
+    from provisioner.project.starting import Started
 
 
 @click.command(short_help="Write a starter project.")
@@ -21,20 +26,54 @@ from provisioner.errors import ExitCode
     "--schedule", type=click.Choice(["cron", "systemd", "kubernetes"]), multiple=True,
     help="Reconcile every night on a machine or cluster of yours, with alert rules for Prometheus; may be repeated.",
 )  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace the files of --ci and --schedule that nobody has edited.")
+@click.option("--diff", is_flag=True, help="Write nothing, and show what this version would change in these files.")
+@click.option("--detailed-exitcode", "detailed", is_flag=True, help="With --diff: exit with 2 if there is a change.")
 @options.pass_context
-def command(context: Context, *, folder: Path, ci: tuple[str, ...], schedule: tuple[str, ...]) -> int:
+def command(
+    context: Context,
+    *,
+    folder: Path,
+    ci: tuple[str, ...],
+    schedule: tuple[str, ...],
+    force: bool,
+    diff: bool,
+    detailed: bool,
+) -> int:
     """Write a starter project: settings, a manifest, and an identity outside the repository.
 
     --ci and --schedule write working files for those as well; in a project that exists, only
-    these are added. A file that is there is never changed.
-    """
+    these are added. A file that exists stays as it is.
+
+    After an upgrade of this program, --diff shows what it would change in these files, and --force
+    replaces them. What you have filled in stays: PROVISIONER_PLACEHOLDERS, the secrets of your
+    placeholders, and where the program is. A file that you have edited elsewhere is never
+    replaced. Without --ci and --schedule, both work on all such files of the project.
+
+    \b
+    Examples:
+      provisioner init customers --ci github
+      provisioner init --diff
+      provisioner init --force
+    """  # noqa: D301  # click looks for the character itself
     from provisioner.project.folders import Folders
-    from provisioner.project.starting import start
+    from provisioner.project.starting import differences, start
 
     console, identity = context.console, Folders.of_user().identity
-    done = start(folder, tuple(dict.fromkeys((*ci, *schedule))), identity, context.environ)
-    for path, written in done.files:
-        console.talk(f"{'written' if written else 'kept   '}  {path}")
+    if (diff and force) or (detailed and not diff):
+        raise CommandInvalid(
+            "--diff writes nothing, and --force does." if force else "--detailed-exitcode needs --diff.",
+            hint="Look at `provisioner init --diff` first.",
+        )
+    kinds = tuple(dict.fromkeys((*ci, *schedule)))
+    if diff:
+        found = differences(folder, kinds)
+        console.data(found)
+        if not found:
+            console.talk("This version would change nothing.")
+        return ExitCode.CHANGES_PENDING if detailed and found else ExitCode.DONE
+    done = start(folder, kinds, identity, context.environ, force=force)
+    _show_files(console, done)
     if done.recipient is not None:
         console.talk(f"identity {identity}: keep a copy of it somewhere safe, it alone opens the credentials")
         if not done.names_recipient:
@@ -49,3 +88,13 @@ def command(context: Context, *, folder: Path, ci: tuple[str, ...], schedule: tu
     for each in done.steps:
         console.talk(each)
     return ExitCode.DONE
+
+
+def _show_files(console: Console, done: Started) -> None:
+    for path, fate in done.files:
+        console.talk(f"{fate.value:8} {path}")
+    if any(fate.value == "edited" for _, fate in done.files):
+        console.talk(
+            "What you have edited stays as it is. `provisioner init --diff` shows what this version would write. Take"
+            " over by hand what you want, and the first line; or move the file away, and run this again."
+        )

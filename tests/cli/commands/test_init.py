@@ -178,3 +178,19 @@ def test_what_a_state_leaves_is_not_ignored_and_what_is_of_this_machine_is(tmp_p
 def test_another_kind_is_refused(tmp_path: Path) -> None:
     assert ExitCode.USAGE == run(tmp_path, "init", "--ci", "jenkins").returncode
     assert {} == files(tmp_path)
+
+
+def test_a_diff_writes_nothing_and_says_whether_there_is_a_change(tmp_path: Path) -> None:
+    nothing = run(tmp_path, "init", "--ci", "github", "--diff", "--detailed-exitcode")
+    assert (2, {}) == (nothing.returncode, files(tmp_path))
+    run(tmp_path, "init", "--ci", "github")
+    same = run(tmp_path, "init", "--diff", "--detailed-exitcode")
+    assert (0, "", "This version would change nothing.\n") == (same.returncode, same.stdout, same.stderr)
+    (tmp_path / "ci" / "requirements.txt").write_text("mine\n")
+    done = run(tmp_path, "init", "--diff")
+    assert (0, True) == (done.returncode, "\n-mine\n" in done.stdout)
+    forced = run(tmp_path, "init", "--force")
+    assert (0, True) == (forced.returncode, "edited   ci/requirements.txt" in forced.stderr)
+    assert "mine\n" == (tmp_path / "ci" / "requirements.txt").read_text()
+    for wrong in (["--diff", "--force"], ["--detailed-exitcode"]):
+        assert ExitCode.USAGE == run(tmp_path, "init", *wrong).returncode

@@ -1,0 +1,138 @@
+"""What ``init`` writes says which version wrote it; a newer version replaces that, and nothing that somebody edited."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from provisioner.errors import CommandInvalid
+from provisioner.project import templates
+from provisioner.project.starting import Fate, Started, differences, start
+from tests.conftest import environment
+
+KINDS = ("github", "gitlab", "cron", "systemd", "kubernetes")
+WORKFLOW = ".github/workflows/provisioner-apply.yml"
+LOCK = "ci/requirements.txt"
+CRON = "schedule/provisioner.cron"
+ALL = templates.files(*KINDS) | templates.schema()
+VALUE = f"PLACEHOLDERS\n{' ' * 18}value: "
+PROGRAM = "octopush-provisioner @ https://packages.example.com/a.whl \\\n    --hash=sha256:00\n"
+
+
+def older(name: str) -> str:
+    """Return a file as another version would have written it."""
+    return templates.marked(ALL[name].replace("\n", "\n\n", 2))
+
+
+def started(folder: Path, *kinds: str, force: bool = False) -> Started:
+    return start(folder, kinds, folder.parent / "identity.txt", environment(folder), force=force)
+
+
+def fates(done: Started, folder: Path) -> dict[str, Fate]:
+    return {str(path.relative_to(folder)): fate for path, fate in done.files}
+
+
+# ── Each file ────────────────────────────────────────────────────────────────
+
+
+def test_every_file_says_which_version_wrote_it(tmp_path: Path) -> None:
+    done = started(tmp_path / "mine", *KINDS)
+    assert len(ALL) + 3 == len(done.files)
+    assert [] == [path for path, _ in done.files if templates.WRITTEN_BY not in path.read_text()[:200]]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_another_version_wrote_is_replaced_unless_it_was_edited(name: str) -> None:
+    new = templates.marked(ALL[name])
+    assert templates.Update(new, is_new=False, is_edited=False) == templates.update(new, ALL[name])
+    assert templates.Update(new, is_new=True, is_edited=False) == templates.update(older(name), ALL[name])
+    windows = older(name).replace("\n", "\r\n")
+    assert templates.Update(new, is_new=True, is_edited=False) == templates.update(windows, ALL[name])
+    edited = older(name) + "\n"
+    assert templates.Update(new, is_new=True, is_edited=True) == templates.update(edited, ALL[name])
+    # What this version writes is what was written: there is nothing to take over.
+    assert templates.Update(new, is_new=False, is_edited=True) == templates.update(new + "\n", ALL[name])
+    # Files of before said nothing.
+    assert templates.Update(new, is_new=True, is_edited=False) == templates.update(ALL[name], ALL[name])
+    assert templates.Update(new, is_new=True, is_edited=True) == templates.update(ALL[name] + "\n", ALL[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "empty", "filled"),
+    [
+        (WORKFLOW, 'PLACEHOLDERS: ""', 'PLACEHOLDERS: "HOOK_* secrets/*"'),
+        (".gitlab/provisioner.gitlab-ci.yml", 'PLACEHOLDERS: ""', 'PLACEHOLDERS: "HOOK_* secrets/*"'),
+        (CRON, 'PLACEHOLDERS=""', 'PLACEHOLDERS="HOOK_*"'),
+        ("schedule/provisioner-reconcile.service", "PLACEHOLDERS=\n", 'PLACEHOLDERS="HOOK_*"\n'),
+        ("schedule/provisioner-reconcile.yaml", f'{VALUE}""', f'{VALUE}"HOOK_*"'),
+        (LOCK, "certifi", f"{PROGRAM}certifi"),
+        (WORKFLOW, "manifests names.\n", "manifests names.\n          HOOK_TOKEN: ${{ secrets.HOOK_TOKEN }}\n"),
+    ],
+)  # fmt: skip
+def test_what_a_person_has_filled_in_is_no_edit_and_stays(name: str, empty: str, filled: str) -> None:
+    assert 1 == older(name).count(empty)
+    update = templates.update(older(name).replace(empty, filled), ALL[name])
+    new = templates.marked(ALL[name])
+    wanted = new + PROGRAM if name == LOCK else new.replace(empty, filled)
+    assert templates.Update(wanted, is_new=True, is_edited=False) == update
+    # A second time, there is nothing to do.
+    assert templates.Update(wanted, is_new=False, is_edited=False) == templates.update(wanted, ALL[name])
+
+
+def test_what_is_filled_in_where_no_place_is_left_is_not_lost() -> None:
+    there = older(CRON).replace('PLACEHOLDERS=""', 'PLACEHOLDERS="HOOK_*"')
+    without = ALL[CRON].replace('PROVISIONER_PLACEHOLDERS=""\n', "")
+    assert templates.update(there, without).is_edited
+    assert not templates.update(older(CRON), without).is_edited
+
+
+# ── A project ────────────────────────────────────────────────────────────────
+
+
+def test_a_newer_version_replaces_what_it_may_and_its_diff_says_so(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    started(mine, "github", "gitlab", "cron")
+    own = {"provisioner.yaml": "limit: 7\n", "manifests/accounts.yaml": "mine", ".gitlab-ci.yml": "stages: [a]\n"}
+    edited = older(CRON).replace("17 3", "18 4")
+    for name, content in {**own, WORKFLOW: older(WORKFLOW), LOCK: older(LOCK) + PROGRAM, CRON: edited}.items():
+        (mine / name).write_text(content)
+    (mine / "monitoring" / "provisioner.rules.yml").unlink()
+    diff = differences(mine, ())
+    assert {WORKFLOW, LOCK, CRON, "monitoring/provisioner.rules.yml"} == {
+        line.removeprefix("+++ b/").strip() for line in diff.splitlines() if line.startswith("+++")
+    }
+    done = fates(started(mine, force=True), mine)
+    changed = {name: fate for name, fate in done.items() if fate is not Fate.KEPT}
+    assert changed == {
+        WORKFLOW: Fate.REPLACED,
+        LOCK: Fate.REPLACED,
+        CRON: Fate.EDITED,
+        "monitoring/provisioner.rules.yml": Fate.WRITTEN,
+    }
+    assert (templates.marked(ALL[WORKFLOW]), edited) == ((mine / WORKFLOW).read_text(), (mine / CRON).read_text())
+    assert own == {name: (mine / name).read_text() for name in own}
+    # What is left is what was edited, and the diff can be applied.
+    left = differences(mine, ())
+    assert [f"--- a/{CRON}"] == [line for line in left.splitlines() if line.startswith("---")]
+    subprocess.run(["git", "apply", "-"], cwd=mine, input=left, text=True, check=True)
+    assert templates.marked(ALL[CRON]) == (mine / CRON).read_text()
+    assert "" == differences(mine, ())
+
+
+def test_a_link_is_not_replaced(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    started(mine, "cron")
+    (tmp_path / "shared").write_text(older(CRON))
+    (mine / CRON).unlink()
+    (mine / CRON).symlink_to(tmp_path / "shared")
+    assert Fate.EDITED is fates(started(mine, "cron", force=True), mine)[CRON]
+    assert older(CRON) == (tmp_path / "shared").read_text()
+
+
+def test_there_must_be_files_to_compare(tmp_path: Path) -> None:
+    with pytest.raises(CommandInvalid, match="has none of the files that --ci and --schedule write"):
+        differences(tmp_path, ())
+    assert "--- /dev/null\n+++ b/schedule/provisioner.cron\n" in differences(tmp_path, ("cron",))
+    assert [] == [*tmp_path.iterdir()]

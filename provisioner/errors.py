@@ -83,7 +83,7 @@ MEANINGS: Final[Mapping[ExitCode, tuple[str, str]]] = MappingProxyType(
         ),
         ExitCode.STATE_LOCKED: (
             "the state is locked by another run",
-            "Wait for the run that the message names, or give --lock-timeout SECONDS.",
+            "Wait for the run that the message names, or use --lock-timeout SECONDS.",
         ),
         ExitCode.SOME_FAILED: (
             "some accounts failed, or could not be checked",

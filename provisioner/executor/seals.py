@@ -41,7 +41,7 @@ def credentials(state: State, name: str, opener: Opener) -> SealedContent:
     """Return what is sealed in the record of ``name``, an active account; raises as :func:`kept`.
 
     Raises:
-        StateConflict: it holds no credentials, too.
+        StateConflict: it contains no credentials, too.
 
     """
     content = kept(state, name, opener)
@@ -54,7 +54,7 @@ def credentials(state: State, name: str, opener: Opener) -> SealedContent:
 def credentials_of(content: SealedContent) -> Credentials:
     """Return the credentials that are sealed in an active account's record; raises StateConflict where none are."""
     if content.credentials is None:
-        raise StateConflict(f"What is sealed in the record of {content.name} holds no credentials.", hint=RESTORE)
+        raise StateConflict(f"The sealed content of {content.name} contains no credentials.", hint=RESTORE)
     return content.credentials
 
 
@@ -129,7 +129,7 @@ def _require_sent(name: str, written: Attributes, sent: Attributes) -> None:
         text, value = texts.get(path), values.get(path)
         if text != value and (text is None or value is None or not fits(text, value)):
             raise StateConflict(
-                f"What is sealed in the record of {name} was sent with another {path} than the record says:"
+                f"The sealed content of {name} was sent with another {path} than its record says:"
                 " somebody replaced one of them.",
                 hint=RESTORE,
             )
@@ -156,7 +156,7 @@ def _opens(state: State, name: str, opener: Opener) -> bool:
 
 def _unlike_the_rest(name: str) -> StateInvalid:
     return StateInvalid(
-        f"What is sealed in the record of {name} is damaged, or sealed to others: the identity is one of this"
+        f"The sealed content of {name} is damaged, or sealed to others: the identity is one of this"
         " state's, and does not open it.",
         hint=f"{RESTORE} If the settings named other recipients when it was sealed, use an identity of one of those.",
     )

@@ -256,7 +256,7 @@ def _remote(parent: Parent) -> RemoteStore:
     store = parent.store
     if isinstance(store, RemoteStore) and store.backend.keeps_history:
         return store
-    kept = "" if store.backup is None else f" {store.backup} is the state as an earlier run found it."
+    kept = "" if store.backup is None else f" {store.backup} is the state from before an earlier run."
     raise CommandInvalid(
         f"{store.address} keeps no history.{kept}", hint="A state in git, object storage or PostgreSQL has one."
     )

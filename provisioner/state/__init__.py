@@ -1,4 +1,4 @@
-"""The state: its format, its seals, its stores, and one run's hold on it.
+"""The state: its format, its seals, its stores, and a session that holds it.
 
-Import the module that is needed: ``status`` has no use for age, nor ``show`` for a lock.
+Import only the module that you need: ``status`` does not need age, nor ``show`` a lock.
 """

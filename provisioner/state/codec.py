@@ -1,7 +1,7 @@
-"""Turns a state into its JSON document and back.
+"""Converts a state to its JSON document and back.
 
-Owns the format, version 1. Refuses to guess: a document that breaks its schema,
-repeats a key or is of a newer version is not a state.
+Owns the format, version 1. Never guesses: a document that breaks its schema, repeats
+a key or has a newer version is not a state.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ with undisturbed():
 
 VERSION: Final = 1
 _RESTORE: Final = (
-    "Nothing was sent. Restore the file from version control or from its .backup. A .backup lacks what the last run"
-    " made: adopt the accounts made since first (`provisioner adopt NAME LOGIN`), or an apply would create them again."
+    "Nothing was sent. Restore the file from version control or from its .backup. The .backup lacks what the last run"
+    " created: adopt those accounts first (`provisioner adopt NAME LOGIN`), or an apply creates them again."
 )
 
 _DEPTH: Final = 32
-"""Far more levels than a state has."""
+"""Far more levels of nesting than a state has."""
 _HALVES: Final = re.compile("[\ud800-\udfff]")
 _PLAIN_STEP: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
 
@@ -49,11 +49,11 @@ Document = dict[str, Any]
 
 
 def encode(state: State, save_id: str | None = None) -> bytes:
-    """Return the document of ``state``: UTF-8, indented, keys sorted, one line feed at its end.
+    """Return the document of ``state``: UTF-8, indented, keys sorted, with a final line feed.
 
-    ``save_id`` is new with each save, so that no two saves are the same bytes: where a store's
-    version is a hash of the content, a state that was put back could not be told from it.
-    Half of a character, which no encoding takes, is escaped as JSON does it: a save never fails for a text.
+    ``save_id`` is new for each save, so that no two saves are the same bytes. Otherwise a store
+    whose version is a hash of the content could not notice that an older state was put back.
+    A lone surrogate, which cannot be encoded, is escaped as in JSON: no text makes a save fail.
     """
     document = {
         "version": VERSION,
@@ -71,7 +71,7 @@ def encode(state: State, save_id: str | None = None) -> bytes:
         document["placements"] = dict(state.placements)
     text = _dumped(document)
     if state.accounts:
-        # A run saves twice for each account, and all records but one are those of the save before.
+        # A run saves at least once for each account, and most records are those of the previous save.
         records = ",\n".join(_member_text(name, record) for name, record in sorted(state.accounts.items()))
         text = text.replace('"accounts": {}', f'"accounts": {{\n{records}\n  }}', 1)
     return f"{text}\n".encode(errors="backslashreplace")
@@ -79,7 +79,7 @@ def encode(state: State, save_id: str | None = None) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _member_text(name: str, record: Record) -> str:
-    """Return an account's name and its record's document as they stand in the state's, two levels deep."""
+    """Return an account's name and record as text, indented for their place in the state's document."""
     return f"    {_dumped(name)}: {_dumped(encode_record(record))}".replace("\n", "\n    ")
 
 
@@ -88,7 +88,7 @@ def _dumped(document: object) -> str:
 
 
 def tombstone(address: str) -> bytes:
-    """Return what is left where a state was, once it has moved to ``address``."""
+    """Return the document that replaces a state which has moved to ``address``."""
     return f"{_dumped({'version': VERSION, 'moved_to': address})}\n".encode()
 
 
@@ -115,14 +115,14 @@ def encode_record(record: Record) -> Document:
 
 
 def _life_document(record: Active) -> Document:
-    """Return what an account's later life has added to its record; what is usual is left out."""
+    """Return what was added to an account's record after it was created; defaults are left out."""
     document: Document = {}
     if record.password_version != 1:
         document["password_version"] = record.password_version
     if record.drift != NO_DRIFT:
         drift = record.drift
-        told = {"altered": list(drift.altered), "changed": list(drift.changed), "gone": drift.gone}
-        document["drift"] = {key: value for key, value in told.items() if value}
+        members = {"altered": list(drift.altered), "changed": list(drift.changed), "gone": drift.gone}
+        document["drift"] = {key: value for key, value in members.items() if value}
     if record.first_operation is not None:
         document["first_operation"] = record.first_operation
     if (edit := record.edit) is not None:
@@ -141,11 +141,11 @@ def _operation_document(operation: Operation) -> Document:
 
 
 def decode(raw: bytes, source: str) -> State:
-    """Return the state that ``raw`` holds; ``source`` names it in messages.
+    """Return the state in ``raw``; ``source`` is its name in messages.
 
     Raises:
-        StateInvalid: it is not JSON, repeats a key, is of another version or
-            breaks the schema. Nothing of a sealed value is repeated.
+        StateInvalid: it is not JSON, repeats a key, has another version or
+            breaks the schema. The message quotes no sealed value.
         StateForeign: it has moved to another store.
 
     """
@@ -153,8 +153,8 @@ def decode(raw: bytes, source: str) -> State:
     version = document.get("version") if isinstance(document, dict) else None
     if isinstance(version, int) and version > VERSION:
         raise StateInvalid(
-            f"{source} is a state of version {version}; this provisioner knows version {VERSION}.",
-            hint="Use the provisioner that wrote it, or a newer one. Nothing was changed.",
+            f"{source} is a state of version {version}; this provisioner supports version {VERSION}.",
+            hint="Use the release of provisioner that wrote it, or a newer one. Nothing was changed.",
         )
     if (place := _moved_to(document)) is not None:
         raise StateForeign(
@@ -175,7 +175,7 @@ def decode(raw: bytes, source: str) -> State:
 
 
 def moved_to(raw: bytes) -> str | None:
-    """Return the address to which the state has moved whose tombstone ``raw`` is; None: it is not one."""
+    """Return the new address of a state that has moved, if ``raw`` is such a note; otherwise None."""
     try:
         return _moved_to(json.loads(raw))
     except (ValueError, RecursionError):
@@ -188,7 +188,7 @@ def _moved_to(document: object) -> str | None:
 
 
 def decode_record(document: Document) -> Record:
-    """Return the record of a document that the schema has accepted."""
+    """Return the record in a document that has passed the schema."""
     attributes = Attributes.of(document["attributes"])
     operation = Operation(**document["operation"])
     sealed = document.get("sealed")
@@ -213,22 +213,22 @@ def decode_record(document: Document) -> Record:
 
 
 def parse(raw: bytes, source: str) -> Document:
-    """Return the JSON that ``raw`` holds.
+    """Return the JSON document in ``raw``.
 
     Raises:
-        StateInvalid: it is not JSON, or a key stands twice in one object.
+        StateInvalid: it is not JSON, or repeats a key in an object.
 
     """
     try:
         return cast("Document", json.loads(raw.decode(), object_pairs_hook=unique))
     except _DuplicateKeyError as error:
-        raise StateInvalid(f"{source} holds the key {json.dumps(str(error))} twice.", hint=_RESTORE) from None
+        raise StateInvalid(f"{source} contains the key {json.dumps(str(error))} twice.", hint=_RESTORE) from None
     except (ValueError, RecursionError) as error:
-        raise _no_json(raw, source, error) from None
+        raise _not_json(raw, source, error) from None
 
 
-def _no_json(raw: bytes, source: str, error: ValueError | RecursionError) -> StateInvalid:
-    """Return what ``raw`` is, which ``error`` says is no JSON: as exactly as can be told."""
+def _not_json(raw: bytes, source: str, error: ValueError | RecursionError) -> StateInvalid:
+    """Return an error that says, as exactly as possible, why ``raw`` is not JSON."""
     if not raw.removeprefix(codecs.BOM_UTF8).strip():
         return StateInvalid(f"{source} is empty.", hint=_RESTORE)
     encoding = json.detect_encoding(raw)
@@ -243,16 +243,14 @@ def _no_json(raw: bytes, source: str, error: ValueError | RecursionError) -> Sta
         )
     if mark := merge_mark(raw.decode(errors="replace")):
         return StateInvalid(
-            f"{source} holds the marks of an unfinished merge (line {mark[0] + 1}).",
-            hint="Both sides may hold accounts that exist: keep the records of both, and the higher serial.",
+            f"{source} contains the conflict marks of an unfinished merge (line {mark[0] + 1}).",
+            hint="Both sides may contain accounts that exist: keep the records of both, and the higher serial.",
         )
     if isinstance(error, UnicodeDecodeError):
         return StateInvalid(f"{source} is not UTF-8 (byte {error.start}).", hint=_RESTORE)
     if (nul := raw.find(b"\0")) >= 0:
-        return StateInvalid(
-            f"{source} holds NUL bytes from byte {nul} on, as a power failure may leave them.", hint=_RESTORE
-        )
-    # What is not JSON's own complaint is about a depth, or a number's length, that nobody wrote in earnest.
+        return StateInvalid(f"{source} contains NUL bytes from byte {nul} on, as after a power failure.", hint=_RESTORE)
+    # All other errors are about a nesting or a number too long for any real document.
     where = "too deep, or a number too long"
     if isinstance(error, json.JSONDecodeError):
         where = f"line {error.lineno}, column {error.colno}"
@@ -263,14 +261,14 @@ def require(document: object, schema: str, source: str) -> None:
     """Check ``document`` against the schema of that name.
 
     Raises:
-        StateInvalid: names the first place that breaks it, never its value.
+        StateInvalid: names the first place that breaks it, but not the value.
 
     """
     validator = _validator(schema)
     try:
         place = _first_place(validator, document)
     except ValueError:
-        # The validator follows neither half of a character nor more than some 250 levels.
+        # The validator fails on lone surrogates, and on more than about 250 levels.
         place = _first_place(validator, _followed(document, _DEPTH))
     if place is not None:
         raise StateInvalid(f"{source} is damaged: {place} does not fit its schema, {schema}.", hint=_RESTORE)
@@ -278,20 +276,20 @@ def require(document: object, schema: str, source: str) -> None:
 
 @cache
 def _validator(schema: str) -> Draft202012Validator:
-    # A rescued record is one of the state's: its schema refers to that one by its name.
+    # The schema of a rescued record refers to that of the state by name.
     registry = Registry([("urn:octopush-provisioner:state.v1", schemas.load("state.v1"))])
     return Draft202012Validator(schemas.load(schema), registry=registry)
 
 
 def _first_place(validator: Draft202012Validator, document: object) -> str | None:
-    """Return the first place at which ``document`` breaks the schema, as a JSON path, or None where it fits."""
+    """Return the first place where ``document`` breaks the schema, as a JSON path, or None if it is valid."""
     if validator.is_valid(document):
         return None
     return _json_path(document, min(validator.iter_errors(document), key=_rank).instance_path)
 
 
 def _rank(error: ValidationError) -> tuple[int, bool]:
-    """Put the outermost place first and, of those as deep, one that breaks more than the rule of a status."""
+    """Sort by depth; at the same depth, specific errors come before the rule about statuses."""
     return len(error.instance_path), error.kind.name == "oneOf"
 
 
@@ -301,7 +299,7 @@ def _json_path(value: Any, steps: Sequence[str | int]) -> str:  # noqa: ANN401  
     for each in steps:
         step = each
         if isinstance(value, dict) and isinstance(each, int):
-            # The validator takes an account's name of digits alone for an index.
+            # The validator takes an account name that consists of digits for an index.
             step = next(key for key in value if key.isdecimal() and int(key) == each)
         path += f".{step}" if _PLAIN_STEP.fullmatch(str(step)) else f"[{step!r}]"
         value = value[step]
@@ -309,10 +307,10 @@ def _json_path(value: Any, steps: Sequence[str | int]) -> str:  # noqa: ANN401  
 
 
 def _followed(value: Any, levels: int) -> Any:  # noqa: ANN401  # JSON has no closer type
-    """Return ``value`` as a validator can follow it; what it would refuse stays refused.
+    """Return a copy of ``value`` that the validator can handle; an invalid document stays invalid.
 
-    A stand-in takes the place of each half of a character, and nothing that of whatever is
-    more than ``levels`` deep: there a schema that names its every field has refused it before.
+    Each lone surrogate is replaced, and everything below ``levels`` is cut off: the schema
+    names every field, so it has already refused a document that deep.
     """
     if isinstance(value, str):
         return _HALVES.sub("\N{REPLACEMENT CHARACTER}", value)
@@ -326,11 +324,11 @@ def _followed(value: Any, levels: int) -> Any:  # noqa: ANN401  # JSON has no cl
 
 
 class _DuplicateKeyError(ValueError):
-    """A key stands twice in one object."""
+    """An object contains a key twice."""
 
 
 def unique(pairs: list[tuple[str, Any]]) -> Document:
-    """Return the object of ``pairs``; raises ValueError where a key stands twice."""
+    """Return ``pairs`` as a dict; raises ValueError if a key is repeated."""
     document = dict(pairs)
     if len(document) < len(pairs):
         keys = [key for key, _ in pairs]

@@ -1,7 +1,7 @@
-"""Makes a file durable: temporary file, fsync, replace, fsync of the folder.
+"""Writes files durably: temporary file, fsync, replace, fsync of the folder.
 
-Owns the order of those calls. ``Disk`` is the interface to them, so that a test
-can put one in its place that fails or dies at any of them.
+Owns the order of these calls. ``Disk`` is the interface to them, so that a test can use
+one that fails or dies at any call.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PRIVATE_FOLDER: Final = 0o700
 
 
 class Disk:
-    """The system calls by which bytes become durable; each raises OSError."""
+    """The system calls that make bytes durable; each raises OSError."""
 
     def write(self, descriptor: int, data: bytes) -> None:
         """Write all of ``data``."""
@@ -28,11 +28,11 @@ class Disk:
             view = view[os.write(descriptor, view) :]
 
     def sync(self, descriptor: int) -> None:
-        """Return when what was written is on the disk."""
+        """Return when everything written to ``descriptor`` is on the disk."""
         os.fsync(descriptor)
 
     def replace(self, source: Path, target: Path) -> None:
-        """Put ``source`` in the place of ``target``, all at once."""
+        """Replace ``target`` with ``source``, atomically."""
         source.replace(target)
 
     def sync_folder(self, folder: Path) -> None:
@@ -45,7 +45,7 @@ class Disk:
 
 
 def read_file(path: Path) -> bytes | None:
-    """Return what is in a file of ours, or None where there is none; raises OSError, Unfit where something else is."""
+    """Return the content of a file of ours, or None if there is none; raises OSError, or Unfit for anything else."""
     try:
         return files.read(path, files.MAX_STATE_BYTES, own=True)
     except (FileNotFoundError, NotADirectoryError):
@@ -54,10 +54,10 @@ def read_file(path: Path) -> bytes | None:
 
 
 def open_private(path: Path, flags: int) -> int:
-    """Open or make the file of ours at ``path``, never through a link; raises OSError.
+    """Open or create our file at ``path``, never through a link; raises OSError.
 
-    It is its owner's alone to read and to write, whatever the umask: so far as its
-    file system knows such a thing, and where it is no other user's.
+    Only its owner may read or write it, whatever the umask, if the file system supports that
+    and the file is not another user's.
     """
     descriptor = files.open_file(path, flags | os.O_CREAT, own=True, mode=PRIVATE)
     with suppress(OSError):
@@ -66,10 +66,10 @@ def open_private(path: Path, flags: int) -> int:
 
 
 def write_atomically(path: Path, data: bytes, disk: Disk, *, mode: int = PRIVATE) -> None:
-    """Put ``data`` at ``path``, readable by its owner alone unless ``mode`` says more, wholly or not at all.
+    """Write ``data`` to ``path``, completely or not at all; by default only its owner may read it.
 
-    Raises OSError; the file that was there is then still there, except where only the
-    last step failed. What is no file of ours (a link, say) is neither followed nor replaced.
+    Raises OSError; the old file is then still there, unless only the last step failed.
+    Anything that is not a file of ours, such as a link, is neither followed nor replaced.
     """
     files.require_own(path)
     temporary = _temporary(path)
@@ -87,15 +87,15 @@ def write_atomically(path: Path, data: bytes, disk: Disk, *, mode: int = PRIVATE
 
 
 def write_new(path: Path, data: bytes, disk: Disk) -> None:
-    """Put ``data`` at ``path``, where nothing is yet, wholly or not at all; the umask says who may read it.
+    """Write ``data`` to the new file ``path``, completely or not at all; the umask decides who may read it.
 
-    Raises OSError: FileExistsError where anything is there, a link that leads nowhere included.
+    Raises OSError: FileExistsError if anything is there, even a dangling link.
     """
     temporary = _temporary(path)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PUBLIC)
     try:
         _fill(descriptor, data, disk)
-        # Unlike a replace, it fails where something is there already.
+        # Unlike replace, link fails if the target exists.
         os.link(temporary, path, follow_symlinks=False)
     finally:
         temporary.unlink(missing_ok=True)
@@ -103,14 +103,14 @@ def write_new(path: Path, data: bytes, disk: Disk) -> None:
 
 
 def check_room(path: Path) -> None:
-    """Return if a file could be written beside ``path``, which is left as it is. Raises OSError."""
+    """Raise OSError unless a file can be written next to ``path``, which is not touched."""
     temporary = _temporary(path)
     os.close(open_private(temporary, os.O_WRONLY | os.O_EXCL))
     temporary.unlink()
 
 
 def append(path: Path, data: bytes, disk: Disk) -> None:
-    """Put ``data`` at the end of the file at ``path``, which is there already; raises OSError."""
+    """Append ``data`` to the existing file at ``path``; raises OSError."""
     _fill(files.open_file(path, os.O_WRONLY | os.O_APPEND, own=True), data, disk)
 
 
@@ -127,9 +127,9 @@ def _fill(descriptor: int, data: bytes, disk: Disk) -> None:
 
 
 def make_folder(folder: Path, disk: Disk) -> None:
-    """Make ``folder`` and those above it, durably: what is in a folder that is lost is lost with it. Raises OSError.
+    """Create ``folder`` and its parents durably: a lost folder loses everything in it. Raises OSError.
 
-    Those that are made are their owner's alone, whatever the umask.
+    Only the owner may enter the new ones, whatever the umask.
     """
     if not folder.is_dir():
         make_folder(folder.parent, disk)
@@ -143,10 +143,10 @@ def make_folder(folder: Path, disk: Disk) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove the temporary files that a killed run left beside ``path``; only for the holder of its lock."""
+    """Remove the temporary files that a killed run left next to ``path``; only for the holder of its lock."""
     for leftover in path.parent.iterdir():
         if not (leftover.name.startswith(f".{path.name}.") and leftover.suffix == ".tmp"):
             continue
         with suppress(OSError):
-            # It is in nobody's way; whether the folder can be written is found out by those who need it.
+            # It does no harm; whoever must write to the folder will find out whether that is possible.
             leftover.unlink()

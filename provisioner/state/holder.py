@@ -1,4 +1,4 @@
-"""Who holds a state: what a lock or a lease says of the run that has it."""
+"""The holder of a state: what a lock or a lease says about the run that has it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a state."""
+    """The run that holds a state."""
 
     pid: int
     host: str
     user: str
     started_at: str
     ci_run: str | None = None
-    """Address of the CI run, where there is one."""
+    """The address of the CI run, if there is one."""
 
     def __str__(self) -> str:
         run = f", {self.ci_run}" if self.ci_run else ""

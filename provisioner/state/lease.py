@@ -1,7 +1,7 @@
-"""Who says to be at work on a state that several machines can reach.
+"""Leases: which run is at work on a state that several machines can reach.
 
-A lease tells people; it decides nothing. That of two runs only one saves is the affair of
-the store's condition, whatever a lease says.
+A lease informs people and decides nothing. The store's condition alone makes sure that only
+one of two runs can save.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from provisioner.state.holder import Holder
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """That a run is at work, until it ends or has not been heard of for a while."""
+    """Says that a run is at work, until it ends or stops renewing the lease."""
 
     id: str
     holder: Holder
     expires_at: str
-    """UTC, as the state writes a time."""
+    """UTC, ISO 8601."""
 
     def is_over(self, now: datetime) -> bool:
-        """Tell whether nobody has to wait for it any more."""
+        """Return whether the lease has expired."""
         return datetime.fromisoformat(self.expires_at) <= now
 
     def encode(self) -> bytes:
-        """Return it as JSON, a line for each member."""
+        """Return the lease as indented JSON."""
         return json.dumps(asdict(self), indent=2).encode() + b"\n"
 
 
 def decode(raw: bytes | None) -> Lease | None:
-    """Return the lease that ``raw`` is; None where it is none: a lease that nobody can read tells nothing."""
+    """Return the lease in ``raw``; None if there is none, or it cannot be read: it only informs people."""
     try:
         document = json.loads(raw or b"null")
         lease = Lease(str(document["id"]), Holder(**document["holder"]), document["expires_at"])
-        # A time without a zone tells nothing, nor does an id that, copied into a shell, would be more than one word.
+        # A time without a zone is useless; an id must be one word when it is copied into a shell.
         lease.is_over(datetime.now(UTC))
         if not re.fullmatch(r"[\w-]+", lease.id, re.ASCII):
             return None

@@ -1,6 +1,6 @@
-"""The lock of a state on this machine: held with flock, so that the kernel frees it however a run ends.
+"""The lock of a state on this machine: flock, so that the kernel frees it however a run ends.
 
-A lock file is never deleted: one that was deleted can be held twice.
+A lock file is never deleted: otherwise two runs could each hold one.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from provisioner.errors import StateError, StateLocked
 from provisioner.state.disk import open_private
 from provisioner.state.holder import Holder
 
-OURS: Final = "Move it away: a run keeps a file of its own there. Nothing was sent."
+OURS: Final = "Move it away: the provisioner needs that place for a file of its own. Nothing was sent."
 _POLL: Final = 0.1
 _HOLDER: Final = b'{"pid": '
-"""What a lock begins with that names its holder."""
+"""How a lock file that names its holder begins."""
 
 
 @contextmanager
 def held(
     path: Path, holder: Holder, timeout: float, sleep: Callable[[float], None], *, what: str = "The state"
 ) -> Iterator[None]:
-    """Hold the lock at ``path`` for the length of a ``with``, for up to ``timeout`` seconds of waiting.
+    """Hold the lock at ``path`` inside a ``with``; wait for it for up to ``timeout`` seconds.
 
     Raises:
         StateLocked: somebody else holds it; the message says who holds ``what``.
-        StateError: it cannot be held here at all.
+        StateError: it cannot be locked here at all.
 
     """
     try:
@@ -41,7 +41,7 @@ def held(
     except OSError as error:
         raise StateError(
             f"The lock {path} cannot be opened: {error.strerror or error}.",
-            hint="The folder of the state must be writable, and the lock a file of its own. Nothing was sent.",
+            hint="The folder of the state must be writable, and the lock must be a regular file. Nothing was sent.",
         ) from error
     try:
         _acquire(descriptor, path, timeout, sleep, what)
@@ -56,12 +56,12 @@ def held(
 
 
 def holder_of(path: Path) -> str | None:
-    """Return who holds the lock at ``path`` just now, or None; a lock that is another user's says nothing."""
+    """Return who holds the lock at ``path`` now, or None; None too if the lock belongs to another user."""
     try:
         descriptor = files.open_file(path, own=True)
     except OSError:
-        # No run has been here, or its lock is another user's: nothing can be said of it. That it is
-        # no lock at all, whoever wants to hold it finds out.
+        # No run has been here, or the lock belongs to another user. If the file is not a lock
+        # at all, the next run that wants to hold it will say so.
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -82,7 +82,7 @@ def _acquire(descriptor: int, path: Path, timeout: float, sleep: Callable[[float
             if waited >= timeout:
                 raise StateLocked(
                     f"{what} is held by {_named(descriptor)}.",
-                    hint=f"Wait for that run, or give --lock-timeout SECONDS. The lock is {path}; never delete it.",
+                    hint=f"Wait for that run, or use --lock-timeout SECONDS. The lock is {path}; never delete it.",
                 ) from None
             pause = min(_POLL, timeout - waited)
             sleep(pause)
@@ -97,11 +97,11 @@ def _acquire(descriptor: int, path: Path, timeout: float, sleep: Callable[[float
 
 
 def _require_lock(descriptor: int, path: Path) -> None:
-    """Refuse a file that somebody else keeps under the lock's name: it would be emptied. Raises StateError."""
+    """Raise StateError if the file under the lock's name is something else, since it would be emptied."""
     held = os.pread(descriptor, 4096, 0).strip(b"\0")
     if held and not held.startswith(_HOLDER):
         raise StateError(
-            f"{path} is not a lock: it holds something else.",
+            f"{path} is not a lock: it contains something else.",
             hint=OURS,
         )
 
@@ -110,7 +110,7 @@ def _named(descriptor: int) -> str:
     try:
         return str(Holder(**json.loads(os.pread(descriptor, 4096, 0))))
     except (ValueError, TypeError, RecursionError):
-        # The holder has not written its name yet, or what is there is not a name.
+        # The holder has not written its name yet, or the content is not a name.
         return "another run"
 
 
@@ -119,6 +119,6 @@ def _write(descriptor: int, text: bytes) -> None:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, text, 0)
     except OSError:
-        # The name is a courtesy; the lock is flock's. A full disk must not end a run here:
-        # whether the state itself can be saved is found out before anything is sent.
+        # The name only informs people; flock is the lock. A full disk must not end the run here:
+        # whether the state can be saved is checked before anything is sent.
         return

@@ -1,4 +1,4 @@
-"""Reads a state for what changes nothing, and checks that it is the one that was meant."""
+"""Reads a state without holding it, and checks that it is the intended one."""
 
 from __future__ import annotations
 
@@ -17,55 +17,55 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A state as it was at one moment."""
+    """A state at one moment."""
 
     state: State | None
-    """None where there is none yet."""
+    """None if there is none yet."""
     version: str = field(repr=False)
-    """Of the document in its store."""
+    """The version of the document in its store."""
     rescued: tuple[RescueEntry, ...] = ()
-    """What earlier runs had to keep next to it: whoever holds the state next puts it back."""
+    """Outcomes that earlier runs had to keep next to the state; the next run that holds it puts them back."""
 
     @property
     def settled(self) -> State | None:
-        """The state with what was rescued put back, as the next to hold it finds it; its serial is as it was.
+        """The state with the rescued outcomes put back, as the next holder will see it; the serial is unchanged.
 
         Raises:
-            StateForeign, StateConflict: what was rescued does not belong there.
+            StateForeign, StateConflict: a rescued outcome does not belong here.
 
         """
         if not self.rescued:
             return self.state
-        from provisioner.state import rescue  # noqa: PLC0415  # most states have nothing to be put back
+        from provisioner.state import rescue  # noqa: PLC0415  # rarely needed
 
         return rescue.put_back(self.state, self.rescued)
 
 
 def load(store: Store, *, held: bool = True) -> Snapshot:
-    """Return what is in ``store`` just now; raises StateInvalid.
+    """Return the current content of ``store``; raises StateInvalid.
 
-    Where it is not ``held``, what a run that is at work is just rescuing is its own affair.
+    If it is not ``held``, the rescued outcomes of a run that is still at work are left out.
     """
-    # Before the state: what is put back between the two looks is then in both, and twice is once.
+    # Before the state: an outcome put back between the two reads is then in both, which does no harm.
     kept = store.rescued()
     raw, version = store.load()
     state = None if raw is None else codec.decode(raw, store.address)
     if not kept or not (held or store.holder() is None):
         return Snapshot(state, version)
-    from provisioner.state import rescue  # noqa: PLC0415  # most states have nothing to be put back
+    from provisioner.state import rescue  # noqa: PLC0415  # rarely needed
 
     return Snapshot(state, version, rescue.decode(kept, store.rescue_address))
 
 
 def read(store: Store, *, parent: str, seen: Seen, warn: Warn) -> Snapshot:
-    """Return the state without holding it: for a plan or a status, which change nothing."""
+    """Return the state without holding it, for a plan or a status, which change nothing."""
     snapshot = load(store, held=False)
     while True:
         try:
             check(store, snapshot.state, parent)
             seen.check(store.key, snapshot.state, warn, store.backup)
         except (StateRolledBack, StateForeign):
-            # A run may have saved, and noted that, between the two looks: then it is there by now.
+            # A run may have saved, and recorded that, between the two reads: then the newer state is there now.
             known = snapshot.version
             snapshot = load(store, held=False)
             if snapshot.version == known:
@@ -75,11 +75,11 @@ def read(store: Store, *, parent: str, seen: Seen, warn: Warn) -> Snapshot:
 
 
 def check(store: Store, state: State | None, parent: str) -> None:
-    """Compare what was loaded with what was asked for, and with the history of its store.
+    """Compare the loaded state with the wanted parent and with the history of its store.
 
     Raises:
-        StateForeign: it is another parent's.
-        StateRolledBack: its history has a newer one.
+        StateForeign: it belongs to another parent.
+        StateRolledBack: the store's history has a newer state.
 
     """
     reached = store.newest(None)
@@ -88,13 +88,13 @@ def check(store: Store, state: State | None, parent: str) -> None:
         is_at = "is gone" if state is None else f"has serial {state.serial}"
         raise StateRolledBack(
             f"{store.address} {is_at}; its history has serial {reached}.",
-            hint="Somebody has put an older state back, or removed it: what was created since would be created again."
-            f" See `provisioner state history`; `provisioner state push` puts back what `provisioner state show"
-            f" --serial {newest}` prints. Nothing was sent.",
+            hint="Somebody has put back an older state, or removed it: accounts created since would be created again."
+            f" See `provisioner state history`. To restore the newest, use `provisioner state push` with what"
+            f" `provisioner state show --serial {newest}` prints. Nothing was sent.",
         )
     if state is not None and state.parent != parent:
         raise StateForeign(
             f"{store.address} is the state of the parent {state.parent}, not of {parent}.",
-            hint="Give each parent its own state: put {parent} into the setting `state`. One that was renamed"
-            " needs the name that it had: what is sealed bears it.",
+            hint="Give each parent its own state: put {parent} into the setting `state`. A parent that was renamed"
+            " needs its old name, because the sealed contents contain it.",
         )

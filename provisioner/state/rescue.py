@@ -1,9 +1,9 @@
-"""What a request brought, as it is kept when the state could not be saved.
+"""Rescue lines: the outcome of a request when the state could not be saved.
 
-Owns the line that keeps one outcome, wherever it stands: next to the state, in a log as
-the last resort, or with what a person had the state forget. It is known by where it
-stands: it begins its line. Everything secret in it is sealed: it is safe in a log.
-Refuses to know where lines are kept.
+Owns the format of a line, wherever it is kept: next to the state, in a log as the last
+resort, or with the accounts that a person had the state forget. The mark counts only at the
+start of a line. Every secret in it is sealed, so it is safe in a log. Does not know where
+lines are kept.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from provisioner.state import codec
 _KEYS: Final = frozenset({"lineage", "parent", "name", "operation", "record"})
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[mK]")
 _LINE: Final = re.compile(rf"""(?:[^"'{{}}]*(?:[\w\])|]|\]:)\s+)?{MARK} (?=\{{)""")
-"""The line itself, or one that a log put a time or a name before: not a field whose value has the mark."""
+"""A rescue line, possibly after a log's time stamp or name; not a field whose value contains the mark."""
 _EVENT: Final = re.compile(rf'"{MARK}": ?(?=\{{)')
-"""In a log of JSON objects, one of them has it under that name."""
+"""In a log of JSON objects, the member with the entry."""
 _KEEP: Final = (
-    "Keep it: it may be all that is left of an account that exists. Look for the account in Octopush's dashboard and"
-    " for the whole line in the run's log; then move the damaged one away and run again."
+    "Keep it: it may be the only trace of an account that exists. Look for the account in Octopush's dashboard, and"
+    " for the whole line in the run's log; then move the damaged line away and run again."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class RescueEntry:
-    """The outcome of one operation that the state does not hold yet."""
+    """The outcome of one operation that is not in the state yet."""
 
     lineage: str
     parent: str
     name: str
     operation: str
     record: Record | None
-    """None: it is proven that nothing was created."""
+    """None: nothing was created, which is proven."""
 
 
 def encode(entry: RescueEntry) -> str:
-    """Return the line that keeps ``entry``."""
+    """Return ``entry`` as a rescue line."""
     document = {
         "lineage": entry.lineage,
         "parent": entry.parent,
@@ -56,15 +56,15 @@ def encode(entry: RescueEntry) -> str:
 
 
 def space(largest: RescueEntry) -> int:
-    """Return the bytes that the line of ``largest`` takes, the end of the line before it and its own included."""
+    """Return the size in bytes of the line for ``largest``, including a line feed before and after it."""
     return len(encode(largest)) + 2
 
 
 def decode(kept: bytes, source: str) -> tuple[RescueEntry, ...]:
-    """Return the entries that a store has kept, each a line of its own; ``source`` names the place.
+    """Return the entries that a store has kept, one per line; ``source`` names the place.
 
     Raises:
-        StateInvalid: one is damaged, or what is there is something else.
+        StateInvalid: a line is damaged, or is not a rescue line.
 
     """
     entries: list[RescueEntry] = []
@@ -72,16 +72,16 @@ def decode(kept: bytes, source: str) -> tuple[RescueEntry, ...]:
         if not line.strip("\0\r "):
             continue
         if not line.startswith(f"{MARK} "):
-            raise StateInvalid(f"{source} holds something else than rescued outcomes.", hint=_KEEP)
+            raise StateInvalid(f"{source} contains something other than rescued outcomes.", hint=_KEEP)
         entries.append(_decode(line.removeprefix(f"{MARK} "), source))
     return tuple(entries)
 
 
 def found_in(text: str, source: str) -> tuple[RescueEntry, ...]:
-    """Return every entry in ``text``: a log, with whatever it puts before each line, or the one that a report had.
+    """Return every entry in ``text``: a log, whatever it puts before each line, or a single entry from a report.
 
     Raises:
-        StateInvalid: a line bears the mark and is damaged.
+        StateInvalid: a line with the mark is damaged.
 
     """
     if (alone := _object(text.strip(), 0)) is not None and alone.keys() == _KEYS:
@@ -91,21 +91,21 @@ def found_in(text: str, source: str) -> tuple[RescueEntry, ...]:
 
 
 def _document(line: str) -> str | None:
-    """Return the entry of a line of a log as JSON, whole or damaged; None: the line has none."""
-    # An entry has no colour inside, where JSON writes it out; a log may have put some around it.
+    """Return the entry in a line of a log as JSON, whole or damaged; None if the line has none."""
+    # JSON escapes colour codes, so an entry contains none; a log may have put some around it.
     line = _COLOUR.sub("", line)
     if match := _LINE.match(line):
         found = _object(line, match.end())
         return line[match.end() :] if found is None else json.dumps(found)
     event = _object(line, line.find("{"))
     if event is None:
-        # What a log cut off is damaged, and not nothing.
+        # An entry that the log cut off is damaged; it must not be ignored.
         return line[match.end() :] if (match := _EVENT.search(line)) else None
     return json.dumps(event[MARK]) if event.get("event") == "rescue" and MARK in event else None
 
 
 def _object(text: str, start: int) -> codec.Document | None:
-    """Return the JSON object that begins at ``start``; None where there is none, it is cut, or repeats a key."""
+    """Return the JSON object at ``start``; None if there is none, it is cut off, or it repeats a key."""
     try:
         found, _ = json.JSONDecoder(object_pairs_hook=codec.unique).raw_decode(text, max(start, 0))
     except (ValueError, RecursionError):
@@ -125,23 +125,23 @@ def _decode(line: str, source: str) -> RescueEntry:
 
 
 def put_back(state: State | None, entries: Iterable[RescueEntry]) -> State | None:
-    """Return ``state`` with every entry where it belongs; the serial is that of ``state``.
+    """Return ``state`` with every entry put back; the serial is unchanged.
 
     Putting an entry back twice changes nothing.
 
     Raises:
         StateForeign: an entry belongs to another state.
-        StateConflict: the account has gone through another operation since.
+        StateConflict: a later operation has changed the account.
 
     """
     for entry in entries:
         if entry.record is None and (state is None or entry.lineage != state.lineage):
-            # The first save of all failed, and somebody else's may have come since: no intent is there to take away.
+            # The very first save failed, and somebody else may have saved since: there is no intent to remove.
             continue
         if state is None or (entry.lineage, entry.parent) != (state.lineage, state.parent):
             raise StateForeign(
                 f"The rescued outcome of {entry.name} belongs to lineage {entry.lineage} of parent {entry.parent}.",
-                hint="Give the state that it came from. Nothing was changed.",
+                hint="Use the state that it came from. Nothing was changed.",
             )
         state = replace(state, accounts=_with(state.accounts, entry))
     return state
@@ -151,27 +151,27 @@ def _with(accounts: Mapping[str, Record], entry: RescueEntry) -> dict[str, Recor
     current = accounts.get(entry.name)
     after = dict(accounts)
     if entry.record is None:
-        # Nothing was created: only the intent of that very operation is to be taken away.
+        # Nothing was created: remove the intent of this very operation, and no other.
         if isinstance(current, Pending | Unknown) and current.operation.id == entry.operation:
             del after[entry.name]
         return after
     known = {id_: name for name, each in accounts.items() for id_ in _operations(each)}
     if entry.operation in known and (current is None or current.operation.id != entry.operation):
-        # It was put back before, and has been changed since, or has another name by now.
+        # It was put back before, and the account was changed or renamed later.
         return after
     if current is not None and current.operation.id != entry.operation:
         raise StateConflict(
-            f"The rescued outcome of {entry.name} is of operation {entry.operation};"
-            f" the state knows another one, {current.operation.id}.",
-            hint="Both may be accounts that exist. Compare with Octopush's dashboard before you remove either.",
+            f"The rescued outcome of {entry.name} is from operation {entry.operation};"
+            f" the state has operation {current.operation.id}.",
+            hint="Both accounts may exist. Compare with Octopush's dashboard before you remove either.",
         )
     if current is None and (owner := next((known[each] for each in _operations(entry.record) if each in known), None)):
         raise StateConflict(
-            f"The rescued outcome of {entry.name} is of the account that the state knows as {owner}.",
-            hint="They are one account at two times. To have this one, forget the other with `provisioner forget NAME"
-            " --force`, and run it again. Nothing was changed.",
+            f"The rescued outcome of {entry.name} belongs to the account that the state calls {owner}.",
+            hint="They are the same account at two times. To keep this one, run `provisioner forget NAME --force` for"
+            " the other, and run this again. Nothing was changed.",
         )
-    # An account that a person gave up exists after all where its credentials have come back.
+    # An abandoned account exists after all if its credentials have turned up.
     found = isinstance(current, Abandoned) and isinstance(entry.record, Active)
     if found or current is None or isinstance(current, Pending | Unknown):
         after[entry.name] = entry.record

@@ -1,8 +1,7 @@
-"""Seals what must not be read to age recipients, and opens it with identities.
+"""Seals secrets to age recipients, and opens them with identities.
 
-Owns the content of a sealed blob and the check that it belongs to its record.
-Refuses cryptography of its own: age (pyrage) does it, and the standard
-``age -d -i identity.txt`` opens every blob.
+Owns the content of a sealed blob and the check that it belongs to its record. Leaves
+all cryptography to age (pyrage); the standard ``age -d -i identity.txt`` opens every blob.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ with undisturbed():
 _SSH_PREFIX: Final = "ssh-"
 _PRIVATE: Final = re.compile(r"AGE-SECRET-KEY-|PRIVATE KEY", re.IGNORECASE)
 _NO_KEY: Final = "No matching keys found"
-"""What age says where no identity is a recipient's; all else that it says is of damage."""
+"""age's message when no identity matches a recipient; all its other messages are about damage."""
 _RESTORE: Final = "Restore the state from version control."
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PASSWORD_BYTES: Final = 256
-"""Every password takes as much room as the longest that is usual."""
+"""Every password is padded to the length of the longest usual one."""
 _BLOCK_BYTES: Final = 1024
 Recipient: TypeAlias = x25519.Recipient | ssh.Recipient
 Identity: TypeAlias = x25519.Identity | ssh.Identity
@@ -43,17 +42,17 @@ def new_identity() -> tuple[Secret, str]:
 
 
 class ContentOpener(Protocol):
-    """What opens seals, whether it remembers them or not."""
+    """Opens sealed blobs."""
 
     def open(self, sealed: str, *, lineage: str, parent: str, name: str, operation: str) -> SealedContent:
-        """Return what ``sealed`` holds; raises IdentityRejected, StateInvalid or StateConflict."""
+        """Return the content of ``sealed``; raises IdentityRejected, StateInvalid or StateConflict."""
 
 
 class AgeSealer:
-    """Seals to recipients; cannot open what it sealed."""
+    """Seals to recipients; cannot open anything."""
 
     def __init__(self, recipients: Sequence[str]) -> None:
-        """Raise SettingInvalid where a recipient is mistyped, is nobody's own, or there is none."""
+        """Raise SettingInvalid if a recipient is malformed or public, or there is none."""
         require_recipients(recipients)
         self.recipients = tuple(recipients)
         self._parsed = [_recipient(text) for text in recipients]
@@ -65,34 +64,34 @@ class AgeSealer:
 
 
 class AgeOpener:
-    """Opens what was sealed to one of its identities."""
+    """Opens whatever was sealed to one of its identities."""
 
     def __init__(self, identities: Iterable[Identity], source: str | None = None) -> None:
-        """Take the identities and, for whoever has the wrong ones, the place that they came from."""
+        """Take the identities and their ``source``, for messages about the wrong ones."""
         self._identities = list(identities)
         self._source = source
 
     def open(self, sealed: str, *, lineage: str, parent: str, name: str, operation: str) -> SealedContent:
-        """Return what ``sealed`` holds.
+        """Return the content of ``sealed``.
 
         Raises:
-            IdentityRejected: none of the identities opens it; where its header is
-                damaged, age cannot tell that from another recipient.
+            IdentityRejected: none of the identities opens it; age cannot distinguish a
+                damaged header from another recipient.
             StateInvalid: it is damaged.
             StateConflict: it was sealed for another state, parent or account, so
                 somebody moved it between records; or by another operation, so
-                somebody put an older one back or replaced it.
+                somebody put back an older one or replaced it.
 
         """
         try:
             plain = pyrage.decrypt(sealed.encode("ascii"), self._identities)
         except (pyrage.DecryptError, UnicodeEncodeError) as error:
             if str(error) != _NO_KEY:
-                raise StateInvalid(f"What is sealed in the record of {name} is damaged.", hint=_RESTORE) from None
+                raise StateInvalid(f"The sealed content of {name} is damaged.", hint=_RESTORE) from None
             rejected = IdentityRejected(
-                f"The identity does not open what is sealed for {name}.",
+                f"The identity does not open the sealed record of {name}.",
                 hint=(f"It came from {self._source}. " if self._source else "")
-                + "Use the identity of a recipient that the settings named when it was sealed.",
+                + "Use the identity of one of the recipients that it was sealed to.",
             )
             own = (each for each in self._identities if isinstance(each, x25519.Identity))
             rejected.recipients = frozenset(str(each.to_public()) for each in own)
@@ -100,43 +99,43 @@ class AgeOpener:
         content = _decode(plain, name)
         if (content.lineage, content.parent, content.name) != (lineage, parent, name):
             raise StateConflict(
-                f"What is sealed in the record of {name} was sealed for {content.parent}/{content.name}"
+                f"The sealed content of {name} was sealed for {content.parent}/{content.name}"
                 f" of lineage {content.lineage}.",
                 hint=f"Somebody moved a sealed value between records. {_RESTORE}",
             )
         if content.operation != operation:
             raise StateConflict(
-                f"What is sealed in the record of {name} is of another operation than the record: somebody put an older"
-                " one back, or replaced it.",
+                f"The sealed content of {name} is from another operation than its record: somebody put back an older"
+                " one, or replaced it.",
                 hint=_RESTORE,
             )
         return content
 
 
 def require_opens(opener: ContentOpener, sealer: AgeSealer) -> None:
-    """Refuse recipients that do not include the identity in use; raises Refused.
+    """Raise Refused if the recipients do not include the identity in use.
 
-    Only opening a seal can tell that of every kind of key.
+    Opening a seal is the only test that works for every kind of key.
     """
     probe = SealedContent("", "", "", "")
     try:
         opener.open(sealer.seal(probe), lineage="", parent="", name="", operation="")
     except IdentityRejected:
         raise Refused(
-            "The identity in use could not open what is sealed to these recipients.",
-            hint="You would lock yourself out. Leave your own recipient in, and let one who stays remove it."
+            "The identity in use could not open anything that is sealed to these recipients.",
+            hint="You would lock yourself out. Keep your own recipient, and let somebody who stays remove it."
             " Nothing was changed.",
         ) from None
 
 
 def parse_identities(text: Secret, source: str) -> list[Identity]:
-    """Return the identities that ``text`` holds: lines of an age identity file, or one OpenSSH private key.
+    """Return the identities in ``text``: the lines of an age identity file, or one OpenSSH private key.
 
     Raises:
         SettingInvalid: there is none, or one is malformed; ``source`` names the place.
 
     """
-    hint = "It must hold AGE-SECRET-KEY-1… lines, as `provisioner keygen` writes them, or an unencrypted OpenSSH key."
+    hint = "It must have AGE-SECRET-KEY-1… lines, as `provisioner keygen` writes them, or an unencrypted OpenSSH key."
     try:
         if "-----BEGIN OPENSSH PRIVATE KEY-----" in text.reveal():
             return [ssh.Identity.from_buffer(text.reveal().strip().encode() + b"\n")]
@@ -158,7 +157,7 @@ def parse_identities(text: Secret, source: str) -> list[Identity]:
 
 
 def recipient_of(identity: Identity, source: str) -> str:
-    """Return the recipient of an X25519 identity; raises SettingInvalid for an SSH key, whose public half is a file."""
+    """Return the recipient of an X25519 identity; raises SettingInvalid for an SSH key: its public key is a file."""
     if isinstance(identity, x25519.Identity):
         return str(identity.to_public())
     raise SettingInvalid(
@@ -174,10 +173,10 @@ def _recipient(text: str) -> Recipient:
     except (pyrage.RecipientError, UnicodeEncodeError):
         if _PRIVATE.search(text):
             raise SettingInvalid(
-                "A recipient is an identity: a private key stands where its public half belongs.",
-                hint="Take the key out of there, make a new one, and use the age1… text that belongs to it.",
+                "A recipient is an identity: this is a private key where the public key belongs.",
+                hint="Remove it, make a new identity, and use the age1… text that belongs to it.",
             ) from None
-        # What does not begin as a recipient may be a secret that was put into the wrong place.
+        # A text that does not begin like a recipient may be a secret in the wrong place.
         public = text.startswith(("age1", _SSH_PREFIX))
         raise SettingInvalid(
             f"The recipient {text[:24]}… is malformed." if public else "A recipient is malformed.",
@@ -187,7 +186,7 @@ def _recipient(text: str) -> Recipient:
 
 
 def _encode(content: SealedContent) -> bytes:
-    """Never fail for a text: what is sealed may be the only copy. Half of a character is escaped, as JSON does it."""
+    """Encode ``content`` as JSON. Lone surrogates are escaped: no text may make this fail, it may be the only copy."""
     document: dict[str, object] = {
         "lineage": content.lineage,
         "parent": content.parent,
@@ -216,16 +215,16 @@ def _bytes(value: object) -> bytes:
 
 
 def _padded(text: bytes, more: int) -> bytes:
-    """Return ``text`` with at least ``more`` blanks after it, and so many that all of it fills whole blocks.
+    """Return ``text`` followed by at least ``more`` blanks, up to a multiple of the block size.
 
-    All but the secrets may be known to whoever reads a state: the length of what is sealed must tell none of theirs.
+    A reader of the state may know everything but the secrets: the sealed length must not reveal their length.
     """
     length = len(text) + more
     return text.ljust(length + -length % _BLOCK_BYTES)
 
 
 def _encode_answer(answer: Answer) -> dict[str, object]:
-    """Keep text as text, for the person who reads it with ``age -d``."""
+    """Keep text readable, for a person who opens it with ``age -d``."""
     try:
         return {"status": answer.status, "body": answer.body.decode()}
     except UnicodeDecodeError:
@@ -251,15 +250,15 @@ def _decode(plain: bytes, name: str) -> SealedContent:
             altered={path: _optional(value) for path, value in document.get("altered", {}).items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-        # The content is not repeated, and neither is the cause: both may hold the secret.
+        # The message contains neither the content nor the cause: both may contain the secret.
         raise StateConflict(
-            f"What is sealed in the record of {name} opens, but was not written by provisioner.",
+            f"The sealed content of {name} opens, but was not written by provisioner.",
             hint=f"Somebody replaced it. {_RESTORE}",
         ) from None
 
 
 def _decode_credentials(login: str, key: str) -> Credentials:
-    """Return credentials that a request can carry: what no request could must stop no other account."""
+    """Return the credentials; raises ValueError if a request could not carry them, so that only this account fails."""
     if not (is_login(login) and is_key(key)):
         raise ValueError
     return Credentials(login, Secret(key))
@@ -289,7 +288,7 @@ def _text(value: object) -> str:
 
 
 def _line(value: object) -> str:
-    """Return a text in which nothing speaks to a terminal: a password holds no such thing."""
+    """Return a text without control characters, which no password contains; raises ValueError otherwise."""
     text = _text(value)
     if _CONTROL.search(text):
         raise ValueError

@@ -1,12 +1,12 @@
-"""Remembers on this machine how far each state had come, and where the states of each Octopush account are.
+"""Remembers on this machine the newest serial of each state, and where each Octopush account's states are.
 
-Owns small files in the user's state folder, for them alone to read: one per lineage and per
-address, whose last whole line counts, one per account, and a lock per lineage. A state that
-is older than what was seen, of another lineage, or gone, a second copy of it, and a second
-state of one account are noticed here: planned from, each would create again what exists.
+Owns small private files in the user's state folder: one per lineage and per address, whose
+last complete line counts, one per account, and a lock per lineage. It notices a state that is
+older than the newest one, of another lineage or gone, a second copy of it, and a second state
+of one account: a plan from any of these would create accounts again.
 
-Refuses to know a login: an account is known by a keyed hash of it, whose key never leaves
-this machine. What is damaged here stops no run: it is said, and counts for nothing.
+Stores no login: an account is identified by a keyed hash, and the key never leaves this
+machine. A damaged file here stops no run: it is reported and ignored.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from provisioner.state.disk import Disk, append, make_folder, open_private, read
 from provisioner.state.holder import Holder
 
 _HINT: Final = (
-    "Accounts may exist that this state does not know: restore the newest one; where it is in git, pull or merge it. If"
-    " this is the newest that is left, say so with `provisioner recover --accept-state`, and adopt the accounts made"
-    " since (`provisioner adopt NAME LOGIN`) before an apply: it would create them again."
+    "Accounts may exist that are not in this state. Restore the newest one; if it is in git, pull or merge it. If this"
+    " is the newest one left, say so with `provisioner recover --accept-state`, and adopt the accounts made since"
+    " (`provisioner adopt NAME LOGIN`) before an apply, which would create them again."
 )
 _GONE: Final = (
-    "If it is lost, or none was meant to be here, say so with `provisioner recover --accept-state`, and adopt what"
-    " exists (`provisioner adopt NAME LOGIN`) before an apply: it would create it again."
+    "If it is lost, or there should be none here, say so with `provisioner recover --accept-state`, and adopt the"
+    " accounts that exist (`provisioner adopt NAME LOGIN`) before an apply, which would create them again."
 )
 _ELSEWHERE: Final = (
-    "What exists would be created a second time. Go on with that state: set `state` to its place, bring it here with"
-    " `provisioner state migrate --from PLACE`, or give the parent the name that it had. If that one is lost, or both"
-    " are right, say so with `provisioner recover --accept-state`. Nothing was sent."
+    "Accounts that exist would be created a second time. Use that state: set `state` to its place, bring it here with"
+    " `provisioner state migrate --from PLACE`, or give the parent its old name. If that state is lost, or both are"
+    " right, say so with `provisioner recover --accept-state`. Nothing was sent."
 )
 _LOOPBACK: Final = "127.0.0.1"
 _PORTS: Final = {"http": 80, "https": 443}
@@ -51,38 +51,38 @@ Warn = Callable[[str], None]
 
 
 class Seen:
-    """The marks of one machine, in ``folder``."""
+    """What one machine remembers, in ``folder``. Each file is called a mark."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._written: dict[str, bytes] = {}
-        """By its name, the last line of each mark that this run has written or found as it should be."""
-        self._told: set[str] = set()
-        """The marks that were said to be damaged: once is enough."""
+        """By name, the last line of each mark that this run has written or found correct."""
+        self._reported: set[str] = set()
+        """The damaged marks that were already reported."""
 
-    # ── How far a state had come ─────────────────────────────────────────────
+    # ── The newest serial ────────────────────────────────────────────────────
 
     def check(self, address: str, state: State | None, warn: Warn, backup: str | None = None) -> None:
-        """Compare ``state``, as loaded from ``address``, with what was seen; ``backup`` is where an older one is.
+        """Compare ``state``, as loaded from ``address``, with what was seen; ``backup`` is the place of an older one.
 
         Raises:
-            StateRolledBack: it is older than what was seen, or gone.
+            StateRolledBack: it is older than the newest one seen, or gone.
             StateForeign: another lineage was seen at this address.
-            StateInvalid: something else than a file of ours stands in the place of what was seen.
+            StateInvalid: a mark is not a regular file of ours.
 
         """
-        # It tells nothing, and raises nothing, where the folder is another user's.
+        # isdir raises nothing if the folder is another user's; then nothing is compared.
         if not os.path.isdir(self._folder):  # noqa: PTH112
             return
         lineage = self._read(_address_mark(address), "lineage", warn).get("lineage")
         if state is None:
             if lineage is not None:
-                beside = "" if backup is None else f" {backup} is the state as an earlier run found it."
+                older = "" if backup is None else f" {backup} is the state from before an earlier run."
                 last = _place(self._read(_lineage_mark(lineage), "serial", warn), address)
-                moved, last = (", or set `state` to where it is", f"; it was last{last[1:]}") if last else ("", "")
+                moved, last = (", or set `state` to its place", f"; it was last{last[1:]}") if last else ("", "")
                 raise StateRolledBack(
                     f"There is no state at {address}; this machine has seen one there{last}.",
-                    hint=f"Accounts exist that it knows: bring it back{moved}.{beside} {_GONE}",
+                    hint=f"It lists accounts that exist: restore it{moved}.{older} {_GONE}",
                 )
             return
         if lineage not in {None, state.lineage}:
@@ -98,20 +98,20 @@ class Seen:
             )
 
     def require_newest(self, address: str, state: State, warn: Warn) -> None:
-        """Return if nobody here has saved a copy of ``state`` since it was loaded or saved; raises StateMoved."""
+        """Raise StateMoved if another copy of ``state`` was saved on this machine since it was loaded or saved."""
         newest = self._read(_lineage_mark(state.lineage), "serial", warn)
         if state.serial < newest.get("serial", 0):
             raise StateMoved(
-                f"{address} is at serial {state.serial}, and a copy of it has been saved since: this machine has seen"
+                f"{address} has serial {state.serial}, and a copy of it has been saved since: this machine has seen"
                 f" {newest['serial']}{_place(newest, address)}.",
-                hint="Two copies of one project, such as git worktrees, have one state between them: go on in the one"
-                " with the newest. Nothing of it was overwritten.",
+                hint="Copies of one project, such as git worktrees, share one state: continue in the copy that has the"
+                " newest. Nothing was overwritten.",
             )
 
     def note(self, address: str, state: State) -> None:
         """Remember ``state``; writes only what changed. Raises OSError.
 
-        That one without accounts is lost harms nobody: nothing would be created again.
+        A state without accounts is not remembered by address: losing it would do no harm.
         """
         self._write(_lineage_mark(state.lineage), {"serial": state.serial, "address": address})
         if state.accounts:
@@ -120,7 +120,7 @@ class Seen:
             self.forget(address)
 
     def forget(self, address: str) -> None:
-        """Forget what was seen at ``address``: a person accepts what is there. Raises OSError."""
+        """Forget what was seen at ``address``, because a person accepts what is there. Raises OSError."""
         mark = _address_mark(address)
         self._written.pop(mark, None)
         (self._folder / mark).unlink(missing_ok=True)
@@ -128,11 +128,11 @@ class Seen:
     def hold(
         self, lineage: str, holder: Holder, *, timeout: float, sleep: Callable[[float], None]
     ) -> AbstractContextManager[None]:
-        """Hold every copy of a state on this machine for the length of a ``with``.
+        """Hold all copies of a state on this machine inside a ``with``.
 
         Raises:
             StateLocked: a run on another copy holds it.
-            StateInvalid: something else than a file of ours stands in the place of the lock.
+            StateInvalid: the lock is not a regular file of ours.
             StateError: it cannot be held here.
 
         """
@@ -144,15 +144,12 @@ class Seen:
             require_own(path)
         return held(path, holder, timeout, sleep, what="Another copy of this state")
 
-    # ── Whose a state is ─────────────────────────────────────────────────────
+    # ── The account of a state ───────────────────────────────────────────────
 
     def require_own(self, endpoint: str, login: str, address: str, lineage: str | None, warn: Warn) -> None:
-        """Return if this machine knows no other state of the account ``login`` at ``endpoint``.
+        """Raise StateForeign if this machine knows another state of the account ``login`` at ``endpoint``.
 
         ``lineage`` is that of the state at ``address``; None: there is none yet.
-
-        Raises:
-            StateForeign: it knows one.
 
         """
         mark = self._account_mark(endpoint, login, warn)
@@ -160,23 +157,23 @@ class Seen:
             _require_among(self._states(mark, warn), address, lineage)
 
     def claim(self, endpoint: str, login: str, address: str, lineage: str, warn: Warn) -> None:
-        """Remember that the state ``lineage`` at ``address`` is one of the account's, unless another is.
+        """Record the state ``lineage`` at ``address`` as the account's, unless it has another one.
 
-        Of two runs that begin a state at once, one is refused. Raises StateForeign, OSError.
+        If two runs start a state at once, one is refused. Raises StateForeign, OSError.
         """
         make_folder(self._folder, Disk())
         with self._alone():
             mark = self._account_mark(endpoint, login, warn, make=True)
-            assert mark is not None  # noqa: S101  # it was asked to be made
+            assert mark is not None  # noqa: S101  # make=True makes it
             known = self._states(mark, warn)
             _require_among(known, address, lineage)
             if known.get(lineage) != address:
-                # What was claimed here and never came to a save makes room.
+                # A state that was claimed at this address but never saved is dropped.
                 states = {one: place for one, place in known.items() if place != address} | {lineage: address}
                 write_atomically(self._folder / mark, _line({"states": states}), Disk())
 
     def release(self, endpoint: str, login: str, lineage: str, warn: Warn) -> None:
-        """Forget that the state ``lineage`` is the account's: it has none of its accounts. Raises OSError."""
+        """Forget that the state ``lineage`` is the account's, because it is empty. Raises OSError."""
         mark = self._account_mark(endpoint, login, warn)
         if mark is None:
             return
@@ -186,40 +183,40 @@ class Seen:
                 write_atomically(self._folder / mark, _line({"states": known}), Disk())
 
     def accept(self, endpoint: str, login: str, address: str, lineage: str | None, warn: Warn) -> None:
-        """Take the state at ``address`` for one of the account's, or let one be begun there: a person says so.
+        """Record the state at ``address`` as one of the account's, or allow a new one there, as a person decided.
 
         Raises OSError.
         """
         mark = self._account_mark(endpoint, login, warn)
         if mark is not None and (known := self._states(mark, warn)):
-            # The one that is to be begun has no lineage yet: its place stands for it.
+            # A state that does not exist yet has no lineage: its address is used instead.
             states = {**known, address if lineage is None else lineage: address}
             write_atomically(self._folder / mark, _line({"states": states}), Disk())
 
     def _states(self, mark: str, warn: Warn) -> dict[str, str]:
-        """Return the states of an account: where each was last, by its lineage, or by that place if none was begun."""
+        """Return the last address of each state of an account, by lineage, or by address if it does not exist yet."""
         states: dict[object, object] = self._read(mark, "states", warn).get("states", {})
         return {one: place for one, place in states.items() if isinstance(one, str) and isinstance(place, str)}
 
     def _account_mark(self, endpoint: str, login: str, warn: Warn, *, make: bool = False) -> str | None:
-        """Return the name of an account's mark; None where no account was ever noted, and none is to ``make``."""
+        """Return the name of an account's mark; None if no account was ever recorded, unless ``make``."""
         key = self._key(warn, make=make)
         if key is None:
             return None
-        import hmac  # noqa: PLC0415  # only who binds a state needs it
+        import hmac  # noqa: PLC0415  # rarely needed
 
         tag = hmac.digest(key, f"{_server(endpoint)}\n{login.strip().casefold()}".encode(), "sha256")
         return f"account-{tag.hex()[:32]}.json"
 
     def _key(self, warn: Warn, *, make: bool) -> bytes | None:
-        """Return this machine's own key, without which a mark would confirm a guessed login."""
+        """Return this machine's secret key; without it, a mark would confirm a guessed login."""
         key = self._bytes(_KEY, warn)
         if key is not None and len(key) == _KEY_BYTES:
             return key
         if key is not None:
-            self._tell(_KEY, warn, "is damaged")
+            self._report(_KEY, warn, "is damaged")
         elif self._folder.is_dir() and any(self._folder.glob("account-*")):
-            self._tell(_KEY, warn, "is missing")
+            self._report(_KEY, warn, "is missing")
         if not make:
             return None
         key = os.urandom(_KEY_BYTES)
@@ -228,7 +225,7 @@ class Seen:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Let no other run claim anything for the moment that a ``with`` takes. Raises OSError."""
+        """Keep other runs from claiming anything inside a ``with``. Raises OSError."""
         path = self._folder / "claims.lock"
         with _ours(path):
             descriptor = open_private(path, os.O_RDWR)
@@ -241,7 +238,7 @@ class Seen:
     # ── Marks ────────────────────────────────────────────────────────────────
 
     def _read(self, mark: str, key: str, warn: Warn) -> dict[str, Any]:
-        """Return the last whole line of a mark, which has a ``key``; empty where there is none, or it is damaged."""
+        """Return the last complete line of a mark, which has a ``key``; empty if there is none or it is damaged."""
         raw = self._bytes(mark, warn)
         if raw is None:
             return {}
@@ -250,39 +247,39 @@ class Seen:
         except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict) or type(document.get(key)) is not _KINDS[key]:
-            self._tell(mark, warn, "is damaged")
+            self._report(mark, warn, "is damaged")
             return {}
         return document
 
     def _bytes(self, mark: str, warn: Warn) -> bytes | None:
-        """Return what a file holds; None where there is none that can be read. Raises StateInvalid: it is no file."""
+        """Return a file's content; None if missing or unreadable. Raises StateInvalid if it is not a regular file."""
         path = self._folder / mark
         try:
             with _ours(path):
                 return read_file(path)
         except NotADirectoryError:
-            # HOME=/dev/null is a habit of containers; `note` says that nothing is remembered.
+            # Containers often have HOME=/dev/null; `note` reports that nothing is remembered.
             return None
         except OSError as error:
-            self._tell(mark, warn, error.strerror or str(error))
+            self._report(mark, warn, error.strerror or str(error))
             return None
 
-    def _tell(self, mark: str, warn: Warn, what: str) -> None:
-        if mark not in self._told:
-            self._told.add(mark)
+    def _report(self, mark: str, warn: Warn, what: str) -> None:
+        if mark not in self._reported:
+            self._reported.add(mark)
             warn(
-                f"what this machine remembers of its states is not whole, and is not compared: {self._folder / mark}:"
-                f" {what}. Look at `provisioner plan`: does it know every account that exists?"
+                f"this machine's record of its states is incomplete, and was not compared: {self._folder / mark}:"
+                f" {what}. Check that `provisioner plan` lists every account that exists."
             )
 
     def _write(self, mark: str, document: dict[str, object]) -> None:
         line = _line(document)
-        # A mark that fails is written in full the next time: it may end in half a line.
+        # After a failure the mark may end in half a line; the next write replaces all of it.
         last = self._written.pop(mark, None)
         if last != line:
             path = self._folder / mark
             if last is not None:
-                # A run saves twice for each account, and this takes a third of the time.
+                # A run saves at least once for each account, and appending takes a third of the time.
                 append(path, line, Disk())
             elif read_file(path) != line:
                 make_folder(self._folder, Disk())
@@ -292,18 +289,18 @@ class Seen:
 
 @contextmanager
 def _ours(path: Path) -> Iterator[None]:
-    """Say that what stands at ``path`` is no file of ours; raises StateInvalid."""
+    """Turn Unfit, for something at ``path`` that is not a regular file of ours, into StateInvalid."""
     try:
         yield
     except Unfit as error:
         raise StateInvalid(
-            f"What this machine has seen of the state cannot be read: {path}: {error.strerror}.",
-            hint="Move it away once you are sure that the state is the newest one.",
+            f"This machine's record of the state cannot be read: {path}: {error.strerror}.",
+            hint="Move it away once you are sure that this state is the newest one.",
         ) from error
 
 
 def _require_among(known: Mapping[str, str], address: str, lineage: str | None) -> None:
-    """Refuse a state that is not among those ``known`` of its account, by lineage; raises StateForeign."""
+    """Raise StateForeign unless the state is among those ``known`` for its account, by lineage."""
     elsewhere = sorted({place for place in known.values() if place != address})
     if not elsewhere or not {lineage, address}.isdisjoint(known):
         return
@@ -314,14 +311,14 @@ def _require_among(known: Mapping[str, str], address: str, lineage: str | None) 
 
 
 def _place(newest: Mapping[str, Any], address: str) -> str:
-    """Return where the newest state was seen, if that is not where this one is."""
+    """Return where the newest state was seen, if that is not ``address``."""
     place = newest.get("address")
     return f", at {place}" if isinstance(place, str) and place != address else ""
 
 
 def _server(endpoint: str) -> str:
-    """Return what an address leads to, however it is written."""
-    from urllib.parse import unquote, urlsplit  # noqa: PLC0415  # only who binds a state needs it
+    """Return host, port and path of an address in a canonical form."""
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415  # rarely needed
 
     parts = urlsplit(endpoint)
     host = (parts.hostname or "").rstrip(".")
@@ -334,7 +331,7 @@ def _line(document: Mapping[str, object]) -> bytes:
 
 
 def _last_line(raw: bytes) -> bytes:
-    """Return the last line that was written to its end, or nothing."""
+    """Return the last complete line, or nothing."""
     return raw.rpartition(b"\n")[0].rpartition(b"\n")[2]
 
 
@@ -343,12 +340,12 @@ def _address_mark(address: str) -> str:
 
 
 def _lineage_mark(lineage: str) -> str:
-    # A lineage is what a file says; only its hash is fit for a file's name.
+    # A lineage comes from a file's content; only its hash is safe in a file name.
     return f"lineage-{_hashed(lineage)}.jsonl"
 
 
 @lru_cache
 def _hashed(text: str) -> str:
-    import hashlib  # noqa: PLC0415  # it takes its time to load, and a machine that has seen nothing has no use for it
+    import hashlib  # noqa: PLC0415  # slow to load, and not needed if nothing was ever seen
 
     return hashlib.sha256(os.fsencode(text)).hexdigest()[:32]

@@ -1,7 +1,7 @@
-"""One run's hold on a state: locked, checked, and what was rescued put back.
+"""A session: one run's hold on a state, locked, checked, and with rescued outcomes put back.
 
-Owns the order in which that happens. Everything that changes a state goes
-through a session; what only reads it uses ``reading``.
+Owns the order in which that happens. Everything that changes a state uses a session;
+``reading`` is for everything else.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from provisioner.state.seen import Seen, Warn
 from provisioner.state.stores import Note, Store
 
 KnownLogin: TypeAlias = Callable[[], tuple[str, str] | None]
-"""Returns address and login of the Octopush account that a state belongs to, once they are known."""
+"""Returns the API's address and the login of the state's Octopush account, once they are known."""
 
 _TAG_DIGITS: Final = 4
 _MOST_NAMED: Final = 3
@@ -35,11 +35,11 @@ _PUTS_BACK: Final = "`provisioner recover LOG` puts it back"
 
 
 class Session:
-    """A state that this run alone may change."""
+    """A state that only this run may change."""
 
     def __init__(self, store: Store, memory: Memory, warn: Warn, last_resort: Callable[[str], bool]) -> None:
         self.found: Snapshot = load(store, held=True)
-        """The state as it was before this run did anything to it."""
+        """The state from before this run."""
         self._store = store
         self._memory = memory
         self._warn = warn
@@ -48,15 +48,15 @@ class Session:
 
     @property
     def state(self) -> State | None:
-        """The state as last loaded or saved; None where there is none yet."""
+        """The state as last loaded or saved; None if there is none yet."""
         return self._state
 
     def save(self, state: State) -> None:
         """Make ``state`` durable. Raises StateNotSaved, StateMoved or StateForeign.
 
-        This machine remembers it before anything is sent: should the run die, the state
-        as it was before must not be taken for the newest one. Where a copy of it was saved
-        here meanwhile, or its account has another state, nothing is.
+        This machine remembers it before anything is sent: if the run dies, the state from
+        before must not pass for the newest one. Nothing is saved if another copy of it was
+        saved here meanwhile, or if its account has another state.
         """
         self._memory.admit(self._state, state)
         note = Note(state.lineage, state.serial, changes(self._state, state))
@@ -65,53 +65,55 @@ class Session:
         self.note()
 
     def note(self) -> None:
-        """Remember how far the state has come."""
+        """Remember the serial of the state."""
         if self._state is not None:
             self._memory.note(self._state)
 
     def reserve(self, size: int) -> None:
-        """Take the room that a rescue of ``size`` bytes would need. Raises StateNotSaved."""
+        """Reserve the space that a rescue of ``size`` bytes would need. Raises StateNotSaved."""
         self._store.reserve(size)
 
     def rescue(self, state: State, name: str, operation: str, record: Record | None) -> str:
-        """Keep an outcome that ``save`` did not take, and say where it is kept."""
+        """Keep an outcome that ``save`` could not save, and return where."""
         line = rescuing.encode(RescueEntry(state.lineage, state.parent, name, operation, record))
         try:
             self._store.rescue(f"{line}\n".encode())
         except StateNotSaved as error:
             refused = error.message
-        except Exception as error:  # noqa: BLE001  # whatever it is, nothing may lose the line
-            refused = f"{self._store.rescue_address} did not take it either ({type(error).__name__})."
+        except Exception as error:  # noqa: BLE001  # whatever happens, the line must not be lost
+            refused = f"{self._store.rescue_address} could not keep it either ({type(error).__name__})."
         else:
             here = self._store.rescue_address
-            # What is beside a state elsewhere may go with this machine.
+            # If the state is elsewhere, the rescue file may disappear with this machine.
             return here if self._store.is_here or not self._is_kept(line) else f"{here}, and in the log"
         is_kept = self._is_kept(line)
         self._warn_of_rescue(refused)
         if is_kept:
             return f"standard error, in a line of its own ({_PUTS_BACK})"
-        return f"nothing but what follows ({_PUTS_BACK} from a file that holds it alone): {line[line.index('{') :]}"
+        return (
+            f"only the following text ({_PUTS_BACK}, from a file that contains nothing else): {line[line.index('{') :]}"
+        )
 
     def _is_kept(self, line: str) -> bool:
         try:
             return self._last_resort(line)
-        except Exception as error:  # noqa: BLE001  # nothing may lose the line: it then stands in the report
-            self._warn_of_rescue(f"The outcome could not be handed over either ({type(error).__name__}).")
+        except Exception as error:  # noqa: BLE001  # the line must not be lost: then it goes into the report
+            self._warn_of_rescue(f"The outcome could not be logged either ({type(error).__name__}).")
             return False
 
     def _warn_of_rescue(self, message: str) -> None:
-        """Warn; whoever hears it may fail, and then the line that is in hand matters more."""
+        """Warn, and ignore a failure to do so: the line itself matters more."""
         with suppress(Exception):
             self._warn(message)
 
     def put_back(self, entries: tuple[RescueEntry, ...]) -> None:
-        """Save the state with ``entries`` where they belong; see :func:`rescue.put_back`."""
+        """Save the state with ``entries`` put back; see :func:`rescue.put_back`."""
         state = rescuing.put_back(self._state, entries)
         if state is not None and state != self._state:
             self.save(replace(state, serial=state.serial + 1))
 
     def keep_forgotten(self, entry: RescueEntry, moment: str) -> str:
-        """Keep what the state is about to forget, and return where: ``recover`` puts it back from there.
+        """Keep a record that the state is about to forget, and return where; ``recover`` can put it back.
 
         Raises:
             StateNotSaved: it was not kept.
@@ -121,7 +123,7 @@ class Session:
 
 
 class Memory:
-    """What this machine remembers, as one hold on a state needs it; a memory that fails stops nothing, and is said."""
+    """What this machine remembers about a state that is held; a memory that fails is reported and stops nothing."""
 
     def __init__(
         self,
@@ -139,7 +141,7 @@ class Memory:
         self._holds = ExitStack()
         self._lineage: str | None = None
         self._claimed: bool | None = None
-        """Whether the state is noted as its account's, once this run has seen to that."""
+        """Whether the state is recorded as its account's; None until this run has checked."""
         self._forgetful = False
 
     def __enter__(self) -> Self:
@@ -149,7 +151,7 @@ class Memory:
         self._holds.close()
 
     def hold(self, lineage: str) -> None:
-        """Hold every copy of the state on this machine; raises StateLocked."""
+        """Hold all copies of the state on this machine; raises StateLocked."""
         if self._lineage == lineage:
             return
         self._lineage = lineage
@@ -163,14 +165,14 @@ class Memory:
             self._cannot(f"remember the state: {error.message.removesuffix('.')}")
 
     def admit(self, before: State | None, after: State) -> None:
-        """Return if ``after`` may be saved over ``before``; raises StateMoved, StateForeign or StateLocked."""
+        """Raise StateMoved, StateForeign or StateLocked unless ``after`` may be saved over ``before``."""
         self.hold(after.lineage)
         if before is not None:
             self._seen.require_newest(self._store.key, before, self._warn)
         self._claim(after)
 
     def note(self, state: State) -> None:
-        """Remember how far the state has come, and whose it is. Raises StateForeign: its account has another."""
+        """Remember the state's serial and its account. Raises StateForeign if the account has another state."""
         try:
             self._seen.note(self._store.key, state)
         except OSError as error:
@@ -184,14 +186,14 @@ class Memory:
             if state.accounts:
                 self._seen.claim(*account, self._store.key, state.lineage, self._warn)
             else:
-                # What was tried with a wrong login says nothing of whose that is.
+                # An attempt with a wrong login does not show whose state it is.
                 self._seen.release(*account, state.lineage, self._warn)
         except OSError as error:
             self._cannot(f"remember the state: {error.strerror or error}")
         self._claimed = bool(state.accounts)
 
     def accept(self, state: State | None) -> None:
-        """Take the state for the one that belongs here, or that there is none: a person says so."""
+        """Accept the state, or that there is none, because a person said so."""
         try:
             if state is None:
                 self._seen.forget(self._store.key)
@@ -199,7 +201,7 @@ class Memory:
                 lineage = None if state is None else state.lineage
                 self._seen.accept(*account, self._store.key, lineage, self._warn)
         except OSError as error:
-            self._cannot(f"forget the state that it has seen: {error.strerror or error}")
+            self._cannot(f"forget the old state: {error.strerror or error}")
 
     def _cannot(self, what: str) -> None:
         if not self._forgetful:
@@ -208,7 +210,7 @@ class Memory:
 
 
 @contextmanager
-def opened(  # noqa: PLR0913  # every part of a hold is given: none of them is looked up here
+def opened(  # noqa: PLR0913  # the parts of a session, all given by the caller
     store: Store,
     *,
     parent: str,
@@ -221,13 +223,12 @@ def opened(  # noqa: PLR0913  # every part of a hold is given: none of them is l
     accept: bool = False,
     account: KnownLogin = lambda: None,
 ) -> Iterator[Session]:
-    """Hold the state, and every copy of it on this machine, for the length of a ``with``.
+    """Hold the state, and all copies of it on this machine, inside a ``with``.
 
-    ``accept`` skips the comparison with what this machine has seen, and has it see this state
-    as one of ``account``'s. ``last_resort`` takes a rescued line that
-    the store did not, and returns whether it is kept. Raises StateLocked, StateInvalid,
-    StateForeign, StateRolledBack, StateNotSaved; at the end only ``warn`` hears of what fails,
-    so that it does not hide what the run did.
+    ``accept`` skips the comparison with what this machine has seen, and records the state as
+    one of ``account``'s. ``last_resort`` takes a rescue line that the store could not keep, and
+    returns whether it kept it. Raises StateLocked, StateInvalid, StateForeign, StateRolledBack
+    and StateNotSaved; failures at the end only go to ``warn``, so as not to hide what the run did.
     """
     waited = 0.0
 
@@ -262,10 +263,10 @@ def opened(  # noqa: PLR0913  # every part of a hold is given: none of them is l
 
 
 def check_parent(state: State, *, endpoint: str, api_login: str, login_from: str) -> State:
-    """Return ``state`` bound to the parent's account at ``endpoint``, as it is from its first record on.
+    """Return ``state`` bound to the parent's account at ``endpoint``.
 
-    ``login_from`` names where the login was found. A state without a record is bound again
-    each time: a mistyped login or address must not stick.
+    ``login_from`` names the source of the login. An empty state is bound again each time, so
+    that a mistyped login or address does not stick.
 
     Raises:
         StateForeign: it is bound to another account or endpoint.
@@ -277,7 +278,7 @@ def check_parent(state: State, *, endpoint: str, api_login: str, login_from: str
         check_endpoint(state, endpoint)
         if check is not None and not fits:
             raise StateForeign(
-                f"The accounts of {state.parent} belong to another Octopush account than the one of {login_from}.",
+                f"The accounts of {state.parent} belong to another Octopush account than the one in {login_from}.",
                 hint="Use the login that created them, or another state. Nothing was sent.",
             )
     if not fits or _is_slow(check):
@@ -286,7 +287,7 @@ def check_parent(state: State, *, endpoint: str, api_login: str, login_from: str
 
 
 def check_endpoint(state: State, endpoint: str) -> None:
-    """Refuse an address at which the accounts of ``state`` do not live; raises StateForeign."""
+    """Raise StateForeign if ``endpoint`` is not the address where the accounts of ``state`` live."""
     if state.accounts and state.endpoint is not None and not address.is_same(state.endpoint, endpoint):
         sandbox = " A sandbox keeps its address and its accounts with --port and --ledger."
         ours = urlsplit(endpoint).hostname
@@ -303,15 +304,15 @@ def _fits(check: str, api_login: str) -> bool:
 
 
 def _tag(api_login: str, salt: str) -> str:
-    """Return a check so short that it notices 65,535 of 65,536 wrong logins, and confirms no guess at the right one.
+    """Return a check that notices 65,535 of 65,536 wrong logins, and is too short to confirm a guess.
 
-    A login is an e-mail address, and whoever can read a state may guess as many as they like.
+    A login is an e-mail address, and anybody who can read the state can try as many as they like.
     """
     return f"{salt}${hashlib.sha256(f'{salt}${api_login}'.encode()).hexdigest()[:_TAG_DIGITS]}"
 
 
 def _is_slow(check: str | None) -> bool:
-    """Whether ``check`` is of the earlier, whole form: the next save of what is bound replaces it."""
+    """Whether ``check`` has the earlier, long form, which the next save replaces."""
     return check is not None and len(check.partition("$")[2]) > _TAG_DIGITS
 
 
@@ -321,7 +322,7 @@ def _slow(api_login: str, salt: str) -> str:
 
 
 def changes(before: State | None, after: State) -> str:
-    """Return what ``after`` changes, in a line: each account with what it is by now."""
+    """Return what ``after`` changes, in one line: each account with its new status."""
     if before is None:
         before = replace(after, accounts={}, placements={})
     names = sorted(
@@ -345,7 +346,7 @@ def _kind(record: Record | None) -> str:
         case Active(edit=None):
             return "active"
         case Active():
-            return "edit begun"
+            return "edit started"
         case _:
             return type(record).__name__.lower()
 

@@ -144,11 +144,11 @@ def test_a_seal_without_credentials_is_told_and_is_no_crash(applied: Project, se
     edit_manifest(applied, "last_name: Crash", "last_name: Changed")
     for command in (["rotate-password", "paris"], ["forget", "paris"], ["adopt", "oslo", "abc@example.com"]):
         done = applied.run(*command, *(["--yes"] if command[0] != "adopt" else []))
-        assert (command, 5, True) == (command, done.returncode, "holds no credentials" in done.stderr)
+        assert (command, 5, True) == (command, done.returncode, "contains no credentials" in done.stderr)
     assert asked == len(server.requests())
     # Of several, it alone is left.
     done = applied.run("apply", "--yes")
-    assert (5, True) == (done.returncode, "holds no credentials" in done.stdout)
+    assert (5, True) == (done.returncode, "contains no credentials" in done.stdout)
     assert "updated        rome" in done.stdout
 
 

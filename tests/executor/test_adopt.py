@@ -491,7 +491,7 @@ def test_where_the_identity_does_not_open_what_is_sealed_nothing_is_asked_for() 
     with pytest.raises(IdentityRejected):
         adopt(run, "paris")
     forged = Run(state(rome=active("rome", kept=content("rome", credentials=None))))
-    with pytest.raises(StateConflict, match="holds no credentials"):
+    with pytest.raises(StateConflict, match="contains no credentials"):
         adopt(forged, "paris")
     assert ([], []) == (run.events, forged.events)
 
@@ -507,7 +507,7 @@ def test_what_does_not_open_of_an_unknown_is_its_own_trouble(*, alone: bool) -> 
     else:
         report = adopt(run, "paris", "rome").report
         assert {"paris": "failed", "rome": "adopted"} == results(report)
-        assert "does not open what is sealed for paris" in str(report.outcomes[0].reason)
+        assert "does not open the sealed record of paris" in str(report.outcomes[0].reason)
     assert ("read", "paris") not in run.events
 
 

@@ -433,17 +433,17 @@ RESTORE: Final = "; restore the state from version control"
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
-        (rome(credentials=None), f"What is sealed in the record of rome holds no credentials{RESTORE}"),
+        (rome(credentials=None), f"The sealed content of rome contains no credentials{RESTORE}"),
         (
             rome(operation="another"),
             (
-                "What is sealed in the record of rome is of another operation than the record:"
-                f" somebody put an older one back, or replaced it{RESTORE}"
+                "The sealed content of rome is from another operation than its record:"
+                f" somebody put back an older one, or replaced it{RESTORE}"
             ),
         ),
         (
             active("rome", kept=content("oslo")),
-            f"What is sealed in the record of rome was sealed for default/oslo of lineage lineage{RESTORE}",
+            f"The sealed content of rome was sealed for default/oslo of lineage lineage{RESTORE}",
         ),
     ],
 )
@@ -465,7 +465,7 @@ def test_accounts_that_have_one_login_are_told_of_each_other_alone() -> None:
     report = verified(this, {})
     assert {
         "athens": None,
-        "lost": f"What is sealed in the record of lost holds no credentials{RESTORE}",
+        "lost": f"The sealed content of lost contains no credentials{RESTORE}",
         "paris": "its login is also that of rome",
         "rome": "its login is also that of paris",
     } == {each.name: each.reason for each in report.outcomes}
@@ -473,7 +473,7 @@ def test_accounts_that_have_one_login_are_told_of_each_other_alone() -> None:
 
 def test_what_a_replaced_seal_says_of_logins_is_not_believed() -> None:
     report = verified(state(paris=PLAIN, rome=rome(credentials=credentials("paris"), operation="another")), {})
-    assert [None, "What is sealed in the record of rome is of another operation than the record"] == [
+    assert [None, "The sealed content of rome is from another operation than its record"] == [
         each.reason and each.reason.partition(":")[0] for each in report.outcomes
     ]
 
@@ -484,7 +484,7 @@ def test_what_an_identity_does_not_open_fails_and_an_identity_that_opens_nothing
     this = state(paris=foreign, rome=active("rome"))
     report = verified(this, {})
     assert [Result.FAILED, Result.VERIFIED] == [each.result for each in report.outcomes]
-    assert "What is sealed in the record of paris is damaged, or sealed to others" in str(report.outcomes[0].reason)
+    assert "The sealed content of paris is damaged, or sealed to others" in str(report.outcomes[0].reason)
     third, _ = new_identity()
     with pytest.raises(IdentityRejected):
         verified(this, {}, opener=AgeOpener(parse_identities(third, "the test")))
@@ -544,7 +544,7 @@ def test_what_holds_no_credentials_was_replaced_and_stops_no_other() -> None:
     this = state(paris=PLAIN, rome=rome(credentials=None, password=Secret("s3cret")))
     api = Octopush()
     api.balances = {"paris": Balance(1, "euros")}
-    reason = f"What is sealed in the record of rome holds no credentials{RESTORE}"
+    reason = f"The sealed content of rome contains no credentials{RESTORE}"
     assert {"paris": Balance(1, "euros"), "rome": Failed(reason, Then.GO_ON)} == executor.balances(
         this, OPENER, api, Watcher()
     )

@@ -384,7 +384,7 @@ def test_without_an_identity_an_edit_is_not_attempted_and_creates_are_carried_ou
 def test_a_record_whose_seal_was_replaced_by_one_without_credentials_is_noticed_before_anything_is_sent() -> None:
     forged = active("paris", kept=content("paris", credentials=None))
     run = Run(state(paris=forged), (desired("athens"), RENEWED))
-    with pytest.raises(StateConflict, match="What is sealed in the record of paris holds no credentials"):
+    with pytest.raises(StateConflict, match="The sealed content of paris contains no credentials"):
         run.apply()
     assert [] == run.events
 

@@ -282,7 +282,7 @@ def test_the_variables_of_the_parent_are_named(three: Project) -> None:
     mistaken = having(three, ACME_LOGIN=three.environ["GLOBEX_LOGIN"])
     done = mistaken.run("apply", "--yes", "--parent", "acme")
     assert 5 == done.returncode
-    assert "The accounts of acme belong to another Octopush account than the one of ACME_LOGIN." in done.stderr
+    assert "The accounts of acme belong to another Octopush account than the one in ACME_LOGIN." in done.stderr
 
 
 # ── Which parent ─────────────────────────────────────────────────────────────

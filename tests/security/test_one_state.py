@@ -143,7 +143,7 @@ def test_a_damaged_memory_stops_nobody_and_is_said(mine: Project) -> None:
     heard = Heard()
     this = opened(mine)
     assert 0 == this.apply(this.plan(reporter=heard), reporter=heard).exit_code
-    assert {True} == {"what this machine remembers of its states is not whole" in each for each in heard.warnings}
+    assert {True} == {"this machine's record of its states is incomplete" in each for each in heard.warnings}
     heard.warnings.clear()
     this = opened(mine)
     assert 0 == this.apply(this.plan(reporter=heard), reporter=heard).exit_code

@@ -168,7 +168,7 @@ DAMAGES: Final = {
 def test_a_damaged_record_is_named_and_stops_nobody_else(mine: Project, damage: Any) -> None:  # noqa: ANN401  # a function
     put(mine, "paris", damage(sealed_of(mine, "paris")))
     this = opened(mine)
-    with pytest.raises(StateInvalid, match=r"What is sealed in the record of paris is damaged\."):
+    with pytest.raises(StateInvalid, match=r"The sealed content of paris is damaged\."):
         this.open_credentials(["paris"])
     assert {"paris": "unchecked", "rome": "unchanged"} == results(this.refresh())["default"]
     done = this.apply(this.plan(refresh=True))

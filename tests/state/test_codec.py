@@ -344,7 +344,7 @@ def test_a_name_that_a_manifest_may_have_is_read(name: str) -> None:
 
 def test_a_newer_version_is_left_to_a_newer_provisioner() -> None:
     error = refusal(b'{"version": 2, "anything": {"else": 1}}')
-    assert "state/acme.json is a state of version 2; this provisioner knows version 1." == error.message
+    assert "state/acme.json is a state of version 2; this provisioner supports version 1." == error.message
     assert "newer" in error.hint
 
 
@@ -370,14 +370,14 @@ def test_what_is_not_json_is_refused_by_its_place(raw: bytes, place: str) -> Non
     [
         (b"", "is empty."),
         (b" \r\n", "is empty."),
-        (b"\0" * 100, "holds NUL bytes from byte 0 on, as a power failure may leave them."),
-        (codec.encode(STATE)[:80] + b"\0" * 80, "holds NUL bytes from byte 80 on, as a power failure may leave them."),
+        (b"\0" * 100, "contains NUL bytes from byte 0 on, as after a power failure."),
+        (codec.encode(STATE)[:80] + b"\0" * 80, "contains NUL bytes from byte 80 on, as after a power failure."),
         (b"\xef\xbb\xbf" + codec.encode(STATE), "begins with a byte-order mark: an editor or a shell saved it so."),
         (b"\xef\xbb\xbf\n", "is empty."),
         *((f"{mark}{DOCUMENT}".encode(each), f"is {each[:6].upper()} text: an editor or a shell saved it so.")
           for each in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be") for mark in ("", "\ufeff")),
         (b"\x1f\x8b\x08\0\0", "is not UTF-8 (byte 1)."),
-        *((DOCUMENT.replace("\n", f"\n{each}\n", 1).encode(), "holds the marks of an unfinished merge (line 2).")
+        *((DOCUMENT.replace("\n", f"\n{each}\n", 1).encode(), "contains the conflict marks of an unfinished merge (line 2).")
           for each in ("=======", "=======\r", "<<<<<<< HEAD", ">>>>>>> theirs", "||||||| base")),
     ],
 )  # fmt: skip
@@ -416,12 +416,12 @@ def test_no_depth_at_all_is_too_deep_for_a_clear_refusal() -> None:
 
 def test_a_key_that_a_merge_repeated_is_named() -> None:
     raw = codec.encode(STATE).replace(b'"rome": {', b'"paris": {')
-    assert 'state/acme.json holds the key "paris" twice.' == refusal(raw).message
+    assert 'state/acme.json contains the key "paris" twice.' == refusal(raw).message
 
 
 def test_a_repeated_key_cannot_speak_to_the_terminal() -> None:
     assert (
-        r'holds the key "\u001b[2J" twice.'
+        r'contains the key "\u001b[2J" twice.'
         in refusal(b'{"\x1b[2J": 1, "a": 2, "\x1b[2J": 3}'.replace(b"\x1b", rb"\u001b")).message
     )
 
@@ -431,7 +431,7 @@ def test_the_marks_of_a_merge_are_told_from_other_damage() -> None:
         b'  "serial": 3,', b'<<<<<<< ours\n  "serial": 3,\n=======\n  "serial": 4,\n>>>>>>>'
     )
     error = refusal(raw)
-    assert "state/acme.json holds the marks of an unfinished merge (line 64)." == error.message
+    assert "state/acme.json contains the conflict marks of an unfinished merge (line 64)." == error.message
     assert "keep the records of both" in error.hint
 
 

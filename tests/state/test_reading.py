@@ -111,7 +111,7 @@ def test_a_damaged_rescue_is_refused_by_its_address_and_kept(store: Store) -> No
     store.rescue(b"garbage\n")
     with pytest.raises(StateInvalid) as caught:
         load(store)
-    assert f"{store.rescue_address} holds something else than rescued outcomes." == caught.value.message
+    assert f"{store.rescue_address} contains something other than rescued outcomes." == caught.value.message
     assert b"garbage\n" == store.rescued()
 
 

@@ -53,8 +53,8 @@ def test_what_is_kept_second_stands_behind_the_first() -> None:
 def test_something_else_is_not_taken_for_nothing(raw: bytes) -> None:
     with pytest.raises(StateInvalid) as caught:
         decode(raw, "state.json.rescue")
-    assert "state.json.rescue holds something else than rescued outcomes." == caught.value.message
-    assert "move the damaged one away" in caught.value.hint
+    assert "state.json.rescue contains something other than rescued outcomes." == caught.value.message
+    assert "move the damaged line away" in caught.value.hint
 
 
 def test_a_line_that_was_cut_anywhere_is_found_to_be_damaged() -> None:
@@ -229,9 +229,7 @@ def test_an_account_that_went_through_another_operation_is_left_to_a_person(curr
     state = replace(STATE, accounts={"lima": of_operation(current, "op-2")})  # type: ignore[arg-type]
     with pytest.raises(StateConflict) as caught:
         put_back(state, [replace(ENTRY, record=rescued)])
-    assert (
-        "The rescued outcome of lima is of operation op-1; the state knows another one, op-2." == caught.value.message
-    )
+    assert "The rescued outcome of lima is from operation op-1; the state has operation op-2." == caught.value.message
     assert "dashboard" in caught.value.hint
 
 
@@ -257,7 +255,7 @@ def test_a_later_time_of_an_account_that_the_state_has_under_another_name_is_lef
     later = RescueEntry("lineage-1", "default", "lima", "op-2", CHANGED)
     with pytest.raises(StateConflict) as caught:
         put_back(older, [later])
-    assert "The rescued outcome of lima is of the account that the state knows as cusco." == caught.value.message
+    assert "The rescued outcome of lima belongs to the account that the state calls cusco." == caught.value.message
     with pytest.raises(StateConflict, match="knows another one, op-1"):
         put_back(replace(STATE, accounts={"lima": ACTIVE}), [later])
     assert CHANGED == getattr(put_back(replace(STATE, accounts={}), [later]), "accounts", {})["lima"]

@@ -172,7 +172,7 @@ def test_an_answer_is_kept_as_the_text_that_it_is() -> None:
 def test_what_the_identity_does_not_open_is_refused() -> None:
     with pytest.raises(IdentityRejected) as caught:
         opener(OTHER_IDENTITY).open(SEALED, **PLACE)
-    assert "The identity does not open what is sealed for paris." == caught.value.message
+    assert "The identity does not open the sealed record of paris." == caught.value.message
     assert ExitCode.SETTING_INVALID == caught.value.exit_code
     assert_silent(caught.value, OTHER_IDENTITY.reveal())
 
@@ -201,7 +201,7 @@ MAC = RAW.index(b"\n--- ") + 5
 def test_what_is_damaged_is_not_blamed_on_the_identity(sealed: str) -> None:
     with pytest.raises(StateInvalid) as caught:
         opener(IDENTITY).open(sealed, **PLACE)
-    assert "What is sealed in the record of paris is damaged." == caught.value.message
+    assert "The sealed content of paris is damaged." == caught.value.message
     assert "Restore the state from version control." == caught.value.hint
     assert_silent(caught.value)
 
@@ -239,7 +239,9 @@ def test_a_login_that_no_address_could_hold_is_none(login: str) -> None:
 
 
 def test_a_seal_of_another_operation_is_an_older_one_put_back() -> None:
-    with pytest.raises(StateConflict, match="is of another operation than the record: somebody put an older") as caught:
+    with pytest.raises(
+        StateConflict, match="is from another operation than its record: somebody put back an older"
+    ) as caught:
         opener(IDENTITY).open(SEALED, **(PLACE | {"operation": "op-2"}))
     assert ExitCode.STATE_UNUSABLE == caught.value.exit_code
     assert_silent(caught.value)
@@ -309,7 +311,7 @@ def test_a_seal_that_opens_but_holds_something_else_is_noticed(plain: bytes | st
     forged = pyrage.encrypt(raw, [x25519.Recipient.from_str(RECIPIENT)], armored=True).decode()
     with pytest.raises(StateConflict) as caught:
         opener(IDENTITY).open(forged, **PLACE)
-    assert "What is sealed in the record of paris opens, but was not written by provisioner." == caught.value.message
+    assert "The sealed content of paris opens, but was not written by provisioner." == caught.value.message
     assert_silent(caught.value)
 
 
@@ -359,7 +361,7 @@ def test_what_is_nothing_like_a_recipient_is_not_repeated(typed: str) -> None:
 def test_an_identity_among_the_recipients_is_told_and_not_repeated(typed: str) -> None:
     with pytest.raises(SettingInvalid) as caught:
         AgeSealer([typed])
-    assert "A recipient is an identity: a private key stands where its public half belongs." == caught.value.message
+    assert "A recipient is an identity: this is a private key where the public key belongs." == caught.value.message
     assert_silent(caught.value, IDENTITY.reveal()[16:28], IDENTITY.reveal().lower()[16:28], "b3BlbnNzaC1rZXk")
 
 

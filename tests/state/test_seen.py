@@ -80,13 +80,13 @@ def test_a_state_that_is_gone_is_noticed_where_it_was(seen: Seen) -> None:
     assert f"There is no state at {HERE}; this machine has seen one there." == caught.value.message
     with pytest.raises(StateRolledBack, match="no state") as caught:
         check(seen, HERE, None, f"{HERE}.backup")
-    assert f"{HERE}.backup is the state as an earlier run found it. " in caught.value.hint
+    assert f"{HERE}.backup is the state from before an earlier run. " in caught.value.hint
     assert "`provisioner adopt NAME LOGIN`" in caught.value.hint
     # Where it was moved, and a run has met it since, is said.
     seen.note(THERE, STATE)
     with pytest.raises(StateRolledBack, match=f"seen one there; it was last at {THERE}") as caught:
         check(seen, HERE, None)
-    assert "or set `state` to where it is" in caught.value.hint
+    assert "or set `state` to its place" in caught.value.hint
 
 
 def test_what_a_person_accepts_is_believed_from_then_on(seen: Seen) -> None:
@@ -202,7 +202,7 @@ def test_a_copy_that_was_saved_meanwhile_is_noticed_by_the_next_save(seen: Seen,
     with pytest.raises(StateMoved) as caught:
         seen.require_newest(HERE, STATE, pytest.fail)
     assert (
-        f"{HERE} is at serial 3, and a copy of it has been saved since: this machine has seen 4, at {THERE}."
+        f"{HERE} has serial 3, and a copy of it has been saved since: this machine has seen 4, at {THERE}."
         == caught.value.message
     )
     seen.require_newest(HERE, LATER, pytest.fail)

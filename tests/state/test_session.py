@@ -368,7 +368,7 @@ def test_a_home_that_cannot_be_written_is_only_warned_of(tmp_path: Path) -> None
     project.path.unlink()
     with project.opened(accept=True) as session:
         assert session.state is None
-    assert "This machine cannot forget the state that it has seen: Not a directory." == project.warnings[-1]
+    assert "This machine cannot forget the old state: Not a directory." == project.warnings[-1]
 
 
 # ── What was rescued ─────────────────────────────────────────────────────────
@@ -545,7 +545,7 @@ def test_what_the_store_does_not_take_goes_to_the_last_resort(project: Project, 
     with project.opened(LocalStore(project.path, ScriptedDisk(at, full))) as session:
         assert IN_A_LOG == session.rescue(LATER, "lima", "op-1", ACTIVE)
         assert [encode(LIMA)] == project.log
-        assert [f"{project.rescue_path} did not take it either: No space left on device."] == project.warnings
+        assert [f"{project.rescue_path} could not keep it either: No space left on device."] == project.warnings
     # Half a line would stand in the next run's way; a whole one may be there too.
     assert project.rescued() in {(), (LIMA,)}
 
@@ -559,11 +559,13 @@ def test_a_line_that_nothing_takes_is_in_the_words_themselves(project: Project) 
 
     with project.opened(LocalStore(project.path, ScriptedDisk(1, full)), last_resort=refuse) as session:
         where = session.rescue(LATER, "lima", "op-1", ACTIVE)
-    begins = "nothing but what follows (`provisioner recover LOG` puts it back from a file that holds it alone): "
+    begins = (
+        "only the following text (`provisioner recover LOG` puts it back, from a file that contains nothing else): "
+    )
     assert where.startswith(begins)
     assert (LIMA,) == found_in(where.removeprefix(begins), "a file")
     assert [encode(LIMA)] == asked
-    assert [f"{project.rescue_path} did not take it either: No space left on device."] == project.warnings
+    assert [f"{project.rescue_path} could not keep it either: No space left on device."] == project.warnings
 
 
 @pytest.mark.parametrize("hears", [True, False])
@@ -599,7 +601,7 @@ def test_a_store_that_fails_as_nobody_expected_loses_no_line(project: Project) -
     with project.opened(store) as session:
         assert IN_A_LOG == session.rescue(LATER, "lima", "op-1", ACTIVE)
     assert [encode(LIMA)] == project.log
-    assert [f"{project.rescue_path} did not take it either (ValueError)."] == project.warnings
+    assert [f"{project.rescue_path} could not keep it either (ValueError)."] == project.warnings
 
 
 def test_what_the_store_takes_asks_for_no_last_resort(project: Project) -> None:

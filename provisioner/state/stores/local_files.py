@@ -90,7 +90,9 @@ class LocalFiles:
         try:
             self._put(line)
         except OSError as error:
-            raise StateNotSaved(f"{self.rescue_address} did not take it either: {error.strerror or error}.") from error
+            raise StateNotSaved(
+                f"{self.rescue_address} could not keep it either: {error.strerror or error}."
+            ) from error
 
     def rescued(self) -> bytes:
         """See :class:`Store`."""

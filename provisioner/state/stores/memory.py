@@ -63,7 +63,7 @@ class MemoryStore:
             if waited >= timeout:
                 raise StateLocked(
                     f"The state is held by {self.holder() or 'another run'}.",
-                    hint="Wait for that run, or give --lock-timeout SECONDS.",
+                    hint="Wait for that run, or use --lock-timeout SECONDS.",
                 )
             pause = min(_POLL, timeout - waited)
             sleep(pause)

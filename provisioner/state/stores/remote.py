@@ -142,7 +142,7 @@ class RemoteStore(LocalFiles):
                 if waited >= timeout:
                     raise StateLocked(
                         f"The state is held by {lease.holder}.",
-                        hint="Wait for that run, or give --lock-timeout SECONDS. If it has died, say so with"
+                        hint="Wait for that run, or use --lock-timeout SECONDS. If it has died, say so with"
                         f" `provisioner unlock {lease.id}`; otherwise its hold ends by itself at {lease.expires_at}.",
                     )
                 wait(min(_POLL, timeout - waited))

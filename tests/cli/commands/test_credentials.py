@@ -69,7 +69,7 @@ def test_without_the_right_identity_nothing_opens(applied: Project, tmp_path: Pa
     assert 0 == other.returncode
     environ = {**applied.environ, "PROVISIONER_IDENTITY_FILE": str(tmp_path / "other.txt")}
     done = Project(applied.root, applied.names, environ).run("credentials", "export")
-    assert (10, True) == (done.returncode, "does not open what is sealed for paris" in done.stderr)
+    assert (10, True) == (done.returncode, "does not open the sealed record of paris" in done.stderr)
     assert "It came from " in done.stderr
     assert 0 == applied.run("status").returncode
 

@@ -324,7 +324,7 @@ def test_a_blob_of_an_older_operation_is_not_compared_with(applied: Project, ser
     asked = sent(server)
     done = applied.run("refresh")
     assert (7, asked + 1) == (done.returncode, sent(server))
-    assert "  unchecked      paris  What is sealed in the record of paris is of another operation" in done.stdout
+    assert "  unchecked      paris  The sealed content of paris is from another operation" in done.stdout
 
 
 def test_a_state_that_cannot_be_written_is_still_reported_on(applied: Project, server: SandboxProcess) -> None:

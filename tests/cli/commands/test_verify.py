@@ -66,7 +66,7 @@ SPOILED: list[tuple[Callable[[Project, SandboxProcess], None], dict[str, str]]] 
     (swapped, {"paris": "was sealed for default/rome", "rome": "was sealed for default/paris"}),
     (duplicated, {"paris": "its login is also that of rome", "rome": "its login is also that of paris"}),
     (replaced, {"paris": "key for this login is not the sealed one"}),
-    (emptied, {"paris": "holds no credentials"}),
+    (emptied, {"paris": "contains no credentials"}),
     (rekeyed_by_hand, {"paris": "key for this login is not the sealed one"}),
     (dead, {"paris": "does not know its login"}),
     (sealed_to_another, {"paris": "is damaged, or sealed to others"}),

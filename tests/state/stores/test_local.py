@@ -598,7 +598,7 @@ def test_no_room_to_reserve_is_said_before_anything_is_sent(path: Path, kept: Pa
 def test_a_line_that_the_disk_does_not_take_leaves_no_half(path: Path, kept: Path, at: int) -> None:
     with pytest.raises(StateNotSaved) as caught:
         LocalStore(path, ScriptedDisk(at, full)).rescue(LINE)
-    assert f"{kept} did not take it either: No space left on device." == caught.value.message
+    assert f"{kept} could not keep it either: No space left on device." == caught.value.message
     # Half a line would stand in the next run's way; a whole one may be there too.
     assert LocalStore(path).rescued() == (b"" if at == 1 else LINE)
 
@@ -655,7 +655,7 @@ def rescue_read_only(folder: Path) -> None:
     store = LocalStore(folder / "state.json")
     with pytest.raises(StateNotSaved, match="Read-only file system"):
         store.reserve(SPACE)
-    with pytest.raises(StateNotSaved, match="did not take it either: Read-only file system"):
+    with pytest.raises(StateNotSaved, match="could not keep it either: Read-only file system"):
         store.rescue(LINE)
     with pytest.raises(StateError, match="cannot be removed: Read-only file system"):
         store.clear_rescued()

@@ -195,7 +195,9 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("kind", OURS, ids=lambda kind: kind.noun)
-def test_a_file_takes_the_place_of_an_earlier_one_of_its_kind_and_of_no_other(place: Path, kind: outputs.Kind) -> None:
+def test_a_file_takes_the_place_of_an_earlier_one_of_its_kind_and_of_no_other(
+    place: Path, kind: outputs.OutputKind
+) -> None:
     of_others = [text for other, texts in OURS.items() if other is not kind for text in texts]
     for text in (*OTHERS, *of_others):
         place.write_bytes(text.encode())

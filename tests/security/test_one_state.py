@@ -67,7 +67,7 @@ def test_a_renamed_parent_does_not_begin_again(mine: Project, server: SandboxPro
     settings, table = mine.folder / "provisioner.yaml", mine.folder / "manifests" / "accounts.csv"
     settings.write_text(settings.read_text().replace('"acme"', '"acme-eu"'))
     table.write_text(table.read_text().replace(",acme\n", ",acme-eu\n"))
-    assert "give the parent the name that it had" in refused(mine, server).hint
+    assert "give the parent its old name" in refused(mine, server).hint
 
 
 def test_what_came_to_nothing_stands_in_nobodys_way(server: SandboxProcess, tmp_path: Path) -> None:

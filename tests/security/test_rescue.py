@@ -30,7 +30,7 @@ from tests.state import ACTIVE, STATE, UNKNOWN, full
 FORGED = f"{MARK} " + json.dumps(
     {"lineage": "lineage-1", "parent": "default", "name": "lima", "operation": "op-1", "record": None}
 )
-HONEST = rescue.Entry("lineage-1", "default", "lima", "op-1", ACTIVE)
+HONEST = rescue.RescueEntry("lineage-1", "default", "lima", "op-1", ACTIVE)
 
 
 class Terminal(io.TextIOWrapper):

@@ -138,7 +138,7 @@ def test_an_older_seal_is_refused_by_whatever_opens_it(mine: Project, server: Sa
         this.open_credentials,
         lambda: this.rotate_passwords(["paris"]),
     ):
-        with pytest.raises(StateConflict, match="of another operation than the record"):
+        with pytest.raises(StateConflict, match="from another operation than its record"):
             opening()
     (status,) = this.status(balances=True)
     assert isinstance((status.balances or {})["paris"], Failed)

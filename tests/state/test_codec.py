@@ -377,7 +377,8 @@ def test_what_is_not_json_is_refused_by_its_place(raw: bytes, place: str) -> Non
         *((f"{mark}{DOCUMENT}".encode(each), f"is {each[:6].upper()} text: an editor or a shell saved it so.")
           for each in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be") for mark in ("", "\ufeff")),
         (b"\x1f\x8b\x08\0\0", "is not UTF-8 (byte 1)."),
-        *((DOCUMENT.replace("\n", f"\n{each}\n", 1).encode(), "contains the conflict marks of an unfinished merge (line 2).")
+        *((DOCUMENT.replace("\n", f"\n{each}\n", 1).encode(),
+           "contains the conflict marks of an unfinished merge (line 2).")
           for each in ("=======", "=======\r", "<<<<<<< HEAD", ">>>>>>> theirs", "||||||| base")),
     ],
 )  # fmt: skip

@@ -256,7 +256,7 @@ def test_a_later_time_of_an_account_that_the_state_has_under_another_name_is_lef
     with pytest.raises(StateConflict) as caught:
         put_back(older, [later])
     assert "The rescued outcome of lima belongs to the account that the state calls cusco." == caught.value.message
-    with pytest.raises(StateConflict, match="knows another one, op-1"):
+    with pytest.raises(StateConflict, match="the state has operation op-1"):
         put_back(replace(STATE, accounts={"lima": ACTIVE}), [later])
     assert CHANGED == getattr(put_back(replace(STATE, accounts={}), [later]), "accounts", {})["lima"]
 

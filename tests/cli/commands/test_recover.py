@@ -110,7 +110,7 @@ def test_what_is_accepted_as_the_state_is_said(applied: Project) -> None:
     assert (130, True) == (code, f"Accept state/default.json with serial {state.serial} and 2 accounts," in said)
     applied.state_path.rename(f"{applied.state_path}.backup")
     done = applied.run("plan")
-    assert (5, True) == (done.returncode, "state/default.json.backup is the state as an earlier run" in done.stderr)
+    assert (5, True) == (done.returncode, "default.json.backup is the state from before an earlier run" in done.stderr)
     code, said = answering(applied, "n\n", "recover", "--accept-state")
     assert (130, True) == (code, "Accept that there is no state at state/default.json," in said)
     done = applied.run("recover", "--accept-state", "--yes")

@@ -137,6 +137,7 @@ def test_two_pull_requests_and_a_night(github: GitHub, server: SandboxProcess) -
     developer.change_by_hand("lyon", company_name="By hand")
     night = github.reconcile()
     assert ("success", True) == (night.outcome, "1 updated" in night.summary), night.said()
+    assert "slots left. Nothing needs attention.**" in night.summary
     head = developer.git("ls-remote", "origin")
     quiet = github.reconcile()
     assert "success" == quiet.outcome

@@ -134,6 +134,8 @@ def test_two_merge_requests_and_a_night(gitlab: GitLab, server: SandboxProcess) 
     night = gitlab.reconcile()
     assert (0, True) == (night.code, "1 updated" in night.said), night.said
     assert (True, False) == (night.ran("provisioner-reconcile"), night.ran("provisioner-apply"))
+    kept = list(night.workspace.rglob("artifacts/provisioner-reconcile/provisioner-status.html"))
+    assert ["slots left. Nothing needs attention." in each.read_text() for each in kept] == [True]
     assert ["first", "main", BRANCH, "second"] == developer.branches()
     developer.assert_no_secret(*(each.said for each in gitlab.pipelines))
 

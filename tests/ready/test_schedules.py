@@ -71,6 +71,9 @@ def assert_reconciled(place: Path, state: Path, metrics: Path | None) -> None:
     assert ["paris", "rome"] == sorted(accounts)
     if metrics is not None:
         assert_collected(metrics)
+    assert (
+        "2 accounts, 18 slots left. Nothing needs attention." in (place / "var/lib/provisioner/status.html").read_text()
+    )
     texts = [
         path.read_text(errors="replace") for path in place.rglob("*") if path.is_file() and "etc" not in path.parts
     ]

@@ -43,6 +43,7 @@ from provisioner.model.exchange import (
     differing,
     unreported,
 )
+from provisioner.model.history import Author, Entry
 from provisioner.model.plan import (
     ACTIONS,
     Change,
@@ -83,6 +84,7 @@ SLOTS = Slots(limit=20, reserved=0, used=0, unknown=0, planned=0)
 OUTCOME = Outcome("paris", "create", Result.CREATED)
 STOP = Stop(ExitCode.REFUSED, "there is no slot left")
 PACK = Pack(12.5, datetime(2030, 10, 23, tzinfo=UTC))
+AUTHOR = Author("2026-01-02T03:04:05Z", "ada@laptop")
 SETTING = Setting("proxy", "http://***@proxy.example.com:3128")
 EVERY_KIND: tuple[object, ...] = (
     Secret(SECRET),
@@ -135,6 +137,8 @@ EVERY_KIND: tuple[object, ...] = (
     Revision(2, "lineage", "2026-01-02T03:04:05Z", "paris: active", "ada@laptop"),
     Shard(1, 3),
     SETTING,
+    AUTHOR,
+    Entry(AUTHOR, 3, "paris", "create", "created"),
     Selection(("paris",), 3, 1),
     Freeze("2026-12-31", "the contract moves"),
     Terms("https://api.example.com", "${env:LOGIN}", "${env:KEY}", "state/default.json", settings=(SETTING,)),

@@ -51,6 +51,7 @@ COMMANDS: Final[Mapping[str, str]] = {
         ("refresh", "refresh"),
         ("verify", "verify"),
         ("status", "status"),
+        ("history", "history"),
         ("credentials", "credentials"),
         ("exec", "execute"),
         ("resolve", "resolve"),

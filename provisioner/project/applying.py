@@ -91,6 +91,7 @@ def apply(
     _bounded("create", sum(len(each.creates) for each in open_plans), bounds.max_creates)
     _bounded("update", sum(len(each.updates) for each in open_plans), bounds.max_updates)
     digest = str(saved.document(plans, workspace.settings)["digest"])
+    run = replace(run, digest=digest)
     for plan in plans.plans:
         run.reporter.planned(plan)
     if plans.plans:

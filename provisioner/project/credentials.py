@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from provisioner import executor, placeholders
@@ -225,11 +225,6 @@ def _is_chosen(name: str, record: Record, since: datetime | None) -> bool:
         raise StateInvalid(
             f"When {name} was created cannot be read from the state.", hint="Name the accounts instead of --since."
         ) from None
-
-
-def in_utc(moment: datetime) -> datetime:
-    """Return ``moment`` in UTC, which it is taken for where it names no zone."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def inherited(workspace: Workspace, given: Collection[str]) -> dict[str, str]:

@@ -67,7 +67,7 @@ def resolve(parent: Parent, name: str, run: RunContext, *, abandon: bool, confir
         state = require_state(session.state, parent)
         require_same([name], seen, state)
         after = executor.resolve(state, name, abandon=abandon)
-        session.save(after)
+        session.save(after, "resolve")
         return after
 
 
@@ -140,7 +140,7 @@ def forget(parent: Parent, name: str, run: RunContext, *, force: bool, confirm: 
         kept = session.keep_forgotten(
             RescueEntry(state.lineage, parent.name, name, record.operation.id, record), parent.parts.now()
         )
-        session.save(after)
+        session.save(after, "forget")
         left = session.state
     reason = "forced: Octopush was not asked" if force else None
     report = Report(parent.name, (Outcome(name, "forget", Result.FORGOTTEN, reason),))

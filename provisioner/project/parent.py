@@ -254,7 +254,7 @@ class Parent:
         from provisioner.render import text, words  # a plan says so itself
 
         for sentence in words.recipients(self.terms(state)):
-            self._warn(reporter, f"this {text.plain(sentence)}.")
+            self.warn(reporter, f"this {text.plain(sentence)}.")
 
     def require_readers(self, state: State | None) -> None:
         """Refuse to seal to nobody who can open ``state``; raises Refused."""
@@ -273,14 +273,14 @@ class Parent:
             StateError: it cannot be read, or is not the one that this machine knows.
 
         """
-        snapshot = read(self.store, parent=self.name, seen=self._seen, warn=partial(self._warn, reporter))
+        snapshot = read(self.store, parent=self.name, seen=self._seen, warn=partial(self.warn, reporter))
         if snapshot.state is not None and any(map(_is_unfinished, snapshot.state.accounts.values())):
             if holder := self.store.holder():
                 busy = "what it is working on shows as unknown or unfinished until it ends"
-                self._warn(reporter, f"the state is held by {holder}: {busy}.")
+                self.warn(reporter, f"the state is held by {holder}: {busy}.")
             elif snapshot.rescued:
                 todo = "the next apply, or `provisioner recover`, puts it back"
-                self._warn(reporter, f"an outcome is kept in {self.store.rescue_address}: {todo}.")
+                self.warn(reporter, f"an outcome is kept in {self.store.rescue_address}: {todo}.")
         return snapshot
 
     def wait_for_others(self, cancel: Cancel) -> None:
@@ -300,7 +300,7 @@ class Parent:
 
         Another run is waited for as the setting ``lock_timeout`` says, or for ``patience`` seconds if that is more.
         """
-        from provisioner.project.provenance import holder  # a plan holds nothing
+        from provisioner.project.provenance import author, holder  # a plan holds nothing
         from provisioner.state.session import opened
 
         patience, self._waited = max(patience, self.settings.lock_timeout - self._waited), 0.0
@@ -312,9 +312,10 @@ class Parent:
             sleep=run.cancel.sleep,
             last_resort=run.reporter.last_resort,
             seen=self._seen,
-            warn=partial(self._warn, run.reporter),
+            warn=partial(self.warn, run.reporter),
             accept=accept,
             account=lambda: self._account,
+            author=lambda: author(self.environ, run.digest, self.parts.now()),
         ) as session:
             yield session
 
@@ -332,20 +333,20 @@ class Parent:
                     store.let_go()
                 except StateError as error:
                     # It hides neither what was saved nor why it was not.
-                    self._warn(run.reporter, error.message)
+                    self.warn(run.reporter, error.message)
 
     def require_seen(self, state: State, reporter: Reporter) -> None:
         """Return if this machine has seen no later state here, and none of another lineage; raises StateError."""
-        self._seen.check(self.store.key, state, partial(self._warn, reporter), self.store.backup)
+        self._seen.check(self.store.key, state, partial(self.warn, reporter), self.store.backup)
 
     def note(self, state: State, reporter: Reporter) -> None:
         """Have this machine remember ``state``, which is saved by now; that it cannot is said."""
         try:
             self._seen.note(self.store.key, state)
         except OSError as error:
-            self._warn(reporter, f"This machine cannot remember the state: {error.strerror or error}.")
+            self.warn(reporter, f"This machine cannot remember the state: {error.strerror or error}.")
 
-    def _warn(self, reporter: Reporter, message: str) -> None:
+    def warn(self, reporter: Reporter, message: str) -> None:
         """Warn of something about this parent, which is named where there are several."""
         reporter.warning(f"{self.name}: {message}" if len(self.settings.parents) > 1 else message)
 
@@ -395,7 +396,7 @@ class Parent:
             )
         account = (self.settings.api_url, login)
         lineage = None if state is None else state.lineage
-        self._seen.require_own(*account, self.store.key, lineage, partial(self._warn, reporter))
+        self._seen.require_own(*account, self.store.key, lineage, partial(self.warn, reporter))
         self._account = account
 
     def look_up_account(self, reporter: Reporter) -> None:
@@ -403,7 +404,7 @@ class Parent:
         try:
             self._account = (self.settings.api_url, self.credentials.api_login)
         except SettingInvalid as error:
-            self._warn(reporter, f"what this machine knows of the account's other states stays. {error.message}")
+            self.warn(reporter, f"what this machine knows of the account's other states stays. {error.message}")
 
     def bound(self, state: State | None, reporter: Reporter) -> State:
         """Return ``state``, or a new one, bound to the parent's account at the settings' address.

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from provisioner.project.deciding import Confirm
     from provisioner.project.examining import Check
     from provisioner.project.folders import Folders
+    from provisioner.project.history import ParentHistory
     from provisioner.project.outputs import OutputKind
     from provisioner.project.plans import Plans
     from provisioner.project.recovering import Accept, Recovered
@@ -429,6 +430,26 @@ class Project:
         from provisioner.project.credentials import inherited
 
         return inherited(self._workspace, given)
+
+    # ── What was done ────────────────────────────────────────────────────────
+
+    def history(
+        self,
+        name: str | None = None,
+        *,
+        parents: Sequence[str] = (),
+        shard: Shard | None = None,
+        since: datetime | None = None,
+        reporter: Reporter = SILENT,
+    ) -> tuple[ParentHistory, ...]:
+        """Return every operation of each parent, or of the account ``name``, ``since`` a time in UTC; newest first.
+
+        Needs no secret. A parent whose history cannot be read has a ``failure``. Raises
+        CommandInvalid where neither a history nor a state has the account.
+        """
+        from provisioner.project import history
+
+        return history.history(self._chosen(parents, shard, reporter), name, since, reporter)
 
     # ── What a person decides ────────────────────────────────────────────────
 

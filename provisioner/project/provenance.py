@@ -6,8 +6,13 @@ import os
 import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Final
 
+from provisioner.model.history import Author
 from provisioner.state.holder import Holder
+
+_LONGEST: Final = 200
+"""Characters of a name; the environment may say anything."""
 
 
 def now() -> str:
@@ -25,11 +30,27 @@ def holder(environ: Mapping[str, str]) -> Holder:
     return Holder(os.getpid(), socket.gethostname(), _user(environ), now(), _ci_run(environ))
 
 
+def author(environ: Mapping[str, str], plan: str | None, at: str) -> Author:
+    """Return what a history says of this run; ``plan`` is the digest of the plans that it carries out.
+
+    Of GitHub and GitLab, whom a job is run for. Who approved it: what PROVISIONER_APPROVER says,
+    or whoever started a manual job of GitLab. GitHub sets no variable for that.
+    """
+    actor = _first(environ, "GITHUB_TRIGGERING_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN")
+    manual = ("GITLAB_USER_LOGIN",) if environ.get("CI_JOB_MANUAL") == "true" else ()
+    approver = _first(environ, "PROVISIONER_APPROVER", *manual)
+    return Author(at, by(environ), actor, approver, _ci_run(environ), plan)
+
+
+def _first(environ: Mapping[str, str], *names: str) -> str | None:
+    """Return the first of these variables that says anything, as text, of which the history keeps so much."""
+    found = next((environ[name] for name in names if environ.get(name)), None)
+    return None if found is None else found.encode(errors="replace").decode()[:_LONGEST]
+
+
 def _user(environ: Mapping[str, str]) -> str:
-    named = next((environ[each] for each in ("LOGNAME", "USER") if environ.get(each)), None)
-    if named is not None:
-        # The environment may say anything; the state holds text.
-        return named.encode(errors="replace").decode()
+    if (named := _first(environ, "LOGNAME", "USER")) is not None:
+        return named
     import pwd  # most environments say who it is
 
     try:

@@ -116,7 +116,7 @@ def _rekeyed(this: Rekey, run: RunContext, states: dict[str, State | None]) -> R
                 hint="Run it again, and look at what it shows. Nothing was changed.",
             )
         after = executor.rekey(state, parent.opener(run.reporter), AgeSealer(this.recipients), this.recipients)
-        session.save(after)
+        session.save(after, "rekey")
         states[parent.name] = session.state
     outcomes = (
         Outcome(name, "rekey", Result.UNCHANGED if record.sealed is None else Result.UPDATED)

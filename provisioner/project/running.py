@@ -44,6 +44,8 @@ class RunContext:
     cancel: Cancel
     carrier: Exchange | None
     """Carries the requests of all of them, so that its rate holds over all; None where none is sent."""
+    digest: str | None = None
+    """That of the plans, where plans are carried out."""
 
     def watch(self, parent: str) -> Watch:
         """Return what reports one parent's part."""

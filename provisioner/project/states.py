@@ -182,7 +182,9 @@ def migrate(parent: Parent, origin: str, run: RunContext) -> Moved:
             _require_one_way(state, old, found, store)
         if found is None or found.serial < state.serial or found.lineage != state.lineage:
             _require_later(state, found, store, old.address)
-            state = _put(state, its_version, store, f"moved from {old.address}", parent, run)
+            state = _put(
+                state, its_version, store, f"moved from {old.address}", parent, run, _history(old, parent, run)
+            )
         old.save(codec.tombstone(store.address), version)
     return Moved(parent.name, old.address, store.address, state)
 
@@ -219,11 +221,25 @@ def _require_one_way(state: State, old: Store, found: State, store: Store) -> No
         )
 
 
-def _put(state: State, version: str, store: Store, what: str, parent: Parent, run: RunContext) -> State:
+def _history(old: Store, parent: Parent, run: RunContext) -> tuple[str, ...]:
+    """Return the lines of the history that a state takes along; that they cannot be read is said, and no more."""
+    lines = attempted(old.recorded)
+    if isinstance(lines, ProvisionerError):
+        parent.warn(run.reporter, f"The history stays behind. {lines.message}")
+        return ()
+    return lines
+
+
+def _put(
+    state: State, version: str, store: Store, what: str, parent: Parent, run: RunContext, lines: tuple[str, ...] = ()
+) -> State:
     """Save ``state`` and return it; where its serial was taken before, it gets the next: one serial is one document."""
     state = replace(state, serial=max(state.serial, store.newest(None) + 1))
-    store.save(codec.encode(state, secrets.token_hex(8)), version, Note(state.lineage, state.serial, what))
+    note = Note(state.lineage, state.serial, what, lines)
+    store.save(codec.encode(state, secrets.token_hex(8)), version, note)
     parent.note(state, run.reporter)
+    if lines and isinstance(failure := attempted(store.record, note), ProvisionerError):
+        parent.warn(run.reporter, f"The history stays behind. {failure.message}")
     return state
 
 

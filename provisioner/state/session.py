@@ -14,10 +14,11 @@ from dataclasses import replace
 from typing import Final, Self, TypeAlias
 from urllib.parse import urlsplit
 
-from provisioner.errors import StateError, StateForeign, StateInvalid, StateNotSaved
+from provisioner.errors import ProvisionerError, StateError, StateForeign, StateInvalid, StateNotSaved
 from provisioner.model import address
+from provisioner.model.history import Author
 from provisioner.model.state import Active, Record, State
-from provisioner.state import codec
+from provisioner.state import codec, history
 from provisioner.state import rescue as rescuing
 from provisioner.state.holder import Holder
 from provisioner.state.reading import Snapshot, check, load
@@ -37,13 +38,23 @@ _PUTS_BACK: Final = "`provisioner recover LOG` puts it back"
 class Session:
     """A state that only this run may change."""
 
-    def __init__(self, store: Store, memory: Memory, warn: Warn, last_resort: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        memory: Memory,
+        warn: Warn,
+        last_resort: Callable[[str], bool],
+        author: Callable[[], Author] | None = None,
+    ) -> None:
         self.found: Snapshot = load(store, held=True)
         """The state from before this run."""
         self._store = store
         self._memory = memory
         self._warn = warn
         self._last_resort = last_resort
+        self._author = author
+        self._records = True
+        """Whether the history has taken what was done so far."""
         self._state, self._version = self.found.state, self.found.version
 
     @property
@@ -51,18 +62,46 @@ class Session:
         """The state as last loaded or saved; None if there is none yet."""
         return self._state
 
-    def save(self, state: State) -> None:
+    def save(self, state: State, operation: str | None = None) -> None:
         """Make ``state`` durable. Raises StateNotSaved, StateMoved or StateForeign.
 
+        ``operation`` names it in the history, where the states before and after do not tell.
         This machine remembers it before anything is sent: if the run dies, the state from
         before must not pass for the newest one. Nothing is saved if another copy of it was
         saved here meanwhile, or if its account has another state.
         """
         self._memory.admit(self._state, state)
-        note = Note(state.lineage, state.serial, changes(self._state, state))
+        lines = self._lines(state, operation)
+        note = Note(state.lineage, state.serial, changes(self._state, state), lines)
         self._version = self._store.save(codec.encode(state, secrets.token_hex(_ID_BYTES)), self._version, note)
         self._state = state
         self.note()
+        if lines:
+            self._record(note)
+
+    def _lines(self, state: State, operation: str | None) -> tuple[str, ...]:
+        """Return what the save of ``state`` adds to the history."""
+        if self._author is None:
+            return ()
+        try:
+            return tuple(map(history.encode, history.entries(self._state, state, self._author(), operation)))
+        except Exception as error:  # noqa: BLE001  # no save depends on it
+            self._lack(error)
+            return ()
+
+    def _record(self, note: Note) -> None:
+        """Keep what was done; the state is saved, so that whatever fails here is said and no more."""
+        try:
+            self._store.record(note)
+        except Exception as error:  # noqa: BLE001  # what is saved must not be taken for unsaved
+            self._lack(error)
+
+    def _lack(self, error: Exception) -> None:
+        """Say once that the history has not taken everything."""
+        said = error.message if isinstance(error, ProvisionerError) else f"It failed ({type(error).__name__})."
+        if self._records:
+            self._warn_safely(f"The history lacks what this run does. {said}")
+        self._records = False
 
     def note(self) -> None:
         """Remember the serial of the state."""
@@ -87,7 +126,7 @@ class Session:
             # If the state is elsewhere, the rescue file may disappear with this machine.
             return here if self._store.is_here or not self._is_kept(line) else f"{here}, and in the log"
         is_kept = self._is_kept(line)
-        self._warn_of_rescue(refused)
+        self._warn_safely(refused)
         if is_kept:
             return f"standard error, in a line of its own ({_PUTS_BACK})"
         return (
@@ -98,11 +137,11 @@ class Session:
         try:
             return self._last_resort(line)
         except Exception as error:  # noqa: BLE001  # the line must not be lost: then it goes into the report
-            self._warn_of_rescue(f"The outcome could not be logged either ({type(error).__name__}).")
+            self._warn_safely(f"The outcome could not be logged either ({type(error).__name__}).")
             return False
 
-    def _warn_of_rescue(self, message: str) -> None:
-        """Warn, and ignore a failure to do so: the line itself matters more."""
+    def _warn_safely(self, message: str) -> None:
+        """Warn, and ignore a failure to do so: what is being saved matters more."""
         with suppress(Exception):
             self._warn(message)
 
@@ -110,7 +149,7 @@ class Session:
         """Save the state with ``entries`` put back; see :func:`rescue.put_back`."""
         state = rescuing.put_back(self._state, entries)
         if state is not None and state != self._state:
-            self.save(replace(state, serial=state.serial + 1))
+            self.save(replace(state, serial=state.serial + 1), "recover")
 
     def keep_forgotten(self, entry: RescueEntry, moment: str) -> str:
         """Keep a record that the state is about to forget, and return where; ``recover`` can put it back.
@@ -222,13 +261,15 @@ def opened(  # noqa: PLR0913  # the parts of a session, all given by the caller
     warn: Warn,
     accept: bool = False,
     account: KnownLogin = lambda: None,
+    author: Callable[[], Author] | None = None,
 ) -> Iterator[Session]:
     """Hold the state, and all copies of it on this machine, inside a ``with``.
 
     ``accept`` skips the comparison with what this machine has seen, and records the state as
     one of ``account``'s. ``last_resort`` takes a rescue line that the store could not keep, and
-    returns whether it kept it. Raises StateLocked, StateInvalid, StateForeign, StateRolledBack
-    and StateNotSaved; failures at the end only go to ``warn``, so as not to hide what the run did.
+    returns whether it kept it. ``author`` returns who the history names. Raises StateLocked,
+    StateInvalid, StateForeign, StateRolledBack and StateNotSaved; failures at the end only go to
+    ``warn``, so as not to hide what the run did.
     """
     waited = 0.0
 
@@ -241,7 +282,7 @@ def opened(  # noqa: PLR0913  # the parts of a session, all given by the caller
         return seen.hold(lineage, holder, timeout=max(0.0, lock_timeout - waited), sleep=wait)
 
     with store.hold(holder, timeout=lock_timeout, sleep=wait), Memory(store, seen, warn, account, hold) as memory:
-        session = Session(store, memory, warn, last_resort)
+        session = Session(store, memory, warn, last_resort, author)
         if session.state is not None:
             memory.hold(session.state.lineage)
         check(store, session.state, parent)

@@ -300,7 +300,7 @@ def test_a_filter_chooses_and_moves_nothing(three: Project) -> None:
     project = opened(three)
     assert ("acme", "initech") == tuple(plan.parent for plan in project.plan(parents=["initech", "acme", "acme"]).plans)
     assert {"globex": {"oslo": "created"}} == results(project.apply(project.plan(parents=["globex"])))
-    assert ["globex.json", "globex.json.lock"] == sorted(
+    assert ["globex.json", "globex.json.history.jsonl", "globex.json.lock"] == sorted(
         each.name for each in state_of(three, "globex").parent.iterdir()
     )
     for command in ("plan", "refresh", "verify", "status", "rekey --yes", "credentials list", "recover", "validate"):

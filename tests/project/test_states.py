@@ -248,6 +248,12 @@ def test_a_state_in_a_file_moves_and_says_so_where_it_was(
     theirs = opened(there)
     assert {"paris": "unchanged", "rome": "unchanged"} == outcomes(theirs.apply(theirs.plan()))
     assert 2 == len(server.accounts())
+    # Its history comes along, and goes on in the new place.
+    theirs.forget("paris", force=True)
+    (found,) = theirs.history()
+    assert [("paris", "forget"), ("rome", "create"), ("paris", "create")] == [
+        (each.name, each.operation) for each in found.entries
+    ]
 
 
 def test_a_state_never_moves_over_another(here: Project, there: Project) -> None:

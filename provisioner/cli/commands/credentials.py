@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from provisioner.cli import completion, options
+from provisioner.cli import completion, moments, options
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid, ExitCode
 
@@ -19,7 +16,6 @@ if TYPE_CHECKING:
     from provisioner.cli.console import Console
     from provisioner.project.credentials import Opened
 
-_DURATION: Final = r"([0-9]+)([smhd])"
 _FORMATS: Final = ("env", "dotenv", "docker", "json", "csv", "kubernetes")
 _READERS: Final = """\b
 Each format is for one kind of reader:
@@ -30,12 +26,6 @@ Each format is for one kind of reader:
   csv         spreadsheets: what would be a formula gets an apostrophe
   kubernetes  kubectl apply -f FILE: a Secret for each account
 """
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-# Narrower than datetime's own reading, which takes any character for the T and a week for a date.
-_MOMENT: Final = (
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
-)
 DELIVERED: Final = "the password that is delivered is the one before"
 
 
@@ -127,7 +117,7 @@ def export(
     from provisioner.render import credentials as formats
 
     console = context.console
-    moment = None if since is None else _moment(since, datetime.now(UTC))
+    moment = moments.since(since)
     if moment is not None and names:
         raise CommandInvalid(
             "Accounts were named, and --since chooses them too.", hint="Give names or --since, and not both."
@@ -163,22 +153,3 @@ def _warn(console: Console, opened: Sequence[Opened], consequence: str) -> None:
     for each in opened:
         for warning in each.warnings(consequence):
             console.warn(warning)
-
-
-def _moment(text: str, now: datetime) -> datetime:
-    """Return what ``--since`` says, to the whole second before it: no more is known of an account."""
-    from provisioner.project.credentials import in_utc
-
-    moment = None
-    with suppress(ValueError, OverflowError):
-        if duration := re.fullmatch(_DURATION, text):
-            moment = now - timedelta(**{_UNITS[duration[2]]: int(duration[1])})
-        elif re.fullmatch(_MOMENT, text):
-            moment = in_utc(datetime.fromisoformat(text))
-    if moment is None:
-        raise CommandInvalid(
-            f"--since {text} is neither a date nor a duration.",
-            hint="Write a date or time as in 2026-01-31 or 2026-01-31T12:00:00Z (UTC where no zone is named), or how"
-            " long ago as in 30m, 12h or 7d.",
-        )
-    return moment.replace(microsecond=0)

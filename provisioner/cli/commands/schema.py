@@ -22,6 +22,7 @@ SCHEMAS: Final = (
     "credentials",
     "credentials-list",
     "history",
+    "operations",
     "doctor",
     "error",
 )
@@ -41,6 +42,7 @@ def command(context: Context, *, name: str) -> int:
     credentials       credentials show and export
     credentials-list  credentials list
     history           state history
+    operations        history
     doctor            doctor
     error             every command that fails
     """  # noqa: D301  # click looks for the character itself

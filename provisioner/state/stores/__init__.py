@@ -32,6 +32,8 @@ class Note:
     """That of the document; 0: it is not told."""
     what: str = "Save the state"
     """What has changed, as the subject of a commit."""
+    lines: tuple[str, ...] = ()
+    """What the save adds to the history, in ASCII."""
 
 
 NOTE: Final = Note()
@@ -72,6 +74,19 @@ class Store(Protocol):
                 document is there now must be found out by loading.
 
         """
+
+    # ── Its history ──────────────────────────────────────────────────────────
+
+    def record(self, note: Note) -> None:
+        """Keep the lines of ``note``, unless the save that it was for has; only for the holder.
+
+        Raises:
+            StateError: they are not kept, which nothing depends on.
+
+        """
+
+    def recorded(self) -> tuple[str, ...]:
+        """Return the lines of the history, oldest first; some may be damaged. Raises StateError."""
 
     # ── Who is at work ───────────────────────────────────────────────────────
 

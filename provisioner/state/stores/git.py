@@ -26,6 +26,8 @@ _PAUSE: Final = 0.2
 _MAY_PUSH: Final = "See whether you may push to that branch, and whether a rule of the server forbids it."
 _TRAILER: Final = "Provisioner-State"
 _BY: Final = "Provisioner-Run"
+_DONE: Final = "Provisioner-Operation"
+_BETWEEN: Final = "\x1e"
 _SAVED: Final = re.compile(r"(?P<serial>\d{1,15}) (?P<lineage>\S+) (?P<path>.+)", re.ASCII)
 _LAST_SECOND: Final = int(datetime.max.replace(tzinfo=UTC).timestamp())
 """That a date can have; git knows later ones."""
@@ -83,6 +85,7 @@ class GitBackend:
         if lease is not None:
             content[self._lease_path] = lease.encode()
         state = f"{_TRAILER}: {note.serial} {note.lineage} {self._path}\n" if note.serial else ""
+        state += "".join(f"{_DONE}: {plain(line)}\n" for line in note.lines)
 
         def expected(tip: str | None) -> Mapping[str, bytes | None]:
             if version(self._repository.blob(tip, self._path)) != expected_version:
@@ -105,7 +108,7 @@ class GitBackend:
         """See :class:`Backend`; a commit that this program did not make counts for nothing here."""
         if self._serials[0] != self._tip:
             serials: dict[str, int] = {}
-            for _, revision in self._log():
+            for _, revision, _ in self._log():
                 serials[revision.lineage] = max(revision.serial, serials.get(revision.lineage, 0))
             self._serials = self._tip, serials
         known = self._serials[1]
@@ -141,29 +144,42 @@ class GitBackend:
     def history(self) -> tuple[Revision, ...]:
         """Return what the log of the branch says of this state."""
         self._look()
-        return tuple(revision for _, revision in self._log())
+        return tuple(revision for _, revision, _ in self._log())
+
+    def record(self, note: Note) -> None:
+        """See :class:`Backend`: its commit has the lines."""
+
+    def recorded(self) -> tuple[str, ...]:
+        """See :class:`Backend`."""
+        self._look()
+        return tuple(line for _, _, lines in reversed(self._log()) for line in lines)
 
     def revision(self, serial: int) -> bytes | None:
         """See :class:`Backend`."""
         self._look()
-        commit = next((commit for commit, revision in self._log() if revision.serial == serial), None)
+        commit = next((commit for commit, revision, _ in self._log() if revision.serial == serial), None)
         return self._repository.blob(commit, self._path)
 
-    def _log(self) -> list[tuple[str, Revision]]:
-        """Return each commit that saved this state, with what it says, newest first.
+    def _log(self) -> list[tuple[str, Revision, list[str]]]:
+        """Return each commit that saved this state, with what it says, and its lines of history, newest first.
 
         Whoever can push to the branch writes what they like: what we would not have written counts for nothing.
         """
         if self._tip is None:
             return []
-        trailers = (f"%(trailers:key={key},valueonly,separator=%x20)" for key in (_TRAILER, _BY))
+        trailers = (
+            f"%(trailers:key={key},valueonly,separator={between})"
+            for key, between in ((_TRAILER, "%x20"), (_BY, "%x20"), (_DONE, "%x1e"))
+        )
+        fields = f"%H %ct {' '.join(trailers)} %s"
         found = []
-        for commit, seconds, state, by, what in self._repository.log(self._tip, f"%H %ct {' '.join(trailers)} %s"):
+        for commit, seconds, state, by, done, what in self._repository.log(self._tip, fields):
             match = _SAVED.fullmatch(state)
             if match is not None and match["path"] == self._path and int(seconds) <= _LAST_SECOND:
                 at = datetime.fromtimestamp(int(seconds), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
                 said = what.removeprefix(f"{self._path}: ")
-                found.append((commit, Revision(int(match["serial"]), match["lineage"], at, said, by)))
+                revision = Revision(int(match["serial"]), match["lineage"], at, said, by)
+                found.append((commit, revision, list(filter(None, done.split(_BETWEEN)))))
         return found
 
     # ── The branch ───────────────────────────────────────────────────────────

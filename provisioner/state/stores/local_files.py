@@ -1,8 +1,8 @@
-"""The files that this machine keeps for a state: a lock, a backup, what was rescued and what was forgotten.
+"""The files that this machine keeps for a state: a lock, a backup, a history, what was rescued and what was forgotten.
 
 ``<state>.lock`` is held by the run that is at work. ``<state>.backup`` is the state as a run
 found it. ``<state>.rescue`` keeps what the state did not take, its room reserved before the
-run begins; ``<state>.forgotten`` what a person had it forget.
+run begins; ``<state>.forgotten`` what a person had it forget. ``<state>.history.jsonl`` says who did what.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from provisioner.errors import StateError, StateInvalid, StateNotSaved
 from provisioner.state.disk import Disk, make_folder, open_private, read_file, remove_leftovers, write_atomically
 from provisioner.state.holder import Holder
 from provisioner.state.lock import OURS, held, holder_of
+from provisioner.state.stores import Note
 
 NO_LINK: Final = "Name a file that you may read: a state is never read or written through a link."
 _BESIDE: Final = ("lock", "backup", "rescue", "forgotten")
+HISTORY: Final = "history.jsonl"
 
 
 class LocalFiles:
@@ -50,6 +52,9 @@ class LocalFiles:
     def _require_own_files(self) -> None:
         """Refuse what else stands where this run will write; to be found out before anything is sent."""
         for path in self.files():
+            if path == self._beside(HISTORY):
+                # Nothing depends on it: what stands in its place ends no run.
+                continue
             try:
                 files.require_own(path)
             except OSError as error:
@@ -135,7 +140,35 @@ class LocalFiles:
 
     def files(self) -> Mapping[Path, str]:
         """See :class:`Store`."""
-        return {self.path: "the state", **{self._beside(kind): "next to the state" for kind in _BESIDE}}
+        return {self.path: "the state", **{self._beside(kind): "next to the state" for kind in (*_BESIDE, HISTORY)}}
+
+    # ── Its history ──────────────────────────────────────────────────────────
+
+    def record(self, note: Note) -> None:
+        """See :class:`Store`; they are not synced, so that no run waits for them."""
+        path = self._beside(HISTORY)
+        try:
+            with os.fdopen(open_private(path, os.O_RDWR | os.O_APPEND), "r+b") as file:
+                # A run that was killed may have left half a line.
+                is_whole = not file.seek(0, os.SEEK_END) or os.pread(file.fileno(), 1, file.tell() - 1) == b"\n"
+                lines = note.lines if is_whole else ("", *note.lines)
+                file.write("".join(f"{line}\n" for line in lines).encode())
+        except OSError as error:
+            raise StateError(
+                f"{path} does not take what was done: {error.strerror or error}.",
+                hint="Let it be a file of yours in a writable folder.",
+            ) from error
+
+    def recorded(self) -> tuple[str, ...]:
+        """See :class:`Store`."""
+        path = self._beside(HISTORY)
+        try:
+            raw = read_file(path) or b""
+        except OSError as error:
+            raise StateError(
+                f"{path} cannot be read: {error.strerror or error}.", hint="Let it be a file of yours."
+            ) from error
+        return tuple(filter(None, raw.decode(errors="replace").split("\n")))
 
     def _beside(self, kind: str) -> Path:
         return self.path.with_name(f"{self.path.name}.{kind}")

@@ -25,6 +25,8 @@ class MemoryStore:
         self.address = self.key = name
         self.forgotten = b""
         """The lines of what a person had the state forget."""
+        self.lines: list[str] = []
+        """Those of the history."""
         self._raw: bytes | None = None
         self._lines = b""
         self._lock = threading.Lock()
@@ -101,6 +103,14 @@ class MemoryStore:
         """See :class:`Store`."""
         self.forgotten += line
         return self.address
+
+    def record(self, note: Note) -> None:
+        """See :class:`Store`."""
+        self.lines += note.lines
+
+    def recorded(self) -> tuple[str, ...]:
+        """See :class:`Store`."""
+        return tuple(self.lines)
 
     def older_copies(self) -> tuple[str, ...]:
         """Return nothing: there is none."""

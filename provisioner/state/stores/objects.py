@@ -35,6 +35,8 @@ _ADDRESS: Final = re.compile(
 _NOT_A_PATH: Final = re.compile(r"(?:^|/)(?:\.|/|$)|\.\.")
 _NAME: Final = re.compile(r"([0-9]{8})\.json")
 _VERSION: Final = re.compile(r"([0-9]{8})-[0-9a-f]{32}")
+_RECORDS: Final = "history"
+"""The folder of the lines of history, next to the documents."""
 _NO_LEASE: Final = b"{}\n"
 _RENEWS: Final = timedelta(minutes=1)
 """How much longer a lease must last to be worth a request."""
@@ -202,6 +204,21 @@ class ObjectBackend:
                 for number, each in zip(numbers, found, strict=True)
                 if each is not None and _noted_serial(each) == number
             )
+
+    def record(self, note: Note) -> None:
+        """See :class:`Backend`: in an object of their own, as what is noted with one has little room."""
+        self._bucket.put(self._record_path(f"{note.serial:08d}.jsonl"), "\n".join(note.lines).encode())
+
+    def recorded(self) -> tuple[str, ...]:
+        """See :class:`Backend`."""
+        names = sorted(self._bucket.names(f"{self._folder}/{_RECORDS}"))
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            found = threads.map(lambda name: self._bucket.get(self._record_path(name)), names)
+            texts = [each.raw.decode(errors="replace") for each in found if each is not None]
+        return tuple(line for text in texts for line in text.split("\n"))
+
+    def _record_path(self, name: str) -> str:
+        return f"{self._folder}/{_RECORDS}/{name}"
 
     def revision(self, serial: int) -> bytes | None:
         """See :class:`Backend`."""

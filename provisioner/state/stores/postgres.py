@@ -160,7 +160,8 @@ class PostgresBackend:
             "lease": None if lease is None else lease.encode().decode(),
             "lineage": note.lineage,
             "serial": note.serial,
-            "what": note.what,
+            # The lines of history go with it, where tables that were made before have room for them.
+            "what": "\n".join((note.what, *note.lines)),
             "by": "" if lease is None else str(lease.holder),
         }
         statement = (_FIRST if expected_version == ABSENT else _NEXT) + _KEEP
@@ -189,9 +190,17 @@ class PostgresBackend:
         """Read what the second table says of this state."""
         rows, _ = self._ask(_HISTORY)
         return tuple(
-            Revision(serial, lineage, at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), what, by)
+            Revision(serial, lineage, at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), what.partition("\n")[0], by)
             for serial, lineage, at, what, by in rows
         )
+
+    def record(self, note: Note) -> None:
+        """See :class:`Backend`: the statement of the save had the lines."""
+
+    def recorded(self) -> tuple[str, ...]:
+        """See :class:`Backend`."""
+        rows, _ = self._ask(_HISTORY)
+        return tuple(line for _, _, _, what, _ in reversed(rows) for line in what.split("\n")[1:])
 
     def revision(self, serial: int) -> bytes | None:
         """See :class:`Backend`."""

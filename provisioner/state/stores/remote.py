@@ -20,7 +20,7 @@ from provisioner.state.disk import Disk, read_file, write_atomically
 from provisioner.state.holder import Holder
 from provisioner.state.lease import Lease
 from provisioner.state.stores import NOTE, Note, moved
-from provisioner.state.stores.local_files import LocalFiles
+from provisioner.state.stores.local_files import HISTORY, LocalFiles
 
 _LEASE: Final = "lease"
 _POLL: Final = 2.0
@@ -65,6 +65,12 @@ class Backend(Protocol):
         """
 
     def newest(self, lineage: str | None) -> int:
+        """See :class:`provisioner.state.stores.Store`."""
+
+    def record(self, note: Note) -> None:
+        """See :class:`provisioner.state.stores.Store`; right after the save that the note was for."""
+
+    def recorded(self) -> tuple[str, ...]:
         """See :class:`provisioner.state.stores.Store`."""
 
     def lease(self) -> Lease | None:
@@ -187,6 +193,14 @@ class RemoteStore(LocalFiles):
         lease = self.backend.lease()
         return None if lease is None or lease.is_over(self._now()) else str(lease.holder)
 
+    def record(self, note: Note) -> None:
+        """See :class:`Store`."""
+        self.backend.record(note)
+
+    def recorded(self) -> tuple[str, ...]:
+        """See :class:`Store`."""
+        return self.backend.recorded()
+
     def older_copies(self) -> tuple[str, ...]:
         """See :class:`Store`."""
         history = (f"the history of {self.address}",) if self.backend.keeps_history else ()
@@ -195,4 +209,5 @@ class RemoteStore(LocalFiles):
     def files(self) -> Mapping[Path, str]:
         """See :class:`Store`."""
         lease = {self._beside(_LEASE): "next to the state"}
-        return {path: what for path, what in super().files().items() if path != self.path} | lease
+        elsewhere = {self.path, self._beside(HISTORY)}
+        return {path: what for path, what in super().files().items() if path not in elsewhere} | lease

@@ -10,7 +10,7 @@ import pytest
 
 from provisioner.errors import ExitCode, StateLocked, StateMoved
 from provisioner.state import codec
-from provisioner.state.stores import ABSENT, Store
+from provisioner.state.stores import ABSENT, Note, Store
 from provisioner.state.stores.local import LocalStore
 from provisioner.state.stores.memory import MemoryStore
 from provisioner.state.stores.remote import RemoteStore
@@ -268,6 +268,23 @@ def test_rescuing_leaves_the_state_as_it_is(store: Store) -> None:
         assert (OLD, version) == store.load()
 
 
+# ── Its history ──────────────────────────────────────────────────────────────
+
+
+def test_the_lines_of_each_save_are_the_history_in_their_order(store: Store) -> None:
+    assert () == store.recorded()
+    version = ABSENT
+    with store.hold(ADA, timeout=0, sleep=never):
+        for serial, lines in enumerate([('{"a": "x: y"}', '{"b": 2}'), (), ('{"c": "' + "x" * 5000 + '"}',)], 1):
+            note = Note("lineage-1", serial, "paris: active", lines)
+            version = store.save(f"{serial}".encode(), version, note)
+            if lines:
+                store.record(note)
+    recorded = store.recorded()
+    assert ['{"a": "x: y"}', '{"b": 2}', '{"c": "xxx'] == [line[:13] for line in recorded[:2]] + [recorded[2][:10]]
+    assert (3, 5000) == (len(recorded), recorded[2].count("x"))
+
+
 # ── What was forgotten, and all that is kept ─────────────────────────────────
 
 
@@ -290,6 +307,7 @@ def test_all_that_it_keeps_in_files_is_known(store: Store, tmp_path: Path) -> No
         store.rescue(b"first\n")
         store.save(NEW, version)
         store.keep_forgotten(b"first\n")
+        store.record(Note(serial=2, lines=("first",)))
         there = set((store.path.parent if isinstance(store, RemoteStore) else tmp_path).iterdir())
     assert there <= store.files().keys()
     assert all(store.files().values())

@@ -780,6 +780,7 @@ def test_no_other_file_may_take_the_place_of_one_of_its_own(path: Path) -> None:
         beside(path, "backup"): "next to the state",
         beside(path, "rescue"): "next to the state",
         beside(path, "forgotten"): "next to the state",
+        beside(path, "history.jsonl"): "next to the state",
     } == dict(LocalStore(path).files())
 
 

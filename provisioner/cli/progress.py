@@ -79,6 +79,10 @@ class LineReporter(_PersonReporter):
             line = self._line(parent, outcome)
             self._console.talk(Line(f"[{self._done}/{self._total}] {line.text}", line.style))
 
+    def read_back(self, parent: str, found: Outcome) -> None:
+        """Say what was found; the account was counted before."""
+        self._console.talk(self._line(parent, found))
+
 
 class BarReporter(_PersonReporter):
     """A bar for the whole run, and above it a line for each account that went wrong."""
@@ -132,6 +136,10 @@ class BarReporter(_PersonReporter):
             self._bar.advance(self._task)
         if outcome.result not in _AS_IT_SHOULD or outcome.reason:
             self._print(self._line(parent, outcome))
+
+    def read_back(self, parent: str, found: Outcome) -> None:
+        """Say above the bar what was found."""
+        self._print(self._line(parent, found))
 
     def phase(self, name: str, seconds: float) -> None:
         """Take the bar away: what it was about has ended."""
@@ -192,11 +200,18 @@ class LogReporter(ConsoleReporter):
 
     def finished(self, parent: str, outcome: Outcome) -> None:
         """Tell what became of an account; how long it took, where anything was asked about it."""
+        self._told("account", parent, outcome)
+
+    def read_back(self, parent: str, found: Outcome) -> None:
+        """Tell what was found."""
+        self._told("read_back", parent, found)
+
+    def _told(self, event: str, parent: str, outcome: Outcome) -> None:
         account, operation, since = self._begun.pop(parent, (None, None, 0.0))
         mine = account == outcome.name
         self._console.event(
             _level(outcome),
-            "account",
+            event,
             parent=parent,
             account=outcome.name,
             operation=operation if mine else None,

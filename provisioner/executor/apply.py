@@ -1,13 +1,13 @@
-"""Carries a plan out, one account at a time, in the order of the plan."""
+"""Carries a plan out, one account at a time: first what is created, then the rest, each in the order of the plan."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
 from provisioner.errors import Advice, ExitCode, Remedy
-from provisioner.executor.create import create
+from provisioner.executor.create import creates
 from provisioner.executor.ports import Ports, Progress
 from provisioner.executor.run import Run
 from provisioner.executor.seals import credentials_of
@@ -64,12 +64,11 @@ def apply(  # noqa: PLR0913  # the four that make a run, and the two that bound 
     for content in work.opened.values():
         credentials_of(content)
     run = Run(state, ports, stop)
+    creates(run, plan.creates, work.creates, plan.slots, keep_going=keep_going)
     for change in plan.changes:
         match change:
-            case Create():
-                outcome = run.held_back(change.name, "create") or create(
-                    run, change.account, work.creates[change.name], plan.slots, keep_going=keep_going
-                )
+            case Create() | Unmanaged():
+                continue
             case Update():
                 outcome = _held_back(run, change, work) or update(
                     run,
@@ -80,12 +79,12 @@ def apply(  # noqa: PLR0913  # the four that make a run, and the two that bound 
                 )
             case Unchanged() | Gone() | StillUnknown() | StillAbandoned():
                 outcome = _left_alone(change)
-            case Unmanaged():
-                continue
             case _:
                 assert_never(change)
         run.finish(outcome)
-    return run.report()
+    order = {change.name: number for number, change in enumerate(plan.changes)}
+    report = run.report()
+    return replace(report, outcomes=tuple(sorted(report.outcomes, key=lambda outcome: order[outcome.name])))
 
 
 def leave(plan: Plan, progress: Progress, stop: Stop | None = None) -> Report:

@@ -1,48 +1,149 @@
-"""Creates one account: the intent is durable before the request, and the credentials before anything else.
+"""Creates accounts: the intent is durable before the request, and the credentials before anything else.
+
+One save holds what a create came to together with the intent of the next one. So nothing
+that could be done before or afterwards comes between that save and the next request: all
+intents are sealed before the first, and accounts are read back after the last. An intent
+that is not sent after all is taken back.
 
 Refuses to send a create twice: an outcome that nobody can know is kept as unknown.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import assert_never
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, assert_never
 
 from provisioner.errors import ExitCode
 from provisioner.executor.decide import FAILED_AFTER
-from provisioner.executor.inspect import ReadBack, read_back
+from provisioner.executor.inspect import not_read_back, read_back
 from provisioner.executor.ports import Ports
-from provisioner.executor.run import Run
+from provisioner.executor.run import Ended, Intent, Run
 from provisioner.model.account import DesiredAccount
+from provisioner.model.plan import Create
 from provisioner.model.report import Outcome, Result, Stop
 from provisioner.model.state import Active, Drift, Pending, Record, Slots, Unknown
 from provisioner.model.verdict import Created, CreateRequest, NotCreated, OutcomeUnknown, SealedContent, Then, Verdict
 
+_STILL_READ: Final = frozenset({ExitCode.OUTCOME_UNKNOWN, ExitCode.REFUSED})
+"""The exit codes of stops after which Octopush still answers whoever only reads."""
 
-def create(run: Run, account: DesiredAccount, request: CreateRequest, slots: Slots, *, keep_going: bool) -> Outcome:
-    """Create ``account`` and return what became of it.
 
-    ``slots`` are the plan's: whether one is left is counted again, from the state as it
-    is now. ``keep_going`` lets the run go on after an outcome that nobody can know.
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One create, ready to be sent."""
+
+    account: DesiredAccount
+    request: CreateRequest
+    content: SealedContent
+    intent: Pending
+
+    @property
+    def name(self) -> str:
+        return self.account.name
+
+    def at(self, moment: str) -> _Attempt:
+        """Return the same, begun at ``moment``."""
+        return replace(self, intent=replace(self.intent, operation=replace(self.intent.operation, started_at=moment)))
+
+    def ended(self, record: Record | None) -> Ended:
+        """Return that it came to ``record``; None: nothing was created."""
+        return Ended(self.name, self.intent.operation.id, record)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What a create came to."""
+
+    attempt: _Attempt
+    content: SealedContent
+    record: Record | None
+    outcome: Outcome
+
+    @property
+    def ended(self) -> Ended:
+        return self.attempt.ended(self.record)
+
+
+def creates(
+    run: Run, changes: Sequence[Create], requests: Mapping[str, CreateRequest], slots: Slots, *, keep_going: bool
+) -> None:
+    """Create the accounts of ``changes``, one after the other, and read back what was created.
+
+    ``slots`` are the plan's: whether one is left is counted again before each, from the
+    state as it is then. ``keep_going`` lets the run go on after an outcome that nobody can know.
     """
-    if run.state.slots(limit=slots.limit, reserved=slots.reserved, planned=1).left < 0:
-        stop = Stop(ExitCode.REFUSED, "there is no slot left")
-        run.stop(stop)
-        return _outcome(account, Result.NOT_ATTEMPTED, stop.reason)
+    attempts = [_attempt(run, change.account, requests[change.name]) for change in changes]
+    sent: list[_Sent] = []
+    last: _Sent | None = None
+    """What the last create came to; it is in no save yet."""
+    for attempt in attempts:
+        following = _next(run, attempt, last, slots)
+        if isinstance(following, Outcome):
+            run.finish(following)
+            last = None
+        else:
+            last = _send(run, following, keep_going=keep_going)
+            sent.append(last)
+    if last is not None:
+        run.finish(last.outcome.warned(run.save_create(last.ended, None)))
+    _read_back(run, sent)
 
-    ports = run.ports
-    operation = ports.operation()
-    ports.progress.started(account.name, operation.id)
+
+def _attempt(run: Run, account: DesiredAccount, request: CreateRequest) -> _Attempt:
+    """Make a create ready."""
+    operation = run.ports.operation()
     content = SealedContent(run.state.lineage, run.state.parent, account.name, operation.id, password=request.password)
-    intent = Pending(account.attributes, operation, ports.sealer.seal(content))
-    if (unsaved := run.save_intent(account.name, intent)) is not None:
-        return _outcome(account, Result.FAILED, f"{unsaved}; nothing was sent")
+    return _Attempt(account, request, content, Pending(account.attributes, operation, run.ports.sealer.seal(content)))
 
-    verdict = ports.api.create(request)
+
+def _next(run: Run, attempt: _Attempt, last: _Sent | None, slots: Slots) -> _Attempt | Outcome:
+    """Save what the last create came to together with the intent of ``attempt``; return that, to be sent at once.
+
+    Where it is not to be sent, its outcome is returned, and the state has no intent of it:
+    whoever watches hears of both only after the save, and what they do may fail or take its time.
+    """
+    ended = None if last is None else last.ended
+    try:
+        held = _held_back(run, attempt, last, slots)
+        attempt = attempt.at(run.ports.now())
+    except BaseException as error:
+        raise run.fault(error, ended) from error
+    unsaved = run.save_create(ended, Intent(attempt.name, attempt.intent) if held is None else None)
+    begun = held is None and unsaved is None
+    try:
+        if last is not None:
+            run.finish(last.outcome.warned(unsaved))
+        if begun:
+            run.ports.progress.started(attempt.name, attempt.intent.operation.id)
+        held = held or run.held_back(attempt.name, "create")
+    except BaseException:
+        if begun:
+            run.save_create(attempt.ended(None), None)
+        raise
+    if held is None:
+        return attempt
+    return held.warned(run.save_create(attempt.ended(None), None)) if begun else held
+
+
+def _held_back(run: Run, attempt: _Attempt, last: _Sent | None, slots: Slots) -> Outcome | None:
+    """Return the outcome of a create to which the run does not come any more, or for which no slot is left."""
+    if (held := run.held_back(attempt.name, "create")) is not None:
+        return held
+    state = run.state if last is None else run.state.with_record(last.attempt.name, last.record)
+    if state.slots(limit=slots.limit, reserved=slots.reserved, planned=1).left < 0:
+        run.stop(Stop(ExitCode.REFUSED, "there is no slot left"))
+    return run.held_back(attempt.name, "create")
+
+
+def _send(run: Run, attempt: _Attempt, *, keep_going: bool) -> _Sent:
+    """Send a create whose intent is durable, and seal what came of it."""
+    account, ports = attempt.account, run.ports
+    verdict = ports.api.create(attempt.request)
 
     content = replace(
-        content,
-        sent=request.attributes,
+        attempt.content,
+        sent=attempt.request.attributes,
         credentials=verdict.credentials if isinstance(verdict, Created) else None,
         answer=verdict.answer if isinstance(verdict, OutcomeUnknown) else None,
     )
@@ -54,15 +155,12 @@ def create(run: Run, account: DesiredAccount, request: CreateRequest, slots: Slo
                 # They are kept there, and here would show that there is an account of this name.
                 content = replace(content, credentials=None)
                 verdict = OutcomeUnknown(f"the answer holds the login that {first} was given")
-        record, outcome = _judged(account, intent, content, verdict, ports)
+        record, outcome = _judged(account, attempt.intent, content, verdict, ports)
         _stop_by(verdict, account.name, run, keep_going=keep_going)
     except BaseException as error:
-        raise run.fault(error, account.name, operation.id, record or _in_hand(intent, content, ports)) from error
-    if (unsaved := run.save_outcome(account.name, record)) is not None:
-        return outcome.warned(unsaved)
-    if isinstance(record, Active):
-        return _kept(run, record, content, outcome, read_back(content, account.attributes, ports))
-    return outcome
+        kept = record or _in_hand(attempt.intent, content, ports)
+        raise run.fault(error, attempt.ended(kept)) from error
+    return _Sent(attempt, content, record, outcome)
 
 
 def _in_hand(intent: Pending, content: SealedContent, ports: Ports) -> Unknown:
@@ -107,14 +205,35 @@ def _stop_by(verdict: Verdict, name: str, run: Run, *, keep_going: bool) -> None
             pass
 
 
-def _kept(run: Run, record: Active, content: SealedContent, outcome: Outcome, back: ReadBack) -> Outcome:
-    """Keep what Octopush made of what was created; whatever comes of it, the account was created."""
-    unsaved = None
-    if back.altered:
-        sealed = run.ports.sealer.seal(replace(content, altered=back.altered))
-        after = replace(record, sealed=sealed, drift=Drift(altered=tuple(back.altered)))
-        unsaved = run.save(run.state.with_record(content.name, after))
-    return replace(outcome.warned(back.warning, unsaved), fields=back.fields)
+# ── What was created ─────────────────────────────────────────────────────────
+
+
+def _read_back(run: Run, sent: Sequence[_Sent]) -> None:
+    """Read what was created, and keep what Octopush made of it; whatever comes of it, the accounts were created."""
+    hindrance = run.silenced(but=_STILL_READ)
+    outcomes: dict[str, Outcome] = {}
+    altered: dict[str, Record] = {}
+    try:
+        for each in sent:
+            name, record = each.attempt.name, each.record
+            if not isinstance(record, Active) or run.state.accounts.get(name) is not record:
+                continue
+            if hindrance is None:
+                run.ports.progress.started(name, record.operation.id)
+                back = read_back(each.content, record.attributes, run.ports)
+                hindrance = back.hindrance
+                found = Outcome(name, "read_back", Result.CREATED, back.warning, back.fields)
+                run.ports.progress.read_back(found)
+            else:
+                back = not_read_back(hindrance)
+            outcomes[name] = replace(each.outcome.warned(back.warning), fields=back.fields)
+            if back.altered:
+                sealed = run.ports.sealer.seal(replace(each.content, altered=back.altered))
+                altered[name] = replace(record, sealed=sealed, drift=Drift(altered=tuple(back.altered)))
+    finally:
+        unsaved = run.save(run.state.with_records(altered)) if altered else None
+    for name, outcome in outcomes.items():
+        run.amend(outcome.warned(unsaved) if name in altered else outcome)
 
 
 def _outcome(account: DesiredAccount, result: Result, reason: str | None) -> Outcome:

@@ -240,6 +240,13 @@ class ReadBack:
     fields: tuple[FieldChange, ...] = ()
     """The same as changes: ``before`` as sent, ``after`` as found."""
     warning: str | None = None
+    hindrance: str | None = None
+    """Why no other account needs to be asked for."""
+
+
+def not_read_back(hindrance: str) -> ReadBack:
+    """Return what is known of an account that is not asked for."""
+    return ReadBack({}, warning=f"not read back: {hindrance}", hindrance=hindrance)
 
 
 def read_back(content: SealedContent, written: Attributes, ports: Ports) -> ReadBack:
@@ -249,11 +256,14 @@ def read_back(content: SealedContent, written: Attributes, ports: Ports) -> Read
     the run to end, nothing is read.
     """
     if ports.interrupted() is not None:
-        return ReadBack({}, warning=f"not read back: {INTERRUPTED}")
+        return not_read_back(INTERRUPTED)
     credentials = credentials_of(content)
     reading = ports.api.read(credentials.api_login)
     if not isinstance(reading, Observed):
-        return ReadBack({}, warning=f"it could not be read back: {reading.reason}")
+        stop = _stopped_by(reading)
+        return ReadBack(
+            {}, warning=f"it could not be read back: {reading.reason}", hindrance=None if stop is None else stop.reason
+        )
     sent: Fields = content.sent.flat() if content.sent else {}
     differ = differing(sent, reading.fields)
     hidden = _filled(written, content.sent)

@@ -66,7 +66,10 @@ class Progress(Protocol):
         """Hear that something is about to be done about ``name``, and by which operation where a request changes it."""
 
     def finished(self, outcome: Outcome) -> None:
-        """Hear of an ``outcome`` that is final."""
+        """Hear of an ``outcome`` that is final; what a create came to is durable by then."""
+
+    def read_back(self, found: Outcome) -> None:
+        """Hear what reading an account back has shown, after its creation was reported."""
 
 
 @dataclass(frozen=True, slots=True)

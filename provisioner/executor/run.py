@@ -6,18 +6,35 @@ know what that is: each step has a module of its own.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
-from provisioner.errors import StateError, StateMoved, internal
+from provisioner.errors import ExitCode, StateError, StateMoved, internal
 from provisioner.executor.ports import Ports
 from provisioner.model.exchange import Failed
 from provisioner.model.report import Outcome, Report, Result, Scope, Stop
-from provisioner.model.state import Record, State
+from provisioner.model.state import Pending, Record, State
 from provisioner.model.verdict import NotCreated
 
 INTERRUPTED: Final = "the run was interrupted"
 _UNSAVED: Final = "the state could not be saved"
+
+
+class Ended(NamedTuple):
+    """What the request of one operation has come to."""
+
+    name: str
+    operation: str
+    record: Record | None
+    """None: nothing was created."""
+
+
+class Intent(NamedTuple):
+    """What is about to be sent."""
+
+    name: str
+    record: Pending
 
 
 class Run:
@@ -39,9 +56,13 @@ class Run:
         return None if stop is None else Outcome(name, action, Result.NOT_ATTEMPTED, stop.reason)
 
     def finish(self, outcome: Outcome) -> None:
-        """Take an outcome that is final."""
+        """Take what has become of an account."""
         self._outcomes.append(outcome)
         self.ports.progress.finished(outcome)
+
+    def amend(self, outcome: Outcome) -> None:
+        """Take ``outcome`` for the one of the same account that was taken before; whoever watches heard of that."""
+        self._outcomes = [outcome if each.name == outcome.name else each for each in self._outcomes]
 
     def report(self) -> Report:
         """Return what the run has come to."""
@@ -65,6 +86,11 @@ class Run:
         else:
             self.stop(Stop(code, verdict.reason, verdict.hint, Scope.RUN))
 
+    def silenced(self, but: Collection[ExitCode]) -> str | None:
+        """Return why nothing more is to be asked of Octopush; None: it still answers, as after a stop with ``but``."""
+        stop = self._stop
+        return None if stop is None or stop.exit_code in but else stop.reason
+
     def _stopped(self) -> Stop | None:
         """Hear whether a signal asked the run to end, and return why it goes no further, or None."""
         if self._stop is None and (code := self.ports.interrupted()) is not None:
@@ -81,49 +107,43 @@ class Run:
         self.stop(Stop.of(error))
         return _UNSAVED
 
-    def save_intent(self, name: str, intent: Record) -> str | None:
-        """Save what is about to be sent; where that fails, stop the run and return what happened: nothing is sent."""
-        before = self.state
-        try:
-            error = self._error(before.with_record(name, intent))
-        except BaseException as fault:
-            raise self.fault(fault, name, intent.operation.id, None) from fault
-        if error is None:
-            return None
-        stop = Stop.of(error)
-        if not isinstance(error, StateMoved):
-            # It may be there nevertheless, and whoever finds it must know that nothing was sent.
-            place = self.ports.journal.rescue(before, name, intent.operation.id, None)
-            stop = replace(stop, hint=f"{stop.hint} That nothing was sent for {name} is kept in {place}.")
-        self.stop(stop)
-        return _UNSAVED
+    def save_create(self, ended: Ended | None, intent: Intent | None) -> str | None:
+        """Save what the last create came to and, with it, what is about to be sent.
 
-    def save_outcome(self, name: str, record: Record | None) -> str | None:
-        """Save ``record``; where that fails, rescue it, stop the run and return what happened."""
-        before = self.state
-        operation = (record or before.accounts[name]).operation
-        try:
-            error = self._error(before.with_record(name, record))
-        except BaseException as fault:
-            raise self.fault(fault, name, operation.id, record) from fault
-        if error is None:
-            return None
-        stop = Stop.of(error)
-        place = self.ports.journal.rescue(before, name, operation.id, record)
-        self.stop(replace(stop, hint=f"{stop.hint} The outcome of {name} is kept in {place}."))
-        return f"{_UNSAVED}, and the outcome is kept in {place}"
-
-    def fault(self, error: BaseException, name: str, operation: str, kept: Record | None) -> BaseException:
-        """Keep ``kept``, which may be the only copy, and return what is to be raised for an error that nobody expected.
-
-        The state is as it was saved last.
+        Where that fails, rescue what it came to, stop the run and return what happened: nothing is sent.
         """
-        place = self.ports.journal.rescue(self.state, name, operation, kept)
+        records = {each.name: each.record for each in (ended, intent) if each is not None}
+        if not records:
+            return None
+        unsent = None if intent is None else Ended(intent.name, intent.record.operation.id, None)
+        try:
+            error = self._error(self.state.with_records(records))
+        except BaseException as fault:
+            raise self.fault(fault, ended, unsent) from fault
+        if error is None:
+            return None
+        # What was certainly not saved leaves no intent to be taken back.
+        places, kept = self._rescued(ended, None if isinstance(error, StateMoved) else unsent)
+        self.stop(replace(Stop.of(error), hint=f"{error.hint}{kept}"))
+        return _UNSAVED if ended is None else f"{_UNSAVED}, and the outcome is kept in {places[0]}"
+
+    def fault(self, error: BaseException, ended: Ended | None, unsent: Ended | None = None) -> BaseException:
+        """Keep what may be in no save, and return what is to be raised for an error that nobody expected."""
+        _, kept = self._rescued(ended, unsent)
         if not isinstance(error, Exception):
             return error
         told = internal(error)
-        told.hint = f"{told.hint} The outcome of {name} is kept in {place}."
+        told.hint += kept
         return told
+
+    def _rescued(self, ended: Ended | None, unsent: Ended | None) -> tuple[list[str], str]:
+        """Keep what may be in no save, credentials first; return where each is, and the same in sentences."""
+        places, said = [], ""
+        for each, words in ((ended, "The outcome of"), (unsent, "That nothing was sent for")):
+            if each is not None:
+                places.append(self.ports.journal.rescue(self.state, *each))
+                said += f" {words} {each.name} is kept in {places[-1]}."
+        return places, said
 
     def _error(self, after: State) -> StateError | None:
         """Save ``after``, and return why that failed."""

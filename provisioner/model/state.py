@@ -158,13 +158,12 @@ class State:
 
     def with_record(self, name: str, record: Record | None, *, previous: str | None = None) -> State:
         """Return the next state, with ``record`` under ``name`` (None removes it), and ``previous`` removed."""
-        accounts = dict(self.accounts)
-        if previous is not None:
-            accounts.pop(previous, None)
-        if record is None:
-            accounts.pop(name, None)
-        else:
-            accounts[name] = record
+        return self.with_records({name: record} if previous is None else {previous: None, name: record})
+
+    def with_records(self, records: Mapping[str, Record | None]) -> State:
+        """Return the next state, with each of ``records`` under its name (None removes it)."""
+        accounts = {name: each for name, each in self.accounts.items() if name not in records}
+        accounts |= {name: each for name, each in records.items() if each is not None}
         return replace(self, serial=self.serial + 1, accounts=accounts)
 
     def slots(self, *, limit: int, reserved: int, planned: int) -> Slots:

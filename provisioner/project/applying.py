@@ -344,7 +344,9 @@ def _carried_out(ready: _Ready, run: RunContext, bounds: Bounds, held: list[Sess
         else:
             work = ready.work if same else _work(plan, state, parent, run.reporter)
             if plan.creates:
-                session.reserve(rescue.space(_largest(plan, state, work, parent)))
+                largest = _largest(plan, state, work, parent)
+                # What was not sent is kept as well as what was, where one save should have had both.
+                session.reserve(rescue.space(largest) + rescue.space(replace(largest, record=None)))
             keep_going = parent.settings.keep_going if bounds.keep_going is None else bounds.keep_going
             ports = parent.ports(session, watch, run)
             report = executor.apply(plan, state, work, ports, keep_going=keep_going, stop=stop)

@@ -72,7 +72,13 @@ class Reporter:
         """Hear why nothing happens to a parent for a while."""
 
     def finished(self, parent: str, outcome: Outcome) -> None:
-        """Hear of an outcome that is final."""
+        """Hear of an outcome that is final; what was created is safe by then, and not yet read back."""
+
+    def read_back(self, parent: str, found: Outcome) -> None:
+        """Hear that an account that was created is not as it was sent, or could not be read: ``found`` says why.
+
+        Its outcome in the report has the same.
+        """
 
     def identity_said(self, text: str) -> None:
         """Hear what the command that prints the identity wrote to standard error."""

@@ -77,6 +77,14 @@ class Watch:
         if self._fault is not None:
             raise self._fault
 
+    def read_back(self, found: Outcome) -> None:
+        """Pass on what reading an account back has shown, where it is worth a word; raises as :meth:`finished`."""
+        self._account = self._operation = None
+        if found.reason is not None:
+            self._run.reporter.read_back(self._parent, found)
+        if self._fault is not None:
+            raise self._fault
+
     def waiting(self, words: str) -> None:
         """Pass on why nothing happens for a while."""
         try:

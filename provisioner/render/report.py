@@ -30,6 +30,7 @@ _RESULT_STYLES: Final = {
 }
 _WORDS: Final = {
     ("rekey", Result.UPDATED): "sealed again",
+    ("read_back", Result.CREATED): "read back",
     ("refresh", Result.UNCHANGED): "as sent",
     ("verify", Result.VERIFIED): "good",
     ("balance", Result.VERIFIED): "asked",

@@ -71,12 +71,12 @@ def test_every_line_is_an_event(sandbox: StartSandbox, project: NewProject) -> N
     log = events(done)
     assert all(each["time"].endswith("Z") and each["level"] in {"info", "warning", "error"} for each in log)
     kinds = [each["event"] for each in log]
-    requests = ["request", "waiting", "request", "request", "account", "request", "account", "account"]
+    requests = ["request", "waiting", "request", "account", "request", "account", "account", "request"]
     assert ["plan", "digest", *requests, "stopped", "finished"] == kinds
     assert ("default", "the outcome of rome is unknown") == (log[-2]["parent"], log[-2]["reason"])
     assert (8, "failure") == (log[-1]["exit_code"], log[-1]["status"])
     requested = [each for each in log if each["event"] == "request"]
-    assert [("create", 1, 429), ("create", 2, 201), ("read", 1, 200), ("create", 1, None)] == [
+    assert [("create", 1, 429), ("create", 2, 201), ("create", 1, None), ("read", 1, 200)] == [
         (each["call"], each["attempt"], each.get("status")) for each in requested
     ]
     assert all({"parent", "account", "operation", "duration"} <= each.keys() for each in requested)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
 
 from tests.cli.steps import delete, login_of
-from tests.conftest import Project, SandboxProcess
+from tests.conftest import NewProject, Project, SandboxProcess, StartSandbox
 from tests.forks import PATIENCE
 
 
@@ -26,3 +27,26 @@ def test_on_a_terminal_there_is_a_bar(applied: Project, server: SandboxProcess) 
     assert b"2/2" in said
     assert b"gone           rome" in said
     assert b"as sent" not in said
+
+
+def test_each_account_is_said_once_it_is_safe_and_what_reading_it_back_has_shown_after_the_last(
+    sandbox: StartSandbox, project: NewProject
+) -> None:
+    mine = project(sandbox("--fault", "drop=company_name@1:create"), ("paris", "rome"))
+    done = mine.run("apply", "--yes")
+    assert 0 == done.returncode
+    altered = "Octopush stored something else than was sent: company_name"
+    assert ["[1/2] created        paris", "[2/2] created        rome", f"read back      paris  {altered}"] == [
+        line for line in done.stderr.splitlines() if "created  " in line or "read back" in line
+    ]
+    assert f"created        paris  {altered}" in done.stdout
+
+
+def test_what_reading_back_has_shown_is_an_event_of_its_own(sandbox: StartSandbox, project: NewProject) -> None:
+    mine = project(sandbox("--fault", "drop=company_name@1:create"), ("paris", "rome"))
+    events = [json.loads(line) for line in mine.run("apply", "--yes", "--log-format", "json").stderr.splitlines()]
+    (found,) = (each for each in events if each["event"] == "read_back")
+    assert ("warning", "paris", ["company_name"]) == (found["level"], found["account"], found["fields"])
+    state = mine.state()
+    assert state is not None
+    assert state.accounts["paris"].operation.id == found["operation"]

@@ -74,7 +74,7 @@ def test_a_call_that_fails_loses_nothing_and_leaves_no_doubt(
             rescued_to.add("file")
         assert 0 == runs.run(mine)
         assert_all_kept(server, mine)
-    assert step > len(TWO) * 10
+    assert step > SAVE_STEPS * (len(TWO) + 1)
     assert {"log" if broken else "file"} <= rescued_to
 
 

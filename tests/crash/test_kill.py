@@ -1,13 +1,12 @@
 """SIGKILL at every save and every request: nothing that exists is lost, and nothing is created twice.
 
-An apply of twenty accounts makes 204 steps on the disk and sends 40 requests: each
-account is created, and read back once its credentials are saved. Each kill below has
-a project of its own, in which the run begins anew and is killed at that one step, or
-at that moment of that request. One more run must then settle it.
+An apply of twenty accounts makes 109 steps on the disk and sends 40 requests: the outcome of
+each create is saved with the intent of the next one, and the accounts are read back after
+the last. Each kill below has a project of its own, in which the run begins anew and is killed
+at that one step, or at that moment of that request. One more run must then settle it.
 
-Of the ten steps of an account's two saves two are taken, one of each, others for each
-account, so that every save of the run is met and every step four times; with
-CRASH_EVERY_STEP set, all are.
+Of the five steps of a save one is taken, another for each, so that every save of the run is
+met and every step four times; with CRASH_EVERY_STEP set, all are.
 """
 
 from __future__ import annotations
@@ -40,14 +39,11 @@ TWENTY = tuple(f"account-{number:02}" for number in range(20))
 
 RESERVE_STEPS = 4
 """A write begins, is half done, a sync of the file, a sync of the folder."""
-DOUBT_AT_STEP = [*[None] * (SAVE_STEPS - 1), 0, *[1] * (SAVE_STEPS - 1), None]
-"""What a kill at each step of an account's two saves leaves: an unknown, and how many accounts it has on the server.
-
-None: no doubt. Until the replace the intent is not there, and the next run creates the
-account; once the second save is replaced too, the credentials are there.
-"""
+SAVES = len(TWENTY) + 1
+LAST_STEP = SAVE_STEPS
+"""Until the replace, which is the step before, a save is not there."""
 DOUBT_AT_MOMENT = {Moment.BEFORE: 0, Moment.ANSWERED: 1, Moment.AFTER: 1}
-"""The same for a kill at each moment of an account's create."""
+"""A kill at each moment of an account's create leaves an unknown; how many accounts it has on the server."""
 
 every_account = pytest.mark.parametrize("number", range(len(TWENTY)))
 
@@ -68,15 +64,19 @@ def test_killed_at_every_step_of_the_reservation(server: SandboxProcess, project
         assert_settles(server, mine, {}, tried=TWENTY)
 
 
-@every_account
-def test_killed_at_steps_of_both_saves_of_an_account(server: SandboxProcess, project: NewProject, number: int) -> None:
-    first = RESERVE_STEPS + 2 * SAVE_STEPS * number + 1
-    for step, doubt in enumerate(DOUBT_AT_STEP, start=first):
+@pytest.mark.parametrize("number", range(SAVES))
+def test_killed_at_steps_of_every_save(server: SandboxProcess, project: NewProject, number: int) -> None:
+    """Until it is there, the create before it is in doubt; from then on that one is kept, and the next is in doubt."""
+    for step in range(1, SAVE_STEPS + 1):
         if (step + number) % SAVE_STEPS and "CRASH_EVERY_STEP" not in os.environ:
             continue
         mine = project(server, TWENTY)
-        assert KILLED == runs.run(mine, disk=MortalDisk(step))
-        assert_settles(server, mine, {TWENTY[number]: doubt}, tried=around(number))
+        assert KILLED == runs.run(mine, disk=MortalDisk(RESERVE_STEPS + SAVE_STEPS * number + step))
+        if step < LAST_STEP:
+            doubt = {TWENTY[number - 1]: 1} if number else {}
+        else:
+            doubt = {TWENTY[number]: 0} if number < len(TWENTY) else {}
+        assert_settles(server, mine, doubt, tried=around(number))
 
 
 @every_account
@@ -96,13 +96,13 @@ def test_killed_at_a_moment_of_the_read_back_of_an_account(
     """One of the three for each account: its credentials are saved by then, and nothing is in doubt."""
     moment = list(Moment)[number % len(Moment)]
     mine = project(server, TWENTY)
-    assert KILLED == runs.run(mine, transport=MortalTransport(create(number) + 1, moment))
-    assert "active" == mine.statuses()[TWENTY[number]]
+    assert KILLED == runs.run(mine, transport=MortalTransport(len(TWENTY) + create(number), moment))
+    assert dict.fromkeys(TWENTY, "active") == mine.statuses()
     assert_settles(server, mine, {}, tried=around(number))
 
 
 def test_there_is_no_other_step_or_request(server: SandboxProcess, project: NewProject) -> None:
-    steps, requests = RESERVE_STEPS + 2 * SAVE_STEPS * len(TWENTY), 2 * len(TWENTY)
+    steps, requests = RESERVE_STEPS + SAVE_STEPS * SAVES, 2 * len(TWENTY)
     mine = project(server, TWENTY)
     spared = runs.run(mine, MortalDisk(steps + 1), MortalTransport(requests + 1, Moment.BEFORE))
     assert 0 == spared
@@ -114,7 +114,9 @@ def test_there_is_no_other_step_or_request(server: SandboxProcess, project: NewP
 
 def test_killed_again_at_every_step_of_the_run_after(server: SandboxProcess, project: NewProject) -> None:
     backup_settle_and_reserve = 2 * SAVE_STEPS + RESERVE_STEPS
-    killed = [(KILLED, doubt) for doubt in [*[None] * backup_settle_and_reserve, *DOUBT_AT_STEP]]
+    at_step = [*[None] * (SAVE_STEPS - 1), 0, *[1] * (SAVE_STEPS - 1), None]
+    """What a kill at each step of the two saves of the only create leaves: see DOUBT_AT_MOMENT; None is no doubt."""
+    killed = [(KILLED, doubt) for doubt in [*[None] * backup_settle_and_reserve, *at_step]]
     spared = (UNKNOWN, None)
     for step, (code, doubt) in enumerate([*killed, spared], start=1):
         mine = project(server, FOUR)
@@ -128,8 +130,8 @@ def test_killed_again_at_every_step_of_the_run_after(server: SandboxProcess, pro
 
 
 def create(number: int) -> int:
-    """Return which request creates an account; the one after it reads it back."""
-    return 2 * number + 1
+    """Return which request creates an account."""
+    return number + 1
 
 
 def around(number: int) -> tuple[str, ...]:

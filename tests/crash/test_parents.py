@@ -31,7 +31,7 @@ KILLED: Final = -9
 PARENTS: Final = tuple(f"parent-{number}" for number in range(8))
 NAMES: Final = ("paris", "rome")
 RESERVE_STEPS: Final = 4
-STEPS: Final = len(PARENTS) * (RESERVE_STEPS + 2 * SAVE_STEPS * len(NAMES))
+STEPS: Final = len(PARENTS) * (RESERVE_STEPS + SAVE_STEPS * (len(NAMES) + 1))
 REQUESTS: Final = len(PARENTS) * 2 * len(NAMES)
 PARTS: Final = 6
 """Of so many deaths one is taken by each test."""

@@ -26,6 +26,7 @@ from tests.executor.examples import (
     THREE,
     UNAUTHORIZED,
     UNREACHED,
+    active,
     attributes,
     content,
     created,
@@ -35,32 +36,36 @@ from tests.executor.examples import (
     observed,
     opened,
     results,
+    state,
 )
 from tests.executor.watched import Failure, Run
 
 # ── The order of things ──────────────────────────────────────────────────────
 
 
-def test_intent_before_the_request_and_credential_before_the_next() -> None:
+def test_an_outcome_and_the_next_intent_are_one_save_before_the_next_request_and_reads_come_last() -> None:
     run = Run(wanted=("berlin", "athens"))
     report = run.apply()
     assert [
-        ("started", "athens"),
         ("sealed password", "athens"),
+        ("sealed password", "berlin"),
         {"athens": "pending"},
+        ("started", "athens"),
         ("sent", "athens"),
         ("sealed credentials", "athens"),
-        {"athens": "active"},
-        ("read", "athens"),
+        {"athens": "active", "berlin": "pending"},
         ("created", "athens"),
         ("started", "berlin"),
-        ("sealed password", "berlin"),
-        {"athens": "active", "berlin": "pending"},
         ("sent", "berlin"),
         ("sealed credentials", "berlin"),
         {"athens": "active", "berlin": "active"},
-        ("read", "berlin"),
         ("created", "berlin"),
+        ("started", "athens"),
+        ("read", "athens"),
+        ("found None", "athens"),
+        ("started", "berlin"),
+        ("read", "berlin"),
+        ("found None", "berlin"),
     ] == run.events
     assert (
         Report(
@@ -69,6 +74,15 @@ def test_intent_before_the_request_and_credential_before_the_next() -> None:
         )
         == report
     )
+
+
+def test_what_is_created_comes_first_and_the_report_is_in_the_order_of_the_plan() -> None:
+    changed = desired("berlin", Attributes("B", "C"))
+    run = Run(state(berlin=active("berlin"), rome=active("rome")), (changed, *THREE[::2], "rome"))
+    assert ["created", "updated", "created", "unchanged"] == list(results(run.apply()).values())
+    assert ["athens", "paris", "athens", "paris", "berlin"] == [
+        each[1] for each in run.events if isinstance(each, tuple) and each[0] in {"sent", "read", "edited"}
+    ][:-1]
 
 
 def test_what_is_kept_of_an_account_that_was_created() -> None:
@@ -142,11 +156,14 @@ def test_what_becomes_of_every_verdict(row: Row, *, keep_going: bool) -> None:
         if stop
         else Outcome("paris", "create", Result.CREATED)
     )
+    # Where Octopush would not answer either, what was created before is not read back.
+    unread = f"not read back: {stop.reason}" if stop and stop.exit_code is not ExitCode.OUTCOME_UNKNOWN else None
     assert (
-        Outcome("athens", "create", Result.CREATED),
+        Outcome("athens", "create", Result.CREATED, unread),
         Outcome("berlin", "create", Result(result), reason),
         last,
     ) == report.outcomes
+    assert (("read", "athens") in run.events) is (unread is None)
     assert stop == report.stop
     kinds = {"athens": Active, "berlin": kind, "paris": None if stop else Active}
     assert {name: each for name, each in kinds.items() if each} == {
@@ -233,10 +250,12 @@ def test_what_octopush_altered_is_kept_shown_and_no_failure() -> None:
     assert [
         ("sealed credentials", "paris"),
         {"paris": "active"},
+        ("created", "paris"),
+        ("started", "paris"),
         ("read", "paris"),
+        (f"found {report.outcomes[0].reason}", "paris"),
         ("sealed credentials", "paris"),
         {"paris": "active"},
-        ("created", "paris"),
     ] == run.events[4:]
 
     again = run.next()
@@ -263,12 +282,17 @@ def test_what_octopush_altered_is_kept_shown_and_no_failure() -> None:
 def test_whatever_is_read_back_the_account_was_created(reading: Reading, warning: str | None) -> None:
     run = Run(wanted=("athens", "berlin"), readings={"athens": reading})
     report = run.apply()
+    # Where asking for more would come to nothing, nothing more is asked for.
+    stops = isinstance(reading, Failed) and reading.stops
     assert (
         Outcome("athens", "create", Result.CREATED, warning),
-        Outcome("berlin", "create", Result.CREATED),
+        Outcome("berlin", "create", Result.CREATED, f"not read back: {reading.reason}" if stops else None),
     ) == report.outcomes
+    assert (("read", "berlin") in run.events) is not stops
+    assert [f"found {warning}"] + ["found None"] * (not stops) == [
+        each[0] for each in run.events if isinstance(each, tuple) and each[0].startswith("found")
+    ]
     assert ExitCode.DONE is exit_code([report])
-    assert {"athens": "active"} in run.events
     record = run.records["athens"]
     assert isinstance(record, Active)
     assert Drift() == record.drift
@@ -319,9 +343,10 @@ def test_a_value_that_was_filled_in_and_is_not_there_is_absent() -> None:
     assert (FieldChange("company_name", "${env:WHOSE}", None),) == report.outcomes[0].fields
 
 
-def test_where_what_was_altered_cannot_be_saved_the_account_is_there_all_the_same() -> None:
+def test_where_what_was_altered_cannot_be_saved_the_accounts_are_there_all_the_same() -> None:
     reading = observed(attributes("athens"), "key of athens", last_name="Crsh")
-    run = Run(readings={"athens": reading}, failures={3: Failure()})
+    run = Run(state(rome=active("rome")), readings={"athens": reading}, failures={5: Failure()})
+    run.wanted = (*THREE, desired("rome", Attributes("Rome", "Georgia")))
     report = run.apply(keep_going=True)
     assert (
         Outcome(
@@ -333,10 +358,18 @@ def test_where_what_was_altered_cannot_be_saved_the_account_is_there_all_the_sam
         )
         == report.outcomes[0]
     )
-    assert {"athens": "created", "berlin": "not_attempted", "paris": "not_attempted"} == results(report)
+    assert dict.fromkeys(THREE, "created") | {"rome": "not_attempted"} == results(report)
     assert ExitCode.STATE_UNUSABLE is exit_code([report])
     assert () == run.rescued
     assert content("athens", operation="operation 1") == opened("athens", run.records["athens"])
+
+
+def test_all_that_octopush_altered_is_one_save() -> None:
+    run = Run(readings={name: observed(attributes(name), last_name="Crsh") for name in THREE})
+    run.apply()
+    assert len(THREE) + 2 == len([each for each in run.events if isinstance(each, dict)])
+    assert {Drift(altered=("last_name",))} == {each.drift for each in run.records.values() if isinstance(each, Active)}
+    assert dict.fromkeys(THREE, "unchanged") == results(run.next().apply())
 
 
 @pytest.mark.parametrize("verdict", [LOST, CUT, REFUSED])

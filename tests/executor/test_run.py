@@ -98,52 +98,67 @@ def test_what_ended_the_refresh_is_stronger_than_a_signal() -> None:
 MOVED: Final = Failure(StateMoved("Somebody saved it.", hint="Look at it."))
 
 
-@pytest.mark.parametrize("failure", [FULL, MOVED, replace(FULL, durable=True)], ids=["full", "moved", "durable"])
-def test_where_the_intent_cannot_be_saved_nothing_is_sent(failure: Failure) -> None:
-    run = Run(failures={3: failure})
+PLACE: Final = "standard error, in a line of its own (`provisioner recover LOG` puts it back)"
+every_failure = pytest.mark.parametrize(
+    "failure", [FULL, MOVED, replace(FULL, durable=True)], ids=["full", "moved", "durable"]
+)
+
+
+@every_failure
+def test_where_the_first_intent_cannot_be_saved_nothing_is_sent(failure: Failure) -> None:
+    run = Run(failures={1: failure})
     report = run.apply(keep_going=True)
-    reason = "the state could not be saved; nothing was sent"
-    assert (
-        Outcome("athens", "create", Result.CREATED),
-        Outcome("berlin", "create", Result.FAILED, reason),
-        Outcome("paris", "create", Result.NOT_ATTEMPTED, failure.error.message.removesuffix(".")),
-    ) == report.outcomes
-    assert ["Athens"] == [request.attributes.first_name for request in run.sent]
+    assert dict.fromkeys(THREE, "not_attempted") == results(report)
+    assert [] == run.sent
     # One that was certainly not saved leaves nothing to be taken back.
     doubtful = failure is not MOVED
-    assert (RescueEntry("lineage", "default", "berlin", "operation 2", None),) * doubtful == run.rescued
-    place = "standard error, in a line of its own (`provisioner recover LOG` puts it back)"
-    kept = f" That nothing was sent for berlin is kept in {place}." if doubtful else ""
+    assert (RescueEntry("lineage", "default", "athens", "operation 1", None),) * doubtful == run.rescued
+    kept = f" That nothing was sent for athens is kept in {PLACE}." if doubtful else ""
     assert report.stop is not None
     assert f"{failure.error.hint}{kept}" == report.stop.hint
     assert ExitCode.STATE_UNUSABLE is exit_code([report])
 
     run.loaded().put_back(run.rescued)
-    assert {"athens"} == run.records.keys()
+    assert {} == run.records
 
 
-@pytest.mark.parametrize("failure", [FULL, MOVED, replace(FULL, durable=True)], ids=["full", "moved", "durable"])
-def test_where_a_credential_cannot_be_saved_it_is_rescued_and_the_run_stops(failure: Failure) -> None:
-    run = Run(failures={2: failure}, verdicts={"athens": Created(credentials("athens"), "HTTP 200")})
+@every_failure
+@pytest.mark.parametrize("number", [2, 3])
+def test_where_an_outcome_and_the_next_intent_cannot_be_saved_both_are_rescued_and_nothing_more_is_sent(
+    failure: Failure, number: int
+) -> None:
+    run = Run(failures={number: failure}, verdicts={"athens": Created(credentials("athens"), "HTTP 200")})
     report = run.apply(keep_going=True)
-    assert {"athens": "created", "berlin": "not_attempted", "paris": "not_attempted"} == results(report)
-    place = "standard error, in a line of its own (`provisioner recover LOG` puts it back)"
-    assert f"HTTP 200; the state could not be saved, and the outcome is kept in {place}" == report.outcomes[0].reason
+    done, (last, following, *_) = THREE[: number - 2], THREE[number - 2 :]
+    assert dict.fromkeys(THREE, "not_attempted") | dict.fromkeys((*done, last), "created") == results(report)
+    assert ("read", "athens") not in run.events
+    unsaved = f"the state could not be saved, and the outcome is kept in {PLACE}"
+    assert str(report.outcomes[number - 2].reason).endswith(unsaved)
+    assert "HTTP 200; " == str(report.outcomes[0].reason)[:10]
     assert ExitCode.STATE_UNUSABLE is exit_code([report])
-    assert 1 == len(run.sent)
+    assert number - 1 == len(run.sent)
 
-    (entry,) = run.rescued
-    assert (
-        "lineage",
-        "default",
-        "athens",
-        "operation 1",
-    ) == (entry.lineage, entry.parent, entry.name, entry.operation)
-    assert credentials("athens") == opened("athens", entry.record).credentials
-    assert "key of athens" not in "".join(run.said)
+    credential, *more = run.rescued
+    operation = f"operation {number - 1}"
+    assert ("lineage", "default", last, operation) == (
+        credential.lineage,
+        credential.parent,
+        credential.name,
+        credential.operation,
+    )
+    assert credentials(last) == opened(last, credential.record).credentials
+    assert f"key of {last}" not in "".join(run.said)
+    # One that was certainly not saved leaves no intent to be taken back.
+    doubtful = failure is not MOVED
+    assert [RescueEntry("lineage", "default", following, f"operation {number}", None)] * doubtful == more
+    kept = f" The outcome of {last} is kept in {PLACE}."
+    kept += f" That nothing was sent for {following} is kept in {PLACE}." if doubtful else ""
+    assert report.stop is not None
+    assert f"{failure.error.hint}{kept}" == report.stop.hint
 
     run.loaded().put_back(run.rescued)
-    assert credentials("athens") == opened("athens", run.records["athens"]).credentials
+    assert {*done, last} == run.records.keys()
+    assert credentials(last) == opened(last, run.records[last]).credentials
 
 
 def test_a_created_account_whose_save_fails_has_that_as_its_only_reason() -> None:
@@ -166,7 +181,13 @@ def test_a_refusal_that_cannot_be_saved_is_rescued_so_that_no_doubt_remains() ->
     run = Run(failures={2: FULL}, verdicts={"athens": REFUSED})
     report = run.apply()
     assert {"athens": "failed", "berlin": "not_attempted", "paris": "not_attempted"} == results(report)
-    assert (RescueEntry("lineage", "default", "athens", "operation 1", None),) == run.rescued
+    assert (
+        tuple(
+            RescueEntry("lineage", "default", name, operation, None)
+            for name, operation in (("athens", "operation 1"), ("berlin", "operation 2"))
+        )
+        == run.rescued
+    )
     assert isinstance(run.records["athens"], Pending)
     run.session.put_back(run.rescued)
     assert {} == run.records

@@ -98,6 +98,9 @@ class Watcher:
     def finished(self, outcome: Outcome) -> None:
         self.events.append((outcome.result.value, outcome.name))
 
+    def read_back(self, found: Outcome) -> None:
+        self.events.append((f"found {found.reason}", found.name))
+
 
 class Octopush:
     """The API as far as it is needed: it keeps what it was sent, unless its script says otherwise, by name."""

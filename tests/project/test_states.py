@@ -239,7 +239,7 @@ def test_a_state_in_a_file_moves_and_says_so_where_it_was(
     mine = opened(here)
     for _ in range(2):
         (moved,) = mine.migrate_states(in_a_file(here))
-        assert (shared.address.replace("{parent}", "default"), 4) == (moved.address, moved.state and moved.state.serial)
+        assert (shared.address.replace("{parent}", "default"), 3) == (moved.address, moved.state and moved.state.serial)
     assert {"moved_to": moved.address, "version": 1} == json.loads(here.state_path.read_text())
     # Whoever still has the old setting is sent to the new place, and creates nothing.
     plans = before.plan()
@@ -364,14 +364,14 @@ def test_a_state_that_was_put_back_is_refused_and_the_newest_comes_back_from_its
 ) -> None:
     mine, theirs = opened(here), opened(there)
     mine.apply(mine.plan())
-    assert [4, 3, 2, 1] == [each.serial for each in mine.state_history()]
-    shared.put_back(here.root / "by-hand", mine.state_revision(2))
+    assert [3, 2, 1] == [each.serial for each in mine.state_history()]
+    shared.put_back(here.root / "by-hand", mine.state_revision(1))
     for project in (mine, theirs):
         assert isinstance(project.plan().failures["default"], StateRolledBack)
         with pytest.raises(StateRolledBack):
-            project.push_state(project.state_revision(3), "older.json")
-    newest = theirs.state_revision(4)
-    assert 4 == codec.decode(newest, "").serial
+            project.push_state(project.state_revision(2), "older.json")
+    newest = theirs.state_revision(3)
+    assert 3 == codec.decode(newest, "").serial
     pushed = theirs.push_state(newest, "newest.json")
     assert ("default", "newest.json") == (pushed.parent, pushed.origin)
     for project in (mine, theirs):
@@ -391,7 +391,7 @@ def test_a_damaged_state_is_replaced_by_one_that_is_whole(here: Project, shared:
 
 @pytest.mark.parametrize(
     ("change", "error"),
-    [({"lineage": "of another"}, StateForeign), ({"parent": "acme"}, StateForeign), ({"serial": 3}, StateRolledBack)],
+    [({"lineage": "of another"}, StateForeign), ({"parent": "acme"}, StateForeign), ({"serial": 2}, StateRolledBack)],
     ids=["lineage", "parent", "serial"],
 )
 def test_what_is_another_state_or_an_older_one_is_not_pushed(

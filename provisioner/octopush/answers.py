@@ -1,6 +1,6 @@
-"""What any answer of the API tells: its error's words, its wish to be asked later, its JSON.
+"""What is in any answer of the API: the words of an error, ``Retry-After``, the JSON.
 
-Refuses to judge; facts about the API are marked documented, seen or inferred.
+Does not judge. Facts about the API are marked documented, seen or inferred.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _WORDS: Final = frozenset({"code", "message"})
 _CODE_LENGTH: Final = 40
 _MESSAGE_LENGTH: Final = 300
 _BINARY: Final = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-"""What stands in no text, and in whatever is compressed."""
+"""Bytes that no text contains, but all compressed data does."""
 _CREDENTIAL: Final = re.compile(".*(?:login|apikey)")
-"""What the name of a credential is, without its capitals and whatever is no letter or digit."""
+"""The name of a credential, in lower case, without characters other than letters and digits."""
 _IN_TEXT: Final = re.compile(
     r"""api[\s_.-]{0,3}(?:login|key)[\s"'\\]{0,9}(?:[:=>]|%3[ad]){1,3}[\s"'\\>]{0,9}([^\s"'\\<>&,;{}\[\]]{1,4096})"""
-    # What logins look like (seen): good enough to notice one, and never to refuse one.
+    # The form of a login (seen): good enough to notice one, but not to refuse one.
     r"|([\w.+-]{1,64}@sub-accounts\.com)",
     re.IGNORECASE,
 )
@@ -37,11 +37,11 @@ _IN_TEXT: Final = re.compile(
 
 
 class RepeatedKeyError(ValueError):
-    """A key stands twice in one object."""
+    """An object has a key twice."""
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object of ``pairs``; raises RepeatedKeyError, which names a credential and no other key."""
+    """Return the object of ``pairs``; raises RepeatedKeyError, which names the key only if it is a credential's."""
     document: dict[str, Any] = {}
     for key, value in pairs:
         if key in document:
@@ -51,11 +51,11 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def parsed(body: bytes) -> object:
-    """Return what ``body`` is as JSON, by the letter: NaN is no number, and no key stands twice.
+    """Return ``body`` as strict JSON: no NaN, and no repeated key.
 
     Raises:
-        RepeatedKeyError: a key does.
-        ValueError: it is no JSON, or nested without an end.
+        RepeatedKeyError: a key is repeated.
+        ValueError: it is not JSON, or nested too deeply.
 
     """
     try:
@@ -69,21 +69,21 @@ def _no_number(_: str) -> NoReturn:
 
 
 def is_whole(text: str) -> bool:
-    """Tell whether ``text`` holds no half of a character, which JSON can spell and nothing can print or send."""
+    """Return whether ``text`` has no lone surrogate, which JSON can express but nothing can print or send."""
     return not any("\ud800" <= each <= "\udfff" for each in text)
 
 
-# ── What it says ─────────────────────────────────────────────────────────────
+# ── The words of the API ─────────────────────────────────────────────────────
 
 
 def words(reply: Reply, hidden: Sequence[str]) -> str:
-    """Return the API's own code and message (seen: ``{"code": 121, "message": "…"}``), for a reason's end.
+    """Return the API's own code and message (seen: ``{"code": 121, "message": "…"}``), for the end of a reason.
 
-    A code that is known is explained. Nothing else of a body is repeated: it may hold what was
-    sent. Neither is what the message repeats of that, nor whatever looks like a credential.
+    A known code is explained. Nothing else of a body is repeated, because it may contain what was
+    sent. In the message, whatever was sent or looks like a credential is masked.
     """
-    code, message = _said(reply)
-    # The message may repeat what else the answer holds: a key that was just made, say.
+    code, message = _code_and_message(reply)
+    # The message may repeat other parts of the answer, such as a new key.
     hidden = (*hidden, *(value for name, value in _values(_lenient(reply)) if _is_credential_name(name)))
     parts = []
     if code is not None:
@@ -91,28 +91,28 @@ def words(reply: Reply, hidden: Sequence[str]) -> str:
         known = f" ({meaning})" if meaning and meaning.casefold() not in (message or "").casefold() else ""
         parts.append(f"code {masked(code, hidden)[:_CODE_LENGTH]}{known}")
     if message is not None:
-        # The message ends inside a sentence of ours.
+        # The message becomes part of a sentence of ours.
         parts.append(masked(message, hidden)[:_MESSAGE_LENGTH].rstrip(" .!"))
     return f", {': '.join(parts)}" if parts else ""
 
 
 def message(reply: Reply) -> str:
-    """Return the API's message as it came, for nobody to read."""
-    return _said(reply)[1] or ""
+    """Return the API's message unmasked, which must not be shown."""
+    return _code_and_message(reply)[1] or ""
 
 
 def hint(reply: Reply) -> str:
-    """Return what can be done about the code that an answer bears, where it is known."""
-    known = CODES.get(_number(_said(reply)[0] or ""))
+    """Return what to do about the code in an answer, if the code is known."""
+    known = CODES.get(_number(_code_and_message(reply)[0] or ""))
     return "" if known is None else known.todo
 
 
 def blames_credentials(reply: Reply) -> bool:
-    """Tell whether the code that an answer bears says that the login or the key is wrong."""
-    return _number(_said(reply)[0] or "") == WRONG_CREDENTIALS
+    """Return whether the code in an answer says that the login or the key is wrong."""
+    return _number(_code_and_message(reply)[0] or "") == WRONG_CREDENTIALS
 
 
-def _said(reply: Reply) -> tuple[str | None, str | None]:
+def _code_and_message(reply: Reply) -> tuple[str | None, str | None]:
     document = _lenient(reply)
     if not isinstance(document, _Pairs):
         return None, None
@@ -139,27 +139,27 @@ def retry_after(reply: Reply, now: datetime) -> float | None:
     return max(0.0, (date - now).total_seconds())
 
 
-# ── What it is ───────────────────────────────────────────────────────────────
+# ── The kind of answer ───────────────────────────────────────────────────────
 
 
 def is_page(reply: Reply) -> bool:
-    """Tell whether a page for people came, as no API sends: whoever answered is not Octopush's API."""
+    """Return whether the answer is a web page: then Octopush's API is not what answered."""
     text = reply.body.lstrip(b"\xef\xbb\xbf \t\r\n")
     typed = "html" in reply.headers.get("Content-Type", "").lower()
     return text.startswith(b"<") or (bool(text) and typed and _lenient(reply) is None)
 
 
 def doubt(reply: Reply) -> str | None:
-    """Return why a refusal proves nothing, if so: what was not read, whole and by the letter, may say anything."""
+    """Return why a refusal proves nothing, or None: an answer that was not read completely may say anything."""
     if reply.cut is not None and not is_page(reply):  # a page may be long, and says nothing
         return f"the answer was cut: {reply.cut}"
     if _is_unreadable(reply):
-        return "the answer is compressed, though nothing compressed was asked for"
-    return "the answer is JSON that is broken" if _is_broken(reply) else None
+        return "the answer is compressed, though no compression was requested"
+    return "the answer is broken JSON" if _is_broken(reply) else None
 
 
 def _is_unreadable(reply: Reply) -> bool:
-    """Tell whether what came cannot be read here, as it is compressed; JSON is read, whatever it is called."""
+    """Return whether the body is unreadable because it is compressed; JSON is readable, whatever its headers say."""
     if not reply.body or _lenient(reply) is not None:
         return False
     codings = ",".join(reply.headers.get(name, "") for name in ("Content-Encoding", "Transfer-Encoding"))
@@ -168,7 +168,7 @@ def _is_unreadable(reply: Reply) -> bool:
 
 
 def _is_broken(reply: Reply) -> bool:
-    """Tell whether JSON came that is none by the letter, in whatever encoding."""
+    """Return whether the body looks like JSON, but is not valid, in any encoding."""
     if re.match(rb"[\s\[\xef\xbb\xbf]*\{", reply.body) is None:
         return False
     try:
@@ -181,9 +181,9 @@ def _is_broken(reply: Reply) -> bool:
 
 
 def holds_credentials(body: bytes, own: Sequence[str]) -> bool:
-    """Tell whether a login or a key stands anywhere in ``body``, but those of ``own``, which the request carried.
+    """Return whether ``body`` contains a login or a key, other than those of ``own``, which the request carried.
 
-    A false alarm costs a look into the dashboard; a miss, an account that exists twice.
+    A false alarm costs a look at the dashboard; a miss, a duplicate account.
     """
     known = "\n".join(own).casefold()
     document = _loaded(body)
@@ -196,23 +196,23 @@ def holds_credentials(body: bytes, own: Sequence[str]) -> bool:
 
 
 def _may_be_one(value: str, known: str) -> bool:
-    """Tell whether what is called a login or a key may be one: no sentence, none of our own, and not masked."""
+    """Return whether the value of a login or a key may be one: not a sentence, not our own, and not masked."""
     bare = value.strip().casefold()
     return re.fullmatch(r"(?!.*(?: |\*\*|…)).*\w.*", bare, re.DOTALL) is not None and bare not in known
 
 
 def _text_holds(text: str, known: str) -> bool:
-    """Tell it of a text in which a word about a key, as in ``api_key: missing``, is no key."""
+    """Return whether a text contains one; a word about a key, as in ``api_key: missing``, is not a key."""
     found = ((one or other).rstrip(".!?:)") for one, other in _IN_TEXT.findall(text))
     return any(re.search("[0-9@]", each) and _may_be_one(each, known) for each in found)
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """An object with every value of a key that stands twice."""
+    """An object that keeps every value of a repeated key."""
 
 
 def _lenient(reply: Reply) -> object:
-    """Return the body as JSON, objects as pairs; None where it is none."""
+    """Return the body as JSON, objects as pairs; None if it is not JSON."""
     return _loaded(reply.body)
 
 
@@ -224,7 +224,7 @@ def _loaded(text: bytes | str) -> object:
 
 
 def _values(document: object) -> Iterator[tuple[str, str]]:
-    """Yield every text and number of a document, with the name that it stands under; also of JSON within a text."""
+    """Yield every text and number of a document with its key, also from JSON within a text."""
     pending = [("", document)]
     while pending:
         name, value = pending.pop()

@@ -1,7 +1,7 @@
 """The Octopush sub-account API, one method per endpoint.
 
-Owns addresses, headers and bodies as Octopush documents them. Refuses to judge
-(``verdict``), to repeat (``retry``) and to carry (``transport``).
+Has the addresses, headers and bodies that Octopush documents. ``verdict`` judges answers,
+``retry`` repeats requests, and ``transport`` sends them.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from provisioner.octopush.transport import Failure, Reply, Request
 from provisioner.octopush.verdict import judge
 
 _SHORTEST_TOKEN: Final = 6
-"""A shorter value of a query hides little, and masking it would make holes all over a message."""
+"""A shorter value of a query is not worth hiding, and masking it would leave holes all over a message."""
 
 _UNSENT: Final = Failed(INTERRUPTED, Then.STOP)
 _FOLDERS: Final = frozenset({"", ".", ".."})
-"""What no quoting makes a part of a path."""
-_UNUSABLE: Final = Failed("its login or key is none that can be sent", Then.GO_ON)
+"""Texts that quoting cannot make a part of a path."""
+_UNUSABLE: Final = Failed("its login or key cannot be sent", Then.GO_ON)
 _Outcome = TypeVar("_Outcome")
 
 
 class Exchange(Protocol):
-    """What carries a request."""
+    """Something that sends requests."""
 
     def exchange(self, request: Request) -> Reply | Failure:
-        """Send ``request`` and return what came of it."""
+        """Send ``request`` and return the outcome."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Speaks for one parent account; keeps nothing between two calls."""
+    """The API for one parent account; keeps no state between two calls."""
 
     base_url: str
-    """As documented: ``https://api.octopush.com/v1/public``."""
+    """``https://api.octopush.com/v1/public`` (documented)."""
     parent: Credentials
     transport: Exchange
     retry: RetryPolicy
@@ -55,13 +55,13 @@ class Client:
     retry_on_429: bool = True
     retry_on_503: bool = False
     credential_names: str = PARENT_CREDENTIALS
-    """Where the parent's login and key come from, in the words of a hint: ``ACME_LOGIN and ACME_KEY``."""
+    """Where the parent's login and key come from, for a hint: ``ACME_LOGIN and ACME_KEY``."""
 
     def create(self, request: CreateRequest) -> Verdict:
         """Create a sub-account: ``POST /subaccount/create`` (documented), 201 with its credentials.
 
-        It is not idempotent: it is sent again only where every earlier attempt is
-        proven not to have been processed.
+        It is not idempotent: it is sent again only if every earlier attempt is proven not
+        to have been processed.
         """
         body = {**request.attributes.document(), "password": request.password.reveal()}
         message = Request("POST", f"{self.base_url}/subaccount/create", self._headers(self.parent), _json(body))
@@ -73,8 +73,8 @@ class Client:
     def edit(self, api_login: str, request: EditRequest) -> EditVerdict:
         """Change a sub-account: ``PATCH /subaccount/{api_login}/edit`` (documented), any 2xx.
 
-        Whether it merges or replaces ``callbacks`` is not documented, so that the whole
-        account is sent, with null for what it is not to have. It is idempotent.
+        Whether it merges or replaces ``callbacks`` is not documented, so the whole account
+        is sent, with null for what it should not have. It is idempotent.
         """
         if api_login in _FOLDERS:
             return _UNUSABLE
@@ -96,7 +96,7 @@ class Client:
         return verdict
 
     def read(self, api_login: str) -> Reading:
-        """Return a sub-account as it is, but for its password: ``GET /subaccount/{api_login}`` (documented), 200."""
+        """Return a sub-account, without its password: ``GET /subaccount/{api_login}`` (documented), 200."""
         if api_login in _FOLDERS:
             return _UNUSABLE
         message = Request("GET", self._account(api_login), self._headers(self.parent))
@@ -105,9 +105,9 @@ class Client:
         return self.retry.until_settled(attempt, unsent=_UNSENT)
 
     def balance(self, account: Credentials) -> Balance | Failed:
-        """Return what the owner of ``account`` has left: ``GET /wallet/check-balance`` (documented), 200 or 201.
+        """Return the balance of ``account``: ``GET /wallet/check-balance`` (documented), 200 or 201.
 
-        ``with_details`` adds the packs that it is made of (documented).
+        ``with_details`` adds the packs that it consists of (documented).
         """
         if not (is_login(account.api_login) and is_key(account.api_key.reveal())):
             return _UNUSABLE
@@ -127,18 +127,18 @@ class Client:
                 credential_names=self.credential_names,
             )
         except Exception as error:  # noqa: BLE001  # the answer may be the only copy of a credential
-            kept = Answer(outcome.status, outcome.body) if isinstance(outcome, Reply) else None
-            return OutcomeUnknown(f"this program could not judge the answer ({type(error).__name__})", kept)
+            answer = Answer(outcome.status, outcome.body) if isinstance(outcome, Reply) else None
+            return OutcomeUnknown(f"this program could not judge the answer ({type(error).__name__})", answer)
 
     def _exchange(self, message: Request, judge: Callable[..., _Outcome], hidden: tuple[str, ...]) -> _Outcome:
         return judge(self.transport.exchange(message), now=self.now(), hidden=hidden)
 
     def _hidden(self, request: CreateRequest | EditRequest) -> tuple[str, ...]:
-        """Return what no message may repeat of the attributes, and the parent's credentials."""
+        """Return what no message may repeat: the secrets of the attributes, and the parent's credentials."""
         return (*_own(self.parent), *request.hidden, *_tokens(request.attributes))
 
     def _account(self, api_login: str) -> str:
-        """Return the address of one account; its login is one, so that it stays one part of the path."""
+        """Return the address of one account; its login is quoted, so that it stays one part of the path."""
         return f"{self.base_url}/subaccount/{quote(api_login, safe='@')}"
 
     def _headers(self, credentials: Credentials) -> dict[str, str]:
@@ -153,7 +153,7 @@ class Client:
 
 
 class _EditAttempts:
-    """One edit, tried again; remembers whether any attempt may have been carried out."""
+    """The attempts of one edit; remembers whether any of them may have been carried out."""
 
     def __init__(self, attempt: Callable[[], EditVerdict]) -> None:
         self._attempt = attempt
@@ -170,12 +170,12 @@ def _own(credentials: Credentials) -> tuple[str, str]:
 
 
 def _tokens(attributes: Attributes) -> Iterator[str]:
-    """Yield what callback URLs may hide: user-info, tokens in the path, query string and its values, fragment."""
+    """Yield the possible secrets in callback URLs: user-info, tokens in the path, query and its values, fragment."""
     for value in attributes.callbacks.given().values():
         try:
             url = urlsplit(value)
         except ValueError:
-            yield value  # a placeholder can hold anything
+            yield value  # a placeholder can bring in anything
             continue
         user_info = url.netloc.rpartition("@")[0]
         yield from (user_info, f"?{url.query}" if "=" in url.query else url.query, url.fragment)

@@ -1,10 +1,10 @@
-"""Where an answer begins and ends, by the letter of HTTP/1.1.
+"""Where an answer begins and ends, strictly by HTTP/1.1.
 
-Owns the head of an answer (its status line, and the interim answers before the final
-one), its announced length, and chunks. ``http.client`` takes more than HTTP allows for
-an answer, such as ``4_04`` for a number, an end of file for the end of a head, or a
-chunk of -5 bytes: what is not clean proves nothing. Refuses to give up a body whose
-end alone is unclear: it may hold credentials that come once.
+Parses the head of an answer (its status line, and the interim answers before the final
+one), its declared length, and chunks. ``http.client`` accepts more than HTTP allows, such
+as ``4_04`` for a number, an end of file for the end of a head, or a chunk of -5 bytes; but
+a malformed answer proves nothing. Keeps a body of which only the end is unclear, because
+it may contain credentials, which come only once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from http.client import BadStatusLine, HTTPException, HTTPResponse, LineTooLong,
 from typing import Any, Final, cast
 
 INTERIM_CAP: Final = 100
-"""Interim answers that are read past before one request is given up; servers send one or two."""
+"""How many interim answers to skip before giving up a request; servers send one or two."""
 
 _LINE_CAP: Final = 64 * 1024
 _HEAD_CAP: Final = 128 * 1024
@@ -34,22 +34,22 @@ class CutHeadError(HTTPException):
 
 
 class EndlessInterimError(HTTPException):
-    """Interim answers came, and no final one."""
+    """Interim answers came, but no final one."""
 
 
 class UnclearEndError(HTTPException):
-    """The body ended, and whether it was whole cannot be known."""
+    """The body ended, but it may not be complete."""
 
 
 class BrokenChunkError(HTTPException):
-    """What frames a chunk is not HTTP's, or the connection ended within one."""
+    """The framing of a chunk is not valid, or the connection ended within a chunk."""
 
 
 class StrictResponse(HTTPResponse):
-    """The final answer to a request; ``begin`` raises HTTPException where its head is not exactly HTTP's."""
+    """The final answer to a request; ``begin`` raises HTTPException if its head is not strictly HTTP."""
 
     def begin(self) -> None:
-        """Read the head, past interim answers (RFC 9110, 15.2)."""
+        """Read the head, skipping interim answers (RFC 9110, 15.2)."""
         stream = self.fp
         head = _final_head(stream)
         try:
@@ -62,9 +62,9 @@ class StrictResponse(HTTPResponse):
         if self.chunked:
             self.chunked, self.length = False, None
             self.fp = io.BufferedReader(_Chunks(stream))
-        elif announced := self.headers.get_all("Content-Length", []):
-            lengths = {each.strip(" \t") for value in announced for each in value.split(",")}
-            # urllib3 reads the field too, and takes two that differ for a reason to drop the answer.
+        elif declared := self.headers.get_all("Content-Length", []):
+            lengths = {each.strip(" \t") for value in declared for each in value.split(",")}
+            # urllib3 reads the field too, and drops the answer if two lengths differ.
             del self.headers["Content-Length"]
             if len(lengths) == 1 and _LENGTH.fullmatch(only := lengths.pop()):
                 self.headers["Content-Length"] = only
@@ -84,7 +84,7 @@ def _final_head(stream: io.BufferedReader) -> bytes:
 
 
 def _head(stream: io.BufferedReader) -> tuple[bytes, int]:
-    """Return one head with the empty line at its end, and its status."""
+    """Return one head, with the empty line at its end, and its status."""
     first = stream.readline(_LINE_CAP + 1)
     if not first:
         raise RemoteDisconnected("no answer")
@@ -101,7 +101,7 @@ def _head(stream: io.BufferedReader) -> tuple[bytes, int]:
 
 
 class _Body(io.RawIOBase):
-    """A body, as it is read off ``stream``."""
+    """A body that is read from ``stream``."""
 
     def __init__(self, stream: io.BufferedReader) -> None:
         self._stream = stream
@@ -111,13 +111,13 @@ class _Body(io.RawIOBase):
         return True
 
     def close(self) -> None:
-        """Close what it is read off, too."""
+        """Close the stream, too."""
         self._stream.close()
         super().close()
 
 
 class _UnclearEnd(_Body):
-    """A body whose announced length is none: it is read to the end of the connection, and never taken for whole."""
+    """A body without a valid length: it is read to the end of the connection, and never considered complete."""
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401  # any writable buffer, says io
         """Fill ``buffer``; raises UnclearEndError at the end."""
@@ -128,16 +128,16 @@ class _UnclearEnd(_Body):
 
 
 class _Chunks(_Body):
-    """A body that comes in chunks (RFC 9112, 7.1); what follows a broken frame is read to the end of the connection."""
+    """A body in chunks (RFC 9112, 7.1); after a broken frame, it is read to the end of the connection."""
 
     _left: int | None = None
     """Bytes left of the chunk; None before the first."""
     _ended = False
     _odd = b""
-    """What stood in the place of a frame."""
+    """The bytes that came instead of a frame."""
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401  # the same
-        """Fill ``buffer``; raises BrokenChunkError at the end of what is not chunks."""
+        """Fill ``buffer``; raises BrokenChunkError at the end of a body that is not in chunks."""
         if not self._left and not self._ended:
             self._begin()
         if self._ended:
@@ -148,18 +148,18 @@ class _Chunks(_Body):
         got = got or self._stream.readinto1(room)
         if not got:
             raise BrokenChunkError
-        assert self._left is not None  # noqa: S101  # a chunk was begun
+        assert self._left is not None  # noqa: S101  # a chunk has begun
         self._left -= got
         return got
 
     def _begin(self) -> None:
-        """Read what stands between the last chunk and the next, and, after the last of all, the trailer."""
+        """Read the frame of the next chunk, and the trailer after the last one."""
         line = self._stream.readline(_LINE_CAP) if self._left == 0 else b"\n"
         if line in {b"\r\n", b"\n"} and (found := _CHUNK_LINE.fullmatch(line := self._stream.readline(_LINE_CAP))):
             self._left = int(found[1], 16)
             self._ended = self._left == 0
         else:
             self._left, self._odd = sys.maxsize, line
-        # Whatever ends the trailer, the body is whole.
+        # However the trailer ends, the body is complete.
         while self._ended and self._stream.readline(_LINE_CAP).strip():
             pass

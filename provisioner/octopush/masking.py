@@ -1,7 +1,7 @@
-"""Hides in the API's words what no log may hold, however it is written there.
+"""Masks in the API's words what no log may contain, in any form.
 
-Owns the likeness: a secret that is cut, encoded, in other capitals or pulled apart is
-still one. Refuses to be exact: a word too many is hidden rather than one too few.
+A secret that is cut, encoded, in other capitals or split up is still a secret. When in
+doubt, masks a word too many rather than one too few.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from urllib.parse import unquote
 from provisioner.model.account import MASK
 
 _SHORTEST_CUT: Final = 6
-"""Of a shorter secret, no part is looked for: it would be found everywhere."""
+"""Parts of a shorter secret are not searched for: they would be found everywhere."""
 _PIECES: Final = (4, 8)
-"""The shortest and the longest piece of a secret that gives it away; between them, a third of it."""
+"""The shortest and the longest piece of a secret that gives it away; in between, a third of the secret."""
 _DEPTH: Final = 3
-"""How often encodings may be put into one another."""
+"""How deeply encodings may be nested."""
 _LOOKED_AT: Final = 4000
 """Characters: far more than are ever shown."""
 _KEY_LENGTH: Final = 8
@@ -35,11 +35,11 @@ _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2}){4,}")
 
 
 def masked(text: str, hidden: Iterable[str]) -> str:
-    """Return ``text`` fit for a terminal and a log, without any of ``hidden`` and whatever may be a login or a key.
+    """Return ``text`` fit for a terminal and a log, without any of ``hidden`` and anything that may be a login or key.
 
-    What begins with ``?`` and holds a ``=`` is a query: its names are no secrets.
+    A hidden text that begins with ``?`` and contains ``=`` is a query: its names are not secret.
     """
-    secrets = sorted({each for each in hidden if each}, key=len, reverse=True)  # one may hold another
+    secrets = sorted({each for each in hidden if each}, key=len, reverse=True)  # one may contain another
     for each in (_QUERY.sub("", secret) for secret in secrets):
         text = re.sub(re.escape(each), MASK, text, flags=re.IGNORECASE)
     text = "".join(each if each.isprintable() else " " for each in text)
@@ -49,11 +49,11 @@ def masked(text: str, hidden: Iterable[str]) -> str:
     if any(len(each) >= _SHORTEST_CUT and each in bare for each in map(_bare, secrets)):
         return MASK
     pieces = {piece for each in secrets for piece in _pieces(each)}
-    return _WORD.sub(lambda found: MASK if _tells(found[0], pieces) else found[0], text)
+    return _WORD.sub(lambda found: MASK if _gives_away(found[0], pieces) else found[0], text)
 
 
-def _tells(word: str, pieces: set[str]) -> bool:
-    """Tell whether a word may be a login or a key, or holds a piece of a secret in any form."""
+def _gives_away(word: str, pieces: set[str]) -> bool:
+    """Return whether a word may be a login or a key, or contains a piece of a secret in any form."""
     if "@" in word:
         return True
     if len(word) >= _KEY_LENGTH and re.search("[0-9]", word) and re.search("[A-Za-z]", word):
@@ -62,7 +62,7 @@ def _tells(word: str, pieces: set[str]) -> bool:
 
 
 def _pieces(secret: str) -> Iterator[str]:
-    """Yield what gives a secret away, in any form; of a query its values do, and of an address not its domain."""
+    """Yield the pieces, in any form, that give a secret away; for an e-mail address, none of its domain."""
     if _QUERY.match(secret):
         return
     for text in _forms(_EMAIL.sub(r"\1", secret)):
@@ -72,7 +72,7 @@ def _pieces(secret: str) -> Iterator[str]:
 
 
 def _forms(word: str) -> set[str]:
-    """Return what ``word`` may stand for."""
+    """Return ``word`` and everything that it may encode."""
     forms = found = {word}
     for _ in range(_DEPTH):
         found = {form for each in found for form in _decoded(each)} - forms
@@ -87,7 +87,7 @@ def _decoded(word: str) -> Iterator[str]:
     for run in _HEX.findall(word):
         yield bytes.fromhex(run).decode(errors="ignore")
     for run in _BASE64.findall(word):
-        # What stands before it shifts it, by up to three characters.
+        # The text before it can shift it, by up to three characters.
         for start in range(4):
             whole = run[start:].replace("-", "+").replace("_", "/")
             yield base64.b64decode(whole + "A" * (-len(whole) % 4)).decode(errors="ignore")

@@ -1,7 +1,7 @@
-"""Keeps requests from beginning faster than a server is to be asked.
+"""Limits the rate at which requests are sent.
 
-Owns the turns: one row for every thread and every parent that sends through it, first
-come, first served. Refuses to look at a request or an answer.
+All threads and all parents that share it wait in one queue: first come, first served. Does
+not look at requests or answers.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from provisioner.octopush.transport import Failure, Reply, Request
 
 
 class Paced:
-    """Carries requests as another carrier does, no more than ``rate`` of them begun in any second.
+    """Sends requests through ``carrier``, at most ``rate`` of them per second.
 
-    Any number of threads may share it. ``clock`` gives seconds that never go back; ``sleep`` may
-    return early when the run is interrupted: then a request that waited for its turn is not sent.
+    Any number of threads may share it. ``clock`` returns seconds and is monotonic. ``sleep`` may
+    return early if the run is interrupted; a request that was waiting for its turn is then not sent.
     """
 
     def __init__(
@@ -31,21 +31,21 @@ class Paced:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._free = -math.inf
-        """The first turn that nobody has taken."""
+        """The time of the first free turn."""
 
     def exchange(self, request: Request) -> Reply | Failure:
-        """Send ``request`` when its turn has come, and return what came of it."""
+        """Send ``request`` when its turn comes, and return the outcome."""
         turn = self._take_turn()
         wait = turn - self._clock()
         if wait > 0:
             self._sleep(wait)
-            # Half an interval is more than a clock and a sleep differ by, and too little for a burst.
+            # Half an interval is more than the clock and the sleep can differ by, and too little for a burst.
             if turn - self._clock() > self._interval / 2:
                 return Failure(sent=False, reason=INTERRUPTED, interrupted=True)
         return self._carrier.exchange(request)
 
     def _take_turn(self) -> float:
-        """Return when the next request may begin; the one after it waits an interval more."""
+        """Return when the next request may be sent; the one after it waits an interval longer."""
         with self._lock:
             turn = max(self._clock(), self._free)
             self._free = turn + self._interval

@@ -1,8 +1,7 @@
-"""When a request is tried again, in tenacity's terms.
+"""When a request is retried, in tenacity's terms.
 
-Owns the bounds (attempts, time) and the waiting (exponential with jitter, or as
-long as the server asks, capped). Refuses to decide what may be tried again: the
-verdict says so.
+Has the limits (attempts, time) and the waiting (exponential with jitter, or as long as the
+server asks, capped). The verdict decides what may be retried.
 """
 
 from __future__ import annotations
@@ -26,49 +25,49 @@ _Unsent = TypeVar("_Unsent")
 
 
 def _silent(_: str) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long a request is tried; ``sleep`` may return early when the run is interrupted.
+    """How long a request is retried; ``sleep`` may return early if the run is interrupted.
 
-    It keeps nothing between two calls, so that any number of threads may share it; ``sleep``,
-    ``interrupted`` and ``waiting`` are then called by each of them.
+    It keeps no state between two calls, so any number of threads may share it; each of them
+    then calls ``sleep``, ``interrupted`` and ``waiting``.
     """
 
     attempts: int
     budget: float
-    """Seconds after which no further wait begins; per account."""
+    """Seconds after which no new wait begins; per account."""
     retry_after_cap: float
     """The longest wait, in seconds, that a server's ``Retry-After`` may ask for."""
     sleep: Callable[[float], None]
     interrupted: Callable[[], bool]
     waiting: Callable[[str], None] = _silent
-    """Hears why, how long, and before which attempt each wait is."""
+    """Called before each wait with its reason, its length and the next attempt."""
 
     def until_settled(self, attempt: Callable[[], _Verdict], *, unsent: _Unsent) -> _Verdict | _Unsent:
-        """Return the first verdict that is not to be retried, or the last when a bound is reached.
+        """Return the first verdict that is final, or the last one when a limit is reached.
 
-        ``unsent`` is the verdict where the run was interrupted before an attempt.
+        ``unsent`` is the verdict if the run is interrupted before an attempt.
         """
         retrying = Retrying(
             retry=retry_if_result(_may_retry),
             wait=self._wait,
             stop=stop_any(stop_after_attempt(self.attempts), stop_after_delay(self.budget), _Interrupted(self)),
             sleep=self.sleep,
-            before_sleep=self._tell,
+            before_sleep=self._report_wait,
             retry_error_callback=_last,
         )
         verdict: _Verdict | _Unsent = retrying(self._unless_interrupted, attempt, unsent)
         return verdict
 
     def _unless_interrupted(self, attempt: Callable[[], _Verdict], unsent: _Unsent) -> _Verdict | _Unsent:
-        """Guard the attempt that follows a wait: the wait may have been cut short."""
+        """Make the attempt, unless an interruption has cut the wait before it short."""
         return unsent if self.interrupted() else attempt()
 
-    def _tell(self, state: RetryCallState) -> None:
-        verdict = cast("NotCreated | Failed", _last(state))  # nothing else is tried again
+    def _report_wait(self, state: RetryCallState) -> None:
+        verdict = cast("NotCreated | Failed", _last(state))  # nothing else is retried
         attempt = f"attempt {state.attempt_number + 1} of {self.attempts}"
         self.waiting(f"{verdict.reason}; {attempt} in {state.upcoming_sleep:.1f} s")
 
@@ -80,7 +79,7 @@ class RetryPolicy:
 
 
 class _Interrupted(stop_base):
-    """Stops before another wait once the run was asked to end."""
+    """Stops the retries once the run is asked to end."""
 
     def __init__(self, policy: RetryPolicy) -> None:
         self._policy = policy
@@ -93,5 +92,5 @@ def _may_retry(verdict: object) -> bool:
     return isinstance(verdict, NotCreated | Failed) and verdict.then is Then.RETRY
 
 
-def _last(state: RetryCallState) -> Any:  # noqa: ANN401  # the verdict of whichever call it is
+def _last(state: RetryCallState) -> Any:  # noqa: ANN401  # the verdict of any call
     return cast("Future", state.outcome).result()  # tenacity asks only after an attempt

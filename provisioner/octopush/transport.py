@@ -1,11 +1,11 @@
-"""Carries one HTTP request, and notes how far it came.
+"""Sends one HTTP request, and records how far it got.
 
-Owns the send phase: whether any byte of the request itself was handed to the
-connection. A name look-up, a TLS handshake and a proxy's CONNECT are not the
-request. Refuses retries, redirects, ambient settings (``.netrc``, proxy
-variables), compressed bodies, and to raise: what happened is returned.
+Records the send phase: whether any byte of the request itself was handed to the
+connection. A name look-up, a TLS handshake and a proxy's CONNECT are not part of the
+request. Does not retry, follow redirects, use ambient settings (``.netrc``, proxy
+variables) or accept compressed bodies. Does not raise: the outcome is returned.
 
-Each exchange has a fresh connection, because a reused one can lose or mix up an
+Each exchange has a new connection, because a reused one can lose or mix up an
 answer, and one deadline for everything from the connect to the last byte. Any
 number of threads may share a transport.
 """
@@ -44,15 +44,15 @@ from provisioner.octopush.framing import (
 )
 
 BODY_CAP: Final = 64 * 1024
-"""Bytes of a body that are read; the documented answers have a few hundred."""
+"""How many bytes of a body are read; the documented answers have a few hundred."""
 
 WATCHDOG: Final = "exchange deadlines"
-"""The name of the thread that ends what is late."""
+"""The name of the thread that ends late exchanges."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request; ``headers`` hold the parent's key, so that it is never shown."""
+    """One HTTP request; ``headers`` contain the parent's key, so they are never shown."""
 
     method: str
     url: str
@@ -62,15 +62,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer arrived, wholly or in part."""
+    """An answer, complete or cut."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     cut: str | None = None
-    """Why the body is not whole, where it is not."""
+    """Why the body is not complete; None if it is."""
     host: str = field(default="", repr=False, compare=False)
-    """Who was asked."""
+    """The host that was called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +85,18 @@ class Failure:
     exposed: bool = False
     """Plain http would have left this machine: nothing was sent."""
     interrupted: bool = False
-    """The run was interrupted while the request waited for its turn: nobody was asked."""
+    """The run was interrupted while the request waited for its turn: nothing was sent."""
     host: str = field(default="", compare=False)
-    """Who was asked, and through whom; empty where nobody was."""
+    """The host that was called, with its proxy; empty if none was."""
 
     @property
-    def told(self) -> str:
-        """The reason, and which host it is about."""
+    def reason_with_host(self) -> str:
+        """The reason, and the host that it is about."""
         return f"{self.reason} ({self.host})" if self.host else self.reason
 
 
 class _Phase:
-    """What is known about one exchange while it runs, and the hand that ends it at its deadline."""
+    """The progress of one exchange, and the means to end it at its deadline."""
 
     def __init__(self) -> None:
         self.connecting = False
@@ -106,7 +106,7 @@ class _Phase:
         self._lock = threading.Lock()
 
     def watch(self, connection: socket.socket) -> None:
-        """Keep a second handle to the connection: TLS takes the first one over."""
+        """Keep a second handle to the connection, because TLS takes over the first one."""
         with self._lock:
             if self.expired:
                 connection.close()
@@ -114,9 +114,9 @@ class _Phase:
             self._socket = connection.dup()
 
     def begin(self) -> None:
-        """Note that the request itself is handed over; raise TimeoutError where the exchange was ended before.
+        """Record that the request itself is handed over; raises TimeoutError if the exchange has been ended.
 
-        Of a connection that was ended before its handshake, TLS takes it that none is wanted.
+        If a connection is ended before its handshake, TLS silently skips the handshake.
         """
         with self._lock:
             if self.expired:
@@ -124,18 +124,18 @@ class _Phase:
             self.sent = True
 
     def expire(self) -> None:
-        """End the exchange: whatever waits on the connection sees its end."""
+        """End the exchange: whoever waits on the connection sees its end."""
         with self._lock:
             self.expired = True
             if self._socket is not None:
                 try:
                     self._socket.shutdown(socket.SHUT_RDWR)
                 except OSError:
-                    # The other side closed it at this very moment, so that it has ended.
+                    # The other side has just closed it.
                     return
 
     def close(self) -> None:
-        """Give the second handle back."""
+        """Close the second handle."""
         with self._lock:
             if self._socket is not None:
                 self._socket.close()
@@ -143,10 +143,10 @@ class _Phase:
 
 
 class _Watchdog:
-    """Ends the exchanges of one transport at their deadlines, with one thread for as long as there are any.
+    """Ends the exchanges of one transport at their deadlines, with one thread while there are any.
 
-    All have the same time, so that they are due in the order in which they began, and a new
-    one need not wake the thread.
+    All have the same timeout, so they are due in the order in which they began, and a new one
+    need not wake the thread.
     """
 
     def __init__(self) -> None:
@@ -155,7 +155,7 @@ class _Watchdog:
         self._thread: threading.Thread | None = None
 
     def watch(self, phase: _Phase, timeout: float) -> None:
-        """End the exchange in ``timeout`` seconds; raises RuntimeError where no thread can be started."""
+        """End the exchange in ``timeout`` seconds; raises RuntimeError if no thread can be started."""
         with self._lock:
             self._deadlines[phase] = time.monotonic() + timeout
             if self._thread is None or not self._thread.is_alive():  # a fork leaves the threads behind
@@ -163,7 +163,7 @@ class _Watchdog:
                 self._thread.start()
 
     def forget(self, phase: _Phase) -> None:
-        """Let the exchange be: it has ended by itself."""
+        """Stop watching the exchange: it has ended by itself."""
         with self._lock:
             self._deadlines.pop(phase, None)
 
@@ -186,12 +186,12 @@ class _Watchdog:
 class _SharedContext(ssl.SSLContext):
     """Trusts the authorities of one file, for many connections at once.
 
-    Nothing may change it once a connection uses it, says Python's documentation; urllib3
-    sets the protocols again for each, which are set here once.
+    Python's documentation forbids changes once a connection uses it. urllib3 sets the
+    protocols again for each connection, so they are set once here, and then kept.
     """
 
     def __new__(cls, _: str | None) -> Self:
-        return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)  # asks for a certificate that is valid for the name
+        return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)  # requires a certificate that is valid for the name
 
     def __init__(self, ca_file: str | None) -> None:
         self.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -206,18 +206,18 @@ class _SharedContext(ssl.SSLContext):
             self.load_verify_locations(cadata=files.read_authorities(Path(ca_file)))
 
     def set_alpn_protocols(self, _: object) -> None:
-        """Keep what is set."""
+        """Change nothing."""
 
 
 class _Authorities:
-    """Whom one transport trusts: parsed once, when TLS first asks, as that takes longer than most exchanges."""
+    """The authorities that a transport trusts: parsed once, on first use, as that takes longer than most exchanges."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
 
     def context(self, ca_file: str | None) -> ssl.SSLContext:
-        """Return what all connections share; raises OSError for a file that holds no authorities."""
+        """Return the context that all connections share; raises OSError for a file without authorities."""
         with self._lock:
             if self._context is None:
                 self._context = _SharedContext(ca_file)
@@ -230,21 +230,21 @@ class Transport:
 
     timeout: float
     proxy: str | None = field(default=None, repr=False)
-    """For https alone: plain http is for this machine, and through a proxy the key would leave it in clear."""
+    """For https only: plain http is for this machine, and through a proxy the key would leave it in clear text."""
     ca_file: str | None = None
-    """Certificate authorities in PEM form instead of those that come with requests."""
+    """A PEM file of certificate authorities, instead of those that come with requests."""
     _watchdog: _Watchdog = field(default_factory=_Watchdog, init=False, repr=False, compare=False)
     _authorities: _Authorities = field(default_factory=_Authorities, init=False, repr=False, compare=False)
 
     def exchange(self, request: Request) -> Reply | Failure:
-        """Send ``request`` over a connection of its own and return what came of it."""
+        """Send ``request`` over its own connection, and return the outcome."""
         phase = _Phase()
         try:
             _require_one_reading(request.url)
             self._watchdog.watch(phase, self.timeout)
             with closing(_Adapter(phase, partial(self._authorities.context, self.ca_file))) as adapter:
                 return self._send(adapter, phase, request)
-        except Exception as error:  # noqa: BLE001  # how far the request came decides, not what was raised
+        except Exception as error:  # noqa: BLE001  # how far the request got decides, not the exception
             reason = self._late() if phase.expired else _describe(error, self.timeout)
             return Failure(
                 phase.sent,
@@ -261,8 +261,8 @@ class Transport:
         headers = {"Accept-Encoding": "identity", **request.headers}
         prepared = requests.Request(request.method, request.url, headers, data=request.body).prepare()
         proxies = {"https": self.proxy} if self.proxy else None
-        # Without a session nothing knows of .netrc, proxy variables or cookies, and nothing
-        # can follow a redirect: told not to, a session still parses where it points and reads its body.
+        # Without a session, there is no .netrc, no proxy variable, no cookie and no redirect. Even
+        # with redirects off, a session parses the target of one and reads its body.
         with adapter.send(prepared, stream=True, timeout=self.timeout, proxies=proxies) as response:
             body = bytearray()
             cut = None
@@ -272,15 +272,15 @@ class Transport:
                     if len(body) > BODY_CAP:
                         cut = f"it is larger than {BODY_CAP} bytes"
                         break
-            except Exception as error:  # noqa: BLE001  # the status stands, whatever becomes of the body
+            except Exception as error:  # noqa: BLE001  # the status is valid even if the body is not
                 cut = _describe(error, self.timeout)
             if phase.expired and (cut or "Content-Length" not in response.headers):
-                # Where no length was announced, the deadline's cut looks like an end.
+                # Without a declared length, being cut at the deadline looks like a normal end.
                 cut = self._late()
             return Reply(response.status_code, response.headers, bytes(body[:BODY_CAP]), cut, self._host(request.url))
 
     def _host(self, url: str) -> str:
-        """Return who is asked: hosts alone, as what else an address holds may be a secret."""
+        """Return the host and its proxy, and nothing else of an address, which may contain a secret."""
         through = f" through the proxy {host(self.proxy)}" if self.proxy and url.startswith("https:") else ""
         return f"{host(url)}{through}"
 
@@ -289,15 +289,15 @@ class Transport:
 
 
 class ExposedError(Exception):
-    """Plain http leads to another machine."""
+    """Plain http would go to another machine."""
 
 
 class TwoReadingsError(ExposedError):
-    """Of the address, what reads it and what connects to it make two hosts."""
+    """The address is ambiguous: two parsers read two different hosts in it."""
 
 
-class _NotedConnection(HTTPConnection):
-    """Notes the send phase of the request that it carries, and reads its answer by the letter."""
+class _RecordedConnection(HTTPConnection):
+    """Records the send phase of its request, and reads its answer strictly."""
 
     response_class = StrictResponse
     _in_clear = True
@@ -308,7 +308,7 @@ class _NotedConnection(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         connection = super()._new_conn()
-        # A name proves nothing: whoever was connected to does.
+        # A name proves nothing; the address that was connected to does.
         if self._in_clear and not address.is_loopback(connection.getpeername()[0]):
             connection.close()
             raise ExposedError
@@ -330,14 +330,14 @@ class _NotedConnection(HTTPConnection):
         super().send(data)
 
 
-class _NotedTLSConnection(_NotedConnection, HTTPSConnection):
-    """The same over TLS; the order of the bases puts the notes around the handshake."""
+class _RecordedTLSConnection(_RecordedConnection, HTTPSConnection):
+    """The same over TLS; the order of the bases puts the recording around the handshake."""
 
     _in_clear = False
 
 
 class _Adapter(HTTPAdapter):
-    """Gives every connection the phase of the one exchange that it serves, and authorities that are parsed already."""
+    """Gives every connection the phase of its exchange, and authorities that are already parsed."""
 
     def __init__(self, phase: _Phase, trusting: Callable[[], ssl.SSLContext]) -> None:
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
@@ -346,7 +346,7 @@ class _Adapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  # requests' own
         pool = super().get_connection_with_tls_context(*args, **options)
-        kind = _NotedTLSConnection if pool.scheme == "https" else _NotedConnection
+        kind = _RecordedTLSConnection if pool.scheme == "https" else _RecordedConnection
         pool.ConnectionCls = partial(kind, phase=self._phase)  # type: ignore[attr-defined]  # urllib3's own way in
         return pool
 
@@ -358,7 +358,7 @@ class _Adapter(HTTPAdapter):
         return super().proxy_manager_for(*args, proxy_ssl_context=self._trusting(), **options)
 
     def cert_verify(self, *_: object) -> None:
-        """Name no file of authorities: each connection would parse it again, into the context that all share."""
+        """Set no file of authorities: each connection would parse it again, into the shared context."""
 
 
 def _pieces(raw: urllib3.HTTPResponse) -> Iterator[bytes]:
@@ -367,21 +367,21 @@ def _pieces(raw: urllib3.HTTPResponse) -> Iterator[bytes]:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and what caused it, outermost first; requests and urllib3 hide causes in arguments."""
+    """Yield the error and its causes, outermost first; requests and urllib3 hide causes in arguments."""
     pending: list[BaseException] = [error]
-    met: list[BaseException] = []
+    visited: list[BaseException] = []
     while pending:
         current = pending.pop(0)
-        if any(current is each for each in met):
+        if any(current is each for each in visited):
             continue
-        met.append(current)
+        visited.append(current)
         yield current
         inner = (*current.args, getattr(current, "reason", None), current.__cause__, current.__context__)
         pending += [each for each in inner if isinstance(each, BaseException)]
 
 
 def _require_one_reading(url: str) -> None:
-    """Raise TwoReadingsError for an address of which it is not clear to which host it leads."""
+    """Raise TwoReadingsError for an address whose host is ambiguous."""
     read, connected = urlsplit(url), parse_url(url)
     if (read.scheme, read.hostname, read.port) != (
         connected.scheme, (connected.host or "").strip("[]") or None, connected.port
@@ -394,7 +394,7 @@ def _is_any(error: BaseException, kind: type[BaseException]) -> bool:
 
 
 def host(url: str) -> str:
-    """Return the host, and the port where one is named; nothing of an address that cannot be taken apart."""
+    """Return the host, with its port if given; an empty text if the address cannot be parsed."""
     try:
         return urlsplit(url).netloc.rpartition("@")[2]
     except ValueError:
@@ -402,7 +402,7 @@ def host(url: str) -> str:
 
 
 def _describe(error: BaseException, timeout: float) -> str:
-    """Say what happened in words that hold no address, header or proxy password."""
+    """Return what happened, without any address, header or proxy password."""
     chain = tuple(_chain(error))
     for kind, words in _WORDS:
         if any(isinstance(each, kind) for each in chain):
@@ -422,16 +422,16 @@ _WORDS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (BrokenPipeError, "the connection was closed while the request was being sent"),
     (urllib3.exceptions.NewConnectionError, "no connection could be made"),  # a kind of the next one
     (urllib3.exceptions.ConnectTimeoutError, "no connection within {:g} s"),
-    # Whether it is the deadline or the wait for a byte that ends first is chance: both have the same length.
+    # The deadline and the wait for a byte are equally long; which one ends first is chance.
     (TimeoutError, _LATE),
     (urllib3.exceptions.ReadTimeoutError, _LATE),
     (ssl.SSLError, "the TLS connection failed"),
     (IncompleteRead, "it ended too early"),
     (BrokenChunkError, "it ended too early"),
     (CutHeadError, "the answer ended within its head"),
-    (UnclearEndError, "the length that it announces is none"),
-    (EndlessInterimError, "interim answers came, and no final one"),
-    (HTTPException, "what came is not HTTP"),
-    (urllib3.exceptions.InvalidHeader, "what came is not HTTP"),
+    (UnclearEndError, "its Content-Length is not valid"),
+    (EndlessInterimError, "interim answers came, but no final one"),
+    (HTTPException, "the answer is not HTTP"),
+    (urllib3.exceptions.InvalidHeader, "the answer is not HTTP"),
     (requests.exceptions.ProxyError, "the proxy refused the connection"),
 )

@@ -464,7 +464,7 @@ def test_a_login_that_would_leave_its_place_in_the_path_is_not_sent(login: str) 
 @pytest.mark.parametrize(("login", "key"), [(LOGIN, "a\r\nb"), (LOGIN, "clé"), ("a\0b", "key"), ("a b", "key")])
 def test_a_credential_that_no_header_can_carry_fails_for_its_own_account_alone(login: str, key: str) -> None:
     verdict = client("https://api.octopush.invalid").balance(Credentials(login, Secret(key)))
-    assert Failed("its login or key is none that can be sent", Then.GO_ON) == verdict
+    assert Failed("its login or key cannot be sent", Then.GO_ON) == verdict
 
 
 def test_an_account_is_read_with_the_credentials_of_its_parent() -> None:

@@ -75,7 +75,7 @@ def test_what_tells_nothing_is_tried_again_and_may_have_been_carried_out(judge: 
 @pytest.mark.parametrize("judge", JUDGES)
 @pytest.mark.parametrize("status", [300, 302, 303, 307, 399])
 def test_a_redirect_stops_the_run_and_may_have_been_carried_out(judge: Judge, status: int) -> None:
-    reason = f"the API sent it to another address (HTTP {status}), which is not followed"
+    reason = f"the API redirected it to another address (HTTP {status}), which is not followed"
     assert Failed(reason, Then.STOP, possible=True) == judge(reply(status), now=NOW)
 
 
@@ -163,8 +163,8 @@ def test_any_success_is_an_edit_whatever_its_body(status: int, body: object) -> 
     ("answered", "reason", "then"),
     [
         (reply(200, b'{"co', cut="it ended too early"), "the answer was cut: it ended too early", Then.RETRY),
-        (reply(200, b'{"code": 0, "code": 1}'), "the answer is JSON that is broken", Then.RETRY),
-        (reply(200, b'{"code": NaN}'), "the answer is JSON that is broken", Then.RETRY),
+        (reply(200, b'{"code": 0, "code": 1}'), "the answer is broken JSON", Then.RETRY),
+        (reply(200, b'{"code": NaN}'), "the answer is broken JSON", Then.RETRY),
         (reply(200, b"<html>Sign in"), "a web page answered instead of the API", Then.STOP),
         (reply(200, b"Sign in", Content_Type="text/html"), "a web page answered instead of the API", Then.STOP),
     ],
@@ -263,7 +263,7 @@ def test_what_is_not_clean_is_tried_again_even_where_it_can_be_read(judge: Judge
     cut = reply(status, WHOLE, cut="it ended too early", Retry_After="3")
     assert Failed(f"HTTP {status}, but the answer was cut: it ended too early", Then.RETRY, 3.0) == judge(cut, now=NOW)
     for body in (b'{"amount": NaN, "unit": "euros"}', b'{"amount": 1, "amount": 1}', b'{"limit": -Infinity}'):
-        expected = Failed(f"HTTP {status}, but the answer is JSON that is broken", Then.RETRY)
+        expected = Failed(f"HTTP {status}, but the answer is broken JSON", Then.RETRY)
         assert expected == judge(reply(status, body), now=NOW)
 
 
@@ -315,7 +315,7 @@ def test_the_packs_of_a_balance_have_their_ends_and_what_is_not_a_pack_spoils_no
     ],
 )
 def test_what_is_no_amount_of_a_unit_tells_no_balance(body: object) -> None:
-    assert Failed("the answer tells no balance", Then.GO_ON) == judge_balance(reply(200, body), now=NOW)
+    assert Failed("the answer contains no balance", Then.GO_ON) == judge_balance(reply(200, body), now=NOW)
 
 
 # ── Totality ─────────────────────────────────────────────────────────────────

@@ -30,8 +30,8 @@ from provisioner.octopush.transport import (
     Reply,
     Request,
     Transport,
-    _NotedTLSConnection,
     _Phase,
+    _RecordedTLSConnection,
     _SharedContext,
     _Watchdog,
 )
@@ -120,7 +120,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def test_a_name_that_cannot_be_resolved_is_not_sent() -> None:
     outcome = post("https://api.octopush.invalid/", Transport(60))
     assert Failure(sent=False, reason="the server's name could not be resolved") == outcome
-    assert "the server's name could not be resolved (api.octopush.invalid)" == outcome.told
+    assert "the server's name could not be resolved (api.octopush.invalid)" == outcome.reason_with_host
 
 
 def test_a_refused_connection_is_not_sent() -> None:
@@ -278,7 +278,7 @@ def test_a_deadline_that_passes_between_the_connection_and_its_handshake_is_not_
     phase, context = _Phase(), LateContext(ssl.PROTOCOL_TLS_CLIENT)
     context.ending = ending
     with scripted(ends) as server:
-        connection = _NotedTLSConnection(HOST, server.port, phase=phase, ssl_context=context)
+        connection = _RecordedTLSConnection(HOST, server.port, phase=phase, ssl_context=context)
         with closing(phase), closing(connection), pytest.raises(TimeoutError):
             connection.request("POST", "/", body=BODY)
     assert (False, []) == (phase.sent, server.requests)
@@ -357,7 +357,7 @@ ESTABLISHED: Final = b"HTTP/1.1 200 Connection established\r\n\r\n"
         (answering(answer("407 Proxy Authentication Required")), PATIENT, {"the proxy refused the connection"}),
         (answering(answer("502 Bad Gateway")), PATIENT, {"the proxy refused the connection"}),
         (answering(), PATIENT, {"the connection was closed without an answer"}),
-        (answering(b"what?\r\n\r\n"), PATIENT, {"what came is not HTTP"}),
+        (answering(b"what?\r\n\r\n"), PATIENT, {"the answer is not HTTP"}),
         (
             Wire.reset,
             PATIENT,
@@ -388,7 +388,9 @@ def test_a_proxy_that_cannot_be_reached_is_not_sent() -> None:
         place = f"{HOST}:{bound.getsockname()[1]}"
         outcome = post("https://api.octopush.invalid/", Transport(PATIENT, proxy=f"http://ada:SECRET@{place}"))
         assert Failure(sent=False, reason="the connection was refused") == outcome
-        assert f"the connection was refused (api.octopush.invalid through the proxy {place})" == outcome.told
+        assert (
+            f"the connection was refused (api.octopush.invalid through the proxy {place})" == outcome.reason_with_host
+        )
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -438,13 +440,13 @@ CLOSED: Final = "the connection was closed without an answer"
         (then(Wire.reset), PATIENT, BODY, {"the connection was reset"}),
         (answering(), PATIENT, BODY, {CLOSED}),
         (then(Wire.silence), SHORT, BODY, LATE),
-        (answering(b"HTTQ/9 what?\r\n\r\n"), PATIENT, BODY, {"what came is not HTTP"}),
-        (answering(b"HTTP/9 201 Created\r\n\r\n"), PATIENT, BODY, {"what came is not HTTP"}),
+        (answering(b"HTTQ/9 what?\r\n\r\n"), PATIENT, BODY, {"the answer is not HTTP"}),
+        (answering(b"HTTP/9 201 Created\r\n\r\n"), PATIENT, BODY, {"the answer is not HTTP"}),
         (
             answering(answer("201 Created", b"{}", *["X: y"] * 200)),
             PATIENT,
             BODY,
-            {"what came is not HTTP"},
+            {"the answer is not HTTP"},
         ),
         (dripping(b"HTTP/1.1 201 Created\r\nX-Pad: " + b"x" * 1000), SHORT, BODY, {"no answer within 0.3 s"}),
         (dripping(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000), SHORT, BODY, {"no answer within 0.3 s"}),

@@ -43,7 +43,7 @@ def in_doubt(status: int, body: object = b"", cut: str | None = None) -> Outcome
     return verdict
 
 
-UNREACHED = "Check that OCTOPUSH_API_URL and the proxy, if there is one, are right and can be reached from here."
+UNREACHED = "Check that OCTOPUSH_API_URL and the proxy, if you use one, are right and can be reached from here."
 
 
 # ── No answer ────────────────────────────────────────────────────────────────
@@ -175,7 +175,7 @@ def test_a_cut_2xx_is_in_doubt_even_where_it_can_be_read() -> None:
     ("status", "why"),
     [
         *((status, "no final answer") for status in (100, 101, 103, 199)),
-        *((status, "sent to another address, which is not followed") for status in (300, 302, 307, 399)),
+        *((status, "redirected to another address, which is not followed") for status in (300, 302, 307, 399)),
         *((status, "it may have created the account before it failed") for status in (500, 502, 503, 504, 599, 600)),
     ],
 )
@@ -269,7 +269,7 @@ def test_what_was_not_processed_is_tried_again_even_where_it_speaks_of_a_limit(s
 @pytest.mark.parametrize("status", [408, 421, 425, 429])
 def test_what_a_gateway_is_not_trusted_to_have_kept_back_is_in_doubt(status: int) -> None:
     reply = Reply(status, {}, b'{"code": 7}')
-    why = f"the API answered HTTP {status}: it may have created the account all the same"
+    why = f"the API answered HTTP {status}: it may have created the account anyway"
     assert OutcomeUnknown(why, Answer(status, reply.body), ", code 7") == judge(reply, retry_on_429=False, now=NOW)
 
 
@@ -309,7 +309,7 @@ def test_whatever_the_status_an_answer_with_a_login_or_a_key_is_in_doubt_and_kep
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     verdict = judge(Reply(status, {}, raw), retry_on_503=True, now=NOW)
     assert OutcomeUnknown(
-        f"the API answered HTTP {status}, and the answer holds a login or a key", Answer(status, raw)
+        f"the API answered HTTP {status}, and the answer contains a login or a key", Answer(status, raw)
     ) == (verdict)
 
 
@@ -341,7 +341,7 @@ def test_a_refusal_that_was_not_read_whole_proves_nothing(status: int) -> None:
 def test_a_refusal_in_broken_json_proves_nothing(status: int, body: bytes) -> None:
     verdict = judge(Reply(status, {}, body), retry_on_503=True, now=NOW)
     assert isinstance(verdict, OutcomeUnknown)
-    assert f"the API answered HTTP {status}: the answer is JSON that is broken" == verdict.reason
+    assert f"the API answered HTTP {status}: the answer is broken JSON" == verdict.reason
     assert Answer(status, body) == verdict.answer
 
 

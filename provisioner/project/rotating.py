@@ -2,8 +2,8 @@
 
 Everything that can be found out without holding a state is found out first, and then a
 person is asked, once for all accounts. Per parent, the accounts go one after another: each
-new password is sealed and saved before it is sent, and the old one is kept until Octopush has
-confirmed the new one. A doubt stops the parent, so that no more than one account of it is in doubt.
+new password is sealed and saved before it is sent, and the old one is kept until it is certain
+that the new one is set. A doubt stops the parent, so that at most one of its passwords is in doubt.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--all", "everyone", is_flag=True, help="All active accounts: of every parent, or of those of --parent.")
 @click.option(
     "--manifest", "manifests", type=options.FILE, multiple=True, metavar="FILE",
-    help="Where their passwords may be written; may be repeated [default: manifests/].",
+    help="A manifest that may give their passwords; may be repeated [default: manifests/].",
 )  # fmt: skip
 @options.parents
 @options.project("encoding", "lock_timeout", *options.CONNECTION)
@@ -47,9 +47,9 @@ def command(
     """Give accounts new passwords: those that the manifests give, or else generated ones.
 
     You are asked once, for all accounts. Each is sent as it was last sent, with its password
-    alone changed. The old password is kept until Octopush has confirmed the new one. An account
-    that cannot get a new password now is reported, and the others go on. Needs the parents'
-    credentials and an identity.
+    alone changed. The old password is kept until it is certain that the new one is set. An
+    account that cannot get a new password now is reported, and the others go on. Needs the
+    parents' credentials and an identity.
 
     \b
     Examples:
@@ -106,8 +106,8 @@ def _asked(console: Console, these: Sequence[Rotation]) -> bool:
         console.talk(place(each.parent))
         if each.names:
             console.talk(f"  {', '.join(each.names)}")
-        for name, error in each.refused.items():
-            console.talk(f"  not {name}: {printable(error.message)}")
+        for error in each.refused.values():
+            console.talk(f"  left out: {printable(error.message)}")
     names = [name for each in these for name in each.names]
     many = sum(bool(each.names) for each in these)
     whose = counted(len(names), "account") + (f" of {many} parents" if many > 1 else "")

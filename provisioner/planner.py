@@ -146,7 +146,7 @@ def _unwanted(name: str, record: Record) -> Change:
 def _held(name: str, record: Pending | Unknown | Abandoned) -> Change:
     match record:
         case Pending() | Unknown():
-            return StillUnknown(name, record.attributes, record.reason)
+            return StillUnknown(name, record.attributes, record.reason, record.operation.started_at)
         case Abandoned():
             return StillAbandoned(name, record.attributes, record.reason)
         case _:
@@ -164,10 +164,11 @@ def _differences(
     changed = record.drift.changed
     for path in dict.fromkeys((*(path for old in olds for path in old), *new, *changed)):
         if path in changed:
-            actual, wanted = found.get(path), new.get(path)
+            actual, wanted = found.get(path) or None, new.get(path)
             # The actual value may contain the placeholder's value, which may be a secret.
             masked = actual is not None and wanted is not None and has_placeholder(wanted)
-            yield FieldChange(path, MASK if masked else actual, wanted, drifted=True)
+            unseen = path not in found and path not in record.drift.emptied
+            yield FieldChange(path, MASK if masked else actual, wanted, drifted=True, unseen=unseen)
         else:
             befores = [old.get(path) for old in olds if old.get(path) != new.get(path)]
             if befores:

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -66,13 +67,16 @@ def command(arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) 
 
 
 def at_terminal(
-    arguments: Sequence[str], folder: Path, environ: Mapping[str, str], answer: str = ""
+    arguments: Sequence[str], folder: Path, environ: Mapping[str, str], answer: str = "", *, columns: int = 1000
 ) -> tuple[int, str]:
     """Run the command line in ``folder`` at a terminal of its own; give each of its questions this answer.
+
+    The terminal has ``columns``; with the usual number of them, no line is wrapped.
 
     Returns the exit code and all that the terminal showed.
     """
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (50, columns))
     child = processes.Process(
         target=_run_at_terminal, args=(list(arguments), folder, {"TERM": "dumb", **environ}, os.ttyname(theirs))
     )

@@ -59,7 +59,7 @@ from provisioner.model.plan import (
     Update,
     counts,
 )
-from provisioner.model.report import Outcome, Report, Result, Scope, Stop, exit_code
+from provisioner.model.report import Attempt, Outcome, Report, Result, Scope, Stop, exit_code
 from provisioner.model.revision import Revision
 from provisioner.model.shard import Shard
 from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, Record, Slots, State, Unknown
@@ -130,6 +130,7 @@ EVERY_KIND: tuple[object, ...] = (
     Balance(12.5, "euros", (PACK,)),
     ParentStatus("default", "state/default.json", None, 20, 0),
     OUTCOME,
+    Attempt(ATTRIBUTES, "2026-01-01T00:00:00Z"),
     Advice(Remedy.FORGET, "paris"),
     CODES[210],
     STOP,
@@ -177,7 +178,7 @@ def test_a_secret_is_masked_and_revealed_on_demand() -> None:
 
 def test_what_is_shown_of_a_kind_that_holds_a_secret_still_tells_it_from_others() -> None:
     assert "Answer(status=201, body=***)" == repr(ANSWER)
-    assert "FieldChange(path='callbacks.callback_url_for_deliveries', drifted=False)" == repr(FIELD)
+    assert "FieldChange(path='callbacks.callback_url_for_deliveries', drifted=False, unseen=False)" == repr(FIELD)
     assert "Observed(api_key=***)" == repr(Observed({"first_name": SECRET}, Secret(SECRET)))
     shown = f"Callbacks(callback_url_for_deliveries='{MASKED_URL}', email_for_inbounds='sms@example.com')"
     assert shown == repr(CALLBACKS)

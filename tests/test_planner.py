@@ -78,15 +78,10 @@ def abandoned(attributes: Attributes = LEONARDO) -> Abandoned:
     ("record", "if_wanted", "if_not"),
     [
         (active(), Unchanged("paris", LEONARDO), Unmanaged("paris", LEONARDO)),
-        (
-            pending(),
-            StillUnknown("paris", LEONARDO, pending().reason),
-            StillUnknown("paris", LEONARDO, pending().reason),
-        ),
-        (
-            unknown(),
-            StillUnknown("paris", LEONARDO, "the answer was lost"),
-            StillUnknown("paris", LEONARDO, "the answer was lost"),
+        *(
+            (record, still_unknown, still_unknown)
+            for record in (pending(), unknown())
+            for still_unknown in [StillUnknown("paris", LEONARDO, record.reason, record.operation.started_at)]
         ),
         (
             abandoned(),
@@ -167,11 +162,11 @@ def test_what_octopush_altered_is_shown_and_not_sent_again() -> None:
 
 
 def test_what_somebody_changed_is_changed_back_and_shown_as_far_as_it_is_known() -> None:
-    changed = Drift(altered=("first_name",), changed=("last_name", "callbacks.callback_url_for_visits"))
-    state = known(paris=active(drift=changed))
     hook = "callbacks.callback_url_for_visits"
+    changed = Drift(altered=("first_name",), changed=("last_name", hook), emptied=(hook,))
+    state = known(paris=active(drift=changed))
     unseen = (
-        FieldChange("last_name", None, "Da Vinci", drifted=True),
+        FieldChange("last_name", None, "Da Vinci", drifted=True, unseen=True),
         FieldChange(hook, None, None, drifted=True),
     )
     assert Update(desired("paris"), unseen) == only(wanted("paris"), state)
@@ -196,7 +191,9 @@ def test_what_was_found_is_not_shown_where_the_manifest_has_a_placeholder_by_now
 def test_a_field_that_is_wanted_otherwise_and_was_changed_is_told_once() -> None:
     state = known(paris=active(drift=Drift(changed=("last_name",))))
     account = desired("paris", replace(LEONARDO, last_name="de Vinci"))
-    assert Update(account, (FieldChange("last_name", None, "de Vinci", drifted=True),)) == only(wanted(account), state)
+    assert Update(account, (FieldChange("last_name", None, "de Vinci", drifted=True, unseen=True),)) == only(
+        wanted(account), state
+    )
 
 
 @pytest.mark.parametrize("edit", [None, Edit(SOFONISBA, OPERATION, 2)])

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from provisioner.model.account import Problem
     from provisioner.model.report import Report
     from provisioner.render.lines import Line
+    from provisioner.render.words import View
 
+_ANSWERS: Final = " [y/N]:"
+_USUAL_WIDTH: Final = 80
 INFO: Final = "info"
 WARNING: Final = "warning"
 ERROR: Final = "error"
@@ -44,9 +47,9 @@ class Console(ABC):
     """Where one command speaks."""
 
     def __init__(self, stdin: TextIO, stdout: TextIO, stderr: TextIO, environ: Mapping[str, str]) -> None:
+        self.stdout = stdout
         self.stderr = stderr
         self._stdin = stdin
-        self._stdout = stdout
         self._environ = environ
         self._nobody_hears = False
         self.lost_data = False
@@ -64,8 +67,8 @@ class Console(ABC):
         """Write the same without a change, for a program that takes every character for what it is."""
 
         def write() -> None:
-            self._stdout.buffer.write(content.encode(errors="backslashreplace"))
-            self._stdout.flush()
+            self.stdout.buffer.write(content.encode(errors="backslashreplace"))
+            self.stdout.flush()
 
         self._put(write)
 
@@ -77,7 +80,7 @@ class Console(ABC):
 
     def lines(self, these: Iterable[Line]) -> None:
         """Write lines to standard output, coloured on a terminal."""
-        self._put(lambda: self._write(self._stdout, these))
+        self._put(lambda: self._write(self.stdout, these))
 
     def _put(self, write: Callable[[], None]) -> None:
         if self.lost_data:
@@ -91,7 +94,7 @@ class Console(ABC):
         """Let what else is written to standard output go nowhere, and say why, unless its reader went away."""
         self.lost_data = True
         # What did not fit must not be tried again when the process ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self._stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             reason = "it is closed" if error.errno == errno.EBADF else error.strerror
             self.failure(
@@ -103,6 +106,8 @@ class Console(ABC):
 
     def _write(self, stream: TextIO, these: Iterable[Line]) -> None:
         """Write lines with nothing in them that a terminal would obey, whoever made them."""
+        if (width := _width(stream)) is not None:
+            these = _wrapped(these, width)
         if not self.is_coloured(stream):
             stream.write("".join(f"{_safe(line.text)}\n" for line in these))
             stream.flush()
@@ -112,11 +117,17 @@ class Console(ABC):
 
         terminal = Terminal(file=stream, highlight=False)
         for line in these:
-            terminal.print(Text(_safe(line.text), style=line.style))
+            terminal.print(Text(_safe(line.text), style=line.style), soft_wrap=True)
 
     def is_coloured(self, stream: TextIO) -> bool:
         """Whether ``stream`` is a terminal that may be coloured; NO_COLOR is respected."""
         return stream.isatty() and not self._environ.get("NO_COLOR") and self._environ.get("TERM") != "dumb"
+
+    def view(self, stream: TextIO, *, compact: bool | None = None) -> View:
+        """Return for whom that is which is written to ``stream``."""
+        from provisioner.render.words import View  # only what shows a plan or a report asks
+
+        return View(private=stream.isatty(), compact=compact)
 
     # ── Questions ────────────────────────────────────────────────────────────
 
@@ -133,7 +144,12 @@ class Console(ABC):
     def confirm(self, question: str, *, yes: bool) -> bool:
         """Return whether a person has said yes, or ``yes`` was given; raises CommandInvalid where nobody is there."""
         self.require_answer(yes=yes)
-        return yes or click.confirm(_safe(question), err=True)
+        if yes:
+            return True
+        from provisioner.render.lines import Line  # most commands do not ask
+
+        asked = _wrapped(map(Line, f"{_safe(question)}{_ANSWERS}".split("\n")), _width(self.stderr) or _USUAL_WIDTH)
+        return click.confirm("\n".join(line.text for line in asked), prompt_suffix=" ", show_default=False, err=True)
 
     # ── Talk ─────────────────────────────────────────────────────────────────
 
@@ -315,6 +331,23 @@ class LogConsole(Console):
         # Its name alone bears the mark, and stands before whatever is written without it.
         named = _encoded(ERROR, "rescue", **{MARK: json.loads(line.removeprefix(MARK))})
         return self._taken(named.replace(f'"{defused(MARK)}": ', f'"{MARK}": ', 1))
+
+
+def _width(stream: TextIO) -> int | None:
+    """Return how many characters a line of ``stream`` has, where that is a terminal."""
+    if not stream.isatty():
+        return None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _USUAL_WIDTH
+    except OSError:
+        return _USUAL_WIDTH
+
+
+def _wrapped(these: Iterable[Line], width: int) -> Iterator[Line]:
+    from provisioner.render.lines import wrapped  # only for a terminal
+
+    for line in these:
+        yield from wrapped(line, width)
 
 
 def _safe(text: str) -> str:

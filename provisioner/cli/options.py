@@ -178,4 +178,8 @@ new_state = click.option(
     "--new-state", is_flag=True,
     help="Begin a state where there is none; with --plan, and where no person is asked, that is refused otherwise (5).",
 )  # fmt: skip
+compact = click.option(
+    "--compact/--no-compact", default=None,
+    help="One line for each account to create, in text and Markdown [default: if there are more than 20].",
+)  # fmt: skip
 detailed = click.option("--detailed-exitcode", "detailed", is_flag=True, help="Exit with 2 when changes are pending.")

@@ -22,6 +22,8 @@ from provisioner.render.lines import Line, printable
 from provisioner.render.words import Once
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from provisioner.cli.console import Console
     from provisioner.model.plan import Plan
     from provisioner.project.reporter import Requested
@@ -161,16 +163,14 @@ class LogReporter(ConsoleReporter):
         self._begun: dict[str, tuple[str, str | None, float]] = {}
         """By parent: the account that it is at, the operation, and since when."""
 
-    def planned(self, plan: Plan) -> None:
-        """Tell how much of what the plan is."""
+    def planned(self, plans: Sequence[Plan], digest: str) -> None:
+        """Write an event for each plan: how much it changes, and where; and one with the digest of all."""
         from provisioner.model.plan import counts  # only an apply shows it here
         from provisioner.render import documents
 
-        more = {"slots": documents.slots(plan.slots)} | ({} if plan.terms is None else documents.place(plan.terms))
-        self._console.event(INFO, "plan", parent=plan.parent, serial=plan.serial, **counts([plan]), **more)
-
-    def digest(self, digest: str) -> None:
-        """Tell the digest of all plans."""
+        for plan in plans:
+            more = {"slots": documents.slots(plan.slots)} | ({} if plan.terms is None else documents.place(plan.terms))
+            self._console.event(INFO, "plan", parent=plan.parent, serial=plan.serial, **counts([plan]), **more)
         self._console.event(INFO, "digest", digest=digest)
 
     def started(self, parent: str, account: str, operation: str | None) -> None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from provisioner.render import words
+from provisioner.errors import ProvisionerError
+from provisioner.model.state import Active
+from provisioner.project.reporter import SILENT
+from provisioner.project.running import attempted
+from provisioner.render import text, words
 from provisioner.render.lines import printable
 
 if TYPE_CHECKING:
@@ -14,10 +18,23 @@ if TYPE_CHECKING:
 
 
 def about(project: Project, name: str, parents: Sequence[str], question: str) -> str:
-    """Return ``question`` about the account ``name``, below where it is; raises as :meth:`Project.owner_of` does."""
-    return f"{place(project.owner_of(name, parents))}\n{question}"
+    """Return ``question`` about the account ``name``, below where it is; raises as :meth:`Project.owner_of` does.
+
+    Of an account that may not exist, it says for whom it was to be, and when it was tried.
+    """
+    parent = project.owner_of(name, parents)
+    look = attempted(parent.look, SILENT)
+    # Where the state cannot be read, the command says so itself.
+    state = None if isinstance(look, ProvisionerError) else look.state
+    record = None if state is None else state.accounts.get(name)
+    lines = [place(parent)]
+    if record is not None and not isinstance(record, Active):
+        known = words.attempt(record.attributes, record.operation.started_at, words.PUBLISHED)
+        lines += [f"{printable(name)}, {record.status}:", *(f"  {each}" for each in text.aligned(known.items()))]
+    return "\n".join((*lines, question))
 
 
 def place(parent: Parent) -> str:
-    """Return where a parent's accounts and its state are."""
-    return printable(f"{parent.name}, {words.where(parent.terms())}:")
+    """Return where a parent's accounts and its state are, for whoever is asked at a terminal."""
+    lines = text.place(parent.terms(), words.View(private=True))
+    return "\n".join((f"{printable(parent.name)}:", *(line.text for line in lines)))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Self
 from provisioner.project.reporter import Reporter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from provisioner.cli.console import Console
     from provisioner.model.account import Problem
     from provisioner.model.plan import Plan
@@ -21,8 +23,9 @@ class ConsoleReporter(Reporter):
     def __init__(self, console: Console) -> None:
         self.phases: dict[str, float] = {}
         """Seconds that each part took."""
+        self.compact: bool | None = None
+        """How a plan is shown, see :class:`provisioner.render.words.View`."""
         self._console = console
-        self._head_is_said = False
 
     def __enter__(self) -> Self:
         return self
@@ -41,20 +44,12 @@ class ConsoleReporter(Reporter):
         """Warn."""
         self._console.warn(message)
 
-    def planned(self, plan: Plan) -> None:
-        """Show the plan, before anybody is asked."""
+    def planned(self, plans: Sequence[Plan], digest: str) -> None:
+        """Show the plans, before anybody is asked."""
         from provisioner.render import text  # only an apply shows it here
 
-        if not self._head_is_said:
-            self._head_is_said = True
-            self._console.talk(*text.head([plan]))
-        self._console.talk(*text.plan(plan))
-
-    def digest(self, digest: str) -> None:
-        """Say it in full: it is compared with the one that was reviewed."""
-        from provisioner.render import text  # only an apply shows it here
-
-        self._console.talk(text.digest(digest))
+        view = self._console.view(self._console.stderr, compact=self.compact)
+        self._console.talk(*text.plans(plans, digest, view))
 
     def phase(self, name: str, seconds: float) -> None:
         """Remember how long it took."""

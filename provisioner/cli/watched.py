@@ -85,5 +85,5 @@ def show(console: Console, reports: Reports, output: str) -> None:
         console.document(documents.reports(reports.reports, reports.digest))
     else:
         for each in reports.reports:
-            console.lines(texts.text(each))
+            console.lines(texts.text(each, console.view(console.stdout)))
     console.endings(reports.reports, are_read=output != "json")

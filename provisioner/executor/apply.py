@@ -24,7 +24,7 @@ from provisioner.model.plan import (
     Update,
     raise_if_over,
 )
-from provisioner.model.report import Outcome, Report, Result, Stop
+from provisioner.model.report import Attempt, Outcome, Report, Result, Stop
 from provisioner.model.state import State
 from provisioner.model.verdict import CreateRequest, SealedContent
 
@@ -115,7 +115,8 @@ def _left_alone(change: Unchanged | Gone | StillUnknown | StillAbandoned) -> Out
             advice = Advice(Remedy.FORGET, change.name)
             return Outcome(change.name, change.action, Result.NOT_ATTEMPTED, change.reason, advice=advice)
         case StillUnknown():
-            return Outcome(change.name, change.action, Result.UNKNOWN, change.reason)
+            attempt = Attempt(change.attributes, change.since)
+            return Outcome(change.name, change.action, Result.UNKNOWN, change.reason, attempt=attempt)
         case StillAbandoned():
             reason = f"abandoned: {change.reason}"
             return Outcome(change.name, change.action, Result.NOT_ATTEMPTED, reason, weight=ExitCode.DONE)

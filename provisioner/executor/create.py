@@ -21,7 +21,7 @@ from provisioner.executor.ports import Ports
 from provisioner.executor.run import Ended, Intent, Run
 from provisioner.model.account import DesiredAccount
 from provisioner.model.plan import Create
-from provisioner.model.report import Outcome, Result, Stop
+from provisioner.model.report import Attempt, Outcome, Result, Stop
 from provisioner.model.state import Active, Drift, Pending, Record, Slots, Unknown
 from provisioner.model.verdict import Created, CreateRequest, NotCreated, OutcomeUnknown, SealedContent, Then, Verdict
 
@@ -185,7 +185,9 @@ def _judged(
             return record, _outcome(account, Result.CREATED, verdict.warning)
         case OutcomeUnknown():
             unknown = Unknown(intent.attributes, intent.operation, verdict.reason, ports.sealer.seal(content))
-            return unknown, _outcome(account, Result.UNKNOWN, f"{verdict.reason}{verdict.said}")
+            attempt = Attempt(intent.attributes, intent.operation.started_at)
+            outcome = _outcome(account, Result.UNKNOWN, f"{verdict.reason}{verdict.said}")
+            return unknown, replace(outcome, attempt=attempt)
         case NotCreated():
             return None, _outcome(account, Result.FAILED, verdict.reason)
         case _:

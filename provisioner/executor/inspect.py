@@ -153,6 +153,8 @@ def _compared(name: str, content: SealedContent, record: Active, reading: Readin
     drift = Drift(
         altered + tuple(path for path in silent if path in record.drift.altered),
         changed + tuple(path for path in silent if path in record.drift.changed),
+        emptied=tuple(path for path in changed if not reading.fields[path])
+        + tuple(path for path in silent if path in record.drift.emptied),
     )
     hidden = _filled(record.attributes, content.sent)
     fields = (_found(path, record.attributes, sent, reading, hidden) for path in differ)

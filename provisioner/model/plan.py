@@ -29,7 +29,9 @@ class FieldChange:
     before: str | None = field(repr=False)
     after: str | None = field(repr=False)
     drifted: bool = False
-    """Somebody changed it at Octopush. ``before`` is the value there, known only after a refresh."""
+    """Somebody changed it at Octopush; ``before`` is what stands there."""
+    unseen: bool = False
+    """What stands there is not known from the state, and None in ``before``: a plan with a refresh shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,8 @@ class StillUnknown:
     name: str
     attributes: Attributes
     reason: str
+    since: str | None = None
+    """When its request was begun, UTC; a person looks for it in Octopush's dashboard."""
 
 
 @dataclass(frozen=True, slots=True)

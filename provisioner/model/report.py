@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from provisioner.errors import Advice, ExitCode, ProvisionerError, gravest
+from provisioner.model.account import Attributes
 from provisioner.model.plan import FieldChange
 from provisioner.model.terms import Terms
 
@@ -38,6 +39,16 @@ _EXITS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """What was sent for an account, and when."""
+
+    attributes: Attributes
+    """As the manifest has them, placeholders unexpanded."""
+    since: str | None
+    """UTC, ISO 8601 with a Z."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a command did for one account."""
 
@@ -53,6 +64,8 @@ class Outcome:
     """Which command can help."""
     only_password: bool = False
     """Whether only a new password was set."""
+    attempt: Attempt | None = None
+    """For an unknown outcome: what a person looks for in Octopush's dashboard."""
 
     @property
     def exit_code(self) -> ExitCode:

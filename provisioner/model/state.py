@@ -57,6 +57,8 @@ class Drift:
     """Somebody changed them later; an apply of the manifest changes them back."""
     gone: bool = False
     """Octopush no longer knows the login."""
+    emptied: tuple[str, ...] = ()
+    """Those of the changed fields that are empty there. Any other value found there is in no clear text."""
 
 
 NO_DRIFT: Final = Drift()

@@ -6,7 +6,7 @@ compared before it is applied.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,8 @@ class Terms:
     """The freeze that the settings give this parent; it may be over."""
     is_frozen: bool = False
     """Whether the freeze was in force when the plan was made. Only time changes it, so it is not part of the plan."""
+    account: str | None = field(default=None, repr=False, compare=False)
+    """The login itself, if it is known here. It is shown, and never saved or compared."""
 
     @property
     def shuts_out(self) -> bool:

@@ -92,10 +92,8 @@ def apply(
     _bounded("update", sum(len(each.updates) for each in open_plans), bounds.max_updates)
     digest = str(saved.document(plans, workspace.settings)["digest"])
     run = replace(run, digest=digest)
-    for plan in plans.plans:
-        run.reporter.planned(plan)
     if plans.plans:
-        run.reporter.digest(digest)
+        run.reporter.planned(plans.plans, digest)
     names = sorted((*plans.parents, *plans.failures))
     ready = {name: attempted(_ready, workspace, name, plans, bounds, run.reporter) for name in names}
     if len(ready) == 1 and isinstance(only := next(iter(ready.values())), ProvisionerError):

@@ -243,6 +243,7 @@ class Parent:
             settings=self._steering(),
             frozen=self.own.frozen,
             is_frozen=self.is_frozen,
+            account=self._known_login,
         )
 
     def placed(self, report: Report) -> Report:
@@ -378,6 +379,12 @@ class Parent:
         from provisioner.settings import secrets  # a plan needs none
 
         return secrets.credentials(self.own, self.readers.parents, self.settings.base)
+
+    @cached_property
+    def _known_login(self) -> str | None:
+        from provisioner.settings import secrets  # its key is not asked for
+
+        return secrets.known_login(self.own, self.readers.parents, self.settings.base)
 
     def require_own(self, state: State | None, reporter: Reporter) -> None:
         """Return if ``state``, or None where there is none, may be that of the parent's account.

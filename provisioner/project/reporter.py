@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from provisioner.model.account import Problem
     from provisioner.model.plan import Plan
     from provisioner.model.report import Outcome
@@ -50,11 +52,8 @@ class Reporter:
     def warning(self, message: str) -> None:
         """Hear what a person should know and no result says."""
 
-    def planned(self, plan: Plan) -> None:
-        """Hear what is about to be applied to one parent, before anybody is asked."""
-
-    def digest(self, digest: str) -> None:
-        """Hear the digest of all that is about to be applied, before anybody is asked."""
+    def planned(self, plans: Sequence[Plan], digest: str) -> None:
+        """Hear what is about to be applied, a plan for each parent, and their digest, before anybody is asked."""
 
     def expected(self, accounts: int) -> None:
         """Hear how many accounts the operation is about to work on, over all parents."""

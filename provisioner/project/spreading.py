@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import InternalError, ProvisionerError, Refused
 from provisioner.model.plan import Create, Update
-from provisioner.model.report import Outcome, Report, Result, Scope, Stop
+from provisioner.model.report import Attempt, Outcome, Report, Result, Scope, Stop
 from provisioner.model.state import Active, Pending, State, Unknown
 from provisioner.project import saved
 from provisioner.project.reports import failed
@@ -133,10 +133,10 @@ def _as_left(report: Report, parent: Parent, plans: Plans, run: RunContext) -> R
 
 def _outcome(change: Create | Update, before: State | None, after: State | None, report: Report) -> Outcome:
     record = None if after is None else after.accounts.get(change.name)
-    if isinstance(record, Unknown):
-        return Outcome(change.name, change.action, Result.UNKNOWN, record.reason)
-    if isinstance(record, Pending):
-        return Outcome(change.name, change.action, Result.UNKNOWN, _under_way(report))
+    if isinstance(record, Pending | Unknown):
+        why = _under_way(report) if isinstance(record, Pending) else record.reason
+        attempt = Attempt(record.attributes, record.operation.started_at)
+        return Outcome(change.name, change.action, Result.UNKNOWN, why, attempt=attempt)
     # A task that is given to a second worker finds what the first has done, or another run: the state does not say.
     done = "by a worker that was lost, or by another run"
     if isinstance(record, Active) and isinstance(change, Create):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -62,4 +63,5 @@ def carried_out(task: Task) -> Done:
     except ProvisionerError as error:
         return failed(task.parent, error), False, None
     (report,) = reports.reports
-    return report, task.parent in reports.states, reports.states.get(task.parent)
+    # Whoever handed the task out knows the terms; the login stays here.
+    return replace(report, terms=None), task.parent in reports.states, reports.states.get(task.parent)

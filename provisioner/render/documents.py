@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from provisioner import placeholders
 from provisioner.errors import ManifestInvalid, ProvisionerError
-from provisioner.model.account import Problem, Severity, shown_value
+from provisioner.model.account import Attributes, Problem, Severity, shown_value
 from provisioner.model.plan import (
     Change,
     Create,
@@ -164,14 +165,34 @@ def _plan(plan: Plan) -> Document:
 
 def place(this: Terms) -> Document:
     """Return where a plan is carried out."""
-    return {"endpoint": this.endpoint, "login": this.login, "state": this.state, "begins": this.begins}
+    known = {} if this.account is None else {"account": words.masked_login(this.account)}
+    return {"endpoint": this.endpoint, **_login(this), **known, "state": this.state, "begins": this.begins}
+
+
+def logins(these: Iterable[Plan]) -> Document:
+    """Return the beginning of each parent's login that is known here.
+
+    It is in no digest and no saved plan: those are the same wherever a plan is made.
+    """
+    found = {plan.parent: plan.terms.account for plan in these if plan.terms is not None}
+    known = {parent: words.masked_login(login) for parent, login in found.items() if login is not None}
+    return {"logins": known} if known else {}
+
+
+def _login(this: Terms) -> Document:
+    """Return what a login comes from; one that is written in the settings is masked, and compared by its hash."""
+    import hashlib  # noqa: PLC0415  # most logins are placeholders
+
+    if placeholders.names(this.login):
+        return {"login": this.login}
+    return {"login": words.masked_login(this.login), "login_sha256": hashlib.sha256(this.login.encode()).hexdigest()}
 
 
 def _terms(these: Terms) -> Document:
     signs = dict.fromkeys(these.recipients, "same") | dict.fromkeys(these.added, "added")
     signs |= dict.fromkeys(these.removed, "removed")
     return {
-        "login": these.login,
+        **_login(these),
         "key": these.key,
         "state": these.state,
         "begins": these.begins,
@@ -208,6 +229,8 @@ def _change(change: Change) -> Document:
             document |= {} if change.begun is None else {"begun": _begun(change.begun)}
         case StillUnknown() | StillAbandoned() | Gone():
             document["reason"] = change.reason
+            if isinstance(change, StillUnknown) and change.since is not None:
+                document["since"] = change.since
         case Unchanged() | Unmanaged():
             if change.drift != NO_DRIFT:
                 drift = change.drift
@@ -240,8 +263,8 @@ def field(change: FieldChange) -> Document:
         "before": None if change.before is None else shown_value(change.path, change.before),
         "after": None if change.after is None else shown_value(change.path, change.after),
     }
-    if change.drifted:
-        document["drifted"] = True
+    flags = {"drifted": change.drifted, "unseen": change.unseen, "masked": words.is_masked(change)}
+    document |= {name: True for name, is_so in flags.items() if is_so}
     if remark := words.remark(change):
         document["remark"] = remark
     return document
@@ -271,8 +294,16 @@ def _report(this: Report) -> Document:
 
 
 def _outcome(this: Outcome) -> Document:
-    document = {"name": this.name, "action": this.action, "status": this.result.value, "reason": advice.reason(this)}
+    document: Document = {"name": this.name, "action": this.action, "status": this.result.value}
+    document["reason"] = advice.reason(this)
+    if this.attempt is not None:
+        document["attempt"] = _attempt(this.attempt.attributes, this.attempt.since)
     return document | {"fields": [field(each) for each in this.fields]} if this.fields else document
+
+
+def _attempt(attributes: Attributes, since: str | None) -> Document:
+    """Return by what a person finds an account in Octopush's dashboard."""
+    return {"attributes": attributes.shown(), "since": since}
 
 
 def _error(this: ProvisionerError) -> Document:

@@ -9,11 +9,10 @@ callback's URL hides stays hidden.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final, assert_never
 
-from provisioner.model.account import Attributes, shown_value
 from provisioner.model.plan import (
     Change,
     Create,
@@ -29,7 +28,7 @@ from provisioner.model.plan import (
 from provisioner.render import frame, markup, words
 from provisioner.render.lines import counted
 from provisioner.render.markup import filled, joined
-from provisioner.render.words import Code, Label, Sentence
+from provisioner.render.words import Code, Label, Sentence, View
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -44,10 +43,10 @@ _ROW_LABELS: Final = {label: frame.label(key, label.mark, label.word) for label,
 # ── The page ─────────────────────────────────────────────────────────────────
 
 
-def page(plans: Sequence[Plan], digest: str, failed: Sequence[str] = ()) -> str:
+def page(plans: Sequence[Plan], digest: str, failed: Sequence[str] = (), view: View = words.PUBLISHED) -> str:
     """Return the whole page; ``digest`` is that of the plans, and ``failed`` the parents that have none."""
     found: Counter[Label] = Counter()
-    sections = [_section(number, plan, found) for number, plan in enumerate(plans, 1)]
+    sections = [_section(number, plan, found, view) for number, plan in enumerate(plans, 1)]
     unplanned = (
         filled(markup.UNPLANNED, frame.sentence(words.unplanned(failed, len(failed)))) if failed else markup.EMPTY
     )
@@ -73,12 +72,12 @@ def _navigation(plans: Sequence[Plan]) -> Markup:
     return filled(markup.NAVIGATION, joined(links))
 
 
-def _section(number: int, plan: Plan, found: Counter[Label]) -> Markup:
+def _section(number: int, plan: Plan, found: Counter[Label], view: View) -> Markup:
     """Return one parent, which the page links to by its ``number``, and add the labels of its changes to ``found``."""
     rows: list[Markup] = []
     for label, change in words.shown(plan):
         found[label] += 1
-        rows.append(filled(markup.ROW, _ROW_LABELS[label], change.name, joined(_said(change))))
+        rows.append(filled(markup.ROW, _ROW_LABELS[label], change.name, joined(_said(change, view))))
     return filled(
         markup.SECTION,
         number,
@@ -86,7 +85,7 @@ def _section(number: int, plan: Plan, found: Counter[Label]) -> Markup:
         plan.parent,
         "no state yet" if plan.lineage is None else f"state serial {plan.serial}",
         words.slots(plan.slots),
-        _terms(plan),
+        _terms(plan, view),
         frame.gauge(plan.slots),
         joined(_banners(plan)),
         words.summary([plan]),
@@ -117,10 +116,11 @@ def _settings(plans: Sequence[Plan]) -> Markup:
     return _list("settings", (filled(markup.TEXT, said) for said in words.settings(known)))
 
 
-def _terms(plan: Plan) -> Markup:
-    notes = (words.freeze(plan.terms), words.selection(plan, _NAMED))
-    place = () if plan.terms is None else ((words.where(plan.terms),), *words.recipients(plan.terms))
-    return _list("terms", map(frame.sentence, (*place, *filter(None, notes), *words.all_reading(plan))))
+def _terms(plan: Plan, view: View) -> Markup:
+    notes = filter(None, (words.freeze(plan.terms), words.selection(plan, _NAMED)))
+    where = markup.EMPTY if plan.terms is None else _given(words.place(plan.terms, view))
+    who = () if plan.terms is None else words.recipients(plan.terms)
+    return joined((where, _list("terms", map(frame.sentence, (*who, *notes, *words.all_reading(plan))))))
 
 
 def _unchanged(these: Sequence[Unchanged]) -> Markup:
@@ -134,12 +134,11 @@ def _unchanged(these: Sequence[Unchanged]) -> Markup:
 # ── What is to be done ───────────────────────────────────────────────────────
 
 
-def _said(change: Change) -> Iterator[Markup]:
+def _said(change: Change, view: View) -> Iterator[Markup]:
     """Yield what is said of a change, and by what its account can be known."""
     match change:
         case Create(account=account):
-            yield _attributes(account.attributes)
-            yield from _reading(change)
+            yield _given(words.given(account))
             yield from map(_note, words.notes(change))
         case Update():
             if change.begun is not None:
@@ -147,40 +146,33 @@ def _said(change: Change) -> Iterator[Markup]:
                 yield _explanation((f"An earlier run began it, and its outcome is not known: {said}.",))
             if change.fields:
                 yield filled(markup.FIELDS, joined(map(_field, change.fields)))
-            yield from _reading(change)
+            if said := words.reading(change):
+                yield _explanation((said,))
         case Unchanged():
             yield _explanation(words.explanation(change))
-        case Gone():
-            yield _explanation((*words.explanation(change), "."))
-            yield _attributes(change.attributes)
-        case StillAbandoned():
-            yield _explanation((*words.explanation(change), f" ({change.reason})"))
-            yield _attributes(change.attributes)
-        case Unmanaged() | StillUnknown():
+        case StillUnknown():
             yield _explanation(words.explanation(change))
-            yield _attributes(change.attributes)
+            yield _given(words.attempt(change.attributes, change.since, view))
+        case Gone() | StillAbandoned() | Unmanaged():
+            yield _explanation(words.explanation(change))
+            yield _given(words.attributes(change.attributes))
         case _:
             assert_never(change)
-
-
-def _reading(change: Change) -> Iterator[Markup]:
-    if said := words.reading(change):
-        yield _explanation((said,))
 
 
 def _explanation(why: Sentence) -> Markup:
     return filled(markup.EXPLANATION, frame.sentence(why))
 
 
-def _attributes(attributes: Attributes) -> Markup:
-    flat = attributes.flat()
-    return filled(_attribute_list(tuple(flat)), *(shown_value(path, value) for path, value in flat.items()))
+def _given(these: Mapping[str, str]) -> Markup:
+    """Return labels, which are words of ours, with what each is about."""
+    return filled(_definitions(tuple(these)), *these.values())
 
 
 @cache
-def _attribute_list(paths: tuple[str, ...]) -> Markup:
-    """Return the template for attributes at ``paths``, which are names of ours; most accounts have the same few."""
-    return filled(markup.ATTRIBUTES, joined(filled(markup.ATTRIBUTE, path) for path in paths))
+def _definitions(labels: tuple[str, ...]) -> Markup:
+    """Return the template for ``labels``; most accounts have the same few."""
+    return filled(markup.ATTRIBUTES, joined(filled(markup.ATTRIBUTE, label) for label in labels))
 
 
 def _note(lines: Sequence[Sentence]) -> Markup:
@@ -191,12 +183,8 @@ def _field(change: FieldChange) -> Markup:
     """Return one field of an update, from what it is to what it will be; what its values may hide is masked."""
     if (renewed := words.new_password(change)) is not None:
         return filled(markup.FIELD, "password", renewed)
-    before, after = (words.value(change.path, each) for each in (change.before, change.after))
-    shown_before = filled(markup.NOTHING if change.before is None else markup.BEFORE, before)
-    shown_after = filled(markup.NOTHING if change.after is None else markup.AFTER, after)
-    said = words.remark(change) or ("nothing is sent for that" if change.path == "name" else "")
+    before = filled(markup.NOTHING if change.before is None else markup.BEFORE, words.before(change))
+    after = filled(markup.NOTHING if change.after is None else markup.AFTER, words.value(change.path, change.after))
+    said = words.remarks(change)
     remark = filled(markup.REMARK, f"({said})") if said else markup.EMPTY
-    if change.drifted:
-        found = markup.EMPTY if change.before is None else filled(markup.DRIFTED_TO, shown_before)
-        return filled(markup.FIELD, change.path, filled(markup.DRIFTED, found, shown_after, remark))
-    return filled(markup.FIELD, change.path, filled(markup.BEFORE_AFTER, shown_before, shown_after, remark))
+    return filled(markup.FIELD, words.label(change.path), filled(markup.BEFORE_AFTER, before, after, remark))

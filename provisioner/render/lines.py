@@ -48,6 +48,22 @@ def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[Lin
         yield Line(f"  {text}", QUIET if number == 0 else "")
 
 
+def wrapped(line: Line, width: int) -> Iterator[Line]:
+    """Yield ``line`` in pieces of at most ``width`` characters, of which none ends within a word."""
+    if len(line.text) <= width:
+        yield line
+        return
+    import textwrap  # noqa: PLC0415  # only a terminal is too narrow
+
+    lead = " " * (len(line.text) - len(line.text.lstrip(" ")))
+    rest = f"{lead}  " if lead else ""
+    pieces = textwrap.wrap(
+        line.text, width, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False,
+        expand_tabs=False, replace_whitespace=False,
+    )  # fmt: skip
+    yield from (Line(piece, line.style) for piece in pieces or [""])
+
+
 def counted(count: int, noun: str) -> str:
     """Return a number of things in words."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

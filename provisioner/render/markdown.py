@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from provisioner.model.plan import Plan
 from provisioner.render import text, words
 from provisioner.render.lines import Line, counted, printable
-from provisioner.render.words import Label, Name, Sentence
+from provisioner.render.words import Label, Name, Sentence, View
 
 LONGEST: Final = 65_000
 """Characters; GitHub takes 65,536 in a comment, and whoever posts it may add a line."""
@@ -58,18 +59,22 @@ _DIFF_SIGNS: Final = {
 }
 
 
-def plans(these: Sequence[Plan], digest: str, failed: Sequence[str] = ()) -> str:
+def plans(these: Sequence[Plan], digest: str, failed: Sequence[str] = (), view: View = words.PUBLISHED) -> str:
     """Return the whole document; ``digest`` is that of the plans, and ``failed`` the parents that have none.
 
     What matters most gets its room first: what sums up each parent, then the tables, then the details.
     """
     footer = f"<sub>Plan {code(digest)}</sub>\n"
     unplanned = f"> **Not planned**: {_marked(words.unplanned(failed, _NAMED))}\n\n" if failed else ""
+    compact = text.is_compact(these, view)
+    short = f"{words.SHORTENED}\n\n" if compact and view.compact is None else ""
+    view = replace(view, compact=compact)
+    footer = f"{short}{footer}"
     settings = _fenced(text.head(these))
     left = LONGEST - len(footer) - len(unplanned) - len(settings) - _REST
     heads: list[str] = []
     for plan in these:
-        head = _head(plan)
+        head = _head(plan, view)
         left -= len(head) + _LEFT_OUT + 1
         if left < 0:
             break
@@ -85,7 +90,7 @@ def plans(these: Sequence[Plan], digest: str, failed: Sequence[str] = ()) -> str
     for position, (plan, head) in enumerate(zip(shown, heads, strict=True)):
         # Parents share what room there is; one that needs less leaves it to those after it.
         share = left // (len(shown) - position)
-        details = _details(plan, share + _LEFT_OUT)
+        details = _details(plan, share + _LEFT_OUT, view)
         left -= max(0, len(details) - _LEFT_OUT)
         parts.append(head + details)
     return settings + unplanned + "\n".join((*parts, *([_left_out(rest)] if rest else ()), footer))
@@ -99,10 +104,10 @@ def _left_out(rest: Sequence[Plan]) -> str:
     return f"**{missing}** {words.summary(rest)}{also}\n\n"
 
 
-def _head(plan: Plan) -> str:
+def _head(plan: Plan, view: View) -> str:
     """Return the heading with the slots, and the sentence that sums up."""
     lines = [f"## {code(plan.parent)}: {words.slots(plan.slots)}", ""]
-    lines += [_fenced(said).rstrip("\n"), ""] if (said := text.terms(plan)) else []
+    lines += [_fenced(said).rstrip("\n"), ""] if (said := text.terms(plan, view)) else []
     if plan.terms is not None and plan.terms.is_frozen:
         lines += ["> **Frozen**: `apply` and `reconcile` do nothing for this parent.", ""]
     if plan.over:
@@ -141,7 +146,7 @@ def _table(plan: Plan) -> str:
     return "\n".join(("| | action | | accounts |", "|---|---|--:|---|", *rows, "", "")) if rows else ""
 
 
-def _details(plan: Plan, room: int) -> str:
+def _details(plan: Plan, room: int, view: View) -> str:
     """Return what is to be done to the letter, folded, in at most ``room`` characters; or how much is missing."""
     count = sum(map(words.is_shown, plan.changes))
     if not count:
@@ -149,7 +154,7 @@ def _details(plan: Plan, room: int) -> str:
     room -= _AROUND + _LEFT_OUT
     taken: list[str] = []
     fence = 3
-    for label, lines in text.changes(plan):
+    for label, lines in text.changes(plan, view):
         block = "\n".join(_signed(label, line) for line in lines)
         longer = fence_length(block, fence)
         # It stands twice.

@@ -154,10 +154,6 @@ FIELD: Final = Markup('<li><span class="path">%s</span> %s</li>\n')
 BEFORE_AFTER: Final = Markup(
     '<span class="read">from </span>%s <span aria-hidden="true">→</span><span class="read"> to </span>%s%s'
 )
-DRIFTED: Final = Markup(
-    'somebody changed it at Octopush%s; back <span aria-hidden="true">→</span><span class="read">to </span> %s%s'
-)
-DRIFTED_TO: Final = Markup(" to %s")
 BEFORE: Final = Markup("<del>%s</del>")
 AFTER: Final = Markup("<ins>%s</ins>")
 NOTHING: Final = Markup('<span class="none">%s</span>')

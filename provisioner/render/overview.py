@@ -30,7 +30,6 @@ _OPERATIONS: Final = 20
 _UNFINISHED: Final = "an edit started, and is not known to have finished"
 _SOON: Final = timedelta(days=30)
 """How long before its end a pack is shown."""
-_UNITS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"))
 
 
 FOOT: Final = "Made by octopush-provisioner."
@@ -289,7 +288,7 @@ def when(stamp: str, now: datetime) -> str:
         seconds = (now - then).total_seconds()
     except (ValueError, TypeError):
         return stamp
-    return f"{_shown(then)}, {_ago(seconds)}"
+    return f"{_shown(then)}, {words.elapsed(seconds)}"
 
 
 def failure(this: Overview) -> str | None:
@@ -342,10 +341,3 @@ def _money(amount: float, unit: str) -> str:
 
 def _shown(this: datetime) -> str:
     return f"{this:%Y-%m-%d %H:%M} UTC"
-
-
-def _ago(seconds: float) -> str:
-    for length, unit in _UNITS:
-        if seconds >= length:
-            return f"{counted(int(seconds // length), unit)} ago"
-    return "just now"

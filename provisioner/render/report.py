@@ -12,7 +12,8 @@ from provisioner.model.plan import FieldChange
 from provisioner.model.report import Outcome, Report, Result
 from provisioner.render import advice
 from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, printable
-from provisioner.render.words import Once, remark, value, where
+from provisioner.render.text import place, unknowns
+from provisioner.render.words import PUBLISHED, Once, View, remark, value
 
 _RESULT_STYLES: Final = {
     Result.CREATED: GOOD,
@@ -46,21 +47,24 @@ def outcome(this: Outcome) -> Line:
     return Line(f"{words:<13}  {printable(this.name)}{reason}", _RESULT_STYLES[this.result])
 
 
-def text(this: Report) -> list[Line]:
+def text(this: Report, view: View = PUBLISHED) -> list[Line]:
     """Return what a command did for one parent, and why it ended early where it did."""
     lines = [_heading(this)]
     if this.terms is not None:
-        lines.append(Line(f"  {printable(where(this.terms, begun=this.begun))}", QUIET))
+        lines += place(this.terms, view, begun=this.begun)
     lines += [Line(f"  {line.text}", line.style) for line in _accounts(this.outcomes)]
     if this.outcomes or this.failure is None:
         lines.append(Line(_summary(this.outcomes)))
     lines += _ending(this)
-    unknown = [printable(each.name) for each in this.outcomes if each.result is Result.UNKNOWN]
+    unknown = {each.name: each.attempt for each in this.outcomes if each.result is Result.UNKNOWN}
     if unknown:
         several = "Each may or may not exist; none is retried automatically."
         doubt = several if len(unknown) > 1 else "It may or may not exist, and is not retried automatically."
-        lines.append(Line(f"Unknown: {', '.join(unknown)}. {doubt}", BAD))
-        lines.append(Line("  Look in Octopush's dashboard; then, for each:"))
+        lines.append(Line(f"Unknown: {', '.join(map(printable, unknown))}. {doubt}", BAD))
+        lines.append(Line("  Look in Octopush's dashboard for:"))
+        known = {name: attempt for name, attempt in unknown.items() if attempt is not None}
+        lines += (Line(f"  {line.text}", line.style) for line in unknowns(known, view))
+        lines.append(Line("  Then, for each:"))
         whose = "" if this.parent == DEFAULT_PARENT else f" --parent {printable(this.parent)}"
         lines.append(
             Line(f"    provisioner resolve NAME --not-created{whose}   it is not there: its slot is free again")

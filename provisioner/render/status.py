@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from provisioner.model.exchange import Balance, Failed
+from provisioner.model.report import Attempt
 from provisioner.model.revision import Revision
-from provisioner.model.state import Active, State
+from provisioner.model.state import Active, Pending, State, Unknown
 from provisioner.render import words
-from provisioner.render.lines import HEADING, Line, counted, printable, table
+from provisioner.render.lines import BAD, HEADING, Line, counted, printable, table
+from provisioner.render.text import unknowns
 
 
 def text(
-    parent: str, state: State | None, address: str, balances: Mapping[str, Balance | Failed] | None = None
+    parent: str,
+    state: State | None,
+    address: str,
+    balances: Mapping[str, Balance | Failed] | None = None,
 ) -> list[Line]:
     """Return the accounts of one state, each with the time when it was created or tried, and what it has left."""
     if state is None:
@@ -31,7 +36,13 @@ def text(
     ]
     title = Line(f"{parent}: {counted(len(rows), 'account')}, serial {state.serial}", HEADING)
     heading = ("NAME", "STATUS", "SINCE", *(() if balances is None else ("BALANCE",)), "REASON")
-    return [title, *table(heading, rows)]
+    unknown = {
+        name: Attempt(record.attributes, record.operation.started_at)
+        for name, record in sorted(state.accounts.items())
+        if isinstance(record, Pending | Unknown)
+    }
+    sought = [Line("Look in Octopush's dashboard for:", BAD), *unknowns(unknown, words.PUBLISHED)] if unknown else []
+    return [title, *table(heading, rows), *sought]
 
 
 def history(these: Iterable[Revision]) -> list[Line]:

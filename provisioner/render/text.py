@@ -2,27 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from provisioner.model.account import Problem, Severity
-from provisioner.model.plan import Change, Create, FieldChange, Plan, Update
+from provisioner.model.plan import (
+    Change,
+    Create,
+    FieldChange,
+    Gone,
+    Plan,
+    StillAbandoned,
+    StillUnknown,
+    Unchanged,
+    Unmanaged,
+    Update,
+)
 from provisioner.render import words
-from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, counted, printable
-from provisioner.render.words import Code, Label, Sentence
+from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, counted, printable, table
+from provisioner.render.words import Code, Label, Sentence, View
+
+if TYPE_CHECKING:  # no plan has a report
+    from provisioner.model.report import Attempt
+    from provisioner.model.terms import Terms
 
 _NAMED: Final = 20
 """Names in one line; of more, it says how many."""
-_NAME_WIDTH: Final = 24
+_WIDEST: Final = 24
 """A longer name pushes its own line to the right and no other."""
+_MANY: Final = 20
+"""Accounts to create, over all parents, of which each is shown with every field."""
+_SOUGHT: Final = (*words.HOLDER, "sent")
 _WORD_WIDTH: Final = max(len(label.word) for label in Label)
 
 
-def plan(this: Plan) -> list[Line]:
+def plans(these: Sequence[Plan], digest: str, view: View = words.PUBLISHED) -> list[Line]:
+    """Return what an apply would do for every parent, and ``digest``, which is that of the plans."""
+    compact = is_compact(these, view)
+    lines = head(these)
+    for this in these:
+        lines += plan(this, replace(view, compact=compact))
+    short = [Line(words.SHORTENED, QUIET)] if compact and view.compact is None else []
+    return [*lines, *short, Line(f"Plan digest: {digest}", QUIET)]
+
+
+def is_compact(these: Iterable[Plan], view: View) -> bool:
+    """Tell whether an account to create is one line: where nobody asked, if there are many over all parents."""
+    return sum(len(this.creates) for this in these) > _MANY if view.compact is None else view.compact
+
+
+def plan(this: Plan, view: View = words.PUBLISHED) -> list[Line]:
     """Return what an apply would do for one parent; accounts that stay as they are only count."""
-    shown = [line for _, lines in changes(this) for line in lines]
+    shown = [line for _, lines in changes(this, view) for line in lines]
     heading = Line(f"{printable(this.parent)}: {words.slots(this.slots)}", HEADING)
-    return [heading, *terms(this), *shown, Line(words.summary([this]))]
+    return [heading, *terms(this, view), *shown, Line(words.summary([this]))]
 
 
 def head(these: Iterable[Plan]) -> list[Line]:
@@ -31,7 +65,7 @@ def head(these: Iterable[Plan]) -> list[Line]:
     return [] if known is None else [Line(printable(_begun(said)), CHANGED) for said in words.settings(known.settings)]
 
 
-def terms(this: Plan) -> list[Line]:
+def terms(this: Plan, view: View = words.PUBLISHED) -> list[Line]:
     """Return where one parent's plan is carried out, for whose eyes where that changes, and what is read for it."""
     lines = [Line(f"  {plain(said)}", CHANGED) for said in words.all_reading(this)]
     if (said := words.selection(this, _NAMED)) is not None:
@@ -40,36 +74,60 @@ def terms(this: Plan) -> list[Line]:
         return lines
     if (said := words.freeze(on)) is not None:
         lines.insert(0, Line(f"  {plain(said)}", BAD if on.is_frozen else QUIET))
-    place = Line(f"  {printable(words.where(on))}", CHANGED if on.begins else QUIET)
     who = [Line(f"  {plain(said)}", BAD if on.shuts_out else CHANGED) for said in words.recipients(on)]
-    return [place, *who, *lines]
+    return [*place(on, view), *who, *lines]
 
 
-def digest(this: str) -> Line:
-    """Return the digest of the plans: the whole of it, on a line of its own."""
-    return Line(f"Plan digest: {this}", QUIET)
+def place(on: Terms, view: View, *, begun: bool | None = None) -> list[Line]:
+    """Return where a plan is, or was, carried out."""
+    style = CHANGED if on.begins and begun is None else QUIET
+    return [Line(f"  {each}", style) for each in aligned(words.place(on, view, begun=begun).items())]
 
 
 def _begun(sentence: str) -> str:
     return f"{sentence[:1].upper()}{sentence[1:]}."
 
 
-def changes(this: Plan) -> Iterator[tuple[Label, list[Line]]]:
+def aligned(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """Return a line for each label and what it is about, printable."""
+    these = list(pairs)
+    width = max((len(label) for label, _ in these), default=0)
+    return [f"{label:<{width}}  {printable(said)}" for label, said in these]
+
+
+def changes(this: Plan, view: View = words.PUBLISHED) -> Iterator[tuple[Label, list[Line]]]:
     """Yield the label and the lines of each change that is worth showing; those that nobody asks for are never made."""
     shown = list(words.shown(this))
-    width = min(_NAME_WIDTH, max((len(printable(change.name)) for _, change in shown), default=0))
+    width = min(_WIDEST, max((len(printable(change.name)) for _, change in shown), default=0))
+    widths = [min(_WIDEST, max(map(len, column))) for column in zip(*map(_holder, this.creates), strict=True)]
     for label, change in shown:
-        name = printable(change.name).ljust(width)
-        first = f"  {label.mark} {label.word:<{_WORD_WIDTH}}  {name}  {_what(change)}"
-        yield label, [Line(first, label.style), *(Line(f"      {each}", CHANGED) for each in _more(label, change))]
+        match change:
+            case Create():
+                what = "  ".join(map(str.ljust, _holder(change), widths)).rstrip()
+                what += _rest(change) if view.compact else ""
+            case _:
+                what = _what(change)
+        first = f"  {label.mark} {label.word:<{_WORD_WIDTH}}  {printable(change.name):<{width}}  {what}".rstrip()
+        more = (Line(f"      {each}", CHANGED) for each in _more(label, change, view))
+        yield label, [Line(first, label.style), *more]
 
 
-def _what(change: Change) -> str:
+def _holder(this: Create) -> tuple[str, ...]:
+    """Return first name, last name and company, each for a column of its own."""
+    attributes = this.account.attributes
+    return tuple(map(printable, (attributes.first_name, attributes.last_name, attributes.company_name or "")))
+
+
+def _rest(change: Create) -> str:
+    """Return what else is said of an account to create in its only line."""
+    hooks = len(change.account.attributes.callbacks.given())
+    parts = (counted(hooks, "callback") if hooks else "", printable(words.reading(change)))
+    return "".join(f", {part}" for part in parts if part)
+
+
+def _what(change: Update | Unchanged | Unmanaged | Gone | StillUnknown | StillAbandoned) -> str:
     """Return what the line of a change says after its name."""
     match change:
-        case Create(account=account):
-            hooks = len(account.attributes.callbacks.given())
-            return printable(words.holder(account.attributes)) + (f", {counted(hooks, 'callback')}" if hooks else "")
         case Update(fields=fields, unfinished=unfinished):
             begun = " (an earlier run began it)" if unfinished else ""
             return f"{counted(len(fields), 'field')}{begun}" if fields else "what an earlier run began"
@@ -77,17 +135,25 @@ def _what(change: Change) -> str:
             return plain(words.explanation(change))
 
 
-def _more(label: Label, change: Change) -> Iterator[str]:
+def _more(label: Label, change: Change, view: View) -> Iterator[str]:
     """Yield what stands below the line of a change."""
-    if isinstance(change, Update):
-        yield from map(field, change.fields)
-        if change.begun is not None:
-            yield words.begun(change.begun)
-    if said := words.reading(change):
-        yield printable(said)
-    if label is Label.CREATE and isinstance(change, Create):
-        for note in words.notes(change):
-            yield from map(plain, note)
+    match change:
+        case Create():
+            if not view.compact:
+                given = words.given(change.account).items()
+                yield from aligned(each for each in given if each[0] not in words.HOLDER)
+            for note in words.notes(change) if label is Label.CREATE else ():
+                yield from map(plain, note)
+        case Update():
+            yield from aligned(map(field, change.fields))
+            if change.begun is not None:
+                yield words.begun(change.begun)
+            if said := words.reading(change):
+                yield printable(said)
+        case StillUnknown():
+            yield from aligned(words.attempt(change.attributes, change.since, view).items())
+        case _:
+            pass
 
 
 def plain(sentence: Sentence) -> str:
@@ -95,18 +161,23 @@ def plain(sentence: Sentence) -> str:
     return printable("".join(f"`{piece}`" if isinstance(piece, Code) else piece for piece in sentence))
 
 
-def field(change: FieldChange) -> str:
-    """Return one field of an update in one line."""
+def field(change: FieldChange) -> tuple[str, str]:
+    """Return the label of one field of an update, and what becomes of it."""
     if (renewed := words.new_password(change)) is not None:
-        return printable(f"password: {renewed}")
-    before, after = words.value(change.path, change.before), words.value(change.path, change.after)
-    if change.drifted:
-        found = "" if change.before is None else f" to {before}"
-        said = f"somebody changed it at Octopush{found} -> {after}"
-    else:
-        said = f"{before} -> {after}"
-    remark = words.remark(change)
-    return f"{change.path}: {said}{f' ({remark})' if remark else ''}"
+        return "password", renewed
+    remarks = words.remarks(change)
+    said = f"{words.before(change)} -> {words.value(change.path, change.after)}{f' ({remarks})' if remarks else ''}"
+    return words.label(change.path), said
+
+
+def unknowns(these: Mapping[str, Attempt], view: View) -> Iterator[Line]:
+    """Yield a table of what a person looks for in Octopush's dashboard, by account."""
+    rows = []
+    for name, each in these.items():
+        found = words.attempt(each.attributes, each.since, view)
+        rows.append(tuple(map(printable, (name, *(found.get(label, "") for label in _SOUGHT)))))
+    if rows:
+        yield from table(("UNKNOWN", *map(str.upper, _SOUGHT)), rows)
 
 
 def problem(this: Problem) -> list[Line]:

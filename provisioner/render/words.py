@@ -8,14 +8,16 @@ would obey: a sentence holds values as they are, and whoever shows it makes them
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import Enum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, assert_never
 
 from provisioner import placeholders
 from provisioner.errors import Advice, Remedy
-from provisioner.model.account import Attributes, shown_value
+from provisioner.model.account import FIELDS, MASK, Attributes, DesiredAccount, shown_value
 from provisioner.model.characters import character
 from provisioner.model.plan import (
     LOGIN_GONE,
@@ -34,7 +36,7 @@ from provisioner.model.plan import (
 )
 from provisioner.model.state import NO_DRIFT, Active, Drift, Edit, Record, Slots
 from provisioner.render import advice
-from provisioner.render.lines import BAD, CHANGED, GOOD, QUIET, printable
+from provisioner.render.lines import BAD, CHANGED, GOOD, QUIET, counted, printable
 
 if TYPE_CHECKING:
     from provisioner.model.exchange import Balance, Failed
@@ -64,6 +66,16 @@ _RECEIVERS: Final = 40
 _READERS: Final = 3
 """Accounts that it names for one; of more, it says how many."""
 _USUAL_KEY: Final = "${env:OCTOPUSH_API_KEY}"
+_LABELS: Final[Mapping[str, str]] = MappingProxyType(
+    {path: path.removeprefix("callbacks.").removeprefix("callback_url_for_").replace("_", " ") for path in FIELDS}
+)
+"""By dotted path, what a field is called; a callback goes by its kind."""
+HOLDER: Final = tuple(_LABELS[path] for path in ("first_name", "last_name", "company_name"))
+"""The labels of whom an account is for."""
+SHORTENED: Final = "More than 20 accounts to create: each is one line here, and --no-compact shows every field."
+_AGES: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"))
+_CLEAR: Final = 3
+"""Characters of a login that are published."""
 
 
 class Name(str):
@@ -77,6 +89,21 @@ class Code(str):
 
     __slots__ = ()
 
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """For whom a plan or a report is shown, when, and how much of it."""
+
+    private: bool = False
+    """Nobody sees it but whoever runs this, at their terminal: a login is shown whole."""
+    compact: bool | None = None
+    """Whether an account to create is one line; None: where there are many."""
+    now: datetime | None = None
+    """None: whenever it is rendered."""
+
+
+PUBLISHED: Final = View()
+"""For whoever can read a file, a comment or a log."""
 
 Sentence = tuple[str, ...]
 """Pieces that follow each other without a space: plain words, and each :class:`Name` and :class:`Code`."""
@@ -170,7 +197,7 @@ def explanation(change: Unchanged | Unmanaged | Gone | StillUnknown | StillAband
         case StillUnknown():
             return (change.reason,)
         case StillAbandoned():
-            return ("keeps its slot; to create it again, give it another name",)
+            return (f"keeps its slot ({change.reason}); to create it again, give it another name",)
         case _:
             assert_never(change)
 
@@ -221,6 +248,47 @@ def drift(this: Drift) -> str:
     return "; ".join(parts)
 
 
+def label(path: str) -> str:
+    """Return what the field at a dotted ``path`` is called."""
+    return _LABELS.get(path, path)
+
+
+def given(account: DesiredAccount) -> dict[str, str]:
+    """Return what a create sends, by its label: placeholders as they are written, what else may be secret masked."""
+    found = attributes(account.attributes)
+    if account.password is not None:
+        text = account.password.reveal()
+        named = "".join(f"${{{each}}}" for each in placeholders.names(text))
+        # What stands around placeholders is part of the password.
+        found["password"] = named if named == text else f"{MASK}{named}"
+    return found
+
+
+def attributes(these: Attributes) -> dict[str, str]:
+    """Return the given attributes by their labels, what a URL may hide masked."""
+    return {_LABELS[path]: shown_value(path, value) for path, value in these.flat().items()}
+
+
+def attempt(these: Attributes, since: str | None, view: View) -> dict[str, str]:
+    """Return by what a person finds an account in Octopush's dashboard, whose outcome is not known."""
+    found = {label: said for label, said in attributes(these).items() if label in HOLDER}
+    return found if since is None else found | {"sent": ago(since, view)}
+
+
+def ago(since: str, view: View) -> str:
+    """Return how long it is since ``since``, UTC in ISO 8601, and that time."""
+    now = datetime.now(UTC) if view.now is None else view.now
+    return f"{elapsed((now - datetime.fromisoformat(since)).total_seconds())} ({since})"
+
+
+def elapsed(seconds: float) -> str:
+    """Return how long ago something was."""
+    for length, unit in _AGES:
+        if seconds >= length:
+            return f"{counted(int(seconds // length), unit)} ago"
+    return "just now"
+
+
 def holder(attributes: Attributes) -> str:
     """Return whose an account is."""
     name = f"{attributes.first_name} {attributes.last_name}"
@@ -244,9 +312,30 @@ def begun(edit: Edit) -> str:
     return f"a new password is set, as an edit that was {since} may have set one"
 
 
+def before(change: FieldChange) -> str:
+    """Return what an apply would overwrite."""
+    return "(not kept: plan --refresh shows it)" if change.unseen else value(change.path, change.before)
+
+
 def value(path: str, text: str | None) -> str:
     """Return a field's value in quotation marks, printable, what it may hide masked."""
-    return "(none)" if text is None else f'"{printable(shown_value(path, text))}"'
+    if text is None:
+        return "(none)"
+    return "(masked)" if text == MASK else f'"{printable(shown_value(path, text))}"'
+
+
+def is_masked(change: FieldChange) -> bool:
+    """Tell whether more of a field changes, or may, than is shown."""
+    texts = (change.before, change.after)
+    hidden = (text == MASK or shown_value(change.path, text) != text for text in texts if text is not None)
+    return change.path == "password" or any(hidden)
+
+
+def remarks(change: FieldChange) -> str:
+    """Return what is said of a field behind its two values; nothing where they say it all."""
+    said = ("somebody changed it at Octopush" if change.drifted else "", remark(change))
+    moved = "nothing is sent for that" if change.path == "name" else ""
+    return "; ".join(filter(None, (*said, moved)))
 
 
 def remark(change: FieldChange) -> str:
@@ -355,17 +444,34 @@ def _slots(these: Slots, *planned: str) -> str:
 # ── Terms ────────────────────────────────────────────────────────────────────
 
 
-def where(this: Terms, *, begun: bool | None = None) -> str:
+def place(this: Terms, view: View, *, begun: bool | None = None) -> dict[str, str]:
     """Return where a plan is carried out: the address, whose login and key, and the place of the state.
 
     ``begun`` says, once it was carried out, whether the state that it was to begin is there.
     """
-    key = "" if this.key == _USUAL_KEY else f", key from {source(this.key)}"
-    state = f"state in {this.state}"
+    found = {"address": this.endpoint, "login": login(this, view)}
+    if this.key != _USUAL_KEY:
+        found["key"] = f"from {source(this.key)}"
+    state = this.state
     if this.begins:
         ending = {None: "", True: ", begun by this run", False: ", which this run was to begin"}[begun]
-        state = f"{state}{ending}" if ending else f"no state yet at {this.state}: this begins one"
-    return f"at {this.endpoint}, login from {source(this.login)}{key}, {state}"
+        state = f"{state}{ending}" if ending else f"none yet at {state}: this begins one"
+    return found | {"state": state}
+
+
+def login(this: Terms, view: View) -> str:
+    """Return the login of a parent, where it is known, and what it comes from."""
+    known = this.account if this.account is None or view.private else masked_login(this.account)
+    if not placeholders.names(this.login):
+        return known or masked_login(this.login)
+    origin = f"from {source(this.login)}"
+    return origin if known is None else f"{known} ({origin})"
+
+
+def masked_login(text: str) -> str:
+    """Return the beginning of a login; what is no e-mail address could be a key, and shows nothing of itself."""
+    user, at, _ = text.partition("@")
+    return f"{user[:_CLEAR] if at else ''}{MASK}"
 
 
 def source(text: str) -> str:

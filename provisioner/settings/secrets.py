@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -50,6 +51,20 @@ def credentials(parent: ParentSettings, reader: Reader, base: Path) -> Credentia
     if missing:
         raise placeholders.together(missing)
     return Credentials(values[0], Secret(values[1]))
+
+
+def known_login(parent: ParentSettings, reader: Reader, base: Path) -> str | None:
+    """Return the parent's login where it can be read here, for whoever looks at a plan; None: it cannot.
+
+    Only an e-mail address that is written in one piece is shown: anything else could be a key.
+    """
+    text = parent.api_login
+    if text not in {*(f"${{{each}}}" for each in placeholders.names(text)), placeholders.filled(text, "")}:
+        return None
+    with suppress(SettingInvalid):
+        value = _expanded(reader, text, base, "The login")
+        return value if "@" in value.strip("@") else None
+    return None
 
 
 def identity(

@@ -122,6 +122,7 @@ def _life_document(record: Active) -> Document:
     if record.drift != NO_DRIFT:
         drift = record.drift
         members = {"altered": list(drift.altered), "changed": list(drift.changed), "gone": drift.gone}
+        members["emptied"] = list(drift.emptied)
         document["drift"] = {key: value for key, value in members.items() if value}
     if record.first_operation is not None:
         document["first_operation"] = record.first_operation
@@ -337,7 +338,8 @@ def unique(pairs: list[tuple[str, Any]]) -> Document:
 
 
 def _drift(document: Document) -> Drift:
-    return Drift(tuple(document.get("altered", ())), tuple(document.get("changed", ())), document.get("gone", False))
+    altered, changed, emptied = (tuple(document.get(key, ())) for key in ("altered", "changed", "emptied"))
+    return Drift(altered, changed, document.get("gone", False), emptied)
 
 
 def _edit(document: Document) -> Edit:

@@ -54,7 +54,7 @@ def test_a_terminal_is_not_coloured_where_nobody_wants_it(tmp_path: Path) -> Non
         os.close(theirs)
     assert "\x1b[" in said[""]
     assert "\x1b[" not in said["1"]
-    assert "+ create     a  b c" in said["1"]
+    assert "+ create     a  b  c" in said["1"]
 
 
 def test_a_full_standard_output_is_no_crash(applied: Project) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from provisioner.errors import Advice, ExitCode, OverLimit, Remedy
 from provisioner.model.plan import Change, raise_if_over
-from provisioner.model.report import Outcome, Result
+from provisioner.model.report import Attempt, Outcome, Result
 from provisioner.model.state import Abandoned, Drift, State, Unknown
 from provisioner.model.verdict import Verdict
 from provisioner.planner import plan
@@ -61,7 +61,9 @@ def test_what_is_not_to_be_created_is_told_and_left_alone() -> None:
             advice=Advice(Remedy.FORGET, "lost"),
         ),
         Outcome("same", "unchanged", Result.UNCHANGED),
-        Outcome("unknown", "unknown", Result.UNKNOWN, "cut"),
+        Outcome(
+            "unknown", "unknown", Result.UNKNOWN, "cut", attempt=Attempt(attributes("unknown"), OPERATION.started_at)
+        ),
     ) == report.outcomes
     assert report.stop is None
     assert [] == run.sent

@@ -12,7 +12,7 @@ from provisioner.errors import ExitCode, InternalError
 from provisioner.model.account import FIELDS, MASK, Attributes, Callbacks, Secret
 from provisioner.model.exchange import Failed, Observed, Reading
 from provisioner.model.plan import FieldChange
-from provisioner.model.report import Outcome, Report, Result, Stop, exit_code
+from provisioner.model.report import Attempt, Outcome, Report, Result, Stop, exit_code
 from provisioner.model.state import Active, Drift, Operation, Pending, Record, Unknown
 from provisioner.model.verdict import Created, CreateRequest, OutcomeUnknown, SealedContent, Then, Verdict
 from provisioner.planner import plan
@@ -151,6 +151,7 @@ def test_what_becomes_of_every_verdict(row: Row, *, keep_going: bool) -> None:
     report = run.apply(keep_going=keep_going)
 
     reason = None if isinstance(verdict, Created) else verdict.reason
+    attempt = Attempt(attributes("berlin"), "2026-02-03T04:05:06Z") if kind is Unknown else None
     last = (
         Outcome("paris", "create", Result.NOT_ATTEMPTED, stop.reason)
         if stop
@@ -160,7 +161,7 @@ def test_what_becomes_of_every_verdict(row: Row, *, keep_going: bool) -> None:
     unread = f"not read back: {stop.reason}" if stop and stop.exit_code is not ExitCode.OUTCOME_UNKNOWN else None
     assert (
         Outcome("athens", "create", Result.CREATED, unread),
-        Outcome("berlin", "create", Result(result), reason),
+        Outcome("berlin", "create", Result(result), reason, attempt=attempt),
         last,
     ) == report.outcomes
     assert (("read", "athens") in run.events) is (unread is None)

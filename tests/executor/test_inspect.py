@@ -103,7 +103,11 @@ def test_what_octopush_altered_at_once_is_no_change() -> None:
 
 @pytest.mark.parametrize(
     ("last_name", "drift"),
-    [("Texas", Drift(changed=("last_name",))), (None, Drift(changed=("last_name",))), ("Crash", Drift())],
+    [
+        ("Texas", Drift(changed=("last_name",))),
+        (None, Drift(changed=("last_name",), emptied=("last_name",))),
+        ("Crash", Drift()),
+    ],
 )
 def test_what_was_altered_and_is_something_else_by_now_was_changed_or_healed(
     last_name: str | None, drift: Drift

@@ -325,7 +325,7 @@ def test_a_report_says_that_a_state_was_begun_only_where_it_was(mine: Project, s
     token.cancel()
     (untouched,) = this.apply(this.plan(), cancel=token).reports
     (done,) = this.apply(this.plan()).reports
-    places = [report.text(each)[1].text.rpartition(", ")[2] for each in (untouched, done)]
+    places = [report.text(each)[3].text.rpartition(", ")[2] for each in (untouched, done)]
     assert ["which this run was to begin", "begun by this run"] == places
     assert 2 == len(server.accounts())
 

@@ -74,7 +74,11 @@ def test_the_good_ones_are_done_and_each_bad_one_says_why(troubled: tuple[Sandbo
         zip(sorted((*BAD, *GOOD)), re.split(r"^(?=[a-z0-9-]+:$)", done.stdout, flags=re.MULTILINE)[1:], strict=True)
     )
     for parent in GOOD:
-        place = re.search(r"^  at http.* state in state/(.*)\.json, begun by this run\n", parts[parent], re.MULTILINE)
+        place = re.search(
+            r"^  address  http.*\n  login    .*\n  key .*\n  state    state/(.*)\.json, begun by this run\n",
+            parts[parent],
+            re.MULTILINE,
+        )
         assert place is not None
         assert parent == place.group(1)
         parts[parent] = parts[parent].replace(place.group(), "")

@@ -53,7 +53,7 @@ def test_a_plan_of_every_kind_of_change_conforms_and_hides_what_urls_carry() -> 
     ]
     assert {"create": 1, "update": 1, "unchanged": 1, "unmanaged": 1, "unknown": 1} == plan["summary"]
     assert [
-        {"path": "callbacks.callback_url_for_visits", "before": MASKED, "after": None},
+        {"path": "callbacks.callback_url_for_visits", "before": MASKED, "after": None, "masked": True},
         {"path": "company_name", "before": None, "after": "X"},
     ] == plan["changes"][1]["fields"]
     assert "t1" not in json.dumps(document)
@@ -185,7 +185,7 @@ def test_a_report_of_every_result_conforms_and_hides_what_urls_carry() -> None:
         "fields": [
             {"path": "first_name", "before": "Leo\x1b", "after": "Leonardo"},
             {"path": "company_name", "before": None, "after": "X"},
-            {"path": HOOK, "before": masked, "after": masked, "remark": "the masked part differs"},
+            {"path": HOOK, "before": masked, "after": masked, "masked": True, "remark": "the masked part differs"},
             {"path": "last_name", "before": "A", "after": "B", "drifted": True},
         ],
     } == last

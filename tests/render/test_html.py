@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
@@ -106,7 +107,8 @@ def one(*changes: Change, slots: Slots | None = None, over: tuple[str, ...] = ()
 
 def row(change: Change, *, over: tuple[str, ...] = ()) -> str:
     """The row of a change as it is read out."""
-    page = html.page([one(change, over=over)], "d")
+    view = words.View(now=datetime(2026, 1, 5, 3, 59, tzinfo=UTC))
+    page = html.page([one(change, over=over)], "d", view=view)
     found = re.search(r"<tr data-action=.*?</tr>", page, re.DOTALL)
     assert found, page
     return Parsed(found[0]).said
@@ -120,23 +122,23 @@ def row(change: Change, *, over: tuple[str, ...] = ()) -> str:
     [
         (
             Create(desired("berlin", Attributes("Käthe", "Kollwitz", None, Callbacks(email_for_inbounds="a@b.c")))),
-            "+ create berlin first_name Käthe last_name Kollwitz callbacks.email_for_inbounds a@b.c",
+            "+ create berlin first name Käthe last name Kollwitz email for inbounds a@b.c",
         ),
         (
             Create(desired("paris-2", ADA), "rome"),
             (
-                "+ create paris-2 first_name Ada last_name King company_name Engines"
+                "+ create paris-2 first name Ada last name King company name Engines"
                 " rome is in no manifest and has the same names. If paris-2 is its new name,"
                 " write previously: rome under paris-2 : else this is a second account."
             ),
         ),
         (
             Update(desired("a", ADA), (FieldChange("company_name", None, "Labé"),)),
-            '~ update a company_name from (none) → to "Labé"',
+            '~ update a company name from (none) → to "Labé"',
         ),
         (
             Update(desired("a", ADA), (FieldChange("company_name", "Labé", None),)),
-            '~ update a company_name from "Labé" → to (none)',
+            '~ update a company name from "Labé" → to (none)',
         ),
         (
             Update(desired("a", ADA), (FieldChange("name", "b", "a"),), "b"),
@@ -144,11 +146,14 @@ def row(change: Change, *, over: tuple[str, ...] = ()) -> str:
         ),
         (
             Update(desired("a", ADA), (FieldChange("last_name", "X", "Y", drifted=True),)),
-            '~ update a last_name somebody changed it at Octopush to "X" ; back → to "Y"',
+            '~ update a last name from "X" → to "Y" (somebody changed it at Octopush)',
         ),
         (
-            Update(desired("a", ADA), (FieldChange("last_name", None, "Y", drifted=True),)),
-            '~ update a last_name somebody changed it at Octopush; back → to "Y"',
+            Update(desired("a", ADA), (FieldChange("last_name", None, "Y", drifted=True, unseen=True),)),
+            (
+                "~ update a last name from (not kept: plan --refresh shows it)"
+                ' → to "Y" (somebody changed it at Octopush)'
+            ),
         ),
         (Update(desired("a", ADA), (FieldChange("password", None, None),)), "~ update a password a new one"),
         (
@@ -174,7 +179,7 @@ def row(change: Change, *, over: tuple[str, ...] = ()) -> str:
         (
             Create(replace(desired("a", Attributes("Ada", "King")), previously="b")),
             (
-                "+ create a first_name Ada last_name King Nothing moves: the state knows no b, its name before."
+                "+ create a first name Ada last name King Nothing moves: the state knows no b, its name before."
                 " This is a new account."
             ),
         ),
@@ -182,39 +187,42 @@ def row(change: Change, *, over: tuple[str, ...] = ()) -> str:
             Unmanaged("a", ADA),
             (
                 "! unmanaged a exists and is in no manifest; it is left alone"
-                " first_name Ada last_name King company_name Engines"
+                " first name Ada last name King company name Engines"
             ),
         ),
         (
             Unmanaged("a", ADA, Drift((), ("last_name",), gone=True)),
             (
                 "! unmanaged a is in no manifest; somebody changed last_name; Octopush no longer knows its login"
-                " first_name Ada last_name King company_name Engines"
+                " first name Ada last name King company name Engines"
             ),
         ),
         (
             Unmanaged("a", ADA, unfinished=True),
             (
                 "! unmanaged a is in no manifest; an earlier edit is unfinished; the next apply finishes it if a"
-                " manifest names the account first_name Ada last_name King company_name Engines"
+                " manifest names the account first name Ada last name King company name Engines"
             ),
         ),
         (
             Gone("a", ADA),
             (
-                "- gone a Octopush no longer knows its login; provisioner forget a frees its slot."
-                " first_name Ada last_name King company_name Engines"
+                "- gone a Octopush no longer knows its login; provisioner forget a frees its slot"
+                " first name Ada last name King company name Engines"
             ),
         ),
         (
-            StillUnknown("a", ADA, "no answer"),
-            "? unknown a no answer first_name Ada last_name King company_name Engines",
+            StillUnknown("a", ADA, "no answer", "2026-01-05T00:00:00Z"),
+            (
+                "? unknown a no answer first name Ada last name King company name Engines"
+                " sent 3 hours ago (2026-01-05T00:00:00Z)"
+            ),
         ),
         (
             StillAbandoned("a", ADA, "given up"),
             (
-                "- abandoned a keeps its slot; to create it again, give it another name (given up)"
-                " first_name Ada last_name King company_name Engines"
+                "- abandoned a keeps its slot (given up); to create it again, give it another name"
+                " first name Ada last name King company name Engines"
             ),
         ),
     ],

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from provisioner.errors import ExitCode, StateLocked
+from provisioner.model.account import Attributes
 from provisioner.model.plan import FieldChange
-from provisioner.model.report import Outcome, Report, Result, Stop
+from provisioner.model.report import Attempt, Outcome, Report, Result, Stop
 from provisioner.render import report
 from provisioner.render.lines import BAD, CHANGED, GOOD, QUIET, Line
+from provisioner.render.words import View
 
+ADA = Attributes("Ada", "King", "Engines")
 HOOK = "callbacks.callback_url_for_visits"
 FIELDS = (
     FieldChange("first_name", "Leo\x1b", "Leonardo"),
@@ -27,7 +32,7 @@ def test_a_report_tells_what_happened_and_groups_what_did_not() -> None:
             Outcome("a", "create", Result.CREATED),
             Outcome("b", "unchanged", Result.UNCHANGED),
             Outcome("c", "create", Result.FAILED, "refused"),
-            Outcome("d", "create", Result.UNKNOWN, "no answer"),
+            Outcome("d", "create", Result.UNKNOWN, "no answer", attempt=Attempt(ADA, "2026-01-05T00:00:00Z")),
             Outcome("e", "create", Result.NOT_ATTEMPTED, "it stopped"),
             Outcome("f", "create", Result.NOT_ATTEMPTED, "it stopped"),
         ),
@@ -43,10 +48,15 @@ Done: 1 created, 1 unchanged, 1 failed, 1 unknown, 2 not attempted.
 Stopped: the outcome of d is unknown.
   Look.
 Unknown: d. It may or may not exist, and is not retried automatically.
-  Look in Octopush's dashboard; then, for each:
+  Look in Octopush's dashboard for:
+    UNKNOWN  FIRST NAME  LAST NAME  COMPANY NAME  SENT
+    d        Ada         King       Engines       5 minutes ago (2026-01-05T00:00:00Z)
+  Then, for each:
     provisioner resolve NAME --not-created   it is not there: its slot is free again
     provisioner adopt NAME LOGIN             it is there: its login is in the dashboard
-    provisioner resolve NAME --abandon       nobody can find out: it keeps its slot""" == rendered(report.text(this))
+    provisioner resolve NAME --abandon       nobody can find out: it keeps its slot""" == rendered(
+        report.text(this, View(now=datetime(2026, 1, 5, 0, 5, 59, tzinfo=UTC)))
+    )
 
 
 def test_a_report_of_nothing() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 from provisioner.model.account import Attributes
 from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, State, Unknown
 from provisioner.render import status
@@ -33,7 +35,13 @@ default: 4 accounts, serial 7
   a     active     2026-01-02T00:00:00Z
   b     unknown    2026-01-01T00:00:00Z  no answer
   c     pending    2026-01-01T00:00:00Z  its run has not saved an outcome: it is still running, or it died
-  d     abandoned  2026-01-01T00:00:00Z  given up""" == rendered(status.text("default", state, "s.json"))
+  d     abandoned  2026-01-01T00:00:00Z  given up
+Look in Octopush's dashboard for:
+  UNKNOWN  FIRST NAME  LAST NAME  COMPANY NAME  SENT
+  b        Leonardo    Da Vinci                 AGO (2026-01-01T00:00:00Z)
+  c        Leonardo    Da Vinci                 AGO (2026-01-01T00:00:00Z)""" == re.sub(
+        r"\d+ days ago", "AGO", rendered(status.text("default", state, "s.json"))
+    )
 
 
 def test_a_status_of_nothing() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import cast
 
 import pytest
@@ -21,6 +22,7 @@ from provisioner.model.plan import (
 from provisioner.model.state import Drift, Edit, Operation, Slots
 from provisioner.render import text
 from provisioner.render.lines import Line, printable
+from provisioner.render.words import View
 
 LEO = Attributes("Leonardo", "Da Vinci")
 FULL = Attributes(
@@ -50,37 +52,52 @@ def test_a_plan_names_what_it_changes_and_counts_the_rest() -> None:
         slots(used=6, unknown=1, reserved=2),
         (
             Create(desired("berlin", FULL)),
+            Create(desired("bern")),
             StillAbandoned("gone", LEO, "given up"),
             Update(desired("lyon"), (FieldChange("company_name", None, "Labé"), FieldChange("first_name", "A", "B"))),
-            StillUnknown("oslo", LEO, "no answer"),
+            StillUnknown("oslo", FULL, "no answer", "2026-01-05T00:00:00Z"),
             Unchanged("paris", LEO),
             Unmanaged("rome", LEO),
         ),
     )
     assert """\
 default: 6 of 20 slots used (1 unknown), 2 reserved, 2 planned, 10 left
-  + create     berlin  Ada King, Engines, 2 callbacks
-  - abandoned  gone    keeps its slot; to create it again, give it another name
+  + create     berlin  Ada       King      Engines
+      visits              https://***@h/x?***
+      email for inbounds  a@b.c
+  + create     bern    Leonardo  Da Vinci
+  - abandoned  gone    keeps its slot (given up); to create it again, give it another name
   ~ update     lyon    2 fields
-      company_name: (none) -> "Labé"
-      first_name: "A" -> "B"
+      company name  (none) -> "Labé"
+      first name    "A" -> "B"
   ? unknown    oslo    no answer
+      first name    Ada
+      last name     King
+      company name  Engines
+      sent          2 days ago (2026-01-05T00:00:00Z)
   ! unmanaged  rome    exists and is in no manifest; it is left alone
-Plan: 1 to create, 1 to update, 1 unchanged, 1 unmanaged, 1 unknown, 1 abandoned.""" == rendered(text.plan(plan))
+Plan: 2 to create, 1 to update, 1 unchanged, 1 unmanaged, 1 unknown, 1 abandoned.""" == rendered(
+        text.plan(plan, View(now=datetime(2026, 1, 7, 0, 1, tzinfo=UTC)))
+    )
+    compact = rendered(text.plan(plan, View(compact=True)))
+    assert (
+        "  + create     berlin  Ada       King      Engines, 2 callbacks\n  + create     bern    Leonardo  Da Vinci\n"
+        in compact
+    )
 
 
 def test_what_does_not_fit_is_marked() -> None:
     plan = Plan("p", None, 0, slots(limit=6), (Create(desired("a")), Create(desired("b"))), over=("b",))
     said = rendered(text.plan(plan)).splitlines()
     assert "p: 5 of 6 slots used, 2 planned, 1 too many" == said[0]
-    assert ["  + create     a  Leonardo Da Vinci", "  x no slot    b  Leonardo Da Vinci"] == said[1:3]
+    assert ["  + create     a  Leonardo  Da Vinci", "  x no slot    b  Leonardo  Da Vinci"] == said[1:3]
 
 
 def test_a_url_is_masked_and_a_difference_in_the_masked_part_is_told() -> None:
     path = "callbacks.callback_url_for_visits"
     change = FieldChange(path, "https://u:p@h.example/x?t=1", "https://u:p@h.example/x?t=2")
     said = rendered(text.plan(Plan("p", "l", 1, slots(), (Update(desired("a"), (change,)),))))
-    assert f'{path}: "https://***@h.example/x?***" -> "https://***@h.example/x?***" (the masked part differs)' in said
+    assert 'visits  "https://***@h.example/x?***" -> "https://***@h.example/x?***" (the masked part differs)' in said
     assert "1 field\n" in said
 
 
@@ -88,14 +105,14 @@ def test_nothing_that_a_terminal_obeys_comes_through() -> None:
     assert "a\\x1b[31mb\\u202ec" == printable("a\x1b[31mb\u202ec")
     evil = Plan("p", "l", 1, slots(), (StillUnknown("a\x1b]0;x", LEO, "b\nc"),))
     assert "\x1b" not in rendered(text.plan(evil))
-    assert 3 == len(rendered(text.plan(evil)).splitlines())
+    assert 5 == len(rendered(text.plan(evil)).splitlines())
 
 
 # ── What life does to an account ─────────────────────────────────────────────
 
 DRIFT = Drift(("first_name", "last_name"), ("company_name",))
 HOOK = "callbacks.callback_url_for_visits"
-MASKED = "(the masked part differs)"
+FOUND = "somebody changed it at Octopush"
 
 
 def test_a_plan_shows_what_is_not_as_it_should_be_and_does_not_change_by_an_apply() -> None:
@@ -143,7 +160,7 @@ def test_a_plan_shows_an_edit_that_was_begun_and_a_new_name() -> None:
     )
     assert """\
   ~ update     lyon  1 field
-      name: "paris" -> "lyon"
+      name  "paris" -> "lyon" (nothing is sent for that)
   ~ update     nice  what an earlier run began
       finishes an edit that was begun at 2026-01-05T00:00:00Z by ada@host
   ~ update     oslo  what an earlier run began
@@ -160,38 +177,37 @@ def test_a_create_whose_earlier_name_nobody_has_says_that_nothing_moves() -> Non
 def test_a_create_that_resembles_an_account_asks_whether_it_is_that_one() -> None:
     plan = Plan("p", None, 0, slots(), (Create(desired("lyon"), "pa\x1bris"),))
     assert """\
-  + create     lyon  Leonardo Da Vinci
+  + create     lyon  Leonardo  Da Vinci
       pa\\x1bris is in no manifest and has the same names. If lyon is its new name,
       write `previously: pa\\x1bris` under lyon: else this is a second account.
 Plan: 1 to create.""" == rendered(text.plan(plan)[1:])
     over = replace(plan, over=("lyon",))
-    assert ["  x no slot    lyon  Leonardo Da Vinci"] == [line.text for line in text.plan(over)[1:-1]]
+    assert ["  x no slot    lyon  Leonardo  Da Vinci"] == [line.text for line in text.plan(over)[1:-1]]
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (FieldChange("first_name", "A", "B"), 'first_name: "A" -> "B"'),
-        (FieldChange("company_name", None, "B\x1b"), 'company_name: (none) -> "B\\x1b"'),
-        (FieldChange("company_name", "A", None), 'company_name: "A" -> (none)'),
-        (FieldChange("password", None, None), "password: a new one"),
-        (FieldChange("password_version", "1", "3"), "password: a new one, for version 3 (1 before)"),
+        (FieldChange("first_name", "A", "B"), 'first name  "A" -> "B"'),
+        (FieldChange("company_name", None, "B\x1b"), 'company name  (none) -> "B\\x1b"'),
+        (FieldChange("company_name", "A", None), 'company name  "A" -> (none)'),
+        (FieldChange("password", None, None), "password  a new one"),
+        (FieldChange("password_version", "1", "3"), "password  a new one, for version 3 (1 before)"),
         (
-            FieldChange("first_name", None, "B", drifted=True),
-            'first_name: somebody changed it at Octopush -> "B"',
+            FieldChange("first_name", None, "B", drifted=True, unseen=True),
+            f'first name  (not kept: plan --refresh shows it) -> "B" ({FOUND})',
         ),
-        (
-            FieldChange("first_name", "A", None, drifted=True),
-            'first_name: somebody changed it at Octopush to "A" -> (none)',
-        ),
+        (FieldChange("first_name", None, "B", drifted=True), f'first name  (none) -> "B" ({FOUND})'),
+        (FieldChange("first_name", "A", None, drifted=True), f'first name  "A" -> (none) ({FOUND})'),
+        (FieldChange("first_name", "***", "${env:B}", drifted=True), f'first name  (masked) -> "${{env:B}}" ({FOUND})'),
         (
             FieldChange(HOOK, "https://h/?a=1", "https://h/?a=2", drifted=True),
-            f'{HOOK}: somebody changed it at Octopush to "https://h/?***" -> "https://h/?***" {MASKED}',
+            f'visits  "https://h/?***" -> "https://h/?***" ({FOUND}; the masked part differs)',
         ),
     ],
 )
 def test_a_field_in_one_line(change: FieldChange, said: str) -> None:
-    assert said == text.field(change)
+    assert [said] == text.aligned([text.field(change)])
 
 
 def test_a_change_of_no_known_kind_is_a_defect() -> None:

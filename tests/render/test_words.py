@@ -182,7 +182,7 @@ def test_every_format_says_that_only_the_form_differs(drifted: bool) -> None:  #
         markdown.plans([this], "d"),
         html.page([this], "d"),
     ):
-        assert f"({said})" in shown
+        assert f"{said})" in shown
     assert said == documents.field(change)["remark"]
     found = report.text(Report("p", (Outcome("a", "refresh", Result.DRIFTED, None, (change,)),)))
     assert any(f"({said})" in line.text for line in found)

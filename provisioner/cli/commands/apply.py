@@ -15,7 +15,6 @@ from provisioner.errors import CommandInvalid
 if TYPE_CHECKING:
     from provisioner.cli.reporters import ConsoleReporter
     from provisioner.model.shard import Shard
-    from provisioner.model.terms import Terms
     from provisioner.project.plans import Plans
     from provisioner.project.project import Project
     from provisioner.project.reports import Reports
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Seal, though none of those who can open the state could open that; otherwise it is refused (4).",
 )
+@options.compact
 @options.refresh
 @options.jobs
 @options.cluster
@@ -73,6 +73,7 @@ def command(
     saved: Path | None,
     digest: str | None,
     new_recipients: bool,
+    compact: bool | None,
     refresh: bool,
     jobs: int,
     cluster: str | None,
@@ -113,6 +114,7 @@ def command(
         )
 
     def run(project: Project, hears: ConsoleReporter) -> Reports:
+        hears.compact = compact
         if saved is not None:
             plans = project.reviewed(saved, digest=digest, jobs=jobs, rate=rate, reporter=hears)
         else:
@@ -174,6 +176,7 @@ def doubts(plans: Plans) -> Iterator[str]:
 
 def question(plans: Plans, project: Project) -> str:
     """Return what a person is asked before ``plans`` are carried out: what, whose, where, and with which state."""
+    from provisioner.render import words
     from provisioner.render.lines import counted, printable
 
     parts = [f"{verb} {count}" for verb, count in (("create", plans.creates), ("change", plans.updates)) if count]
@@ -182,7 +185,7 @@ def question(plans: Plans, project: Project) -> str:
     place = f" at {project.settings.api_url}"
     match [*changed.items()]:
         case [(name, terms)]:
-            whose = printable(_login(project, name, terms))
+            whose = printable(terms.account or words.source(terms.login))
             whose = f"{name} ({whose})" if len(project.settings.parents) > 1 else whose
             state = printable(terms.state)
             place += f", {'and begin the state' if terms.begins else 'state in'} {state}"
@@ -191,12 +194,3 @@ def question(plans: Plans, project: Project) -> str:
             whose = f"{len(changed)} parents"
             place += f", and begin {counted(begun, 'state')}" if begun else ""
     return f"{' and '.join(parts).capitalize()} {noun} of {whose}{place}?"
-
-
-def _login(project: Project, name: str, terms: Terms) -> str:
-    """Return the parent's login, or what it comes from where that is no address of e-mail: it could be a key."""
-    from provisioner.render import words
-
-    (parent,) = project.parents([name])
-    login = parent.credentials.api_login
-    return login if "@" in login else words.source(terms.login)

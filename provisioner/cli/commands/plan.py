@@ -37,6 +37,7 @@ _NAMED: Final = 20
     metavar="FILE",
     help="Save the plan, for `apply --plan FILE`; it holds no secret.",
 )
+@options.compact
 @options.detailed
 @options.refresh
 @options.jobs
@@ -53,6 +54,7 @@ def command(
     output: str,
     out: Path | None,
     detailed: bool,
+    compact: bool | None,
     refresh: bool,
     jobs: int,
     rate: int,
@@ -85,7 +87,7 @@ def command(
         console.warn(f"an apply of this would be refused. {missing.message} {missing.hint}")
     if out is not None:
         _save(console, project, plans, out)
-    _show(console, project, plans, output)
+    _show(console, project, plans, output, compact=compact)
     for parent, error in plans.failures.items():
         console.failure(error, parent)
     for over in plans.over:
@@ -133,16 +135,18 @@ def _save(console: Console, project: Project, plans: Plans, out: Path) -> None:
     console.talk(f"Saved to {out}: `provisioner apply --plan {shlex.quote(str(out))}` does exactly this.")
 
 
-def _show(console: Console, project: Project, plans: Plans, output: str) -> None:
+def _show(console: Console, project: Project, plans: Plans, output: str, *, compact: bool | None) -> None:
     match output:
         case "json":
             from provisioner.render import documents
 
-            console.document({**documents.plans(plans.plans, plans.failures), "digest": project.digest(plans)})
+            said = documents.plans(plans.plans, plans.failures) | documents.logins(plans.plans)
+            console.document({**said, "digest": project.digest(plans)})
         case "markdown":
-            from provisioner.render import markdown
+            from provisioner.render import markdown, words
 
-            console.data(markdown.plans(plans.plans, project.digest(plans), tuple(plans.failures)))
+            view = words.View(compact=compact)
+            console.data(markdown.plans(plans.plans, project.digest(plans), tuple(plans.failures), view))
         case "html":
             from provisioner.render import html
 
@@ -150,7 +154,5 @@ def _show(console: Console, project: Project, plans: Plans, output: str) -> None
         case _:
             from provisioner.render import text
 
-            console.lines(text.head(plans.plans))
-            for plan in plans.plans:
-                console.lines(text.plan(plan))
-            console.lines([text.digest(project.digest(plans))])
+            view = console.view(console.stdout, compact=compact)
+            console.lines(text.plans(plans.plans, project.digest(plans), view))

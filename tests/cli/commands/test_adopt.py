@@ -155,7 +155,7 @@ def test_what_differs_is_told_and_changed_by_the_next_apply(server: SandboxProce
     path = "callbacks.callback_url_for_deliveries"
     assert [
         {"path": "last_name", "before": "Crash", "after": "Other"},
-        {"path": path, "before": "https://hooks.example.com/?t=${env:HOOK_TOKEN}", "after": "***"},
+        {"path": path, "before": "https://hooks.example.com/?t=${env:HOOK_TOKEN}", "after": "***", "masked": True},
     ] == outcome["fields"]
     assert f"the next apply changes last_name, {path}" in outcome["reason"]
     assert ("last_name", path) == record_of(mine, "paris").drift.changed
@@ -191,8 +191,8 @@ def test_a_token_in_the_path_of_what_was_found_is_shown_by_nothing(server: Sandb
         done = mine.run(*command)
         assert 0 == done.returncode, done.stderr
         said += [done.stdout, done.stderr]
-    assert 'wanted "https://hooks.example.com/?t=${env:HOOK_TOKEN}", found "***"' in said[0]
-    assert 'sent "https://hooks.example.com/?t=${env:HOOK_TOKEN}", found "***"' in said[2]
+    assert 'wanted "https://hooks.example.com/?t=${env:HOOK_TOKEN}", found (masked)' in said[0]
+    assert 'sent "https://hooks.example.com/?t=${env:HOOK_TOKEN}", found (masked)' in said[2]
     assert [] == [each for each in (*said, mine.state_path.read_text()) if OTHER_TOKEN in each]
     assert {"callback_url_for_deliveries": HOOK} == server.accounts()[-1]["callbacks"]
 
@@ -200,8 +200,9 @@ def test_a_token_in_the_path_of_what_was_found_is_shown_by_nothing(server: Sandb
 def test_text_tells_what_is_wanted_and_what_was_found(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, ("paris",))
     done = mine.run("adopt", "paris", made_for(server, mine, "paris", last_name="Other"), "--different")
-    place, _, field = done.stdout.splitlines()[1:4]
-    assert place.endswith(", state in state/default.json, begun by this run")
+    _, login, state, _, field = done.stdout.splitlines()[1:6]
+    assert "  login    par*** (from OCTOPUSH_API_LOGIN)" == login
+    assert "  state    state/default.json, begun by this run" == state
     assert '    last_name: wanted "Crash", found "Other"' in field
     assert "Done: 1 adopted." == done.stdout.splitlines()[-1]
 

@@ -306,7 +306,7 @@ def test_apply_changes_back_what_it_finds(applied: Project, server: SandboxProce
     assert "2 unchanged" in applied.run("apply", "--yes").stdout
     done = applied.run("apply", "--refresh", "--yes")
     assert (0, True) == (done.returncode, "Done: 1 updated, 1 unchanged." in done.stdout)
-    assert f'somebody changed it at Octopush to "{COMPANY}"' in done.stderr
+    assert f'company name  "{COMPANY}" -> "{applied.root.name}" (somebody changed it at Octopush)' in done.stderr
     assert 0 == applied.run("refresh", "--detailed-exitcode").returncode
     before = applied.state_path.read_bytes()
     assert 0 == applied.run("apply", "--refresh", "--yes").returncode

@@ -8,7 +8,7 @@ import pytest
 
 from provisioner.state.sealing import new_identity
 from tests.cli.steps import answering, conforming, delete, error_of, having, login_of, outcomes, without
-from tests.conftest import NewProject, Project, SandboxProcess, StartSandbox, assert_no_secret
+from tests.conftest import PARENT, NewProject, Project, SandboxProcess, StartSandbox, assert_no_secret
 
 
 def test_what_was_deleted_is_forgotten_and_the_state_before_is_kept(applied: Project, server: SandboxProcess) -> None:
@@ -149,8 +149,8 @@ def test_forgetting_is_asked_for(applied: Project, server: SandboxProcess) -> No
     delete(server, login_of(applied, "rome"))
     code, said = answering(applied, "n\n", "forget", "rome")
     assert (130, True) == (code, "Forget rome, its login, key and password?" in said)
-    assert "default, at http://127.0.0.1:" in said
-    assert "login from OCTOPUSH_API_LOGIN, state in state/default.json:" in said
+    assert "default:\n  address  http://127.0.0.1:" in said
+    assert f"  login    {PARENT.api_login} (from OCTOPUSH_API_LOGIN)\n  state    state/default.json\n" in said
     assert "error: Not confirmed; nothing was changed." in said
     assert {"paris": "active", "rome": "active"} == applied.statuses()
     code, said = answering(applied, "y\n", "forget", "rome")

@@ -55,9 +55,10 @@ from tests.conftest import (
 def test_nothing_differs_and_nothing_is_written(applied: Project, server: SandboxProcess) -> None:
     before, stamp = applied.state_path.read_bytes(), applied.state_path.stat().st_mtime_ns
     done = applied.run("refresh", "--detailed-exitcode")
-    _, place, told = done.stdout.splitlines()
+    _, address, login, state, told = done.stdout.splitlines()
     assert (0, "Checked: 2 as sent.") == (done.returncode, told)
-    assert place.endswith("/v1/public, login from OCTOPUSH_API_LOGIN, state in state/default.json")
+    assert address.endswith("/v1/public")
+    assert ["  login    par*** (from OCTOPUSH_API_LOGIN)", "  state    state/default.json"] == [login, state]
     assert "[1/2] as sent        paris\n[2/2] as sent        rome\n" == done.stderr
     assert (before, stamp) == (applied.state_path.read_bytes(), applied.state_path.stat().st_mtime_ns)
     told = applied.run("refresh", "--format", "json")
@@ -86,7 +87,9 @@ def test_what_was_changed_by_hand_is_reported_kept_and_changed_back(applied: Pro
     assert text.stdout.endswith("Checked: 1 as sent, 1 drifted.\n")
     assert again == applied.state_path.read_bytes()
     assert 2 == applied.run("plan", "--detailed-exitcode").returncode
-    assert "company_name: somebody changed it at Octopush ->" in applied.run("plan").stdout
+    text = applied.run("plan").stdout
+    assert "company name        (not kept: plan --refresh shows it) -> " in text
+    assert COMPANY not in text + applied.state_path.read_text(), "the state keeps in clear that it changed, no more"
     assert 0 == applied.run("apply", "--yes").returncode
     assert "Checked: 2 as sent." in applied.run("refresh", "--detailed-exitcode").stdout
 
@@ -379,9 +382,9 @@ def test_no_secret_is_shown_or_kept_in_clear(sandbox: StartSandbox, project: New
     for command in (["refresh"], ["refresh", "--format", "json"], ["plan", "--refresh"], ["verify"], ["status"]):
         done = mine.run(*command)
         said += [done.stdout, done.stderr]
-    assert 'last_name: sent "${env:HOOK_TOKEN}", found "***"' in said[0]
+    assert 'last_name: sent "${env:HOOK_TOKEN}", found (masked)' in said[0]
     assert "rome  Octopush altered callbacks.callback_url_for_deliveries" in said[0]
-    assert 'last_name: somebody changed it at Octopush to "***" -> "${env:HOOK_TOKEN}"' in said[4]
+    assert 'last name   (masked) -> "${env:HOOK_TOKEN}" (somebody changed it at Octopush)' in said[4]
     done = mine.run("apply", "--refresh", "--yes", "--format", "json")
     assert 0 == done.returncode
     assert_no_secret(server, mine, *said, done.stdout, done.stderr)
@@ -392,7 +395,7 @@ def test_where_a_placeholder_stands_nothing_is_shown_of_what_is_found(applied: P
     url = f"https://elsewhere.example.com/{HOOK_TOKEN}/dlr?x=1"
     change(server, login_of(applied, "rome"), callbacks={"callback_url_for_deliveries": url})
     done = applied.run("refresh")
-    assert 'sent "https://hooks.example.com/?t=${env:HOOK_TOKEN}", found "***"' in done.stdout
+    assert 'sent "https://hooks.example.com/?t=${env:HOOK_TOKEN}", found (masked)' in done.stdout
     assert_no_secret(server, applied, done.stdout, done.stderr)
 
 

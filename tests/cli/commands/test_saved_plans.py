@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import termios
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -322,13 +323,14 @@ def test_a_parent_whose_plan_is_stale_is_refused_alone(server: SandboxProcess, p
     moved = mine.state_path.read_bytes()
     done = mine.run(*APPLY)
     assert (9, moved) == (done.returncode, mine.state_path.read_bytes())
-    assert re.search("^acme:\n  at .*\n  created        lyon\n", done.stdout, re.MULTILINE)
+    assert re.search("^acme:\n  address .*\n  login .*\n  state .*\n  created        lyon\n", done.stdout, re.MULTILINE)
     assert "the state of the parent default is of lineage" in done.stdout
     assert 3 == len(server.accounts())
 
 
 def test_on_a_terminal_it_still_asks(planned: Project, server: SandboxProcess) -> None:
     ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (50, 1000))
     arguments = ("apply", "--plan", "plan.json", "--new-state")
     with planned.start(*arguments, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)

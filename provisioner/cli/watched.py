@@ -64,14 +64,16 @@ def watched(  # noqa: PLR0913  # which project, what it does, and what it leaves
         if isinstance(failure, PlanStale):
             outlets.withdraw()
         outlets.keep(failure, hears.phases)
+        outlets.keep_page(failure)
         end(failure.exit_code)
         raise
-    code = reports.exit_code
-    if not outlets.keep(reports, hears.phases) and code is ExitCode.DONE:
-        code = ExitCode.FAILURE
+    code, kept = reports.exit_code, outlets.keep(reports, hears.phases)
     try:
         show(console, reports, output)
     finally:
+        kept = outlets.keep_page(reports) and kept
+        if not kept and code is ExitCode.DONE:
+            code = ExitCode.FAILURE
         end(code)
     return code
 

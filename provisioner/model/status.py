@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from provisioner.errors import ExitCode, ProvisionerError
 from provisioner.model.exchange import Balance, Failed
 from provisioner.model.state import Slots, State
+from provisioner.model.terms import Freeze
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class ParentStatus:
     """None where there is none yet, or where it cannot be read."""
     limit: int
     reserved: int
+    frozen: Freeze | None = None
+    """The freeze that is in force."""
     balances: Mapping[str, Balance | Failed] | None = None
     """By account; None where nobody asked for them."""
     failure: ProvisionerError | None = None

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from provisioner.errors import CommandInvalid, ExitCode, ProvisionerError, SettingInvalid
+from provisioner.errors import CommandInvalid, ExitCode, InterruptedRunError, ProvisionerError, SettingInvalid
 from provisioner.project import heartbeat, metrics, outputs, pages
+from provisioner.project.running import attempted
 from provisioner.render import documents
 from provisioner.settings import secrets
 
@@ -94,10 +95,9 @@ class Outlets:
         self._metrics = self._metrics if "metrics_file" in own else None
 
     def keep(self, done: Reports | ProvisionerError, phases: Mapping[str, float]) -> bool:
-        """Write report, metrics and page of a run that came to ``done``, and return whether that could be done.
+        """Write report and metrics of a run that came to ``done``, and return whether that could be done.
 
-        ``phases`` are the seconds that each part took. A run that was asked to end leaves the page as it
-        was: that reads every state once more.
+        ``phases`` are the seconds that each part took.
         """
         reports = None if isinstance(done, ProvisionerError) else done
         kept = True
@@ -119,13 +119,22 @@ class Outlets:
         except CommandInvalid as error:
             self._warn(f"the metrics are as they were: {error.message}")
             kept = False
-        try:
-            if self._page is not None and self._project is not None and done.exit_code not in _HURRIED:
-                pages.write(self._page, self._project, done)
-        except ProvisionerError as error:
-            self._warn(f"the page is as it was: {error.message}")
-            kept = False
         return kept
+
+    def keep_page(self, done: Reports | ProvisionerError) -> bool:
+        """Write the page of a run that came to ``done``, and return whether that could be done.
+
+        It reads every state once more, and so comes last. A run that was asked to end leaves the page as it was.
+        """
+        if self._page is None or self._project is None or done.exit_code in _HURRIED:
+            return True
+        try:
+            failure = attempted(pages.write, self._page, self._project, done)
+        except KeyboardInterrupt:
+            failure = InterruptedRunError("Interrupted.")
+        if failure is not None:
+            self._warn(f"the page is as it was: {failure.message}")
+        return failure is None
 
     def call(self, code: ExitCode) -> None:
         """Call the heartbeat's address; that nobody hears it makes no run fail."""

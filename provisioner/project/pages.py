@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,6 +18,7 @@ from provisioner.state.disk import PUBLIC, read_file
 if TYPE_CHECKING:
     from provisioner.model.shard import Shard
     from provisioner.model.status import ParentStatus
+    from provisioner.project.history import ParentHistory
     from provisioner.project.project import Project
     from provisioner.project.reports import Reports
     from provisioner.project.running import Jobs
@@ -37,13 +38,10 @@ class PageRequest:
     jobs: Jobs
 
 
-def shown(
-    statuses: Sequence[ParentStatus], metrics_file: str | None, *, markdown: bool, now: datetime | None = None
-) -> str:
-    """Return the page about ``statuses``; when a run last succeeded is read from the metrics, where there are any."""
-    return _page(
-        statuses, now or datetime.now(UTC), None, _latest(metrics.last_success(metrics_file)), markdown=markdown
-    )
+def shown(project: Project, statuses: Sequence[ParentStatus], *, markdown: bool) -> str:
+    """Return the page about ``statuses`` of a project; the metrics, if there are any, say when a run last succeeded."""
+    success = metrics.last_success(project.settings.metrics_file)
+    return _page(project, statuses, datetime.now(UTC), None, success, markdown=markdown)
 
 
 def write(this: PageRequest, project: Project, done: Reports | ProvisionerError) -> None:
@@ -55,20 +53,35 @@ def write(this: PageRequest, project: Project, done: Reports | ProvisionerError)
     """
     now = datetime.now(UTC)
     statuses = project.status(parents=this.parents, shard=this.shard, jobs=this.jobs)
-    failure = done if isinstance(done, ProvisionerError) else None
-    ended = Ended(done.exit_code, failure, () if isinstance(done, ProvisionerError) else done.reports)
+    if isinstance(done, ProvisionerError):
+        ended = Ended(done.exit_code, done)
+    else:
+        ended = Ended(done.exit_code, reports=done.reports)
     if done.exit_code is ExitCode.DONE:
         success: str | None = now.isoformat(timespec="seconds").replace("+00:00", "Z")
     else:
-        success = _latest(metrics.last_success(project.settings.metrics_file), _of_page(this.path))
+        known = (metrics.last_success(project.settings.metrics_file), _of_page(this.path))
+        success = max(filter(None, known), default=None)
     markdown = this.path.suffix.lower() in _MARKDOWN
-    outputs.write(this.path, _page(statuses, now, ended, success, markdown=markdown), outputs.PAGE, mode=PUBLIC)
+    outputs.write(
+        this.path, _page(project, statuses, now, ended, success, markdown=markdown), outputs.PAGE, mode=PUBLIC
+    )
 
 
-def _page(
-    statuses: Sequence[ParentStatus], now: datetime, ended: Ended | None, success: str | None, *, markdown: bool
+def _page(  # what it shows
+    project: Project,
+    statuses: Sequence[ParentStatus],
+    now: datetime,
+    ended: Ended | None,
+    success: str | None,
+    *,
+    markdown: bool,
 ) -> str:
-    seen = overview.overview(statuses, now, ended=ended, last_success=success)
+    histories = _histories(project, statuses)
+    done = [(each.parent, entry) for each in histories for entry in each.entries]
+    unread = {each.parent: each.failure for each in histories if each.failure is not None}
+    known = [replace(each, failure=each.failure or unread.get(each.parent)) for each in statuses]
+    seen = overview.overview(known, now, done=done, ended=ended, last_success=success)
     if markdown:
         from provisioner.render import status_markdown  # only who wants one format loads it
 
@@ -76,6 +89,17 @@ def _page(
     from provisioner.render import status_html  # only who wants one format loads it
 
     return status_html.page(seen)
+
+
+def _histories(project: Project, statuses: Sequence[ParentStatus]) -> tuple[ParentHistory, ...]:
+    """Return those of the parents that were worked on last: a history is as long as its parent is old."""
+    latest = {
+        each.parent: max((record.operation.started_at for record in each.state.accounts.values()), default="")
+        for each in statuses
+        if each.state is not None
+    }
+    chosen = sorted(latest, key=lambda parent: (latest[parent], parent))[-overview.OPERATIONS :]
+    return project.history(parents=chosen) if chosen else ()
 
 
 def _of_page(path: Path) -> str | None:
@@ -86,7 +110,3 @@ def _of_page(path: Path) -> str | None:
         return None
     found = _LAST_SUCCESS.search(earlier)
     return None if found is None else found[1]
-
-
-def _latest(*these: str | None) -> str | None:
-    return max((each for each in these if each is not None), default=None)

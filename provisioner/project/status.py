@@ -33,9 +33,12 @@ def status(parents: Sequence[Parent], run: RunContext, *, balances: bool, jobs: 
 
 
 def _status(parent: Parent, run: RunContext) -> ParentStatus:
-    limit, reserved = parent.own.limit, parent.own.reserved
+    own = parent.own
     look = attempted(parent.look, run.reporter)
-    if isinstance(look, ProvisionerError):
-        address = parent.settings.state_address(parent.name)
-        return ParentStatus(parent.name, address, None, limit, reserved, failure=look)
-    return ParentStatus(parent.name, parent.store.address, look.state, limit, reserved)
+    address, state, failure = (
+        (parent.settings.state_address(parent.name), None, look)
+        if isinstance(look, ProvisionerError)
+        else (parent.store.address, look.state, None)
+    )
+    frozen = own.frozen if parent.is_frozen else None
+    return ParentStatus(parent.name, address, state, own.limit, own.reserved, frozen, failure=failure)

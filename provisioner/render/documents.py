@@ -326,7 +326,8 @@ def _state(this: ParentStatus) -> Document:
             _account(name, record, this.balances) for name, record in sorted(state.accounts.items() if state else ())
         ],
     }
-    return document if this.slots is None else document | {"slots": slots(this.slots)}
+    document |= {} if this.slots is None else {"slots": slots(this.slots)}
+    return document | ({} if this.frozen is None else {"frozen": asdict(this.frozen)})
 
 
 def _account(name: str, record: Record, balances: Balances | None) -> Document:

@@ -17,15 +17,16 @@ from typing import Final
 from provisioner.errors import MEANINGS, Advice, ExitCode, ProvisionerError, Remedy
 from provisioner.model.account import Attributes
 from provisioner.model.exchange import Balance, Failed
+from provisioner.model.history import Entry
 from provisioner.model.plan import LOGIN_GONE
 from provisioner.model.report import Report, Result
-from provisioner.model.state import Abandoned, Active, Operation, Pending, Record, Unknown
+from provisioner.model.state import Abandoned, Active, Pending, Record, Unknown
 from provisioner.model.status import ParentStatus
 from provisioner.render import advice, words
 from provisioner.render.lines import counted
 from provisioner.render.words import Code, Sentence
 
-_OPERATIONS: Final = 20
+OPERATIONS: Final = 20
 """How many of the last operations are shown."""
 _UNFINISHED: Final = "an edit started, and is not known to have finished"
 _SOON: Final = timedelta(days=30)
@@ -74,14 +75,8 @@ class Finding:
     """What comes next; empty where nobody can say."""
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """One operation that a state knows."""
-
-    parent: str
-    account: str
-    operation: Operation
-    what: str
+Done = tuple[str, Entry]
+"""One operation, with the name of its parent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +109,14 @@ class Overview:
 
 
 def overview(
-    statuses: Sequence[ParentStatus], now: datetime, *, ended: Ended | None = None, last_success: str | None = None
+    statuses: Sequence[ParentStatus],
+    now: datetime,
+    *,
+    done: Iterable[Done] = (),
+    ended: Ended | None = None,
+    last_success: str | None = None,
 ) -> Overview:
-    """Return what ``statuses`` show at ``now``."""
+    """Return what ``statuses``, and what was ``done`` to them, show at ``now``."""
     several = len(statuses) > 1
     reports = {} if ended is None else {each.parent: each for each in ended.reports}
     order = list(Trouble)
@@ -130,14 +130,8 @@ def overview(
     # The findings have their order, and with it, so have the parents that they name.
     rank = {parent: position for position, parent in enumerate(troubles)}
     parents = sorted(statuses, key=lambda each: (rank.get(each.parent, len(rank)), each.parent))
-    operations = sorted(
-        (done for each in statuses for done in _operations(each)),
-        key=lambda each: (each.operation.started_at, each.parent, each.account),
-        reverse=True,
-    )
-    return Overview(
-        now, tuple(parents), tuple(findings), tuple(operations[:_OPERATIONS]), ended, last_success, troubles
-    )
+    operations = sorted(done, key=lambda each: (each[1].author.at, each[0], each[1].serial), reverse=True)
+    return Overview(now, tuple(parents), tuple(findings), tuple(operations[:OPERATIONS]), ended, last_success, troubles)
 
 
 # ── What needs attention ──────────────────────────────────────────────────────
@@ -217,24 +211,6 @@ def _of_balance(balance: Balance | Failed | None, now: datetime) -> Iterator[_Tr
             pass
 
 
-# ── What was done ────────────────────────────────────────────────────────────
-
-_CREATED: Final[Mapping[str, str]] = {
-    Active.status: "created",
-    Pending.status: "create, not known to have finished",
-    Unknown.status: "create, outcome unknown",
-    Abandoned.status: "create, abandoned",
-}
-
-
-def _operations(this: ParentStatus) -> Iterator[Done]:
-    for name, record in ({} if this.state is None else this.state.accounts).items():
-        later = isinstance(record, Active) and record.first_operation is not None
-        yield Done(this.parent, name, record.operation, "changed" if later else _CREATED[record.status])
-        if isinstance(record, Active) and record.edit is not None:
-            yield Done(this.parent, name, record.edit.operation, "change, not known to have finished")
-
-
 # ── In words ─────────────────────────────────────────────────────────────────
 
 
@@ -250,13 +226,17 @@ def title(this: Overview) -> str:
 
 
 def summary(this: Overview) -> str:
-    """Return one sentence that counts what all parents have together."""
+    """Return one sentence that counts what all parents have together, and one that counts the trouble."""
     known = [slots for each in this.parents if (slots := each.slots) is not None]
     used, left = sum(each.used for each in known), sum(max(0, each.left) for each in known)
-    parts = [f"{counted(used, 'account')}, {counted(left, 'slot')} left"]
+    counts = (
+        f"{counted(used, 'account')}, {counted(left, 'slot')} left" if known else "Accounts and slots are not known"
+    )
     if len(this.parents) > 1:
-        parts.insert(0, counted(len(this.parents), "parent"))
-    return f"{': '.join(parts)}. {trouble(this.findings)}."
+        unread = len(this.parents) - len(known)
+        whose = f"{counted(len(this.parents), 'parent')}{f' ({unread} not readable)' if unread else ''}"
+        counts = f"{whose}: {counts}"
+    return f"{counts}. {trouble(this.findings)}."
 
 
 def trouble(these: Iterable[Finding]) -> str:
@@ -291,6 +271,15 @@ def when(stamp: str, now: datetime) -> str:
     return f"{_shown(then)}, {words.elapsed(seconds)}"
 
 
+def done(this: Entry) -> str:
+    """Return what was done, and who did it."""
+    author = this.author
+    what = f"{this.operation} from {this.previous}" if this.previous else this.operation
+    parts = [f"{what}: {this.outcome}", f"by {author.by if author.actor is None else f'{author.actor} ({author.by})'}"]
+    parts += [f"approved by {author.approver}"] if author.approver else []
+    return ", ".join((*parts, *((author.run,) if author.run else ())))
+
+
 def failure(this: Overview) -> str | None:
     """Return what ended the run for all parents, if something did, and what to do."""
     if this.ended is None or this.ended.failure is None:
@@ -309,7 +298,9 @@ def accounts(this: ParentStatus, among: Overview) -> str:
     """Return how many accounts a parent has, and what of them needs attention."""
     known = "not known" if this.slots is None else counted(this.slots.used, "account")
     found = among.troubles.get(this.parent)
-    return f"{known}: {troubles(found)}" if found else known
+    said = f"{known}: {troubles(found)}" if found else known
+    # Its reason may be any text, and this stands where markup would be markup.
+    return said if this.frozen is None else f"{said}; frozen until {this.frozen.until}"
 
 
 def balances(this: ParentStatus) -> list[tuple[str, Balance]]:

@@ -56,7 +56,7 @@ def _sections(this: Overview) -> Iterator[Markup]:
         yield _section("Balances", balances)
     if this.operations:
         rows = [_operation(each, this) for each in this.operations]
-        yield _section("Last operations", frame.tables(rows, ("Started", "Account", "What"), "Operations"))
+        yield _section("Last operations", frame.tables(rows, ("When", "Account", "What"), "Operations"))
 
 
 def _section(title: str, content: Iterable[Markup]) -> Markup:
@@ -94,8 +94,9 @@ def _parent(each: ParentStatus, this: Overview) -> Markup:
 
 
 def _operation(each: Done, this: Overview) -> Markup:
-    started, by = overview.when(each.operation.started_at, this.now), f"{each.what}, by {each.operation.by}"
-    return filled(markup.OPERATION_ROW, started, _account(each.account, each.parent, this), by)
+    parent, entry = each
+    account = _account(entry.name, parent, this)
+    return filled(markup.OPERATION_ROW, overview.when(entry.author.at, this.now), account, overview.done(entry))
 
 
 def _balances(this: Overview) -> Iterator[Markup]:

@@ -83,8 +83,9 @@ def _finding(each: Finding, this: Overview) -> Iterable[str]:
 
 
 def _operation(each: Done, this: Overview) -> str:
-    account = each.account if len(this.parents) == 1 else f"{each.account} of {each.parent}"
-    return f"{overview.when(each.operation.started_at, this.now)}  {account}: {each.what}, by {each.operation.by}"
+    parent, entry = each
+    account = parent if entry.name is None else entry.name if len(this.parents) == 1 else f"{entry.name} of {parent}"
+    return f"{overview.when(entry.author.at, this.now)}  {account}: {overview.done(entry)}"
 
 
 def _block(lines: Iterable[str]) -> str:

@@ -24,6 +24,7 @@ from provisioner.model.plan import (
 from provisioner.model.report import Outcome, Report, Result, Stop
 from provisioner.model.state import Active, Drift, Edit, Operation, Pending, Slots, State
 from provisioner.model.status import ParentStatus
+from provisioner.model.terms import Freeze
 from provisioner.model.verdict import Then
 from provisioner.render import documents
 
@@ -216,7 +217,10 @@ def test_a_status_says_when_and_why() -> None:
     state = State("l", "p", 4, accounts={"b": Pending(LEO, OPERATION), "a": Active(LEO, OPERATION, "T", "s")})
     made = {"attributes": LEO.shown(), "operation": {"started_at": OPERATION.started_at, "by": OPERATION.by}}
     (first, none) = documents.states(
-        [ParentStatus("p", "state/p.json", state, 20, 1), ParentStatus("q", "state/q.json", None, 20, 0)]
+        [
+            ParentStatus("p", "state/p.json", state, 20, 1),
+            ParentStatus("q", "state/q.json", None, 20, 0, Freeze("2026-12-31", "moves")),
+        ]
     )["states"]
     assert [
         {"name": "a", "status": "active", "created_at": "T", "reason": None} | made,
@@ -224,6 +228,7 @@ def test_a_status_says_when_and_why() -> None:
     ] == first["accounts"]
     assert {"limit": 20, "reserved": 1, "used": 2, "unknown": 1, "planned": 0, "left": 17} == first["slots"]
     assert (20, []) == (none.pop("slots")["left"], none.pop("accounts"))
+    assert {"until": "2026-12-31", "reason": "moves"} == none.pop("frozen")
     assert {"parent": "q", "address": "state/q.json", "lineage": None, "serial": 0} == none
 
 
@@ -232,7 +237,7 @@ def test_a_status_with_balances_says_what_is_left_or_why_that_is_not_known() -> 
     state = State("l", "p", 4, accounts=dict.fromkeys("abc", active))
     packs = (Pack(12.5, datetime(2030, 10, 23, 13, 41, 46, tzinfo=timezone(timedelta(hours=2)))),)
     balances = {"a": Balance(12.5, "euros", packs), "b": Failed("HTTP 500", Then.GO_ON)}
-    document = documents.states([ParentStatus("p", "state/p.json", state, 20, 0, balances)])
+    document = documents.states([ParentStatus("p", "state/p.json", state, 20, 0, balances=balances)])
     Draft202012Validator(schemas.load("status.v1")).validate(document)
     assert [
         (

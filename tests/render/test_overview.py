@@ -17,16 +17,17 @@ from provisioner.errors import Advice, ExitCode, Remedy, StateLocked
 from provisioner.model.report import Outcome, Report, Result, Stop
 from provisioner.model.state import State
 from provisioner.model.status import ParentStatus
+from provisioner.model.terms import Freeze
 from provisioner.render import markdown, overview, status_html, status_markdown, words
 from provisioner.render.overview import Ended, Overview, Trouble
 from tests.render import browser
 from tests.render import test_html as pages
 from tests.render import test_markdown as texts
-from tests.render.samples import HOSTILE, NOW, anything, statuses, statuses_with_texts
+from tests.render.samples import HOSTILE, NOW, anything, done, done_with_texts, statuses, statuses_with_texts
 
 
 def seen(count: int, ended: Ended | None = None) -> Overview:
-    return overview.overview(statuses(count), NOW, ended=ended, last_success="2026-02-27T03:17:40Z")
+    return overview.overview(statuses(count), NOW, done=done(count), ended=ended, last_success="2026-02-27T03:17:40Z")
 
 
 # ── What it shows ────────────────────────────────────────────────────────────
@@ -44,12 +45,16 @@ def test_trouble_comes_first_gravest_and_oldest_first() -> None:
     found = Counter(each.trouble for each in this.findings)
     assert set(Trouble) == set(found), "the samples have every kind"
     assert (
-        "60 parents: 351 accounts, 755 slots left. 1 unknown, 1 pending, 1 failed, 2 gone, 1 over the limit,"
-        " 2 unfinished, 2 drift, 2 expiring, 2 unchecked."
+        "60 parents (1 not readable): 351 accounts, 755 slots left. 1 unknown, 1 pending, 1 failed, 2 gone,"
+        " 1 over the limit, 2 unfinished, 2 drift, 2 expiring, 2 unchecked."
     ) == overview.summary(this)
     assert "6 accounts, 14 slots left." in overview.summary(seen(1))
-    assert overview.summary(overview.overview([ParentStatus("p", "p.json", None, 5, 1)], NOW)) == (
-        "0 accounts, 4 slots left. Nothing needs attention."
+    assert "Accounts and slots are not known. 1 failed." == overview.summary(overview.overview(statuses(4)[3:], NOW))
+    frozen = ParentStatus("p", "p.json", None, 5, 1, Freeze("2026-12-31", "the contract | moves"))
+    alone = overview.overview([frozen], NOW)
+    assert "0 accounts, 4 slots left. Nothing needs attention." == overview.summary(alone)
+    assert "| `p` | 0 of 5 slots used, 1 reserved, 4 left | 0 accounts; frozen until 2026-12-31 |" in (
+        status_markdown.page(alone)
     )
 
 
@@ -85,11 +90,16 @@ def test_a_run_that_ended_adds_what_the_states_do_not_say() -> None:
 
 def test_the_last_operations_are_the_newest_of_all_parents() -> None:
     this = seen(60)
-    started = [each.operation.started_at for each in this.operations]
-    assert (20, sorted(started, reverse=True)) == (len(started), started)
-    assert {"geneva": "create, not known to have finished"}.items() <= {
-        e.account: e.what for e in this.operations
-    }.items()
+    assert 20 == len(this.operations)
+    assert sorted((entry.author.at for _, entry in this.operations), reverse=True) == [
+        entry.author.at for _, entry in this.operations
+    ]
+    page = pages.Parsed(status_html.page(seen(2))).said
+    assert "2026-03-01 03:17 UTC, 42 minutes ago parent-00 rekey: rekeyed, by ci@runner-7" in page
+    assert (
+        "2026-02-01 03:17 UTC, 28 days ago berlin of parent-00"
+        " create: unknown, by ada (ci@runner-7), approved by bob, https://ci.example/runs/7"
+    ) in page
 
 
 @pytest.mark.parametrize(
@@ -122,7 +132,7 @@ def test_whatever_the_texts_the_elements_are_those_of_harmless_ones(these: list[
     these = [each or "x" for each in these]
 
     def shape(used: list[str]) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
-        this = overview.overview(statuses_with_texts(used), NOW, last_success="2026-02-27T03:17:40Z")
+        this = overview.overview(statuses_with_texts(used), NOW, done=done_with_texts(used))
         rendered = MarkdownIt("commonmark", {"html": True}).enable(["table"]).render(status_markdown.page(this))
         page = pages.Parsed(status_html.page(this))
         return page.shape, texts.Parsed(rendered).shape
@@ -161,7 +171,7 @@ def test_a_browser_shows_filters_and_prints_it(tmp_path: Path) -> None:
     if path is None:
         pytest.skip(browser.MISSING)
     file = tmp_path / "page.html"
-    hostile = overview.overview([*statuses(60), *statuses_with_texts(list(HOSTILE))], NOW)
+    hostile = overview.overview([*statuses(60), *statuses_with_texts(list(HOSTILE))], NOW, done=done(60))
     file.write_text(status_html.page(hostile), encoding="utf-8")
     shown = "[...document.querySelectorAll('tr[data-action]')].filter((row) => row.checkVisibility()).length"
     with browser.running(path) as chromium:

@@ -55,7 +55,7 @@ def command(
         case "markdown" | "html":
             from provisioner.project import pages
 
-            console.data(pages.shown(statuses, project.settings.metrics_file, markdown=output == "markdown"))
+            console.data(pages.shown(project, statuses, markdown=output == "markdown"))
         case _:
             from provisioner.render import status as texts
 

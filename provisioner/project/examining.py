@@ -103,8 +103,8 @@ def _of(parent: Parent, workspace: Workspace, run: RunContext, *, offline: bool)
     """Return the checks of one parent, each as far as it can be looked at by itself."""
     credentials = _check(parent.name, "credentials", lambda: _credentials(parent))
     checks = [credentials, _check(parent.name, "state", lambda: _state(parent, run))]
-    if (said := words.freeze(parent.terms())) is not None:
-        checks.insert(0, Check(parent.name, "freeze", text.plain(said)))
+    if (frozen := words.freeze(terms := parent.terms()) or words.past_freeze(terms)) is not None:
+        checks.insert(0, Check(parent.name, "freeze", text.plain(frozen)))
     if checks[-1].failure is None:
         if isinstance(store := parent.store, RemoteStore):
             checks.append(_check(parent.name, "saves", store.backend.try_out))

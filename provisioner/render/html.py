@@ -28,7 +28,7 @@ from provisioner.model.plan import (
 from provisioner.render import frame, markup, words
 from provisioner.render.lines import counted
 from provisioner.render.markup import filled, joined
-from provisioner.render.words import Code, Label, Sentence, View
+from provisioner.render.words import Label, Sentence, View
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -96,10 +96,8 @@ def _section(number: int, plan: Plan, found: Counter[Label], view: View) -> Mark
 
 def _banners(plan: Plan) -> Iterator[Markup]:
     """Yield why nothing is sent."""
-    if plan.terms is not None and plan.terms.is_frozen:
-        yield filled(
-            markup.FROZEN, frame.sentence((Code("apply"), " and ", Code("reconcile"), " do nothing for this parent."))
-        )
+    if (said := words.freeze(plan.terms)) is not None:
+        yield filled(markup.FROZEN, frame.sentence((*said, ".")))
     if plan.over:
         yield filled(markup.REFUSED, frame.sentence(words.refusal(plan, _NAMED)))
 
@@ -117,7 +115,7 @@ def _settings(plans: Sequence[Plan]) -> Markup:
 
 
 def _terms(plan: Plan, view: View) -> Markup:
-    notes = filter(None, (words.freeze(plan.terms), words.selection(plan, _NAMED)))
+    notes = filter(None, (words.past_freeze(plan.terms), words.selection(plan, _NAMED)))
     where = markup.EMPTY if plan.terms is None else _given(words.place(plan.terms, view))
     who = () if plan.terms is None else words.recipients(plan.terms)
     return joined((where, _list("terms", map(frame.sentence, (*who, *notes, *words.all_reading(plan))))))

@@ -73,7 +73,9 @@ def terms(this: Plan, view: View = words.PUBLISHED) -> list[Line]:
     if (on := this.terms) is None:
         return lines
     if (said := words.freeze(on)) is not None:
-        lines.insert(0, Line(f"  {plain(said)}", BAD if on.is_frozen else QUIET))
+        lines.insert(0, Line(f"  frozen {plain(said)}", BAD))
+    if (said := words.past_freeze(on)) is not None:
+        lines.insert(0, Line(f"  {plain(said)}", QUIET))
     who = [Line(f"  {plain(said)}", BAD if on.shuts_out else CHANGED) for said in words.recipients(on)]
     return [*place(on, view), *who, *lines]
 

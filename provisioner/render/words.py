@@ -392,18 +392,27 @@ def selection(plan: Plan, most: int) -> Sentence | None:
     if (this := plan.selection) is None:
         return None
     counted = ((this.creates, _PLANNED[Create.action]), (this.updates, _PLANNED[Update.action]))
-    rest = " and ".join(f"{count} {todo}" for count, todo in counted if count) or "nothing to create or to update"
-    return ("only ", *listed(this.names, most), f"; left out: {rest}")
+    rest = " and ".join(f"{count} {todo}" for count, todo in counted if count)
+    return ("only ", *listed(this.names, most), f"; left out: {rest}" if rest else "; nothing is left out")
 
 
 def freeze(this: Terms | None) -> Sentence | None:
-    """Return until when and why nothing is done for a parent, or that this is over; None where nobody has frozen it."""
-    if this is None or this.frozen is None:
+    """Return until when and why nothing is done for a parent, or None while it is not frozen."""
+    if this is None or not this.is_frozen:
         return None
-    until = f"until {this.frozen.until} (UTC, that day included): {this.frozen.reason.rstrip('.')}"
-    if this.is_frozen:
-        return (f"frozen {until}. ", Code("apply"), " and ", Code("reconcile"), " do nothing for this parent")
-    return (f"was frozen {until}. That is over: ", Code("frozen"), " can be deleted from the settings")
+    return (f"{_until(this)}. ", Code("apply"), " and ", Code("reconcile"), " do nothing for this parent")
+
+
+def past_freeze(this: Terms | None) -> Sentence | None:
+    """Return that a freeze of the settings is over, or None where none is."""
+    if this is None or this.frozen is None or this.is_frozen:
+        return None
+    return (f"was frozen {_until(this)}. That is over: ", Code("frozen"), " can be deleted from the settings")
+
+
+def _until(this: Terms) -> str:
+    assert this.frozen is not None  # noqa: S101  # whoever asks has seen that it is
+    return f"until {this.frozen.until} (UTC, that day included): {this.frozen.reason.rstrip('.')}"
 
 
 def unplanned(parents: Sequence[str], most: int) -> Sentence:

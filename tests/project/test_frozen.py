@@ -82,15 +82,15 @@ def test_it_ends_with_its_last_day(mine: Project) -> None:
 
 
 def test_every_format_of_a_plan_says_so(mine: Project) -> None:
-    said = "frozen until 2026-12-31 (UTC, that day included): the contract moves."
+    said = "until 2026-12-31 (UTC, that day included): the contract moves."
     shown = faces(at(mine))
-    assert f"  {said} `apply` and `reconcile` do nothing for this parent" in shown["text"].splitlines()
+    assert f"  frozen {said} `apply` and `reconcile` do nothing for this parent" in shown["text"].splitlines()
     assert "> **Frozen**: `apply` and `reconcile` do nothing for this parent." in shown["markdown"].splitlines()
     assert "<strong>Frozen</strong>" in shown["html"]
     over = faces(at(mine, FIRST_DAY_AFTER))
     for face in ("text", "markdown", "html"):
         assert said in shown[face]
-        assert f"was {said} That is over" in over[face]
+        assert f"was frozen {said} That is over" in over[face]
         assert "do nothing for this parent" not in over[face]
     document = documents.plans(at(mine).plan().plans)
     Draft202012Validator(schemas.load("plan.v1")).validate(document)
@@ -122,7 +122,7 @@ def test_what_is_sent_besides_is_refused_and_what_only_the_state_takes_in_is_not
     assert 0 == now.refresh().exit_code
     assert 0 == now.forget("paris", force=True, parents=["acme"])[0].exit_code
     found = {each.what: each for each in now.examine(parents=["acme"], offline=True)}
-    assert (None, True) == (found["freeze"].failure, "frozen until 2026-12-31" in found["freeze"].found)
+    assert (None, True) == (found["freeze"].failure, "until 2026-12-31" in found["freeze"].found)
 
 
 def test_an_account_that_may_go_anywhere_goes_where_it_can_be_created(mine: Project) -> None:

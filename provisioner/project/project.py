@@ -588,21 +588,24 @@ class Project:
         raw: bytes,
         source: str,
         *,
+        undo_move: bool = False,
         parents: Sequence[str] = (),
         reporter: Reporter = SILENT,
         cancel: Cancel | None = None,
     ) -> Moved:
         """Put the document ``raw``, which ``source`` names in messages, in the place of the one parent's state.
 
+        With ``undo_move``, also in that of the note that a move left: the new place is lost.
+
         Raises:
             StateRolledBack: it is older than what is there, was there, or was seen on this machine.
-            StateForeign: it is the state of another parent, or of another lineage.
+            StateForeign: it is the state of another parent, or of another lineage; or the state has moved.
 
         """
         from provisioner.project import states
 
         run = self._run(reporter, cancel, None, sends=False)
-        return states.push(states.one(self._workspace, parents), raw, source, run)
+        return states.push(states.one(self._workspace, parents), raw, source, run, undo_move=undo_move)
 
     def migrate_states(
         self,

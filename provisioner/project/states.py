@@ -110,12 +110,15 @@ def unlock(parent: Parent, lease: str) -> Lease:
     return found
 
 
-def push(parent: Parent, raw: bytes, source: str, run: RunContext) -> Moved:
+def push(parent: Parent, raw: bytes, source: str, run: RunContext, *, undo_move: bool) -> Moved:
     """Put the document ``raw``, which ``source`` names, in the place of what is there, which may be damaged.
+
+    With ``undo_move``, that may be the note that a move left. The place that it names is lost, and what this machine
+    has seen there may be newer: then the state is put back, and is refused until a person accepts it.
 
     Raises:
         StateInvalid: it is not a state.
-        StateForeign: it is the state of another parent, or not of the lineage that is there.
+        StateForeign: it is the state of another parent, or not of the lineage that is there, or a note is there.
         StateRolledBack: it is older than what is there, than the history has, or than this machine has seen.
 
     """
@@ -123,9 +126,21 @@ def push(parent: Parent, raw: bytes, source: str, run: RunContext) -> Moved:
     _require_own(state, source, parent)
     with parent.holds(run) as store:
         found, version = store.load()
-        _require_later(state, _decoded(found, store), store, source)
-        parent.require_seen(state, run.reporter)
+        place = None if found is None else codec.moved_to(found)
+        if place is not None and not undo_move:
+            raise StateForeign(
+                f"The state that was at {store.address} has moved to {place}.",
+                hint="Set `state` to its new place. Only if that place is lost, put the newest copy that is left back"
+                " with `provisioner state push FILE --undo-move`. Nothing was changed.",
+            )
+        _require_later(state, _decoded(found if place is None else None, store), store, source)
+        seen = attempted(parent.require_seen, state, run.reporter)
+        if isinstance(seen, ProvisionerError) and place is None:
+            raise seen
         state = _put(state, version, store, f"push from {source}", parent, run)
+        if seen is None:
+            # Otherwise this machine goes on to know a newer one.
+            parent.note(state, run.reporter)
     return Moved(parent.name, source, store.address, state)
 
 
@@ -185,6 +200,7 @@ def migrate(parent: Parent, origin: str, run: RunContext) -> Moved:
             state = _put(
                 state, its_version, store, f"moved from {old.address}", parent, run, _history(old, parent, run)
             )
+            parent.note(state, run.reporter)
         old.save(codec.tombstone(store.address), version)
     return Moved(parent.name, old.address, store.address, state)
 
@@ -237,7 +253,6 @@ def _put(
     state = replace(state, serial=max(state.serial, store.newest(None) + 1))
     note = Note(state.lineage, state.serial, what, lines)
     store.save(codec.encode(state, secrets.token_hex(8)), version, note)
-    parent.note(state, run.reporter)
     if lines and isinstance(failure := attempted(store.record, note), ProvisionerError):
         parent.warn(run.reporter, f"The history stays behind. {failure.message}")
     return state

@@ -293,6 +293,36 @@ def test_a_state_moves_back_over_the_note_that_it_left(here: Project, shared: Sh
     assert "It is held by" not in refused(opened(here))
 
 
+@pytest.mark.parametrize("is_older", [False, True])
+def test_where_the_new_place_of_a_state_is_lost_the_newest_copy_is_put_over_the_note(
+    here: Project, tmp_path: Path, server: SandboxProcess, *, is_older: bool
+) -> None:
+    local = opened(here, environ={**here.environ, "PROVISIONER_STATE": in_a_file(here)})
+    local.apply(local.plan())
+    older = local.pull_state()
+    opened(here).migrate_states(in_a_file(here))
+    (here.folder / "manifests" / "more.yaml").write_text(
+        "version: 1\naccounts: [{name: lima, first_name: Rosa, last_name: Y}]\n"
+    )
+    elsewhere = opened(here)
+    elsewhere.apply(elsewhere.plan())
+    copy = elsewhere.pull_state()
+    shutil.rmtree(tmp_path / "remote.git")
+    with pytest.raises(StateForeign, match="has moved to git:") as caught:
+        local.push_state(copy, "copy.json")
+    assert "--undo-move" in caught.value.hint
+    local.push_state(older if is_older else copy, "copy.json", undo_move=True)
+    if is_older:
+        # This machine knows that there was a newer one, and goes on only once a person accepts that.
+        assert isinstance(local.plan().failures["default"], StateRolledBack)
+        again = opened(here, environ={**here.environ, "PROVISIONER_STATE": in_a_file(here)})
+        again.recover(accept_state=True)
+        assert ["lima"] == [each.name for each in again.plan().plans[0].creates]
+    else:
+        assert {"lima", "paris", "rome"} == {*outcomes(local.apply(local.plan()))}
+        assert 3 == len(server.accounts())
+
+
 def test_a_move_that_was_cut_short_ends_when_it_is_run_again_unless_both_places_were_used(
     here: Project,
 ) -> None:

@@ -35,11 +35,12 @@ def pull(context: Context, *, choice: Choice, parents: tuple[str, ...]) -> int:
 
 @command.command("push")
 @click.argument("file", shell_complete=completion.files)
+@click.option("--undo-move", is_flag=True, help="Also over the note that a move left: its new place is lost.")
 @options.parents
 @options.project("lock_timeout")
 @options.yes
 @options.pass_context
-def push(context: Context, *, choice: Choice, file: str, parents: tuple[str, ...], yes: bool) -> int:
+def push(context: Context, *, choice: Choice, file: str, undo_move: bool, parents: tuple[str, ...], yes: bool) -> int:
     """Replace the state by the one in FILE (- is standard input).
 
     For one that is damaged, or older than it should be. One that is newer stays.
@@ -60,7 +61,7 @@ def push(context: Context, *, choice: Choice, file: str, parents: tuple[str, ...
     if not console.confirm(f"Replace the state by the one in {source}?", yes=yes):
         raise InterruptedRunError("Not confirmed; nothing was changed.")
     project = choice.open(context)
-    pushed = project.push_state(text.encode(), source, parents=parents, reporter=reporter(console))
+    pushed = project.push_state(text.encode(), source, undo_move=undo_move, parents=parents, reporter=reporter(console))
     console.talk(f"{pushed.address} has the state in {source} by now.")
     console.lines(texts.text(pushed.parent, pushed.state, pushed.address))
     return ExitCode.DONE

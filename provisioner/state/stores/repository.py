@@ -258,15 +258,15 @@ class Repository:
         return subprocess.CompletedProcess(command, process.returncode, output, said)
 
 
-def first_remote(folder: Path, environ: Mapping[str, str]) -> str | None:
+def first_remote(folder: Path, environ: Mapping[str, str], timeout: float = TIMEOUT) -> str | None:
     """Return the remote of the repository around ``folder``, origin where there are several; None: there is none."""
     try:
         done = subprocess.run(  # noqa: S603  # it only reads
             ["git", "-C", str(folder), "remote"],  # noqa: S607
-            env=dict(environ), check=False, capture_output=True, text=True, timeout=TIMEOUT,
+            env=dict(environ), check=False, capture_output=True, text=True, timeout=timeout,
         )  # fmt: skip
-    except OSError:
-        # No git: then no remote either.
+    except (OSError, subprocess.TimeoutExpired):
+        # No git, or one that does not answer: then no remote either.
         return None
     remotes = done.stdout.split() if done.returncode == 0 else []
     return "origin" if "origin" in remotes else next(iter(remotes), None)

@@ -23,7 +23,7 @@ from provisioner.errors import (
 from provisioner.state import codec
 from provisioner.state.lease import Lease
 from provisioner.state.stores import ABSENT, Note
-from provisioner.state.stores.repository import Repository
+from provisioner.state.stores.repository import Repository, first_remote
 from tests.ready.forge import READS, Forge
 from tests.state import ADA, BOB, LATER, STATE, never
 from tests.state.stores.remotes import Machine, git, git_machine, http_machine, new_clone, new_remote, running
@@ -417,6 +417,8 @@ def test_a_git_that_hangs_is_given_up(tmp_path: Path) -> None:
         _ = hangs.url
     with pytest.raises(StateInvalid, match="git log did not end within 0 s"):
         hangs.log("HEAD", "%H")
+    environ = {"PATH": "/usr/bin:/bin"}
+    assert ("origin", None) == (first_remote(project, environ), first_remote(project, environ, timeout=0))
 
 
 def test_a_machine_without_git_hears_so(tmp_path: Path) -> None:

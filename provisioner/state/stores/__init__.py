@@ -78,7 +78,9 @@ class Store(Protocol):
     # ── Its history ──────────────────────────────────────────────────────────
 
     def record(self, note: Note) -> None:
-        """Keep the lines of ``note``, unless the save that it was for has; only for the holder.
+        """Keep the lines of ``note``, unless the save that it was for has, by the time that the run lets go.
+
+        Only for the holder.
 
         Raises:
             StateError: they are not kept, which nothing depends on.

@@ -100,6 +100,8 @@ class RemoteStore(LocalFiles):
         self._holder: Holder | None = None
         self._lease: Lease | None = None
         """Ours, once a save has put it there."""
+        self._done = NOTE
+        """What the history is to be told of this run."""
 
     def load(self) -> tuple[bytes | None, str]:
         """See :class:`Store`."""
@@ -181,10 +183,15 @@ class RemoteStore(LocalFiles):
             return ""
 
     def let_go(self) -> None:
-        """See :class:`Store`."""
+        """See :class:`Store`; with what the history is to be told of this run."""
         lease, self._lease = self._lease, None
-        if lease is not None:
-            self.backend.end(lease.id)
+        done, self._done = self._done, NOTE
+        try:
+            if done.lines:
+                self.backend.record(done)
+        finally:
+            if lease is not None:
+                self.backend.end(lease.id)
 
     def holder(self) -> str | None:
         """See :class:`Store`: a run of this machine, or one of another that says so."""
@@ -194,8 +201,8 @@ class RemoteStore(LocalFiles):
         return None if lease is None or lease.is_over(self._now()) else str(lease.holder)
 
     def record(self, note: Note) -> None:
-        """See :class:`Store`."""
-        self.backend.record(note)
+        """See :class:`Store`: when the run lets go, as a save may be followed by a request that must not wait."""
+        self._done = replace(note, lines=(*self._done.lines, *note.lines))
 
     def recorded(self) -> tuple[str, ...]:
         """See :class:`Store`."""

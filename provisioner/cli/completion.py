@@ -42,6 +42,11 @@ def parents() -> Complete:
     return _quiet(lambda this, _: _project(this).settings.parents)
 
 
+def words(found: Callable[[], Iterable[str]]) -> Complete:
+    """Return what completes one of the words that are ``found``."""
+    return _quiet(lambda _, __: found())
+
+
 def files(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Have the shell complete the name of a file."""
     return [CompletionItem(incomplete, type="file")]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from provisioner.cli import options
+from provisioner.cli import completion, options
 from provisioner.cli.options import Context
 from provisioner.errors import MEANINGS, CommandInvalid, ExitCode, ProvisionerError
 
@@ -69,8 +69,15 @@ _WORDS: Final = {
 """Of each word of a plan, a status or a report that asks a person for something: what it means, what to do, and how."""
 
 
+def _known() -> Iterator[str]:
+    """Yield what can be explained, but for the codes of Octopush: nobody types one that was not shown."""
+    yield from _WORDS
+    yield from (kind.__name__ for kind in _kinds(ProvisionerError))
+    yield from (str(int(code)) for code in ExitCode)
+
+
 @click.command(short_help="Say what an exit code, an error, a status or a code of Octopush means.")
-@click.argument("what", metavar="CODE|ERROR|STATUS")
+@click.argument("what", metavar="CODE|ERROR|STATUS", shell_complete=completion.words(_known))
 @options.pass_context
 def command(context: Context, *, what: str) -> int:
     """Say what an exit code, an error's name, a status, or a code of Octopush means, and what to do about it.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="List who did what to which account.")
-@click.argument("name", required=False, shell_complete=completion.accounts())
+@click.argument("name", required=False, shell_complete=completion.accounts("pending", "active", "unknown", "abandoned"))
 @options.parents
 @options.shard
 @options.project()

@@ -71,7 +71,7 @@ MEANINGS: Final[Mapping[ExitCode, tuple[str, str]]] = MappingProxyType(
         ),
         ExitCode.MANIFEST_INVALID: ("a manifest is not valid", "Correct the problems listed; nothing was sent."),
         ExitCode.REFUSED: (
-            "refused: the limit, or a safety threshold",
+            "refused: the limit, a safety threshold, or a frozen parent",
             (
                 "Read the message. Accounts already created stay. Free a slot, set `limit`, `reserved` or the"
                 " threshold, or give the flag that the message names."

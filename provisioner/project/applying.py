@@ -91,7 +91,7 @@ def apply(
     _bounded("create", sum(len(each.creates) for each in open_plans), bounds.max_creates)
     _bounded("update", sum(len(each.updates) for each in open_plans), bounds.max_updates)
     digest = str(saved.document(plans, workspace.settings)["digest"])
-    run = replace(run, digest=digest)
+    run = replace(run, digest=plans.part_of or digest)
     if plans.plans:
         run.reporter.planned(plans.plans, digest)
     names = sorted((*plans.parents, *plans.failures))
@@ -153,7 +153,7 @@ def _spread(
     able = {name: one for name, one in ready.items() if isinstance(one, _Ready)}
     spreading.require_reachable(one.parent for one in able.values())
     futures = {
-        name: spreading.sent(cluster, plans, workspace.settings, name, bounds)
+        name: spreading.sent(cluster, plans, workspace.settings, name, bounds, run.digest)
         for name, one in able.items()
         if one.planned.plan.pending
     }

@@ -69,6 +69,8 @@ class Plans:
     """Whether the accounts were read at Octopush first."""
     placement: Placement | None = None
     """How accounts of ``parent: auto`` were placed, over all parents; None where there are none."""
+    part_of: str | None = None
+    """The digest of the plans of which these are one parent's share; None: they are all."""
 
     @property
     def plans(self) -> tuple[Plan, ...]:

@@ -56,6 +56,8 @@ class Task:
     plan: Document
     """As :meth:`Project.save_plan` writes it, of this parent alone."""
     digest: str
+    whole: str | None
+    """The digest of the plans of all parents, which is what was reviewed."""
     config: Path | None
     flags: Mapping[str, object]
     bounds: Bounds
@@ -70,10 +72,12 @@ def require_reachable(parents: Iterable[Parent]) -> None:
         )
 
 
-def sent(cluster: Cluster, plans: Plans, settings: Settings, name: str, bounds: Bounds) -> Future[Done]:
-    """Hand one parent's plan to a worker."""
+def sent(
+    cluster: Cluster, plans: Plans, settings: Settings, name: str, bounds: Bounds, whole: str | None
+) -> Future[Done]:
+    """Hand one parent's plan to a worker; ``whole`` is the digest of all of ``plans``."""
     document = saved.document(replace(plans, parents={name: plans.parents[name]}, failures={}), settings)
-    task = Task(name, document, str(document["digest"]), cluster.config, cluster.flags, bounds)
+    task = Task(name, document, str(document["digest"]), whole, cluster.config, cluster.flags, bounds)
     return cluster.executor.submit(cluster.work, task)
 
 

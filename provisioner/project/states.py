@@ -289,5 +289,6 @@ def _remote(parent: Parent) -> RemoteStore:
         return store
     kept = "" if store.backup is None else f" {store.backup} is the state from before an earlier run."
     raise CommandInvalid(
-        f"{store.address} keeps no history.{kept}", hint="A state in git, object storage or PostgreSQL has one."
+        f"{store.address} keeps no earlier saves.{kept}",
+        hint="A state in git, object storage or PostgreSQL keeps them. `provisioner history` lists what was done.",
     )

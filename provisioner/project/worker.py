@@ -58,7 +58,7 @@ def carried_out(task: Task) -> Done:
         with TemporaryDirectory(prefix="provisioner-") as folder:
             path = Path(folder) / "plan.json"
             outputs.write_json(path, task.plan, outputs.PLAN)
-            plans = project.reviewed(path, digest=task.digest)
+            plans = replace(project.reviewed(path, digest=task.digest), part_of=task.whole)
         reports = project.apply(plans, bounds=task.bounds)
     except ProvisionerError as error:
         return failed(task.parent, error), False, None

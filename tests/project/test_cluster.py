@@ -127,6 +127,9 @@ def test_workers_apply_and_one_that_is_killed_costs_no_account(
         os.kill(pid, signal.SIGKILL)
         out, said = process.communicate(timeout=PATIENCE * 4)
     assert pid in {each.pid for each in cluster.workers}
+    digest = re.search("Plan digest: ([0-9a-f]{64})", said)
+    assert digest is not None
+    assert {digest[1]} == {entry.author.plan for each in this.history() for entry in each.entries}
     states = {each.parent: each.state for each in this.status()}
     statuses = {
         name: record.status for state in states.values() if state is not None for name, record in state.accounts.items()

@@ -438,7 +438,7 @@ def test_what_is_another_state_or_an_older_one_is_not_pushed(
 def test_a_state_in_a_file_has_no_history_and_nothing_to_unlock(here: Project) -> None:
     local = opened(here, environ={**here.environ, "PROVISIONER_STATE": in_a_file(here)})
     local.apply(local.plan())
-    with pytest.raises(CommandInvalid, match="keeps no history"):
+    with pytest.raises(CommandInvalid, match="keeps no earlier saves"):
         local.state_history()
     with pytest.raises(CommandInvalid, match="No run holds"):
         local.unlock("abc")

@@ -134,9 +134,9 @@ class Remedy(Enum):
     ROTATE = "look at the passwords that may be right, and set one that is certain"
     APPLY = "look at the passwords that may be right, and apply the other changes too"
     FREE_OR_ADOPT = "forget it without asking Octopush if it does not exist, or take it over if it does"
-    DECIDE = "look whether it exists, and say so"
-    WAIT_OR_DECIDE = "wait for the run that is at work; where there is none, look whether it exists, and say so"
-    FINISH = "apply again: that finishes an edit that is not known to be finished"
+    DECIDE = "find out whether it exists, and resolve it"
+    WAIT_OR_DECIDE = "wait for the active run; if there is none, find out whether it exists, and resolve it"
+    FINISH = "apply again: that finishes an edit whose outcome is unknown"
     CHANGE_BACK = "change back what somebody changed, or keep it"
 
 

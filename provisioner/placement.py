@@ -37,7 +37,7 @@ class Room:
     limit: int
     reserved: int
     is_frozen: bool = False
-    """Whether nothing is created for it now: it takes no account that could go elsewhere."""
+    """Whether the settings freeze it: then it takes no account that could go elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,9 +66,9 @@ def plan(manifest: Manifest, state: State | None, *, limit: int, reserved: int, 
 
 
 def restricted(plan: Plan, manifest: Manifest, only: Collection[str]) -> Plan:
-    """Return ``plan``, which was made from ``manifest``, with nothing but its accounts ``only``.
+    """Return ``plan``, which was made from ``manifest``, restricted to the accounts ``only``.
 
-    What was compared stays: the whole manifest and the whole state. What is left out needs no slots.
+    It was still compared with the whole manifest and the whole state. The other accounts need no slots.
     """
     chosen = [account for account in manifest.accounts if account.name in only]
     # A record may still have the account's previous name.
@@ -85,7 +85,7 @@ def restricted(plan: Plan, manifest: Manifest, only: Collection[str]) -> Plan:
 
 
 def _over(creates: Sequence[str], slots: Slots) -> tuple[str, ...]:
-    """Return those of ``creates``, in the order of the work, for which there is no slot."""
+    """Return the last of ``creates``, which are in the order of execution, for which there is no slot."""
     return tuple(creates[max(0, len(creates) + min(0, slots.left)) :])
 
 

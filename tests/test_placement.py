@@ -95,11 +95,11 @@ def test_what_cannot_be_placed_as_a_whole_is_not_placed_at_all() -> None:
 
 def test_nothing_is_placed_while_it_could_exist_where_nobody_can_look() -> None:
     accounts = [account("paris"), account("rome")]
-    why = {"the state of globex": "It is no JSON."}
+    why = {"the state of globex": "It is not JSON."}
     found = place(accounts, {"acme": room("paris")}, {"rome": "acme"}, unreadable=why)
     assert {"paris": "acme"} == found.parents
     assert isinstance(found.refusal, StateConflict)
-    assert "The state of globex cannot be read, and may have rome.\nIt is no JSON." in found.refusal.message
+    assert "The state of globex cannot be read, and may have rome.\nIt is not JSON." in found.refusal.message
     # Those that are all known need nobody's room.
     assert Placed({"paris": "acme"}) == place(accounts[:1], {"acme": room("paris")}, {}, unreadable=why)
 

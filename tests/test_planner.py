@@ -106,7 +106,7 @@ def test_other_attributes_change_nothing_about_an_account_that_may_not_exist(rec
     assert not isinstance(change, Create | Update)
 
 
-def test_a_password_alone_is_no_change() -> None:
+def test_a_password_alone_is_not_a_change() -> None:
     account = replace(desired("paris"), password=Secret("another"))
     assert (Unchanged("paris", LEONARDO),) == plan(wanted(account), known(paris=active()), limit=20, reserved=0).changes
 
@@ -225,10 +225,10 @@ def test_what_a_refresh_could_not_check_is_marked_and_nothing_else_changes() -> 
     assert made == with_unchecked(made, Report("default", ()))
 
 
-# ── An edit that was begun ───────────────────────────────────────────────────
+# ── An unfinished edit ──────────────────────────────────────────────────────
 
 
-def test_an_edit_that_was_begun_is_finished_whatever_the_manifest_says_of_it() -> None:
+def test_an_unfinished_edit_is_finished_whatever_the_manifest_says() -> None:
     begun = active(edit=Edit(replace(LEONARDO, company_name=None), OPERATION, 2))
     carried_on = desired("paris", replace(LEONARDO, company_name=None), password_version=2)
     fields = (FieldChange("company_name", "Italy", None), FieldChange("password_version", "1", "2"))
@@ -254,7 +254,7 @@ def test_a_field_of_which_either_value_may_be_there_is_shown_with_the_one_that_i
     ) == cast("Update", only(wanted(third), known(paris=begun))).fields
 
 
-def test_an_edit_of_an_account_that_is_no_longer_wanted_is_told_and_left_alone() -> None:
+def test_an_edit_of_an_account_that_is_no_longer_wanted_is_reported_and_left_alone() -> None:
     change = only(wanted(), known(paris=active(edit=Edit(SOFONISBA, OPERATION, 1))))
     assert Unmanaged("paris", LEONARDO, unfinished=True) == change
 
@@ -346,7 +346,7 @@ def test_an_account_that_is_gone_is_resembled_until_a_person_forgets_it() -> Non
 
 
 @pytest.mark.parametrize("record", [abandoned(), active(SOFONISBA)])
-def test_what_is_no_unmanaged_account_of_the_same_attributes_is_not_resembled(record: Record) -> None:
+def test_only_an_unmanaged_account_with_the_same_attributes_is_resembled(record: Record) -> None:
     assert (Create(desired("lyon")),) == plan(wanted("lyon"), known(paris=record), limit=9, reserved=0).creates
     managed = plan(wanted("lyon", "paris"), known(paris=active()), limit=9, reserved=0)
     assert (Create(desired("lyon")),) == managed.creates
@@ -406,7 +406,7 @@ RECORDS = st.one_of(ACTIVES, ACTIVES, *(ATTRIBUTES.map(kind) for kind in (pendin
 
 @st.composite
 def manifests(draw: st.DrawFn) -> list[DesiredAccount]:
-    """Draw accounts as manifests may have them: an earlier name is no account's name, and one account's alone."""
+    """Draw accounts as manifests may have them: an earlier name is not in use, and belongs to one account only."""
     names = draw(st.lists(NAMES, unique=True))
     earlier = draw(st.lists(NAMES.filter(lambda name: name not in names), unique=True, max_size=len(names)))
     return [
@@ -571,7 +571,7 @@ def test_what_is_chosen_may_fit_where_the_whole_manifest_does_not() -> None:
 
 def test_what_is_chosen_is_still_compared_with_the_whole_manifest_and_the_whole_state() -> None:
     state = known(rome=active(SOFONISBA), old=active())
-    # Its new name is nobody else's, and the twin is none that a manifest has.
+    # Nobody else has its new name, and no manifest has the twin.
     manifest = wanted(desired("new", previously="old"), desired("rome", SOFONISBA), desired("paris", SOFONISBA))
     (moved,) = chosen(manifest, state, 20, "new").changes
     assert ("new", "old") == (moved.name, cast("Update", moved).previous)

@@ -89,7 +89,7 @@ def test_a_variable_of_the_wrong_kind(tmp_path: Path, variable: str, value: str,
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
-def test_a_number_that_is_none(tmp_path: Path, value: str) -> None:
+def test_a_number_that_is_not_valid(tmp_path: Path, value: str) -> None:
     assert "PROVISIONER_TIMEOUT" in refused(tmp_path, environ={"PROVISIONER_TIMEOUT": value}).message
 
 
@@ -104,7 +104,7 @@ def test_the_file_is_told_with_its_line(tmp_path: Path) -> None:
     assert "(1 more)" in refused(tmp_path, "limits: 5\nresrved: 5\n").message
 
 
-def test_an_empty_file_and_one_of_comments_are_no_settings(tmp_path: Path) -> None:
+def test_an_empty_file_and_one_of_comments_give_no_settings(tmp_path: Path) -> None:
     assert 30 == load(tmp_path, "").timeout
     assert 30 == load(tmp_path, "# nothing\n\n  # yet\n").timeout
 
@@ -535,7 +535,7 @@ def test_broken_yaml_is_told_where_it_is(tmp_path: Path, text: str, message: str
     assert message in refused(tmp_path, text).message
 
 
-def test_a_comment_is_no_fault_of_the_settings(tmp_path: Path) -> None:
+def test_a_comment_is_not_a_fault_of_the_settings(tmp_path: Path) -> None:
     assert load(tmp_path, "limit: 3 #more\n").parent("default").limit == 3
 
 

@@ -54,9 +54,9 @@ def credentials(parent: ParentSettings, reader: Reader, base: Path) -> Credentia
 
 
 def known_login(parent: ParentSettings, reader: Reader, base: Path) -> str | None:
-    """Return the parent's login where it can be read here, for whoever looks at a plan; None: it cannot.
+    """Return the parent's login if it can be read here, for the reader of a plan; otherwise None.
 
-    Only an e-mail address that is written in one piece is shown: anything else could be a key.
+    Only an e-mail address that is written as a whole is shown: anything else could be a key.
     """
     text = parent.api_login
     if text not in {*(f"${{{each}}}" for each in placeholders.names(text)), placeholders.filled(text, "")}:

@@ -101,7 +101,7 @@ def test_a_misspelled_field_is_not_missing_too() -> None:
     assert only({"version": 1, "accounts": [account]}).path == ("accounts", 0, "first_nam")
 
 
-def test_a_field_that_is_there_is_still_checked_beside_a_misspelled_one() -> None:
+def test_a_present_field_is_still_checked_next_to_a_misspelled_one() -> None:
     unknown, wrong = violations(manifest(first_nam="L", first_name=""), "manifest.v1", CHECKS)
     assert (unknown.path[-1], unknown.meant) == ("first_nam", None)
     assert (wrong.path[-1], wrong.predicate) == ("first_name", "is empty")

@@ -300,7 +300,7 @@ def test_a_key_with_a_tag_is_refused_at_its_group() -> None:
 
 
 @pytest.mark.parametrize("text", ["? [a, b]\n: c\n", "? {a: b}\n: [c]\n"])
-def test_a_key_that_is_no_text_is_refused_once(text: str) -> None:
+def test_a_key_that_is_not_text_is_refused_once(text: str) -> None:
     document = parsed(f"version: 1\n{text}parent: x\n")
     (problem,) = document.problems
     assert (problem.message, problem.origin.line, problem.path) == ("A field's name must be plain text.", 2, "")
@@ -313,7 +313,7 @@ def test_an_alias_repeats_what_it_names() -> None:
     assert value(text) == {"accounts": [first, {"name": "y", "callbacks": {"email_for_inbounds": "y"}}, first]}
 
 
-def test_what_an_alias_repeats_is_reported_once_where_it_stands() -> None:
+def test_what_an_alias_repeats_is_reported_once_where_it_is() -> None:
     text = "version: 1\ndefaults: {first_name: a, last_name: b}\naccounts:\n"
     text += "- {name: x, callbacks: &c {typo: 1}}\n- {name: y, callbacks: *c}\n"
     (problem,) = parsed(text).checked(SCHEMA, CHECKS)

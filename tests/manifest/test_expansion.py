@@ -46,8 +46,8 @@ def made(folder: Path, text: str = TEXT, file: str = "s3cret\n", **environ: str)
     return requests(creates, reader({"FIRST": "Leonardo", "TOKEN": "T0X"} | environ), lambda: Secret("generated"))
 
 
-# The file stands beside the manifest, which is not where the tests run.
-def test_every_placeholder_is_filled_in_and_a_password_made_where_there_is_none(tmp_path: Path) -> None:
+# The file is next to the manifest, not where the tests run.
+def test_every_placeholder_is_filled_in_and_a_missing_password_generated(tmp_path: Path) -> None:
     assert made(tmp_path) == {
         "nice": CreateRequest(Attributes("Caterina", "Medici"), Secret("generated")),
         "paris": CreateRequest(
@@ -89,11 +89,11 @@ def test_a_value_that_no_manifest_could_hold_is_refused(tmp_path: Path, environ:
 
 
 @pytest.mark.parametrize("value", ["${FIRST}", "a ${env:TOKEN} b", "$(env:X)", "${"])
-def test_what_comes_in_is_no_placeholder_even_where_it_looks_like_one(tmp_path: Path, value: str) -> None:
+def test_a_value_that_looks_like_a_placeholder_is_not_expanded(tmp_path: Path, value: str) -> None:
     assert made(tmp_path, FIRST=value)["paris"].attributes.first_name == value
 
 
-def test_a_callback_that_comes_in_whole_is_no_placeholder_either(tmp_path: Path) -> None:
+def test_a_whole_callback_from_a_placeholder_is_not_expanded(tmp_path: Path) -> None:
     text = TEXT.replace("https://example.com/?t=${env:TOKEN}", "${env:URL}")
     with pytest.raises(SettingInvalid, match="callback_url_for_visits must begin with https://"):
         made(tmp_path, text, URL="${env:TOKEN}")

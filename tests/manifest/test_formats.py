@@ -149,7 +149,7 @@ def test_bad_addresses(value: str) -> None:
     assert email(value) == ("is not an e-mail address", "Write one address, as in sms@example.com.")
 
 
-def test_a_bad_text_is_no_address_either() -> None:
+def test_a_bad_text_is_not_an_address_either() -> None:
     assert email("${X}@example.com") is not None
     assert email("a@b.com\n") == ("contains a line break", "Write it in one line.")
 

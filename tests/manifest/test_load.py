@@ -282,7 +282,7 @@ def test_a_previous_name_is_not_the_account_s_own(tmp_path: Path) -> None:
     assert (problem.origin, problem.path) == (Origin(str(table), 3, row=2), "previously")
 
 
-def test_a_previous_name_is_no_account_s_that_is_still_there(tmp_path: Path) -> None:
+def test_a_previous_name_is_not_still_in_use(tmp_path: Path) -> None:
     path = renamed(tmp_path / "a.yaml", ("rome", "paris"), ("paris", None))
     (problem,) = load([path]).errors
     assert problem.message == '"paris" is still in the manifest (line 4): its record cannot move.'
@@ -309,7 +309,7 @@ def test_names_are_not_swapped(tmp_path: Path) -> None:
     ]
 
 
-def test_a_previous_name_is_one_account_s(tmp_path: Path) -> None:
+def test_only_one_account_has_a_previous_name(tmp_path: Path) -> None:
     one = renamed(tmp_path / "a.yaml", ("x", "old"), ("y", "other"), ("z", "old"))
     two = renamed(tmp_path / "b.csv", ("v", "old"))
     first, second = load([one, two]).errors
@@ -320,11 +320,11 @@ def test_a_previous_name_is_one_account_s(tmp_path: Path) -> None:
     assert (second.origin, second.path) == (Origin(str(two), 2, row=1), "previously")
 
 
-def test_everything_wrong_with_a_previous_name_is_told_at_once(tmp_path: Path) -> None:
+def test_everything_wrong_with_a_previous_name_is_reported_at_once(tmp_path: Path) -> None:
     found = load([renamed(tmp_path / "a.csv", ("x", "y"), ("y", "y"), ("z", "y"))]).errors
     assert [(each.message, each.origin.row) for each in found] == [
         ('"y" is still in the manifest (line 3, row 2): its record cannot move.', 1),
-        # This one claims nothing, and so nobody is told of it as of another.
+        # This one claims no name, so the next problem does not mention it.
         ('"y" is the current name of the account.', 2),
         ('"y" is still in the manifest (line 3, row 2): its record cannot move.', 3),
         ('"y" is already the old name of another account: line 2, row 1.', 3),
@@ -408,7 +408,7 @@ def test_accounts_that_differ_in_nothing_but_their_names_are_warned_of_once(tmp_
     assert (problem.origin, len(loaded.manifests)) == (Origin(str(two), 2, row=1), 2)
 
 
-# ── What is told ─────────────────────────────────────────────────────────────
+# ── Reporting ─────────────────────────────────────────────────────────────────
 
 
 def test_accounts_without_a_good_name_are_not_compared(tmp_path: Path) -> None:
@@ -427,8 +427,8 @@ def test_every_file_is_told_of_in_the_order_given(tmp_path: Path) -> None:
     bad.write_text("x: 1\n")
     good = manifest(tmp_path / "good.yaml", "x")
     loaded = load([tmp_path / "none.csv", bad, good, table(tmp_path / "b.csv", "Y")])
-    told = [Path(each.origin.file).name for each in loaded.problems]
-    assert told == ["none.csv", "bad.yaml", "bad.yaml", "bad.yaml", "b.csv"]
+    files = [Path(each.origin.file).name for each in loaded.problems]
+    assert files == ["none.csv", "bad.yaml", "bad.yaml", "bad.yaml", "b.csv"]
     assert loaded.manifests == ()
     with pytest.raises(ManifestInvalid, match="5 problems in the manifest"):
         loaded.require()

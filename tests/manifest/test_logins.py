@@ -26,13 +26,13 @@ def read_text(folder: Path, text: str | bytes, name: str = "logins.csv") -> Logi
     for problem in found.problems:
         assert problem.origin.file == str(path)
         assert problem.hint
-        # No login is ever repeated, nor whatever else stands in the wrong place.
+        # No login is ever repeated, nor anything else in the wrong field.
         assert "SECRET" not in f"{problem.path} {problem.message} {problem.hint}"
     return found
 
 
 def problems(folder: Path, text: str | bytes) -> list[tuple[str, str, int | None, int | None]]:
-    """Return message, path, line and row of each problem, none of which is less than an error."""
+    """Return message, path, line and row of each problem; all are errors."""
     found = read_text(folder, text)
     assert found.rows == ()
     assert {each.severity for each in found.problems} == {Severity.ERROR}
@@ -93,7 +93,7 @@ def test_a_note_does_not_refuse(tmp_path: Path) -> None:
     assert pairs(found) == PAIRS
 
 
-def test_a_note_stands_beside_an_error(tmp_path: Path) -> None:
+def test_a_note_is_reported_next_to_an_error(tmp_path: Path) -> None:
     found = read_text(tmp_path, f"{GOOD}\u00e9,a@b.co\n".encode("cp1252"))
     assert [(each.severity, each.origin.line) for each in found.problems] == [
         (Severity.NOTE, None),
@@ -146,7 +146,7 @@ def test_anything_at_all_is_refused_with_a_reason(raw: bytes) -> None:
         (f"{'x' * 300}.csv", "The file cannot be read: File name too long."),
     ],
 )
-def test_a_file_that_is_none(tmp_path: Path, name: str, message: str) -> None:
+def test_a_path_that_is_not_a_usable_file(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "folder" / "inside.csv").write_text(GOOD)
@@ -209,12 +209,12 @@ def test_columns_are_these_two(tmp_path: Path) -> None:
     assert hint == "Known columns: name, login."
 
 
-def test_the_other_column_is_looked_at_beside_a_missing_one(tmp_path: Path) -> None:
+def test_the_other_column_is_checked_if_one_is_missing(tmp_path: Path) -> None:
     assert [each[1:] for each in problems(tmp_path, "name\nParis\n")] == [("login", 1, None), ("name", 2, 1)]
     assert [each[1:] for each in problems(tmp_path, "login\na b\n")] == [("name", 1, None), ("login", 2, 1)]
 
 
-def test_a_header_alone_is_no_table(tmp_path: Path) -> None:
+def test_a_header_alone_is_not_a_table(tmp_path: Path) -> None:
     assert problems(tmp_path, "name,login\n\n,\n") == [("The table has a header but no account.", "", 1, None)]
 
 
@@ -332,7 +332,7 @@ def test_problems_stand_by_line_and_are_counted(tmp_path: Path) -> None:
 
 def test_noise_ends_after_a_thousand(tmp_path: Path) -> None:
     found = read_text(tmp_path, "name,login\n" + "".join(f"P,{number}\n" for number in range(1_002))).problems
-    # Of each row but the first, that its name is already used; of a thousand, that it is no name.
+    # Each row but the first repeats a name, and a thousand of the names are not valid.
     assert (len(found), found[-1].message) == (1_001, "1,001 more problems are not shown.")
 
 

@@ -101,7 +101,7 @@ def test_a_folder_named_like_a_manifest(tmp_path: Path) -> None:
     assert isinstance(inside, Problem)
 
 
-def test_what_programs_leave_beside_a_table_is_none_of_the_manifests(folder: Path) -> None:
+def test_temporary_files_of_programs_are_not_manifests(folder: Path) -> None:
     left = (
         "~$c.csv",
         ".~lock.c.csv#",

@@ -282,13 +282,13 @@ def test_a_missing_column_is_reported_once_and_not_for_every_row() -> None:
     assert [each.path for each in problems("first_name,last_name\na,b\nc,d\n")] == ["name"]
 
 
-def test_other_problems_are_told_beside_a_missing_column() -> None:
+def test_other_problems_are_reported_next_to_a_missing_column() -> None:
     found = problems("name,first_name,email_for_inbounds\nParis,,x\n")
     assert {each.path for each in found} == {"last_name", "name", "first_name", "email_for_inbounds"}
     assert len(found) == 4
 
 
-def test_a_column_that_stands_twice_is_read_once() -> None:
+def test_a_column_that_appears_twice_is_read_once() -> None:
     found = part(f"{HEADER},name\nparis,a,b,SECRET?\n")
     assert [(each.message, each.path) for each in found.problems] == [("The column name appears twice.", "name")]
     assert found.entries[0].fields["name"] == "paris"
@@ -356,7 +356,7 @@ def test_a_quote_that_is_never_closed_is_found_where_it_opens() -> None:
 
 
 @pytest.mark.parametrize("quote", ["", '"'])
-def test_a_cell_that_is_far_too_long_is_no_open_quote(quote: str) -> None:
+def test_a_cell_that_is_far_too_long_is_not_an_open_quote(quote: str) -> None:
     text = f"{HEADER}\nnice,c,d\nparis,{quote}{'x' * 200_000}{quote},b\n"
     message = "The first_name of row 2 is too long: 200,000 characters, and at most 255 are possible."
     assert only(text) == (message, "first_name", 3, 2)

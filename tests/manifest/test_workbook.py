@@ -134,7 +134,7 @@ def test_every_problem_has_its_cell_in_every_format() -> None:
     assert {"sheet": "My sheet", "line": 3, "column": 4, "row": 3}.items() <= document(second).items()
 
 
-def test_a_cell_beside_the_table_and_an_unknown_column_are_told_with_their_cell() -> None:
+def test_a_cell_next_to_the_table_and_an_unknown_column_are_reported_with_their_cell() -> None:
     raw = book([*HEADER, "colour"], [*GOOD, "", "a note"])
     assert [place for place, _ in told(raw)] == ["Sheet1!D1", "Sheet1!E1"]
 
@@ -202,7 +202,7 @@ def test_what_cannot_be_read_is_named_as_what_it_is() -> None:
         assert told(raw) == [("", message)]
 
 
-def test_names_that_are_no_manifest(tmp_path: Path) -> None:
+def test_names_that_are_not_a_manifest_s(tmp_path: Path) -> None:
     (tmp_path / "m.xlsx").write_bytes(book(HEADER, GOOD))
     (tmp_path / "~$m.xlsx").write_bytes(b"owner")
     assert len(load([tmp_path]).require()) == 1

@@ -250,7 +250,7 @@ def test_a_url_that_carries_none_stays(url: str) -> None:
     assert with_placeholders("paris", callback(url)) == (callback(url), {})
 
 
-def test_what_is_no_url_may_have_their_signs() -> None:
+def test_a_text_that_is_not_a_url_may_have_its_characters() -> None:
     attributes = Attributes("Who?", "#1", "a@b", Callbacks(email_for_inbounds="a?#b@example.com"))
     assert with_placeholders("paris", attributes) == (attributes, {})
 

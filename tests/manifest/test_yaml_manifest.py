@@ -72,7 +72,7 @@ def test_defaults_are_merged_under_every_account() -> None:
     }
 
 
-def test_an_account_stands_where_it_begins_and_its_name_where_it_is() -> None:
+def test_an_account_has_the_position_of_its_beginning_and_its_name_its_own() -> None:
     first, second = part(FULL).entries
     assert (first.origin.line, first.origin.column) == (10, 5)
     assert (first.name_origin.line, first.name_origin.column, first.name_path) == (10, 11, "accounts[0].name")
@@ -209,7 +209,7 @@ def test_an_account_without_a_name_is_placed_where_it_begins() -> None:
     assert entry.name_origin == entry.origin
 
 
-def test_a_parent_that_is_no_text_counts_as_none() -> None:
+def test_a_parent_that_is_not_text_counts_as_none() -> None:
     assert part("version: 1\nparent: [x]\n").parent is None
 
 
@@ -236,7 +236,7 @@ def test_a_url_without_tls_is_a_warning(url: str) -> None:
     assert problem.origin.line == 7
 
 
-def test_of_a_url_everything_unwise_is_told() -> None:
+def test_everything_unwise_in_a_url_is_reported() -> None:
     text = f"{WARN}  callbacks: {{callback_url_for_visits: 'http://u:pw@x.example/?token=SECRET'}}\n"
     assert [each.message.partition(" ")[2] for each in problems(text)] == [
         "is not encrypted: it begins with http://.",

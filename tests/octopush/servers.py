@@ -123,7 +123,7 @@ class Server:
             self._script(wire)
         except OSError:
             raise
-        except Exception as error:  # noqa: BLE001  # told by the test's own thread
+        except Exception as error:  # noqa: BLE001  # raised again in the test's own thread
             self._failure = error
         finally:
             connection.close()

@@ -69,7 +69,7 @@ def test_a_wish_to_be_asked_later_is_in_seconds_or_a_date(text: str, seconds: fl
     assert seconds == retry_after(reply(Retry_After=text), NOW)
 
 
-def test_without_a_wish_there_is_none() -> None:
+def test_without_retry_after_there_is_no_wait() -> None:
     assert retry_after(reply(), NOW) is None
 
 
@@ -86,7 +86,7 @@ def test_an_object_without_a_repeated_key_is_itself(document: dict[str, int]) ->
         ([("s3cret", 1), ("s3cret", 2)], "a key"),
     ],
 )
-def test_a_repeated_key_is_named_where_it_is_no_secret(pairs: list[tuple[str, int]], named: str) -> None:
+def test_a_repeated_key_is_named_only_if_it_is_a_credential_s(pairs: list[tuple[str, int]], named: str) -> None:
     with pytest.raises(RepeatedKeyError) as caught:
         unique(pairs)
     assert named == str(caught.value)
@@ -97,5 +97,5 @@ def test_half_of_a_character_is_what_cannot_be_sent(text: str) -> None:
     assert is_whole(text) == (text.encode(errors="replace").decode() == text)
 
 
-def test_a_redirect_is_no_success() -> None:
+def test_a_redirect_is_not_a_success() -> None:
     assert 300 == answers.ACCEPTED

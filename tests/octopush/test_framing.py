@@ -94,7 +94,7 @@ def test_a_status_is_three_digits(line: bytes, status: int) -> None:
         ),
     ],
 )
-def test_what_python_alone_takes_for_a_status_is_none(status: bytes) -> None:
+def test_a_number_that_only_python_accepts_is_not_a_status(status: bytes) -> None:
     with pytest.raises(HTTPException):
         begun(b"HTTP/1.1 " + status + b"\r\n", END)
 
@@ -125,7 +125,7 @@ def test_a_status_line_is_https_to_the_letter(line: bytes) -> None:
 @pytest.mark.parametrize(
     "head", [HEAD, HEAD + b"Retry-Af", HEAD + b"Retry-After: 7\r\n", HEAD + b"Retry-After: 7\r\n\r"]
 )
-def test_a_head_that_ends_too_early_is_no_answer(head: bytes) -> None:
+def test_a_head_that_ends_too_early_is_not_an_answer(head: bytes) -> None:
     with pytest.raises(CutHeadError):
         begun(head)
 
@@ -135,7 +135,7 @@ def test_a_head_without_an_end_is_not_read_for_ever() -> None:
         begun(HEAD, b"X: y\r\n" * 50_000)
 
 
-def test_nothing_at_all_is_no_answer() -> None:
+def test_nothing_at_all_is_not_an_answer() -> None:
     with pytest.raises(ConnectionError):
         begun()
 
@@ -193,7 +193,7 @@ def test_a_length_is_digits(length: bytes) -> None:
         b"-0",
     ],
 )
-def test_what_is_no_length_leaves_the_body_to_be_kept_and_never_whole(length: bytes) -> None:
+def test_without_a_valid_length_the_body_is_kept_but_never_complete(length: bytes) -> None:
     answer = begun(HEAD, b"Content-Length: ", length, END, END, b"{} and all")
     assert b"{} and all" == answer.read1(99)
     with pytest.raises(UnclearEndError):
@@ -238,7 +238,7 @@ def test_a_chunk_may_be_larger_than_what_is_read_at_once() -> None:
         b"f" * 20 + b"\r\n",
     ],
 )
-def test_what_is_no_chunk_is_noticed_and_what_came_is_kept(after: bytes) -> None:
+def test_a_broken_chunk_is_noticed_and_the_body_kept(after: bytes) -> None:
     answer = begun(CHUNKED, b"2\r\n{}\r\n", after)
     assert b"{}" == answer.read1(99)
     with pytest.raises(BrokenChunkError):
@@ -247,7 +247,7 @@ def test_what_is_no_chunk_is_noticed_and_what_came_is_kept(after: bytes) -> None
 
 @pytest.mark.parametrize("odd", [b'-5\r\n{"api_key": 1}', b'{"api_key": 1}', b"{\r\n\r\n}" * 99])
 @pytest.mark.parametrize("before", [b"", b"2\r\n[]\r\n"])
-def test_what_stands_in_the_place_of_a_chunk_is_kept_too(before: bytes, odd: bytes) -> None:
+def test_what_comes_instead_of_a_chunk_is_kept_too(before: bytes, odd: bytes) -> None:
     answer, found = begun(CHUNKED, before, odd), list[bytes]()
     with pytest.raises(BrokenChunkError):
         found.extend(iter(partial(answer.read1, 7), b""))

@@ -1,4 +1,4 @@
-"""What a read, an edit or a request for a balance came to, and what may have been carried out all the same."""
+"""The outcome of a read, an edit or a balance request, and what may have been carried out anyway."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_a_page_is_of_no_api_and_says_nothing_about_an_account(judge: Judge, sta
         (judge_balance, reply(404, {"code": 9})),
     ],
 )
-def test_what_is_not_there_is_no_account(judge: Judge, answered: Reply) -> None:
+def test_a_404_from_the_api_means_no_account(judge: Judge, answered: Reply) -> None:
     verdict = failed(judge, answered)
     assert verdict.reason.startswith("the API has no such call at this address")
     assert (Then.STOP, refusals.MISPLACED) == (verdict.then, verdict.hint)
@@ -241,7 +241,7 @@ def test_a_value_that_no_field_can_have_tells_nothing(value: object) -> None:
 
 
 @pytest.mark.parametrize("key", [None, "", " \t", 7, ["sub-key-77"], "half \udfff", "a\r\nb", "a\0", "clé", "a\x85"])
-def test_a_key_that_is_none_tells_none(key: object) -> None:
+def test_an_invalid_key_is_ignored(key: object) -> None:
     assert observed({"api_key": key}).api_key is None
     assert observed({}).api_key is None
 
@@ -252,7 +252,7 @@ def test_json_is_read_whatever_its_encoding_is_called() -> None:
 
 @pytest.mark.parametrize("judge", READERS)
 @pytest.mark.parametrize("body", [b"", b"OK", b"\xff", b"[" * 60_000, [WHOLE], None])
-def test_what_is_no_object_is_tried_again(judge: Judge, body: object) -> None:
+def test_an_answer_that_is_not_an_object_is_retried(judge: Judge, body: object) -> None:
     expected = Failed("HTTP 200, but the answer is not a JSON object", Then.RETRY)
     assert expected == judge(reply(200, body), now=NOW)
 
@@ -268,7 +268,7 @@ def test_what_is_not_clean_is_tried_again_even_where_it_can_be_read(judge: Judge
 
 
 @pytest.mark.parametrize("judge", READERS)
-def test_what_carries_an_error_is_none(judge: Judge) -> None:
+def test_an_answer_with_an_error_is_not_a_success(judge: Judge) -> None:
     expected = Failed("HTTP 200, but the answer carries an error, code 121: No", Then.GO_ON)
     assert expected == judge(reply(200, {**WHOLE, "code": 121, "message": "No."}), now=NOW)
 
@@ -314,7 +314,7 @@ def test_the_packs_of_a_balance_have_their_ends_and_what_is_not_a_pack_spoils_no
         b'{"amount": 1' + b"0" * 400 + b', "unit": "euros"}',
     ],
 )
-def test_what_is_no_amount_of_a_unit_tells_no_balance(body: object) -> None:
+def test_without_an_amount_and_a_unit_there_is_no_balance(body: object) -> None:
     assert Failed("the answer contains no balance", Then.GO_ON) == judge_balance(reply(200, body), now=NOW)
 
 
@@ -345,9 +345,7 @@ REPLIES: Final = st.builds(
 
 
 @given(st.sampled_from(JUDGES), REPLIES, st.lists(TEXTS, max_size=3))
-def test_every_answer_is_judged_and_none_is_taken_for_more_than_it_tells(
-    judge: Judge, this: Reply, hidden: list[str]
-) -> None:
+def test_every_answer_is_judged_and_proves_no_more_than_it_says(judge: Judge, this: Reply, hidden: list[str]) -> None:
     verdict = judge(this, now=NOW, hidden=hidden)
     if isinstance(verdict, Edited | Observed | Balance):
         assert 200 <= this.status < 300

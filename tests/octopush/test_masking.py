@@ -72,7 +72,7 @@ def test_whatever_may_be_a_login_or_a_key_is_hidden_though_nobody_named_it(word:
         "This sub-account is unknown.",
     ],
 )
-def test_what_is_no_secret_stays_readable(text: str) -> None:
+def test_what_is_not_a_secret_stays_readable(text: str) -> None:
     assert text == masked(text, (SECRET, KEY, "parent@example.com", "?v=1&t=2", "", "x" * 40))
 
 

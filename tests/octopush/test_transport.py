@@ -371,7 +371,7 @@ ESTABLISHED: Final = b"HTTP/1.1 200 Connection established\r\n\r\n"
     ],
     ids=["407", "502", "closed", "garbage", "reset", "silence", "drip", "tls reset", "tls silence", "tls drip"],
 )
-def test_what_a_proxy_does_before_tls_stands_is_not_sent(script: Script, timeout: float, reasons: set[str]) -> None:
+def test_a_failure_of_the_proxy_before_tls_means_not_sent(script: Script, timeout: float, reasons: set[str]) -> None:
     with scripted(script) as proxy:
         address = proxy.url.replace("//", f"//{PROXY_USER}@")
         outcome = post("https://api.octopush.invalid/v1", Transport(timeout, proxy=address))

@@ -133,7 +133,7 @@ def test_a_head_that_is_not_http_ends_the_connection(sandbox: Sandbox, head: byt
 
 
 @pytest.mark.parametrize("end", [b"", b"\r\n"])
-def test_where_no_request_comes_there_is_no_answer(sandbox: Sandbox, end: bytes) -> None:
+def test_without_a_request_there_is_no_answer(sandbox: Sandbox, end: bytes) -> None:
     with connected(sandbox) as connection:
         connection.sendall(end)
         connection.shutdown(socket.SHUT_WR)
@@ -147,7 +147,7 @@ def test_where_no_request_comes_there_is_no_answer(sandbox: Sandbox, end: bytes)
         (b"POST /v1/public/subaccount/create HTTP/1.1\r\napi-login: x\r\n", b""),
     ],
 )
-def test_a_head_that_is_cut_is_no_request(sandbox: Sandbox, cut: bytes, answer: bytes) -> None:
+def test_a_truncated_head_is_not_a_request(sandbox: Sandbox, cut: bytes, answer: bytes) -> None:
     with connected(sandbox) as connection:
         connection.sendall(cut)
         connection.shutdown(socket.SHUT_WR)

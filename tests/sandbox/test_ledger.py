@@ -143,7 +143,7 @@ def test_any_other_damage_is_a_clear_error(ledger: Path, damage: Callable[[bytes
 
 
 @pytest.mark.parametrize("content", [b"AGE-SECRET-KEY-1", b"AGE-SECRET-KEY-1\n", b"{}\n"])
-def test_a_file_that_is_no_ledger_is_left_as_it_is(ledger: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_ledger_is_left_as_it_is(ledger: Path, content: bytes) -> None:
     ledger.write_bytes(content)
     ledger.chmod(0o644)
     with pytest.raises(SettingInvalid, match="damaged at line 1"):
@@ -215,7 +215,7 @@ def test_accounts_of_a_parent_that_is_not_served_are_kept_with_a_note(
     assert "accounts of acme@example.com, which is not a parent here" in capfd.readouterr().err
 
 
-def test_a_parent_that_is_no_text_is_damage(ledger: Path) -> None:
+def test_a_parent_that_is_not_text_is_damage(ledger: Path) -> None:
     with running(ledger=ledger) as sandbox:
         create(sandbox)
         create(sandbox)

@@ -18,7 +18,7 @@ def test_each_has_its_own_limit_or_the_usual_one() -> None:
     ) == parse_parents(["acme@example.com:made-up", "'!~:=/?:0"], limit=7)
 
 
-def test_none_is_none() -> None:
+def test_no_specs_give_no_parents() -> None:
     assert () == parse_parents([], limit=7)
 
 

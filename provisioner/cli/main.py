@@ -25,16 +25,16 @@ import click
 from provisioner._version import __version__
 from provisioner.cli.console import Console, LogConsole, TextConsole
 from provisioner.cli.failures import Ended, Terminated, reported, trace
+from provisioner.cli.help import Group
 from provisioner.cli.options import Context
 from provisioner.errors import MEANINGS, ExitCode, InternalError, ProvisionerError
 
-_CODE_WIDTH: Final = 4
-# Read aloud by --help; the table in docs/commands.md is checked against it.
-_EXITS: Final = "\b\nExit codes:\n" + "\n".join(
-    f"  {'130, 143' if code is ExitCode.INTERRUPTED else str(int(code)).ljust(_CODE_WIDTH - 1)}  {meaning}"
+EXITS: Final = tuple(
+    ("130, 143" if code is ExitCode.INTERRUPTED else str(int(code)), meaning)
     for code, (meaning, _) in MEANINGS.items()
     if code is not ExitCode.TERMINATED
 )
+"""The exit codes, each with its meaning."""
 _UNWRITABLE: Final = (errno.EBADF, errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT, errno.EAGAIN)
 _ASKED: Final[list[signal.Signals]] = []
 """The signals that have asked this process to end while it only read."""
@@ -71,7 +71,7 @@ COMMANDS: Final[Mapping[str, str]] = {
 """In the order of a day's work; each module has the command as ``command``."""
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Loads a command's module when the command is called, or described."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -99,7 +99,9 @@ class _Commands(click.Group):
 
 
 @click.group(
-    cls=_Commands, epilog=_EXITS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=_Commands,
+    table=("Exit codes", EXITS),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="provisioner")
 def cli() -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _KINDS: Final = {"integer": int, "number": float, "string": str}
+_METAVARS: Final = {
+    "encoding": "NAME", "proxy": "URL", "heartbeat_url": "URL", "ca_file": "FILE", "metrics_file": "FILE",
+}  # fmt: skip
 FILE: Final = click.Path(path_type=Path)
 CONNECTION: Final = ("timeout", "attempts", "retry_budget", "retry_after_cap", "proxy", "ca_file")
 """The settings of whatever speaks to Octopush."""
@@ -116,7 +119,8 @@ def _tuning(name: str) -> Callable[[_Command], _Command]:
     if schema["type"] == "boolean":
         return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=words)
     names_file = completion.files if name.endswith("_file") else None
-    return click.option(flag, name, type=_KINDS[schema["type"]], help=words, shell_complete=names_file)
+    metavar = _METAVARS.get(name, {"integer": "N", "number": "SECONDS"}.get(schema["type"]))
+    return click.option(flag, name, type=_KINDS[schema["type"]], metavar=metavar, help=words, shell_complete=names_file)
 
 
 def output(*formats: str, words: str = "The format of standard output.") -> Callable[[_Command], _Command]:
@@ -147,16 +151,17 @@ only = click.option(
 jobs = click.option(
     "--jobs",
     type=click.IntRange(1, _MOST_JOBS),
+    metavar="N",
     default=8,
     show_default=True,
     help="How many parents are worked on at once.",
 )
 rate = click.option(
-    "--rate", type=click.IntRange(1, 1000), default=20, show_default=True,
+    "--rate", type=click.IntRange(1, 1000), metavar="N", default=20, show_default=True,
     help="How many requests may begin in one second, over all parents.",
 )  # fmt: skip
 apply_rate = click.option(
-    "--rate", type=click.IntRange(1, 1000),
+    "--rate", type=click.IntRange(1, 1000), metavar="N",
     help="How many requests may begin in one second, over all parents [default: no bound].",
 )  # fmt: skip
 refresh = click.option("--refresh", is_flag=True, help="Read every account at Octopush first; needs an identity.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from provisioner.cli import completion, options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid
 
@@ -27,7 +28,14 @@ def _complete(this: click.Context, parameter: click.Parameter, incomplete: str) 
     return [] if given == 1 else completion.files(this, parameter, incomplete)
 
 
-@click.command(short_help="Take over accounts that exist.")
+@click.command(
+    cls=Command,
+    short_help="Take over accounts that exist.",
+    examples=[
+        ("provisioner adopt paris abc_1f2@sub-accounts.com", "Take over one account."),
+        ("provisioner adopt --from accounts.csv", "Take over all accounts of a table: name,login."),
+    ],
+)
 @click.argument("words", nargs=-1, metavar="[NAME LOGIN] [MANIFEST]...", shell_complete=_complete)
 @click.option("--from", "table", type=options.FILE, metavar="FILE", help="Take over those of a CSV table: name,login.")
 @click.option(

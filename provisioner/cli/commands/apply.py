@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from provisioner.cli import options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid
 
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
     from provisioner.project.reports import Reports
 
 
-@click.command(short_help="Create what is missing.")
+@click.command(
+    cls=Command,
+    short_help="Create what is missing, change what differs.",
+    examples=[
+        ("provisioner apply", "Show the plan of manifests/, ask, and do it."),
+        ("provisioner apply --only paris", "Do it for one account."),
+        ("provisioner apply --plan plan.json --yes", "Do what was saved and reviewed, without asking."),
+    ],
+)
 @options.manifests
 @options.parents
 @options.shard
@@ -81,15 +90,17 @@ def command(
     yes: bool,
     new_state: bool,
 ) -> int:
-    """Create what is missing, one account at a time, and keep the credentials sealed.
+    """Create what is missing, change what differs, and keep the credentials sealed.
 
-    Plans, shows the plan, asks, and does exactly that; several parents are worked on side
-    by side. Needs the parents' credentials and the recipients to seal to. With --refresh,
-    what somebody changed at Octopush is found first, and changed back. With --plan, the
-    saved plan is made again and compared: what was reviewed is what happens. With --digest
-    as well, it must be the plan with this digest, which every format of `plan` prints. Where a
-    create looks like a renamed account, you are asked by name, with --yes too; without a
-    terminal that is refused (4).
+    Plans, shows the plan, asks, and does exactly that: one account at a time, and several
+    parents side by side. Nothing is ever deleted. Needs the parents' credentials and the
+    recipients to seal to; to change an account, an identity as well.
+
+    With --refresh, it first looks for what somebody changed at Octopush, and changes it back.
+    With --plan, it makes the saved plan again and compares the two: what was reviewed is what
+    happens. With --digest as well, the plan must have this digest, which every format of
+    `plan` prints. If a create looks like a renamed account, you are asked by name, even with
+    --yes; without a terminal that is refused (4).
     """
     from provisioner.cli.interrupt import Interrupt
     from provisioner.cli.watched import watched

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from provisioner.cli import completion, moments, options
+from provisioner.cli.help import Group
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid, ExitCode
 
@@ -17,24 +18,23 @@ if TYPE_CHECKING:
     from provisioner.project.credentials import Opened
 
 _FORMATS: Final = ("env", "dotenv", "docker", "json", "csv", "kubernetes")
-_READERS: Final = """\b
-Each format is for one kind of reader:
-  env         a POSIX shell: set -a; . ./FILE; set +a
-  dotenv      python-dotenv
-  docker      docker run --env-file FILE; no value may have several lines
-  json        programs
-  csv         spreadsheets: what would be a formula gets an apostrophe
-  kubernetes  kubectl apply -f FILE: a Secret for each account
-"""
+_READERS: Final = (
+    ("env", "a POSIX shell: set -a; . ./FILE; set +a"),
+    ("dotenv", "python-dotenv"),
+    ("docker", "docker run --env-file FILE; no value may have several lines"),
+    ("json", "programs"),
+    ("csv", "spreadsheets: what would be a formula gets an apostrophe"),
+    ("kubernetes", "kubectl apply -f FILE: a Secret for each account"),
+)
 DELIVERED: Final = "the password that is delivered is the one before"
 
 
-@click.group(short_help="Open what is sealed.")
+@click.group(cls=Group, short_help="Open what is sealed.")
 def command() -> None:
     """Open what is sealed; needs an identity."""
 
 
-@command.command("show")
+@command.command("show", examples=[("provisioner credentials show paris", "Print login, key and password in clear.")])
 @click.argument("name", shell_complete=completion.accounts("active", "unknown"))
 @options.parents
 @options.project()
@@ -89,7 +89,15 @@ def list_(context: Context, *, choice: Choice, parents: tuple[str, ...], output:
     return listed.exit_code
 
 
-@command.command("export", short_help="Write credentials in clear, for other programs.", epilog=_READERS)
+@command.command(
+    "export",
+    short_help="Write credentials in clear, for other programs.",
+    table=("Who reads which format", _READERS),
+    examples=[
+        ("provisioner credentials export --format dotenv --out .env", "Write those of all accounts."),
+        ("provisioner credentials export paris --format json", "Print those of one."),
+    ],
+)
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.accounts("active"))
 @options.parents
 @options.project(*options.CONNECTION)

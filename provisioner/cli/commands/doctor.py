@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from provisioner.cli import options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Choice, Context
 
 
-@click.command(short_help="Check that everything is in place.")
+@click.command(cls=Command, short_help="Check that everything is in place.")
 @options.parents
 @options.project(*options.CONNECTION)
 @options.output("text", "json")

@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from provisioner.cli import completion, options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid, StateConflict
 
@@ -17,7 +18,15 @@ from provisioner.errors import CommandInvalid, StateConflict
 _IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
-@click.command("exec", short_help="Run a command as one account.", context_settings={"allow_interspersed_args": False})
+@click.command(
+    "exec",
+    short_help="Run a command as one account.",
+    context_settings={"allow_interspersed_args": False},
+    cls=Command,
+    examples=[
+        ("provisioner exec paris -- ./send.sh", "Run a script as the account paris."),
+    ],
+)
 @options.parents
 @options.project()
 @click.argument("name", shell_complete=completion.accounts("active"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from provisioner.cli import completion, options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Context
 from provisioner.errors import MEANINGS, CommandInvalid, ExitCode, ProvisionerError
 
@@ -76,7 +77,14 @@ def _known() -> Iterator[str]:
     yield from (str(int(code)) for code in ExitCode)
 
 
-@click.command(short_help="Say what an exit code, an error, a status or a code of Octopush means.")
+@click.command(
+    cls=Command,
+    short_help="Say what an exit code, an error, a status or a code of Octopush means.",
+    examples=[
+        ("provisioner explain 8", "What exit code 8 means."),
+        ("provisioner explain unknown", "What the status unknown means."),
+    ],
+)
 @click.argument("what", metavar="CODE|ERROR|STATUS", shell_complete=completion.words(_known))
 @options.pass_context
 def command(context: Context, *, what: str) -> int:
@@ -102,7 +110,10 @@ def command(context: Context, *, what: str) -> int:
         console.data(f"{kind.__name__}: {inspect.getdoc(kind)}\n")
         _explain(console, kind.exit_code, f"It ends the command with exit code {int(kind.exit_code)}")
     else:
-        near = nearest(what.lower(), [*kinds, *_WORDS])
+        near = nearest(
+            what.lower(),
+            [*kinds, *_WORDS],
+        )
         known = sorted(kind.__name__ for kind in kinds.values()) if number < 0 else map(str, CODES)
         named = f"Known {'errors' if number < 0 else 'codes of Octopush'}: {', '.join(known)}."
         named += "" if number >= 0 else f" Known statuses: {', '.join(_WORDS)}."

@@ -5,10 +5,17 @@ from __future__ import annotations
 import click
 
 from provisioner.cli import completion, options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Choice, Context
 
 
-@click.command(short_help="Free the slot of a deleted account.")
+@click.command(
+    cls=Command,
+    short_help="Free the slot of a deleted account.",
+    examples=[
+        ("provisioner forget paris", "Forget it once it is deleted at Octopush."),
+    ],
+)
 @click.argument("name", shell_complete=completion.accounts("active", "unknown", "abandoned"))
 @options.parents
 @options.project("lock_timeout", *options.CONNECTION)

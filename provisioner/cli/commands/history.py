@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING
 import click
 
 from provisioner.cli import completion, options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Choice, Context
 
 if TYPE_CHECKING:
     from provisioner.model.shard import Shard
 
 
-@click.command(short_help="List who did what to which account.")
+@click.command(
+    cls=Command,
+    short_help="List who did what to which account.",
+    examples=[
+        ("provisioner history", "List all operations."),
+        ("provisioner history paris --since 7d", "List those on one account in the last week."),
+    ],
+)
 @click.argument("name", required=False, shell_complete=completion.accounts("pending", "active", "unknown", "abandoned"))
 @options.parents
 @options.shard
@@ -56,4 +64,6 @@ def command(
         console.lines(texts.text(entries, several=len(found) > 1))
     for parent, failure in failures.items():
         console.failure(failure, parent)
-    return gravest([ExitCode.DONE, *(each.exit_code for each in failures.values())])
+    return gravest(
+        [ExitCode.DONE, *(each.exit_code for each in failures.values())],
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from provisioner.cli import completion, options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Context
 from provisioner.errors import CommandInvalid, ExitCode
 
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
     from provisioner.project.starting import Started
 
 
-@click.command(short_help="Write a starter project.")
+@click.command(
+    cls=Command,
+    short_help="Write a starter project.",
+    examples=[
+        ("provisioner init customers --ci github", "Start a project with workflows for GitHub."),
+        ("provisioner init --diff", "Show what this version would change in them."),
+        ("provisioner init --force", "Replace those that nobody has edited."),
+    ],
+)
 @click.argument("folder", default=".", type=options.FILE, shell_complete=completion.folders)
 @click.option(
     "--ci", type=click.Choice(["github", "gitlab"]), multiple=True,
@@ -49,13 +58,7 @@ def command(
     replaces them. What you have filled in stays: PROVISIONER_PLACEHOLDERS, the secrets of your
     placeholders, and where the program is. A file that you have edited elsewhere is never
     replaced. Without --ci and --schedule, both work on all such files of the project.
-
-    \b
-    Examples:
-      provisioner init customers --ci github
-      provisioner init --diff
-      provisioner init --force
-    """  # noqa: D301  # click looks for the character itself
+    """
     from provisioner.project.folders import Folders
     from provisioner.project.starting import differences, start
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from provisioner.cli import options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Context
 from provisioner.errors import ExitCode
 
 
-@click.command(short_help="Make an age identity.")
+@click.command(cls=Command, short_help="Make an age identity.")
 @click.option(
     "-o", "--out", type=options.FILE, metavar="FILE", help="Where to write it [default: your configuration folder]."
 )

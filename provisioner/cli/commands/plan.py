@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from provisioner.cli import options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import SettingInvalid
 
@@ -24,7 +25,16 @@ _NAMED: Final = 20
 """Accounts that one warning names; of more, it says how many."""
 
 
-@click.command(short_help="Show what apply would do.")
+@click.command(
+    cls=Command,
+    short_help="Show what apply would do.",
+    examples=[
+        ("provisioner plan", "Plan all manifests in manifests/."),
+        ("provisioner plan customers.csv --only paris", "Plan one account of one file."),
+        ("provisioner plan --out plan.json", "Save the plan, for `apply --plan plan.json`."),
+        ("provisioner plan --format html > plan.html", "Make a page for a reviewer."),
+    ],
+)
 @options.manifests
 @options.parents
 @options.shard

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from provisioner.cli import options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Choice, Context
 
 if TYPE_CHECKING:
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
     from provisioner.project.reports import Reports
 
 
-@click.command(short_help="Apply on a schedule, unattended.")
+@click.command(
+    cls=Command,
+    short_help="Apply on a schedule, unattended.",
+    examples=[
+        ("provisioner reconcile --max-creates 5", "Apply all of manifests/, unless that is too much."),
+        ("provisioner reconcile --page status.html", "Leave a page about all parents."),
+    ],
+)
 @options.manifests
 @options.parents
 @options.shard

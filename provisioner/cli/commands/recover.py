@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 import click
 
 from provisioner.cli import completion, options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid, ExitCode
 
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
 _STDIN: Final = "-"
 
 
-@click.command(short_help="Put back what was rescued.")
+@click.command(
+    cls=Command,
+    short_help="Put back what was rescued.",
+    examples=[
+        ("provisioner recover", "Put back what is in the .rescue file."),
+        ("provisioner recover run.log", "Put back what a run had to print into its log."),
+    ],
+)
 @click.argument("log", required=False, metavar="[LOG]", shell_complete=completion.files)
 @options.parents
 @options.project("lock_timeout")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from provisioner.cli import options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import ExitCode
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from provisioner.model.shard import Shard
 
 
-@click.command(short_help="Find what was changed at Octopush.")
+@click.command(cls=Command, short_help="Find what was changed at Octopush.")
 @options.parents
 @options.shard
 @options.project("lock_timeout", *options.CONNECTION)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from provisioner.cli import options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Choice, Context
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from provisioner.project.rekeying import Rekey
 
 
-@click.command(short_help="Change who can open what is sealed.")
+@click.command(cls=Command, short_help="Change who can open what is sealed.")
 @click.option("--add", multiple=True, metavar="RECIPIENT", help="Seal to this recipient too; may be repeated.")
 @click.option("--remove", multiple=True, metavar="RECIPIENT", help="No longer seal to this recipient; may be repeated.")
 @options.parents

@@ -5,11 +5,19 @@ from __future__ import annotations
 import click
 
 from provisioner.cli import completion, options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid, ExitCode
 
 
-@click.command(short_help="End an unknown outcome.")
+@click.command(
+    cls=Command,
+    short_help="End an unknown outcome.",
+    examples=[
+        ("provisioner resolve paris --not-created", "The dashboard does not have it: free its slot."),
+        ("provisioner resolve paris --abandon", "Nobody can find out: keep its slot taken."),
+    ],
+)
 @click.argument("name", shell_complete=completion.accounts("unknown", "pending"))
 @options.parents
 @options.project("lock_timeout")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from provisioner.cli import completion, options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid
 
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
     from provisioner.project.rotating import Rotation
 
 
-@click.command("rotate-password", short_help="Give accounts new passwords.")
+@click.command(
+    "rotate-password",
+    short_help="Give accounts new passwords.",
+    cls=Command,
+    examples=[
+        ("provisioner rotate-password paris rome", "Set new passwords for two accounts."),
+        ("provisioner rotate-password --all --parent acme", "Set them for all accounts of one parent."),
+    ],
+)
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.accounts("active"))
 @click.option("--all", "everyone", is_flag=True, help="All active accounts: of every parent, or of those of --parent.")
 @click.option(
@@ -50,12 +59,7 @@ def command(
     alone changed. The old password is kept until it is certain that the new one is set. An
     account that cannot get a new password now is reported, and the others go on. Needs the
     parents' credentials and an identity.
-
-    \b
-    Examples:
-      provisioner rotate-password paris rome
-      provisioner rotate-password --all --parent acme
-    """  # noqa: D301  # click looks for the character itself
+    """
     from provisioner.cli.interrupt import Interrupt
     from provisioner.cli.progress import reporter
     from provisioner.cli.watched import show

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from provisioner.cli import options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Context
 from provisioner.errors import ExitCode
 from provisioner.model.account import Secret
@@ -21,7 +22,25 @@ if TYPE_CHECKING:
 _PARENTS_SHOWN: Final = 10
 
 
-@click.command(short_help="Serve a local Octopush to try things out.")
+_CALLS: Final = (
+    ("GET /sandbox/accounts", "List the accounts of all parents, with their logins."),
+    (
+        "PATCH /sandbox/accounts/LOGIN",
+        "Change first_name, last_name, company_name, callbacks or api_key.",
+    ),
+    ("DELETE /sandbox/accounts/LOGIN", "Delete it, and free its slot."),
+)
+
+
+@click.command(
+    cls=Command,
+    table=("Calls for what a person does in the dashboard", _CALLS),
+    short_help="Serve a local Octopush to try things out.",
+    examples=[
+        ("provisioner sandbox --port 8080", "Serve on a port of your choice."),
+        ("provisioner sandbox --fault lost@2", "Lose the answer to the second create."),
+    ],
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Loopback port [default: a free one].")
 @click.option(
     "--parent-account", "parent_accounts", multiple=True, metavar="LOGIN:KEY[:LIMIT]",
@@ -50,14 +69,7 @@ def command(
     login and key of the environment, OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY, where they are set.
     To serve several parents, give each with --parent-account, and never with a real key. Each
     has its own sub-accounts, and its own limit where one is given.
-
-    What a person does in Octopush's dashboard, these calls do; they need no credentials:
-
-    \b
-    GET    /sandbox/accounts          list the accounts of all parents, with their logins
-    PATCH  /sandbox/accounts/LOGIN    change first_name, last_name, company_name, callbacks or api_key
-    DELETE /sandbox/accounts/LOGIN    delete it, and free its slot
-    """  # noqa: D301  # click looks for the character itself
+    """
     from provisioner.sandbox import FAULT_HELP, Sandbox, SandboxParent, SandboxSettings, parse_fault, parse_parents
 
     console = context.console

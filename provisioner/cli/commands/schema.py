@@ -8,6 +8,7 @@ import click
 
 from provisioner import schemas
 from provisioner.cli import options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Context
 from provisioner.errors import ExitCode
 
@@ -28,23 +29,34 @@ SCHEMAS: Final = (
 )
 
 
-@click.command(short_help="Print a JSON Schema.")
-@click.argument("name", type=click.Choice(SCHEMAS), default="manifest")
+_HOLDERS: Final = (
+    ("manifest", "a manifest; without NAME, it is this one"),
+    ("config", "provisioner.yaml"),
+    ("state", "a state"),
+    ("plan", "plan --format json"),
+    ("report", "apply, reconcile, refresh, verify, adopt, forget, rotate-password, rekey"),
+    ("status", "status"),
+    ("problems", "validate"),
+    ("credentials", "credentials show and export"),
+    ("credentials-list", "credentials list"),
+    ("history", "state history"),
+    ("operations", "history"),
+    ("doctor", "doctor"),
+    ("error", "every command that fails"),
+)
+
+
+@click.command(
+    cls=Command,
+    table=("What each NAME describes", _HOLDERS),
+    short_help="Print a JSON Schema.",
+    examples=[
+        ("provisioner schema > manifest.schema.json", "Save the schema of manifests, for an editor."),
+    ],
+)
+@click.argument("name", type=click.Choice(SCHEMAS), default="manifest", metavar="[NAME]")
 @options.pass_context
 def command(context: Context, *, name: str) -> int:
-    """Print a JSON Schema: of a manifest or the settings, of the state, or of what a command prints as JSON.
-
-    \b
-    plan              plan --format json
-    report            apply, reconcile, refresh, verify, adopt, forget, rotate-password, rekey
-    status            status
-    problems          validate
-    credentials       credentials show and export
-    credentials-list  credentials list
-    history           state history
-    operations        history
-    doctor            doctor
-    error             every command that fails
-    """  # noqa: D301  # click looks for the character itself
+    """Print a JSON Schema: of a file, or of what a command prints as JSON."""
     context.console.data(schemas.text(f"{name}.v1"))
     return ExitCode.DONE

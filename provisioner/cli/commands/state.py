@@ -8,13 +8,14 @@ from typing import BinaryIO, Final, cast
 import click
 
 from provisioner.cli import completion, options
+from provisioner.cli.help import Group
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import ExitCode
 
 _STDIN: Final = "-"
 
 
-@click.group(short_help="Move the state as a whole, and look back.")
+@click.group(cls=Group, short_help="Move the state as a whole, and look back.")
 def command() -> None:
     """Move the state as a whole, and look at what it was.
 
@@ -33,7 +34,7 @@ def pull(context: Context, *, choice: Choice, parents: tuple[str, ...]) -> int:
     return ExitCode.DONE
 
 
-@command.command("push")
+@command.command("push", examples=[("provisioner state push old.json", "Put back what `state pull` saved.")])
 @click.argument("file", shell_complete=completion.files)
 @click.option("--undo-move", is_flag=True, help="Also over the note that a move left: its new place is lost.")
 @options.parents

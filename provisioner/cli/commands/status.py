@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING
 import click
 
 from provisioner.cli import options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Choice, Context
 
 if TYPE_CHECKING:
     from provisioner.model.shard import Shard
 
 
-@click.command(short_help="List the accounts of the state.")
+@click.command(
+    cls=Command,
+    short_help="List the accounts of the state.",
+    examples=[
+        ("provisioner status", "List the accounts of all parents."),
+        ("provisioner status --format html > status.html", "Make a page about all parents."),
+    ],
+)
 @options.parents
 @options.shard
 @options.project(*options.CONNECTION)

@@ -5,11 +5,18 @@ from __future__ import annotations
 import click
 
 from provisioner.cli import options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import ExitCode
 
 
-@click.command(short_help="End the hold of a run that has died.")
+@click.command(
+    cls=Command,
+    short_help="End the hold of a run that has died.",
+    examples=[
+        ("provisioner unlock 6f1c0e8a", "End the hold that the error about the lock names."),
+    ],
+)
 @click.argument("lease")
 @options.parents
 @options.project()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from provisioner.cli import options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid, ExitCode
 
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
     from provisioner.cli.console import Console
 
 
-@click.command(short_help="Report every problem of every manifest.")
+@click.command(
+    cls=Command,
+    short_help="Report every problem of every manifest.",
+    examples=[
+        ("provisioner validate", "Check every manifest in manifests/."),
+        ("provisioner validate customers.csv --format github", "Check one file, with notes for a pull request."),
+    ],
+)
 @options.manifests
 @options.parents
 @options.project("encoding")
@@ -52,7 +60,9 @@ def command(
         for problem in loaded.problems:
             console.lines(text.problem(problem))
         chosen = [each for each in loaded.manifests if not parents or each.parent in parents]
-        console.lines([text.verdict(loaded.problems, sum(len(each.accounts) for each in chosen))])
+        console.lines(
+            [text.verdict(loaded.problems, sum(len(each.accounts) for each in chosen))],
+        )
     return ExitCode.MANIFEST_INVALID if loaded.errors else ExitCode.DONE
 
 

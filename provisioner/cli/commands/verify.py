@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING
 import click
 
 from provisioner.cli import completion, options
+from provisioner.cli.help import Command
 from provisioner.cli.options import Choice, Context
 
 if TYPE_CHECKING:
     from provisioner.model.shard import Shard
 
 
-@click.command(short_help="Prove that the credentials are good.")
+@click.command(
+    cls=Command,
+    short_help="Prove that the credentials are good.",
+    examples=[
+        ("provisioner verify", "Check all accounts."),
+        ("provisioner verify paris rome", "Check two."),
+    ],
+)
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.accounts("active"))
 @options.parents
 @options.shard

@@ -1,0 +1,108 @@
+"""How ``--help`` looks: lines that break at spaces alone, examples, and what few need at the end.
+
+Needs click and nothing else: help is asked for in a hurry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import click
+
+Rows = Sequence[tuple[str, str]]
+Table = tuple[str, Rows]
+"""A title, and what is below it."""
+
+_HYPHEN: Final = "\ue000"
+"""Stands for a hyphen while lines are broken: a command or an option is one word."""
+_NARROW: Final = 72
+"""Columns up to which what is described leaves more room for its description."""
+_WIDEST, _WIDEST_IF_NARROW = 26, 16
+"""Columns of what is described; what is wider has a line of its own."""
+_LONGEST: Final = 500
+"""Characters of a command's short help: all of them."""
+_FEW: Final = frozenset(
+    {
+        *("config", "state", "shard", "encoding", "jobs", "rate", "cluster", "report", "new_recipients"),
+        *("timeout", "attempts", "retry_budget", "retry_after_cap", "retry_on_429", "retry_on_503", "proxy", "ca_file"),
+        *("keep_going", "lock_timeout", "metrics_file", "heartbeat_url", "log_format", "accept_state"),
+    }
+)
+"""The options that few need, by the names of their parameters."""
+
+
+class _Formatter(click.HelpFormatter):
+    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
+        super().write_usage(prog, _whole(args), prefix)
+
+    def write_text(self, text: str) -> None:
+        super().write_text(_whole(text))
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = _WIDEST, col_spacing: int = 2) -> None:
+        widest = min(col_max, _WIDEST_IF_NARROW if self.width < _NARROW else _WIDEST)
+        super().write_dl([(first, _whole(second)) for first, second in rows], widest, col_spacing)
+
+    def write(self, string: str) -> None:
+        super().write(string.replace(_HYPHEN, "-"))
+
+
+def _whole(text: str) -> str:
+    return text.replace("-", _HYPHEN)
+
+
+class _Context(click.Context):
+    formatter_class = _Formatter
+
+
+class Command(click.Command):
+    """A command whose help has ``examples``, each with what it does, and a ``table`` with its title."""
+
+    context_class = _Context
+
+    def __init__(self, *, examples: Rows = (), table: Table = ("", ()), **options: Any) -> None:  # noqa: ANN401  # click's
+        super().__init__(**options)
+        self.examples = examples
+        self.table = table
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, the options and the table, and at last the options that few need."""
+        if self.examples:
+            with formatter.section("Examples"):
+                for words, what in self.examples:
+                    formatter.write(f"{'':>{formatter.current_indent}}{words}\n")
+                    with formatter.indentation(), formatter.indentation():
+                        formatter.write_text(what)
+        _write_rows("Options", _options(self, ctx, few=False), formatter)
+        _write_rows(*self.table, formatter)
+        _write_rows("Options that few need", _options(self, ctx, few=True), formatter)
+
+
+class Group(click.Group):
+    """Several commands; its help may end with a ``table`` and its title."""
+
+    context_class = _Context
+    command_class = Command
+
+    def __init__(self, *, table: Table = ("", ()), **options: Any) -> None:  # noqa: ANN401  # click's
+        super().__init__(**options)
+        self.table = table
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, each command with the whole of its short help, and the table."""
+        known = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        rows = [(name, each.get_short_help_str(_LONGEST)) for name, each in known if each is not None]
+        _write_rows("Options", _options(self, ctx, few=False), formatter)
+        _write_rows("Commands", rows, formatter)
+        _write_rows(*self.table, formatter)
+
+
+def _options(this: click.Command, ctx: click.Context, *, few: bool) -> Rows:
+    these = (each for each in this.get_params(ctx) if isinstance(each, click.Option) and (each.name in _FEW) is few)
+    return [row for each in these if (row := each.get_help_record(ctx)) is not None]
+
+
+def _write_rows(title: str, rows: Rows, formatter: click.HelpFormatter) -> None:
+    if rows:
+        with formatter.section(title):
+            formatter.write_dl(rows)

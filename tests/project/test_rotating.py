@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import provisioner
+from provisioner import CancelToken
 from provisioner.errors import CommandInvalid, ExitCode, InterruptedRunError
 from provisioner.model.report import Result
 from provisioner.project.rotating import Rotation
@@ -105,6 +106,11 @@ def test_who_says_no_changes_nothing_and_who_has_changed_meanwhile_is_refused(
         this.rotate_passwords(None, approve=lambda _: False)
     with pytest.raises(CommandInvalid, match="no account bern"):
         this.rotate_passwords(["paris", "bern"])
+    ended = CancelToken()
+    ended.cancel()
+    stopped = this.rotate_passwords(None, cancel=ended)
+    assert {"default": dict.fromkeys(THREE, "not_attempted")} == results(stopped)
+    assert ExitCode.INTERRUPTED is stopped.exit_code
     assert (before, sent) == (passwords(this), len(server.requests()))
 
     def meanwhile(_: Sequence[Rotation]) -> bool:

@@ -1,4 +1,4 @@
-"""Where accounts of ``parent: auto`` go: the same way every time, and never away from where they are."""
+"""Where accounts of ``parent: auto`` go: deterministically, and never away from where they are."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def active(name: str) -> Active:
 
 
 def room(*names: str, limit: int = 3, reserved: int = 0, wants: Sequence[str] = (), **records: Record) -> Room:
-    """Return a parent that has active accounts of these ``names``, and whose manifest ``wants`` others."""
+    """Return a parent with active accounts of these ``names``, whose manifest ``wants`` others."""
     known = {name: active(name) for name in names} | records
     state = State("lineage", "acme", accounts=known) if known else None
     return Room(state, [account(name) for name in wants], limit, reserved)
@@ -54,7 +54,7 @@ def test_each_goes_where_most_slots_are_free_and_of_several_to_the_first_by_name
 def test_limit_reserve_and_what_manifests_ask_of_a_parent_by_its_name_count() -> None:
     assert {"a": "globex"} == placed("a", acme=room(limit=9, reserved=7), globex=room())
     assert {"a": "globex"} == placed("a", acme=room(wants=["x"]), globex=room())
-    # One that exists holds its slot once.
+    # An existing account takes its slot once.
     assert {"a": "acme"} == placed("a", acme=room("x", wants=["x"], limit=4), globex=room())
 
 
@@ -100,7 +100,7 @@ def test_nothing_is_placed_while_it_could_exist_where_nobody_can_look() -> None:
     assert {"paris": "acme"} == found.parents
     assert isinstance(found.refusal, StateConflict)
     assert "The state of globex cannot be read, and may have rome.\nIt is not JSON." in found.refusal.message
-    # Those that are all known need nobody's room.
+    # If all are known, they need no room.
     assert Placed({"paris": "acme"}) == place(accounts[:1], {"acme": room("paris")}, {}, unreadable=why)
 
 
@@ -130,7 +130,7 @@ def test_the_order_of_rows_means_nothing_and_no_slot_is_overdrawn(data: st.DataO
     used = Counter(found.parents.values())
     assert len(names) == used.total()
     assert all(used[f"p{number}"] <= limit for number, limit in enumerate(limits))
-    # Twice is once: what is there by then stays there.
+    # Twice is once: an account that exists by then stays where it is.
     assert found.parents == place([account(name) for name in names], rooms, found.parents).parents
 
 

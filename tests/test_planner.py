@@ -425,7 +425,7 @@ LIMITS = st.integers(0, 15)
 
 
 def planned(accounts: list[DesiredAccount], state: State | None, limit: int = 50, reserved: int = 0) -> Plan | None:
-    """Return the plan, or None where the state has two records for one account."""
+    """Return the plan, or None if the state has two records for one account."""
     records = state.accounts if state else {}
     both = any(each.name in records and each.previously in records for each in accounts)
     try:
@@ -438,7 +438,7 @@ def planned(accounts: list[DesiredAccount], state: State | None, limit: int = 50
 
 
 def record_name(account: DesiredAccount, state: State | None) -> str | None:
-    """Return the name of the record that is the account's, or None where it has none."""
+    """Return the name of the account's record, or None if it has none."""
     records = state.accounts if state else {}
     return next((name for name in (account.name, account.previously) if name in records), None)
 
@@ -495,7 +495,7 @@ def test_nothing_is_created_that_has_a_record_under_its_own_or_its_earlier_name(
 
 
 def applied(made: Plan, state: State | None) -> State:
-    """Return the state after every request of a plan came to what it asked for."""
+    """Return the state after every request of a plan has succeeded."""
     after = state or known()
     for change in made.changes:
         match change:
@@ -557,7 +557,7 @@ def test_only_those_that_are_chosen_are_planned_and_the_rest_is_counted() -> Non
     made = chosen(manifest, state, 20, "paris", "oslo")
     assert [("unknown", "oslo"), ("create", "paris")] == [(each.action, each.name) for each in made.changes]
     assert Selection(("oslo", "paris"), creates=1, updates=1) == made.selection
-    # Every slot that is held counts; of those that are planned, the one that the plan has.
+    # Every occupied slot counts, and of the planned ones only the one in the plan.
     assert Slots(20, 0, used=4, unknown=1, planned=1) == made.slots
 
 

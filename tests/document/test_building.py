@@ -1,4 +1,4 @@
-"""Building: the bounds within which a document is taken, each exactly."""
+"""Building: the exact limits of a document."""
 
 from provisioner.document import MAX_REPORTED, Document, parse_yaml
 from provisioner.document.building import MAX_DEPTH, MAX_FIELDS, MAX_REPEATED, MAX_VALUES, REPEATS
@@ -9,7 +9,7 @@ def parsed(text: str) -> Document:
 
 
 def refused(text: str) -> tuple[str, int | None, int | None]:
-    """Return the message of the only problem of a text that cannot be read, and its place."""
+    """Return the message and the position of the only problem of an unreadable text."""
     document = parsed(text)
     assert document.value is None
     (problem,) = document.problems
@@ -43,8 +43,8 @@ def test_the_number_of_problems_is_bounded() -> None:
 
 
 def test_the_number_of_values_is_bounded() -> None:
-    # Texts and lists in turn, each counted: the outer list is the first, so the last pair
-    # begins with the last value that is taken.
+    # Texts and lists in turn, each counted: the outer list is the first value, so the last
+    # pair begins with the last accepted one.
     message, line, column = refused("[" + "x,[]," * (MAX_VALUES // 2) + "]")
     assert (message, line) == ("The file contains more than 1,000,000 values.", 1)
     assert column == len("[" + "x,[]," * (MAX_VALUES // 2 - 1) + "x,") + 1
@@ -53,12 +53,12 @@ def test_the_number_of_values_is_bounded() -> None:
 def test_what_aliases_repeat_is_bounded_by_what_is_written() -> None:
     ten = "&a [1, 2, 3, 4, 5, 6, 7, 8, 9]"
     written = 1 + 10
-    # Each alias is a value that is written, and repeats ten.
+    # Each alias is a written value, and repeats ten.
     most = (MAX_REPEATED + REPEATS * written) // (10 - REPEATS)
     assert parsed(f"[{ten}, " + "*a, " * most + "]").problems == ()
     message, line, _ = refused(f"[{ten}, " + "*a, " * (most + 1) + "]")
     assert (message, line) == ("The aliases in this file repeat far more than the file itself contains.", 1)
-    # More may be repeated where more is written.
+    # If more is written, more may be repeated.
     assert parsed(f"[{ten}, {'x, ' * 100}" + "*a, " * (most + 1) + "]").problems == ()
 
 
@@ -71,7 +71,7 @@ def test_long_texts_weigh_more() -> None:
     text = "x" * 100 * (MAX_REPEATED // 2)
     assert refused(f"[&a {text}, *a, *a, *a]")[0].startswith("The aliases")
     assert parsed(f"[&a {text}, *a]").problems == ()
-    # In a key, and counted through what holds it.
+    # In a key, and counted through the enclosing list.
     assert refused(f"[&a {{'{'x' * 1000}': y}}, " + "*a, " * (MAX_REPEATED // 9) + "]")[0].startswith("The aliases")
 
 

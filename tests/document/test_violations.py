@@ -202,7 +202,7 @@ def test_half_of_a_character_is_told_as_such() -> None:
     assert (wrong.path[-1], unknown.path[-1]) == ("zzz", "a\ud800")
     (key,) = violations({"state": "a\udcff", "parents": {"\ud800": {}}}, "config.v1", {})
     assert key.path == ("parents", "\ud800")
-    # Three hundred entries above it are looked at before it.
+    # Three hundred entries above it are checked first.
     accounts: list[Value] = [{**ACCOUNT, "name": ""}, *[dict(ACCOUNT)] * 300, {**ACCOUNT, "name": "\ud800"}]
     found = list(violations({"version": 1, "accounts": accounts}, "manifest.v1", CHECKS))
     assert [each.path[1] for each in found] == [0, 301]
@@ -222,7 +222,7 @@ def test_no_violation_repeats_a_value() -> None:
 
 
 def keywords(schema: object) -> set[str]:
-    """Return every key in ``schema``, names of fields among them."""
+    """Return every key in ``schema``, including names of fields."""
     if isinstance(schema, dict):
         return {*schema}.union(*map(keywords, schema.values()))
     return set().union(*map(keywords, schema)) if isinstance(schema, list) else set()
@@ -230,14 +230,14 @@ def keywords(schema: object) -> set[str]:
 
 @pytest.mark.parametrize("schema", ["manifest.v1", "config.v1"])
 def test_a_schema_asks_nothing_of_entries_together(schema: str) -> None:
-    """They are looked at a few at a time, so that what is wrong with them all would not be found."""
+    """They are checked a few at a time, so a problem of all of them together would not be found."""
     together = {"maxItems", "uniqueItems", "contains", "prefixItems", "maxProperties", "patternProperties"}
     assert set() == keywords(inlined(schema)) & {*together, "anyOf", "oneOf", "dependentRequired", "dependentSchemas"}
     assert {1} == {each for group in groups(inlined(schema)) for each in least(group)}
 
 
 def groups(schema: object) -> Iterator[dict[str, Any]]:
-    """Yield ``schema`` and each below it."""
+    """Yield ``schema`` and each of its subschemas."""
     if isinstance(schema, dict):
         yield schema
     for each in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
@@ -269,7 +269,7 @@ VALUES = SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(TEXTS, SCALAR
 
 
 def group(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Return groups that have some of ``fields``, most of the right shape, and perhaps another one."""
+    """Return groups with some of ``fields``, most of them valid, and perhaps another field."""
     own = st.fixed_dictionaries({}, optional={name: each | VALUES for name, each in fields.items()})
     other = st.dictionaries(st.sampled_from(["zzz", "first_nam", "", "7", "not"]), VALUES, max_size=1)
     return st.builds(lambda one, two: {**one, **two}, own, other)
@@ -305,7 +305,7 @@ def fits(name: str, text: object) -> bool:
 
 
 def paths(value: Value, schema: str) -> Iterator[tuple[str | int, ...]]:
-    """Yield the paths that jsonschema finds fault with."""
+    """Yield the paths at which jsonschema finds an error."""
     checker = FormatChecker(formats=())
     for name in CHECKS:
         checker.checks(name)(lambda text, name=name: fits(name, text))

@@ -1,4 +1,4 @@
-"""YAML: texts stay as they were typed, everything has its place, and bombs are refused."""
+"""YAML: texts stay as typed, everything has its position, and bombs are refused."""
 
 import codecs
 import json
@@ -26,7 +26,7 @@ def value(text: str, schema: str = SCHEMA) -> Value:
 
 
 def refused(text: str | bytes) -> tuple[str, int | None, int | None]:
-    """Return the message of the only problem of a text that cannot be read, and its place."""
+    """Return the message and the position of the only problem of an unreadable text."""
     document = parsed(text)
     assert document.value is None
     (problem,) = document.problems
@@ -121,7 +121,7 @@ def test_a_character_that_json_writes_in_halves_is_read_in_double_quotes_alone()
 @given(st.text())
 def test_any_text_in_single_quotes_survives_or_is_refused(text: str) -> None:
     document = parsed(("parent: '" + text.replace("'", "''") + "'\n").encode("utf-8", "surrogatepass"))
-    # A line break inside a quoted text is folded, as YAML has it: no field here may hold one.
+    # YAML folds a line break inside a quoted text; no field here may contain one.
     if document.value is not None and "\n" not in text and "\r" not in text:
         assert document.value == {"parent": text}
 

@@ -1,4 +1,4 @@
-"""Bounds: what is made to exhaust the loader is refused within hard limits of memory and time."""
+"""Bounds: files that are made to exhaust the loader are refused within hard limits of memory and time."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 from provisioner.model.account import CALLBACK_NAMES
 
 # Loads the file in a process that may not have more than a gigabyte of address space or
-# ten seconds, and tells what it took. libyaml and the interpreter need a part of it.
+# ten seconds, and reports what it used. libyaml and the interpreter need a part of it.
 SCRIPT = """
 import json, resource, sys
 from pathlib import Path
@@ -46,7 +46,7 @@ FLAWED = "{" + ", ".join(f"k{number}: z" for number in range(900)) + "}"
 
 
 def same(account: str, again: str, times: int) -> str:
-    """Return a manifest that has one account, and then that many times what refers to it."""
+    """Return a manifest with one account, and then many references to it."""
     return f"version: 1\naccounts:\n  - &b {account}\n" + f"  - {again}\n" * times
 
 
@@ -102,7 +102,7 @@ def test_a_bomb_is_refused_at_once(tmp_path: Path, make: Callable[[], str], mess
     assert float(str(found["megabytes"])) < 200
 
 
-# The same of settings, in which a group may have as many fields as there are parents.
+# The same for settings, where a group may have as many fields as there are parents.
 SETTINGS = """
 import json, resource, sys
 from pathlib import Path

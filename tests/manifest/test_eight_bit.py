@@ -1,4 +1,4 @@
-"""Eight-bit tables: what a French, German or Spanish Excel saves is read, and what is anything else is not."""
+"""Eight-bit encodings: what a French, German or Spanish Excel saves is read, and nothing else."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Expansion: placeholders become what is sent, and what comes out must be fit for a manifest."""
+"""Expansion: placeholders become what is sent, and the result must be valid in a manifest."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -154,7 +154,7 @@ def test_an_edit_sets_a_password_where_one_is_asked_for_or_may_be_set_already(
 ) -> None:
     hidden = ("Da Vinci", "given") if password == "given" else ("Da Vinci",)
     expected = EditRequest(VINCI, None if password is None else Secret(password), hidden)
-    # Where the manifest's password is not sent, its variable need not be set.
+    # If the manifest's password is not sent, its variable need not be set.
     assert expected == edited(update, **({"PASSWORD": "given"} if password == "given" else {}))
 
 

@@ -199,7 +199,7 @@ def test_of_a_literal_nothing_is_filled_in(word: str, value: str, predicate: str
         ("münchen.example", "Write it as xn--mnchen-3ya.example."),
         ("m%C3%BCnchen.example", "Write it as xn--mnchen-3ya.example."),
         ("例え.example", "Write it as xn--r8jz45g.example."),
-        # What Python makes of these is another host than what a browser asks for.
+        # Python turns these into another host than a browser does.
         ("straße.example", "Ask whoever runs it for its xn-- form."),
         (f"{'ü' * 80}.example", "Ask whoever runs it for its xn-- form."),
     ],

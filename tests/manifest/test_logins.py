@@ -1,4 +1,4 @@
-"""The table of logins: which accounts are taken over, and everything that is wrong with it at its place."""
+"""The table of logins: which accounts are taken over, and every problem at its position."""
 
 import csv
 import io
@@ -126,7 +126,7 @@ def test_anything_at_all_is_refused_with_a_reason(raw: bytes) -> None:
         assert read(path).problems
         path.write_bytes(b"name,login\nparis,a@b.co\n" + raw)
         found = read(path)
-        # A byte that is a blank of Windows-1252 makes a row that is blank, and a note.
+        # A byte that is a space in Windows-1252 makes a blank row, and a note.
         assert any(each.severity is Severity.ERROR for each in found.problems) != bool(found.rows)
 
 

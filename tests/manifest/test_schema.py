@@ -1,4 +1,4 @@
-"""The schema: valid in itself, complete, and of one mind with the code and with any other validator."""
+"""The schema: valid, complete, and in agreement with the code and with any other validator."""
 
 from dataclasses import fields
 from typing import Any

@@ -131,7 +131,7 @@ def test_pipes_and_devices_are_not_opened(tmp_path: Path) -> None:
 
 @pytest.fixture
 def closed() -> Iterator[Path]:
-    """Give a folder and a file that may not be read, to a user whom permissions bind, which root is not."""
+    """Give a folder and a file that may not be read, to a user who is not root and so subject to permissions."""
     with TemporaryDirectory() as name:
         user = os.geteuid()
         folder = Path(name)

@@ -1,4 +1,4 @@
-"""The CSV manifest: delimiters, encodings, uneven rows, and cells that stay the text that they are."""
+"""The CSV manifest: delimiters, encodings, uneven rows, and cells that stay text."""
 
 import codecs
 import csv
@@ -182,7 +182,7 @@ def test_an_encoding_that_is_named_is_believed_without_a_note() -> None:
     for encoding in ("macintosh", "CP850", "windows-1252", "utf-16-le"):
         found = read(text.encode(encoding), "m.csv", encoding)
         assert (found.problems, found.entries[0].fields["first_name"]) == ((), "Käthe")
-    # One folder may hold both, and UTF-8 is never taken for anything else.
+    # One folder may have both, and UTF-8 is never mistaken for anything else.
     assert read(text.encode(), "m.csv", "macintosh").entries[0].fields["first_name"] == "Käthe"
     assert read(text.encode("utf-16"), "m.csv", "macintosh").entries[0].fields["first_name"] == "Käthe"
 

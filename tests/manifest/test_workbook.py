@@ -1,4 +1,4 @@
-"""Workbooks: what a cell shows is taken or refused, and every problem has its cell."""
+"""Workbooks: what a cell shows is accepted or refused, and every problem has its cell."""
 # ruff: noqa: ANN401  # openpyxl has no types
 
 import io

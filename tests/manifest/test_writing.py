@@ -1,4 +1,4 @@
-"""Writing: what is written is read again as exactly what it was, and holds no token in clear."""
+"""Writing: a written manifest reads back exactly, and contains no token in clear text."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +36,7 @@ def loaded(written: str, parent: str = "default") -> tuple[DesiredAccount, ...]:
         path = Path(name, "taken-over.yaml")
         path.write_text(written, encoding="utf-8")
         found = load([path])
-        # A URL of random signs may look like a token.
+        # A URL of random characters may look like a token.
         assert found.errors == ()
         (manifest,) = found.require()
         assert manifest.parent == parent
@@ -85,7 +85,7 @@ def test_a_parent_is_named_where_it_is_given() -> None:
     written = as_yaml([("paris", FULL)], parent="acme")
     assert written.splitlines()[2:4] == ["version: 1", "parent: acme"]
     assert [each.attributes for each in loaded(written, parent="acme")] == [FULL]
-    # A key may be what YAML takes for something else.
+    # A key may be something that YAML reads as another type.
     assert loaded(as_yaml([("paris", FULL)], parent="null"), parent="null")
 
 
@@ -174,7 +174,7 @@ def test_a_name_that_yaml_takes_for_something_else_stays_a_name(name: str) -> No
     assert accounts(as_yaml([(name, FULL)])) == [(name, FULL)]
 
 
-# A line of plain text as a manifest may have it; the space is the only one of its kind that can be seen.
+# A line of plain text as a manifest may have it; of all kinds of white space, only the plain space is allowed.
 _ALPHABET = st.characters(exclude_categories=("C", "Z"), include_characters=" ")
 _SIGNS = st.text("-?:,[]{}#&*!|>'\"%@`\\ =<~0123.eE+_xonyNul$", min_size=1, max_size=12)
 TEXTS = (
@@ -301,7 +301,7 @@ def test_several_variables_stand_in_the_order_of_the_fields() -> None:
         ("_1_A_EMAIL_FOR_INBOUNDS", "callbacks.email_for_inbounds"),
     ]
     assert found.last_name == "b"
-    # What was given is left as it was: another needs it.
+    # The argument is unchanged: another caller needs it.
     assert given_attributes.first_name == "${a}"
 
 

@@ -1,4 +1,4 @@
-"""The YAML manifest: defaults under every account, and every problem once at its place."""
+"""The YAML manifest: defaults under every account, and every problem once, at its position."""
 
 import pytest
 

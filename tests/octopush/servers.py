@@ -25,7 +25,7 @@ ANSWERED: Final = b'{"api_key": "sub-key-77", "api_login": "abc_1f2@sub-accounts
 
 
 def answer(status: str = "201 Created", body: bytes = ANSWERED, *headers: str, length: int | None = None) -> bytes:
-    """Return a whole answer; ``length`` is announced instead of the body's own."""
+    """Return a whole answer; ``length`` is declared instead of the body's own."""
     lines = (f"HTTP/1.1 {status}", f"Content-Length: {len(body) if length is None else length}", *headers)
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
@@ -38,7 +38,7 @@ class Wire:
         self._server = server
 
     def request(self) -> bytes:
-        """Read one request whole, and note it."""
+        """Read one whole request, and record it."""
         received = b""
         while b"\r\n\r\n" not in received:
             received += self._more()
@@ -53,23 +53,23 @@ class Wire:
         self.connection.sendall(data)
 
     def drip(self, data: bytes, pause: float = 0.05) -> None:
-        """Send byte by byte, until the client has gone."""
+        """Send byte by byte, until the client is gone."""
         for each in data:
             self.send(bytes([each]))
             if self._server.stopping.wait(pause):
                 return
 
     def silence(self) -> None:
-        """Say nothing until the client has gone."""
+        """Send nothing until the client is gone."""
         while self.connection.recv(65536):
             pass
 
     def hold(self) -> None:
-        """Neither read nor say anything until the test is over."""
+        """Neither read nor send anything until the test is over."""
         self._server.stopping.wait(PATIENCE)
 
     def reset(self) -> None:
-        """End the connection by an RST."""
+        """End the connection with an RST."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         os.close(self.connection.detach())
 
@@ -88,7 +88,7 @@ Script = Callable[[Wire], None]
 
 
 class Server:
-    """A listening socket, and what came to it."""
+    """A listening socket, and what it received."""
 
     def __init__(self, script: Script, tls: ssl.SSLContext | None) -> None:
         self.connections = 0

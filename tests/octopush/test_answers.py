@@ -1,4 +1,4 @@
-"""What any answer tells: its error's words, its wish to be asked later, its JSON."""
+"""What is in any answer: the words of an error, ``Retry-After``, the JSON."""
 
 from __future__ import annotations
 

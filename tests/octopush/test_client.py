@@ -33,7 +33,7 @@ SHORT: Final = 0.3
 
 
 def client(url: str, *, waits: list[float] | None = None, timeout: float = 10, **changes: Any) -> Client:  # noqa: ANN401  # each has its own type
-    """Return a client that notes its waits instead of waiting."""
+    """Return a client that records its waits instead of waiting."""
     noted: list[float] = [] if waits is None else waits
     usual: dict[str, Any] = {
         "transport": Transport(timeout),

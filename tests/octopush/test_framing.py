@@ -1,4 +1,4 @@
-"""The letter of HTTP: which heads are answers, how many interim ones come before, and where a body ends."""
+"""Strict HTTP: which heads are answers, how many interim ones come before, and where a body ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HINTS: Final = b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n"
 
 
 class Wire:
-    """What arrived on a connection that has ended."""
+    """The bytes that arrived on a connection that has ended."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

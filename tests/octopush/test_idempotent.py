@@ -92,7 +92,7 @@ def test_credentials_that_are_not_accepted_stop_the_run(judge: Judge, status: in
     verdict = failed(judge, reply(status))
     assert f"the API did not accept the credentials (HTTP {status})" == verdict.reason
     assert (Then.STOP, ExitCode.SETTING_INVALID, False) == (verdict.then, verdict.exit_code, verdict.possible)
-    # Whoever asks for a balance is the sub-account itself.
+    # The sub-account itself asks for its balance.
     assert ("OCTOPUSH_API_KEY" in verdict.hint) == (judge is not judge_balance)
 
 

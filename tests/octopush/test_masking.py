@@ -1,4 +1,4 @@
-"""What a secret looks like when an API echoes it, and what of a message stays readable."""
+"""The forms in which an API may echo a secret, and the parts of a message that stay readable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How requests are kept apart: with a clock that only waiting and sending move, between threads, and over real time."""
+"""How requests are spaced: with a clock that only waiting and sending move, between threads, and in real time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REQUEST = Request("GET", "https://api.example.com", {})
 
 @dataclass
 class Carrier:
-    """Takes its time for each request, and notes when each began."""
+    """Takes some time for each request, and records when each began."""
 
     takes: float = 0.0
     now: float = 1000.0
@@ -62,7 +62,7 @@ def test_no_more_begin_in_any_second_than_the_rate(rate: int, takes: float) -> N
     slack = 1e-6
     for first in carrier.begun:
         assert rate >= sum(first <= each < first + 1 - slack for each in carrier.begun)
-    # And no slower than that.
+    # And it is no slower than that.
     assert (3 * rate - 1) / rate == pytest.approx(carrier.begun[-1] - carrier.begun[0])
 
 
@@ -161,7 +161,7 @@ class Time:
 
 
 class Arrivals:
-    """Notes what arrives, from any thread, and when."""
+    """Records what arrives, from any thread, and when."""
 
     def __init__(self, time: Time) -> None:
         self._time = time

@@ -1,4 +1,4 @@
-"""The one table of refusals: what each status means, and that every call goes by it."""
+"""The table of refusals: what each status means, and that every call uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a request is tried again: bounds, waits, and an interruption."""
+"""When a request is retried: limits, waits, and an interruption."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNSENT: Final = NotCreated("the run was interrupted", Then.STOP)
 
 @dataclass(slots=True)
 class Run:
-    """Attempts that come out as ordered, and waits that are noted instead of waited."""
+    """Attempts with given outcomes, and waits that are recorded instead of waited."""
 
     verdicts: Iterator[object]
     attempts: int = 0

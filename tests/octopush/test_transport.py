@@ -1,4 +1,4 @@
-"""The transport over real sockets: how far each request came, and what came back."""
+"""The transport over real sockets: how far each request got, and what came back."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def failed(script: Script, timeout: float = PATIENT, body: bytes = BODY) -> Fail
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A certificate authority that nobody trusts but who is given its file, and two servers that it vouches for."""
+    """A certificate authority that only those with its file trust, and two servers with its certificates."""
 
     ca_file: str
     here: ssl.SSLContext
@@ -132,7 +132,7 @@ def test_a_refused_connection_is_not_sent() -> None:
 
 @contextmanager
 def full_backlog() -> Iterator[int]:
-    """The port of a socket that listens, and whose queue has no room."""
+    """The port of a listening socket with a full queue."""
     with ExitStack() as opened:
         listener = opened.enter_context(socket.socket())
         listener.bind((HOST, 0))
@@ -189,7 +189,7 @@ def test_an_address_that_cannot_be_used_is_not_sent(url: str) -> None:
 
 
 def own_address() -> str | None:
-    """The address that this machine has in its network; nothing is sent to find it out."""
+    """This machine's address in its network, found without sending anything."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
         probe.connect(("192.0.2.1", 9))
         return str(probe.getsockname()[0])
@@ -254,7 +254,7 @@ def test_a_failed_tls_handshake_is_not_sent(script: Script, timeout: float, reas
 
 
 class LateContext(ssl.SSLContext):
-    """Shakes hands only once its connection has ended on both sides."""
+    """Does the handshake only after the connection has ended on both sides."""
 
     ending: Callable[[], None]
 
@@ -308,7 +308,7 @@ def test_authorities_are_read_once_for_any_number_of_threads(authority: Authorit
     file = tmp_path / "ca.pem"
     transport = Transport(PATIENT, ca_file=str(file))
     with scripted(answering(answer()), authority.here) as server, ThreadPoolExecutor(8) as pool:
-        # What cannot be read at first is read when the next exchange asks.
+        # A file that cannot be read at first is read at the next exchange.
         assert isinstance(post(server.url, transport), Failure)
         file.write_text(Path(authority.ca_file).read_text())
         assert isinstance(post(server.url, transport), Reply)
@@ -316,7 +316,7 @@ def test_authorities_are_read_once_for_any_number_of_threads(authority: Authorit
         outcomes = list(pool.map(post, [server.url] * 16, [transport] * 16))
         assert 17 == server.connections
     assert [(201, ANSWERED)] * 16 == [(each.status, each.body) for each in outcomes if isinstance(each, Reply)]
-    # And no other authority came to be trusted meanwhile.
+    # And no other authority is trusted meanwhile.
     assert {"x509": 1, "x509_ca": 1, "crl": 0} == transport._authorities.context(None).cert_store_stats()  # noqa: SLF001
 
 
@@ -639,7 +639,7 @@ def test_each_exchange_has_a_connection_of_its_own() -> None:
 
 @contextmanager
 def talking_to_all() -> Iterator[str]:
-    """A server that keeps telling everybody to go on, so that no wait for a byte is long, and never answers."""
+    """A server that keeps sending 100, so that no wait for a byte is long, and never answers."""
     stopping = threading.Event()
 
     def talk() -> None:

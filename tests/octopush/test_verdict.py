@@ -1,4 +1,4 @@
-"""The table of verdicts: what proves an account, what proves that there is none, and what leaves a doubt."""
+"""The table of verdicts: what proves that an account exists, what proves that it does not, and what leaves a doubt."""
 
 from __future__ import annotations
 

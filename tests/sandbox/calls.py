@@ -1,4 +1,4 @@
-"""What tests of the sandbox share: requests to it, over real sockets, and what they bring."""
+"""Shared by the sandbox's tests: requests to it over real sockets, and their answers."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def balance(sandbox: Addressed, headers: dict[str, str], query: str = "") -> req
 
 
 def by_hand(sandbox: Addressed, method: str, path: str, document: object = None) -> requests.Response:
-    """Do what the API has no call for, without credentials."""
+    """Call the dashboard, without credentials."""
     url = sandbox.url.replace("/v1/public", f"/sandbox/{path}")
     return requests.request(method, url, json=document, timeout=TIMEOUT)
 
@@ -104,7 +104,7 @@ def raw_create(sandbox: Addressed) -> bytes:
 
 
 def stored(sandbox: Sandbox) -> dict[str, Any]:
-    """The only account, as it would be asked for."""
+    """The only account, as a request would give it."""
     (account,) = sandbox.accounts
     return {
         "first_name": account.first_name,
@@ -116,7 +116,7 @@ def stored(sandbox: Sandbox) -> dict[str, Any]:
 
 
 def mixed(field: str, kept: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """What is given, but for one field or callback."""
+    """The given fields, without one field or callback."""
     if field in given:
         return {**given, field: kept[field]}
     callbacks = {**given["callbacks"], field: kept["callbacks"].get(field)}

@@ -1,4 +1,4 @@
-"""The four calls: what is answered, what is corrected, what is refused."""
+"""The four calls: what they answer, correct and refuse."""
 
 from __future__ import annotations
 

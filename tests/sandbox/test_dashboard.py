@@ -1,4 +1,4 @@
-"""What is done by hand: listed, changed and deleted."""
+"""The dashboard: accounts are listed, changed and deleted by hand."""
 
 from __future__ import annotations
 

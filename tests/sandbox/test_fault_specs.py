@@ -1,4 +1,4 @@
-"""How a fault is ordered, and which requests it strikes."""
+"""How a fault is specified, and which requests it strikes."""
 
 from __future__ import annotations
 

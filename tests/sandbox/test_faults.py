@@ -1,4 +1,4 @@
-"""Every fault to order, over real sockets."""
+"""Every kind of fault, over real sockets."""
 
 from __future__ import annotations
 

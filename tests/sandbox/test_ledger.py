@@ -1,4 +1,4 @@
-"""What a sandbox knows when it is started again."""
+"""What a sandbox still knows after a restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a parent account is given, and what its messages never repeat."""
+"""How a parent account is written, and what messages never repeat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be asked about the requests that came."""
+"""The record of received requests."""
 
 from __future__ import annotations
 

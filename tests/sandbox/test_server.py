@@ -1,4 +1,4 @@
-"""Many connections at once, and what becomes of a defect."""
+"""Many connections at once, and what happens after a bug."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CLIENTS = 64
 
 
 def test_many_clients_are_answered_at_once() -> None:
-    # One after the other, most of them would be answered after the client's patience.
+    # One after the other, most of them would be answered too late for the client.
     parents = tuple(SandboxParent(f"parent-{number}", Secret("key"), 1) for number in range(CLIENTS))
     with running(parents=parents, latency=1.0) as sandbox, ThreadPoolExecutor(CLIENTS) as clients:
         statuses = clients.map(
@@ -57,7 +57,7 @@ def test_a_stop_ends_every_connection_and_no_thread_stays() -> None:
 
 
 class Broken:
-    """An API with a defect."""
+    """An API with a bug."""
 
     def answer(self, request: SandboxRequest) -> Any:  # noqa: ANN401  # it never answers
         raise LookupError(request.target)

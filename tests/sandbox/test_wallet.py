@@ -1,4 +1,4 @@
-"""What a balance holds, in euros and in messages."""
+"""The content of a balance, in euros and in messages."""
 
 from __future__ import annotations
 

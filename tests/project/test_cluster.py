@@ -154,10 +154,23 @@ def test_workers_apply_and_one_that_is_killed_costs_no_account(
 
 
 def test_a_cluster_that_is_not_there_is_named(mine: Project) -> None:
-    for address, says in (("dask://127.0.0.1:9", "cannot be reached"), ("tcp://h:1", "not the address of a cluster")):
+    for address, says in (
+        ("dask://127.0.0.1:9", "The cluster at dask://127.0.0.1:9 cannot be reached"),
+        ("tcp://h:1", "is not the address of a cluster"),
+    ):
         with pytest.raises(SettingInvalid, match=says), worker.opened(address, None, {}):
             pass
-    del mine
+    code = (
+        "import sys; sys.modules['distributed'] = None\n"
+        "from provisioner.project import worker\n"
+        "try: worker.opened('dask://h:1', None, {}).__enter__()\n"
+        "except Exception as error: print(error.message, error.hint)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=mine.environ, capture_output=True, text=True, check=True
+    ).stdout
+    assert said.startswith("Nothing here can speak to a cluster")
+    assert said.endswith("Install it: pip install 'octopush-provisioner[dask]'.\n")
 
 
 def test_a_state_in_a_file_is_no_state_for_a_cluster(mine: Project, server: SandboxProcess) -> None:

@@ -259,7 +259,12 @@ class Repository:
 
 
 def first_remote(folder: Path, environ: Mapping[str, str], timeout: float = TIMEOUT) -> str | None:
-    """Return the remote of the repository around ``folder``, origin where there are several; None: there is none."""
+    """Return the remote of the repository around ``folder``, origin where there are several; None: there is none.
+
+    The folder need not be there yet.
+    """
+    there = folder.resolve()
+    folder = next(each for each in (there, *there.parents) if each.is_dir())
     try:
         done = subprocess.run(  # noqa: S603  # it only reads
             ["git", "-C", str(folder), "remote"],  # noqa: S607

@@ -38,6 +38,18 @@ def test_init_writes_a_project_that_plans_and_never_over_a_file(tmp_path: Path) 
     assert "*.lock" in (tmp_path / "mine" / ".gitignore").read_text()
 
 
+def test_where_there_is_a_remote_a_state_on_a_branch_of_it_is_proposed_and_with_a_pipeline_written(
+    tmp_path: Path,
+) -> None:
+    for words in (("init", "--quiet"), ("remote", "add", "upstream", "nowhere")):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    address = 'state: "git:upstream/provisioner-state/{parent}.json"'
+    assert f"set `{address}` in provisioner.yaml" in run(tmp_path, "init", "one").stderr
+    assert address not in (tmp_path / "one" / "provisioner.yaml").read_text()
+    assert 0 == run(tmp_path, "init", "--ci", "github", "two").returncode
+    assert address in (tmp_path / "two" / "provisioner.yaml").read_text()
+
+
 def test_a_second_project_seals_to_the_same_identity(tmp_path: Path) -> None:
     run(tmp_path, "init", "one")
     run(tmp_path, "init", "two")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from datetime import timedelta
@@ -72,7 +73,7 @@ def test_a_project_without_the_remote_or_without_a_repository_hears_what_is_miss
     with pytest.raises(SettingInvalid, match="that has the remote upstream: error: No such remote"):
         machine.store()
     machine = Machine(tmp_path, lambda _: git_machine(tmp_path / "two", "nowhere").open_backend(tmp_path))
-    with pytest.raises(SettingInvalid, match=r"needs a git repository|cannot change"):
+    with pytest.raises(SettingInvalid, match=r"needs a git repository that has the remote|cannot change"):
         machine.store()
 
 
@@ -384,7 +385,7 @@ def test_an_outcome_that_the_remote_does_not_take_is_kept_here_and_in_the_log(on
     with running(one, ADA, said) as run:
         run.save(LATER)
         remote.rename(remote.with_name("away.git"))
-        with pytest.raises(StateNotSaved):
+        with pytest.raises(StateNotSaved, match="did not take a commit, or its answer was lost"):
             run.save(STATE)
         place = run.rescue(LATER, "lima", "op-1", None)
         assert place.endswith(".json.rescue, and in the log")
@@ -395,10 +396,31 @@ def test_an_outcome_that_the_remote_does_not_take_is_kept_here_and_in_the_log(on
         assert "lima" not in run.state.accounts
 
 
+def test_a_branch_that_others_replace_while_it_is_read_is_said_to_be_one(
+    one: Machine, remote: Path, tmp_path: Path
+) -> None:
+    one.store().save(OLD, ABSENT)
+    git_itself = shutil.which("git")
+    where, empty = (
+        f"{git_itself} -C {remote} -c user.name=x -c user.email=x",
+        "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    )
+    (tmp_path / "bin").mkdir()
+    wrapper = tmp_path / "bin" / "git"
+    replaces = f"{where} update-ref refs/heads/{BRANCH} $(date +%N | {where} commit-tree {empty})"
+    wrapper.write_text(
+        f'#!/bin/sh\ncase " $* " in *" ls-remote "* | *" fetch "*) {replaces} ;; esac\nexec {git_itself} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    path = {"PATH": f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}"}
+    with pytest.raises(StateUnreachable, match="its branch is replaced while we look"):
+        git_machine(tmp_path / "three", str(remote), path).store().load()
+
+
 def test_a_folder_in_the_place_of_the_state_is_named(one: Machine, remote: Path, tmp_path: Path) -> None:
     inside = git_machine(tmp_path / "three", str(remote), place="git:origin/provisioner-state/acme.json/x.json").store()
     inside.save(OLD, inside.load()[1])
-    with pytest.raises(StateInvalid, match="is not a file"):
+    with pytest.raises(StateInvalid, match="is not a file of a size that a state can have"):
         one.store().load()
 
 

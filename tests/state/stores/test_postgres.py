@@ -515,7 +515,7 @@ def test_a_row_that_somebody_else_has_locked_is_named(tmp_path: Path, cluster: C
         ("applies", "states", "wrong", "does not take the password", "PGPASSWORD"),
         ("applies", "states", "none", "does not take the password", "~/.pgpass"),
         ("applies", "nowhere", "", "has no such database", "Correct `state`"),
-        ("tls_only", "states", "?sslmode=disable", "from here without TLS", "sslmode=verify-full"),
+        ("tls_only", "states", "?sslmode=disable", "does not let this user in from here without TLS", "verify-full"),
         ("unlisted", "states", "", "does not let this user in from here", "pg_hba.conf"),
         ("applies", "states", "?sslmode=require", "has no TLS, which the address demands", "at the server"),
     ],
@@ -534,6 +534,13 @@ def test_each_reason_why_nobody_is_let_in_has_its_words(  # noqa: PLR0913, PLR09
     said = caught.value.message + caught.value.hint
     assert cluster.password not in said
     assert WRONG not in said
+
+
+def test_a_user_that_the_server_does_not_have_is_named(tmp_path: Path, cluster: Cluster) -> None:
+    """By its socket, where the server asks for no password first."""
+    place = f"postgresql://stranger@/states?host={cluster.folder}&port={cluster.port}#acme"
+    with pytest.raises(StateUnreachable, match="does not know the user"):
+        cluster.machine(tmp_path, place).store().load()
 
 
 def test_a_server_that_is_not_there_is_said_to_be_unreachable(tmp_path: Path, cluster: Cluster, proxy: Proxy) -> None:

@@ -7,17 +7,23 @@ manifest, a state or Octopush in a fenced block, in which nothing is markup.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from textwrap import wrap
 from typing import Final
 
 from provisioner.render import overview, words
 from provisioner.render.lines import counted, printable
 from provisioner.render.markdown import LONGEST, code, fence_length
 from provisioner.render.overview import Done, Finding, Overview
+from provisioner.render.words import Code
 
 _PARENTS: Final = 50
 """Parents in the table: those with trouble come first."""
 _AROUND: Final = 3000
 """Characters kept for what stands around the findings: titles, sentences, operations."""
+_COMMAND: Final = 6 * " "
+"""What stands before a command; whatever else has less."""
+_WIDTH: Final = 110
+"""Characters after which a line of text goes on in the next, as a summary would have to be moved sideways."""
 _LONGEST_LINE: Final = 500
 """Characters of one line; a state that somebody wrote by hand may hold any."""
 
@@ -61,7 +67,7 @@ def _table(this: Overview) -> str:
 def _findings(this: Overview, room: int) -> Sequence[str]:
     taken: list[str] = []
     for each in this.findings:
-        lines = "\n".join(_cut(line) for line in _finding(each, this))
+        lines = "\n".join(part for line in _finding(each, this) for part in _wrapped(_cut(line)))
         room -= len(lines) + 1
         if room < 0:
             break
@@ -78,8 +84,16 @@ def _finding(each: Finding, this: Overview) -> Iterable[str]:
     if each.attributes is not None:
         yield f"    {words.holder(each.attributes)}"
     yield f"    {overview.why(each, this.now)}"
-    if each.todo:
-        yield f"    Next: {words.plain(each.todo)}"
+    text = "Next: "
+    for piece in each.todo:
+        if isinstance(piece, Code) and piece.startswith("provisioner "):
+            # A command has a line of its own, so that it can be copied.
+            yield from (f"    {text.strip()}", f"{_COMMAND}{piece}")
+            text = ""
+        else:
+            text += f"`{piece}`" if isinstance(piece, Code) else piece
+    if each.todo and text.strip():
+        yield f"    {text.strip()}"
 
 
 def _operation(each: Done, this: Overview) -> str:
@@ -95,6 +109,14 @@ def _block(lines: Iterable[str]) -> str:
 def _cut(line: str) -> str:
     shown = printable(line)
     return shown if len(shown) <= _LONGEST_LINE else f"{shown[:_LONGEST_LINE]}... (cut)"
+
+
+def _wrapped(line: str) -> list[str]:
+    """Return a line as lines that fit into a summary; a command stays whole."""
+    if line.startswith(_COMMAND):
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip()))
+    return wrap(line, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [line]
 
 
 def _fenced(body: str) -> str:

@@ -213,11 +213,6 @@ def coded(text: str) -> Sentence:
     return tuple(Code(piece) if number % 2 else piece for number, piece in enumerate(text.split("`")) if piece)
 
 
-def plain(these: Sentence) -> str:
-    """Return a sentence as text, with what a person would type in backticks."""
-    return "".join(f"`{each}`" if isinstance(each, Code) else each for each in these)
-
-
 def notes(change: Create) -> Iterator[tuple[Sentence, ...]]:
     """Yield what a reviewer should know about a create, each note in as many sentences as it has lines."""
     own = Name(change.name)

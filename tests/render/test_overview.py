@@ -18,7 +18,7 @@ from provisioner.model.report import Outcome, Report, Result, Stop
 from provisioner.model.state import State
 from provisioner.model.status import ParentStatus
 from provisioner.model.terms import Freeze
-from provisioner.render import markdown, overview, status_html, status_markdown, words
+from provisioner.render import markdown, overview, status_html, status_markdown, text
 from provisioner.render.overview import Ended, Overview, Trouble
 from tests.render import browser
 from tests.render import test_html as pages
@@ -64,9 +64,9 @@ def test_an_unknown_has_its_names_its_age_and_the_next_command() -> None:
     assert ("berlin", "Kollwitz") == (alone.account, alone.attributes and alone.attributes.last_name)
     why = "no answer within 30 s, after the request was sent (since 2026-02-25 03:17 UTC, 4 days ago)"
     assert why == overview.why(alone, NOW)
-    assert "`provisioner adopt berlin LOGIN` takes it over" in words.plain(alone.todo)
+    assert "`provisioner adopt berlin LOGIN` takes it over" in text.plain(alone.todo)
     for command in ("adopt berlin LOGIN", "resolve berlin --not-created"):
-        assert f"`provisioner {command} --parent parent-00`" in words.plain(among.todo)
+        assert f"`provisioner {command} --parent parent-00`" in text.plain(among.todo)
 
 
 def test_a_run_that_ended_adds_what_the_states_do_not_say() -> None:
@@ -78,7 +78,7 @@ def test_a_run_that_ended_adds_what_the_states_do_not_say() -> None:
         Report("parent-00", (Outcome("paris", "update", Result.FAILED, "Octopush does not know it", advice=gone),)),
     )
     this = seen(6, Ended(ExitCode.OUTCOME_UNKNOWN, None, reports))
-    failed = [(e.parent, e.account, e.what, words.plain(e.todo)) for e in this.findings if e.trouble is Trouble.FAILED]
+    failed = [(e.parent, e.account, e.what, text.plain(e.todo)) for e in this.findings if e.trouble is Trouble.FAILED]
     assert [
         ("parent-03", None, "state/parent-03.json is not JSON (line 7).\nIt may be cut.", "Bring back a backup."),
         ("parent-04", None, stop.reason, "Check `ACME_KEY`."),
@@ -161,6 +161,7 @@ def test_the_markdown_of_many_parents_fits_into_a_comment_and_says_what_is_missi
     assert len(page) <= markdown.LONGEST
     assert re.search(r"\d+ did not fit here: see `provisioner status --format html` for all of them", page)
     assert "350 more parents did not fit here." in page
+    assert "\n      provisioner adopt berlin LOGIN --parent p0\n    takes it over; if it is not,\n" in page
 
 
 # ── In a real browser ────────────────────────────────────────────────────────

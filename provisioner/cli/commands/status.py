@@ -41,7 +41,9 @@ def command(
 ) -> int:
     """List the accounts of every parent's state, with their statuses.
 
-    Needs no secret and no network, except for --balances.
+    With --format html or markdown, print one page about all parents: what needs attention
+    and what to do next, slots, and the last operations. Needs no secret and no network,
+    except for --balances.
     """
     from provisioner.cli.progress import reporter
     from provisioner.errors import gravest

@@ -6,7 +6,7 @@ VENV     := .venv
 BIN      := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo validate plan apply test tools check format coverage bench clean
+.PHONY: help demo validate plan apply test tools check format docs coverage bench clean
 
 help:  ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ check: $(VENV)/.dev  ## Check style, types and layers
 format: $(VENV)/.dev  ## Put the code into its one form
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
+
+docs: $(VENV)/.dev  ## Write the tables of docs/ that say what the code says
+	@$(BIN)/python -m tests.docs.tables
 
 coverage: $(VENV)/.dev  ## Run every test and show what none of them reaches
 	@rm -f .coverage .coverage.*

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
+from provisioner.cli.events import Event
 from provisioner.errors import CommandInvalid, ProvisionerError
 from provisioner.model.rescue import MARK, defused
 
@@ -192,7 +193,7 @@ class Console(ABC):
         """Say why work ended early, parent by parent; ``are_read``: standard output has said it to people."""
 
     @abstractmethod
-    def event(self, level: str, event: str, **fields: object) -> None:
+    def event(self, level: str, event: Event, **fields: object) -> None:
         """Write what only a log holds; of no interest to a person."""
 
     @abstractmethod
@@ -247,7 +248,7 @@ class TextConsole(Console):
         if not are_read:
             self.talk(*report.endings(these))
 
-    def event(self, level: str, event: str, **fields: object) -> None:
+    def event(self, level: str, event: Event, **fields: object) -> None:
         """Say nothing: people see it by other means."""
 
     def raw(self, text: str) -> None:
@@ -277,11 +278,11 @@ class LogConsole(Console):
         for each in these:
             text = each if isinstance(each, str) else each.text
             if text.strip():
-                self.event(INFO, "message", message=text.strip())
+                self.event(INFO, Event.MESSAGE, message=text.strip())
 
     def warn(self, message: str) -> None:
         """See :class:`Console`."""
-        self.event(WARNING, "warning", message=message)
+        self.event(WARNING, Event.WARNING, message=message)
 
     def problem(self, this: Problem) -> None:
         """See :class:`Console`."""
@@ -289,13 +290,13 @@ class LogConsole(Console):
         from provisioner.render import documents
 
         level = {Severity.ERROR: ERROR, Severity.WARNING: WARNING}.get(this.severity, INFO)
-        self.event(level, "problem", **documents.problem(this))
+        self.event(level, Event.PROBLEM, **documents.problem(this))
 
     def failure(self, error: ProvisionerError, parent: str | None = None) -> None:
         """See :class:`Console`."""
         from provisioner.render import documents  # most commands do not fail
 
-        self.event(ERROR, "error", parent=parent, **documents.error(error)["error"])
+        self.event(ERROR, Event.ERROR, parent=parent, **documents.error(error)["error"])
 
     def endings(self, these: Sequence[Report], *, are_read: bool) -> None:
         """Write an event for each parent, whatever standard output holds: a log is read without it."""
@@ -306,9 +307,9 @@ class LogConsole(Console):
             if each.failure is not None:
                 self.failure(each.failure, each.parent)
             if (stop := each.stop) is not None:
-                self.event(ERROR, "stopped", parent=each.parent, reason=stop.reason, hint=advice.hint(stop) or None)
+                self.event(ERROR, Event.STOPPED, parent=each.parent, reason=stop.reason, hint=advice.hint(stop) or None)
 
-    def event(self, level: str, event: str, **fields: object) -> None:
+    def event(self, level: str, event: Event, **fields: object) -> None:
         """Write one event, with those of ``fields`` that are known.
 
         A reader that went away ends nothing: between a request and the save of its answer
@@ -324,12 +325,12 @@ class LogConsole(Console):
 
     def urgent(self, message: str) -> bytes:
         """See :class:`Console`."""
-        return _encoded(WARNING, "signal", message=message).encode()
+        return _encoded(WARNING, Event.SIGNAL, message=message).encode()
 
     def last_resort(self, line: str) -> bool:
         """Write the outcome under its own key, where ``recover`` finds it in a log."""
         # Its name alone bears the mark, and stands before whatever is written without it.
-        named = _encoded(ERROR, "rescue", **{MARK: json.loads(line.removeprefix(MARK))})
+        named = _encoded(ERROR, Event.RESCUE, **{MARK: json.loads(line.removeprefix(MARK))})
         return self._taken(named.replace(f'"{defused(MARK)}": ', f'"{MARK}": ', 1))
 
 
@@ -357,8 +358,8 @@ def _safe(text: str) -> str:
     return defused("\n".join(map(printable, text.split("\n"))))
 
 
-def _encoded(level: str, event: str, **fields: object) -> str:
+def _encoded(level: str, event: Event, **fields: object) -> str:
     """Return one line: the time (UTC, ISO 8601), the level, the event, and those of ``fields`` that are known."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     known = {name: value for name, value in fields.items() if value is not None}
-    return defused(json.dumps({"time": now, "level": level, "event": event} | known)) + "\n"
+    return defused(json.dumps({"time": now, "level": level, "event": event.label} | known)) + "\n"

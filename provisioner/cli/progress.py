@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from provisioner.cli.console import ERROR, INFO, WARNING, LogConsole
+from provisioner.cli.events import Event
 from provisioner.cli.reporters import ConsoleReporter
 from provisioner.errors import ExitCode
 from provisioner.model.report import Outcome, Result
@@ -170,8 +171,8 @@ class LogReporter(ConsoleReporter):
 
         for plan in plans:
             more = {"slots": documents.slots(plan.slots)} | ({} if plan.terms is None else documents.place(plan.terms))
-            self._console.event(INFO, "plan", parent=plan.parent, serial=plan.serial, **counts([plan]), **more)
-        self._console.event(INFO, "digest", digest=digest)
+            self._console.event(INFO, Event.PLAN, parent=plan.parent, serial=plan.serial, **counts([plan]), **more)
+        self._console.event(INFO, Event.DIGEST, digest=digest)
 
     def started(self, parent: str, account: str, operation: str | None) -> None:
         """Note which account, and which operation, what follows is about."""
@@ -180,13 +181,13 @@ class LogReporter(ConsoleReporter):
     def waiting(self, parent: str, words: str) -> None:
         """Say why nothing happens for a while."""
         account, operation, _ = self._begun.get(parent, (None, None, 0.0))
-        self._console.event(WARNING, "waiting", parent=parent, account=account, operation=operation, message=words)
+        self._console.event(WARNING, Event.WAITING, parent=parent, account=account, operation=operation, message=words)
 
     def requested(self, request: Requested) -> None:
         """Tell of one request: its status, or why it has none."""
         self._console.event(
             INFO if request.status in _SUCCESSES else WARNING,
-            "request",
+            Event.REQUEST,
             parent=request.parent,
             account=request.account,
             operation=request.operation,
@@ -200,13 +201,13 @@ class LogReporter(ConsoleReporter):
 
     def finished(self, parent: str, outcome: Outcome) -> None:
         """Tell what became of an account; how long it took, where anything was asked about it."""
-        self._told("account", parent, outcome)
+        self._told(Event.ACCOUNT, parent, outcome)
 
     def read_back(self, parent: str, found: Outcome) -> None:
         """Tell what was found."""
-        self._told("read_back", parent, found)
+        self._told(Event.READ_BACK, parent, found)
 
-    def _told(self, event: str, parent: str, outcome: Outcome) -> None:
+    def _told(self, event: Event, parent: str, outcome: Outcome) -> None:
         account, operation, since = self._begun.pop(parent, (None, None, 0.0))
         mine = account == outcome.name
         self._console.event(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from provisioner.cli import failures
 from provisioner.cli.console import INFO
+from provisioner.cli.events import Event
 from provisioner.cli.progress import reporter
 from provisioner.cli.reporters import ConsoleReporter
 from provisioner.errors import ExitCode, InternalError, PlanStale
@@ -47,7 +48,7 @@ def watched(  # noqa: PLR0913  # which project, what it does, and what it leaves
     def end(code: ExitCode) -> None:
         outlets.call(code)
         status, taken = heartbeat.status_of(code), outlets.duration
-        console.event(INFO, "finished", status=status, exit_code=int(code), duration=taken, phases=hears.phases)
+        console.event(INFO, Event.FINISHED, status=status, exit_code=int(code), duration=taken, phases=hears.phases)
 
     try:
         # First, so that whoever waits for the call hears of settings that cannot be read.

@@ -17,7 +17,9 @@ from jsonschema import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
 
 from provisioner import executor, schemas
+from provisioner.cli.events import COMMON, Event
 from provisioner.model.account import Secret
+from provisioner.model.rescue import MARK
 from provisioner.model.state import Active, State
 from provisioner.model.verdict import SealedContent
 from provisioner.state.sealing import AgeOpener, AgeSealer, new_identity, parse_identities
@@ -88,8 +90,11 @@ def error_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 
 def events(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
-    """Return what a log for programs holds; every line must be an object."""
-    return [json.loads(line) for line in done.stderr.splitlines()]
+    """Return what a log for programs holds; every line must be an event, with fields of that event alone."""
+    found = [json.loads(line) for line in done.stderr.splitlines()]
+    known = {each.label: {*COMMON, *each.fields, MARK} for each in Event}
+    assert [] == [each for each in found if not each.keys() <= known[each["event"]]]
+    return found
 
 
 def metrics(path: Path) -> dict[str, float]:

@@ -1,0 +1,58 @@
+"""The events of a log: with ``--log-format json``, each line of standard error is one of them."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+COMMON: Final = {
+    "time": "when, in UTC, as in `2026-01-02T03:04:05.678Z`",
+    "level": "`info`, `warning` or `error`",
+    "event": "which of the events below",
+    "parent": "the name of the Octopush account in the settings",
+    "account": "the name of the account in the manifest",
+    "operation": "the id of the operation, as in the state",
+    "duration": "seconds",
+}
+"""What events have in common, as far as it is known."""
+
+
+class Event(Enum):
+    """Every event: its name, when it is written, and its fields beyond those of :data:`COMMON`."""
+
+    PLAN = (
+        "plan", "apply is about to carry out the plan of one parent",
+        ("serial", "slots", "create", "update", "unchanged", "unmanaged", "gone", "unknown", "abandoned",
+         "endpoint", "login", "state", "begins"),
+    )  # fmt: skip
+    DIGEST = ("digest", "the digest of everything that is about to be applied", ("digest",))
+    REQUEST = (
+        "request", "a request to Octopush has ended; `call` is `create`, `edit`, `read` or `balance`",
+        ("call", "attempt", "status", "reason", "sent"),
+    )  # fmt: skip
+    WAITING = ("waiting", "nothing happens for a while, and why", ("message",))
+    ACCOUNT = (
+        "account", "the outcome of one account is final", ("action", "status", "reason", "fields")
+    )  # fmt: skip
+    READ_BACK = (
+        "read_back", "an account that was created is not as it was sent, or could not be read",
+        ("action", "status", "reason", "fields"),
+    )  # fmt: skip
+    PROBLEM = (
+        "problem", "a manifest has an error, or something that you should know",
+        ("file", "sheet", "line", "column", "row", "path", "message", "hint"),
+    )  # fmt: skip
+    WARNING = ("warning", "something that you should know, and that no exit code says", ("message",))
+    MESSAGE = ("message", "anything else that a person would see on a terminal", ("message",))
+    SIGNAL = ("signal", "the run was asked to end, and finishes the request that is under way", ("message",))
+    RESCUE = ("rescue", "a sealed outcome that could be saved nowhere else; `recover` reads it from the log", ())
+    STOPPED = ("stopped", "work on one parent ended early", ("reason", "hint"))
+    ERROR = ("error", "an error ended work on one parent or, without `parent`, the command",
+             ("code", "name", "message", "hint"))  # fmt: skip
+    FINISHED = ("finished", "the run has ended; the last event, unless an error ended the whole run",
+                ("status", "exit_code", "phases"))  # fmt: skip
+
+    def __init__(self, label: str, meaning: str, fields: tuple[str, ...]) -> None:
+        self.label = label
+        self.meaning = meaning
+        self.fields = fields

@@ -268,8 +268,8 @@ class Builder:
         self._count(mark)
         # Neither message names the alias: it may be a password that begins with a star.
         if event.anchor not in self._anchors:
-            message = "This refers to an anchor that is not above: YAML reads a text that begins with * as an alias."
-            self._problem(mark, self._path(), message, "If you mean a text, put it in quotes.")
+            message = "This alias has no anchor above it: YAML reads a text that begins with * as an alias."
+            self._problem(mark, self._path(), message, "If you mean it as text, put it in quotes.")
             self._attach(None, mark, 1)
             return
         known = self._anchors[event.anchor]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     """The path of a value, predicate and hint, and the severity."""
 
 LITERAL_PASSWORD: Final = (
-    "is in clear text, for everybody who can read this file",
+    "is in clear text, visible to everybody who can read this file",
     "Delete it to have a strong one generated, or write ${env:NAME} or ${file:PATH}.",
 )
 NOT_COMPOSED: Final = (
@@ -35,7 +35,7 @@ NO_TLS: Final = (
     "is not encrypted: it begins with http://",
     "Write https:// if the server supports it: messages are private.",
 )
-_IN_CLEAR: Final = "seems to contain a token in its {}, in clear text, for everybody who can read this file"
+_IN_CLEAR: Final = "seems to contain a token in its {}, in clear text, visible to everybody who can read this file"
 _USE_PLACEHOLDER: Final = "Replace it with ${env:NAME} or ${file:PATH}, and have a new token issued."
 _LOST: Final = re.compile(r"\?(?=[^\W\d_])|\?{3,}|(?<!\w)\?{2,}")
 _LOST_LETTER: Final = (

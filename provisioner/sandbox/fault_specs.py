@@ -82,7 +82,7 @@ def _param(spec: str, kind: FaultKind, given: str | None) -> str:
 def _placed(spec: str, when: str, name: str, kind: FaultKind, param: str) -> Fault:
     found = _WHEN.fullmatch(when)
     if found is None:
-        raise _invalid(spec, f"{when!r} does not say when")
+        raise _invalid(spec, f"{when!r} is not a valid WHEN")
     first = int(found["first"] or 1)
     last = int(found["last"]) if found["last"] else first if found["first"] and not found["range"] else None
     share = float(found["share"]) / 100 if found["share"] else 1.0
@@ -105,4 +105,4 @@ def _placed(spec: str, when: str, name: str, kind: FaultKind, param: str) -> Fau
 
 
 def _invalid(spec: str, reason: str) -> CommandInvalid:
-    return CommandInvalid(f"The fault {spec!r} cannot be understood: {reason}", hint=FAULT_HELP)
+    return CommandInvalid(f"The fault {spec!r} is not valid: {reason}", hint=FAULT_HELP)

@@ -205,7 +205,7 @@ PROCESSED: Final = (
     FaultKind("code[=NUMBER]", "the body carries a code, by default 121", _coded, r"\d{1,9}", "121"),
     FaultKind("200 … 203", "that status instead of the usual one", _success, names="20[0-3]"),
     FaultKind("huge[=BYTES]", "a body of that size, by default 16 MiB", _huge, r"\d{1,9}", str(16 * 2**20)),
-    FaultKind("drip[=SECONDS]", "the answer comes byte by byte, by default one each 0.1 s", _drip, _SECONDS, "0.1"),
+    FaultKind("drip[=SECONDS]", "the answer comes byte by byte, by default one every 0.1 s", _drip, _SECONDS, "0.1"),
     FaultKind("broken-status", "the status line is garbage", _broken_status),
     FaultKind("1xx[=STATUS]", "an interim status, by default 103, and nothing after it", _interim, r"1\d\d", "103"),
     FaultKind(

@@ -63,7 +63,7 @@ def _parsed(number: int, spec: str, limit: int) -> SandboxParent:
             reason = "its limit is not a number of at most nine digits"
         case _:
             reason = "it has too many colons"
-    raise CommandInvalid(f"The parent account number {number} cannot be understood: {reason}.", hint=_HINT)
+    raise CommandInvalid(f"The parent account number {number} is not valid: {reason}.", hint=_HINT)
 
 
 def _are_words(*texts: str) -> bool:

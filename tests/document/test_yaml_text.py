@@ -400,7 +400,7 @@ def test_only_groups_can_be_merged() -> None:
     assert [(each.message, each.path) for each in document.problems] == [
         ("<< can only merge a group of fields.", "accounts[0]"),
         (
-            "This refers to an anchor that is not above: YAML reads a text that begins with * as an alias.",
+            "This alias has no anchor above it: YAML reads a text that begins with * as an alias.",
             "accounts[1]",
         ),
     ]

@@ -449,7 +449,7 @@ def test_what_is_unwise_is_a_warning() -> None:
     first, second, third = problems(text)
     assert {each.severity for each in (first, second, third)} == {Severity.WARNING}
     assert (first.path, first.origin.row) == ("password", 1)
-    assert first.message == "The password of row 1 is in clear text, for everybody who can read this file."
+    assert first.message == "The password of row 1 is in clear text, visible to everybody who can read this file."
     assert (second.path, second.origin.row) == (third.path, third.origin.row) == ("callback_url_for_visits", 1)
     assert "seems to contain a token in its query string, in clear" in third.message
 

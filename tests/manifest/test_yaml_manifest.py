@@ -240,7 +240,7 @@ def test_everything_unwise_in_a_url_is_reported() -> None:
     text = f"{WARN}  callbacks: {{callback_url_for_visits: 'http://u:pw@x.example/?token=SECRET'}}\n"
     assert [each.message.partition(" ")[2] for each in problems(text)] == [
         "is not encrypted: it begins with http://.",
-        "seems to contain a token in its user-info, in clear text, for everybody who can read this file.",
+        "seems to contain a token in its user-info, in clear text, visible to everybody who can read this file.",
     ]
 
 

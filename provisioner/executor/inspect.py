@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from html import unescape
 from typing import Final, TypeAlias, assert_never
 from urllib.parse import unquote, urlsplit
 
@@ -185,6 +184,8 @@ def _is_corrected(path: str, content: SealedContent, reading: Observed) -> bool:
 
 def _letters(url: str) -> str:
     """Return the letters and digits of ``url``, however it is escaped."""
+    from html import unescape  # noqa: PLC0415  # few URLs are altered
+
     return "".join(each for each in unquote(unescape(url)).casefold() if each.isalnum())
 
 

@@ -6,17 +6,16 @@ server asks, capped). The verdict decides what may be retried.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar, cast
-
-from tenacity import Future, RetryCallState, Retrying, retry_if_result, stop_after_attempt, stop_after_delay, stop_any
-from tenacity import wait_exponential as exponential
-from tenacity import wait_random as jitter
-from tenacity.stop import stop_base
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from provisioner.model.exchange import Failed
 from provisioner.model.verdict import NotCreated, Then
+
+if TYPE_CHECKING:
+    from tenacity import Future, RetryCallState
 
 _FIRST_WAIT: Final = 0.5
 _LONGEST_WAIT: Final = 20.0
@@ -51,15 +50,28 @@ class RetryPolicy:
 
         ``unsent`` is the verdict if the run is interrupted before an attempt.
         """
+        begun = time.monotonic()
+        verdict = self._unless_interrupted(attempt, unsent)
+        if not _may_retry(verdict):
+            return verdict
+        return self._retried(verdict, lambda: self._unless_interrupted(attempt, unsent), time.monotonic() - begun)
+
+    def _retried(self, first: _Verdict, attempt: Callable[[], _Verdict], taken: float) -> _Verdict:
+        """Return what comes of it after the ``first`` attempt, which has ``taken`` so many seconds."""
+        # Most runs retry nothing, and tenacity loads asyncio.
+        from tenacity import Retrying, retry_if_result, stop_after_attempt, stop_after_delay, stop_any  # noqa: PLC0415
+
+        limits = stop_any(stop_after_attempt(self.attempts), stop_after_delay(max(0.0, self.budget - taken)))
+        made = iter([first])
         retrying = Retrying(
             retry=retry_if_result(_may_retry),
             wait=self._wait,
-            stop=stop_any(stop_after_attempt(self.attempts), stop_after_delay(self.budget), _Interrupted(self)),
+            stop=lambda state: self.interrupted() or limits(state),
             sleep=self.sleep,
             before_sleep=self._report_wait,
             retry_error_callback=_last,
         )
-        verdict: _Verdict | _Unsent = retrying(self._unless_interrupted, attempt, unsent)
+        verdict: _Verdict = retrying(lambda: next(made, None) or attempt())
         return verdict
 
     def _unless_interrupted(self, attempt: Callable[[], _Verdict], unsent: _Unsent) -> _Verdict | _Unsent:
@@ -75,17 +87,10 @@ class RetryPolicy:
         verdict = _last(state)
         if isinstance(verdict, NotCreated | Failed) and verdict.retry_after is not None:
             return min(verdict.retry_after, self.retry_after_cap)
-        return exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)(state) + jitter(0, _FIRST_WAIT)(state)
+        from tenacity import wait_exponential, wait_random  # noqa: PLC0415  # the same
 
-
-class _Interrupted(stop_base):
-    """Stops the retries once the run is asked to end."""
-
-    def __init__(self, policy: RetryPolicy) -> None:
-        self._policy = policy
-
-    def __call__(self, _: RetryCallState) -> bool:
-        return self._policy.interrupted()
+        jitter = wait_random(0, _FIRST_WAIT)
+        return wait_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)(state) + jitter(state)
 
 
 def _may_retry(verdict: object) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import CommandInvalid, ExitCode, InterruptedRunError, ProvisionerError, SettingInvalid
-from provisioner.project import heartbeat, metrics, outputs, pages
+from provisioner.project import heartbeat
 from provisioner.project.running import attempted
 from provisioner.render import documents
 from provisioner.settings import secrets
@@ -66,6 +66,8 @@ class Outlets:
             self.prepare_call(settings.heartbeat_url, project.readers.heartbeat, settings.base)
         if report is None and page is None and settings.metrics_file is None:
             return
+        from provisioner.project import outputs  # most runs leave no file
+
         taken = project.files(manifests)
         if report is not None:
             project.require_place(report, outputs.REPORT, taken)
@@ -108,12 +110,16 @@ class Outlets:
                     if isinstance(done, ProvisionerError)
                     else documents.reports(done.reports, done.digest)
                 )
+                from provisioner.project import outputs
+
                 outputs.write(self._report, documents.text(document), outputs.REPORT)
         except CommandInvalid as error:
             self._warn(f"the report is lost: {error.message}")
             kept = False
         try:
             if self._metrics is not None and self._project is not None:
+                from provisioner.project import metrics
+
                 code, duration = done.exit_code, self.duration
                 metrics.write(self._metrics, self._project, reports, code, phases, duration, self._warn)
         except CommandInvalid as error:
@@ -128,6 +134,8 @@ class Outlets:
         """
         if self._page is None or self._project is None or done.exit_code in _HURRIED:
             return True
+        from provisioner.project import pages
+
         try:
             failure = attempted(pages.write, self._page, self._project, done)
         except KeyboardInterrupt:

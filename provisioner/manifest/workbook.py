@@ -10,21 +10,23 @@ import io
 import re
 import zipfile
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
 from provisioner.manifest.cells import MAX_COLUMNS, MAX_ROWS, Table, UnreadableTable, plain
-from provisioner.model.account import Origin, Problem
+from provisioner.model.account import Origin, Problem, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 Place = tuple[int, int]
 """Row and column, from 1."""
 Fault = tuple[str, str]
 
+CHOSEN: Final = "accounts"
+"""The name of the sheet that is read where several have the columns."""
 MAX_UNPACKED: Final = 50_000_000
 """Bytes of a workbook, unpacked."""
 MAX_CELLS: Final = 1_000_000
@@ -83,14 +85,24 @@ def open_workbook(raw: bytes, file: str, known: Collection[str]) -> Table:
     if not headed:
         hint = f"Begin a sheet with a row of column names, from these: {', '.join(known)}."
         raise UnreadableTable(origin, "There is no header: no sheet has a row with two column names.", hint)
-    (sheet, row), *others = headed
-    if others:
-        listed = ", ".join(f"{each.name}{' (hidden)' if each.hidden else ''}" for each, _ in headed)
-        hint = "Keep one of them in this workbook, and move each of the others to its own file."
-        raise UnreadableTable(origin, f"Several sheets contain accounts: {listed}.", hint)
+    chosen = [each for each in headed if plain(each[0].name) == CHOSEN] if headed[1:] else headed
+    if len(chosen) != 1:
+        hint = f"Name the one that is meant `{CHOSEN}`, or move each of the others to its own file."
+        raise UnreadableTable(origin, f"Several sheets contain accounts: {_listed(headed)}.", hint)
+    ((sheet, row),) = chosen
+    here = Origin(file, row, sheet=sheet.name)
     if sheet.hidden:
-        raise UnreadableTable(Origin(file, row, sheet=sheet.name), "The sheet is hidden.", "Unhide it, and check it.")
-    return _table(sheet, row, file)
+        raise UnreadableTable(here, "The sheet is hidden.", "Unhide it, and check it.")
+    table = _table(sheet, row, file)
+    if not (others := [each for each in headed if each[0] is not sheet]):
+        return table
+    hint = "Move what else is meant to files of its own."
+    note = Problem(here, "", f"Only this sheet is read, and not {_listed(others)}.", hint, Severity.NOTE)
+    return replace(table, notes=(note, *table.notes))
+
+
+def _listed(sheets: Iterable[tuple[Sheet, int]]) -> str:
+    return ", ".join(f"{each.name}{' (hidden)' if each.hidden else ''}" for each, _ in sheets)
 
 
 def _table(sheet: Sheet, top: int, file: str) -> Table:

@@ -179,6 +179,19 @@ def test_the_only_sheet_with_the_columns_is_read_and_of_several_none() -> None:
     assert told(book(["nothing"]))[0][1].startswith("There is no header")
 
 
+def test_of_several_sheets_the_one_that_is_named_accounts_is_read_and_the_others_are_named() -> None:
+    def others(workbook: Any, _: Any) -> None:
+        for name in ("Old", "Draft"):
+            workbook.create_sheet(name).append(HEADER)
+            workbook[name].append(["rome", "Artemisia", "Gentileschi"])
+
+    found = read(book(HEADER, GOOD, title="Accounts", then=others), "m.xlsx")
+    assert ["paris"] == [each.fields["name"] for each in found.entries]
+    assert [("note", "Only this sheet is read, and not Old, Draft.")] == [
+        (each.severity.value, each.message) for each in found.problems
+    ]
+
+
 def test_what_cannot_be_read_is_named_as_what_it_is() -> None:
     def zipped(name: str, content: bytes) -> bytes:
         stream = io.BytesIO()

@@ -12,15 +12,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from provisioner.errors import StateError, StateLocked, StateMoved
+from provisioner.errors import ProvisionerError, StateError, StateLocked, StateMoved
 from provisioner.model.revision import Revision
 from provisioner.state.disk import Disk, read_file, write_atomically
 from provisioner.state.holder import Holder
 from provisioner.state.lease import Lease
 from provisioner.state.stores import NOTE, Note, moved
 from provisioner.state.stores.local_files import HISTORY, LocalFiles
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
 
 _LEASE: Final = "lease"
 _POLL: Final = 2.0
@@ -100,8 +103,9 @@ class RemoteStore(LocalFiles):
         self._holder: Holder | None = None
         self._lease: Lease | None = None
         """Ours, once a save has put it there."""
-        self._done = NOTE
-        """What the history is to be told of this run."""
+        self._recorder: Executor | None = None
+        self._recorded: list[Future[None]] = []
+        """What the history is being told of this run."""
 
     def load(self) -> tuple[bytes | None, str]:
         """See :class:`Store`."""
@@ -183,12 +187,10 @@ class RemoteStore(LocalFiles):
             return ""
 
     def let_go(self) -> None:
-        """See :class:`Store`; with what the history is to be told of this run."""
+        """See :class:`Store`; wait for what the history is being told."""
         lease, self._lease = self._lease, None
-        done, self._done = self._done, NOTE
         try:
-            if done.lines:
-                self.backend.record(done)
+            self._end_records()
         finally:
             if lease is not None:
                 self.backend.end(lease.id)
@@ -201,8 +203,24 @@ class RemoteStore(LocalFiles):
         return None if lease is None or lease.is_over(self._now()) else str(lease.holder)
 
     def record(self, note: Note) -> None:
-        """See :class:`Store`: when the run lets go, as a save may be followed by a request that must not wait."""
-        self._done = replace(note, lines=(*self._done.lines, *note.lines))
+        """See :class:`Store`: in a thread of its own, as a save may be followed by a request that must not wait."""
+        if self._recorder is None:
+            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # most commands save nothing
+
+            self._recorder = ThreadPoolExecutor(1, thread_name_prefix="history")
+        self._recorded.append(self._recorder.submit(self.backend.record, note))
+
+    def _end_records(self) -> None:
+        """Wait until the history has been told of this run; raises StateError if it has not taken everything."""
+        recorder, self._recorder = self._recorder, None
+        recorded, self._recorded = self._recorded, []
+        if recorder is not None:
+            recorder.shutdown()
+        if failure := next(filter(None, (each.exception() for each in recorded)), None):
+            said = (
+                failure.message if isinstance(failure, ProvisionerError) else f"It failed ({type(failure).__name__})."
+            )
+            raise StateError(f"The history lacks what this run did. {said}") from failure
 
     def recorded(self) -> tuple[str, ...]:
         """See :class:`Store`."""

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from provisioner.errors import (
     ExitCode,
     ProvisionerError,
     SettingInvalid,
+    StateError,
     StateInvalid,
     StateLocked,
     StateMoved,
@@ -27,8 +29,10 @@ from provisioner.errors import (
 )
 from provisioner.state import codec
 from provisioner.state.stores import ABSENT, Note
-from tests.conftest import environment
-from tests.state import ADA, BOB, LATER, STATE
+from provisioner.state.stores.bucket import Bucket
+from provisioner.state.stores.objects import ObjectBackend
+from tests.conftest import environment, eventually
+from tests.state import ADA, BOB, LATER, STATE, never
 from tests.state.stores.fake_s3 import FakeS3, running_fake_s3
 from tests.state.stores.proxy import Proxy, proxy_to
 from tests.state.stores.remotes import Machine, running
@@ -592,3 +596,42 @@ def test_a_document_that_is_no_state_is_named(one: Machine, address: str) -> Non
     one.store().save(b"no state", ABSENT)
     with pytest.raises(StateInvalid, match=address), running(one):
         pass
+
+
+# ── Its history ──────────────────────────────────────────────────────────────
+
+DONE: Final = Note("lineage-1", 3, "paris: active", ('{"done": 1}',))
+
+
+def test_the_history_hears_of_what_was_done_while_the_run_goes_on(one: Machine) -> None:
+    store = one.store()
+    with store.hold(ADA, timeout=0, sleep=never):
+        store.save(OLD, ABSENT, DONE)
+        store.record(DONE)
+        # A run that is killed now has lost none of it.
+        eventually(lambda: one.store().recorded() == DONE.lines)
+        store.let_go()
+
+
+def test_a_history_that_is_not_taken_is_said_at_the_end_and_nobody_is_thought_at_work(
+    storage: Storage, address: str, one: Machine
+) -> None:
+    class Expired(ObjectBackend):
+        """Has credentials that are no longer accepted when the history is to be told."""
+
+        def record(self, note: Note) -> None:
+            del note
+            raise SettingInvalid("The token has expired.")
+
+    def expired(_: Path) -> ObjectBackend:
+        return Expired(
+            address, lambda scheme, name: Bucket(address, scheme, name, storage.environ, lambda _: None, 10.0)
+        )
+
+    store = replace(one, open_backend=expired).store()
+    with store.hold(ADA, timeout=0, sleep=never):
+        store.save(OLD, ABSENT, DONE)
+        store.record(DONE)
+        with pytest.raises(StateError, match=r"The history lacks what this run did\. The token has expired\."):
+            store.let_go()
+    assert one.store().holder() is None

@@ -197,7 +197,7 @@ def explanation(change: Unchanged | Unmanaged | Gone | StillUnknown | StillAband
         case StillUnknown():
             return (change.reason,)
         case StillAbandoned():
-            return (f"keeps its slot ({change.reason}); to create it again, give it another name",)
+            return (f"{change.reason}; it keeps its slot: to create it again, give it another name",)
         case _:
             assert_never(change)
 

@@ -221,7 +221,7 @@ def row(change: Change, *, over: tuple[str, ...] = ()) -> str:
         (
             StillAbandoned("a", ADA, "given up"),
             (
-                "- abandoned a keeps its slot (given up); to create it again, give it another name"
+                "- abandoned a given up; it keeps its slot: to create it again, give it another name"
                 " first name Ada last name King company name Engines"
             ),
         ),

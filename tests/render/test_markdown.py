@@ -83,7 +83,7 @@ def test_a_plan_says_its_slots_its_sum_what_is_to_be_done_and_the_details() -> N
 
 ```diff
 + create     berlin  Ada  King  Engines
-# abandoned  bergen  keeps its slot (given up); to create it again, give it another name
+# abandoned  bergen  given up; it keeps its slot: to create it again, give it another name
 - gone       geneva  Octopush no longer knows its login; `provisioner forget geneva` frees its slot
   drift      lisbon  Octopush made something else of last_name
 ! update     lyon    1 field

@@ -66,7 +66,7 @@ default: 6 of 20 slots used (1 unknown), 2 reserved, 2 planned, 10 left
       visits              https://***@h/x?***
       email for inbounds  a@b.c
   + create     bern    Leonardo  Da Vinci
-  - abandoned  gone    keeps its slot (given up); to create it again, give it another name
+  - abandoned  gone    given up; it keeps its slot: to create it again, give it another name
   ~ update     lyon    2 fields
       company name  (none) -> "Labé"
       first name    "A" -> "B"

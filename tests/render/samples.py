@@ -239,5 +239,5 @@ def statuses_with_texts(texts: Sequence[str]) -> list[ParentStatus]:
     parent = f"p{t()}"
     return [
         ParentStatus(parent, t(), State("lineage", parent, 7, accounts=accounts), 3, 0, balances=balances),
-        ParentStatus(f"q{t()}", t(), None, 3, 0, failure=StateInvalid(t(), hint=t().replace("`", ""))),
+        ParentStatus(f"q{t()}", t(), None, 3, 0, failure=StateInvalid(t(), hint=f"h{t()}".replace("`", ""))),
     ]

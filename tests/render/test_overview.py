@@ -125,7 +125,7 @@ def test_only_packs_that_end_soon_are_shown_and_balances_are_summed() -> None:
 # ── No value is markup, and nothing is loaded ────────────────────────────────
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.lists(anything, min_size=1, max_size=12))
 @example(list(HOSTILE))
 def test_whatever_the_texts_the_elements_are_those_of_harmless_ones(these: list[str]) -> None:

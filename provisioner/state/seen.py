@@ -125,6 +125,10 @@ class Seen:
         self._written.pop(mark, None)
         (self._folder / mark).unlink(missing_ok=True)
 
+    def look_again(self) -> None:
+        """Write in full whatever comes next: other runs may have seen something else since ours has."""
+        self._written.clear()
+
     def hold(
         self, lineage: str, holder: Holder, *, timeout: float, sleep: Callable[[float], None]
     ) -> AbstractContextManager[None]:

@@ -233,6 +233,7 @@ class Memory:
 
     def accept(self, state: State | None) -> None:
         """Accept the state, or that there is none, because a person said so."""
+        self._seen.look_again()
         try:
             if state is None:
                 self._seen.forget(self._store.key)

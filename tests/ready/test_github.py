@@ -219,7 +219,7 @@ def test_what_others_merge_meanwhile_hinders_no_save(github: GitHub) -> None:
         github.developer.pull()
         github.developer.commit("Note")
 
-    done = github.apply(happens=Happens(before={"Take the plan": somebody_pushes}))
+    done = github.apply(happens=Happens(before={"Download the plan": somebody_pushes}))
     assert "success" == done["apply"].outcome, done["apply"].said()
     assert {"paris": "active"} == github.developer.statuses()
 

@@ -143,7 +143,7 @@ def test_two_merge_requests_and_a_night(gitlab: GitLab, server: SandboxProcess) 
 def test_a_fork_gets_the_plan_of_the_target_and_its_state_and_no_note(gitlab: GitLab) -> None:
     done = gitlab.plan("fork", PARIS, ROME, token=None)
     assert (0, []) == (done.code, gitlab.forge.comments)
-    assert "There is no PROVISIONER_NOTE_TOKEN" in done.said
+    assert "PROVISIONER_NOTE_TOKEN is not set" in done.said
 
 
 def test_an_unknown_outcome_fails_the_job_and_is_kept(

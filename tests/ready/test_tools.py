@@ -187,7 +187,7 @@ def test_until_somebody_says_where_the_program_is_nothing_is_installed(written: 
     for name, text in installing.items():
         kind = "gitlab" if name.startswith("gitlab") else "github"
         done = asked("bash", "-ec", text, cwd=written[kind])
-        said = "ci/requirements.txt does not say where the program is; its head says how to.\n"
+        said = "ci/requirements.txt does not contain the program; the comment at its top shows how to add it.\n"
         assert (1, ("" if kind == "gitlab" else "::error::") + said) == (done.returncode, done.stdout)
 
 
@@ -239,8 +239,8 @@ def test_no_file_of_the_repository_stands_where_the_program_is_installed(
 
 def test_every_head_says_who_else_may_apply(written: dict[str, Path]) -> None:
     for kind, path, says in (
-        ("github", ".github/workflows/provisioner-apply.yml", "share it: of two that apply"),
-        ("gitlab", ".gitlab/provisioner.gitlab-ci.yml", "share it: of two that apply"),
+        ("github", ".github/workflows/provisioner-apply.yml", "share it: if two apply"),
+        ("gitlab", ".gitlab/provisioner.gitlab-ci.yml", "share it: if two apply"),
         ("cron", "schedule/provisioner.cron", "unless they share one state"),
         ("systemd", "schedule/provisioner-reconcile.service", "unless they share one state"),
         ("kubernetes", "schedule/provisioner-reconcile.yaml", "unless they share one state"),

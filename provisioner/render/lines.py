@@ -56,7 +56,7 @@ def wrapped(line: Line, width: int) -> Iterator[Line]:
     import textwrap  # noqa: PLC0415  # only a terminal is too narrow
 
     lead = " " * (len(line.text) - len(line.text.lstrip(" ")))
-    rest = f"{lead}  " if lead else ""
+    rest = f"{lead}    " if lead else ""
     pieces = textwrap.wrap(
         line.text, width, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False,
         expand_tabs=False, replace_whitespace=False,

@@ -31,6 +31,8 @@ _REST: Final = 500
 """Characters of the sentence that stands for the parents that did not fit."""
 _LONGEST_TERM: Final = 2000
 """Characters of one line that says on what terms; a setting that somebody wrote by hand may have any."""
+_OPEN: Final = 60
+"""Lines from which on the details are folded."""
 _AROUND: Final = 100
 """Characters around the details: what folds them, and what says that they are a diff."""
 
@@ -170,7 +172,9 @@ def _details(plan: Plan, room: int, view: View) -> str:
     marks = "`" * fence
     body = "\n".join(taken)
     after = f"\n{remark}" if missing else ""
-    return f"<details><summary>Details</summary>\n\n{marks}diff\n{body}\n{marks}\n{after}\n</details>\n\n"
+    # A short plan is read at once; what is long is folded.
+    opened = " open" if body.count("\n") < _OPEN else ""
+    return f"<details{opened}><summary>Details</summary>\n\n{marks}diff\n{body}\n{marks}\n{after}\n</details>\n\n"
 
 
 def _signed(label: Label, line: Line) -> str:

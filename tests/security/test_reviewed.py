@@ -15,6 +15,7 @@ import provisioner
 from provisioner.errors import CommandInvalid, PlanStale, Refused, SettingInvalid
 from provisioner.project.bounds import Bounds
 from provisioner.render import documents, html, markdown, text
+from provisioner.render.words import View
 from provisioner.settings import ParentSettings, Settings, loading, secrets, steering
 from provisioner.state.sealing import new_identity
 from tests.cli.steps import made
@@ -220,6 +221,30 @@ def test_every_format_says_where_a_plan_goes_and_that_it_begins_a_state(mine: Pr
     assert ("http://127.0.0.1:9/v1/public", "${env:OCTOPUSH_API_LOGIN}", "state/default.json", True) == (
         document["endpoint"], plan["login"], plan["state"], plan["begins"],
     )  # fmt: skip
+
+
+def test_a_login_is_published_in_three_letters_and_no_digest_or_saved_plan_depends_on_it(mine: Project) -> None:
+    elsewhere = at(mine, environ={name: each for name, each in mine.environ.items() if name != "OCTOPUSH_API_LOGIN"})
+    here, plans = at(mine), at(mine).plan()
+    assert elsewhere.save_plan(elsewhere.plan(), mine.root / "there.json") == here.save_plan(
+        plans, mine.root / "here.json"
+    )
+    assert (mine.root / "there.json").read_bytes() == (mine.root / "here.json").read_bytes()
+    assert "\n  login    from OCTOPUSH_API_LOGIN\n" in faces(elsewhere)["text"]
+    assert not any(PARENT.api_login in face for face in faces(here).values())
+    assert {"logins": {"default": "par***"}} == documents.logins(plans.plans)
+    shown = "\n".join(line.text for line in text.plans(plans.plans, "d", View(private=True)))
+    assert f"\n  login    {PARENT.api_login} (from OCTOPUSH_API_LOGIN)\n" in shown
+
+
+def test_a_login_in_the_settings_is_masked_and_compared_whole(mine: Project) -> None:
+    saved = mine.root / "plan.json"
+    configured(mine, "parents: {default: {api_login: parents@example.com}}")
+    at(mine).save_plan(at(mine).plan(), saved)
+    assert not any("parents@" in each for each in (*faces(at(mine)).values(), saved.read_text()))
+    at(mine).reviewed(saved)
+    configured(mine, "parents: {default: {api_login: pardon@example.com}}")
+    stale(mine, saved, "the plan of the parent default comes out differently")
 
 
 def test_every_format_says_what_is_read_and_to_whom_it_goes(mine: Project) -> None:

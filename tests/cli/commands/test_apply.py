@@ -9,6 +9,7 @@ import pytest
 
 from provisioner.errors import ExitCode
 from provisioner.state.sealing import new_identity
+from tests import forks
 from tests.cli.steps import (
     COMPANY,
     TWO,
@@ -135,6 +136,16 @@ def test_a_create_that_looks_like_a_renamed_account_is_for_a_person(
     assert "roma has the same names as rome, which is in no manifest any more. Create roma as another account?" in said
     code, said = answering(mine, "y\n", "apply")
     assert (0, 2, 3) == (code, said.count("[y/N]"), len(server.accounts()))
+
+
+def test_on_a_narrow_terminal_no_word_is_broken(server: SandboxProcess, project: NewProject) -> None:
+    mine = project(server, TWO)
+    code, said = forks.at_terminal(["apply"], mine.folder, mine.environ, "n\n", columns=60)
+    assert 130 == code
+    asked = f"Create 2 sub-accounts of {PARENT.api_login} at {server.url}, and begin the state state/default.json?"
+    assert f"{asked} [y/N]: " in " ".join(said.split()) + " "
+    # What is longer is one word: the digest, say.
+    assert [] == [line for line in said.splitlines() if len(line) > 60 and " " in line.strip()]
 
 
 def test_several_parents_each_have_their_state(sandbox: StartSandbox, project: NewProject) -> None:

@@ -50,7 +50,7 @@ def test_the_last_success_is_the_latest_that_is_known(tmp_path: Path) -> None:
 def test_a_history_that_cannot_be_read_is_trouble_and_hides_nothing_else(tmp_path: Path) -> None:
     mine = project(tmp_path)
     (tmp_path / "state" / "default.json.history.jsonl").mkdir()
-    page = pages.shown(mine, mine.status(), markdown=True)
+    page = " ".join(pages.shown(mine, mine.status(), markdown=True).split())
     assert "default.json.history.jsonl cannot be read" in page
     assert "? unknown: berlin" in page
 

@@ -24,6 +24,10 @@ from urllib.parse import parse_qs, urlsplit
 WRITES: Final = "token-that-writes-5b1d"
 READS: Final = "token-that-reads-9c3e"
 PROJECT: Final = "team/accounts"
+APPROVALS: Final = [
+    {"state": state, "user": {"login": login}} for state, login in (("rejected", "eve"), ("approved", "grace"))
+]
+"""Who looked at a run, in GitHub's words."""
 _PAGE: Final = 100
 
 
@@ -133,6 +137,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer(401, {"message": "Bad credentials"})
         if path == "/api/v4/user":
             return self._answer(200, {"id": 1})
+        if path.endswith("/approvals"):
+            return self._answer(200, APPROVALS)
         if self.command == "GET":
             start = (int(query["page"][0]) - 1) * _PAGE
             assert query["per_page"] == [str(_PAGE)]

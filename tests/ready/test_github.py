@@ -12,6 +12,7 @@ from tests.conftest import SandboxProcess, StartSandbox
 from tests.ready.conftest import BRANCH, PARIS, ROME, SECRETS, begun
 from tests.ready.forge import READS, WRITES, Forge
 from tests.ready.workflow import Happens, Job, Runner
+from tests.state.stores.remotes import git
 
 LYON = "  - {name: lyon, first_name: Louise, last_name: Labé}\n"
 PUSHED = {
@@ -122,6 +123,7 @@ def test_two_pull_requests_and_a_night(github: GitHub, server: SandboxProcess) -
     developer.merge("second")
     done = github.apply("push")
     assert "success" == done["apply"].outcome, done["apply"].said()
+    assert '"approver": "grace"' in git(github.forge.repository, "log", "-1", "--grep=lyon: active", BRANCH)
     assert {"lyon": "active", "paris": "active", "rome": "active"} == developer.statuses()
     assert "da Vinci" == server.accounts()[-1]["last_name"] or "da Vinci" in {
         each["last_name"] for each in server.accounts()

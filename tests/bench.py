@@ -151,7 +151,7 @@ def applies(folder: Path, environment: dict[str, str]) -> None:
             return timed([sys.executable, "-c", PLAIN_LOOP], {**environment, "OCTOPUSH_API_URL": url})
 
     command, yardstick = alternately(apply, loop)
-    shown(f"apply of {ACCOUNTS} accounts / a plain requests loop", command / yardstick, 2.5)
+    shown(f"apply of {ACCOUNTS} accounts / a plain requests loop", command / yardstick, 2.0)
 
     latency = 0.2
     with sandbox(environment, "--limit", "100000", "--latency", str(latency)) as url:

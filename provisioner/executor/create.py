@@ -1,8 +1,8 @@
 """Creates accounts: the intent is durable before the request, and the credentials before anything else.
 
-One save holds what a create came to together with the intent of the next one. So nothing
-that could be done before or afterwards comes between that save and the next request: all
-intents are sealed before the first, and accounts are read back after the last. An intent
+One save holds both the outcome of a create and the intent of the next one. Nothing that can
+be done earlier or later happens between that save and the next request: all intents are
+sealed before the first save, and accounts are read back after the last create. An intent
 that is not sent after all is taken back.
 
 Refuses to send a create twice: an outcome that nobody can know is kept as unknown.
@@ -53,7 +53,7 @@ class _Attempt:
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """What a create came to."""
+    """A create that was sent, and its outcome."""
 
     attempt: _Attempt
     content: SealedContent
@@ -70,13 +70,13 @@ def creates(
 ) -> None:
     """Create the accounts of ``changes``, one after the other, and read back what was created.
 
-    ``slots`` are the plan's: whether one is left is counted again before each, from the
-    state as it is then. ``keep_going`` lets the run go on after an outcome that nobody can know.
+    ``slots`` are the plan's: they are counted again before each create, from the state as it
+    is then. ``keep_going`` lets the run go on after an outcome that nobody can know.
     """
     attempts = [_attempt(run, change.account, requests[change.name]) for change in changes]
     sent: list[_Sent] = []
     last: _Sent | None = None
-    """What the last create came to; it is in no save yet."""
+    """The last create, whose outcome is not saved yet."""
     for attempt in attempts:
         following = _next(run, attempt, last, slots)
         if isinstance(following, Outcome):
@@ -98,10 +98,11 @@ def _attempt(run: Run, account: DesiredAccount, request: CreateRequest) -> _Atte
 
 
 def _next(run: Run, attempt: _Attempt, last: _Sent | None, slots: Slots) -> _Attempt | Outcome:
-    """Save what the last create came to together with the intent of ``attempt``; return that, to be sent at once.
+    """Save the outcome of the last create together with the intent of ``attempt``; return that, to be sent at once.
 
-    Where it is not to be sent, its outcome is returned, and the state has no intent of it:
-    whoever watches hears of both only after the save, and what they do may fail or take its time.
+    If it is not to be sent, return its outcome instead: the state then has no intent of it.
+    Progress can only be reported between the save and the request, as the outcome must be
+    durable by then. If that fails, or a signal comes meanwhile, the intent is taken back.
     """
     ended = None if last is None else last.ended
     try:
@@ -127,7 +128,7 @@ def _next(run: Run, attempt: _Attempt, last: _Sent | None, slots: Slots) -> _Att
 
 
 def _held_back(run: Run, attempt: _Attempt, last: _Sent | None, slots: Slots) -> Outcome | None:
-    """Return the outcome of a create to which the run does not come any more, or for which no slot is left."""
+    """Return the outcome of a create if the run has stopped, or no slot is left; None: it goes on."""
     if (held := run.held_back(attempt.name, "create")) is not None:
         return held
     state = run.state if last is None else run.state.with_record(last.attempt.name, last.record)
@@ -137,7 +138,7 @@ def _held_back(run: Run, attempt: _Attempt, last: _Sent | None, slots: Slots) ->
 
 
 def _send(run: Run, attempt: _Attempt, *, keep_going: bool) -> _Sent:
-    """Send a create whose intent is durable, and seal what came of it."""
+    """Send a create whose intent is durable, and seal its outcome."""
     account, ports = attempt.account, run.ports
     verdict = ports.api.create(attempt.request)
 
@@ -211,7 +212,7 @@ def _stop_by(verdict: Verdict, name: str, run: Run, *, keep_going: bool) -> None
 
 
 def _read_back(run: Run, sent: Sequence[_Sent]) -> None:
-    """Read what was created, and keep what Octopush made of it; whatever comes of it, the accounts were created."""
+    """Read back what was created, and keep what Octopush altered; a failure is a warning, as the accounts exist."""
     hindrance = run.silenced(but=_STILL_READ)
     outcomes: dict[str, Outcome] = {}
     altered: dict[str, Record] = {}

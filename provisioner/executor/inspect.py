@@ -244,11 +244,11 @@ class ReadBack:
     """The same as changes: ``before`` as sent, ``after`` as found."""
     warning: str | None = None
     hindrance: str | None = None
-    """Why no other account needs to be asked for."""
+    """Why no other account needs to be read."""
 
 
 def not_read_back(hindrance: str) -> ReadBack:
-    """Return what is known of an account that is not asked for."""
+    """Return the result for an account that is not read."""
     return ReadBack({}, warning=f"not read back: {hindrance}", hindrance=hindrance)
 
 

@@ -22,7 +22,7 @@ _UNSAVED: Final = "the state could not be saved"
 
 
 class Ended(NamedTuple):
-    """What the request of one operation has come to."""
+    """What the request of one operation came to."""
 
     name: str
     operation: str
@@ -61,7 +61,7 @@ class Run:
         self.ports.progress.finished(outcome)
 
     def amend(self, outcome: Outcome) -> None:
-        """Take ``outcome`` for the one of the same account that was taken before; whoever watches heard of that."""
+        """Replace the outcome of the same account, which was reported before, by ``outcome``."""
         self._outcomes = [outcome if each.name == outcome.name else each for each in self._outcomes]
 
     def report(self) -> Report:
@@ -87,7 +87,7 @@ class Run:
             self.stop(Stop(code, verdict.reason, verdict.hint, Scope.RUN))
 
     def silenced(self, but: Collection[ExitCode]) -> str | None:
-        """Return why nothing more is to be asked of Octopush; None: it still answers, as after a stop with ``but``."""
+        """Return why Octopush is not to be asked anything more; None if it may be, as after a stop with ``but``."""
         stop = self._stop
         return None if stop is None or stop.exit_code in but else stop.reason
 
@@ -108,9 +108,9 @@ class Run:
         return _UNSAVED
 
     def save_create(self, ended: Ended | None, intent: Intent | None) -> str | None:
-        """Save what the last create came to and, with it, what is about to be sent.
+        """Save the outcome of the last create together with what is about to be sent.
 
-        Where that fails, rescue what it came to, stop the run and return what happened: nothing is sent.
+        If that fails, rescue the outcome, stop the run and return what happened: nothing is sent.
         """
         records = {each.name: each.record for each in (ended, intent) if each is not None}
         if not records:
@@ -122,13 +122,14 @@ class Run:
             raise self.fault(fault, ended, unsent) from fault
         if error is None:
             return None
-        # What was certainly not saved leaves no intent to be taken back.
+        # The intent may be there nevertheless, and whoever finds it must know that nothing was sent.
+        # Only if somebody else has saved, it certainly is not.
         places, kept = self._rescued(ended, None if isinstance(error, StateMoved) else unsent)
         self.stop(replace(Stop.of(error), hint=f"{error.hint}{kept}"))
         return _UNSAVED if ended is None else f"{_UNSAVED}, and the outcome is kept in {places[0]}"
 
     def fault(self, error: BaseException, ended: Ended | None, unsent: Ended | None = None) -> BaseException:
-        """Keep what may be in no save, and return what is to be raised for an error that nobody expected."""
+        """Rescue what may not be saved, and return what to raise for an error that nobody expected."""
         _, kept = self._rescued(ended, unsent)
         if not isinstance(error, Exception):
             return error
@@ -137,7 +138,7 @@ class Run:
         return told
 
     def _rescued(self, ended: Ended | None, unsent: Ended | None) -> tuple[list[str], str]:
-        """Keep what may be in no save, credentials first; return where each is, and the same in sentences."""
+        """Rescue what may not be saved, credentials first; return where each is kept, and the same in sentences."""
         places, said = [], ""
         for each, words in ((ended, "The outcome of"), (unsent, "That nothing was sent for")):
             if each is not None:

@@ -318,6 +318,8 @@ def test_a_token_ends_an_apply_between_two_requests(mine: Project, server: Sandb
     assert {"paris": "created", "rome": "not_attempted"} == results(reports)["default"]
     assert_kept(server, mine, "paris")
     assert 1 == len(server.accounts())
+    # The intent of rome, which was saved with the outcome of paris, is taken back.
+    assert {"paris": "active"} == mine.statuses()
 
 
 def test_a_report_says_that_a_state_was_begun_only_where_it_was(mine: Project, server: SandboxProcess) -> None:

@@ -285,7 +285,7 @@ class _Adoption:
             ports.now(),
             ports.sealer.seal(content),
             password_version=password_version,
-            drift=Drift(changed=found.differ),
+            drift=Drift(changed=found.differ, emptied=found.emptied()),
             # What was an unknown until now may yet turn up in the log of the run that created it.
             first_operation=None if before is None else before.operation.id,
         )
@@ -299,6 +299,11 @@ class _Found:
     wanted: Attributes
     differ: tuple[str, ...]
     """The paths at which it is not as it is wanted: the next apply changes them."""
+
+    def emptied(self) -> tuple[str, ...]:
+        """Return those of the fields that differ that are empty at Octopush."""
+        fields = self.observed.fields
+        return tuple(path for path in self.differ if path in fields and not fields[path])
 
     def sent(self) -> Attributes:
         """Return what is kept as sent: where it differs, what is wanted, so that every refresh finds the drift."""

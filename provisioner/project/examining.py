@@ -9,7 +9,7 @@ from provisioner.errors import CommandInvalid, ManifestInvalid, ProvisionerError
 from provisioner.model.exchange import Balance
 from provisioner.model.state import Active
 from provisioner.project.running import attempted, each
-from provisioner.render import text, words
+from provisioner.render import conditions, text
 from provisioner.render.lines import counted
 from provisioner.state.stores.remote import RemoteStore
 
@@ -103,7 +103,7 @@ def _of(parent: Parent, workspace: Workspace, run: RunContext, *, offline: bool)
     """Return the checks of one parent, each as far as it can be looked at by itself."""
     credentials = _check(parent.name, "credentials", lambda: _credentials(parent))
     checks = [credentials, _check(parent.name, "state", lambda: _state(parent, run))]
-    if (frozen := words.freeze(terms := parent.terms()) or words.past_freeze(terms)) is not None:
+    if (frozen := conditions.freeze(terms := parent.terms()) or conditions.past_freeze(terms)) is not None:
         checks.insert(0, Check(parent.name, "freeze", text.plain(frozen)))
     if checks[-1].failure is None:
         if isinstance(store := parent.store, RemoteStore):

@@ -252,9 +252,9 @@ class Parent:
 
     def warn_of_recipients(self, state: State | None, reporter: Reporter) -> None:
         """Warn where ``state`` is sealed to other recipients than those of the settings: no plan was shown."""
-        from provisioner.render import text, words  # a plan says so itself
+        from provisioner.render import conditions, text  # a plan says so itself
 
-        for sentence in words.recipients(self.terms(state)):
+        for sentence in conditions.recipients(self.terms(state)):
             self.warn(reporter, f"this {text.plain(sentence)}.")
 
     def require_readers(self, state: State | None) -> None:

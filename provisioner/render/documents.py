@@ -31,7 +31,7 @@ from provisioner.model.plan import (
 )
 from provisioner.model.revision import Revision
 from provisioner.model.state import NO_DRIFT, Active, Edit, Record, Slots
-from provisioner.render import advice, words
+from provisioner.render import advice, conditions, words
 from provisioner.render.lines import is_seen
 
 if TYPE_CHECKING:  # what only reports and balances need is not loaded for a plan
@@ -156,7 +156,7 @@ def _plan(plan: Plan) -> Document:
         document |= {"only": list(chosen.names), "left_out": {"create": chosen.creates, "update": chosen.updates}}
     if plan.terms is not None:
         document |= _terms(plan.terms)
-    if readers := words.readers(plan):
+    if readers := conditions.readers(plan):
         document["placeholders"] = [
             {"kind": kind, "name": name, "to": to, "accounts": names} for (kind, name, to), names in readers.items()
         ]
@@ -165,7 +165,7 @@ def _plan(plan: Plan) -> Document:
 
 def place(this: Terms) -> Document:
     """Return where a plan is carried out."""
-    known = {} if this.account is None else {"account": words.masked_login(this.account)}
+    known = {} if this.account is None else {"account": conditions.masked_login(this.account)}
     return {"endpoint": this.endpoint, **_login(this), **known, "state": this.state, "begins": this.begins}
 
 
@@ -175,7 +175,7 @@ def logins(these: Iterable[Plan]) -> Document:
     It is in no digest and no saved plan: those are the same wherever a plan is made.
     """
     found = {plan.parent: plan.terms.account for plan in these if plan.terms is not None}
-    known = {parent: words.masked_login(login) for parent, login in found.items() if login is not None}
+    known = {parent: conditions.masked_login(login) for parent, login in found.items() if login is not None}
     return {"logins": known} if known else {}
 
 
@@ -185,7 +185,10 @@ def _login(this: Terms) -> Document:
 
     if placeholders.names(this.login):
         return {"login": this.login}
-    return {"login": words.masked_login(this.login), "login_sha256": hashlib.sha256(this.login.encode()).hexdigest()}
+    return {
+        "login": conditions.masked_login(this.login),
+        "login_sha256": hashlib.sha256(this.login.encode()).hexdigest(),
+    }
 
 
 def _terms(these: Terms) -> Document:
@@ -243,7 +246,7 @@ def _change(change: Change) -> Document:
         document["unfinished"] = True
     if isinstance(change, Unchanged) and change.unchecked is not None:
         document["unchecked"] = change.unchecked
-    return document | _reads(words.reads(change))
+    return document | _reads(conditions.reads(change))
 
 
 def _reads(these: Iterable[Read]) -> Document:

@@ -25,7 +25,7 @@ from provisioner.model.plan import (
     Unmanaged,
     Update,
 )
-from provisioner.render import frame, markup, words
+from provisioner.render import conditions, frame, markup, words
 from provisioner.render.lines import counted
 from provisioner.render.markup import filled, joined
 from provisioner.render.words import Label, Sentence, View
@@ -96,7 +96,7 @@ def _section(number: int, plan: Plan, found: Counter[Label], view: View) -> Mark
 
 def _banners(plan: Plan) -> Iterator[Markup]:
     """Yield why nothing is sent."""
-    if (said := words.freeze(plan.terms)) is not None:
+    if (said := conditions.freeze(plan.terms)) is not None:
         yield filled(markup.FROZEN, frame.sentence((*said, ".")))
     if plan.over:
         yield filled(markup.REFUSED, frame.sentence(words.refusal(plan, _NAMED)))
@@ -111,14 +111,14 @@ def _list(kind: str, items: Iterable[Markup]) -> Markup:
 def _settings(plans: Sequence[Plan]) -> Markup:
     """Return which settings are not as they usually are, which hold for all plans."""
     known = next((plan.terms.settings for plan in plans if plan.terms is not None), ())
-    return _list("settings", (filled(markup.TEXT, said) for said in words.settings(known)))
+    return _list("settings", (filled(markup.TEXT, said) for said in conditions.settings(known)))
 
 
 def _terms(plan: Plan, view: View) -> Markup:
-    notes = filter(None, (words.past_freeze(plan.terms), words.selection(plan, _NAMED)))
-    where = markup.EMPTY if plan.terms is None else _given(words.place(plan.terms, view))
-    who = () if plan.terms is None else words.recipients(plan.terms)
-    return joined((where, _list("terms", map(frame.sentence, (*who, *notes, *words.all_reading(plan))))))
+    notes = filter(None, (conditions.past_freeze(plan.terms), words.selection(plan, _NAMED)))
+    where = markup.EMPTY if plan.terms is None else _given(conditions.place(plan.terms, view))
+    who = () if plan.terms is None else conditions.recipients(plan.terms)
+    return joined((where, _list("terms", map(frame.sentence, (*who, *notes, *conditions.all_reading(plan))))))
 
 
 def _unchanged(these: Sequence[Unchanged]) -> Markup:
@@ -144,7 +144,7 @@ def _said(change: Change, view: View) -> Iterator[Markup]:
                 yield _explanation((f"An earlier run began it, and its outcome is not known: {said}.",))
             if change.fields:
                 yield filled(markup.FIELDS, joined(map(_field, change.fields)))
-            if said := words.reading(change):
+            if said := conditions.reading(change):
                 yield _explanation((said,))
         case Unchanged():
             yield _explanation(words.explanation(change))

@@ -19,7 +19,7 @@ from provisioner.model.plan import (
     Unmanaged,
     Update,
 )
-from provisioner.render import words
+from provisioner.render import conditions, words
 from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, counted, printable, table
 from provisioner.render.words import Code, Label, Sentence, View
 
@@ -62,28 +62,32 @@ def plan(this: Plan, view: View = words.PUBLISHED) -> list[Line]:
 def head(these: Iterable[Plan]) -> list[Line]:
     """Return which settings are not as they usually are: they hold for all plans, and stand before them."""
     known = next((plan.terms for plan in these if plan.terms is not None), None)
-    return [] if known is None else [Line(printable(_begun(said)), CHANGED) for said in words.settings(known.settings)]
+    return (
+        []
+        if known is None
+        else [Line(printable(_begun(said)), CHANGED) for said in conditions.settings(known.settings)]
+    )
 
 
 def terms(this: Plan, view: View = words.PUBLISHED) -> list[Line]:
     """Return where one parent's plan is carried out, for whose eyes where that changes, and what is read for it."""
-    lines = [Line(f"  {plain(said)}", CHANGED) for said in words.all_reading(this)]
+    lines = [Line(f"  {plain(said)}", CHANGED) for said in conditions.all_reading(this)]
     if (said := words.selection(this, _NAMED)) is not None:
         lines.insert(0, Line(f"  {plain(said)}", CHANGED))
     if (on := this.terms) is None:
         return lines
-    if (said := words.freeze(on)) is not None:
+    if (said := conditions.freeze(on)) is not None:
         lines.insert(0, Line(f"  frozen {plain(said)}", BAD))
-    if (said := words.past_freeze(on)) is not None:
+    if (said := conditions.past_freeze(on)) is not None:
         lines.insert(0, Line(f"  {plain(said)}", QUIET))
-    who = [Line(f"  {plain(said)}", BAD if on.shuts_out else CHANGED) for said in words.recipients(on)]
+    who = [Line(f"  {plain(said)}", BAD if on.shuts_out else CHANGED) for said in conditions.recipients(on)]
     return [*place(on, view), *who, *lines]
 
 
 def place(on: Terms, view: View, *, begun: bool | None = None) -> list[Line]:
     """Return where a plan is, or was, carried out."""
     style = CHANGED if on.begins and begun is None else QUIET
-    return [Line(f"  {each}", style) for each in aligned(words.place(on, view, begun=begun).items())]
+    return [Line(f"  {each}", style) for each in aligned(conditions.place(on, view, begun=begun).items())]
 
 
 def _begun(sentence: str) -> str:
@@ -123,7 +127,7 @@ def _holder(this: Create) -> tuple[str, ...]:
 def _rest(change: Create) -> str:
     """Return what else is said of an account to create in its only line."""
     hooks = len(change.account.attributes.callbacks.given())
-    parts = (counted(hooks, "callback") if hooks else "", printable(words.reading(change)))
+    parts = (counted(hooks, "callback") if hooks else "", printable(conditions.reading(change)))
     return "".join(f", {part}" for part in parts if part)
 
 
@@ -150,7 +154,7 @@ def _more(label: Label, change: Change, view: View) -> Iterator[str]:
             yield from aligned(map(field, change.fields))
             if change.begun is not None:
                 yield words.begun(change.begun)
-            if said := words.reading(change):
+            if said := conditions.reading(change):
                 yield printable(said)
         case StillUnknown():
             yield from aligned(words.attempt(change.attributes, change.since, view).items())

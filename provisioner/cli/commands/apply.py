@@ -187,7 +187,7 @@ def doubts(plans: Plans) -> Iterator[str]:
 
 def question(plans: Plans, project: Project) -> str:
     """Return what a person is asked before ``plans`` are carried out: what, whose, where, and with which state."""
-    from provisioner.render import words
+    from provisioner.render import conditions
     from provisioner.render.lines import counted, printable
 
     parts = [f"{verb} {count}" for verb, count in (("create", plans.creates), ("change", plans.updates)) if count]
@@ -196,7 +196,7 @@ def question(plans: Plans, project: Project) -> str:
     place = f" at {project.settings.api_url}"
     match [*changed.items()]:
         case [(name, terms)]:
-            whose = printable(terms.account or words.source(terms.login))
+            whose = printable(terms.account or conditions.source(terms.login))
             whose = f"{name} ({whose})" if len(project.settings.parents) > 1 else whose
             state = printable(terms.state)
             place += f", {'and begin the state' if terms.begins else 'state in'} {state}"

@@ -64,16 +64,16 @@ def watched(  # noqa: PLR0913  # which project, what it does, and what it leaves
         failure = failures.reported(error)
         if isinstance(failure, PlanStale):
             outlets.withdraw()
-        outlets.keep(failure, hears.phases)
-        outlets.keep_page(failure)
+        outlets.write(failure, hears.phases)
+        outlets.write_page(failure)
         end(failure.exit_code)
         raise
-    code, kept = reports.exit_code, outlets.keep(reports, hears.phases)
+    code, written = reports.exit_code, outlets.write(reports, hears.phases)
     try:
         show(console, reports, output)
     finally:
-        kept = outlets.keep_page(reports) and kept
-        if not kept and code is ExitCode.DONE:
+        written = outlets.write_page(reports) and written
+        if not written and code is ExitCode.DONE:
             code = ExitCode.FAILURE
         end(code)
     return code

@@ -1,6 +1,6 @@
-"""The public Python API: a project, and everything that can be done with it.
+"""The public Python API: a project, and everything that you can do with it.
 
-Everything that a program needs is here::
+A program needs nothing else::
 
     import os
     from provisioner import Bounds, Project
@@ -13,8 +13,8 @@ Everything that a program needs is here::
             print(report.parent, outcome.name, outcome.result.value)
     raise SystemExit(reports.exit_code)
 
-Import the module that is needed for the types of results: loading all of them takes time
-that a plan does not have.
+To annotate a result, import its type from its own module: this package does not load them
+all, so that a plan starts fast.
 """
 
 from provisioner.project.project import Project

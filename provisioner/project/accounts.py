@@ -1,4 +1,4 @@
-"""Finds accounts by their names, in whichever parent they are, and says where there is none."""
+"""Finds accounts by name, across all parents."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def owner_of(name: str, parents: Sequence[Parent], reporter: Reporter) -> Parent:
-    """Return the one of ``parents`` whose state has the account ``name``; the only one, whether or not it has it.
+    """Return the parent whose state has the account ``name``; if there is only one parent, that one in any case.
 
     Raises:
-        CommandInvalid: none of several has it, or more than one.
-        StateError: a state cannot be read, so that nobody can say where the account is.
+        CommandInvalid: of several parents, none has it, or more than one.
+        StateError: a state cannot be read, so the account might be there.
 
     """
     if len(parents) == 1:
@@ -29,7 +29,7 @@ def owner_of(name: str, parents: Sequence[Parent], reporter: Reporter) -> Parent
 
 
 def _owners(states: Iterable[tuple[Parent, State | None]]) -> dict[str, list[Parent]]:
-    """Return, by the account's name, the parents that have it."""
+    """Return the parents that have each account, by its name."""
     owners: dict[str, list[Parent]] = {}
     for parent, state in states:
         for name in () if state is None else state.accounts:
@@ -44,7 +44,7 @@ def _owner(name: str, owners: Mapping[str, Sequence[Parent]]) -> Parent:
         case []:
             raise CommandInvalid(
                 f"No state has an account {name}.",
-                hint=f"{meant([name], owners)}`provisioner status` lists those that there are.",
+                hint=f"{meant([name], owners)}`provisioner status` lists all accounts.",
             )
         case several:
             raise CommandInvalid(
@@ -56,12 +56,12 @@ def _owner(name: str, owners: Mapping[str, Sequence[Parent]]) -> Parent:
 def by_owner(
     parents: Sequence[Parent], names: Sequence[str], reporter: Reporter, *, active: bool = False, settled: bool = False
 ) -> list[tuple[Parent, State, tuple[str, ...]]]:
-    """Return each parent that has some of the accounts ``names``, its state, and which; each name once.
+    """Return each parent that has some of the accounts ``names``, its state, and their names without duplicates.
 
-    With ``settled``, the state is the one that the next run finds: with what was rescued put back.
+    With ``settled``, the state is the one that the next run will see, with all rescued outcomes put back.
 
     Raises:
-        CommandInvalid: one of them is not known, or is that of several parents.
+        CommandInvalid: one of the accounts does not exist, or exists under several parents.
         StateConflict: the parent has no state, or with ``active``, the login of one of them is not known.
 
     """
@@ -87,18 +87,18 @@ def by_owner(
 
 
 def require_known(state: State, names: Iterable[str]) -> None:
-    """Refuse a name that ``state`` does not have; raises CommandInvalid, which suggests the nearest that it has."""
+    """Raise CommandInvalid, with a suggestion, unless ``state`` has all ``names``."""
     missing = [name for name in names if name not in state.accounts]
     if missing:
         raise CommandInvalid(
             f"The state has no account {', '.join(missing)}.",
-            hint=f"{meant(missing, state.accounts)}`provisioner status` lists those that it has.",
+            hint=f"{meant(missing, state.accounts)}`provisioner status` lists all accounts.",
         )
 
 
 def meant(missing: Iterable[str], known: Iterable[str]) -> str:
-    """Return a question that suggests, for each of the ``missing`` names, the nearest one of those ``known``."""
-    from provisioner.document import nearest  # only a mistake needs it
+    """Return a question that suggests the nearest ``known`` name for each of the ``missing`` ones."""
+    from provisioner.document import nearest  # only needed after a mistake
 
     near = dict.fromkeys(filter(None, (nearest(name, sorted(known)) for name in missing)))
     return f"Did you mean {', '.join(near)}? " if near else ""

@@ -1,8 +1,8 @@
-"""Takes over accounts that exist at Octopush, and writes a manifest for those that have none.
+"""Adopts accounts that exist at Octopush, and writes a manifest for those that have none.
 
-Owns the order: each account is in the state before the next is asked for, and the state is
-saved before a manifest is written. Refuses to put into a manifest what may hold a token,
-and to write over a file.
+Owns the order: each account is saved in the state before the next one is read, and the
+manifest is written last. Never writes a value that may be a secret into a manifest, and
+never overwrites a file.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from provisioner.project.running import RunContext
     from provisioner.project.workspace import Workspace
 
-_USUAL: Final = Path(MANIFESTS) / "adopted.yaml"
+_DEFAULT_TARGET: Final = Path(MANIFESTS) / "adopted.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,11 @@ class Written:
 
     path: Path
     accounts: Mapping[str, Attributes]
-    """By name, as the manifest has them."""
+    """By name, as in the manifest."""
 
     @property
     def variables(self) -> tuple[tuple[str, str, str], ...]:
-        """Each variable that now stands for what may be a secret: its name, the account's, and the field's path."""
+        """The variables that replace possible secrets: each variable's name, the account's, and the field's path."""
         return tuple(
             (variable.removeprefix("env:"), name, path)
             for name, attributes in sorted(self.accounts.items())
@@ -61,18 +61,18 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """What an adoption came to."""
+    """The result of an adoption."""
 
     reports: Reports
     written: tuple[Written, ...]
     without_password: tuple[str, ...]
-    """The names of those whose password is not kept: it cannot be read."""
+    """The accounts without a stored password: Octopush does not show it."""
     over: Mapping[str, Slots]
-    """The slots of parents that have more accounts than fit, now that these are known."""
+    """The slots of each parent that now has more accounts than its limit allows."""
 
 
 def read_table(path: Path, encoding: str | None, reporter: Reporter) -> list[NamedLogin]:
-    """Return the names and logins of a CSV table; raises ManifestInvalid once every problem was reported."""
+    """Return the names and logins in a CSV table; reports every problem, then raises ManifestInvalid."""
     found = logins.read(path, encoding)
     for problem in found.problems:
         reporter.problem(problem)
@@ -90,7 +90,7 @@ def adopt(
     different: bool,
     parents: Sequence[str],
 ) -> Adoption:
-    """Take ``rows`` over; see :meth:`Project.adopt`."""
+    """Adopt ``rows``; see :meth:`Project.adopt`."""
     for name, login in rows if alone else ():
         if fault := logins.fault(name, login):
             raise CommandInvalid(fault[0], hint=fault[1])
@@ -154,13 +154,13 @@ def _adopted(
         return replace(done, report=replace(done.report, terms=parent.terms(before, begins=before is None), begun=True))
 
 
-# ── Whose they are ───────────────────────────────────────────────────────────
+# ── The parent of each account ───────────────────────────────────────────────
 
 
 def _desired(
     workspace: Workspace, paths: Sequence[Path], more: Sequence[Path], reporter: Reporter
 ) -> dict[str, dict[str, DesiredAccount]]:
-    """Return, by parent and name, what the manifests ask for; there may be none. Raises ManifestInvalid."""
+    """Return the accounts in the manifests, by parent and name; there may be none. Raises ManifestInvalid."""
     return {
         this.parent: {account.name: account for account in this.accounts}
         for this in desired_manifests(workspace, paths, reporter, more=more)
@@ -174,10 +174,10 @@ def _by_parent(
     parents: Sequence[str],
     reporter: Reporter,
 ) -> list[tuple[Parent, list[NamedLogin]]]:
-    """Return the rows of each parent: of the only one, or of the one whose manifest or state has the name.
+    """Return the rows of each parent: the only parent, or the one whose manifest or state has the name.
 
     Raises:
-        CommandInvalid: several have it.
+        CommandInvalid: several parents have the name, or none does.
 
     """
     chosen = workspace.parents(parents)
@@ -212,28 +212,28 @@ def _over(workspace: Workspace, done: Adopted) -> Slots | None:
     return slots if adopted and slots.left < 0 else None
 
 
-# ── The manifest of those that had none ──────────────────────────────────────
+# ── The manifest for accounts that had none ──────────────────────────────────
 
 
 def _target(workspace: Workspace, write: Path | None) -> Path:
-    target = write or workspace.folder / _USUAL
+    target = write or workspace.folder / _DEFAULT_TARGET
     if target.suffix.lower() not in YAML_SUFFIXES:
         raise CommandInvalid(
-            f"{target} is not the name of a YAML file.", hint="--write makes a manifest: end its name in .yaml."
+            f"{target} is not the name of a YAML file.", hint="--write creates a manifest: end its name in .yaml."
         )
     require_harmless(target, workspace.folder)
     return target
 
 
 def _places(target: Path) -> Iterator[Path]:
-    """Yield ``target`` and, should something be there, the names to try after it."""
+    """Yield ``target``, then the names to try if it is taken."""
     yield target
     for number in count(2):
         yield target.with_stem(f"{target.stem}-{number}")
 
 
 def _written_before(target: Path) -> Iterator[Path]:
-    """Yield what earlier runs have written: whoever is in there is in a manifest, whichever were named."""
+    """Yield the manifests from earlier adoptions: they count, even if the command names other manifests."""
     for place in _places(target):
         if not os.path.lexists(place):
             return
@@ -242,7 +242,7 @@ def _written_before(target: Path) -> Iterator[Path]:
 
 
 def _writable(name: str, found: Attributes) -> Attributes | Problem:
-    """Return an account as a manifest may have it, or what is wrong with a manifest that has it."""
+    """Return an account as a manifest can have it, or the first error of that manifest."""
     wanted, _ = with_placeholders(name, found)
     problems = errors(yaml_manifest.read(as_yaml([(name, wanted)]).encode(), name).problems)
     return problems[0] if problems else wanted
@@ -258,7 +258,7 @@ def _write(target: Path, accounts: Mapping[str, Attributes], parent: Parent) -> 
     except OSError as error:
         raise CommandInvalid(
             f"The manifest cannot be written to {target}: {error.strerror or error}.",
-            hint="What was adopted is in the state. RunContext it again, with --write and a place that is writable.",
+            hint="The adopted accounts are in the state. Run it again, with --write and a writable path.",
         ) from error
 
 
@@ -269,4 +269,4 @@ def _first_free(target: Path, content: bytes) -> Path:
         except FileExistsError:
             continue
         return place
-    raise AssertionError  # the places have no end
+    raise AssertionError  # the generator never ends

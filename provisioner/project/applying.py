@@ -1,9 +1,9 @@
-"""Carries plans out: each parent on its own, and nothing but what was planned.
+"""Applies plans: each parent on its own, and nothing that was not planned.
 
-Owns the order of an apply. Everything that can be found out without holding a state is
-found out first, and then a person is asked. Per parent, and only there: the state is held
-and compared with the one that the plan was made from, dead intents are settled, drift is
-noted, and the plan is carried out. No lock is held while a person thinks.
+Owns the order of an apply. First come all checks that need no lock, then a person is
+asked. Then, for each parent: its state is held and compared with the one that the plan was
+made from, intents of dead runs are settled, drift is recorded, and the plan is carried
+out. No lock is held while a person thinks.
 """
 
 from __future__ import annotations
@@ -56,19 +56,19 @@ if TYPE_CHECKING:
     from provisioner.state.session import Session
 
 Turn = tuple[Report, bool, State | None]
-"""The report of one parent, whether its state was held, and how that was left."""
+"""The report of one parent, whether its state was held, and the state afterwards."""
 Approve = Callable[[Plans], bool]
-"""Is shown what is about to happen, once all that can be checked was checked, and says whether it may."""
+"""Gets the plans after all checks, and returns whether to go on."""
 
 
 _LONGEST_STATUS: Final = 999
 _LONGEST_REASON: Final = 1000
-"""Characters: more than any reason has, as none repeats what a server says."""
+"""In characters. Real reasons are shorter, since none quotes a server."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """One parent's plan, ready to be carried out: nothing was held, saved or sent for it."""
+    """One parent's plan after all checks; nothing was held, saved or sent for it yet."""
 
     parent: Parent
     planned: ParentPlan
@@ -85,11 +85,11 @@ def apply(
     jobs: Jobs,
     cluster: Cluster | None = None,
 ) -> Reports:
-    """Carry ``plans`` out; see :meth:`Project.apply`."""
-    # What waits for the end of a freeze must not keep the other parents from their work.
+    """Apply ``plans``; see :meth:`Project.apply`."""
+    # A frozen parent must not stop the others.
     open_plans = [each for each in plans.plans if each.terms is None or not each.terms.is_frozen]
-    _bounded("create", sum(len(each.creates) for each in open_plans), bounds.max_creates)
-    _bounded("update", sum(len(each.updates) for each in open_plans), bounds.max_updates)
+    _require_within("create", sum(len(each.creates) for each in open_plans), bounds.max_creates)
+    _require_within("update", sum(len(each.updates) for each in open_plans), bounds.max_updates)
     digest = str(saved.document(plans, workspace.settings)["digest"])
     run = replace(run, digest=plans.part_of or digest)
     if plans.plans:
@@ -106,35 +106,35 @@ def apply(
     if (asked.creates or asked.updates) and approve is not None and not approve(asked):
         raise InterruptedRunError("Not confirmed; nothing was changed.")
     run.reporter.expected(allowed.creates + allowed.updates)
-    ready = _kept(workspace, plans, ready, run)
-    begun = time.monotonic()
+    ready = _with_places_saved(workspace, plans, ready, run)
+    start = time.monotonic()
     if cluster is None:
         done = each(names, lambda name: _turn(ready[name], plans, name, run, bounds), jobs, run.cancel, changes=True)
     else:
         done = _spread(cluster, workspace, ready, plans, run, bounds)
-    # What was done is reported, whatever the reporter makes of its time.
-    attempted(run.reporter.phase, "apply", time.monotonic() - begun)
+    # A reporter that fails here must not hide what was done.
+    attempted(run.reporter.phase, "apply", time.monotonic() - start)
     states = {report.parent: state for report, held, state in done if held}
     terms = {plan.parent: plan.terms for plan in plans.plans}
     reports = tuple(replace(report, terms=terms.get(report.parent)) for report, _, _ in done)
     return Reports(reports, states, digest)
 
 
-def _kept(
+def _with_places_saved(
     workspace: Workspace, plans: Plans, ready: dict[str, _Ready | ProvisionerError], run: RunContext
 ) -> dict[str, _Ready | ProvisionerError]:
-    """Return ``ready`` once it is saved where accounts go; what is not saved is why those parents do nothing."""
+    """Save where accounts were placed, and return ``ready``; if that fails, with the failure for their parents."""
     places = [name for name, one in ready.items() if isinstance(one, _Ready) and _places(one.planned)]
     if plans.placement is None or not places or run.cancel.code() is not None:
         return ready
-    from provisioner.project import placing  # most manifests name their parents
+    from provisioner.project import placing  # rarely needed
 
-    failure = attempted(placing.keep, workspace, plans.placement, run)
+    failure = attempted(placing.save, workspace, plans.placement, run)
     return ready if failure is None else ready | dict.fromkeys(places, failure)
 
 
 def _places(planned: ParentPlan) -> bool:
-    """Whether an account that was placed is created or changed: it may have a new name, to be remembered too."""
+    """Return whether a placed account is created or changed; a change may give it a new name to record."""
     accounts = [*(each.account for each in planned.plan.creates), *(each.account for each in planned.plan.updates)]
     return any(account.placed is not None for account in accounts)
 
@@ -147,8 +147,8 @@ def _spread(
     run: RunContext,
     bounds: Bounds,
 ) -> list[Turn]:
-    """Have the workers of a cluster take the turns of the parents that are ready."""
-    from provisioner.project import spreading  # most runs have no cluster
+    """Let the workers of a cluster apply the plans of the parents that are ready."""
+    from provisioner.project import spreading  # rarely needed
 
     able = {name: one for name, one in ready.items() if isinstance(one, _Ready)}
     spreading.require_reachable(one.parent for one in able.values())
@@ -166,25 +166,25 @@ def _spread(
 
 
 def _is_stopped(planned: ParentPlan) -> bool:
-    """Whether the refresh ended so that nothing will be sent."""
+    """Return whether the refresh stopped, so that nothing will be sent."""
     return planned.refreshed is not None and planned.refreshed.report.stop is not None
 
 
-def _bounded(action: str, count: int, bound: int | None) -> None:
-    """Refuse more changes of one kind than a run may do; raises OverThreshold."""
+def _require_within(action: str, count: int, bound: int | None) -> None:
+    """Raise OverThreshold if there are more changes of one kind than ``bound``."""
     if bound is not None and count > bound:
         raise OverThreshold(
             f"The plan would {action} {counted(count, 'account')}, but --max-{action}s is {bound}.",
-            hint=f"Look at `provisioner plan`; if it is right, apply it by hand or raise --max-{action}s."
+            hint=f"Check `provisioner plan`; if it is right, apply it by hand or raise --max-{action}s."
             " Nothing was created or changed.",
         )
 
 
-# ── Before anybody is asked ──────────────────────────────────────────────────
+# ── Checks before a person is asked ──────────────────────────────────────────
 
 
 def _ready(workspace: Workspace, name: str, plans: Plans, bounds: Bounds, reporter: Reporter) -> _Ready:
-    """Find out all that can be without holding the parent's state."""
+    """Do all checks that need no lock on the parent's state."""
     if name in plans.failures:
         raise plans.failures[name]
     parent, planned = workspace.parent(name), plans.parents[name]
@@ -197,13 +197,13 @@ def _ready(workspace: Workspace, name: str, plans: Plans, bounds: Bounds, report
     if planned.snapshot.state is None and not bounds.new_state:
         raise StateConflict(
             f"There is no state of the parent {name} at {parent.store.address}.",
-            hint="If accounts exist, bring the state back: without it they would be created again. If the project"
-            " is new, run `provisioner apply` once without --yes, or give --new-state once. Nothing was sent.",
+            hint="If accounts exist, restore the state: without it they would be created again. If the project"
+            " is new, run `provisioner apply` once without --yes, or once with --new-state. Nothing was sent.",
         )
     if plans.placement is not None and _places(planned):
         from provisioner.project import placing
 
-        placing.require_begun(workspace, plans.placement, may_begin=bounds.new_state)
+        placing.require_record(workspace, plans.placement, may_begin=bounds.new_state)
     if not bounds.lookalikes:
         _require_no_lookalikes(planned.plan)
     state = _bound(parent, planned, planned.snapshot.settled, reporter)
@@ -211,9 +211,9 @@ def _ready(workspace: Workspace, name: str, plans: Plans, bounds: Bounds, report
 
 
 def _bound(parent: Parent, planned: ParentPlan, state: State | None, reporter: Reporter) -> State | None:
-    """Return ``state`` bound to the parent's account; as it is where nothing is to be sent without credentials.
+    """Return ``state`` bound to the parent's account; unchanged if credentials are missing and nothing is to be sent.
 
-    What the changes at hand do not use is not asked for. Raises as :meth:`Parent.bound` does.
+    Raises the same errors as :meth:`Parent.bound`.
     """
     try:
         return parent.bound(state, reporter)
@@ -226,26 +226,26 @@ def _bound(parent: Parent, planned: ParentPlan, state: State | None, reporter: R
 
 
 def _require_no_lookalikes(plan: Plan) -> None:
-    """Refuse a create that may be an account under a new name; raises Refused."""
+    """Raise Refused if an account to create looks like a renamed one."""
     found = [f"{change.name} like {change.resembles}" for change in plan.creates if change.resembles is not None]
     if found:
         raise Refused(
-            f"Parent {plan.parent}: what looks like a renamed account would be created a second time:"
+            f"Parent {plan.parent}: accounts that look like renamed ones would be created a second time:"
             f" {', '.join(found)}.",
-            hint="If it was renamed, write `previously: OLD` under the new name. If it is a second account, run"
+            hint="If you renamed an account, write `previously: OLD` under the new name. If it is a second account, run"
             " `provisioner apply` at a terminal, which asks about it by name. Nothing was sent.",
         )
 
 
 def _work(plan: Plan, state: State, parent: Parent, reporter: Reporter) -> Work:
-    """Read every placeholder and open every seal that ``plan`` needs; without an identity, none for its updates."""
+    """Read all placeholders and open all seals that ``plan`` needs; without an identity, leave out its updates."""
     creates = requests(plan.creates, parent.readers.manifests, parent.parts.new_password)
     if not plan.updates or not parent.keys.has_identity():
         return Work(creates)
     opener = parent.opener(reporter)
     parent.keys.require_own(opener)
     opened: dict[str, SealedContent] = {}
-    begun: dict[str, SealedContent] = {}
+    unfinished: dict[str, SealedContent] = {}
     faults: dict[str, str] = {}
     for name in (update.record_name for update in plan.updates):
         try:
@@ -255,10 +255,10 @@ def _work(plan: Plan, state: State, parent: Parent, reporter: Reporter) -> Work:
             continue
         opened[name] = content
         if edit is not None:
-            begun[name] = edit
-    # Only those that need a request need their placeholders.
+            unfinished[name] = edit
+    # An update without a request needs no placeholders.
     sent = (update for update in plan.updates if update.sends and update.record_name in opened)
-    return Work(creates, edits(sent, parent.readers.manifests, parent.parts.new_password), opened, begun, faults)
+    return Work(creates, edits(sent, parent.readers.manifests, parent.parts.new_password), opened, unfinished, faults)
 
 
 # ── A parent's turn ──────────────────────────────────────────────────────────
@@ -267,7 +267,7 @@ def _work(plan: Plan, state: State, parent: Parent, reporter: Reporter) -> Work:
 def _turn(
     ready: _Ready | ProvisionerError, plans: Plans, name: str, run: RunContext, bounds: Bounds
 ) -> tuple[Report, bool, State | None]:
-    """Return the report of one parent, whether its state was held, and how that was left; raises nothing."""
+    """Return the report of one parent, whether its state was held, and the state afterwards; raises nothing."""
     done = attempted(_reported, ready, plans, name, run, bounds)
     return (failed(name, done), False, None) if isinstance(done, ProvisionerError) else done
 
@@ -282,7 +282,7 @@ def _reported(
     held: list[Session] = []
     outcome = attempted(_carried_out, ready, run, bounds, held)
     if isinstance(outcome, StateLocked) and (code := run.cancel.code()) is not None:
-        # It was the wait for the lock that was interrupted.
+        # The interruption came while the run waited for the lock.
         return _interrupted(name, plans, code, run), False, None
     report = _failed(name, plans, outcome, run) if isinstance(outcome, ProvisionerError) else outcome
     state = held[0].state if held else None
@@ -290,14 +290,14 @@ def _reported(
 
 
 def _interrupted(name: str, plans: Plans, code: ExitCode, run: RunContext) -> Report:
-    """Return the report of a parent whose turn did not come before the run was asked to end."""
-    stop = Stop(code, "the run was interrupted", "Run it again to go on.", scope=Scope.RUN)
+    """Return the report of a parent that the run did not reach before it was interrupted."""
+    stop = Stop(code, "the run was interrupted", "Run it again to continue.", scope=Scope.RUN)
     return Report(name, _not_attempted(name, plans, stop.reason, run), stop)
 
 
 def _failed(name: str, plans: Plans, failure: ProvisionerError, run: RunContext) -> Report:
     """Return the report of a parent for which nothing was done."""
-    # Where this program itself failed, nobody can say which accounts it had come to: the state can.
+    # After an internal error, only the state says which accounts were reached.
     reason = failure.message.splitlines()[0].removesuffix(".")
     outcomes = () if isinstance(failure, InternalError) else _not_attempted(name, plans, reason, run)
     return Report(name, outcomes, failure=failure)
@@ -334,7 +334,7 @@ def _carried_out(ready: _Ready, run: RunContext, bounds: Bounds, held: list[Sess
             session.save(after)
             state = after
         watch = run.watch(parent.name)
-        # Where Octopush refused the refresh, or did not answer, nothing is sent either.
+        # If Octopush refused the refresh or did not answer, nothing is sent either.
         stop = None if planned.refreshed is None else planned.refreshed.report.stop
         plan = planned.plan if state is None else _as_settled(planned.plan, state)
         if state is None or not plan.pending:
@@ -343,7 +343,7 @@ def _carried_out(ready: _Ready, run: RunContext, bounds: Bounds, held: list[Sess
             work = ready.work if same else _work(plan, state, parent, run.reporter)
             if plan.creates:
                 largest = _largest(plan, state, work, parent)
-                # What was not sent is kept as well as what was, where one save should have had both.
+                # A failed save may leave two outcomes to rescue: one that was sent, and one that was not.
                 session.reserve(rescue.space(largest) + rescue.space(replace(largest, record=None)))
             keep_going = parent.settings.keep_going if bounds.keep_going is None else bounds.keep_going
             ports = parent.ports(session, watch, run)
@@ -354,9 +354,9 @@ def _carried_out(ready: _Ready, run: RunContext, bounds: Bounds, held: list[Sess
 
 
 def _largest(plan: Plan, state: State, work: Work, parent: Parent) -> RescueEntry:
-    """Return the largest outcome that a create of ``plan`` can have: an answer of as many bytes as are read.
+    """Return the largest outcome that a create in ``plan`` can have, with the longest answer that is read.
 
-    JSON writes a control character as six; nothing takes more room once it is sealed.
+    A control character takes six characters in JSON, more than anything else.
     """
     answer = Answer(_LONGEST_STATUS, b"\0" * BODY_CAP)
     create = max(plan.creates, key=lambda each: _length(each.account.attributes, work.creates[each.name].attributes))
@@ -374,7 +374,7 @@ def _length(*these: Attributes) -> int:
 
 
 def _as_settled(plan: Plan, state: State) -> Plan:
-    """Return ``plan`` with why accounts are unknown as the held state has it: a run that was at work may have died."""
+    """Return ``plan`` with the held state's reasons for unknown accounts: another run may have died meanwhile."""
 
     def settled(change: Change) -> Change:
         record = state.accounts.get(change.name)
@@ -386,22 +386,19 @@ def _as_settled(plan: Plan, state: State) -> Plan:
 
 
 def _require_same_plan(planned: ParentPlan, state: State | None, parent: Parent) -> None:
-    """Return if the state that is held by now still gives the plan that was made; raises PlanStale.
-
-    The state has moved since the plan: somebody else has saved it.
-    """
-    from provisioner.render.documents import plans  # only where something moved in between
+    """Raise PlanStale unless ``state``, which somebody else has saved since the plan, still gives the same plan."""
+    from provisioner.render.documents import plans  # rarely needed
 
     only = () if planned.plan.selection is None else planned.plan.selection.names
     again = made_from(planned.manifest, state, parent, planned.refreshed, only)
     before, after = (plans([replace(one, serial=0)])["plans"][0] for one in (planned.plan, again))
     if before != after:
         names = _differing(before["changes"], after["changes"])
-        told = f"; the plan comes out differently for {', '.join(names)}" if names else ""
+        differing = f"; the plan now differs for {', '.join(names)}" if names else ""
         raise PlanStale(
             f"The state of the parent {parent.name} has changed since the plan was made: it is at serial"
-            f" {state.serial if state else 0}, and was at {planned.plan.serial}{told}.",
-            hint="Look at who else works on it, and plan again. Nothing was sent.",
+            f" {state.serial if state else 0}, and was at {planned.plan.serial}{differing}.",
+            hint="Find out who else works on it, and plan again. Nothing was sent.",
         )
 
 

@@ -1,4 +1,4 @@
-"""What one apply may do at most."""
+"""Limits on what one apply may do."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one apply may do at most; beyond it, nothing is done. What a person alone can know must be allowed."""
+    """What one apply may do at most; it refuses larger plans. The flags allow what only a person can judge."""
 
     max_creates: int | None = None
     """Over all parents; None: as many as there are slots."""
     max_updates: int | None = None
+    """Over all parents; None: any number."""
     new_state: bool = False
-    """Whether a parent that has no state may get one. A wrong checkout or an empty volume has none either."""
+    """Whether a parent without a state may get one. A wrong checkout or an empty volume has none either."""
     new_recipients: bool = False
-    """Whether it may seal though none of those who can open the state could open that."""
+    """Whether to seal new content even if nobody who can open the state could open it."""
     lookalikes: bool = False
-    """Whether an account may be created that looks like one which no manifest names any more."""
+    """Whether to create an account that looks like one which no manifest names any more."""
     keep_going: bool | None = None
-    """Whether a parent goes on after an outcome that nobody can know; None: as the settings say."""
+    """Whether a parent continues after an unknown outcome; None: as the settings say."""

@@ -1,4 +1,4 @@
-"""How an operation is asked to end early: between two requests, never within one."""
+"""Ends an operation early: between two requests, never during one."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from provisioner.errors import ExitCode
 
 
 class Cancel(Protocol):
-    """Asks an operation to end; may be asked from several threads."""
+    """Asks an operation to end; safe to call from several threads."""
 
     def code(self) -> ExitCode | None:
-        """Return the exit code of whoever asked it to end, or None while nobody has."""
+        """Return the exit code to end with, or None if the operation was not cancelled."""
 
     def cancel(self) -> None:
-        """Ask it to end."""
+        """Ask the operation to end."""
 
     def sleep(self, seconds: float) -> None:
-        """Wait, or return as soon as it is asked to end."""
+        """Wait, but return as soon as the operation is cancelled."""
 
 
 class CancelToken:
@@ -32,16 +32,16 @@ class CancelToken:
     """
 
     def __init__(self) -> None:
-        self._asked = threading.Event()
+        self._cancelled = threading.Event()
 
     def code(self) -> ExitCode | None:
-        """Return INTERRUPTED once :meth:`cancel` was called."""
-        return ExitCode.INTERRUPTED if self._asked.is_set() else None
+        """Return INTERRUPTED after :meth:`cancel` was called."""
+        return ExitCode.INTERRUPTED if self._cancelled.is_set() else None
 
     def cancel(self) -> None:
-        """Let the requests in flight finish, save what they brought, and send nothing more."""
-        self._asked.set()
+        """Let the requests in flight finish, save their outcomes, and send nothing more."""
+        self._cancelled.set()
 
     def sleep(self, seconds: float) -> None:
-        """Wait, or return as soon as :meth:`cancel` is called."""
-        self._asked.wait(seconds)
+        """Wait, but return as soon as :meth:`cancel` is called."""
+        self._cancelled.wait(seconds)

@@ -1,6 +1,6 @@
-"""Opens what is sealed, for whoever is to get it.
+"""Opens sealed credentials, to show or export them.
 
-Refuses to hand over as credentials what is not known to be some, and to change any state.
+Never presents anything uncertain as credentials, and never changes a state.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ if TYPE_CHECKING:
     from provisioner.project.running import RunContext
     from provisioner.project.workspace import Workspace
 
-_LONG: Final = 16
-"""Characters from which on a key stands in a text for no other reason than that it is one."""
+_LONG_KEY: Final = 16
+"""Characters. A key this long is not part of a text by coincidence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What is sealed of one account."""
+    """The sealed content of one account, opened."""
 
     content: SealedContent
     record: Record
     unfinished_passwords: tuple[Secret, ...] = ()
-    """The passwords that Octopush may have instead of the one that is kept, the latest first."""
+    """The passwords that Octopush may have instead of the stored one, latest first."""
 
     @property
     def name(self) -> str:
@@ -59,42 +59,42 @@ class Opened:
         return self.content.name
 
     def warnings(self, consequence: str) -> tuple[str, ...]:
-        """Return what whoever takes these should know; ``consequence`` is what an unfinished password change means."""
+        """Return warnings for the user; ``consequence`` says what an unfinished password change means for them."""
         record, name = self.record, self.name
-        told: list[str] = []
+        messages: list[str] = []
         if not isinstance(record, Active):
             return ()
         if record.drift.gone:
-            told.append(
-                f"Octopush no longer knew the login of {name} when it was last asked: its credentials are likely to be"
-                f" dead. `provisioner verify {name}` asks again."
+            messages.append(
+                f"When last asked, Octopush no longer knew the login of {name}: its credentials probably no longer"
+                f" work. `provisioner verify {name}` asks again."
             )
         if record.edit is not None and record.edit.sealed is not None:
             todo = "`provisioner apply` finishes it."
             if record.edit.attributes == record.attributes:
-                todo = f"`provisioner rotate-password {name}` finishes it, and so does `provisioner apply`."
+                todo = f"`provisioner rotate-password {name}` or `provisioner apply` finishes it."
             if record.drift.gone:
-                todo = "Octopush did not know its login any more: `provisioner refresh` looks for it again."
-            told.append(
-                f"{name} was to get a new password at {record.edit.operation.started_at}, and whether it has is not"
+                todo = "Octopush no longer knew its login: `provisioner refresh` looks for it again."
+            messages.append(
+                f"A password change of {name} began at {record.edit.operation.started_at}, and its outcome is not"
                 f" known: {consequence}. {todo}"
             )
-        return tuple(told)
+        return tuple(messages)
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The active accounts of a project, and those that could not be opened."""
+    """The opened credentials of a project's active accounts, and the errors of the others."""
 
     opened: tuple[Opened, ...]
     damaged: Mapping[tuple[str, str], ProvisionerError]
-    """By parent and name, why an account could not be opened: its seal is damaged, or was replaced."""
+    """The errors of accounts whose seal is damaged or was replaced, by parent and name."""
     failures: Mapping[str, ProvisionerError]
-    """By parent, why none of its accounts could be opened."""
+    """The errors of parents whose accounts could not be opened at all, by name."""
 
     @property
     def exit_code(self) -> ExitCode:
-        """What it tells the caller: STATE_UNUSABLE where an account is missing."""
+        """STATE_UNUSABLE if an account is missing."""
         return gravest(each.exit_code for each in (*self.failures.values(), *self.damaged.values()))
 
 
@@ -107,7 +107,7 @@ def chosen(
     since: datetime | None,
     verified: bool,
 ) -> tuple[Opened, ...]:
-    """Open the credentials that were asked for; see :meth:`Project.open_credentials`."""
+    """Open the requested credentials; see :meth:`Project.open_credentials`."""
     if names:
         states = by_owner(workspace.parents(parents), names, run.reporter)
     else:
@@ -120,7 +120,7 @@ def chosen(
 
 
 def _readable(look: Snapshot | ProvisionerError, parent: Parent) -> State:
-    """Return the state; one that cannot be read is an error, as nobody may take some for all."""
+    """Return the state; raise the error if it cannot be read, since an incomplete export looks complete."""
     if isinstance(look, ProvisionerError):
         raise look
     return require_state(look.state, parent)
@@ -135,32 +135,34 @@ def opened(
     since: datetime | None = None,
     verified: bool = False,
 ) -> list[Opened]:
-    """Open the records of ``names`` in ``state``, or of all active accounts, or of those created ``since``.
+    """Open the records of ``names`` in ``state``; without names, of all active accounts, or those created ``since``.
 
-    With ``verified``, only once Octopush itself has confirmed that all of them are right.
+    With ``verified``, Octopush must confirm all of them first.
 
     Raises:
-        CommandInvalid: there is no account of a name.
-        StateError: nothing is kept of one of them, or what is sealed of it is damaged or was replaced.
-        Unverified: one of them is not known to be right.
-        SettingInvalid, IdentityRejected: nobody here can open them.
+        CommandInvalid: an account does not exist.
+        StateError: an account has no sealed content, or it is damaged or was replaced.
+        Unverified: Octopush did not confirm an account.
+        SettingInvalid, IdentityRejected: there is no identity here that opens them.
 
     """
     require_known(state, names)
     wanted = names or [name for name, record in sorted(state.accounts.items()) if _is_chosen(name, record, since)]
     opener = parent.opener(run.reporter)
     if active := [name for name in wanted if verified and isinstance(state.accounts[name], Active)]:
-        from provisioner.project.verify import require_verified  # only this loads what sends
+        from provisioner.project.verify import require_verified  # loads the HTTP client
 
         require_verified(parent, state, active, run)
     for name in wanted:
         if state.accounts[name].sealed is None:
-            raise StateConflict(f"Nothing is kept of {name}.", hint="Its outcome is unknown: see `provisioner status`.")
+            raise StateConflict(
+                f"The state has no sealed content of {name}.", hint="Its outcome is unknown: see `provisioner status`."
+            )
     contents = [executor.kept(state, name, opener) for name in wanted]
-    begun = [executor.begun(state, name, opener) for name in wanted]
+    edits = [executor.begun(state, name, opener) for name in wanted]
     return [
         Opened(content, state.accounts[name], () if edit is None else _passwords(edit))
-        for name, content, edit in zip(wanted, contents, begun, strict=True)
+        for name, content, edit in zip(wanted, contents, edits, strict=True)
         if content is not None
     ]
 
@@ -194,17 +196,17 @@ def _all(parent: Parent, look: Snapshot, run: RunContext) -> tuple[list[Opened],
 
 
 def require_credentials(these: Sequence[Opened], consequence: str) -> None:
-    """Refuse what is not known to be credentials; raises StateConflict."""
-    doubtful = [each.name for each in these if each.content.credentials is None]
-    if doubtful:
+    """Raise StateConflict if one of ``these`` has no credentials, since its outcome is unknown."""
+    without = [each.name for each in these if each.content.credentials is None]
+    if without:
         raise StateConflict(
-            f"There are no credentials of {', '.join(doubtful)}: nobody knows how its creation ended.",
-            hint=f"`provisioner credentials show NAME` shows what was kept. {consequence}",
+            f"There are no credentials for {', '.join(without)}: the outcome of the creation is unknown.",
+            hint=f"`provisioner credentials show NAME` shows what is stored. {consequence}",
         )
 
 
 def require_distinct(these: Sequence[Opened]) -> None:
-    """Refuse two accounts of one name, for a format that knows them by it; raises CommandInvalid."""
+    """Raise CommandInvalid if two accounts have the same name, for formats that contain only the name."""
     counts = Counter(each.name for each in these)
     twice = sorted(name for name, count in counts.items() if count > 1)
     if twice:
@@ -223,30 +225,30 @@ def _is_chosen(name: str, record: Record, since: datetime | None) -> bool:
         return datetime.fromisoformat(record.created_at) >= since
     except ValueError:
         raise StateInvalid(
-            f"When {name} was created cannot be read from the state.", hint="Name the accounts instead of --since."
+            f"The creation time of {name} in the state is not valid.",
+            hint="Name the accounts instead of using --since.",
         ) from None
 
 
 def inherited(workspace: Workspace, given: Collection[str]) -> dict[str, str]:
-    """Return what a command may know of the project's environment: nothing that opens another account.
+    """Return the environment for a command that works as one account, without secrets of anything else.
 
-    That leaves out what is this program's own or of the machinery that runs it, what the settings
-    name, what a placeholder of any account stands for or may stand for, and, under whatever name,
-    an identity and the key of a parent. ``given`` names the variables that the command gets
-    anyway. Raises ManifestInvalid.
+    Left out are the variables of this program and of the CI that runs it, those that the settings
+    or the placeholders of any account name, and, under any name, an identity or a parent's key.
+    ``given`` are variables that the command gets anyway, from the caller. Raises ManifestInvalid.
     """
-    ours = {*given, *_variables(workspace)}
+    excluded = {*given, *_variables(workspace)}
     keys = _keys(workspace)
     return {
         name: value
         for name, value in workspace.readers.outside(workspace.environ).items()
-        if not (is_own(name) or name.upper() in ours)
-        and not any(value == key or (len(key) >= _LONG and key in value) for key in keys)
+        if not (is_own(name) or name.upper() in excluded)
+        and not any(value == key or (len(key) >= _LONG_KEY and key in value) for key in keys)
     }
 
 
 def _keys(workspace: Workspace) -> list[str]:
-    """Return the keys of the parents that can be read here."""
+    """Return the API keys of all parents, as far as they can be read here."""
     found: list[str] = []
     for parent in workspace.parents():
         with suppress(SettingInvalid):
@@ -255,8 +257,8 @@ def _keys(workspace: Workspace) -> list[str]:
 
 
 def _variables(workspace: Workspace) -> Iterator[str]:
-    """Yield the variables, in capitals, that accounts of the project's manifests and states name."""
-    from provisioner import manifest  # only a command that is run needs these
+    """Yield the variables that the accounts in manifests and states name, in upper case."""
+    from provisioner import manifest  # only `exec` needs these
     from provisioner.manifest.sources import holds_any
     from provisioner.project.plans import MANIFESTS
 
@@ -265,13 +267,13 @@ def _variables(workspace: Workspace) -> Iterator[str]:
     read = manifest.load([usual] if holds_any(usual) else [], owner=settings.owner, encoding=settings.encoding)
     if read.errors:
         raise ManifestInvalid(
-            "There are problems in the manifests: nobody knows which variables hold secrets of theirs.",
-            hint="`provisioner validate` shows them; correct each. Nothing was run.",
+            "The manifests have errors, so it is not certain which variables contain their secrets.",
+            hint="`provisioner validate` shows the errors; correct them. Nothing was run.",
         )
     texts = [text for this in read.manifests for account in this.accounts for text in account.texts().values()]
     for parent in workspace.parents():
         look = attempted(parent.look, SILENT)
-        # A state that cannot be read is that parent's trouble; the manifests name most of it.
+        # A state that cannot be read must not stop the command; the manifests name most variables.
         state = None if isinstance(look, ProvisionerError) else look.state
         for record in state.accounts.values() if state is not None else ():
             texts += record.attributes.flat().values()

@@ -1,4 +1,4 @@
-"""Looks whether settings, manifests, keys, states and credentials work, before they are needed. Changes nothing."""
+"""Checks that settings, manifests, keys, states and credentials work, before they are needed. Changes nothing."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     from provisioner.project.running import Jobs, RunContext
     from provisioner.project.workspace import Workspace
 
-_NO_IDENTITY: Final = "there is none: accounts can be created, and not changed or delivered"
+_NO_IDENTITY: Final = "there is none: accounts can be created, but not changed or delivered"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     parent: str | None
-    """None: it is that of the whole project."""
+    """None for checks of the whole project."""
     what: str
     found: str
-    """In a few words, what was found; of a failure, its message."""
+    """What was found, in a few words, or the message of the failure."""
     failure: ProvisionerError | None = None
 
 
 def examine(
     workspace: Workspace, parents: Sequence[str], run: RunContext, jobs: Jobs, *, offline: bool
 ) -> tuple[Check, ...]:
-    """Return every check, those of the project first; see :meth:`Project.examine`."""
+    """Return all checks, those of the project first; see :meth:`Project.examine`."""
     own = (
         Check(None, "settings", str(workspace.settings.file) if workspace.settings.file.exists() else "the defaults"),
         _check(None, "manifests", lambda: _manifests(workspace)),
@@ -66,7 +66,7 @@ def _manifests(workspace: Workspace) -> str:
     try:
         found = loaded(workspace, manifest_paths(workspace, ()), SILENT)
     except CommandInvalid as error:
-        # A project may be for somebody who names the manifests of each run.
+        # Not an error: the user may name the manifests on each run.
         return error.message.rstrip(".")
     if found.errors:
         raise ManifestInvalid(f"{counted(len(found.errors), 'problem')}.", hint="`provisioner validate` lists them.")
@@ -87,7 +87,7 @@ def _identity(workspace: Workspace, run: RunContext) -> str:
 
 
 def _placements(workspace: Workspace, run: RunContext) -> tuple[Check, ...]:
-    """Look at the record of where accounts were placed, where there is one."""
+    """Check the record of placements, if there is one."""
     checks = []
     for record in workspace.beside():
         look = attempted(record.look, run.reporter)
@@ -100,7 +100,7 @@ def _placements(workspace: Workspace, run: RunContext) -> tuple[Check, ...]:
 
 
 def _of(parent: Parent, workspace: Workspace, run: RunContext, *, offline: bool) -> tuple[Check, ...]:
-    """Return the checks of one parent, each as far as it can be looked at by itself."""
+    """Return the checks of one parent; those that depend on a failed check are left out."""
     credentials = _check(parent.name, "credentials", lambda: _credentials(parent))
     checks = [credentials, _check(parent.name, "state", lambda: _state(parent, run))]
     if (frozen := conditions.freeze(terms := parent.terms()) or conditions.past_freeze(terms)) is not None:
@@ -126,7 +126,7 @@ def _state(parent: Parent, run: RunContext) -> str:
 
 
 def _sealed(parent: Parent, workspace: Workspace, run: RunContext) -> str:
-    """Open what is sealed of one account: all are sealed to the same recipients."""
+    """Open the sealed content of one account; all accounts are sealed to the same recipients."""
     from provisioner import executor
 
     state = parent.look(run.reporter).state
@@ -134,9 +134,9 @@ def _sealed(parent: Parent, workspace: Workspace, run: RunContext) -> str:
     if state is None or name is None:
         return "nothing yet"
     if not workspace.keys.has_identity():
-        return "not looked at without an identity"
+        return "not checked, for lack of an identity"
     executor.credentials(state, name, parent.opener(run.reporter))
-    return f"what is kept of {name} can be opened; `provisioner verify` looks at all"
+    return f"the content of {name} can be opened; `provisioner verify` checks all"
 
 
 def _octopush(parent: Parent, run: RunContext) -> str:

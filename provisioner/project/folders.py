@@ -1,4 +1,4 @@
-"""The user's own folders on this machine: for the identity, and for what this machine has seen of states."""
+"""The user's own folders on this machine: for the identity, and for what this machine remembers about states."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ PROGRAM: Final = "octopush-provisioner"
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where a user keeps what belongs to no project."""
+    """A user's folders outside any project."""
 
     config: Path
-    """The identity is in here."""
+    """Contains the identity."""
     state: Path
-    """What this machine remembers of the states that it has met."""
+    """Contains what this machine remembers about the states that it has seen."""
 
     @classmethod
     def of_user(cls) -> Folders:
-        """Return those of the user who runs this process, as the operating system has them.
+        """Return the folders of the user who runs this process, as usual on the operating system.
 
         Raises:
             SettingInvalid: there is no home folder.
@@ -36,12 +36,12 @@ class Folders:
             folders = cls(Path(), Path())
         if not (folders.config.is_absolute() and folders.state.is_absolute()):
             raise SettingInvalid(
-                "There is no home folder, in which this machine remembers the states that it has seen.",
+                "There is no home folder, where this machine remembers the states that it has seen.",
                 hint="Set HOME, or XDG_CONFIG_HOME and XDG_STATE_HOME, to an absolute path.",
             )
         return folders
 
     @property
     def identity(self) -> Path:
-        """Where the user's identity is looked for: never inside a repository."""
+        """The default path of the user's identity, never inside a repository."""
         return self.config / "identity.txt"

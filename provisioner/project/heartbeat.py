@@ -1,4 +1,4 @@
-"""Calls the address that waits to hear that a run has ended."""
+"""Calls the address of a heartbeat monitor when a run has ended."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def call(
     url: Secret, code: ExitCode, patience: float, proxy: str | None = None, ca_file: str | None = None
 ) -> str | None:
-    """POST how a run ended to ``url``, and return why nobody heard it, or None; the address may be a secret.
+    """POST the result of a run to ``url``, which may be a secret; return why it was not received, or None.
 
-    ``{status}`` and ``{exit_code}`` in it are replaced. Returns after ``patience`` seconds at the latest.
+    Replaces ``{status}`` and ``{exit_code}`` in the URL. Returns within ``patience`` seconds.
     """
     status = status_of(code)
     address = url.reveal().replace("{status}", status).replace("{exit_code}", str(int(code)))
@@ -34,14 +34,14 @@ def call(
         else:
             answers.append(outcome.reason)
 
-    # The look-up of a name knows no time-out, and must not hold up a run that has ended.
+    # In a thread, because a DNS lookup has no timeout, and must not hold up a run that has ended.
     caller = threading.Thread(target=exchange, daemon=True)
     caller.start()
     caller.join(patience)
-    unheard = answers[0] if answers else f"no answer within {patience:g} s"
-    return None if unheard is None else f"{unheard} ({host(address)})"
+    reason = answers[0] if answers else f"no answer within {patience:g} s"
+    return None if reason is None else f"{reason} ({host(address)})"
 
 
 def status_of(code: ExitCode) -> str:
-    """Return the word for how a run ended."""
+    """Return ``success`` or ``failure``."""
     return "success" if code is ExitCode.DONE else "failure"

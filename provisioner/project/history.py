@@ -1,4 +1,4 @@
-"""Who did what to the accounts of each parent, as the histories of their states say."""
+"""Who did what to the accounts of each parent, from the histories of their states."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _history(parent: Parent, reporter: Reporter) -> ParentHistory:
     entries = [lines.decode(line) for line in reversed(found)]
     known = tuple(each for each in entries if each is not None)
     if damaged := len(entries) - len(known):
-        parent.warn(reporter, f"The history has {counted(damaged, 'damaged line')}, which cannot be shown.")
+        parent.warn(reporter, f"The history has {counted(damaged, 'damaged line')}, not shown.")
     return ParentHistory(parent.name, known)
 
 
@@ -60,7 +60,7 @@ def _recorded(parent: Parent) -> tuple[str, ...]:
 
 
 def _require_known(name: str, parents: Sequence[Parent], whole: Sequence[ParentHistory], reporter: Reporter) -> None:
-    """Refuse a name that neither a history nor a state has; raises CommandInvalid."""
+    """Raise CommandInvalid if neither a history nor a state has the account ``name``."""
     known = {each for this in whole for entry in this.entries for each in (entry.name, entry.previous)}
     if name in known or any(this.failure is not None for this in whole):
         return
@@ -70,9 +70,9 @@ def _require_known(name: str, parents: Sequence[Parent], whole: Sequence[ParentH
             return
         known |= set() if look.state is None else {*look.state.accounts}
     if name not in known:
-        from provisioner.project.accounts import meant  # only a mistake needs it
+        from provisioner.project.accounts import meant  # only needed after a mistake
 
         raise CommandInvalid(
             f"No history and no state has an account {name}.",
-            hint=f"{meant([name], filter(None, known))}`provisioner history` lists all that was done.",
+            hint=f"{meant([name], filter(None, known))}`provisioner history` lists all operations.",
         )

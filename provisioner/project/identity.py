@@ -1,4 +1,4 @@
-"""Makes an age identity, and tells the recipient of one that exists."""
+"""Creates age identities, and finds the recipient of an existing one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def keygen(path: Path) -> str:
     """Write a new identity to ``path`` (0600), and return its recipient.
 
     Raises:
-        CommandInvalid: something is there already, or it cannot be written.
+        CommandInvalid: the path exists, or cannot be written.
 
     """
     identity, recipient = new_identity()
@@ -27,9 +27,9 @@ def keygen(path: Path) -> str:
         descriptor = open_private(path, os.O_WRONLY | os.O_EXCL)
     except OSError as error:
         if os.path.lexists(path):
-            raise CommandInvalid(f"{path} exists and is left as it is.", hint=_there(path)) from None
+            raise CommandInvalid(f"{path} exists, and was not changed.", hint=_hint_for_existing(path)) from None
         raise CommandInvalid(
-            f"The identity cannot be written to {path}: {error.strerror}.", hint="Give another place with -o."
+            f"The identity cannot be written to {path}: {error.strerror}.", hint="Choose another path with -o."
         ) from error
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(content)
@@ -39,15 +39,15 @@ def keygen(path: Path) -> str:
 
 
 def recipient(path: Path) -> str:
-    """Return the recipient of the identity at ``path``; raises SettingInvalid where there is none in it."""
+    """Return the recipient of the identity at ``path``; raises SettingInvalid if the file contains none."""
     (first, *_) = parse_identities(Secret(read_private(path)), str(path))
     return recipient_of(first, str(path))
 
 
-def _there(path: Path) -> str:
-    """Return what to do about the file that stands where an identity was to be written."""
-    another = "For another one, give another place with -o."
+def _hint_for_existing(path: Path) -> str:
+    """Return the hint for a ``path`` that is taken, with the recipient if it is an identity."""
+    another = "To create a new identity, choose another path with -o."
     try:
-        return f"The recipient of the identity that is there is {recipient(path)}. {another}"
+        return f"The recipient of the existing identity is {recipient(path)}. {another}"
     except SettingInvalid as error:
         return f"{error.message} {another}"

@@ -1,4 +1,4 @@
-"""Leaves the metrics of a run in a file for Prometheus, in the place of those of the run before."""
+"""Writes the metrics of a run to a file for Prometheus, and replaces those of the previous run."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def write(
     duration: float,
     warn: Callable[[str], None],
 ) -> None:
-    """Write the metrics of a run that ended with ``code``; ``reports`` is None where it came to no parent.
+    """Write the metrics of a run that ended with ``code``; ``reports`` is None if it did not reach any parent.
 
     Raises:
-        CommandInvalid: the file cannot be written; it is as it was.
+        CommandInvalid: the file cannot be written, and was not changed.
 
     """
-    from prometheus_client import generate_latest  # only who wants metrics needs it
+    from prometheus_client import generate_latest  # rarely needed
 
     from provisioner.render import metrics
 
@@ -40,13 +40,13 @@ def write(
     try:
         before = metrics.parsed((read_file(path) or b"").decode())
     except (OSError, ValueError):
-        warn(f"{path} held no metrics that can be read: when the last success was is no longer known.")
+        warn(f"the old metrics in {path} cannot be read: the time of the last success is no longer known.")
     states = {} if reports is None else reports.states
     seen = tuple(
         metrics.ParentMetrics(name, project.settings.parent(name).limit, project.settings.parent(name).reserved, state)
         for name, state in sorted(states.items())
     )
-    # A run that a filter kept from some parents has not seen all.
+    # With --parent or --shard, a run does not see all parents.
     whole = reports is not None and project.settings.parents.keys() <= states.keys()
     run = metrics.RunMetrics(seen, code, round(time.time(), 3), duration, phases, whole)
     content = generate_latest(metrics.registry(metrics.after(run, before))).decode()
@@ -54,7 +54,7 @@ def write(
 
 
 def last_success(path: str | None) -> str | None:
-    """Return when a run last ended with 0, UTC, as the metrics at ``path`` say; None where they say nothing."""
+    """Return when a run last ended with 0, in UTC, according to the metrics at ``path``; None if they do not say."""
     if path is None:
         return None
     from provisioner.render import metrics
@@ -62,6 +62,6 @@ def last_success(path: str | None) -> str | None:
     try:
         found = metrics.last_success(metrics.parsed((read_file(Path(path)) or b"").decode()))
     except (OSError, ValueError):
-        # Whoever writes them says so; whoever only looks on knows no less than without them.
+        # Whoever writes the metrics warns about this. A reader can do without them.
         return None
     return None if found is None else datetime.fromtimestamp(found, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,7 +1,7 @@
-"""The names that a person may mean, for a shell that completes a word.
+"""Account names for completion in a shell.
 
-Reads files of this machine and nothing else: a state that is kept elsewhere is not asked for, and
-the names of the manifests stand for its own. What cannot be read has no names.
+Reads only files on this machine. For a state that is kept elsewhere, the names come from
+the manifests. A file that cannot be read contributes no names.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def accounts(
 
 
 def _planned(workspace: Workspace, parents: Collection[str]) -> set[str]:
-    """Return the names that the manifests have for ``parents``."""
+    """Return the names of accounts in the manifests of ``parents``."""
     if not parents:
         return set()
-    from provisioner.project.plans import desired_manifests  # a table takes longer to read than all the rest
+    from provisioner.project.plans import desired_manifests  # slow to load
 
     manifests = desired_manifests(workspace, (), SILENT)
     return {each.name for this in manifests if this.parent in {*parents, AUTO_PARENT} for each in this.accounts}

@@ -1,7 +1,7 @@
-"""What a run leaves behind for those who did not watch it: report, metrics, page, heartbeat.
+"""The outputs of a run for people and tools that did not watch it: report, metrics, page, heartbeat.
 
-Owns when each of them is written, and where it may be. Everything is checked before the
-run begins; at its end nothing of this hides or changes what the run did.
+Owns when each one is written, and to which path. All paths are checked before the run begins.
+At its end, a failure here never hides or changes the result of the run.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from provisioner.project.reports import Reports
 
 _HEARTBEAT_SECONDS: Final = 5.0
-_HURRIED_SECONDS: Final = 1.0
-"""Where the run was asked to end: whoever asked will not wait for long."""
-_HURRIED: Final = frozenset({ExitCode.INTERRUPTED, ExitCode.TERMINATED})
+_INTERRUPTED_SECONDS: Final = 1.0
+"""After an interruption: whoever sent the signal does not wait long."""
+_INTERRUPTED: Final = frozenset({ExitCode.INTERRUPTED, ExitCode.TERMINATED})
 
 
 class Outlets:
-    """Where one run leaves what; each is None until it is known that it may be left there."""
+    """The outputs of one run; each is None until it is certain that it can be written."""
 
     def __init__(self, warn: Callable[[str], None]) -> None:
         self._warn = warn
-        self._begun = time.monotonic()
+        self._start = time.monotonic()
         self._report: Path | None = None
         self._metrics: Path | None = None
         self._page: PageRequest | None = None
@@ -45,20 +45,20 @@ class Outlets:
     @property
     def duration(self) -> float:
         """Seconds since the run began."""
-        return round(time.monotonic() - self._begun, 3)
+        return round(time.monotonic() - self._start, 3)
 
     def prepare_call(self, address: str | None, reader: Reader, base: Path) -> None:
-        """Make ready to call ``address``, its placeholders relative to ``base``; raises SettingInvalid."""
+        """Prepare the heartbeat at ``address``, with its placeholders relative to ``base``; raises SettingInvalid."""
         self._heartbeat = secrets.heartbeat((address or "").strip() or None, reader, base)
 
     def prepare(
         self, project: Project, manifests: Sequence[Path], report: Path | None, page: PageRequest | None
     ) -> None:
-        """Make ready what the settings ask for, a ``report`` and a ``page``; what came before a fault stays so.
+        """Prepare the outputs in the settings, a ``report`` and a ``page``; after an error, those before it stay ready.
 
         Raises:
-            CommandInvalid: the report or the page cannot be written where it should be.
-            SettingInvalid: the same of the metrics, or the heartbeat has no address.
+            CommandInvalid: the report or the page cannot be written to its path.
+            SettingInvalid: the metrics cannot be written to their path, or the heartbeat has no address.
 
         """
         self._project, settings = project, project.settings
@@ -88,21 +88,21 @@ class Outlets:
             self._metrics = path
 
     def withdraw(self) -> None:
-        """Leave word only where a variable or a flag of this run says.
+        """Keep only outputs that a variable or a flag of this run names.
 
-        Of a plan that is stale, what the settings' file says may be the very thing that was never reviewed.
+        If a plan is stale, the outputs in the settings file may be what nobody has reviewed.
         """
         own = frozenset() if self._project is None else self._project.settings.stronger
         self._heartbeat = self._heartbeat if "heartbeat_url" in own else None
         self._metrics = self._metrics if "metrics_file" in own else None
 
-    def keep(self, done: Reports | ProvisionerError, phases: Mapping[str, float]) -> bool:
-        """Write report and metrics of a run that came to ``done``, and return whether that could be done.
+    def write(self, done: Reports | ProvisionerError, phases: Mapping[str, float]) -> bool:
+        """Write the report and the metrics of a run that ended with ``done``, and return whether both were written.
 
-        ``phases`` are the seconds that each part took.
+        ``phases`` has the duration of each part of the run, in seconds.
         """
         reports = None if isinstance(done, ProvisionerError) else done
-        kept = True
+        written = True
         try:
             if self._report is not None:
                 document = (
@@ -115,7 +115,7 @@ class Outlets:
                 outputs.write(self._report, documents.text(document), outputs.REPORT)
         except CommandInvalid as error:
             self._warn(f"the report is lost: {error.message}")
-            kept = False
+            written = False
         try:
             if self._metrics is not None and self._project is not None:
                 from provisioner.project import metrics
@@ -123,16 +123,16 @@ class Outlets:
                 code, duration = done.exit_code, self.duration
                 metrics.write(self._metrics, self._project, reports, code, phases, duration, self._warn)
         except CommandInvalid as error:
-            self._warn(f"the metrics are as they were: {error.message}")
-            kept = False
-        return kept
+            self._warn(f"the metrics were not updated: {error.message}")
+            written = False
+        return written
 
-    def keep_page(self, done: Reports | ProvisionerError) -> bool:
-        """Write the page of a run that came to ``done``, and return whether that could be done.
+    def write_page(self, done: Reports | ProvisionerError) -> bool:
+        """Write the page of a run that ended with ``done``, and return whether it was written.
 
-        It reads every state once more, and so comes last. A run that was asked to end leaves the page as it was.
+        This comes last, because it reads every state once more. An interrupted run does not update the page.
         """
-        if self._page is None or self._project is None or done.exit_code in _HURRIED:
+        if self._page is None or self._project is None or done.exit_code in _INTERRUPTED:
             return True
         from provisioner.project import pages
 
@@ -141,15 +141,15 @@ class Outlets:
         except KeyboardInterrupt:
             failure = InterruptedRunError("Interrupted.")
         if failure is not None:
-            self._warn(f"the page is as it was: {failure.message}")
+            self._warn(f"the page was not updated: {failure.message}")
         return failure is None
 
     def call(self, code: ExitCode) -> None:
-        """Call the heartbeat's address; that nobody hears it makes no run fail."""
+        """Call the heartbeat's address; a failure is only a warning."""
         if self._heartbeat is None:
             return
-        patience = _HURRIED_SECONDS if code in _HURRIED else _HEARTBEAT_SECONDS
+        patience = _INTERRUPTED_SECONDS if code in _INTERRUPTED else _HEARTBEAT_SECONDS
         settings = None if self._project is None else self._project.settings
-        known = () if settings is None else (settings.proxy, settings.ca_file)
-        if (unheard := heartbeat.call(self._heartbeat, code, patience, *known)) is not None:
-            self._warn(f"the heartbeat was not received: {unheard}.")
+        connection = () if settings is None else (settings.proxy, settings.ca_file)
+        if (reason := heartbeat.call(self._heartbeat, code, patience, *connection)) is not None:
+            self._warn(f"the heartbeat was not received: {reason}.")

@@ -1,7 +1,7 @@
-"""Writes what was asked for into a file: wholly or not at all, and in the place of nothing else.
+"""Writes outputs to files: completely or not at all, and never over a file of another kind.
 
-Owns which place a file may take: that of an earlier one of its kind, which its content
-tells, or a free one.
+Owns which path an output may take: a free one, or that of an earlier output of the same
+kind, recognized by its content.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     from provisioner.project.workspace import Workspace
 
 _MAX_BYTES: Final = 100_000_000
-"""Of an earlier file: what is larger was not written here."""
+"""A larger file is not an earlier output."""
 _HEAD: Final = 1000
-"""Characters at the beginning of a page that say what made it."""
+"""Characters at the beginning of a page that contain its signature."""
 _METRIC: Final = re.compile(r"(?:# (?:HELP|TYPE) )?octopush_provisioner_")
 
 
 @dataclass(frozen=True, slots=True)
 class OutputKind:
-    """What a file is."""
+    """A kind of output."""
 
     noun: str
     is_one: Callable[[str], bool]
-    """Whether a text is an earlier one."""
+    """Returns whether a text is an earlier output of this kind."""
 
 
 def _is_report(text: str) -> bool:
@@ -72,16 +72,16 @@ def _document(text: str) -> dict[str, object]:
 
 REPORT: Final = OutputKind("report", _is_report)
 PLAN: Final = OutputKind("saved plan", _is_plan)
-METRICS: Final = OutputKind("file of this program's metrics", _are_metrics)
+METRICS: Final = OutputKind("metrics file of this program", _are_metrics)
 PAGE: Final = OutputKind("page about all parents", _is_page)
 EXPORT: Final = OutputKind("export of credentials", is_export)
 
 
 def write(out: Path, content: str, kind: OutputKind, *, mode: int = PRIVATE) -> None:
-    """Put ``content`` at ``out``, in the place of an earlier file of its ``kind``.
+    """Write ``content`` to ``out``; it may replace an earlier file of the same ``kind``.
 
     Raises:
-        CommandInvalid: something else is there, or it cannot be written.
+        CommandInvalid: something else is there, or the file cannot be written.
 
     """
     try:
@@ -92,21 +92,21 @@ def write(out: Path, content: str, kind: OutputKind, *, mode: int = PRIVATE) -> 
 
 
 def write_json(out: Path, document: Mapping[str, object], kind: OutputKind) -> None:
-    """Put one JSON document, which is to be read again, at ``out``; raises CommandInvalid."""
+    """Write a JSON document that the program will read again to ``out``; raises CommandInvalid."""
     write(out, json.dumps(document, indent=2) + "\n", kind)
 
 
 def require_place(out: Path, kind: OutputKind, taken: Mapping[Path, str], folder: Path) -> None:
-    """Return if a file of ``kind`` can be written to ``out``, which nothing is done to; raises CommandInvalid.
+    """Raise CommandInvalid unless a file of ``kind`` can be written to ``out``, which is not touched.
 
-    ``taken`` says what is kept in the files of the project in ``folder``.
+    ``taken`` are the files of the project in ``folder``, with a description of each.
     """
     require_harmless(out, folder)
     place = real_place(out)
     for path, what in taken.items():
         if path.name == out.name and real_place(path) == place:
             raise CommandInvalid(
-                f"{out} is {what}.", hint="Name another file: what is there would be lost. Nothing was done."
+                f"{out} is {what}.", hint="Name another file: this one would be lost. Nothing was done."
             )
     try:
         _require_kind(out, kind)
@@ -116,7 +116,7 @@ def require_place(out: Path, kind: OutputKind, taken: Mapping[Path, str], folder
 
 
 def project_files(workspace: Workspace, manifests: Sequence[Path]) -> dict[Path, str]:
-    """Return the files of a project that no other file may replace, and what each is; see :meth:`Project.files`."""
+    """Return the files of a project that no output may replace, described; see :meth:`Project.files`."""
     found: dict[Path, str] = {}
     for parent in (*workspace.parents(), *workspace.beside()):
         found |= {path: f"{what} of {parent.name}" for path, what in parent.store.files().items()}
@@ -124,31 +124,31 @@ def project_files(workspace: Workspace, manifests: Sequence[Path]) -> dict[Path,
     for identity in workspace.keys.files:
         found[identity] = found[Path(os.path.realpath(identity))] = "an identity"
     for named in manifests or (workspace.folder / MANIFESTS,):
-        with suppress(OSError):  # what cannot be looked into, its reader reports
+        with suppress(OSError):  # whoever reads the manifests reports the error
             inside = list(named.iterdir()) if named.is_dir() else [named]
             found |= {each: "a manifest" for each in inside if MANIFEST.is_name_of(each)}
     return found
 
 
 def _require_kind(out: Path, kind: OutputKind) -> None:
-    """Refuse what a file of ``kind`` must not take the place of. Raises OSError as well."""
+    """Raise CommandInvalid if ``out`` exists and is not of the same ``kind``, or OSError."""
     try:
         earlier = files.read(out, _MAX_BYTES, own=True)
     except FileNotFoundError:
         return
     except files.NotAFile as error:
         raise CommandInvalid(
-            f"{out} cannot be replaced: {error.strerror}.", hint="Name a file that may be written or replaced."
+            f"{out} cannot be replaced: {error.strerror}.", hint="Name a file that can be replaced, or a new one."
         ) from None
     except files.TooLarge:
         earlier = b"\0"
     if not kind.is_one(earlier.decode(errors="replace")) and earlier.strip():
         raise CommandInvalid(
-            f"{out} is there already, and is no earlier {kind.noun}.",
-            hint="Name another file, or move this one away: what it holds would be lost. Nothing was done.",
+            f"{out} already exists, and is not an earlier {kind.noun}.",
+            hint="Name another file, or move this one away: its content would be lost. Nothing was done.",
         )
 
 
 def _unwritable(out: Path, error: OSError) -> CommandInvalid:
     reason = error.strerror or os.strerror(error.errno or 0)
-    return CommandInvalid(f"{out} cannot be written: {reason}.", hint="Name a file in a folder that is writable.")
+    return CommandInvalid(f"{out} cannot be written: {reason}.", hint="Name a file in a writable folder.")

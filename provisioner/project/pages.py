@@ -1,4 +1,4 @@
-"""The page about all parents: as a command prints it, and as a run leaves it in a file."""
+"""The page about all parents: printed by a command, or written to a file by a run."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ _LAST_SUCCESS: Final = re.compile(rf"{re.escape(overview.SIGNATURE)}(\d[\dT:-]+Z
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Where a run leaves its page, and about whom."""
+    """Where a run writes its page, and about which parents."""
 
     path: Path
-    """Markdown where it ends in ``.md``, and HTML anywhere else."""
+    """The format is Markdown if it ends in ``.md`` or ``.markdown``, otherwise HTML."""
     parents: Sequence[str]
     shard: Shard | None
     jobs: Jobs
 
 
 def shown(project: Project, statuses: Sequence[ParentStatus], *, markdown: bool) -> str:
-    """Return the page about ``statuses`` of a project; the metrics, if there are any, say when a run last succeeded."""
+    """Return the page about ``statuses``; the time of the last success comes from the metrics, if there are any."""
     success = metrics.last_success(project.settings.metrics_file)
     return _page(project, statuses, datetime.now(UTC), None, success, markdown=markdown)
 
 
 def write(this: PageRequest, project: Project, done: Reports | ProvisionerError) -> None:
-    """Write the page about a run that came to ``done``, in the place of the one before.
+    """Write the page of a run that ended with ``done``, and replace the previous one.
 
     Raises:
-        CommandInvalid: the file cannot be written; it is as it was.
+        CommandInvalid: the file cannot be written, and was not changed.
 
     """
     now = datetime.now(UTC)
@@ -68,7 +68,7 @@ def write(this: PageRequest, project: Project, done: Reports | ProvisionerError)
     )
 
 
-def _page(  # what it shows
+def _page(
     project: Project,
     statuses: Sequence[ParentStatus],
     now: datetime,
@@ -83,16 +83,16 @@ def _page(  # what it shows
     known = [replace(each, failure=each.failure or unread.get(each.parent)) for each in statuses]
     seen = overview.overview(known, now, done=done, ended=ended, last_success=success)
     if markdown:
-        from provisioner.render import status_markdown  # only who wants one format loads it
+        from provisioner.render import status_markdown  # only one of the two is needed
 
         return status_markdown.page(seen)
-    from provisioner.render import status_html  # only who wants one format loads it
+    from provisioner.render import status_html  # only one of the two is needed
 
     return status_html.page(seen)
 
 
 def _histories(project: Project, statuses: Sequence[ParentStatus]) -> tuple[ParentHistory, ...]:
-    """Return those of the parents that were worked on last: a history is as long as its parent is old."""
+    """Return the histories of the parents with the latest operations only: to read all of them may take long."""
     latest = {
         each.parent: max((record.operation.started_at for record in each.state.accounts.values()), default="")
         for each in statuses
@@ -103,7 +103,7 @@ def _histories(project: Project, statuses: Sequence[ParentStatus]) -> tuple[Pare
 
 
 def _of_page(path: Path) -> str | None:
-    """Return when a run last succeeded, as the page before says; None where there is none, or it does not know."""
+    """Return when a run last succeeded according to the page at ``path``; None if it does not say."""
     try:
         earlier = (read_file(path) or b"").decode(errors="replace")
     except OSError:

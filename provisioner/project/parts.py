@@ -1,6 +1,6 @@
-"""What a project is made of besides its settings: where states are kept, what carries requests, how passwords are made.
+"""The replaceable parts of a project: stores of states, transport of requests, passwords and the clock.
 
-Owns the usual parts. A program may bring its own, and tests bring ones that fail.
+Owns the defaults. A program can bring its own, and tests use parts that fail.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _PASSWORD_BYTES: Final = 24
 
 
 def transport(settings: Settings) -> Exchange:
-    """Return what carries requests as the settings say."""
-    from provisioner.octopush.transport import Transport  # a plain plan sends nothing
+    """Return an HTTP transport with the timeout, proxy and certificate authorities of ``settings``."""
+    from provisioner.octopush.transport import Transport  # a plan without refresh does not need it
 
     return Transport(settings.timeout, settings.proxy, settings.ca_file)
 
 
 def new_password() -> Secret:
-    """Return a password of 32 characters, of 190 bits; what Octopush demands of one is not documented.
+    """Return a password of 32 characters, with 190 bits of entropy; Octopush does not document its rules.
 
-    It begins with a letter, holds a capital, a digit and a sign, and needs no quotes in
-    a shell, a URL or a spreadsheet.
+    It begins with a letter, contains upper and lower case, a digit and a sign, and needs no
+    quotes in a shell, a URL or a spreadsheet.
     """
-    import secrets  # a plan makes none
+    import secrets  # a plan does not need it
     import string
 
     from provisioner.model.account import Secret
@@ -46,24 +46,24 @@ def new_password() -> Secret:
 
 
 def now() -> str:
-    """Return the time, UTC, as the state holds it."""
-    from provisioner.project import provenance  # a plain plan has no use for it
+    """Return the time, UTC, in the format of the state."""
+    from provisioner.project import provenance  # a plan does not need it
 
     return provenance.now()
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """How each part is made."""
+    """A function for each part."""
 
     store: Callable[[Place], Store] = open_store
-    """The store of one parent's state, from its place."""
+    """Returns the store of one parent's state."""
     transport: Callable[[Settings], Exchange] = transport
-    """What carries the requests of all parents; used by several threads."""
+    """Returns the transport for the requests of all parents; several threads use it."""
     new_password: Callable[[], Secret] = new_password
-    """A password for an account that the manifest gives none."""
+    """Returns a password for an account that has none in the manifest."""
     now: Callable[[], str] = now
-    """The time, UTC, as in ``2026-12-31T12:00:00Z``."""
+    """Returns the time, UTC, as in ``2026-12-31T12:00:00Z``."""
 
 
 USUAL: Final = Parts()

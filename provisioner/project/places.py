@@ -1,4 +1,4 @@
-"""Places: where nothing of ours is ever written, because git, a forge or a runner looks there for what to do."""
+"""Paths that the program never writes to, because git, a forge or a CI runner takes instructions from them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _STEERS: Final = frozenset(
         ".woodpecker.yml", "azure-pipelines.yml", "bitbucket-pipelines.yml", "jenkinsfile",
     }
 )  # fmt: skip
-"""What git and forges obey, wherever it stands in a project."""
+"""Names that git and forges obey anywhere in a project."""
 _SCRIPTS: Final = "ci"
-"""The folder for the scripts of a pipeline, at the top of a project or of its repository."""
+"""The folder of pipeline scripts, at the top of a project or of its repository."""
 
 
 def require_harmless(out: Path, folder: Path) -> None:
-    """Refuse a place where git, a forge or a pipeline looks for what to do; raises CommandInvalid.
+    """Raise CommandInvalid if git, a forge or a pipeline takes instructions from ``out``.
 
     ``folder`` is the project's.
     """
@@ -33,18 +33,18 @@ def require_harmless(out: Path, folder: Path) -> None:
     scripts = any(part.casefold() == _SCRIPTS for parts in below for part in parts[:1])
     if scripts or any(part.casefold() in _STEERS for part in inside):
         raise CommandInvalid(
-            f"{out} is a place in which git or a pipeline looks for what to do.",
+            f"{out} is a path from which git or a pipeline takes instructions.",
             hint="Name a file elsewhere. Nothing was done.",
         )
 
 
 def _tops(folder: Path) -> list[Path]:
-    """Return the top folder of the project's repository, if it has one, and the project's own."""
+    """Return the top folder of the project's repository, if it has one, and the project folder."""
     real = Path(os.path.realpath(folder))
     repository = next((each for each in (real, *real.parents) if os.path.lexists(each / ".git")), real)
     return list(dict.fromkeys((repository, real)))
 
 
 def real_place(out: Path) -> tuple[str, str]:
-    """Return the folder as it really is, and the name."""
+    """Return the folder with all links resolved, and the file name."""
     return os.path.realpath(out.parent), out.name

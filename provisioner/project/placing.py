@@ -1,11 +1,11 @@
-"""Where accounts of ``parent: auto`` go, and that no two runs place one on two parents.
+"""Placement of accounts with ``parent: auto``, so that no two runs place one account on two parents.
 
-Two runs that place at once can differ, as their manifests, settings or states may. So before the
-first of such accounts is created, its place is saved in a document of its own, beside the
-states: whoever is second finds it there and sends nothing. It is a state without accounts,
-kept where that of a parent named ``auto`` would be. It is read before the states are, so that
-what it does not have yet cannot be in them either, and what it says of an account it changes
-only where a state has the account.
+Two runs at the same time may place an account differently, since their manifests, settings or
+states may differ. So before such an account is created, its parent is saved in a record of
+placements: the second run finds it there and sends nothing. The record is a state without
+accounts, stored at the address of a parent named ``auto``. It is read before the states: an
+account that is missing from the record is then missing from the states too. The parent of an
+account in the record changes only if a state has the account.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ if TYPE_CHECKING:
     from provisioner.state.reading import Snapshot
 
 _PATIENCE: Final = 30.0
-"""Seconds for which a run waits at least for another that saves its own places: that is one save."""
+"""Seconds that a run waits at least for another that saves its placements, which takes one save."""
 _ATTEMPTS: Final = 10
-"""How often saving is tried again where others save theirs in between."""
+"""How often a save is tried again if other runs save in between."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where accounts were placed, and what that was made from."""
+    """The result of placing accounts, compared with the record."""
 
     begins: bool
-    """Whether nothing was ever placed."""
-    remembered: Mapping[str, str]
-    """By name, the parent that was known before."""
+    """Whether there is no record yet."""
+    recorded: Mapping[str, str]
+    """The parent of each account in the record so far, by account name."""
     wanted: Mapping[str, str]
-    """By name, also by those that accounts had before, the parent."""
+    """The parent of each account now, by its name and by its previous name."""
 
 
-def remembered(workspace: Workspace, run: RunContext) -> Snapshot | ProvisionerError:
-    """Return what is known of earlier placements; to be read before any state is."""
+def recorded(workspace: Workspace, run: RunContext) -> Snapshot | ProvisionerError:
+    """Return the record of earlier placements; read it before any state."""
     return attempted(workspace.placements.look, run.reporter)
 
 
@@ -56,9 +56,9 @@ def placed(
     known: Snapshot | ProvisionerError,
     looks: Mapping[str, tuple[Parent, Snapshot] | ProvisionerError],
 ) -> tuple[dict[str, Manifest], Placement, dict[str, ProvisionerError]]:
-    """Return ``manifests`` with their accounts where they go, how they were placed, and why others were not.
+    """Return ``manifests`` with all accounts on their parents, the placement, and an error if some have no parent.
 
-    ``looks`` has every parent of the settings, and may have others.
+    ``looks`` has at least all parents of the settings.
     """
     autos = manifests[AUTO_PARENT].accounts
     rooms: dict[str, Room] = {}
@@ -97,35 +97,35 @@ def _name(account: DesiredAccount) -> str:
     return account.name
 
 
-def require_begun(workspace: Workspace, placement: Placement, *, may_begin: bool) -> None:
-    """Return if accounts may be placed that nothing was placed before; raises StateConflict."""
+def require_record(workspace: Workspace, placement: Placement, *, may_begin: bool) -> None:
+    """Raise StateConflict if there is no record of placements and a new one is not allowed."""
     if placement.begins and not may_begin:
         raise StateConflict(
             f"There is no record of earlier placements at {workspace.placements.store.address}.",
-            hint="If accounts of `parent: auto` were created, bring it back: without it they could be placed elsewhere,"
-            " and created again. If these are the first, run `provisioner apply` once without --yes, or give"
-            " --new-state once. Nothing was sent.",
+            hint="If accounts with `parent: auto` were created, restore it: without it they could be placed elsewhere,"
+            " and created again. If these are the first, run `provisioner apply` once without --yes, or once with"
+            " --new-state. Nothing was sent.",
         )
 
 
-def keep(workspace: Workspace, placement: Placement, run: RunContext) -> None:
-    """Save where the accounts go, before any of them is created.
+def save(workspace: Workspace, placement: Placement, run: RunContext) -> None:
+    """Save where the accounts were placed, before any of them is created.
 
     Raises:
-        PlanStale: another run has placed one of them elsewhere meanwhile.
-        StateError, StateLocked: it cannot be saved.
+        PlanStale: another run has meanwhile placed an account elsewhere.
+        StateError, StateLocked: the record cannot be saved.
 
     """
     for _ in range(_ATTEMPTS):
         try:
-            return _keep(workspace, placement, run)
+            return _save(workspace, placement, run)
         except StateMoved:
-            # Others place their own accounts: what is there by now decides.
+            # Other runs save too: try again with the new record.
             continue
-    return _keep(workspace, placement, run)
+    return _save(workspace, placement, run)
 
 
-def _keep(workspace: Workspace, placement: Placement, run: RunContext) -> None:
+def _save(workspace: Workspace, placement: Placement, run: RunContext) -> None:
     with workspace.placements.hold(run, patience=_PATIENCE) as session:
         state = session.state or State(lineage=str(uuid.uuid4()), parent=AUTO_PARENT)
         if (after := _with(placement, state.placements)) != state.placements:
@@ -133,15 +133,15 @@ def _keep(workspace: Workspace, placement: Placement, run: RunContext) -> None:
 
 
 def _with(placement: Placement, now: Mapping[str, str]) -> dict[str, str]:
-    """Return what is to be remembered; raises PlanStale."""
+    """Return the placements to save; raises PlanStale if the record has changed for an account."""
     moved = [
         f"{name} on {now[name]}"
         for name, parent in sorted(placement.wanted.items())
-        if name in now and now[name] not in {parent, placement.remembered.get(name)}
+        if name in now and now[name] not in {parent, placement.recorded.get(name)}
     ]
     if moved:
         raise PlanStale(
-            f"Another run has placed accounts meanwhile: {', '.join(moved)}.",
-            hint="Look at who else works on it, and plan again. Nothing was sent.",
+            f"Another run has meanwhile placed accounts elsewhere: {', '.join(moved)}.",
+            hint="Find out who else works on it, and plan again. Nothing was sent.",
         )
     return {**now, **placement.wanted}

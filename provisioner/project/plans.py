@@ -221,7 +221,7 @@ def plans_of(
     if AUTO_PARENT in asked:
         from provisioner.project import placing  # most manifests name their parents
 
-        known = placing.remembered(workspace, run)
+        known = placing.recorded(workspace, run)
         # Whichever parents are chosen: else two runs that choose others would place differently.
         looked = look_at_all(sorted({*workspace.settings.parents, *asked} - {AUTO_PARENT}))
         autos = asked[AUTO_PARENT]

@@ -224,7 +224,7 @@ def _moved_files(saved: SavedPlan, files: Mapping[str, str]) -> Iterator[str]:
 def _moved(parent: str, was: documents.Document | None, now: documents.Document | None) -> Iterator[str]:
     """Yield what has moved since one parent's plan was made: something, wherever the two differ."""
     if was != now:
-        yield from tuple(_named(parent, was, now)) or (f"the plan of the parent {parent} comes out differently",)
+        yield from tuple(_named(parent, was, now)) or (f"the plan of the parent {parent} now differs",)
 
 
 def _named(parent: str, was: documents.Document | None, now: documents.Document | None) -> Iterator[str]:
@@ -246,7 +246,7 @@ def _named(parent: str, was: documents.Document | None, now: documents.Document 
     before, after = ({each["name"]: each for each in plan["changes"]} for plan in (was, now))
     names = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
     if names:
-        yield f"the plan of the parent {parent} comes out differently for {', '.join(names)}"
+        yield f"the plan of the parent {parent} now differs for {', '.join(names)}"
 
 
 def _freeze(plan: documents.Document) -> str:

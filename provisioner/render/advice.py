@@ -24,7 +24,7 @@ _DECIDE: Final = (
 )
 _CLAUSES: Final[Mapping[Remedy, str]] = MappingProxyType(
     {
-        Remedy.LIST: "`provisioner status` lists those that it has",
+        Remedy.LIST: "`provisioner status` lists all accounts",
         Remedy.FORGET: "`provisioner forget {name}` frees its slot",
         Remedy.FORGET_FIRST: "if the {name} that the state knows was deleted, run `provisioner forget {name}` first",
         Remedy.FORCE: _FORCE,

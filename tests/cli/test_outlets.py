@@ -96,7 +96,7 @@ def test_the_page_shows_what_is_wrong_and_when_a_run_last_succeeded(
     assert all("1 problem in the manifest." in each and "provisioner forget paris" in each for each in left(3))
     pages["page.md"].write_text("# Mine\n")
     done = mine.run(*RECONCILE, "--page", "page.md")
-    assert (64, True) == (done.returncode, "page.md is there already" in done.stderr)
+    assert (64, True) == (done.returncode, "page.md already exists" in done.stderr)
     assert_no_secret(server, mine)
 
 
@@ -106,7 +106,7 @@ def test_metrics_that_are_none_are_replaced(server: SandboxProcess, project: New
     path.write_text('octopush_provisioner_slots{parent="default" 1\n')
     done = mine.run(*RECONCILE, "--metrics-file", "octopush.prom")
     assert (0, 18) == (done.returncode, metrics(path)["slots left default"])
-    assert "held no metrics that can be read" in done.stderr
+    assert "the old metrics in" in done.stderr
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
@@ -248,8 +248,8 @@ def test_a_folder_that_goes_away_during_the_run_hides_nothing(sandbox: StartSand
     assert 1 == done.returncode
     assert "Done: 2 created." in done.stdout
     assert "warning: the report is lost" in done.stderr
-    assert "warning: the metrics are as they were" in done.stderr
-    assert "warning: the page is as it was: left/page.html cannot be written" in done.stderr
+    assert "warning: the metrics were not updated" in done.stderr
+    assert "warning: the page was not updated: left/page.html cannot be written" in done.stderr
     for name in TWO:
         assert_kept(server, mine, name)
 

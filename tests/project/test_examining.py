@@ -47,7 +47,7 @@ def test_where_all_is_well_each_check_says_what_it_has_found(mine: Project, serv
     before, sent = mine.state_path.read_bytes(), len(server.requests())
     found = checks(mine)
     assert "with serial 2 and 1 account" in found["state"].found
-    assert "what is kept of paris can be opened" in found["sealed"].found
+    assert "the content of paris can be opened" in found["sealed"].found
     assert (before, 0) == (mine.state_path.read_bytes(), len(server.requests()) - sent - 1)
 
 
@@ -105,7 +105,7 @@ def test_without_an_identity_it_is_said_what_cannot_be_done(mine: Project) -> No
     mine.identity_path.unlink()
     found = checks(mine, offline=True)
     assert {} == codes(found)
-    assert "accounts can be created, and not changed" in found["identity"].found
+    assert "accounts can be created, but not changed" in found["identity"].found
 
 
 def test_the_command_shows_them_and_ends_with_the_gravest(mine: Project) -> None:

@@ -132,7 +132,7 @@ def test_since_and_a_name_choose_and_a_name_that_nobody_has_is_refused(mine: Pro
     assert [] == listed(this, "paris", since=since)
     with pytest.raises(CommandInvalid) as caught:
         this.history("pariss")
-    assert "Did you mean paris? `provisioner history` lists all that was done." == caught.value.hint
+    assert "Did you mean paris? `provisioner history` lists all operations." == caught.value.hint
     # One that an earlier version created is in the state alone.
     mine.state_path.with_name("default.json.history.jsonl").unlink()
     assert [] == listed(this, "paris")
@@ -146,7 +146,7 @@ def test_a_damaged_history_shows_the_rest_and_the_next_run_goes_on(mine: Project
     kept.write_text(f"{first}\n\x00garbage\n{second[:20]}")
     this.resolve("rome", abandon=True)
     assert [("paris", "create", "created"), ("rome", "resolve", "abandoned")] == listed(this, reporter=heard)
-    assert ["The history has 2 damaged lines, which cannot be shown."] == heard.warnings
+    assert ["The history has 2 damaged lines, not shown."] == heard.warnings
 
 
 def test_a_history_that_cannot_be_written_warns_and_changes_nothing_else(mine: Project) -> None:

@@ -114,7 +114,7 @@ def test_what_moves_meanwhile_and_changes_the_plan_is_refused(mine: Project, ser
     reports = this.apply(this.plan(), approve=somebody_else)
     assert ExitCode.PLAN_STALE is reports.exit_code
     assert isinstance(reports.reports[0].failure, PlanStale)
-    assert "comes out differently for paris, rome" in reports.reports[0].failure.message
+    assert "the plan now differs for paris, rome" in reports.reports[0].failure.message
     assert 2 == len(server.accounts())
     with pytest.raises(PlanStale):
         reports.require_any()
@@ -221,7 +221,7 @@ def test_a_decision_is_about_what_was_looked_at(sandbox: StartSandbox, project: 
         opened(mine).resolve("paris", abandon=True)
         return True
 
-    with pytest.raises(StateConflict, match="since you were asked, and has changed paris"):
+    with pytest.raises(StateConflict, match="Since you were asked, another run has changed paris"):
         this.resolve("paris", abandon=False, confirm=meanwhile)
     assert {"paris": "abandoned"} == mine.statuses()
 

@@ -61,5 +61,5 @@ def test_a_run_that_was_asked_to_end_leaves_the_page_as_it_was(tmp_path: Path) -
     outlets.prepare(mine, (), None, PageRequest(path, (), None, 1))
     interrupted = InterruptedRunError("Interrupted.")
     assert ExitCode.INTERRUPTED is interrupted.exit_code
-    assert (True, False) == (outlets.keep_page(interrupted), path.exists())
-    assert (True, True, []) == (outlets.keep_page(Reports(())), path.exists(), warnings)
+    assert (True, False) == (outlets.write_page(interrupted), path.exists())
+    assert (True, True, []) == (outlets.write_page(Reports(())), path.exists(), warnings)

@@ -196,7 +196,7 @@ def test_what_two_runs_would_place_on_two_parents_is_created_once(
     reports = others.apply(their_plans, approve=approve)
     assert 9 == reports.exit_code
     assert all(isinstance(each.failure, PlanStale) for each in reports.reports)
-    assert "Another run has placed accounts meanwhile: paris on acme." in str(reports.reports[0].failure)
+    assert "Another run has meanwhile placed accounts elsewhere: paris on acme." in str(reports.reports[0].failure)
     assert ["Paris"] == created(server)
 
 

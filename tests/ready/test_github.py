@@ -105,7 +105,7 @@ def test_two_pull_requests_and_a_night(github: GitHub, server: SandboxProcess) -
     developer.merge("first")
     pushed = github.apply("push")["apply"]
     assert ("failure", []) == (pushed.outcome, server.requests())
-    assert "give --new-state" in pushed.summary
+    assert "once with --new-state" in pushed.summary
     done = github.apply()
     assert ("success", "success") == (done["plan"].outcome, done["apply"].outcome), done["apply"].said()
     assert "2 created" in done["apply"].summary

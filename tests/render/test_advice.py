@@ -13,7 +13,7 @@ DECIDE = (
     " takes it over; if it is not, `provisioner resolve paris --not-created` frees its slot"
 )
 TOLD = {
-    Remedy.LIST: "`provisioner status` lists those that it has",
+    Remedy.LIST: "`provisioner status` lists all accounts",
     Remedy.FORGET: "`provisioner forget paris` frees its slot",
     Remedy.FORGET_FIRST: "if the paris that the state knows was deleted, run `provisioner forget paris` first",
     Remedy.FORCE: "with --force it is forgotten all the same, and if it is there, it holds a place that nothing here"
@@ -54,7 +54,7 @@ def test_a_name_is_repeated_as_it_is() -> None:
         ("Look.", None, "Look."),
         ("", FORCE, SENTENCE),
         ("Look.", FORCE, f"Look. {SENTENCE}"),
-        ("", Advice(Remedy.LIST, "paris"), "`provisioner status` lists those that it has."),
+        ("", Advice(Remedy.LIST, "paris"), "`provisioner status` lists all accounts."),
     ],
 )
 def test_what_ended_a_command_tells_its_own_hint_first(hint: str, given: Advice | None, told: str) -> None:

@@ -205,7 +205,7 @@ def test_a_file_takes_the_place_of_an_earlier_one_of_its_kind_and_of_no_other(
             lambda: outputs.require_place(place, kind, {}, place.parent),
             lambda: outputs.write(place, "new", kind),
         ):
-            with pytest.raises(CommandInvalid, match=f"is no earlier {kind.noun}"):
+            with pytest.raises(CommandInvalid, match=f"is not an earlier {kind.noun}"):
                 attempt()
         assert text.encode() == place.read_bytes()
     for text in ("", "\n", *OURS[kind]):
@@ -241,10 +241,10 @@ def test_what_is_no_file_of_ours_is_neither_followed_nor_replaced(place: Path, m
 def test_a_place_that_steers_git_or_a_pipeline_is_never_written_to(place: Path, name: str) -> None:
     project = place.parent
     (project / "sub").mkdir()
-    with pytest.raises(CommandInvalid, match="looks for what to do"):
+    with pytest.raises(CommandInvalid, match="takes instructions"):
         places.require_harmless(project / name, project)
     (project / ".git").mkdir()
-    with pytest.raises(CommandInvalid, match="looks for what to do"):
+    with pytest.raises(CommandInvalid, match="takes instructions"):
         places.require_harmless(project / name, project / "sub")
 
 

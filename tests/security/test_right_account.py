@@ -54,7 +54,7 @@ def test_no_outcome_is_resolved_away_that_the_answer_which_is_kept_proves(start:
     assert ExitCode.OUTCOME_UNKNOWN == mine.apply(mine.plan(), bounds=Bounds(keep_going=True, new_state=True)).exit_code
     for name in ("bonn", "lyon"):
         for abandon in (False, True):
-            with pytest.raises(Refused, match=f"{name} was created: the answer that is kept") as caught:
+            with pytest.raises(Refused, match=f"{name} was created: the stored answer") as caught:
                 mine.resolve(name, abandon=abandon)
             assert f"`provisioner adopt {name} LOGIN`" in caught.value.hint
             # What shows a login is another command's affair.
@@ -63,7 +63,7 @@ def test_no_outcome_is_resolved_away_that_the_answer_which_is_kept_proves(start:
     project.identity_path.rename(tmp_path / "hidden")
     blind, heard = opened(project), Heard()
     for name in ("bonn", "oslo"):
-        with pytest.raises(Refused, match=f"kept of {name} may prove that it was created.*no identity that opens it"):
+        with pytest.raises(Refused, match=f"for {name} may prove that it was created.*no identity that opens it"):
             blind.resolve(name, abandon=False)
     blind.resolve("bonn", abandon=True, reporter=heard)
     assert "may prove that it was created" in heard.warnings[0]

@@ -274,7 +274,7 @@ def test_a_manifest_that_cannot_be_written_can_be_written_later(server: SandboxP
     login = elsewhere(server, "Otto", None)
     (mine.folder / "file").touch()
     done = mine.run("adopt", "otto", login, "--write", "file/adopted.yaml")
-    assert (64, True) == (done.returncode, "What was adopted is in the state" in done.stderr)
+    assert (64, True) == (done.returncode, "The adopted accounts are in the state" in done.stderr)
     assert {"otto": "active"} == mine.statuses()
     before = mine.state_path.read_bytes()
     again = mine.run("adopt", "otto", login, "--format", "json")

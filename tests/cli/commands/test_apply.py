@@ -114,7 +114,7 @@ def test_a_state_is_begun_by_a_person_or_by_who_says_so(server: SandboxProcess, 
     # Nor is anybody asked who says yes beforehand.
     for arguments in (("apply", "--plan", "plan.json"), ("apply", "-y")):
         code, said = answering(mine, "y\n", *arguments)
-        assert (5, True, []) == (code, "give --new-state" in said, server.requests())
+        assert (5, True, []) == (code, "once with --new-state" in said, server.requests())
     code, said = answering(mine, "y\n", "apply")
     assert (0, 2) == (code, len(server.accounts()))
     assert 0 == mine.run("apply", "-y").returncode
@@ -129,7 +129,7 @@ def test_a_create_that_looks_like_a_renamed_account_is_for_a_person(
     for arguments in (("apply", "--yes"), ("apply", "--yes", "--plan", "plan.json"), ("reconcile",)):
         done = mine.run(*arguments)
         assert 4 == done.returncode
-        assert "what looks like a renamed account would be created a second time: roma like rome." in done.stderr
+        assert "accounts that look like renamed ones would be created a second time: roma like rome." in done.stderr
         assert "write `previously: OLD` under the new name" in done.stderr
     code, said = answering(mine, "n\n", "apply", "--yes")
     assert (130, 2) == (code, len(server.accounts()))

@@ -21,7 +21,7 @@ def test_keygen_prints_the_recipient_alone_and_never_writes_over_a_key(tmp_path:
     assert "AGE-SECRET-KEY-" not in done.stdout + done.stderr
     again = run(tmp_path, "keygen", "-o", "key.txt")
     assert (64, text) == (again.returncode, (tmp_path / "key.txt").read_text())
-    assert f"The recipient of the identity that is there is {done.stdout.strip()}." in again.stderr
+    assert f"The recipient of the existing identity is {done.stdout.strip()}." in again.stderr
     (tmp_path / "notes.txt").write_text("AGE\n")
     (tmp_path / "notes.txt").chmod(0o600)
     other = run(tmp_path, "keygen", "-o", "notes.txt")

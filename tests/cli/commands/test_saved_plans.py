@@ -194,7 +194,7 @@ def test_what_somebody_changed_since(drifted: Project, server: SandboxProcess) -
     change(server, login_of(drifted, "rome"), last_name="By Hand")
     done = drifted.run(*APPLY)
     assert (9, "") == (done.returncode, done.stdout)
-    assert "the plan of the parent default comes out differently for rome" in done.stderr
+    assert "the plan of the parent default now differs for rome" in done.stderr
     assert {"By Hand"} == last_names(server)
 
 

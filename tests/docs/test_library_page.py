@@ -1,4 +1,4 @@
-"""docs/library.md: its lines for a program work as they stand there."""
+"""docs/library.md: each of its programs works as it stands there, one after the other, in one project."""
 
 from __future__ import annotations
 
@@ -8,22 +8,28 @@ import textwrap
 from pathlib import Path
 
 from provisioner import project
+from tests import forks
 from tests.conftest import StartSandbox, environment
 from tests.docs.pages import ROOT, blocks
 
 
-def test_the_lines_for_a_program_work(sandbox: StartSandbox, tmp_path: Path) -> None:
-    (lines,) = (block.text for block in blocks(ROOT / "docs" / "library.md") if block.language == "python")
-    assert textwrap.indent(lines, "    ", lambda line: line != "\n") in (project.__doc__ or "")
+def test_every_program_works(sandbox: StartSandbox, tmp_path: Path) -> None:
+    programs = [block.text for block in blocks(ROOT / "docs" / "library.md") if block.language == "python"]
+    assert textwrap.indent(programs[0], "    ", lambda line: line != "\n") in (project.__doc__ or "")
     server = sandbox()
     environ = {**environment(tmp_path), "OCTOPUSH_API_URL": server.url}
-
-    def ran(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, *arguments]
-        return subprocess.run(command, cwd=tmp_path, env=environ, check=False, capture_output=True, text=True)
-
-    assert 0 == ran("-m", "provisioner", "init", "my-accounts").returncode
-    first, again = ran("-c", lines), ran("-c", lines)
-    assert (0, "default paris created\ndefault rome created\n", "") == (first.returncode, first.stdout, first.stderr)
-    assert (0, "default paris unchanged\ndefault rome unchanged\n") == (again.returncode, again.stdout)
+    assert 0 == forks.command(["init", "my-accounts"], tmp_path, environ).returncode
+    for program, expected in zip(
+        programs,
+        (
+            "default paris created\ndefault rome created\n",
+            "finished: default paris unchanged\nfinished: default rome unchanged\n",
+            "SettingInvalid 10\n",
+        ),
+        strict=True,
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, env=environ, check=False, capture_output=True, text=True
+        )
+        assert (0, expected, "") == (done.returncode, done.stdout, done.stderr)
     assert 2 == len(server.accounts())

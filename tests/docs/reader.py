@@ -70,8 +70,9 @@ class Reader:
         words = [re.sub(r"^~(?=/|$)", self.environ["HOME"], each) for each in shlex.split(command)]
         if words[0] == "make":
             return self._by_a_shell(f"{command} -n", ROOT)
-        if words[0].startswith(".venv/bin/"):
-            return self._by_a_shell(command.replace(".venv/bin", str(Path(sys.executable).parent)), ROOT)
+        if words[:4] == [".venv/bin/python", "-m", "pytest", "-q"]:
+            # The tests of these tests: that they exist is enough.
+            return int(not all((ROOT / each).exists() for each in words[4:])), ""
         if words[:2] == ["provisioner", "sandbox"] and words[-1] == "&":
             self._starts_the_sandbox(words[1:-1])
         elif words[0] == "provisioner" and not _BY_A_SHELL.search(command):

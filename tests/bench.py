@@ -151,6 +151,7 @@ def applies(folder: Path, environment: dict[str, str]) -> None:
             return timed([sys.executable, "-c", PLAIN_LOOP], {**environment, "OCTOPUSH_API_URL": url})
 
     command, yardstick = alternately(apply, loop)
+    # Each of the 21 saves waits for three fsyncs: a disk that takes milliseconds for one is over.
     shown(f"apply of {ACCOUNTS} accounts / a plain requests loop", command / yardstick, 2.0)
 
     latency = 0.2

@@ -116,22 +116,22 @@ def settings() -> str:
     }
     rows = (
         (
-            f"`{name}`" + (f", `{flags[name]}`" if name in flags else ""),
-            f"`{_VARIABLES[name]}`" if name in _VARIABLES else "",
-            _default(schema),
+            f"`{name}`",
             schema["description"],
+            _default(schema),
+            f"`{_VARIABLES[name]}`" + (f", `{flags[name]}`" if name in flags else ""),
         )
         for name, schema in _properties(_CONFIG, _CONFIG["properties"])
         if name != "parents"
     )
-    return _table(("key and flag", "variable", "default", ""), rows)
+    return _table(("key", "meaning", "default", "variable and flag"), rows)
 
 
 def settings_of_a_parent() -> str:
     """Return every setting of a parent."""
     of_one = _CONFIG["properties"]["parents"]["additionalProperties"]["properties"]
-    rows = ((f"`{name}`", _default(schema), schema["description"]) for name, schema in _properties(_CONFIG, of_one))
-    return _table(("key", "default", ""), rows)
+    rows = ((f"`{name}`", schema["description"], _default(schema)) for name, schema in _properties(_CONFIG, of_one))
+    return _table(("key", "meaning", "default"), rows)
 
 
 def fields() -> str:
@@ -155,7 +155,7 @@ def fields() -> str:
 
 def log_fields() -> str:
     """Return the fields that all events have in common."""
-    return _table(("field", ""), ((f"`{name}`", words) for name, words in COMMON.items()))
+    return _table(("field", "meaning"), ((f"`{name}`", words) for name, words in COMMON.items()))
 
 
 def log_events() -> str:
@@ -180,7 +180,7 @@ def make_targets() -> str:
     """Return the targets of the Makefile."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     found = re.findall(r"^([a-z]+):.*## (.+)$", makefile, re.MULTILINE)
-    return _table(("target", ""), ((f"`make {name}`", words) for name, words in found))
+    return _table(("target", "what it does"), ((f"`make {name}`", words) for name, words in found))
 
 
 # ── Parts ────────────────────────────────────────────────────────────────────

@@ -140,7 +140,7 @@ def forget(parent: Parent, name: str, run: RunContext, *, force: bool, confirm: 
         left = session.state
     reason = "forced: Octopush was not asked" if force else None
     report = Report(parent.name, (Outcome(name, "forget", Result.FORGOTTEN, reason),))
-    return Reports((parent.placed(report),), {parent.name: left}), copy
+    return Reports((parent.with_terms(report),), {parent.name: left}), copy
 
 
 def _reading(parent: Parent, state: State, name: str, run: RunContext) -> Reading:

@@ -89,7 +89,7 @@ def _identity(workspace: Workspace, run: RunContext) -> str:
 def _placements(workspace: Workspace, run: RunContext) -> tuple[Check, ...]:
     """Check the record of placements, if there is one."""
     checks = []
-    for record in workspace.beside():
+    for record in workspace.records():
         look = attempted(record.look, run.reporter)
         if isinstance(look, ProvisionerError):
             checks.append(Check(None, "placements", look.message, look))

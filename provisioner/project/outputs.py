@@ -118,7 +118,7 @@ def require_place(out: Path, kind: OutputKind, taken: Mapping[Path, str], folder
 def project_files(workspace: Workspace, manifests: Sequence[Path]) -> dict[Path, str]:
     """Return the files of a project that no output may replace, described; see :meth:`Project.files`."""
     found: dict[Path, str] = {}
-    for parent in (*workspace.parents(), *workspace.beside()):
+    for parent in (*workspace.parents(), *workspace.records()):
         found |= {path: f"{what} of {parent.name}" for path, what in parent.store.files().items()}
     found[workspace.settings.file] = "the settings"
     for identity in workspace.keys.files:

@@ -1,7 +1,7 @@
-"""One parent of a project, with everything that an operation needs, each part resolved once.
+"""One parent of a project, with everything that an operation needs, each part loaded once.
 
 Owns the settings, store, credentials, sealer, opener and client of one parent, and the
-check that its state belongs to its account. Refuses to decide what is done with them.
+check that its state belongs to its account. Does not decide what to do with them.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ if TYPE_CHECKING:
 
 
 _POLL: Final = 0.1
-"""Seconds between two looks at whether another run has ended."""
-_POLL_ELSEWHERE: Final = 2.0
-"""The same where each look asks a server."""
+"""Seconds between two checks whether another run has ended."""
+_POLL_REMOTE: Final = 2.0
+"""The same if each check is a request to a server."""
 _NAMED: Final = 5
-"""Places of states that one error names; of more, it says how many."""
+"""The number of states that one error lists; it counts the rest."""
 
 
 class Keys:
-    """To whom a project seals, and with what it opens: found out once, however many parents and threads ask."""
+    """The recipients and the identity of a project, loaded once for all parents and threads."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str], default: Path) -> None:
         self._settings = settings
@@ -65,8 +65,8 @@ class Keys:
         self._checked = False
 
     def sealer(self) -> AgeSealer:
-        """Return what seals to the recipients of the settings; raises SettingInvalid where there is none."""
-        from provisioner.state.sealing import AgeSealer  # a plan seals nothing
+        """Return a sealer for the recipients in the settings; raises SettingInvalid if there are none."""
+        from provisioner.state.sealing import AgeSealer  # a plan does not need it
 
         with self._lock:
             if self._sealer is None:
@@ -75,30 +75,31 @@ class Keys:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Where an identity may be kept."""
-        from provisioner.settings.readers import identity_file  # only who writes a file asks
+        """The possible paths of an identity file."""
+        from provisioner.settings.readers import identity_file  # rarely needed
 
         named = (identity_file(self._settings, self.environ), self._settings.identity_file, self._default)
         return tuple(Path(each) for each in named if each)
 
     def has_identity(self) -> bool:
-        """Whether an identity was given anywhere; whether it is the right one is another matter."""
-        from provisioner.settings import secrets  # a plan opens nothing
+        """Return whether there is an identity; it may still be the wrong one."""
+        from provisioner.settings import secrets  # a plan does not need it
 
         return secrets.has_identity(self._settings, self.environ, self._default)
 
-    def opener(self, said: Callable[[str], None] | None) -> AgeOpener:
-        """Return what opens seals; raises SettingInvalid where there is no identity, or it is malformed.
+    def opener(self, on_stderr: Callable[[str], None] | None) -> AgeOpener:
+        """Return an opener with the identity; raises SettingInvalid if there is none, or it is malformed.
 
-        A command that prints the identity, which may ask a person, is run once.
+        A command that prints the identity runs only once, since it may ask a person. ``on_stderr``
+        gets what it writes to standard error; None: that goes to the terminal.
         """
-        from provisioner.settings import secrets  # a plan opens nothing
+        from provisioner.settings import secrets  # a plan does not need it
         from provisioner.state.sealing import AgeOpener, parse_identities
 
         with self._lock:
             if self._opener is None:
                 try:
-                    text, source = secrets.identity(self._settings, self.environ, self._default, said)
+                    text, source = secrets.identity(self._settings, self.environ, self._default, on_stderr)
                     self._opener = AgeOpener(parse_identities(text, source), source)
                 except SettingInvalid as error:
                     self._opener = error
@@ -107,11 +108,11 @@ class Keys:
             return self._opener
 
     def require_own(self, opener: Opener) -> None:
-        """Refuse recipients that do not include the identity in use; raises Refused.
+        """Raise Refused unless the identity in use belongs to one of the recipients.
 
-        What is changed is sealed to them: nobody here could open it again.
+        Otherwise nobody here could open what a change seals.
         """
-        from provisioner.state.sealing import require_opens  # a plan seals nothing
+        from provisioner.state.sealing import require_opens  # a plan does not need it
 
         sealer = self.sealer()
         with self._lock:
@@ -121,14 +122,14 @@ class Keys:
 
 
 class _OpensOnce:
-    """Opens each seal once, however often it is asked for."""
+    """An opener that opens each seal only once."""
 
     def __init__(self, opener: Opener) -> None:
         self._opener = opener
         self._opened: dict[tuple[str, ...], SealedContent] = {}
 
     def open(self, sealed: str, *, lineage: str, parent: str, name: str, operation: str) -> SealedContent:
-        """Return what ``sealed`` holds; raises IdentityRejected, StateInvalid or StateConflict."""
+        """Return the content of ``sealed``; raises IdentityRejected, StateInvalid or StateConflict."""
         key = (sealed, lineage, parent, name, operation)
         if key not in self._opened:
             self._opened[key] = self._opener.open(
@@ -138,7 +139,7 @@ class _OpensOnce:
 
 
 class LoginOwners:
-    """Which parents of the settings have which login: read once, so far as they can be read here."""
+    """The parents that have each login: read once, as far as they can be read here."""
 
     def __init__(self, settings: Settings, readers: Readers) -> None:
         self._settings = settings
@@ -147,17 +148,17 @@ class LoginOwners:
         self._owners: dict[str, list[str]] | None = None
 
     def owners(self, login: str) -> Sequence[str]:
-        """Return the names of the parents with this login; not those whose variables are not set here."""
-        from provisioner.settings import secrets  # a plan needs none
+        """Return the names of the parents with this login, without those whose variables are not set here."""
+        from provisioner.settings import secrets  # a plan does not need it
 
         with self._lock:
             if self._owners is None:
                 self._owners = {}
                 for name, own in self._settings.parents.items():
-                    # A parent that is not at work needs no credentials.
+                    # Other parents need no credentials in this run.
                     with suppress(SettingInvalid):
-                        theirs = secrets.credentials(own, self._readers.parents, self._settings.base).api_login
-                        self._owners.setdefault(theirs.casefold(), []).append(name)
+                        other = secrets.credentials(own, self._readers.parents, self._settings.base).api_login
+                        self._owners.setdefault(other.casefold(), []).append(name)
             return self._owners.get(login.casefold(), ())
 
 
@@ -173,17 +174,17 @@ class Shared:
     seen: Seen
     parts: Parts
     folder: Path
-    """The project's."""
+    """The project folder."""
     machine: Path
-    """For what this machine keeps of states that are elsewhere."""
+    """The folder for files of this machine about remote states."""
     interactive: bool
     """Whether a command that prints the identity may ask a person on standard error."""
     steering: Callable[[], tuple[Setting, ...]]
-    """Returns the settings that are not as they usually are, found out once; raises SettingInvalid."""
+    """Returns the settings that differ from their defaults, determined once; raises SettingInvalid."""
 
 
 class Parent:
-    """One parent; used by one thread at a time."""
+    """One parent; only one thread at a time may use it."""
 
     def __init__(self, name: str, shared: Shared) -> None:
         self.name = name
@@ -197,17 +198,17 @@ class Parent:
         self._interactive = shared.interactive
         self._steering = shared.steering
         self._account: tuple[str, str] | None = None
-        """Address and login, once it is certain that no other parent has them, and no other state is known of them."""
+        """Address and login, after the check that no other parent and no other known state has them."""
         self._logins = shared.logins
         self._opener: Opener | None = None
         self._waited = 0.0
-        """Seconds of the lock's timeout that a plan has spent already."""
+        """Seconds of the lock timeout that planning has already used."""
 
     # ── Its state ────────────────────────────────────────────────────────────
 
     @cached_property
     def store(self) -> Store:
-        """Where its state is kept; raises SettingInvalid for a place that cannot be one."""
+        """The store of its state; raises SettingInvalid if the address cannot be used."""
         address = self.settings.state_address(self.name)
         if not is_address(address):
             try:
@@ -221,14 +222,14 @@ class Parent:
         return self.parts.store(Place(address, self._folder, self._machine, self.readers.outside(self.environ)))
 
     def terms(self, state: State | None = None, *, begins: bool = False) -> Terms:
-        """Return on what terms a plan is carried out that was made from ``state``, or that ``begins`` one.
+        """Return the terms of a plan from ``state``, or of one that ``begins`` a state.
 
         Raises:
-            SettingInvalid: a file whose content counts cannot be read.
+            SettingInvalid: a file whose content is part of the terms cannot be read.
 
         """
         wanted = {without_comment(each): each for each in self.settings.recipients}
-        # A state without accounts has nothing sealed: it takes its recipients with its first record.
+        # A state without accounts contains nothing sealed: its recipients count from the first record on.
         sealed = {without_comment(each): each for each in (state.recipients if state and state.accounts else ())}
         compares = bool(wanted and state and state.accounts)
         return Terms(
@@ -246,50 +247,50 @@ class Parent:
             account=self._known_login,
         )
 
-    def placed(self, report: Report) -> Report:
-        """Return ``report``, which says where it was done: by hand or by a schedule, nobody may have seen a plan."""
+    def with_terms(self, report: Report) -> Report:
+        """Return ``report`` with the parent's terms, since nobody may have seen a plan that shows them."""
         return replace(report, terms=self.terms())
 
     def warn_of_recipients(self, state: State | None, reporter: Reporter) -> None:
-        """Warn where ``state`` is sealed to other recipients than those of the settings: no plan was shown."""
-        from provisioner.render import conditions, text  # a plan says so itself
+        """Warn if ``state`` is sealed to other recipients than those in the settings, since no plan shows that."""
+        from provisioner.render import conditions, text  # a plan does not need it
 
         for sentence in conditions.recipients(self.terms(state)):
             self.warn(reporter, f"this {text.plain(sentence)}.")
 
     def require_readers(self, state: State | None) -> None:
-        """Refuse to seal to nobody who can open ``state``; raises Refused."""
+        """Raise Refused if nobody who can open ``state`` is among the recipients in the settings."""
         if self.terms(state).shuts_out:
             raise Refused(
-                f"The settings name none of those who can open the state of the parent {self.name}: whatever is sealed"
-                " now, they could not open.",
+                f"The settings name none of the recipients of the state of the parent {self.name}: they could not open"
+                " new credentials.",
                 hint="If `recipients` is right, run `provisioner rekey` first, or `provisioner apply --new-recipients`."
                 " Nothing was sent.",
             )
 
     def look(self, reporter: Reporter) -> Snapshot:
-        """Return its state without holding it, and warn of what an earlier run left unfinished.
+        """Return its state without holding it, and warn about unfinished work of another run.
 
         Raises:
-            StateError: it cannot be read, or is not the one that this machine knows.
+            StateError: the state cannot be read, or is not the one that this machine knows.
 
         """
         snapshot = read(self.store, parent=self.name, seen=self._seen, warn=partial(self.warn, reporter))
         if snapshot.state is not None and any(map(_is_unfinished, snapshot.state.accounts.values())):
             if holder := self.store.holder():
-                busy = "what it is working on shows as unknown or unfinished until it ends"
-                self.warn(reporter, f"the state is held by {holder}: {busy}.")
+                effect = "its current account shows as unknown or unfinished until it ends"
+                self.warn(reporter, f"the state is held by {holder}: {effect}.")
             elif snapshot.rescued:
                 todo = "the next apply, or `provisioner recover`, puts it back"
-                self.warn(reporter, f"an outcome is kept in {self.store.rescue_address}: {todo}.")
+                self.warn(reporter, f"there is a rescued outcome in {self.store.rescue_address}: {todo}.")
         return snapshot
 
     def wait_for_others(self, cancel: Cancel) -> None:
-        """Return once no other run holds the state, or when the setting ``lock_timeout`` has passed.
+        """Wait until no other run holds the state, or for as long as the setting ``lock_timeout`` says.
 
-        What is planned while another run is at work is stale when that has ended.
+        A plan that is made during another run would be stale at its end.
         """
-        self._waited, poll = 0.0, _POLL if self.store.is_here else _POLL_ELSEWHERE
+        self._waited, poll = 0.0, _POLL if self.store.is_here else _POLL_REMOTE
         while self._waited < self.settings.lock_timeout and self.store.holder() is not None and cancel.code() is None:
             pause = min(poll, self.settings.lock_timeout - self._waited)
             cancel.sleep(pause)
@@ -297,11 +298,11 @@ class Parent:
 
     @contextmanager
     def hold(self, run: RunContext, *, accept: bool = False, patience: float = 0.0) -> Iterator[Session]:
-        """Hold its state for the length of a ``with``; see :func:`provisioner.state.session.opened`.
+        """Hold its state inside a ``with``; see :func:`provisioner.state.session.opened`.
 
-        Another run is waited for as the setting ``lock_timeout`` says, or for ``patience`` seconds if that is more.
+        Waits for another run as long as the setting ``lock_timeout`` says, or ``patience`` seconds if that is longer.
         """
-        from provisioner.project.provenance import author, holder  # a plan holds nothing
+        from provisioner.project.provenance import author, holder  # a plan does not need it
         from provisioner.state.session import opened
 
         patience, self._waited = max(patience, self.settings.lock_timeout - self._waited), 0.0
@@ -321,8 +322,8 @@ class Parent:
             yield session
 
     @contextmanager
-    def holds(self, run: RunContext, store: Store | None = None) -> Iterator[Store]:
-        """Hold the store of its state, or another ``store``, for the length of a ``with``, whatever is in it."""
+    def hold_store(self, run: RunContext, store: Store | None = None) -> Iterator[Store]:
+        """Hold the store of its state, or another ``store``, inside a ``with``, whatever its content."""
         from provisioner.project.provenance import holder
 
         store = self.store if store is None else store
@@ -333,22 +334,22 @@ class Parent:
                 try:
                     store.let_go()
                 except StateError as error:
-                    # It hides neither what was saved nor why it was not.
+                    # Only a warning: the save, or its failure, matters more.
                     self.warn(run.reporter, error.message)
 
     def require_seen(self, state: State, reporter: Reporter) -> None:
-        """Return if this machine has seen no later state here, and none of another lineage; raises StateError."""
+        """Raise StateError if this machine has seen a later state here, or one of another lineage."""
         self._seen.check(self.store.key, state, partial(self.warn, reporter), self.store.backup)
 
-    def note(self, state: State, reporter: Reporter) -> None:
-        """Have this machine remember ``state``, which is saved by now; that it cannot is said."""
+    def remember(self, state: State, reporter: Reporter) -> None:
+        """Let this machine remember the saved ``state``; a failure is only a warning."""
         try:
             self._seen.note(self.store.key, state)
         except OSError as error:
             self.warn(reporter, f"This machine cannot remember the state: {error.strerror or error}.")
 
     def warn(self, reporter: Reporter, message: str) -> None:
-        """Warn of something about this parent, which is named where there are several."""
+        """Warn about this parent, with its name if there are several."""
         reporter.warning(f"{self.name}: {message}" if len(self.settings.parents) > 1 else message)
 
     @property
@@ -358,11 +359,11 @@ class Parent:
 
     @property
     def is_frozen(self) -> bool:
-        """Whether the settings forbid to create or to change anything for it today."""
+        """Whether the settings forbid creating or changing accounts for it today."""
         return self.own.frozen is not None and self.own.frozen.holds_at(self.parts.now())
 
     def require_unfrozen(self) -> None:
-        """Return if something may be created or changed for it today; raises Refused."""
+        """Raise Refused if the parent is frozen today."""
         if self.own.frozen is not None and self.is_frozen:
             raise Refused(
                 f"The parent {self.name} is frozen until {self.own.frozen.until} (UTC, that day included):"
@@ -375,22 +376,22 @@ class Parent:
 
     @cached_property
     def credentials(self) -> Credentials:
-        """Its login and key; raises SettingInvalid where one of them is missing."""
-        from provisioner.settings import secrets  # a plan needs none
+        """Its login and key; raises SettingInvalid if one of them is missing."""
+        from provisioner.settings import secrets  # a plan does not need it
 
         return secrets.credentials(self.own, self.readers.parents, self.settings.base)
 
     @cached_property
     def _known_login(self) -> str | None:
-        from provisioner.settings import secrets  # its key is not asked for
+        from provisioner.settings import secrets
 
         return secrets.known_login(self.own, self.readers.parents, self.settings.base)
 
     def require_own(self, state: State | None, reporter: Reporter) -> None:
-        """Return if ``state``, or None where there is none, may be that of the parent's account.
+        """Check that ``state``, or None if there is none, can be that of the parent's account.
 
         Raises:
-            StateForeign: another parent of the settings has the login, or this machine knows another state of it.
+            StateForeign: another parent in the settings has the login, or this machine knows another state for it.
             SettingInvalid: the parent has no credentials.
 
         """
@@ -398,8 +399,8 @@ class Parent:
         if others := [name for name in self._logins.owners(login) if name != self.name]:
             raise StateForeign(
                 f"The parents {', '.join(sorted((self.name, *others)))} have the same login at Octopush.",
-                hint="One account has one parent, one state and one count of its slots: keep one of them, or correct"
-                " the login of the other. Nothing was sent.",
+                hint="Use one parent for each account, so that it has one state and one count of slots: remove a"
+                " parent, or correct its login. Nothing was sent.",
             )
         account = (self.settings.api_url, login)
         lineage = None if state is None else state.lineage
@@ -407,25 +408,25 @@ class Parent:
         self._account = account
 
     def look_up_account(self, reporter: Reporter) -> None:
-        """Find out whose account it is, whatever this machine knows of it; say so where nothing here tells."""
+        """Read the parent's login, without any check; warn if that is not possible."""
         try:
             self._account = (self.settings.api_url, self.credentials.api_login)
         except SettingInvalid as error:
-            self.warn(reporter, f"what this machine knows of the account's other states stays. {error.message}")
+            self.warn(reporter, f"this machine still remembers the account's other states. {error.message}")
 
     def bound(self, state: State | None, reporter: Reporter) -> State:
-        """Return ``state``, or a new one, bound to the parent's account at the settings' address.
+        """Return ``state``, or a new one, bound to the parent's account at the address in the settings.
 
         Raises:
-            StateForeign: it is bound to another account or address, or the account is another's; see `require_own`.
+            StateForeign: it is bound to another account or address, or `require_own` refuses it.
             SettingInvalid: the parent has no credentials.
 
         """
-        from provisioner.state.session import check_parent  # a plan binds nothing
+        from provisioner.state.session import check_parent  # a plan does not need it
 
         bound = state or State(lineage=str(uuid.uuid4()), parent=self.name)
         if not bound.accounts:
-            # From its first record on it names those that it began with, so that a plan warns until a rekey.
+            # The state keeps its first recipients until a rekey, so that a plan can warn about others.
             bound = replace(bound, recipients=tuple(sorted(set(self.settings.recipients))))
         bound = check_parent(
             bound,
@@ -437,17 +438,17 @@ class Parent:
         return bound
 
     def client(self, watch: Watch, run: RunContext) -> Client:
-        """Return what speaks to Octopush for this parent in one run."""
+        """Return a client of Octopush with the parent's credentials."""
         return self._client(self.credentials, watch, run)
 
-    def client_of_nobody(self, watch: Watch, run: RunContext) -> Client:
-        """Return the same without the parent's credentials, for what a sub-account asks by itself."""
+    def client_without_credentials(self, watch: Watch, run: RunContext) -> Client:
+        """Return a client without the parent's credentials, for requests with those of a sub-account."""
         from provisioner.model.account import Credentials, Secret
 
         return self._client(Credentials("", Secret("")), watch, run)
 
     def _client(self, credentials: Credentials, watch: Watch, run: RunContext) -> Client:
-        from datetime import UTC, datetime  # a plan sends nothing
+        from datetime import UTC, datetime  # a plan does not need it
 
         from provisioner.octopush.client import Client
         from provisioner.octopush.retry import RetryPolicy
@@ -472,8 +473,8 @@ class Parent:
         )
 
     def ports(self, session: Session, watch: Watch, run: RunContext) -> Ports:
-        """Return all that an operation on the held state touches; raises SettingInvalid."""
-        from provisioner.executor.ports import Ports  # a plan touches nothing
+        """Return the ports of an operation on the held state; raises SettingInvalid."""
+        from provisioner.executor.ports import Ports  # a plan does not need it
         from provisioner.project import provenance
 
         return Ports(
@@ -487,24 +488,24 @@ class Parent:
             interrupted=run.cancel.code,
         )
 
-    # ── What is sealed ───────────────────────────────────────────────────────
+    # ── Its sealed content ───────────────────────────────────────────────────
 
     def opener(self, reporter: Reporter) -> Opener:
-        """Return what opens its seals, each once; raises SettingInvalid."""
+        """Return an opener that opens each seal only once; raises SettingInvalid."""
         if self._opener is None:
             self._opener = _OpensOnce(self.keys.opener(None if self._interactive else reporter.identity_said))
         return self._opener
 
 
 def require_state(state: State | None, *parents: Parent) -> State:
-    """Return ``state``, which is one of ``parents``; raises StateConflict where there is none."""
+    """Return ``state``, of one of ``parents``; raises StateConflict if it is None."""
     if state is None:
         places = ", ".join(f"{parent.name} at {parent.store.address}" for parent in parents[:_NAMED])
         more = f" and {len(parents) - _NAMED} more" if parents[_NAMED:] else ""
         raise StateConflict(
             f"There is no state of the parent{'s' if parents[1:] else ''} {places}{more}.",
-            hint="Check that this is the place of the state (--state, PROVISIONER_STATE). Do not run `provisioner"
-            " apply` if accounts exist: they would be created again.",
+            hint="Check where the state is (--state, PROVISIONER_STATE). Do not run `provisioner apply` if accounts"
+            " exist: they would be created again.",
         )
     return state
 

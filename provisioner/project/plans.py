@@ -1,7 +1,7 @@
-"""Plans: what an apply would do, for every parent that the manifests name.
+"""Plans: what an apply would do, for every parent in the manifests.
 
-Owns the way from manifests and states to plans. Holds no lock, saves nothing, and
-needs neither a secret nor the network, unless it is asked what stands at Octopush now.
+Owns the steps from manifests and states to plans. Holds no lock and saves nothing. Needs
+neither secrets nor the network, except for a refresh and for remote states.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ if TYPE_CHECKING:
     from provisioner.project.workspace import Workspace
 
 MANIFESTS: Final = "manifests"
-"""The project's folder of them, for whoever names none."""
+"""The default folder of manifests in a project."""
 Look = tuple[Parent, Snapshot]
 
 
 @dataclass(frozen=True, slots=True)
 class ParentPlan:
-    """The plan of one parent, and all that it was made from."""
+    """The plan of one parent, and everything that it was made from."""
 
     plan: Plan
     manifest: Manifest
     snapshot: Snapshot
-    """The state as it was read."""
+    """The state when it was read."""
     refreshed: Refreshed | None = None
-    """What reading its accounts at Octopush has shown, where that was asked for."""
+    """The result of the refresh, if there was one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +58,19 @@ class Plans:
     parents: Mapping[str, ParentPlan]
     """By the parent's name, sorted."""
     failures: Mapping[str, ProvisionerError]
-    """Why there is no plan of a parent: its state cannot be used, say."""
+    """The errors of parents that could not be planned, by name."""
     manifests: tuple[Path, ...]
-    """The files and folders that were named."""
+    """The files and folders of manifests that were given."""
     sources: tuple[Source, ...]
     """The files that were read."""
     owner: str
-    """The parent of accounts that name none."""
+    """The parent of accounts that do not name one."""
     refresh: bool
-    """Whether the accounts were read at Octopush first."""
+    """Whether the accounts were first read at Octopush."""
     placement: Placement | None = None
-    """How accounts of ``parent: auto`` were placed, over all parents; None where there are none."""
+    """How accounts with ``parent: auto`` were placed, over all parents; None if there are none."""
     part_of: str | None = None
-    """The digest of the plans of which these are one parent's share; None: they are all."""
+    """If these are only one parent's plan: the digest of the plans of all parents."""
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -89,21 +89,21 @@ class Plans:
 
     @property
     def over(self) -> tuple[OverLimit, ...]:
-        """The refusals of parents that have no slot for all of their creates."""
+        """The errors of parents without enough slots for their creates."""
         return tuple(error for plan in self.plans if (error := _over(plan)) is not None)
 
     @property
     def shut_out(self) -> tuple[str, ...]:
-        """The parents of which none who can open the state could open what an apply seals."""
+        """The parents where nobody who can open the state could open what an apply seals."""
         return tuple(plan.parent for plan in self.plans if plan.pending and plan.terms and plan.terms.shuts_out)
 
     def require_any(self) -> None:
-        """Raise the failure of the only parent, where it has one: then there is nothing else to say."""
+        """If there is only one parent and it failed, raise its failure."""
         if len(self.failures) == 1 and not self.parents:
             raise next(iter(self.failures.values()))
 
     def exit_code(self, *, detailed: bool = False) -> ExitCode:
-        """Return what planning tells its caller; ``detailed`` tells changes that are pending too."""
+        """Return the exit code of the plan; ``detailed`` also reports pending changes."""
         refused = [error.exit_code for error in (*self.failures.values(), *self.over)]
         seen = [each.refreshed.report for each in self.parents.values() if each.refreshed is not None]
         refreshed = _exit_code(seen) if seen else ExitCode.DONE
@@ -114,7 +114,7 @@ class Plans:
 
 
 def _exit_code(reports: Sequence[Report]) -> ExitCode:
-    from provisioner.model.report import exit_code  # a plain plan has no report
+    from provisioner.model.report import exit_code  # a plan without refresh does not need it
 
     return exit_code(reports)
 
@@ -128,7 +128,7 @@ def _over(plan: Plan) -> OverLimit | None:
 
 
 def loaded(workspace: Workspace, paths: Sequence[Path], reporter: Reporter) -> Loaded:
-    """Return what the manifests at ``paths`` hold, once every problem of them has been reported."""
+    """Load the manifests at ``paths``, and report all their problems."""
     settings = workspace.settings
     reader = workspace.readers.manifests
     several = len(settings.parents) > 1
@@ -139,19 +139,19 @@ def loaded(workspace: Workspace, paths: Sequence[Path], reporter: Reporter) -> L
 
 
 def manifest_paths(workspace: Workspace, paths: Sequence[Path]) -> tuple[Path, ...]:
-    """Return the manifests that were named, or else the project's folder of them; raises CommandInvalid."""
+    """Return ``paths``, or the project's folder of manifests if there are none; raises CommandInvalid."""
     usual = workspace.folder / MANIFESTS
     if not paths and not usual.is_dir():
-        raise CommandInvalid(f"No manifest was named, and there is no folder {usual}/.", hint="Name a file or folder.")
+        raise CommandInvalid(f"No manifest was given, and there is no folder {usual}/.", hint="Name a file or folder.")
     return tuple(paths) or (usual,)
 
 
 def desired_manifests(
     workspace: Workspace, paths: Sequence[Path], reporter: Reporter, *, more: Sequence[Path] = ()
 ) -> tuple[Manifest, ...]:
-    """Return what the manifests at ``paths``, or else the project's, and ``more`` of them ask of each parent.
+    """Return the manifests at ``paths``, or in the project if there are none, and ``more`` of them.
 
-    There may be none. Raises ManifestInvalid.
+    There may be none at all. Raises ManifestInvalid.
     """
     usual = workspace.folder / MANIFESTS
     named = [*paths] or ([usual] if holds_any(usual) else [])
@@ -159,7 +159,7 @@ def desired_manifests(
 
 
 def accounts_of(parent: str, manifests: Sequence[Manifest]) -> dict[str, DesiredAccount]:
-    """Return, by name, what ``manifests`` ask of one parent, or of any."""
+    """Return the accounts in ``manifests`` for one parent or for ``auto``, by name."""
     asked = (this for this in manifests if this.parent in {parent, AUTO_PARENT})
     return {account.name: account for this in asked for account in this.accounts}
 
@@ -176,7 +176,7 @@ def plan(
     wait: bool,
     jobs: Jobs,
 ) -> Plans:
-    """Return the plans of ``parents``, or of all that the manifests name; see :meth:`Project.plan`."""
+    """Return the plans of ``parents``, or of all parents in the manifests; see :meth:`Project.plan`."""
     named = manifest_paths(workspace, paths)
     found = loaded(workspace, named, run.reporter)
     return plans_of(
@@ -197,17 +197,17 @@ def plans_of(
     wait: bool,
     jobs: Jobs,
 ) -> Plans:
-    """Return the plans of what was ``read`` from the manifests that were ``named``.
+    """Return the plans of the manifests that were ``named`` and ``read``.
 
     Raises:
-        ManifestInvalid: one of the manifests has an error.
-        CommandInvalid, SettingInvalid: none of them, or of the settings, has any of ``parents``.
-        CommandInvalid: none of them has one of the accounts ``only``.
+        ManifestInvalid: a manifest has an error.
+        SettingInvalid: a parent in ``parents`` is not in the settings.
+        CommandInvalid: no manifest has accounts of ``parents``, or an account in ``only`` is in none.
 
     """
     for name in parents:
         workspace.settings.parent(name)
-    begun = time.monotonic()
+    start = time.monotonic()
     asked = {this.parent: this for this in read.require()}
     _require_accounts(only, asked, parents)
     looked: dict[str, Look | ProvisionerError] = {}
@@ -219,10 +219,10 @@ def plans_of(
         return dict(zip(names, found, strict=True))
 
     if AUTO_PARENT in asked:
-        from provisioner.project import placing  # most manifests name their parents
+        from provisioner.project import placing  # rarely needed
 
         known = placing.recorded(workspace, run)
-        # Whichever parents are chosen: else two runs that choose others would place differently.
+        # All parents, not only the chosen ones: otherwise two runs would place differently.
         looked = look_at_all(sorted({*workspace.settings.parents, *asked} - {AUTO_PARENT}))
         autos = asked[AUTO_PARENT]
         asked, placement, failures = placing.placed(workspace, asked, known, looked)
@@ -230,21 +230,21 @@ def plans_of(
     manifests = tuple(this for name, this in asked.items() if (not parents or name in parents) and _has(this, only))
     if not manifests and not failures:
         raise CommandInvalid(
-            f"No manifest asks for an account of {', '.join(parents)}.", hint="Look at --parent, and at the manifests."
+            f"No manifest has an account of {', '.join(parents)}.", hint="Check --parent and the manifests."
         )
     if shard is not None:
         manifests = tuple(this for this in manifests if this.parent in shard)
         if not manifests and not failures:
-            run.reporter.warning(f"no parent of the manifests falls to shard {shard}: there is nothing to do.")
+            run.reporter.warning(f"no parent in the manifests is in shard {shard}: there is nothing to do.")
     looked = looked or look_at_all([this.parent for this in manifests])
     looks = [looked[this.parent] for this in manifests]
     found: list[Refreshed | ProvisionerError | None] = [None] * len(looks)
     if refresh:
-        from provisioner.project.refresh import refreshed  # a plain plan loads nothing that sends
+        from provisioner.project.refresh import refreshed  # loads the HTTP client
 
         names = [_known_as(this, only) for this in manifests]
         found = refreshed(looks, names, run, jobs)
-        run.reporter.phase("refresh", time.monotonic() - begun)
+        run.reporter.phase("refresh", time.monotonic() - start)
     made: dict[str, ParentPlan] = {}
     for this, look, seen in zip(manifests, looks, found, strict=True):
         outcome = attempted(_planned, this, look, seen, only)
@@ -256,27 +256,27 @@ def plans_of(
 
 
 def _has(this: Manifest, only: Collection[str]) -> bool:
-    """Tell whether a manifest has any of the accounts ``only``; none named: all are meant."""
+    """Return whether a manifest has any of the accounts ``only``; true if ``only`` is empty."""
     return not only or any(account.name in only for account in this.accounts)
 
 
 def _known_as(this: Manifest, only: Collection[str]) -> frozenset[str]:
-    """Return under which names a state may have the accounts ``only``; none: those of all."""
+    """Return the names under which a state may have the accounts ``only``; empty for all accounts."""
     chosen = (account for account in this.accounts if account.name in only)
     return frozenset(name for account in chosen for name in (account.name, account.previously) if name is not None)
 
 
 def _require_accounts(only: Collection[str], asked: Mapping[str, Manifest], parents: Sequence[str]) -> None:
-    """Return if the manifests have each of the accounts ``only``; raises CommandInvalid."""
+    """Raise CommandInvalid unless the manifests have all accounts in ``only``."""
     chosen = [this for name, this in asked.items() if not parents or name in {*parents, AUTO_PARENT}]
     known = {account.name for this in chosen for account in this.accounts}
     if missing := sorted(set(only) - known):
-        from provisioner.project.accounts import meant  # only a mistake needs it
+        from provisioner.project.accounts import meant  # only needed after a mistake
 
         whose = f" of {', '.join(parents)}" if parents else ""
         raise CommandInvalid(
-            f"No manifest asks for an account {', '.join(missing)}{whose}.",
-            hint=f"{meant(missing, known)}--only takes the names of accounts as the manifests have them.",
+            f"No manifest has an account {', '.join(missing)}{whose}.",
+            hint=f"{meant(missing, known)}--only takes the account names in the manifests.",
         )
 
 
@@ -305,18 +305,18 @@ def _planned(
 def made_from(
     this: Manifest, state: State | None, parent: Parent, refreshed: Refreshed | None, only: Collection[str]
 ) -> Plan:
-    """Return the plan that ``this`` manifest and ``state`` give; what was ``refreshed`` is part of the state.
+    """Return the plan for ``this`` manifest and ``state``, with the drift that was ``refreshed``.
 
     Raises:
-        SettingInvalid: a file that a setting names, and whose content is part of the plan, cannot be read.
+        SettingInvalid: a file that a setting names, and that is part of the plan, cannot be read.
 
     """
     if refreshed is None or state is None:
         return _plan(this, state, parent, only)
-    from provisioner.executor import with_drift  # a plain plan reads nothing at Octopush
+    from provisioner.executor import with_drift  # a plan without refresh does not need it
     from provisioner.planner import with_unchecked
 
-    # The drift is not saved yet: the plan is of the state as it is.
+    # The drift is not saved yet, so the plan has the serial of the state in the store.
     drifted = replace(with_drift(refreshed, state), serial=state.serial)
     made = _plan(this, drifted, parent, only, refreshed.found)
     return with_unchecked(made, refreshed.report)

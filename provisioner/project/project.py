@@ -1,8 +1,8 @@
-"""A project: its settings, its parents, and one method for each thing that can be done with them.
+"""A project: its settings, its parents, and one method for each operation on them.
 
-Owns the public Python API; each method's work is a module of its own, loaded when it is
-called. Refuses to print, to ask, to read any environment but the one that it is given,
-and to touch what belongs to the process: signals, streams, the garbage collector.
+Owns the public Python API. Each operation has its own module, loaded on the first call. Never
+prints or asks. Reads no environment except the one that it is given, and does not touch
+what belongs to the process: signals, streams, the garbage collector.
 """
 
 from __future__ import annotations
@@ -51,13 +51,12 @@ if TYPE_CHECKING:
 
 
 class Project:
-    """A project, open for use; safe to share between threads, and to open as often as you like.
+    """An open project; safe to share between threads, and to open several times.
 
-    Every method that takes ``parents`` works on those, or on all where none is named. One
-    that takes a ``shard`` works on those of them that fall to it; there may be none. One that
-    takes ``jobs`` works on as many parents at once; an executor of threads may be given
-    instead. What happens meanwhile is reported to ``reporter``, and ``cancel`` ends the work
-    between two requests.
+    Methods with ``parents`` work on these, or on all parents if you name none; with a
+    ``shard``, only on those in the shard, which may be none. ``jobs`` is the number of
+    parents to work on at once, or an executor of threads. ``reporter`` gets the progress,
+    and ``cancel`` ends the work between two requests.
     """
 
     def __init__(self, workspace: Workspace) -> None:
@@ -65,12 +64,12 @@ class Project:
 
     @property
     def settings(self) -> Settings:
-        """The settings, as they were read when the project was opened."""
+        """The settings that were read when the project was opened."""
         return self._workspace.settings
 
     @property
     def readers(self) -> Readers:
-        """Who reads the project's placeholders, and which of them."""
+        """The readers of the project's placeholders."""
         return self._workspace.readers
 
     @classmethod
@@ -85,30 +84,30 @@ class Project:
         interactive: bool = False,
         parts: Parts = USUAL,
     ) -> Project:
-        """Return the project at ``path``, its folder or its ``provisioner.yaml``; None: that of the current folder.
+        """Return the project at ``path``, its folder or its ``provisioner.yaml``; None: the current folder.
 
-        ``environ`` is the environment, usually ``os.environ``: settings, credentials and
-        placeholders are read from it, and commands are run with it. ``flags`` holds
-        settings that are stronger than both, by their name. ``folders`` are the user's own;
-        None: those of the user who runs the process. With ``interactive``, a person is at a
-        terminal: a command that prints the identity may ask them on standard error, and where
-        PROVISIONER_PLACEHOLDERS is not set, placeholders may read any variable and file of the
-        project but our own secrets; otherwise none. Manifests and states that
-        nobody names are looked for in ``folder``; None: that of the project. ``parts``
-        replaces what the project is made of.
+        ``environ`` is the environment, usually ``os.environ``: for settings, credentials,
+        placeholders and commands. ``flags`` are settings by name, which override the file and
+        the environment. ``folders`` are the user's own; None: those of the user who runs the
+        process. With ``interactive``, a person is at a terminal: a command that prints the
+        identity may ask them on standard error. Then, unless PROVISIONER_PLACEHOLDERS is set,
+        placeholders may read any variable and any file of the project, except the program's
+        own secrets; without ``interactive``, they may read nothing. ``folder`` is the default
+        place of manifests and states; None: the project folder. ``parts`` replaces stores,
+        transport and the like.
 
         Raises:
-            SettingInvalid: a file, variable or flag is not what its setting may be, or the
-                heartbeat would be sent one of our own secrets.
+            SettingInvalid: a file, variable or flag has an invalid value, or the heartbeat
+                would receive one of the program's own secrets.
 
         """
-        from provisioner.project.folders import Folders  # imported above for its type alone
+        from provisioner.project.folders import Folders  # above, only the type is imported
 
         named = None if path is None else Path(path)
         is_folder = named is not None and named.is_dir()
         found = Path() if named is None else named if is_folder else named.parent
         base = found if folder is None else folder
-        # A folder that the caller names is stronger than a file that the environment names.
+        # A folder from the caller overrides a file from the environment.
         known = {name: text for name, text in environ.items() if not is_folder or name != loading.CONFIG}
         settings = loading.load(None if is_folder else named, known, flags or {}, folder=base)
         own = folders or Folders.of_user()
@@ -117,34 +116,34 @@ class Project:
     # ── Its parents ──────────────────────────────────────────────────────────
 
     def parents(self, names: Sequence[str] = (), *, shard: Shard | None = None) -> tuple[Parent, ...]:
-        """Return the parents of these names, or all of the settings, sorted by name; raises SettingInvalid.
+        """Return the parents with these names, or all parents in the settings, sorted by name.
 
-        With ``shard``, those of them that fall to it; there may be none.
+        With ``shard``, only those in the shard, which may be none. Raises SettingInvalid.
         """
         return self._workspace.parents(names, shard)
 
     @property
     def has_identity(self) -> bool:
-        """Whether an identity was given anywhere; whether it is the right one is another matter."""
+        """Whether there is an identity; it may still be the wrong one."""
         return self._workspace.keys.has_identity()
 
     def owner_of(self, name: str, parents: Sequence[str] = (), reporter: Reporter = SILENT) -> Parent:
-        """Return the parent whose state has the account ``name``; raises CommandInvalid where that is not certain."""
+        """Return the parent whose state has the account ``name``; raises CommandInvalid if none or several have it."""
         from provisioner.project.accounts import owner_of
 
         return owner_of(name, self.parents(parents), reporter)
 
     def files(self, manifests: Sequence[Path] = ()) -> dict[Path, str]:
-        """Return the files of this project that no other file may replace, and what each of them is."""
+        """Return the files of this project that no output may replace, with a description of each."""
         from provisioner.project.outputs import project_files
 
         return project_files(self._workspace, manifests)
 
     def require_place(self, out: Path, kind: OutputKind, taken: Mapping[Path, str] | None = None) -> None:
-        """Return if a file of ``kind`` may be written to ``out``; ``taken`` are :meth:`files`, and others.
+        """Check that a file of ``kind`` can be written to ``out``; ``taken`` defaults to :meth:`files`.
 
         Raises:
-            CommandInvalid: something else is there, or nothing can be written there.
+            CommandInvalid: something else is there, or the file cannot be written.
 
         """
         from provisioner.project.outputs import require_place
@@ -154,10 +153,10 @@ class Project:
     def account_names(
         self, statuses: Collection[str], *, planned: bool = False, parents: Sequence[str] = ()
     ) -> tuple[str, ...]:
-        """Return the names of accounts in one of ``statuses``; with ``planned``, of those that only a manifest has too.
+        """Return the names of accounts in one of ``statuses``; with ``planned``, also of those only in a manifest.
 
-        For whoever offers them to a person: nothing is asked of a server. Of a parent whose state is kept on one,
-        the names are those of the manifests. What cannot be read has none. Raises SettingInvalid.
+        For completion in a shell: sends no request. For a parent with a remote state, the names come
+        from the manifests. A file that cannot be read contributes no names. Raises SettingInvalid.
         """
         from provisioner.project import naming
 
@@ -166,7 +165,7 @@ class Project:
     # ── Manifests and plans ──────────────────────────────────────────────────
 
     def validate(self, paths: Sequence[Path] = ()) -> Loaded:
-        """Return what the manifests hold, and every problem of them; raises CommandInvalid where there is none."""
+        """Return the manifests and all their problems; raises CommandInvalid if there are no manifests."""
         from provisioner.project.plans import loaded, manifest_paths
 
         return loaded(self._workspace, manifest_paths(self._workspace, paths), SILENT)
@@ -185,19 +184,19 @@ class Project:
         reporter: Reporter = SILENT,
         cancel: Cancel | None = None,
     ) -> Plans:
-        """Return what an apply would do, for every parent that the manifests at ``paths`` name.
+        """Return what an apply would do, for every parent in the manifests at ``paths``.
 
-        Without ``paths``, the folder ``manifests/`` is read. Nothing is held, saved or sent,
-        and no secret is needed, unless ``refresh`` asks what stands at Octopush now: then
-        the credentials and an identity are. With ``wait``, for plans that will be applied at
-        once, a run that is at work is waited for as long as the setting ``lock_timeout`` says.
-        A parent that cannot be planned is in ``failures``. With ``only``, just the accounts of
-        these names are planned, and each plan counts what it leaves out.
+        Without ``paths``, reads the folder ``manifests/``. Holds, saves and sends nothing, and
+        needs no secret. Only ``refresh``, which reads the accounts at Octopush, needs the
+        credentials and an identity. With ``wait``, for plans to apply at once, waits for
+        another run as long as the setting ``lock_timeout`` says. A parent that cannot be
+        planned is in ``failures``. With ``only``, plans just the accounts with these names;
+        each plan counts what it leaves out.
 
         Raises:
-            ManifestInvalid: a manifest has an error; every problem has been reported.
-            CommandInvalid: there is no manifest, or none has an account of ``only``.
-            SettingInvalid: the proxy or the authorities of the settings cannot be used.
+            ManifestInvalid: a manifest has an error; all problems were reported.
+            CommandInvalid: there is no manifest, or an account in ``only`` is in none.
+            SettingInvalid: the proxy or the certificate authorities in the settings cannot be used.
 
         """
         from provisioner.project import plans
@@ -208,7 +207,7 @@ class Project:
         )
 
     def require_sealer(self, plans: Plans) -> None:
-        """Refuse ``plans`` of which an apply could seal nothing; raises SettingInvalid."""
+        """Raise SettingInvalid if ``plans`` have changes and the settings have no recipients to seal to."""
         if any(plan.pending for plan in plans.plans):
             require_recipients(self.settings.recipients)
 
@@ -216,20 +215,20 @@ class Project:
         """Save ``plans`` to ``out``, for :meth:`reviewed`, and return their digest.
 
         Raises:
-            CommandInvalid: it cannot be written there, or a parent could not be planned.
+            CommandInvalid: the file cannot be written, or a parent could not be planned.
 
         """
         from provisioner.project import outputs, saved
 
         if plans.failures:
-            raise CommandInvalid(f"Nothing is saved to {out}: {', '.join(plans.failures)} could not be planned.")
+            raise CommandInvalid(f"Nothing was saved to {out}: {', '.join(plans.failures)} could not be planned.")
         document = saved.document(plans, self.settings)
         self.require_place(out, outputs.PLAN, self.files(plans.manifests))
         outputs.write_json(out, document, outputs.PLAN)
         return str(document["digest"])
 
     def digest(self, plans: Plans) -> str:
-        """Return the digest of ``plans``, as :meth:`save_plan` writes it and every format for a reviewer shows it."""
+        """Return the digest of ``plans``, the same as in :meth:`save_plan` and in every format of the plan."""
         from provisioner.project import saved
 
         return str(saved.document(plans, self.settings)["digest"])
@@ -244,15 +243,15 @@ class Project:
         reporter: Reporter = SILENT,
         cancel: Cancel | None = None,
     ) -> Plans:
-        """Return the plans that were saved to ``path``, made again and found to be the same.
+        """Plan again, and return the plans if they are the same as those saved to ``path``.
 
-        ``digest`` is that of the plan that was reviewed; None: whatever is there is meant.
-        A parent whose plan comes out differently is in ``failures``.
+        ``digest`` is that of the plan that was reviewed; None: accept any. A parent whose plan
+        is now different is in ``failures``.
 
         Raises:
-            PlanStale: the manifests or settings have changed, no parent's plan is the same, it is
-                not a saved plan, or not that of ``digest``.
-            CommandInvalid: there is no such file, or ``digest`` is none.
+            PlanStale: the manifests or settings have changed, the plans of all parents differ,
+                the file is not a saved plan, or has another digest.
+            CommandInvalid: there is no such file, or ``digest`` is not a digest.
 
         """
         from provisioner.project import saved
@@ -273,23 +272,23 @@ class Project:
         reporter: Reporter = SILENT,
         cancel: Cancel | None = None,
     ) -> Reports:
-        """Carry ``plans`` out, and return what became of every account.
+        """Apply ``plans``, and return the outcome of every account.
 
-        With a ``cluster``, its workers do, each one parent at a time, with credentials of
-        their own environment.
+        With a ``cluster``, its workers apply them, one parent at a time each, with credentials
+        from their own environment.
 
-        ``approve`` is shown the plans, once all that can be checked was checked, and before
-        anything is held or sent; None: nobody is asked. A parent whose state has moved since
-        is planned again, and refused if that comes out differently. Unless ``bounds`` allow it,
-        no state is begun, and nothing is created that looks like a renamed account. ``rate``
-        bounds the requests that begin in a second, over all parents; None: no bound.
+        ``approve`` gets the plans after all checks, before anything is held or sent; None: nobody
+        is asked. If a parent's state has changed since the plan, the parent is planned again, and
+        refused if the new plan is different. Only if ``bounds`` allow it, a new state is created,
+        or an account that looks like a renamed one. ``rate`` limits the requests per second, over
+        all parents; None: no limit.
 
-        A parent's trouble is in its report; nothing is raised once the first request was sent.
+        The error of a parent is in its report; nothing is raised after the first request.
 
         Raises:
             OverThreshold: the plans exceed ``bounds``.
             InterruptedRunError: ``approve`` returned False.
-            ProvisionerError: there is one parent, and nothing can be done for it.
+            ProvisionerError: there is only one parent, and nothing can be done for it.
 
         """
         from provisioner.project import applying
@@ -316,16 +315,16 @@ class Project:
         reporter: Reporter = SILENT,
         cancel: Cancel | None = None,
     ) -> tuple[Check, ...]:
-        """Look whether settings, manifests, keys, states and credentials work, before they are needed.
+        """Check that settings, manifests, keys, states and credentials work, before they are needed.
 
-        Nothing is changed. ``offline``: Octopush is not asked whether it accepts the credentials.
+        Changes nothing. ``offline`` leaves out whether Octopush accepts the credentials.
         """
         from provisioner.project import examining
 
         run = self._run(reporter, cancel, rate, sends=not offline)
         return examining.examine(self._workspace, parents, run, jobs, offline=offline)
 
-    # ── What is known, and what is there ─────────────────────────────────────
+    # ── The state, compared with Octopush ────────────────────────────────────
 
     def status(
         self,
@@ -338,7 +337,7 @@ class Project:
         reporter: Reporter = SILENT,
         cancel: Cancel | None = None,
     ) -> tuple[ParentStatus, ...]:
-        """Return every parent's state and, where ``balances`` are asked for, what each account has left."""
+        """Return every parent's state and, with ``balances``, the credit of each account."""
         from provisioner.project import status
 
         run = self._run(reporter, cancel, rate, sends=balances)
@@ -354,9 +353,9 @@ class Project:
         reporter: Reporter = SILENT,
         cancel: Cancel | None = None,
     ) -> Reports:
-        """Read every active account at Octopush, compare it with what was sent, and save what differs.
+        """Read every active account at Octopush, compare it with what was sent, and save the drift.
 
-        Nothing is changed at Octopush. Raises StateConflict where no parent has a state.
+        Changes nothing at Octopush. Raises StateConflict if no parent has a state.
         """
         from provisioner.project import refresh
 
@@ -377,7 +376,7 @@ class Project:
         """Compare the credentials of all active accounts, or of ``names``, with their records and with Octopush.
 
         Raises:
-            CommandInvalid: an account of ``names`` is not known, or is that of several parents.
+            CommandInvalid: an account in ``names`` does not exist, or exists under several parents.
             StateConflict: the login of one of them is not known, or no parent has a state.
 
         """
@@ -400,12 +399,12 @@ class Project:
     ) -> tuple[Opened, ...]:
         """Open the credentials of ``names``, of all active accounts, or of those created ``since`` a time in UTC.
 
-        With ``verified``, only once Octopush itself has confirmed that all of them are right.
+        With ``verified``, Octopush must confirm all of them first.
 
         Raises:
-            SettingInvalid, IdentityRejected: nobody here can open them.
-            Unverified: one of them is not known to be right.
-            CommandInvalid, StateConflict: one of ``names`` is not known, or nothing is kept of it.
+            SettingInvalid, IdentityRejected: there is no identity here that opens them.
+            Unverified: Octopush did not confirm an account.
+            CommandInvalid, StateConflict: an account in ``names`` does not exist, or has no sealed content.
 
         """
         from provisioner.project import credentials
@@ -414,10 +413,10 @@ class Project:
         return credentials.chosen(self._workspace, parents, names, run, since=since, verified=verified)
 
     def list_credentials(self, *, parents: Sequence[str] = (), reporter: Reporter = SILENT) -> Listed:
-        """Open the credentials of all active accounts, as many as there are: one that is damaged stops no other.
+        """Open the credentials of all active accounts; a damaged one does not stop the others.
 
         Raises:
-            SettingInvalid, IdentityRejected: nobody here can open those of the only parent.
+            SettingInvalid, IdentityRejected: there is only one parent, and no identity here that opens its accounts.
             StateError: there is no state, or that of the only parent cannot be used.
 
         """
@@ -426,12 +425,12 @@ class Project:
         return credentials.listed(self._workspace, parents, self._run(reporter, None, READS_PER_SECOND, sends=False))
 
     def inherited(self, given: Sequence[str] = ()) -> dict[str, str]:
-        """Return what a command that works as one account may know of the environment: no key to another account."""
+        """Return the environment for a command that works as one account, without secrets of anything else."""
         from provisioner.project.credentials import inherited
 
         return inherited(self._workspace, given)
 
-    # ── What was done ────────────────────────────────────────────────────────
+    # ── The history ──────────────────────────────────────────────────────────
 
     def history(
         self,
@@ -442,16 +441,16 @@ class Project:
         since: datetime | None = None,
         reporter: Reporter = SILENT,
     ) -> tuple[ParentHistory, ...]:
-        """Return every operation of each parent, or of the account ``name``, ``since`` a time in UTC; newest first.
+        """Return all operations of each parent, or on the account ``name``, ``since`` a time in UTC; newest first.
 
         Needs no secret. A parent whose history cannot be read has a ``failure``. Raises
-        CommandInvalid where neither a history nor a state has the account.
+        CommandInvalid if neither a history nor a state has the account.
         """
         from provisioner.project import history
 
         return history.history(self._chosen(parents, shard, reporter), name, since, reporter)
 
-    # ── What a person decides ────────────────────────────────────────────────
+    # ── Decisions of a person ────────────────────────────────────────────────
 
     def resolve(
         self,
@@ -463,9 +462,9 @@ class Project:
         reporter: Reporter = SILENT,
         cancel: Cancel | None = None,
     ) -> State:
-        """End an unknown outcome: ``abandon`` keeps its slot; else it does not exist, and its slot is free.
+        """Settle an unknown outcome: ``abandon`` keeps its slot; otherwise it was not created, and its slot is free.
 
-        Returns the state that follows. Raises CommandInvalid where there is no such account, or its outcome is known.
+        Returns the new state. Raises CommandInvalid if the account does not exist, or its outcome is not unknown.
         """
         from provisioner.project import deciding
 
@@ -482,10 +481,10 @@ class Project:
         reporter: Reporter = SILENT,
         cancel: Cancel | None = None,
     ) -> tuple[Reports, str]:
-        """Take an account that Octopush no longer knows out of the state; with ``force``, without asking Octopush.
+        """Remove an account that Octopush no longer knows from the state; with ``force``, without asking Octopush.
 
-        Returns the report, and where what was known of it is kept, sealed. Raises
-        StateConflict where Octopush still knows it, or could not be asked.
+        Returns the report, and where a sealed copy of its record is. Raises StateConflict if
+        Octopush still knows the account, or does not answer.
         """
         from provisioner.project import deciding
 
@@ -506,16 +505,16 @@ class Project:
     ) -> Reports:
         """Give the accounts ``names`` new passwords; None: all active accounts of ``parents``.
 
-        Where the manifests at ``paths`` give a password, it is that one, or else a generated one.
-        ``approve`` is shown what is about to happen, before anything is held or sent; None: nobody
-        is asked. An account that cannot get a password now, because it is not at Octopush as it should
-        be or an earlier change is not finished, is in the report, and so is a parent's trouble.
+        The password comes from the manifests at ``paths`` if they have one; otherwise it is generated.
+        ``approve`` gets the planned changes before anything is held or sent; None: nobody is asked.
+        If an account cannot get a password now, because it has drifted or an earlier change is
+        unfinished, the report says so. It also contains the error of a parent.
 
         Raises:
-            CommandInvalid: an account of ``names`` is not known, or is that of several parents.
+            CommandInvalid: an account in ``names`` does not exist, or exists under several parents.
             StateConflict: the login of one of them is not known, or no parent has a state.
             InterruptedRunError: ``approve`` returned False.
-            ProvisionerError: there is one account, or one parent, and nothing can be sent for it.
+            ProvisionerError: there is only one account or parent, and nothing can be sent for it.
 
         """
         from provisioner.project import rotating
@@ -535,12 +534,11 @@ class Project:
     ) -> tuple[Reports, tuple[Rekey, ...]]:
         """Open everything and seal it again, each parent in one save.
 
-        To the recipients of the settings, with ``add`` and ``remove`` to those with these
-        changes; never to one that only the state names. Returns the report, and what was done
-        to each parent.
+        The recipients are those in the settings, with the changes ``add`` and ``remove``; never
+        one that is only in the state. Returns the report, and the changes to each parent.
 
         Raises:
-            Refused: whoever runs it could not open it any more.
+            Refused: the identity in use could no longer open it.
 
         """
         from provisioner.project import rekeying
@@ -560,13 +558,13 @@ class Project:
         reporter: Reporter = SILENT,
         cancel: Cancel | None = None,
     ) -> tuple[Recovered, ...]:
-        """Put back what was rescued when a state could not be saved: next to the state, or in the text ``log``.
+        """Put back outcomes rescued when a state could not be saved: next to the state, or in the text ``log``.
 
-        ``source`` names the log in messages; ``only`` is the one account to put back from it.
-        With ``accept_state``, a state is taken as it stands, though this machine has seen another.
+        ``source`` is the log's name in messages; ``only`` is the one account to put back from it.
+        With ``accept_state``, accepts a state as it is, although this machine has seen another.
 
         Raises:
-            StateConflict, StateForeign: an outcome belongs to another state, or the account is another by now.
+            StateConflict, StateForeign: an outcome belongs to another state, or its account has changed since.
 
         """
         from provisioner.project import recovering
@@ -578,7 +576,7 @@ class Project:
     # ── The state as a whole ─────────────────────────────────────────────────
 
     def pull_state(self, *, parents: Sequence[str] = ()) -> bytes:
-        """Return the document of the one parent's state as its store has it; raises StateConflict: there is none."""
+        """Return the document of one parent's state from its store; raises StateConflict if there is none."""
         from provisioner.project import states
 
         return states.pull(states.one(self._workspace, parents))
@@ -593,13 +591,13 @@ class Project:
         reporter: Reporter = SILENT,
         cancel: Cancel | None = None,
     ) -> Moved:
-        """Put the document ``raw``, which ``source`` names in messages, in the place of the one parent's state.
+        """Replace one parent's state with the document ``raw``; ``source`` is its name in messages.
 
-        With ``undo_move``, also in that of the note that a move left: the new place is lost.
+        With ``undo_move``, it may also replace the note that a move left, if the new place is lost.
 
         Raises:
-            StateRolledBack: it is older than what is there, was there, or was seen on this machine.
-            StateForeign: it is the state of another parent, or of another lineage; or the state has moved.
+            StateRolledBack: it is older than the current state, its history, or what this machine has seen.
+            StateForeign: it is the state of another parent or of another lineage, or the state has moved.
 
         """
         from provisioner.project import states
@@ -615,37 +613,37 @@ class Project:
         reporter: Reporter = SILENT,
         cancel: Cancel | None = None,
     ) -> tuple[Moved, ...]:
-        """Take the states at ``origin``, an address with ``{parent}`` in it, to the place that the settings name.
+        """Move the states from ``origin``, an address with ``{parent}`` in it, to the address in the settings.
 
-        The old place then says where they are. Raises StateForeign where another state is at the new one.
+        A note at the old address then says where they are. Raises StateForeign if another state is at the new one.
         """
         from provisioner.project import states
 
         run = self._run(reporter, cancel, None, sends=False)
-        chosen = (*self.parents(parents), *(() if parents else self._workspace.beside()))
+        chosen = (*self.parents(parents), *(() if parents else self._workspace.records()))
         moved = states.migrate_each(chosen, origin, run)
         return tuple(each for each in moved if each.state is not None or each.parent in self.settings.parents)
 
     def prepare_states(self, *, parents: Sequence[str] = ()) -> tuple[Prepared, ...]:
-        """Make what the stores of the states need before a first save, such as tables. Twice is once."""
+        """Create what the stores need before the first save, such as tables. Safe to repeat."""
         from provisioner.project import states
 
         return tuple(states.prepare(parent) for parent in self.parents(parents))
 
     def state_history(self, *, parents: Sequence[str] = ()) -> tuple[Revision, ...]:
-        """Return the saves of the one parent's state, newest first; raises CommandInvalid: there is no history."""
+        """Return the saves of one parent's state, newest first; raises CommandInvalid if its store has no history."""
         from provisioner.project import states
 
         return states.history(states.one(self._workspace, parents))
 
     def state_revision(self, serial: int, *, parents: Sequence[str] = ()) -> bytes:
-        """Return the document of the one parent's state that had ``serial``; raises CommandInvalid: there is none."""
+        """Return one parent's state at ``serial``, as a document; raises CommandInvalid if there is none."""
         from provisioner.project import states
 
         return states.revision(states.one(self._workspace, parents), serial)
 
     def unlock(self, lease: str, *, parents: Sequence[str] = ()) -> Lease:
-        """End the lease of a run that has died, and return it; raises CommandInvalid where no run has it."""
+        """End the lease of a dead run, and return it; raises CommandInvalid if no run has this lease."""
         from provisioner.project import states
 
         return states.unlock(states.one(self._workspace, parents), lease)
@@ -662,17 +660,17 @@ class Project:
         reporter: Reporter = SILENT,
         cancel: Cancel | None = None,
     ) -> Adoption:
-        """Take over accounts that exist at Octopush, each given as a name of yours and its login there.
+        """Adopt accounts that exist at Octopush, each given as your name for it and its login there.
 
-        What differs from the manifests at ``paths`` is changed by the next apply. Those that
-        no manifest names are written to a new one at ``write``, or ``manifests/adopted.yaml``,
-        never over a file. With ``alone``, what stands against the one account is raised. One
-        that has other names than were sent, or than the manifest has, is refused unless
-        ``different``.
+        The next apply changes what differs from the manifests at ``paths``. Accounts in no
+        manifest are written to a new one at ``write``, by default ``manifests/adopted.yaml``, which
+        never replaces a file. With ``alone``, for a single account, its error is raised. An account
+        whose first, last or company name differs from what was sent or from the manifest is refused,
+        unless ``different``.
 
         Raises:
-            Refused, StateConflict, IdentityRejected: only ``alone``; else it is in the report.
-            CommandInvalid: the accounts cannot all belong to one parent, or the manifest cannot be written.
+            Refused, StateConflict, IdentityRejected: only with ``alone``; otherwise the report has them.
+            CommandInvalid: the parent of an account is not certain, or the manifest cannot be written.
 
         """
         from provisioner.project import adopting
@@ -682,16 +680,16 @@ class Project:
             self._workspace, accounts, paths, run, write=write, alone=alone, different=different, parents=parents
         )
 
-    # ── What all of them share ───────────────────────────────────────────────
+    # ── Shared by all methods ────────────────────────────────────────────────
 
     def _chosen(self, parents: Sequence[str], shard: Shard | None, reporter: Reporter) -> tuple[Parent, ...]:
-        """Return the parents to work on, and say so where none falls to the shard."""
+        """Return the parents to work on; warn if none is in the shard."""
         chosen = self.parents(parents, shard=shard)
         if not chosen:
-            reporter.warning(f"no parent falls to shard {shard}: there is nothing to do.")
+            reporter.warning(f"no parent is in shard {shard}: there is nothing to do.")
         return chosen
 
     def _run(self, reporter: Reporter, cancel: Cancel | None, rate: float | None, *, sends: bool) -> RunContext:
-        """Return what one operation shares; raises SettingInvalid where it ``sends`` and could not."""
+        """Return the context of one operation; raises SettingInvalid if it ``sends`` requests and cannot."""
         token = cancel or CancelToken()
         return RunContext(reporter, token, self._workspace.carrier(rate, token) if sends else None)

@@ -1,4 +1,4 @@
-"""Puts back what was rescued when a state could not be saved, or what a person had it forget."""
+"""Puts back outcomes that were rescued when a state could not be saved, or records that a person forgot."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A state that is about to be taken as it stands, whatever this machine has seen before."""
+    """A state to accept as it is, although this machine has seen another."""
 
     address: str
     state: State | None
@@ -38,14 +38,14 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What has become of one parent's state."""
+    """The result for one parent's state."""
 
     parent: str
     address: str
     before: State | None
     after: State | None
     names: tuple[str, ...]
-    """The accounts that rescued outcomes were given for, each once."""
+    """The accounts in the given rescued outcomes, without duplicates."""
 
 
 _MAX_LOG_BYTES: Final = 100_000_000
@@ -54,7 +54,7 @@ Accept = Callable[[Sequence[Accepted]], bool]
 
 
 def read_log(log: Path | BinaryIO, name: str) -> str:
-    """Return the text of a ``log``, a file, a pipe or what is open already; raises CommandInvalid."""
+    """Return the text of a ``log``, which may be a file, a pipe or an open stream; raises CommandInvalid."""
     try:
         if isinstance(log, Path):
             return files.read_or_pipe(log, _MAX_LOG_BYTES).decode(errors="replace")
@@ -62,34 +62,34 @@ def read_log(log: Path | BinaryIO, name: str) -> str:
     except files.TooLarge as error:
         raise CommandInvalid(
             f"The log {name} cannot be read: {error.strerror}.",
-            hint="Give the part of it in which the run that failed speaks.",
+            hint="Give only the part that the failed run wrote.",
         ) from None
     except OSError as error:
         raise CommandInvalid(
-            f"The log {name} cannot be read: {error.strerror or error}.", hint="Give a file that you may read."
+            f"The log {name} cannot be read: {error.strerror or error}.", hint="Name a file that you can read."
         ) from None
 
 
 def entries_in(text: str, source: str, only: str | None) -> tuple[RescueEntry, ...]:
-    """Return the rescued outcomes in ``text``, a log say; of the account ``only``, the last.
+    """Return the rescued outcomes in ``text``, such as a log; with ``only``, the last one of that account.
 
     Raises:
         CommandInvalid: there is none.
-        StateInvalid: one is damaged.
+        StateInvalid: an outcome is damaged.
 
     """
     entries = rescue.found_in(text, source)
     if not entries:
         raise CommandInvalid(
             f"There is no rescued outcome in {source}.",
-            hint="It is a line of its own, which the run printed to standard error.",
+            hint="Look for a separate line that the run printed to standard error.",
         )
     if only is None:
         return entries
     chosen = tuple(each for each in entries if each.name == only)[-1:]
     if not chosen:
         raise CommandInvalid(
-            f"There is no rescued outcome of {only} in {source}.", hint="Without --only, all that is there is put back."
+            f"There is no rescued outcome of {only} in {source}.", hint="Without --only, all of them are put back."
         )
     return chosen
 
@@ -102,15 +102,15 @@ def recover(
     accept_state: bool,
     approve: Accept | None,
 ) -> tuple[Recovered, ...]:
-    """Put ``entries`` back, and what earlier runs left next to the states; see :meth:`Project.recover`."""
+    """Put back ``entries`` and the outcomes next to the states; see :meth:`Project.recover`."""
     if accept_state:
         parents = parents if len(parents) == 1 else _refused(parents, run.reporter)
-        stands = tuple(Accepted(parent.store.address, _as_it_stands(parent)) for parent in parents)
-        confirmed(None if approve is None else lambda: approve(stands))
+        states = tuple(Accepted(parent.store.address, _unchecked(parent)) for parent in parents)
+        confirmed(None if approve is None else lambda: approve(states))
     if len(parents) > 1 and (others := {entry.parent for entry in entries} - {parent.name for parent in parents}):
         raise CommandInvalid(
-            f"There are rescued outcomes of {', '.join(sorted(others))}, which is not among the parents at hand.",
-            hint="Look at --parent, and at `parents` in the settings. Nothing was changed.",
+            f"There are rescued outcomes of {', '.join(sorted(others))}, not one of the chosen parents.",
+            hint="Check --parent, and `parents` in the settings. Nothing was changed.",
         )
     done = [
         attempted(_recovered, parent, entries, run, accept_state=accept_state, alone=len(parents) == 1)
@@ -123,12 +123,12 @@ def recover(
 
 
 def _refused(parents: Sequence[Parent], reporter: Reporter) -> list[Parent]:
-    """Return the parents whose state is not the one that this machine knows; raises CommandInvalid where none is."""
+    """Return the parents whose state is not the one that this machine knows; raises CommandInvalid if none."""
     found = [
         parent
         for parent in parents
         if isinstance(attempted(parent.look, reporter), StateRolledBack | StateForeign)
-        or isinstance(attempted(parent.require_own, _as_it_stands(parent), reporter), StateForeign)
+        or isinstance(attempted(parent.require_own, _unchecked(parent), reporter), StateForeign)
     ]
     if not found:
         raise CommandInvalid(
@@ -137,7 +137,8 @@ def _refused(parents: Sequence[Parent], reporter: Reporter) -> list[Parent]:
     return found
 
 
-def _as_it_stands(parent: Parent) -> State | None:
+def _unchecked(parent: Parent) -> State | None:
+    """Return the state, whatever this machine has seen."""
     raw, _ = parent.store.load()
     return None if raw is None else codec.decode(raw, parent.store.address)
 
@@ -150,11 +151,11 @@ def _recovered(
     accept_state: bool,
     alone: bool,
 ) -> Recovered | None:
-    # The outcomes of another state are refused where only one parent is at hand.
+    # With only one parent, outcomes of other states are refused instead of left out.
     own = tuple(entry for entry in entries if alone or entry.parent == parent.name)
-    taken_back = [entry for entry in own if entry.record is None]
+    not_created = [entry for entry in own if entry.record is None]
     own = tuple(entry for entry in own if entry.record is not None)
-    if not (alone or own or taken_back or accept_state or parent.store.rescued()):
+    if not (alone or own or not_created or accept_state or parent.store.rescued()):
         return None
     if accept_state:
         parent.look_up_account(run.reporter)
@@ -162,31 +163,31 @@ def _recovered(
         before = session.state
         _require_own_logins(parent, before, rescue.put_back(before, own), run.reporter)
         session.put_back(own)
-        _say_taken_back(taken_back, session.state, run.reporter)
+        _warn_of_not_created(not_created, session.state, run.reporter)
         names = tuple(dict.fromkeys(entry.name for entry in own))
         return Recovered(parent.name, parent.store.address, before, session.state, names)
 
 
-def _say_taken_back(entries: Sequence[RescueEntry], state: State | None, reporter: Reporter) -> None:
-    """Say which accounts were not created if the log is right: whoever can write one must free no slot."""
+def _warn_of_not_created(entries: Sequence[RescueEntry], state: State | None, reporter: Reporter) -> None:
+    """Warn about accounts that were not created according to the log, which nobody can trust enough to free a slot."""
     records = {} if state is None else state.accounts
     for entry in entries:
         record = records.get(entry.name)
         if isinstance(record, Pending | Unknown) and record.operation.id == entry.operation:
             reporter.warning(
-                f"the log says that {entry.name} was not created. A log frees no slot: if you know that it is so, say"
-                f" `provisioner resolve {entry.name} --not-created`."
+                f"the log says that {entry.name} was not created, but a log cannot free a slot. If you know that it is"
+                f" right, run `provisioner resolve {entry.name} --not-created`."
             )
 
 
 def _require_own_logins(parent: Parent, before: State | None, after: State | None, reporter: Reporter) -> None:
-    """Refuse to put back what has another name by now; only the login says that for certain, and it is sealed.
+    """Raise StateConflict for an account that now has another name, which only its sealed login proves.
 
-    Raises StateConflict. Without an identity that opens it, a warning says what was not compared.
+    Without an identity that opens the login, only warn.
     """
     if before is None or after is None or before == after:
         return
-    put = {name for name, each in after.accounts.items() if before.accounts.get(name) != each}
+    changed = {name for name, each in after.accounts.items() if before.accounts.get(name) != each}
     try:
         known = parent.keys.has_identity()
         faults = executor.shared_logins(after, parent.opener(reporter)) if known else None
@@ -194,12 +195,12 @@ def _require_own_logins(parent: Parent, before: State | None, after: State | Non
         faults = None
     if faults is None:
         reporter.warning(
-            "there is no identity that opens what is put back, so its login was not compared with those of the others;"
+            "there is no identity to open the login that is put back, so it was not compared with other accounts;"
             " `provisioner verify` does that."
         )
         return
-    for name in sorted(put & faults.keys()):
+    for name in sorted(changed & faults.keys()):
         raise StateConflict(
             f"{name} is not put back: {faults[name]}.",
-            hint="It is the same account, and has that name by now: there is nothing to put back. Nothing was changed.",
+            hint="It is the same account under its new name: there is nothing to put back. Nothing was changed.",
         )

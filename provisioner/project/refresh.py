@@ -1,6 +1,6 @@
-"""Compares every active account with what Octopush has: for a plan, or by itself.
+"""Compares every active account with Octopush, for a plan or by itself.
 
-Refuses to change anything at Octopush, and to save more than the drift that it found.
+Never changes anything at Octopush, and saves only the drift that it found.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ Look = tuple["Parent", "Snapshot"]
 def refreshed(
     looks: Sequence[Look | ProvisionerError], only: Sequence[Collection[str]], run: RunContext, jobs: Jobs
 ) -> list[Refreshed | ProvisionerError | None]:
-    """Return what reading the accounts of each parent has shown; None where it has no state.
+    """Read the accounts of each parent, and return what was found; None for a parent without a state.
 
-    ``only`` has the names of the accounts to read for each of ``looks``; none: all. Nothing is
-    held or saved.
+    ``only`` has the names of the accounts to read, for each of ``looks``; empty: all accounts.
+    Nothing is held or saved.
     """
     states = [None if isinstance(look, ProvisionerError) else look[1].settled for look in looks]
     run.reporter.expected(sum(active_accounts([state], names) for state, names in zip(states, only, strict=True)))
@@ -50,10 +50,10 @@ def refreshed(
 
 
 def looked(parents: Sequence[Parent], reporter: Reporter) -> list[tuple[Parent, Snapshot | ProvisionerError]]:
-    """Return the state of each of ``parents`` that has one, or why it cannot be read.
+    """Return the state of each parent that has one, or the error if it cannot be read.
 
     Raises:
-        StateConflict: there are some, and none of them has a state.
+        StateConflict: there are parents, but none of them has a state.
 
     """
     looks = [(parent, attempted(parent.look, reporter)) for parent in parents]
@@ -64,7 +64,7 @@ def looked(parents: Sequence[Parent], reporter: Reporter) -> list[tuple[Parent, 
 
 
 def active_accounts(states: Iterable[State | None], only: Collection[str] = ()) -> int:
-    """Return how many accounts of ``states``, or of those with one of the names ``only``, are active."""
+    """Return the number of active accounts in ``states``; with ``only``, of those with these names."""
     return sum(
         isinstance(record, Active) and (not only or name in only)
         for state in states
@@ -75,14 +75,14 @@ def active_accounts(states: Iterable[State | None], only: Collection[str] = ()) 
 
 def _read(parent: Parent, state: State, run: RunContext, only: Collection[str] = ()) -> Refreshed:
     opener = parent.opener(run.reporter)
-    # That another Octopush, or another account, does not know them would mean nothing.
+    # Another address or another parent would not know these accounts.
     parent.bound(state, run.reporter)
     watch = run.watch(parent.name)
     return executor.refresh(state, opener, parent.client(watch, run), watch, only)
 
 
 def refresh(parents: Sequence[Parent], run: RunContext, jobs: Jobs) -> Reports:
-    """Read every active account of ``parents``, and save the drift; see :meth:`Project.refresh`."""
+    """Read all active accounts of ``parents``, and save the drift; see :meth:`Project.refresh`."""
     looks = looked(parents, run.reporter)
     run.reporter.expected(active_accounts(look.state for _, look in looks if not isinstance(look, ProvisionerError)))
 
@@ -90,7 +90,7 @@ def refresh(parents: Sequence[Parent], run: RunContext, jobs: Jobs) -> Reports:
         held: list[Session] = []
         outcome = attempted(_refreshed, parent, run, held)
         report = failed(parent.name, outcome) if isinstance(outcome, ProvisionerError) else outcome
-        return parent.placed(report), held
+        return parent.with_terms(report), held
 
     done = each([parent for parent, _ in looks], turn, jobs, run.cancel)
     states = {report.parent: held[0].state for report, held in done if held}
@@ -107,6 +107,6 @@ def _refreshed(parent: Parent, run: RunContext, held: list[Session]) -> Report:
             if after != state:
                 session.save(after)
         except StateError as error:
-            # What was found is reported even so.
+            # Report what was found, even if it cannot be saved.
             return replace(found.report, stop=Stop.of(error))
         return found.report

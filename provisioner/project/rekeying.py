@@ -1,6 +1,6 @@
-"""Seals everything again, to other recipients: each parent in one save, all of its records or none.
+"""Seals everything again, to other recipients: each parent in one save, all records or none.
 
-Refuses to let anybody lock themselves out of what is sealed.
+Nobody can lock themselves out.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rekey:
-    """What is about to happen to one parent's seals."""
+    """The planned change to the recipients of one parent."""
 
     parent: Parent
     state: State
     recipients: tuple[str, ...]
-    """To whom everything will be sealed."""
+    """The recipients to seal everything to."""
     removed: tuple[str, ...] = ()
-    """Those who were asked to be removed."""
+    """The recipients that the user asked to remove."""
 
     @property
     def changes(self) -> tuple[tuple[str, str], ...]:
-        """Each recipient with a sign: ``+`` is added, ``-`` is removed, ``=`` stays, ``?`` only the state names.
+        """Each recipient with a sign: ``+`` added, ``-`` removed, ``=`` unchanged, ``?`` only in the state.
 
-        Whoever can write the state can write a recipient into it: one that the settings do
-        not name is unknown, and is not sealed to.
+        Anyone who can write the state can add a recipient to it. So one that is not in the
+        settings is unknown, and nothing is sealed to it.
         """
         before = {without_comment(each): each for each in self.state.recipients}
         after = {without_comment(each): each for each in self.recipients}
@@ -54,19 +54,19 @@ class Rekey:
 
     @property
     def removes(self) -> bool:
-        """Whether it is no longer sealed to somebody, who can still open every older copy of the state."""
+        """Whether a recipient is removed, who can still open older copies of the state."""
         return any(sign in {"-", "?"} for sign, _ in self.changes)
 
     @property
     def older_copies(self) -> tuple[str, ...]:
-        """Where older copies of what is sealed are kept next to the state."""
+        """The places of older copies next to the state."""
         return self.parent.store.older_copies()
 
     @property
     def differs_from_settings(self) -> bool:
-        """Whether the next apply would seal to others again."""
-        named = {without_comment(each) for each in self.parent.settings.recipients}
-        return {without_comment(each) for each in self.recipients} != named
+        """Whether the settings have other recipients, which the next apply would seal to."""
+        in_settings = {without_comment(each) for each in self.parent.settings.recipients}
+        return {without_comment(each) for each in self.recipients} != in_settings
 
 
 Approve = Callable[[Sequence[Rekey]], bool]
@@ -96,7 +96,7 @@ def _ready(
     if isinstance(look, ProvisionerError):
         raise look
     state = require_state(look.settled, parent)
-    AgeSealer(parent.settings.recipients)  # whoever has none set would remove everybody
+    AgeSealer(parent.settings.recipients)  # without recipients in the settings, everybody would be removed
     recipients = _recipients(state, parent.settings.recipients, add, remove)
     opener = parent.opener(run.reporter)
     require_opens(opener, AgeSealer(recipients))
@@ -113,7 +113,7 @@ def _rekeyed(this: Rekey, run: RunContext, states: dict[str, State | None]) -> R
         if state.recipients != this.state.recipients:
             raise StateConflict(
                 f"The recipients of the state of {parent.name} have changed since you were asked.",
-                hint="Run it again, and look at what it shows. Nothing was changed.",
+                hint="Run it again, and check what it shows. Nothing was changed.",
             )
         after = executor.rekey(state, parent.opener(run.reporter), AgeSealer(this.recipients), this.recipients)
         session.save(after, "rekey")
@@ -126,9 +126,9 @@ def _rekeyed(this: Rekey, run: RunContext, states: dict[str, State | None]) -> R
 
 
 def _recipients(state: State, named: Sequence[str], add: Sequence[str], remove: Sequence[str]) -> tuple[str, ...]:
-    """Return to whom everything is to be sealed: those ``named`` by the settings, with these changes.
+    """Return the recipients to seal to: those ``named`` in the settings, with the changes.
 
-    An SSH key is the same under any comment. What only the state names is never taken over.
+    SSH keys are compared without their comments. Recipients that are only in the state are left out.
     """
     wanted = {without_comment(each): each for each in named}
     sealed = {without_comment(each) for each in state.recipients}
@@ -137,14 +137,12 @@ def _recipients(state: State, named: Sequence[str], add: Sequence[str], remove: 
         wanted.setdefault(without_comment(text), " ".join(text.split()))
     for text in remove:
         if wanted.pop(without_comment(text), None) is None and without_comment(text) not in sealed:
-            # Only what is known to be a recipient may be repeated: it may be a private key.
+            # The message quotes only valid recipients: the text could be a private key.
             AgeSealer([text])
             raise CommandInvalid(
-                f"Neither the settings nor the state name {printable(without_comment(text))}.",
-                hint=f"The settings name {printable(', '.join(named))}. Nothing was changed.",
+                f"{printable(without_comment(text))} is not a recipient in the settings or the state.",
+                hint=f"The settings have {printable(', '.join(named))}. Nothing was changed.",
             )
     if not wanted:
-        raise CommandInvalid(
-            "Nobody would be left who can open what is sealed.", hint="Add a recipient with --add. Nothing was changed."
-        )
+        raise CommandInvalid("No recipient would be left.", hint="Add a recipient with --add. Nothing was changed.")
     return tuple(sorted(wanted.values()))

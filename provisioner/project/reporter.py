@@ -1,7 +1,7 @@
-"""Whoever hears what an operation does while it goes on.
+"""Reporters, which follow an operation while it runs.
 
-Owns the interface. Refuses to print: the command line has reporters that do, and a
-program that embeds this one may write its own.
+Owns the interface. Prints nothing: the command line has its own reporters, and so can any
+program that uses the library.
 """
 
 from __future__ import annotations
@@ -19,78 +19,77 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """One request that has ended; nothing in it is a secret."""
+    """One finished request, without secrets."""
 
     parent: str
     account: str | None
     operation: str | None
-    """The id of the operation that the request belongs to, where it changes something."""
+    """The id of the operation, if the request changes something."""
     call: str
     """``create``, ``edit``, ``read`` or ``balance``."""
     attempt: int
     """From 1."""
     status: int | None
-    """The answer's HTTP status, or None where there was no answer."""
+    """The HTTP status, or None without an answer."""
     reason: str | None
-    """Why there was no answer, or why it is not whole."""
+    """Why there was no answer, or no complete one."""
     sent: bool | None
-    """Where there was no answer: whether any of the request was sent."""
+    """Without an answer: whether any part of the request was sent."""
     seconds: float
 
 
 class Reporter:
-    """Hears of everything and does nothing about it; override what you want to hear.
+    """A reporter that does nothing; override the methods that you need.
 
-    Parents run side by side, so any method may be called from several threads at once.
-    What a method raises ends the operation for that parent, once what is under way is
-    saved; so let it raise nothing.
+    Parents run in parallel, so several threads may call any method at once. Do not raise
+    exceptions: they end the operation for that parent, after what is in progress is saved.
     """
 
     def problem(self, problem: Problem) -> None:
-        """Hear what is wrong, or unwise, in a manifest."""
+        """Receive an error or a warning about a manifest."""
 
     def warning(self, message: str) -> None:
-        """Hear what a person should know and no result says."""
+        """Receive a warning for the user that is not in any result."""
 
     def planned(self, plans: Sequence[Plan], digest: str) -> None:
-        """Hear what is about to be applied, a plan for each parent, and their digest, before anybody is asked."""
+        """Receive the plans to apply, one for each parent, and their digest, before anybody is asked."""
 
     def expected(self, accounts: int) -> None:
-        """Hear how many accounts the operation is about to work on, over all parents."""
+        """Receive the number of accounts that the operation will work on, over all parents."""
 
     def phase(self, name: str, seconds: float) -> None:
-        """Hear that a part of the operation has ended, and how long it took."""
+        """Receive the duration of a part of the operation, at its end."""
 
     def started(self, parent: str, account: str, operation: str | None) -> None:
-        """Hear that work on an account begins, and by which operation where a request changes it."""
+        """Receive the start of work on an account; ``operation`` is the id, if a request changes the account."""
 
     def requested(self, request: Requested) -> None:
-        """Hear that a request has ended."""
+        """Receive a finished request."""
 
     def waiting(self, parent: str, words: str) -> None:
-        """Hear why nothing happens to a parent for a while."""
+        """Receive the reason when a parent has to wait."""
 
     def finished(self, parent: str, outcome: Outcome) -> None:
-        """Hear of an outcome that is final; what was created is safe by then, and not yet read back."""
+        """Receive a final outcome; a created account is saved, but not yet read back."""
 
     def read_back(self, parent: str, found: Outcome) -> None:
-        """Hear that an account that was created is not as it was sent, or could not be read: ``found`` says why.
+        """Receive the finding that a created account is not as it was sent, or could not be read.
 
-        Its outcome in the report has the same.
+        Its outcome in the report says the same.
         """
 
     def identity_said(self, text: str) -> None:
-        """Hear what the command that prints the identity wrote to standard error."""
+        """Receive what the identity command wrote to standard error."""
 
     def last_resort(self, line: str) -> bool:
-        """Take a sealed outcome that no disk took, and return whether you keep it, as a log does.
+        """Receive a sealed outcome that could not be saved to any disk; return whether you keep it, as in a log.
 
-        The line is sealed: it is safe in a log, and ``recover`` reads it from there. Where
-        nobody takes it, it stands in the report.
+        The line is sealed and safe in a log, from which ``recover`` reads it. If you do not
+        keep it, it is in the report.
         """
         del line
         return False
 
 
 SILENT = Reporter()
-"""Hears everything, and does nothing."""
+"""A reporter that does nothing."""

@@ -1,4 +1,4 @@
-"""What an operation did, parent by parent."""
+"""The result of an operation, for each parent."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ class Reports:
 
     reports: tuple[Report, ...]
     states: Mapping[str, State | None] = field(default_factory=dict, repr=False)
-    """The state in which each parent that was held was left."""
+    """The state of each parent at the end, if it was held."""
     digest: str | None = None
-    """That of the plans, where plans were carried out."""
+    """The digest of the plans that were applied, if any."""
 
     @property
     def exit_code(self) -> ExitCode:
-        """The gravest of all."""
+        """The gravest exit code of all reports."""
         return exit_code(self.reports)
 
     def require_any(self) -> None:
-        """Raise the failure of the only parent where nothing was done for it: there is nothing else to report."""
+        """If there is only one parent and nothing was done for it, raise its failure."""
         if len(self.reports) == 1 and (failure := self.reports[0].failure) is not None:
             raise failure
 
 
 def failed(parent: str, failure: ProvisionerError) -> Report:
-    """Return the report of a parent that nothing could be done for."""
+    """Return the report of a parent for which nothing could be done."""
     return Report(parent, (), failure=failure)

@@ -1,9 +1,9 @@
-"""Sets new passwords, of one account or of many.
+"""Sets new passwords for one account or many.
 
-Everything that can be found out without holding a state is found out first, and then a
-person is asked, once for all accounts. Per parent, the accounts go one after another: each
-new password is sealed and saved before it is sent, and the old one is kept until it is certain
-that the new one is set. A doubt stops the parent, so that at most one of its passwords is in doubt.
+First come all checks that need no lock, then a person is asked, once for all accounts. For
+each parent, the accounts follow one by one: each new password is sealed and saved before it
+is sent, and the old one is kept until it is certain that the new one is set. An unknown
+outcome stops the parent, so that at most one of its passwords is unknown.
 """
 
 from __future__ import annotations
@@ -52,15 +52,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """The new passwords of one parent's accounts: nothing was held, saved or sent for them yet."""
+    """The new passwords for one parent's accounts; nothing was held, saved or sent yet."""
 
     parent: Parent
     state: State
-    """As it was read before anybody was asked."""
+    """As read before a person is asked."""
     updates: tuple[Update, ...]
     work: Work = field(repr=False)
     refused: Mapping[str, ProvisionerError]
-    """By name, why an account gets no new password."""
+    """The errors of accounts that get no new password, by name."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -69,9 +69,9 @@ class Rotation:
 
 
 Approve = Callable[[Sequence[Rotation]], bool]
-"""Is shown what is about to happen, once all that can be checked was checked, and says whether it may."""
+"""Gets the planned rotations after all checks, and returns whether to go on."""
 Chosen = tuple["Parent", State | ProvisionerError, tuple[str, ...]]
-"""A parent, its state or why that cannot be read, and the names of accounts."""
+"""A parent, its state or the error on reading it, and the names of accounts."""
 
 
 def rotate(
@@ -105,13 +105,13 @@ def rotate(
         one = ready[name]
         if isinstance(one, ProvisionerError):
             return failed(name, one)
-        return one.parent.placed(_turn(one, run, states))
+        return one.parent.with_terms(_turn(one, run, states))
 
     return Reports(tuple(each([*ready], turn, jobs, run.cancel, changes=True)), states)
 
 
 def _chosen(parents: Sequence[Parent], names: Sequence[str] | None, reporter: Reporter) -> list[Chosen]:
-    """Return whose passwords are meant; raises CommandInvalid or StateConflict."""
+    """Return the accounts to rotate, by parent; raises CommandInvalid or StateConflict."""
     if names is not None:
         return [*by_owner(parents, names, reporter, active=True, settled=True)]
     looks = looked(parents, reporter)
@@ -127,7 +127,7 @@ def _settled(parent: Parent, look: Snapshot | ProvisionerError) -> State:
     return require_state(look.settled, parent)
 
 
-# ── Before anybody is asked ──────────────────────────────────────────────────
+# ── Checks before a person is asked ──────────────────────────────────────────
 
 
 def _ready(
@@ -137,7 +137,7 @@ def _ready(
     desired: Mapping[str, DesiredAccount],
     run: RunContext,
 ) -> Rotation:
-    """Find out all that can be without holding the parent's state; without ``names``, for all active accounts."""
+    """Do all checks that need no lock on the parent's state; without ``names``, for all active accounts."""
     parent.require_unfrozen()
     if isinstance(state, ProvisionerError):
         raise state
@@ -148,29 +148,29 @@ def _ready(
     refused: dict[str, ProvisionerError] = {}
     edits: dict[str, EditRequest] = {}
     opened: dict[str, SealedContent] = {}
-    begun: dict[str, SealedContent] = {}
+    unfinished: dict[str, SealedContent] = {}
     for name in sorted(names):
         try:
             update = _update(parent, state, name)
             opened[name] = executor.credentials(state, name, opener)
-            unfinished = executor.begun(state, name, opener)
-            edits[name] = _request(parent, update, opened[name], unfinished, desired.get(name))
+            edit = executor.begun(state, name, opener)
+            edits[name] = _request(parent, update, opened[name], edit, desired.get(name))
         except (StateError, SettingInvalid) as error:
             refused[name] = error
             continue
         updates.append(update)
-        if unfinished is not None:
-            begun[name] = unfinished
+        if edit is not None:
+            unfinished[name] = edit
     if updates:
         parent.keys.require_own(opener)
         parent.warn_of_recipients(state, run.reporter)
     for update in updates:
         _warn_of_difference(update, desired.get(update.name), run.reporter)
-    return Rotation(parent, state, tuple(updates), Work({}, edits, opened, begun), refused)
+    return Rotation(parent, state, tuple(updates), Work({}, edits, opened, unfinished), refused)
 
 
 def _update(parent: Parent, state: State, name: str) -> Update:
-    """Return the change that a new password is, and nothing else; raises StateConflict where it would not be."""
+    """Return an update of the password only; raises StateConflict if other fields would change too."""
     record = executor.active(state, name)
     if record.drift.gone:
         raise StateConflict(
@@ -179,20 +179,20 @@ def _update(parent: Parent, state: State, name: str) -> Update:
     apply_first = Advice(Remedy.APPLY_FIRST, name)
     if record.drift.changed:
         raise StateConflict(
-            f"{name} is not at Octopush what it should be: {', '.join(record.drift.changed)}.",
+            f"{name} has drifted at Octopush: {', '.join(record.drift.changed)}.",
             hint="Nothing was sent.",
             advice=apply_first,
         )
     if record.edit is not None and record.edit.attributes != record.attributes:
         raise StateConflict(
-            f"An earlier run began to change {name}, and did not finish.", hint="Nothing was sent.", advice=apply_first
+            f"An earlier run did not finish its change of {name}.", hint="Nothing was sent.", advice=apply_first
         )
     account = DesiredAccount(
         name,
         record.attributes,
         None,
         Origin(parent.store.address),
-        # An unfinished edit that asked for a version is finished as it was begun.
+        # An unfinished edit keeps its version.
         password_version=(record.edit or record).password_version,
     )
     return Update(account, (FieldChange("password", None, None),), begun=record.edit)
@@ -202,47 +202,46 @@ def _request(
     parent: Parent,
     update: Update,
     content: SealedContent,
-    begun: SealedContent | None,
+    unfinished: SealedContent | None,
     desired: DesiredAccount | None,
 ) -> EditRequest:
-    """Return the account as it was sent, with its new password."""
-    # What is sealed as sent fits the record in clear: it fills in the placeholders, and says nothing else.
+    """Return the account as it was last sent, with its new password."""
+    # The sealed values match the record, except that placeholders are filled in.
     if content.sent is None:
         raise StateConflict(
-            f"What was sent for {update.name} is not kept, and a new password is sent with the whole account.",
+            f"The values that were sent for {update.name} are not stored, but a password is sent with all of them.",
             hint="Raise its `password_version` in the manifest, and run `provisioner apply`. Nothing was sent.",
         )
-    # What a placeholder filled in is sent again, and no message may repeat it.
+    # No message may quote values from placeholders.
     written = update.account.attributes.flat()
     hidden = tuple(value for path, value in content.sent.flat().items() if value != written.get(path))
-    return EditRequest(content.sent, _password(parent, content, begun, desired), hidden)
+    return EditRequest(content.sent, _password(parent, content, unfinished, desired), hidden)
 
 
 def _password(
-    parent: Parent, content: SealedContent, begun: SealedContent | None, desired: DesiredAccount | None
+    parent: Parent, content: SealedContent, unfinished: SealedContent | None, desired: DesiredAccount | None
 ) -> Secret:
-    """Return the password to set: the manifest's, or a new one; never the one that an unfinished edit began.
+    """Return the password to set: the manifest's, or a new one; never that of an unfinished edit.
 
-    Whoever can write the state could have sealed that.
+    Anyone who can write the state could have put it there.
     """
     given = None if desired is None else expansion.password(desired, parent.readers.manifests)
     if given is None:
         return parent.parts.new_password()
-    if begun is None and given == content.password:
+    if unfinished is None and given == content.password:
         raise SettingInvalid(
-            f"The password that the manifest gives {content.name} is the one that it has.",
-            hint="Change what its placeholder stands for, or delete `password` to get one. Nothing was sent.",
+            f"{content.name} already has the password in the manifest.",
+            hint="Change the value of its placeholder, or delete `password` to generate one. Nothing was sent.",
         )
     return given
 
 
 def _warn_of_difference(update: Update, desired: DesiredAccount | None, reporter: Reporter) -> None:
-    """Warn where the manifest asks for something else than the state holds, which is sent with the password."""
-    wanted, held = (each.attributes.flat() for each in (desired or update.account, update.account))
-    if differ := [path for path in FIELDS if wanted.get(path) != held.get(path)]:
+    """Warn if the manifest differs from the state, whose values are sent with the password."""
+    wanted, sent = (each.attributes.flat() for each in (desired or update.account, update.account))
+    if differ := [path for path in FIELDS if wanted.get(path) != sent.get(path)]:
         reporter.warning(
-            f"the manifest asks for something else of {update.name} than the state holds, which is sent:"
-            f" {', '.join(differ)}."
+            f"{update.name} differs between manifest and state in {', '.join(differ)}; the state's values are sent."
         )
 
 
@@ -259,10 +258,10 @@ def _turn(this: Rotation, run: RunContext, states: dict[str, State | None]) -> R
 
 
 def _interrupted(this: Rotation, run: RunContext) -> Report | None:
-    """Return the report of a parent whose turn did not come before the run was asked to end."""
+    """Return the report of a parent that the run did not reach before it was interrupted, or None."""
     if (code := run.cancel.code()) is None:
         return None
-    stop = Stop(code, "the run was interrupted", "Run it again to go on.", scope=Scope.RUN)
+    stop = Stop(code, "the run was interrupted", "Run it again to continue.", scope=Scope.RUN)
     name = this.parent.name
     return Report(name, tuple(_not_attempted(each, stop.reason, run, name) for each in this.names), stop)
 
@@ -272,10 +271,10 @@ def _attempted(this: Rotation, run: RunContext, states: dict[str, State | None])
     if isinstance(done, Report):
         return done
     if isinstance(done, StateLocked) and (interrupted := _interrupted(this, run)) is not None:
-        # It was the wait for the lock that was interrupted.
+        # The interruption came while the run waited for the lock.
         return interrupted
     name, reason = this.parent.name, done.message.splitlines()[0].removesuffix(".")
-    # Where this program itself failed, nobody can say which accounts it had come to: the state can.
+    # After an internal error, only the state says which accounts were reached.
     names = () if isinstance(done, InternalError) else this.names
     return Report(name, tuple(_not_attempted(each, reason, run, name) for each in names), failure=done)
 
@@ -305,6 +304,6 @@ def _not_attempted(
 
 
 def _reason(error: ProvisionerError) -> str:
-    """Return why one account of several gets no new password, and what to do."""
+    """Return why an account gets no new password, and what to do."""
     hint = advice.hint(error).replace("Nothing was sent.", "").strip()
     return " ".join(filter(None, (error.message, hint))).removesuffix(".")

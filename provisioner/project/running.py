@@ -1,7 +1,7 @@
-"""Runs an operation over many parents, side by side, each on its own.
+"""Runs an operation over many parents in parallel, each independent of the others.
 
-Owns the order of results, and the rule that one parent's trouble is that parent's
-alone. Within a parent there is one request at a time.
+Owns the order of results, and the rule that an error of one parent does not stop the
+others. Within a parent there is one request at a time.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from provisioner.project.reporter import Reporter, Requested
 
 JOBS: Final = 8
-"""Parents that are worked on at once where nothing else is said."""
+"""The default number of parents to work on at once."""
 READS_PER_SECOND: Final = 20.0
-"""Requests that begin in a second, over all parents, while accounts are only read."""
+"""The default limit of requests per second, over all parents, for operations that only read."""
 
 _CALLS: Final = {"POST": "create", "PATCH": "edit", "GET": "read"}
 _Item = TypeVar("_Item")
@@ -33,27 +33,27 @@ _Result = TypeVar("_Result")
 _Arguments = ParamSpec("_Arguments")
 
 Jobs: TypeAlias = "int | Executor"
-"""How many parents at once, or the executor of threads that carries them."""
+"""The number of parents at once, or an executor of threads to run them."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What all parents of one operation share."""
+    """The context of one operation, shared by all parents."""
 
     reporter: Reporter
     cancel: Cancel
     carrier: Exchange | None
-    """Carries the requests of all of them, so that its rate holds over all; None where none is sent."""
+    """The transport for all parents, with one rate limit; None if the operation sends no requests."""
     digest: str | None = None
-    """That of the plans, where plans are carried out."""
+    """The digest of the plans that are applied, if any."""
 
     def watch(self, parent: str) -> Watch:
-        """Return what reports one parent's part."""
+        """Return the watch of one parent."""
         return Watch(parent, self)
 
 
 class Watch:
-    """One parent's part of a run: carries its requests, and says what is done to which account."""
+    """Follows one parent in a run: sends its requests, and reports the work on each account."""
 
     def __init__(self, parent: str, run: RunContext) -> None:
         self._parent = parent
@@ -63,22 +63,22 @@ class Watch:
         self._last: Request | None = None
         self._attempt = 0
         self._fault: Exception | None = None
-        """What the reporter raised while an answer was to be saved."""
+        """An exception of the reporter, kept until the answer in progress is saved."""
 
     def started(self, name: str, operation: str | None = None) -> None:
-        """Note which account, and which operation, the requests that follow are about."""
+        """Set the account and the operation of the requests that follow."""
         self._account, self._operation = name, operation
         self._run.reporter.started(self._parent, name, operation)
 
     def finished(self, outcome: Outcome) -> None:
-        """Pass a final outcome on; raises what the reporter raised since the last one."""
+        """Report a final outcome; raises what the reporter has raised since the last one."""
         self._account = self._operation = None
         self._run.reporter.finished(self._parent, outcome)
         if self._fault is not None:
             raise self._fault
 
     def read_back(self, found: Outcome) -> None:
-        """Pass on what reading an account back has shown, where it is worth a word; raises as :meth:`finished`."""
+        """Report a difference that was found on reading an account back; raises as :meth:`finished`."""
         self._account = self._operation = None
         if found.reason is not None:
             self._run.reporter.read_back(self._parent, found)
@@ -86,28 +86,28 @@ class Watch:
             raise self._fault
 
     def waiting(self, words: str) -> None:
-        """Pass on why nothing happens for a while."""
+        """Report the reason for a wait."""
         try:
             self._run.reporter.waiting(self._parent, words)
-        except Exception as error:  # noqa: BLE001  # what is under way must be saved first
+        except Exception as error:  # noqa: BLE001  # the work in progress must be saved first
             self._fault = self._fault or error
 
     def exchange(self, request: Request) -> Reply | Failure:
-        """Carry one request, and report how it ended."""
-        # A request that is tried again is the same object.
+        """Send one request, and report how it ended."""
+        # A retry is the same object.
         self._attempt = self._attempt + 1 if request is self._last else 1
         self._last = request
-        begun = time.monotonic()
-        assert self._run.carrier is not None  # noqa: S101  # whoever sends asks for a run that does
+        start = time.monotonic()
+        assert self._run.carrier is not None  # noqa: S101  # operations that send get a run with a carrier
         outcome = self._run.carrier.exchange(request)
         try:
-            self._run.reporter.requested(self._requested(outcome, request, time.monotonic() - begun))
-        except Exception as error:  # noqa: BLE001  # an answer must be saved first: it may be the only one
+            self._run.reporter.requested(self._requested(outcome, request, time.monotonic() - start))
+        except Exception as error:  # noqa: BLE001  # the answer must be saved first: it may be the only copy
             self._fault = self._fault or error
         return outcome
 
     def _requested(self, outcome: Reply | Failure, request: Request, seconds: float) -> Requested:
-        from provisioner.octopush.transport import Failure, Reply  # whoever sends has loaded it
+        from provisioner.octopush.transport import Failure, Reply  # already loaded here
         from provisioner.project.reporter import Requested
 
         return Requested(
@@ -126,20 +126,20 @@ class Watch:
 def each(
     items: Sequence[_Item], work: Callable[[_Item], _Result], jobs: Jobs, cancel: Cancel, *, changes: bool = False
 ) -> list[_Result]:
-    """Return what ``work`` makes of each of ``items``, in their order; up to ``jobs`` of them at once.
+    """Return the results of ``work`` for ``items``, in the same order; up to ``jobs`` of them run at once.
 
-    ``work`` raises nothing but what ends the whole run. Where something does, KeyboardInterrupt
-    included, those under way are asked to end, and are waited for. Where ``work`` ``changes``
-    something at Octopush, even one has a thread of its own: in the caller's, Ctrl-C would cut the
-    request in flight, and lose its answer. A read may be cut. Raises CommandInvalid for fewer than one job.
+    ``work`` must only raise what ends the whole run. Then, and on KeyboardInterrupt, the items
+    in progress are asked to end, and this function waits for them. If ``work`` ``changes``
+    something at Octopush, even a single item gets its own thread: in the caller's, Ctrl-C would cut
+    off a request and lose its answer. A read may be cut off. Raises CommandInvalid for fewer than one job.
     """
     if isinstance(jobs, int) and jobs < 1:
-        raise CommandInvalid(f"{jobs} parents cannot be worked on at once.", hint="Give one job or more.")
+        raise CommandInvalid(f"{jobs} is not a valid number of jobs.", hint="Use at least one job.")
     if not items or (not changes and (len(items) == 1 or jobs == 1)):
         return [work(item) for item in items]
     if not isinstance(jobs, int):
         return _together(jobs, items, work, cancel)
-    from concurrent.futures import ThreadPoolExecutor  # most reads are of one parent
+    from concurrent.futures import ThreadPoolExecutor  # most reads have one parent
 
     with ThreadPoolExecutor(min(jobs, len(items)), thread_name_prefix="parent") as threads:
         return _together(threads, items, work, cancel)
@@ -148,7 +148,7 @@ def each(
 def _together(
     executor: Executor, items: Sequence[_Item], work: Callable[[_Item], _Result], cancel: Cancel
 ) -> list[_Result]:
-    from concurrent.futures import Future, wait  # most reads are of one parent
+    from concurrent.futures import Future, wait  # most reads have one parent
 
     futures: list[Future[_Result]] = []
     try:
@@ -163,10 +163,10 @@ def _together(
 def attempted(
     work: Callable[_Arguments, _Result], *arguments: _Arguments.args, **options: _Arguments.kwargs
 ) -> _Result | ProvisionerError:
-    """Return what ``work`` returns, or the error that it ended with, which is one parent's alone."""
+    """Return the result of ``work``, or its error, which must not stop other parents."""
     try:
         return work(*arguments, **options)
     except ProvisionerError as error:
         return error
-    except Exception as error:  # noqa: BLE001  # a fault of this program must not stop the other parents
+    except Exception as error:  # noqa: BLE001  # a bug must not stop the other parents
         return internal(error)

@@ -1,10 +1,10 @@
-"""Saved plans: what ``plan --out`` writes, and what is compared before one is applied.
+"""Saved plans: what ``plan --out`` writes, and the comparison before one is applied.
 
 A saved plan is the document of ``plan --format json``, its digest, and what it was made
-from: manifests, address, recipients, where each state is and, in the plan itself, every
-setting that is not as it usually is, and the terms, lineage and serial of each parent.
-It holds no secret. To apply it is to plan again and to refuse
-unless the plan comes out the same: what was reviewed is what happens.
+from: manifests, address, recipients, the address of each state and, in the plan itself, all
+settings that differ from their defaults, and the terms, lineage and serial of each parent.
+It contains no secret. To apply it, the program plans again and refuses unless the new plan
+is the same: what was reviewed is what happens.
 """
 
 from __future__ import annotations
@@ -35,38 +35,38 @@ if TYPE_CHECKING:
 _SCHEMA: Final = "plan.v1"
 _MAX_BYTES: Final = 100_000_000
 _HINT: Final = "Plan again, and have the new plan reviewed. Nothing was sent."
-_SLOT_WORDS: Final = {"limit": "the limit of", "reserved": "what is reserved of"}
+_SLOT_WORDS: Final = {"limit": "the limit of", "reserved": "the number of reserved slots of"}
 _TERM_WORDS: Final = {"login": "the login of", "key": "the key of"}
-_NAMED_BEFORE: Final = frozenset({"api_url", "recipients"})
-"""Settings of whose moves there are words of their own."""
+_OWN_WORDS: Final = frozenset({"api_url", "recipients"})
+"""Settings that have their own messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """A plan that was saved, and is known to be as it was written."""
+    """A saved plan that has not been changed since."""
 
     path: Path
     plans: Mapping[str, documents.Document]
-    """By parent, as ``plan --format json`` has each."""
+    """By parent, each as in ``plan --format json``."""
     manifests: tuple[Path, ...]
-    """The files and folders that were named."""
+    """The files and folders of manifests that were given."""
     owner: str
-    """The parent of accounts that name none."""
+    """The parent of accounts that do not name one."""
     files: Mapping[str, str]
     """The SHA-256 of each manifest that was read, by its path."""
     endpoint: str
     recipients: tuple[str, ...]
     states: Mapping[str, str]
-    """Where each parent's state is."""
+    """The address of each parent's state."""
     settings: Mapping[str, Setting]
-    """By name, those that were not as they usually are."""
+    """The settings that differed from their defaults, by name."""
     refreshed: bool
 
 
 def document(plans: Plans, settings: Settings) -> documents.Document:
-    """Return what is saved of ``plans``: what they say, what they were made from, and the digest of both.
+    """Return the document to save for ``plans``: their content, what they were made from, and the digest of both.
 
-    The digest is what a reviewer sees in every format of the plan.
+    A reviewer sees the digest in every format of the plan.
     """
     source = {
         "manifests": [str(path) for path in plans.manifests],
@@ -77,30 +77,30 @@ def document(plans: Plans, settings: Settings) -> documents.Document:
         "states": {name: settings.state_address(name) for name in _states(plans)},
         "refreshed": plans.refresh,
     }
-    # Where no plan is, no setting is said to count.
-    said = {"settings": [], **documents.plans(plans.plans), "source": source}
-    return {**said, "digest": documents.digest(said)}
+    # Without plans, the document still needs a list of settings.
+    content = {"settings": [], **documents.plans(plans.plans), "source": source}
+    return {**content, "digest": documents.digest(content)}
 
 
 def _states(plans: Plans) -> tuple[str, ...]:
-    """Return whose states count: those of the parents, and where it is kept what was placed on which."""
+    """Return the names of the states that the plans depend on, including the record of placements."""
     return (*plans.parents, *(() if plans.placement is None else (AUTO_PARENT,)))
 
 
 def again(saved: SavedPlan, workspace: Workspace, run: RunContext, jobs: Jobs) -> Plans:
-    """Return the plans that ``saved`` was made of, made again; see :meth:`Project.reviewed`.
+    """Plan again, and return the plans if they match ``saved``; see :meth:`Project.reviewed`.
 
     Raises:
-        PlanStale: manifests, address, recipients or places are others, or the plan of every parent is.
+        PlanStale: manifests, address, recipients or addresses of states have changed, or the plans of all parents.
 
     """
     found = loaded(workspace, saved.manifests, run.reporter)
     files = {str(source.path): _sha256(source.raw) for source in found.sources}
     if not saved.plans:
-        # Of a shard to which no parent fell: to name none of them would be to name all.
-        _refuse(saved, _moved_files(saved, files))
+        # A plan of a shard without parents: below, an empty list would mean all parents.
+        _require_unchanged(saved, _moved_files(saved, files))
         return Plans({}, {}, saved.manifests, found.sources, saved.owner, saved.refreshed)
-    _refuse(saved, (*_moved_files(saved, files), *_moved_settings(saved, workspace)))
+    _require_unchanged(saved, (*_moved_files(saved, files), *_moved_settings(saved, workspace)))
     only = {name for plan in saved.plans.values() for name in plan.get("only", ())}
     made = plans_of(
         workspace,
@@ -118,7 +118,7 @@ def again(saved: SavedPlan, workspace: Workspace, run: RunContext, jobs: Jobs) -
         now = None if name not in made.parents else documents.plans([made.parents[name].plan])["plans"][0]
         try:
             if name not in failures:
-                _refuse(saved, _moved(name, saved.plans.get(name), now))
+                _require_unchanged(saved, _moved(name, saved.plans.get(name), now))
         except PlanStale as error:
             parents.pop(name, None)
             failures[name] = error
@@ -128,7 +128,7 @@ def again(saved: SavedPlan, workspace: Workspace, run: RunContext, jobs: Jobs) -
 
 
 def _together(saved: SavedPlan, failures: Mapping[str, ProvisionerError]) -> ProvisionerError:
-    """Return one error for plans of which none can be applied."""
+    """Return one error for all parents, when none of their plans can be applied."""
     stale = [error for error in failures.values() if isinstance(error, PlanStale)]
     if len(stale) < len(failures) or not stale:
         return next(error for error in failures.values() if not isinstance(error, PlanStale))
@@ -140,15 +140,15 @@ def read(path: Path, reviewed: str | None = None) -> SavedPlan:
     """Return the plan that was saved to ``path``; ``reviewed`` is the digest that it must have, or None.
 
     Raises:
-        CommandInvalid: there is no such file, or it cannot be read; or ``reviewed`` is no digest.
-        PlanStale: it is not a saved plan of this version, was changed since it was written,
-            or is not the one that was reviewed.
+        CommandInvalid: there is no such file, or it cannot be read; or ``reviewed`` is not a digest.
+        PlanStale: the file is not a saved plan of this version, was changed since, or is not
+            the plan that was reviewed.
 
     """
     if reviewed is not None and re.fullmatch("[0-9a-f]{64}", reviewed := reviewed.lower()) is None:
         raise CommandInvalid(
-            "That is no digest of a plan.",
-            hint="Give all 64 hexadecimal digits of it, as `provisioner plan` prints it at its end.",
+            "That is not the digest of a plan.",
+            hint="Give all 64 hexadecimal digits, as at the end of the output of `provisioner plan`.",
         )
     saved = _parsed(path)
     digest, source = saved.pop("digest"), saved["source"]
@@ -161,7 +161,7 @@ def read(path: Path, reviewed: str | None = None) -> SavedPlan:
         )
     if "settings" not in saved:
         raise PlanStale(
-            f"The plan in {path} was saved by an earlier version, which did not note the settings it was made with.",
+            f"The plan in {path} was saved by an earlier version, which did not record its settings.",
             hint=_HINT,
         )
     return SavedPlan(
@@ -178,7 +178,8 @@ def read(path: Path, reviewed: str | None = None) -> SavedPlan:
     )
 
 
-def _refuse(saved: SavedPlan, reasons: Iterable[str]) -> None:
+def _require_unchanged(saved: SavedPlan, reasons: Iterable[str]) -> None:
+    """Raise PlanStale if there are ``reasons``."""
     if moved := tuple(reasons):
         raise PlanStale("\n".join((f"The plan in {saved.path} is stale:", *moved)), hint=_HINT)
 
@@ -188,33 +189,33 @@ def _moved_settings(saved: SavedPlan, workspace: Workspace) -> Iterator[str]:
     if settings.api_url != saved.endpoint:
         yield f"the address of the API is {settings.api_url}, and was {saved.endpoint}"
     if tuple(sorted(settings.recipients)) != saved.recipients:
-        yield "the recipients to seal to are others"
+        yield "the recipients have changed"
     if settings.owner != saved.owner:
         yield f"accounts that name no parent belong to {settings.owner}, and belonged to {saved.owner}"
     for parent, place in saved.states.items():
         if (parent in settings.parents or parent == AUTO_PARENT) and (now := settings.state_address(parent)) != place:
             yield f"the state of the parent {parent} is kept at {now}, and was at {place}"
     now_set = {each.name: each for each in workspace.steering()}
-    for name in sorted((saved.settings.keys() | now_set.keys()) - _NAMED_BEFORE):
+    for name in sorted((saved.settings.keys() | now_set.keys()) - _OWN_WORDS):
         was, now_is = saved.settings.get(name), now_set.get(name)
-        # Whoever applies may hear of it at an address of their own.
+        # Outputs of this run, set with a flag or variable, may differ.
         own = name in OUTLETS and name in settings.stronger
         if not own and (was is None or not was.is_same_as(now_is)):
-            now_said, said = _value(now_is), _value(was)
-            yield f"the setting {name} is {now_said}, and was {said if said != now_said else 'another: it is masked'}"
+            new, old = _value(now_is), _value(was)
+            yield f"the setting {name} is {new}, and was {old if old != new else 'different: the value is masked'}"
 
 
 def _value(this: Setting | None) -> str:
     if this is None:
         return "not set"
     masked = this.sha256 is None or MASK in this.value
-    return this.value if masked else f"{this.value}, of the SHA-256 {this.sha256}"
+    return this.value if masked else f"{this.value} with the SHA-256 {this.sha256}"
 
 
 def _moved_files(saved: SavedPlan, files: Mapping[str, str]) -> Iterator[str]:
     for path in sorted(saved.files.keys() | files.keys()):
         if path not in files:
-            yield f"the manifest {path} cannot be read any more"
+            yield f"the manifest {path} can no longer be read"
         elif path not in saved.files:
             yield f"the manifest {path} is new"
         elif files[path] != saved.files[path]:
@@ -222,14 +223,14 @@ def _moved_files(saved: SavedPlan, files: Mapping[str, str]) -> Iterator[str]:
 
 
 def _moved(parent: str, was: documents.Document | None, now: documents.Document | None) -> Iterator[str]:
-    """Yield what has moved since one parent's plan was made: something, wherever the two differ."""
+    """Yield what has changed since one parent's plan was made; at least one reason if the plans differ."""
     if was != now:
         yield from tuple(_named(parent, was, now)) or (f"the plan of the parent {parent} now differs",)
 
 
 def _named(parent: str, was: documents.Document | None, now: documents.Document | None) -> Iterator[str]:
     if was is None or now is None:
-        yield f"the manifests {'no longer ask' if now is None else 'ask now'} for accounts of the parent {parent}"
+        yield f"the manifests {'no longer' if now is None else 'now'} have accounts of the parent {parent}"
         return
     if was["lineage"] != now["lineage"]:
         yield f"the state of the parent {parent} is {_lineage(now)}, and was {_lineage(was)}"
@@ -262,27 +263,27 @@ def _parsed(path: Path) -> dict[str, Any]:
         raw = files.read_or_pipe(path, _MAX_BYTES)
     except OSError as error:
         raise CommandInvalid(
-            f"The plan {path} cannot be read: {error.strerror or error}.", hint="`provisioner plan --out` writes one."
+            f"The plan {path} cannot be read: {error.strerror or error}.", hint="`provisioner plan --out` saves one."
         ) from error
     try:
         saved = json.loads(raw)
     except (ValueError, RecursionError):
         saved = None
-    hint = "`provisioner plan --out plan.json` writes one. Nothing was sent."
+    hint = "`provisioner plan --out plan.json` saves one. Nothing was sent."
     if not isinstance(saved, dict):
-        raise PlanStale(f"{path} holds no plan.", hint=hint)
+        raise PlanStale(f"{path} is not a saved plan.", hint=hint)
     known = schemas.load(_SCHEMA)["properties"]["version"]["const"]
     if saved.get("version") != known:
         version = printable(json.dumps(saved.get("version"))[:20])
         raise PlanStale(
-            f"The plan in {path} is of the version {version}, and this program knows {known}.",
-            hint=f"Plan and apply with the same program. {_HINT}",
+            f"The plan in {path} has version {version}; this program supports version {known}.",
+            hint=f"Plan and apply with the same release. {_HINT}",
         )
     for found in checking.violations(cast("checking.Value", saved), _SCHEMA, {}):
         place = checking.spelled(found.path) or "it"
-        raise PlanStale(f"{path} holds no plan of version {known}: {printable(place)} {found.predicate}.", hint=hint)
+        raise PlanStale(f"{path} is not a plan of version {known}: {printable(place)} {found.predicate}.", hint=hint)
     if "source" not in saved:
-        raise PlanStale(f"{path} was printed and not saved: it does not say what it was made from.", hint=hint)
+        raise PlanStale(f"{path} was printed, not saved: it does not say what it was made from.", hint=hint)
     return saved
 
 

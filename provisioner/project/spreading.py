@@ -1,8 +1,8 @@
 """Spreads the parents of an apply over the workers of a cluster.
 
-A task is "apply this parent's plan, whose digest is this". It holds no secret: a worker opens
-the project in its own folder, takes credentials from its own environment, makes the plan again
-and compares it. It may run twice without harm, because the store decides who saves.
+A task says "apply this parent's plan, which has this digest". It contains no secret: a worker
+opens the project in its own folder, reads credentials from its own environment, plans again
+and compares. A task may run twice without harm, because the store allows only one to save.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ if TYPE_CHECKING:
     from provisioner.render.documents import Document
 
 _POLL: Final = 0.5
-"""Seconds between two looks at whether the run is asked to end."""
+"""Seconds between two checks whether the run was interrupted."""
 
 Done = tuple[Report, bool, State | None]
-"""The report of one parent, whether its state was held, and how that was left."""
+"""The report of one parent, whether its state was held, and the state afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Where tasks go, and which settings they are carried out with."""
+    """The workers that get the tasks, and the settings that they use."""
 
     executor: Executor
     work: Callable[[Task], Done]
-    """What a worker does with one."""
+    """Does one task, on a worker."""
     config: Path | None
-    """What ``--config`` named; workers read their own copy."""
+    """The path from ``--config``; workers read their own copy."""
     flags: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a worker is to do: nothing secret, and nothing that is done twice."""
+    """The task of a worker; it contains no secret, and is safe to repeat."""
 
     parent: str
     plan: Document
-    """As :meth:`Project.save_plan` writes it, of this parent alone."""
+    """As in :meth:`Project.save_plan`, for this parent only."""
     digest: str
     whole: str | None
     """The digest of the plans of all parents, which is what was reviewed."""
@@ -64,11 +64,11 @@ class Task:
 
 
 def require_reachable(parents: Iterable[Parent]) -> None:
-    """Refuse a state that no worker can reach; raises Refused."""
+    """Raise Refused if workers cannot reach a parent's state."""
     if here := sorted(parent.name for parent in parents if parent.store.is_here):
         raise Refused(
-            f"The state of {', '.join(here)} is in a file: workers of a cluster cannot reach it.",
-            hint="Keep it in git, in an object store or in PostgreSQL. Nothing was sent.",
+            f"The state of {', '.join(here)} is in a file, which the workers of a cluster cannot reach.",
+            hint="Keep it in git, in object storage or in PostgreSQL. Nothing was sent.",
         )
 
 
@@ -82,20 +82,20 @@ def sent(
 
 
 def received(future: Future[Done], parent: Parent, plans: Plans, run: RunContext) -> Done:
-    """Wait for a worker, and return what it has done; where it was lost, what its parent's state says."""
+    """Wait for a worker, and return its result; if it was lost, the result according to its parent's state."""
     held, state = False, None
     try:
         report, held, state = _result(future, run)
     except (Exception, CancelledError) as error:  # noqa: BLE001  # a cluster has errors of its own
         if (code := run.cancel.code()) is not None:
-            reason = "the run was interrupted; a worker that has begun goes on with what it has"
+            reason = "the run was interrupted; a worker that has started continues with its parent"
             report = Report(
                 parent.name, (), Stop(code, reason, "See `provisioner status`, and run it again.", Scope.RUN)
             )
         else:
             lost = InternalError(
-                f"The worker that carried out the plan of {parent.name} was lost ({type(error).__name__}).",
-                hint="Look at `provisioner status`: what was under way shows as unknown. Then run it again.",
+                f"The worker that applied the plan of {parent.name} was lost ({type(error).__name__}).",
+                hint="Check `provisioner status`: accounts in progress show as unknown. Then run it again.",
             )
             report = failed(parent.name, lost)
         report = _as_left(report, parent, plans, run)
@@ -108,7 +108,7 @@ def received(future: Future[Done], parent: Parent, plans: Plans, run: RunContext
 
 
 def _result(future: Future[Done], run: RunContext) -> Done:
-    """Wait for a worker, of which there may be none, until the run is asked to end; raises what the worker did."""
+    """Wait for a worker, or until the run is interrupted; raises the worker's exception."""
     while True:
         try:
             return future.result(_POLL if run.cancel.code() is None else 0)
@@ -121,7 +121,7 @@ def _result(future: Future[Done], run: RunContext) -> Done:
 
 
 def _as_left(report: Report, parent: Parent, plans: Plans, run: RunContext) -> Report:
-    """Return a failed ``report`` with what has become of each change, so far as the state tells."""
+    """Return a failed ``report`` with the outcome of each change, as far as the state shows it."""
     look = attempted(parent.look, run.reporter)
     if isinstance(look, ProvisionerError):
         return report
@@ -138,10 +138,10 @@ def _as_left(report: Report, parent: Parent, plans: Plans, run: RunContext) -> R
 def _outcome(change: Create | Update, before: State | None, after: State | None, report: Report) -> Outcome:
     record = None if after is None else after.accounts.get(change.name)
     if isinstance(record, Pending | Unknown):
-        why = _under_way(report) if isinstance(record, Pending) else record.reason
+        cause = _in_progress(report) if isinstance(record, Pending) else record.reason
         attempt = Attempt(record.attributes, record.operation.started_at)
-        return Outcome(change.name, change.action, Result.UNKNOWN, why, attempt=attempt)
-    # A task that is given to a second worker finds what the first has done, or another run: the state does not say.
+        return Outcome(change.name, change.action, Result.UNKNOWN, cause, attempt=attempt)
+    # The state does not say whether a lost worker did it, or another run.
     done = "by a worker that was lost, or by another run"
     if isinstance(record, Active) and isinstance(change, Create):
         return Outcome(change.name, change.action, Result.CREATED, done)
@@ -149,7 +149,7 @@ def _outcome(change: Create | Update, before: State | None, after: State | None,
     if isinstance(record, Active) and isinstance(was, Active):
         if record.edit is not None and record.edit != was.edit:
             return Outcome(
-                change.name, change.action, Result.FAILED, f"{_under_way(report)}; the next apply finishes it"
+                change.name, change.action, Result.FAILED, f"{_in_progress(report)}; the next apply finishes it"
             )
         if record.operation != was.operation or (before is not None and change.name not in before.accounts):
             return Outcome(change.name, change.action, Result.UPDATED, done)
@@ -158,9 +158,9 @@ def _outcome(change: Create | Update, before: State | None, after: State | None,
     return Outcome(change.name, change.action, Result.NOT_ATTEMPTED, reason)
 
 
-def _under_way(report: Report) -> str:
-    """Return why nobody says what came of a request."""
+def _in_progress(report: Report) -> str:
+    """Return why the outcome of a request is unknown."""
     if report.stop is not None:
         return "a worker may still be at work on it"
     is_lost = isinstance(report.failure, InternalError)
-    return "the worker that sent it was lost" if is_lost else "another run has it under way, or was lost"
+    return "the worker that sent it was lost" if is_lost else "another run is at work on it, or was lost"

@@ -1,6 +1,6 @@
-"""Begins a project: its settings, a manifest, an identity outside the repository, and ready-made files.
+"""Creates a project: its settings, a manifest, an identity outside the repository, and ready-made files.
 
-Owns what these files hold, and that none is written over a file that somebody has edited.
+Owns the content of these files. Never replaces a file that somebody has edited.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from provisioner.state.stores import repository
 
 _SETTINGS: Final = """\
 # {written_by}.
-# Settings of this project. Every key is optional; a variable (PROVISIONER_LIMIT)
-# is stronger than this file, and a flag (--limit) stronger still.
+# Settings of this project. Every key is optional. A variable (PROVISIONER_LIMIT)
+# overrides this file, and a flag (--limit) overrides both.
 
 # Where the state is kept: {where}
 state: {state}
@@ -31,13 +31,13 @@ state: {state}
 recipients:
   - {recipient}
 
-# How many sub-accounts Octopush allows you, and how many of them exist that this
-# project does not know.
+# How many sub-accounts Octopush allows you, and how many existing ones this project
+# does not manage.
 limit: 20
 reserved: 0
 
-# The parent's credentials come from OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY. With
-# several parents, name each, and where its credentials are; never write one here.
+# The parent's credentials come from OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY. If you
+# have several parents, list each with its variables; never write a credential here.
 # parents:
 #   default: {{api_login: "${{env:OCTOPUSH_API_LOGIN}}", api_key: "${{env:OCTOPUSH_API_KEY}}"}}
 #   acme: {{api_login: "${{env:ACME_LOGIN}}", api_key: "${{env:ACME_KEY}}", limit: 50}}
@@ -48,15 +48,15 @@ _MANIFEST: Final = f"""\
 # {templates.WRITTEN_BY}.
 version: 1
 
-# Merged under every account.
+# Defaults for every account.
 defaults:
   company_name: Example Ltd
 
 accounts:
-  - name: paris            # our own key, by which the account is known; to change it, say the old one: previously
+  - name: paris            # your own key for the account; to rename it, add `previously: paris`
     first_name: Leonardo
     last_name: Da Vinci
-    # Without a password, a strong one is made and sealed.
+    # Without a password, a strong one is generated and sealed.
   - name: rome
     first_name: Artemisia
     last_name: Gentileschi
@@ -66,7 +66,7 @@ accounts:
 
 _IGNORED: Final = f"""\
 # {templates.WRITTEN_BY}.
-# The state itself is committed; these are this machine's alone.
+# Commit the state itself; these files belong to this machine.
 *.lock
 *.backup
 *.rescue
@@ -78,9 +78,12 @@ credentials*
 *identity*.txt
 """
 
-_IN_A_FILE: Final = ("in a file. It is sealed: commit it, it is the only map of what exists.", "state/{parent}.json")
+_IN_A_FILE: Final = (
+    "in a file. Commit it: secrets in it are sealed, and only it knows all accounts.",
+    "state/{parent}.json",
+)
 _IN_GIT: Final = (
-    "on a branch of its own, where every clone and every runner has it.",
+    "on its own git branch, which every clone and every runner can reach.",
     '"git:REMOTE/provisioner-state/{parent}.json"',
 )
 _MAX_BYTES: Final = 10_000_000
@@ -88,51 +91,51 @@ _FILES: Final = ("provisioner.yaml", "manifests/accounts.yaml", templates.SCHEMA
 
 
 class Fate(Enum):
-    """What became of a file."""
+    """What happened to a file."""
 
     WRITTEN = "written"
     KEPT = "kept"
     REPLACED = "replaced"
     EDITED = "edited"
-    """It was to be replaced, and is as it was: somebody has edited it."""
+    """Not replaced, because somebody has edited it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What was written."""
+    """The result of creating a project."""
 
     files: tuple[tuple[Path, Fate], ...]
-    """Each file, and what became of it."""
+    """Each file, and what happened to it."""
     recipient: str | None
-    """That of the identity; None in a project that began before."""
+    """The recipient of the identity; None if the project already existed."""
     names_recipient: bool
-    """Whether ``provisioner.yaml`` names it."""
+    """Whether the recipient is in ``provisioner.yaml``."""
     steps: tuple[str, ...]
-    """What is left to do for the ready-made files."""
+    """What the user still has to do for the ready-made files."""
     remote: str | None
-    """The remote of the repository in which the project could keep its state, and does not."""
+    """The git remote where the project could keep its state, but does not."""
 
 
 def start(
     folder: Path, kinds: Sequence[str], identity_path: Path, environ: Mapping[str, str], *, force: bool = False
 ) -> Started:
-    """Write what a project in ``folder`` needs and lacks, and an identity to ``identity_path`` where there is none.
+    """Write the missing files of a project to ``folder``, and an identity to ``identity_path`` if there is none.
 
-    ``kinds`` are those of ready-made files to add, as in ``github`` or ``cron``; in a
-    project that exists, only these are added. With those of a CI, a new project keeps its
-    state in git. With ``force``, those that are there are replaced by what this version writes, unless
-    somebody has edited them; without ``kinds``, all that the project has.
+    ``kinds`` are the ready-made files to add, such as ``github`` or ``cron``; an existing
+    project gets only these. With files for a CI, a new project keeps its state in git. With
+    ``force``, existing ready-made files are replaced by those of this version, unless somebody
+    has edited them; without ``kinds``, all that the project has.
 
     Raises:
         CommandInvalid: something is in the way, or the folder cannot be written.
-        SettingInvalid: the identity that is there cannot be read.
+        SettingInvalid: the existing identity cannot be read.
 
     """
     kinds = _chosen(folder, kinds) if force else kinds
     ready = templates.files(*kinds)
     exists = bool(kinds or force) and (folder / "provisioner.yaml").is_file()
     files = {name: templates.marked(content) for name, content in ready.items()}
-    # One that exists began long ago, perhaps on a machine with another identity.
+    # An existing project may have the recipients of other machines.
     files = {**files, ".gitignore": _IGNORED} if exists else files
     _require_room(folder, files if exists else {**dict.fromkeys(_FILES), **files})
     recipient = None if exists else _recipient(identity_path)
@@ -147,37 +150,37 @@ def start(
     names = recipient is None or recipient in _text_of(folder / "provisioner.yaml")
     steps = [step for kind in kinds for step in templates.steps(kind, kept)] if Fate.WRITTEN in fates.values() else []
     state = re.search(r"^state: *(.*)$", _text_of(folder / "provisioner.yaml"), re.MULTILINE)
-    elsewhere = state is None or re.search(r"git:|://", state[1]) is None
-    if in_git and elsewhere:
+    in_file = state is None or re.search(r"git:|://", state[1]) is None
+    if in_git and in_file:
         where = _in_git(remote or "origin")[1]
         steps.append(
-            f"Set `state: {where}` in provisioner.yaml: a state in a file goes with its runner. Bring one that is there"
-            " over with `provisioner state migrate --from ADDRESS`."
+            f"Set `state: {where}` in provisioner.yaml: a state in a file is lost with its runner. Move an existing"
+            " state with `provisioner state migrate --from ADDRESS`."
         )
-    told = tuple((folder / name, fate) for name, fate in fates.items())
-    return Started(told, recipient, names, tuple(steps), remote if elsewhere and not in_git else None)
+    paths = tuple((folder / name, fate) for name, fate in fates.items())
+    return Started(paths, recipient, names, tuple(steps), remote if in_file and not in_git else None)
 
 
-# ── What a newer version writes ──────────────────────────────────────────────
+# ── Updates from a newer version ─────────────────────────────────────────────
 
 
 def differences(folder: Path, kinds: Sequence[str]) -> str:
     """Return what this version would change in the ready-made files of ``kinds``, as one unified diff.
 
-    Without ``kinds``, in those that the project has. A file that the version that wrote it wrote in the
-    same way is not in it. What a person has filled in stays.
+    Without ``kinds``, in all that the project has. Leaves out files that are the same in the
+    version that wrote them. Keeps what a person has filled in.
 
     Raises:
-        CommandInvalid: the project has none, or a file cannot be read.
+        CommandInvalid: the project has no ready-made files, or a file cannot be read.
 
     """
-    from difflib import unified_diff  # only this needs it
+    from difflib import unified_diff  # rarely needed
 
     kinds = _chosen(folder, kinds)
     contents = templates.renewable(folder, kinds)
     if not contents:
         raise CommandInvalid(
-            f"{folder} has none of the files that --ci and --schedule write.", hint="Name a kind, as in `--ci github`."
+            f"{folder} has no files from --ci or --schedule.", hint="Name a kind, as in `--ci github`."
         )
     diff: list[str] = []
     for name, content in contents.items():
@@ -195,7 +198,7 @@ def _chosen(folder: Path, kinds: Sequence[str]) -> Sequence[str]:
 
 
 def _replaced(folder: Path, kinds: Sequence[str]) -> dict[str, Fate]:
-    """Replace the ready-made files that are there, unless somebody has edited them; return what became of each."""
+    """Replace existing ready-made files, unless somebody has edited them; return what happened to each."""
     fates: dict[str, Fate] = {}
     for name, content in templates.renewable(folder, kinds).items():
         path = folder / name
@@ -222,19 +225,19 @@ def _recipient(path: Path) -> str:
 
 
 def _starter(folder: Path, recipient: str, where: str, state: str) -> dict[str, str]:
-    """Return what the files of a new project hold."""
+    """Return the content of the files of a new project, by path."""
     settings = _SETTINGS.format(written_by=templates.WRITTEN_BY, recipient=recipient, where=where, state=state)
     contents = (settings, _MANIFEST, templates.marked(templates.schema()[templates.SCHEMA]), _IGNORED)
     files = dict(zip(_FILES, contents, strict=True))
     if any((folder / "manifests").glob("*")):
-        # A project that has manifests wants no example among them: it would be created.
+        # No example among existing manifests: its accounts would be created.
         del files["manifests/accounts.yaml"]
     return files
 
 
 def _require_room(folder: Path, files: Iterable[str]) -> None:
-    """Refuse what is in the way of ``files`` in ``folder``, before any of them is written."""
-    hint = "Move it away, or begin the project in another folder."
+    """Raise CommandInvalid if something is in the way of ``files`` in ``folder``, before any is written."""
+    hint = "Move it away, or create the project in another folder."
     for path in (folder / name for name in files):
         for above in (folder, *(folder / each for each in path.relative_to(folder).parents)):
             if os.path.lexists(above) and not above.is_dir():
@@ -247,9 +250,7 @@ def _text_of(path: Path) -> str:
     try:
         return files.read(path, _MAX_BYTES).decode(errors="replace")
     except OSError as error:
-        raise CommandInvalid(
-            f"{path} cannot be read: {error.strerror}.", hint="Ask for the right to read it."
-        ) from error
+        raise CommandInvalid(f"{path} cannot be read: {error.strerror}.", hint="Make it readable.") from error
 
 
 def _written(path: Path, content: str) -> Fate:
@@ -266,7 +267,7 @@ def _written(path: Path, content: str) -> Fate:
 
 
 def _write(path: Path, content: str) -> None:
-    """Put ``content`` in the place of the file that is there, wholly or not at all."""
+    """Replace the file at ``path`` with ``content``, completely or not at all."""
     try:
         write_atomically(path, content.encode(), Disk(), mode=PUBLIC)
     except OSError as error:
@@ -274,4 +275,4 @@ def _write(path: Path, content: str) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> CommandInvalid:
-    return CommandInvalid(f"{path} cannot be written: {error.strerror}.", hint="Run it in a folder that is writable.")
+    return CommandInvalid(f"{path} cannot be written: {error.strerror}.", hint="Run it in a writable folder.")

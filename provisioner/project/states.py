@@ -1,6 +1,6 @@
-"""Moves a state as a whole: out of its store and into it, from one store to another, and back through its history.
+"""Operations on a whole state: pull, push, migrate, history, unlock.
 
-Refuses to go back in serial or across lineages: what was created since would be created again.
+Never goes back to an earlier serial or to another lineage: newer accounts would be created again.
 """
 
 from __future__ import annotations
@@ -38,40 +38,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What has become of one parent's state."""
+    """The result of a push or a migration of one parent's state."""
 
     parent: str
     origin: str
-    """Where it was, in words for a message."""
+    """Where it was, for messages."""
     address: str
-    """Where it is by now."""
+    """Where it is now."""
     state: State | None
-    """None: there was none."""
+    """None if there was none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """That the place of one parent's state is ready for it."""
+    """The prepared store of one parent's state."""
 
     parent: str
     address: str
     is_new: bool
-    """Whether anything had to be made."""
+    """Whether anything had to be created."""
 
 
 def one(workspace: Workspace, names: Sequence[str]) -> Parent:
-    """Return the one parent that is meant, or what is kept beside the states; raises CommandInvalid: several are."""
-    parents = [each for each in workspace.beside() if [each.name] == [*names]] or workspace.parents(names)
+    """Return the one parent in ``names``, or the record of placements; raises CommandInvalid if there are several."""
+    parents = [each for each in workspace.records() if [each.name] == [*names]] or workspace.parents(names)
     if len(parents) > 1:
         raise CommandInvalid(
             f"There are several parents: {', '.join(parent.name for parent in parents)}.",
-            hint="Say which of them with --parent.",
+            hint="Choose one with --parent.",
         )
     return parents[0]
 
 
 def pull(parent: Parent) -> bytes:
-    """Return the document of the state as it is in its store; raises StateConflict where there is none."""
+    """Return the document of the state from its store; raises StateConflict if there is none."""
     raw, _ = parent.store.load()
     if raw is None:
         raise StateConflict(
@@ -81,29 +81,29 @@ def pull(parent: Parent) -> bytes:
 
 
 def history(parent: Parent) -> tuple[Revision, ...]:
-    """Return the saves of a state, newest first; raises CommandInvalid where its store keeps no history."""
+    """Return the saves of a state, newest first; raises CommandInvalid if its store has no history."""
     return _remote(parent).backend.history()
 
 
 def revision(parent: Parent, serial: int) -> bytes:
-    """Return the document that had ``serial``; raises CommandInvalid where there is none, or no history."""
+    """Return the document with ``serial``; raises CommandInvalid if there is none, or no history."""
     raw = _remote(parent).backend.revision(serial)
     if raw is None:
         raise CommandInvalid(
             f"The history of {parent.store.address} has no serial {serial}.",
-            hint="`provisioner state history` lists those that it has.",
+            hint="`provisioner state history` lists all serials.",
         )
     return raw
 
 
 def unlock(parent: Parent, lease: str) -> Lease:
-    """End the lease of a run that has died, and return it; raises CommandInvalid where it is not there."""
+    """End the lease of a dead run, and return it; raises CommandInvalid if there is no such lease."""
     store = parent.store
     found = store.backend.lease() if isinstance(store, RemoteStore) else None
     if found is None or found.id != lease or not isinstance(store, RemoteStore):
-        by = "" if found is None else f" It is held by {found.holder}, with the lease {found.id}."
+        holder = "" if found is None else f" It is held by {found.holder}, with the lease {found.id}."
         raise CommandInvalid(
-            f"No run holds {store.address} with the lease {lease}.{by}",
+            f"No run holds {store.address} with the lease {lease}.{holder}",
             hint="The lock of a state in a file ends with its run, and needs no unlocking.",
         )
     store.backend.end(lease)
@@ -111,27 +111,27 @@ def unlock(parent: Parent, lease: str) -> Lease:
 
 
 def push(parent: Parent, raw: bytes, source: str, run: RunContext, *, undo_move: bool) -> Moved:
-    """Put the document ``raw``, which ``source`` names, in the place of what is there, which may be damaged.
+    """Replace the state, which may be damaged, with the document ``raw``; ``source`` is its name in messages.
 
-    With ``undo_move``, that may be the note that a move left. The place that it names is lost, and what this machine
-    has seen there may be newer: then the state is put back, and is refused until a person accepts it.
+    With ``undo_move``, also replace the note of a move whose new place is lost. If this machine has
+    seen a newer state there, the state is put back, but refused until a person accepts it.
 
     Raises:
         StateInvalid: it is not a state.
-        StateForeign: it is the state of another parent, or not of the lineage that is there, or a note is there.
-        StateRolledBack: it is older than what is there, than the history has, or than this machine has seen.
+        StateForeign: it is the state of another parent or of another lineage, or the state has moved.
+        StateRolledBack: it is older than the current state, its history, or what this machine has seen.
 
     """
     state = codec.decode(raw, source)
     _require_own(state, source, parent)
-    with parent.holds(run) as store:
+    with parent.hold_store(run) as store:
         found, version = store.load()
         place = None if found is None else codec.moved_to(found)
         if place is not None and not undo_move:
             raise StateForeign(
-                f"The state that was at {store.address} has moved to {place}.",
-                hint="Set `state` to its new place. Only if that place is lost, put the newest copy that is left back"
-                " with `provisioner state push FILE --undo-move`. Nothing was changed.",
+                f"The state at {store.address} has moved to {place}.",
+                hint="Set `state` to its new place. Only if that place is lost, put back your newest copy with"
+                " `provisioner state push FILE --undo-move`. Nothing was changed.",
             )
         _require_later(state, _decoded(found if place is None else None, store), store, source)
         seen = attempted(parent.require_seen, state, run.reporter)
@@ -139,19 +139,19 @@ def push(parent: Parent, raw: bytes, source: str, run: RunContext, *, undo_move:
             raise seen
         state = _put(state, version, store, f"push from {source}", parent, run)
         if seen is None:
-            # Otherwise this machine goes on to know a newer one.
-            parent.note(state, run.reporter)
+            # Otherwise this machine must not forget the newer state.
+            parent.remember(state, run.reporter)
     return Moved(parent.name, source, store.address, state)
 
 
 def prepare(parent: Parent) -> Prepared:
-    """Make what the store needs before its first save, such as tables; raises StateUnreachable."""
+    """Create what the store needs before its first save, such as tables; raises StateUnreachable."""
     store = parent.store
     return Prepared(parent.name, store.address, isinstance(store, RemoteStore) and store.backend.prepare())
 
 
 def migrate_each(parents: Sequence[Parent], origin: str, run: RunContext) -> tuple[Moved, ...]:
-    """Move the states of all ``parents``; what fails for one is raised once the others were tried."""
+    """Move the states of all ``parents``; the first failure is raised after all others were tried."""
     done = [attempted(migrate, each, origin.replace("{parent}", each.name), run) for each in parents]
     if failure := next((each for each in done if isinstance(each, ProvisionerError)), None):
         raise failure
@@ -159,24 +159,24 @@ def migrate_each(parents: Sequence[Parent], origin: str, run: RunContext) -> tup
 
 
 def migrate(parent: Parent, origin: str, run: RunContext) -> Moved:
-    """Take the state at the address ``origin`` to the place that the settings name, and leave a note in its old one.
+    """Move the state from ``origin`` to the address in the settings, and leave a note at the old address.
 
-    Twice is once: what is there already, and no older, stays.
+    Safe to repeat: a state at the new address stays, unless it is older.
 
     Raises:
-        StateForeign: another state is at the new place, or another parent's at the old one.
-        StateConflict: an outcome is rescued beside the old one, or the two places have gone on apart.
+        StateForeign: another state is at the new address, or another parent's at the old one.
+        StateConflict: there is a rescued outcome next to the old state, or both copies were used since.
 
     """
     old = parent.store_at(origin)
     if old.key == parent.store.key:
         raise CommandInvalid(
             f"{old.address} is where the settings keep the state.",
-            hint="Set `state` to the new place first, and give the old one with --from.",
+            hint="First set `state` to the new address, then give the old one with --from.",
         )
     prepare(parent)
     with ExitStack() as held:
-        held.enter_context(parent.holds(run, old))
+        held.enter_context(parent.hold_store(run, old))
         raw, version = old.load()
         if raw is None:
             return Moved(parent.name, old.address, parent.store.address, None)
@@ -186,12 +186,12 @@ def migrate(parent: Parent, origin: str, run: RunContext) -> Moved:
         _require_own(state, old.address, parent)
         if old.rescued():
             raise StateConflict(
-                f"An outcome is kept in {old.rescue_address}, and not in the state yet.",
+                f"There is a rescued outcome in {old.rescue_address}, which is not in the state yet.",
                 hint=f"Put it back first: `provisioner recover --state {origin}`. Nothing was moved.",
             )
-        store = held.enter_context(parent.holds(run))
+        store = held.enter_context(parent.hold_store(run))
         there, its_version = store.load()
-        # A state that moves back finds the note that sent everybody to where it is.
+        # A state that moves back finds its own note there.
         found = None if there is not None and _leads_to(there, old) else _decoded(there, store)
         if found is not None and found.lineage == state.lineage:
             _require_one_way(state, old, found, store)
@@ -200,7 +200,7 @@ def migrate(parent: Parent, origin: str, run: RunContext) -> Moved:
             state = _put(
                 state, its_version, store, f"moved from {old.address}", parent, run, _history(old, parent, run)
             )
-            parent.note(state, run.reporter)
+            parent.remember(state, run.reporter)
         old.save(codec.tombstone(store.address), version)
     return Moved(parent.name, old.address, store.address, state)
 
@@ -210,38 +210,38 @@ def _leads_to(raw: bytes, store: Store) -> bool:
 
 
 def _require_own(state: State, source: str, parent: Parent) -> None:
-    """Refuse the state of another parent; raises StateForeign."""
+    """Raise StateForeign if ``state`` belongs to another parent."""
     if state.parent != parent.name:
         raise StateForeign(
             f"{source} is the state of the parent {state.parent}, not of {parent.name}.",
-            hint="Say which parent is meant with --parent. Nothing was changed.",
+            hint="Choose the right parent with --parent. Nothing was changed.",
         )
 
 
 def _require_one_way(state: State, old: Store, found: State, store: Store) -> None:
-    """Refuse two copies of a state that were both used: one would take the accounts of the other away.
+    """Raise StateConflict if two copies of a state were both used: to replace one would lose its accounts.
 
-    A move that was cut short leaves both until it is run again. Raises StateConflict.
+    An interrupted move leaves both copies until it is run again.
     """
     goes, stays = ((found, store), (state, old)) if found.serial < state.serial else ((state, old), (found, store))
-    kept = {each.operation.id for each in stays[0].accounts.values()}
-    kept |= {one for each in stays[0].accounts.values() if isinstance(each, Active) for one in each.operations}
-    apart = sorted(name for name, each in goes[0].accounts.items() if each.operation.id not in kept)
-    if apart or (state.serial == found.serial and state != found):
-        which = f", and {', '.join(apart)} {'are' if apart[1:] else 'is'} only in {goes[1].address}" if apart else ""
+    known = {each.operation.id for each in stays[0].accounts.values()}
+    known |= {one for each in stays[0].accounts.values() if isinstance(each, Active) for one in each.operations}
+    missing = sorted(name for name, each in goes[0].accounts.items() if each.operation.id not in known)
+    if missing or (state.serial == found.serial and state != found):
+        which = f"; only {goes[1].address} has {', '.join(missing)}" if missing else ""
         raise StateConflict(
-            f"{old.address} and {store.address} were both used since they were one state{which}.",
-            hint="Let nobody run anything until they are one again: take what is missing over with `provisioner adopt"
+            f"{old.address} and {store.address} are copies of one state, but both were used since{which}.",
+            hint="Stop all runs until there is one state again: adopt the missing accounts with `provisioner adopt"
             f" NAME LOGIN --state {stays[1].address}`, then run `provisioner forget NAME --force --state"
-            f" {goes[1].address}`, and this once more. Nothing was moved.",
+            f" {goes[1].address}`, then this command again. Nothing was moved.",
         )
 
 
 def _history(old: Store, parent: Parent, run: RunContext) -> tuple[str, ...]:
-    """Return the lines of the history that a state takes along; that they cannot be read is said, and no more."""
+    """Return the history lines that move with a state; if they cannot be read, only warn."""
     lines = attempted(old.recorded)
     if isinstance(lines, ProvisionerError):
-        parent.warn(run.reporter, f"The history stays behind. {lines.message}")
+        parent.warn(run.reporter, f"The history was not moved. {lines.message}")
         return ()
     return lines
 
@@ -249,17 +249,17 @@ def _history(old: Store, parent: Parent, run: RunContext) -> tuple[str, ...]:
 def _put(
     state: State, version: str, store: Store, what: str, parent: Parent, run: RunContext, lines: tuple[str, ...] = ()
 ) -> State:
-    """Save ``state`` and return it; where its serial was taken before, it gets the next: one serial is one document."""
+    """Save ``state`` and return it, with the next serial if its own was already used by another save."""
     state = replace(state, serial=max(state.serial, store.newest(None) + 1))
     note = Note(state.lineage, state.serial, what, lines)
     store.save(codec.encode(state, secrets.token_hex(8)), version, note)
     if lines and isinstance(failure := attempted(store.record, note), ProvisionerError):
-        parent.warn(run.reporter, f"The history stays behind. {failure.message}")
+        parent.warn(run.reporter, f"The history was not moved. {failure.message}")
     return state
 
 
 def _decoded(raw: bytes | None, store: Store) -> State | None:
-    """Return the state that is there; None where there is none, or what is there is damaged: it may be replaced."""
+    """Return the state in ``raw``; None if there is none, or it is damaged and may be replaced."""
     try:
         return None if raw is None else codec.decode(raw, store.address)
     except StateInvalid:
@@ -267,19 +267,19 @@ def _decoded(raw: bytes | None, store: Store) -> State | None:
 
 
 def _require_later(state: State, found: State | None, store: Store, source: str) -> None:
-    """Return if ``state`` may take the place of what was ``found``; raises StateForeign or StateRolledBack."""
+    """Raise StateForeign or StateRolledBack unless ``state`` may replace the one that was ``found``."""
     others = store.newest(None) if store.newest(state.lineage) == 0 else 0
     if (found is not None and found.lineage != state.lineage) or others:
         other = "another" if found is None else found.lineage
         raise StateForeign(
-            f"{source} has lineage {state.lineage}, and {store.address} {other}: they are two states.",
-            hint="A state is never replaced by one of another lineage. Nothing was changed.",
+            f"{source} has lineage {state.lineage}, but {store.address} has {other}: they are different states.",
+            hint="A state cannot replace one of another lineage. Nothing was changed.",
         )
     newest = max(store.newest(state.lineage), 0 if found is None else found.serial)
     if state.serial < newest:
         raise StateRolledBack(
-            f"{source} has serial {state.serial}, and {store.address} has had {newest}.",
-            hint="What was created since would be created again. Nothing was changed.",
+            f"{source} has serial {state.serial}, but {store.address} already had {newest}.",
+            hint="Accounts created since then would be created again. Nothing was changed.",
         )
 
 
@@ -290,5 +290,5 @@ def _remote(parent: Parent) -> RemoteStore:
     kept = "" if store.backup is None else f" {store.backup} is the state from before an earlier run."
     raise CommandInvalid(
         f"{store.address} keeps no earlier saves.{kept}",
-        hint="A state in git, object storage or PostgreSQL keeps them. `provisioner history` lists what was done.",
+        hint="Only stores in git, object storage or PostgreSQL keep them. `provisioner history` lists all operations.",
     )

@@ -1,4 +1,4 @@
-"""What is known of every parent's accounts, and what they have left where that is asked for."""
+"""The status of every parent's accounts, with balances on request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def status(parents: Sequence[Parent], run: RunContext, *, balances: bool, jobs: 
     found = {each.parent: each for each in each_of(parents, lambda parent: _status(parent, run), jobs, run.cancel)}
     if not balances:
         return tuple(found.values())
-    from provisioner.project import verify  # only this loads what sends and opens
+    from provisioner.project import verify  # loads the HTTP client and age
 
     known = [(parent, state) for parent in parents if (state := found[parent.name].state) is not None]
     for name, asked in verify.balances(known, run, jobs).items():

@@ -1,8 +1,8 @@
 """The ready-made files of ``init --ci`` and ``init --schedule``.
 
-Owns which of them belong together, what is left to a person once they are written, and how
-a file shows which version wrote it and whether somebody has edited it since. They lie in
-``provisioner/templates`` as they are written, in the places that they get.
+Owns which files belong together, the steps that remain for the user, and the line in a file
+that shows which version wrote it and whether somebody has edited it since. The files are
+in ``provisioner/templates``, at the paths that they get in a project.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ _HEADS: Final = {
     "systemd": "schedule/provisioner-reconcile.service",
     "kubernetes": "schedule/provisioner-reconcile.yaml",
 }
-"""Where each tells, in its first lines, what is left to a person."""
+"""The file of each kind whose first lines describe the remaining steps."""
 _PIPELINE: Final = ".gitlab-ci.yml"
-"""Only includes another, and may be the project's own."""
+"""Only includes another file, and may be the project's own."""
 SCHEMA: Final = "schemas/manifest.v1.schema.json"
-"""Where a project has the schema of its manifests, for editors."""
+"""The path of the schema of manifests in a project, for editors."""
 
 WRITTEN_BY: Final = f"Written by octopush-provisioner {__version__}"
 _MARK: Final = re.compile(
     r"""^(?:# |  "\$comment": ")Written by octopush-provisioner \S+, sha256 ([0-9a-f]{64})(?:",)?\n""", re.MULTILINE
 )
 
-# The places that their heads ask a person to fill in. What stands there is no edit, and is kept.
+# The places for a person to fill in. Their content does not count as an edit, and is kept.
 _PROGRAM: Final = re.compile(r"^octopush-provisioner\b(?:.*\\\n)*.*(?:\n|\Z)", re.MULTILINE)
-"""Where the program itself is, in ``ci/requirements.txt``: anywhere in it."""
+"""The requirement of the program itself, anywhere in ``ci/requirements.txt``."""
 _PLACES: Final = (
     re.compile(r"(PROVISIONER_PLACEHOLDERS(?:[:=]|\n +value:))(.*)"),
     re.compile(
@@ -54,29 +54,29 @@ _PLACES: Final = (
         r"((?: +[A-Za-z_]\w*: \$\{\{ secrets\.\w+ \}\}\n)*)"
     ),
 )
-"""The same of the other files: what stands before it, and what a person fills in."""
+"""Places in the other files: the text before a place, and what a person fills in."""
 _EMPTY: Final = ("", '""')
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What this version would write in the place of a file."""
+    """The update of a file by this version."""
 
     text: str
-    """With what a person has filled in."""
+    """The new content, with what a person has filled in."""
     is_new: bool
-    """Whether the version that wrote the file would have written something else, or there is no file."""
+    """Whether the file is missing, or was different in the version that wrote it."""
     is_edited: bool
-    """Whether somebody has edited the file, elsewhere than in the places to fill in."""
+    """Whether somebody has edited the file, apart from the places to fill in."""
 
 
 def is_ci(kinds: Sequence[str]) -> bool:
-    """Tell whether there is one among ``kinds`` whose runners have no disk of their own."""
+    """Return whether one of ``kinds`` is a CI, where runners keep no files."""
     return any("ci" in _SETS[kind] for kind in kinds)
 
 
 def files(*kinds: str) -> dict[str, str]:
-    """Return what each file of these ``kinds`` holds, by its path in a project."""
+    """Return the content of all files of these ``kinds``, by path in a project."""
     found: dict[str, str] = {}
     for kind in kinds:
         for name in _SETS[kind]:
@@ -88,31 +88,31 @@ def files(*kinds: str) -> dict[str, str]:
 
 
 def renewable(folder: Path, kinds: Sequence[str]) -> dict[str, str]:
-    """Return the same of those that a newer version may replace, and of the schema where ``folder`` has it."""
+    """Return the same for files that a newer version may replace, with the schema if ``folder`` has it."""
     found = {name: content for name, content in files(*kinds).items() if name != _PIPELINE}
     return found | (schema() if (folder / SCHEMA).is_file() else {})
 
 
 def present(folder: Path) -> tuple[str, ...]:
-    """Return the kinds of files that the project in ``folder`` has."""
+    """Return the kinds of ready-made files in the project in ``folder``."""
     return tuple(kind for kind, head in _HEADS.items() if (folder / head).is_file())
 
 
 def schema() -> dict[str, str]:
-    """Return the schema of manifests, by its path in a project."""
+    """Return the schema of manifests, by path in a project."""
     return {SCHEMA: schemas.text("manifest.v1")}
 
 
 def marked(content: str) -> str:
-    """Return ``content`` with a line that says which version wrote it, and shows whether somebody edits it later."""
-    words = f"{WRITTEN_BY}, sha256 {_digest(content)}"
+    """Return ``content`` with a line that names this version, and a digest that reveals later edits."""
+    mark = f"{WRITTEN_BY}, sha256 {_digest(content)}"
     if content.startswith("{\n"):
-        return content.replace("{\n", f'{{\n  "$comment": "{words}",\n', 1)
-    return f"# {words}\n{content}"
+        return content.replace("{\n", f'{{\n  "$comment": "{mark}",\n', 1)
+    return f"# {mark}\n{content}"
 
 
 def update(there: str | None, content: str) -> Update:
-    """Return what this version, whose file is ``content``, would write in the place of the text ``there``, if any."""
+    """Return the update of the text ``there``, if any, to this version's ``content``."""
     if there is None:
         return Update(marked(content), is_new=True, is_edited=False)
     there = there.replace("\r\n", "\n")
@@ -120,20 +120,20 @@ def update(there: str | None, content: str) -> Update:
     own = there if mark is None else there[: mark.start()] + there[mark.end() :]
     filled, is_whole = _filled_in(content, own)
     written = None if mark is None else mark[1]
-    # A file of before there was such a line is known by its content alone.
+    # Older versions wrote no such line: compare with the content itself.
     is_as_written = _digest(own) in {written, _digest(content)}
     return Update(marked(filled), is_new=written != _digest(content), is_edited=not (is_whole and is_as_written))
 
 
 def _digest(content: str) -> str:
-    """Return what tells a file from any other, whatever a person has filled in."""
+    """Return the SHA-256 of ``content`` without what a person has filled in."""
     for place in _PLACES:
         content = place.sub(r"\1", content)
     return hashlib.sha256(_PROGRAM.sub("", content).encode()).hexdigest()
 
 
 def _filled_in(content: str, own: str) -> tuple[str, bool]:
-    """Return ``content`` with what a person has filled in in ``own``, and whether there is a place for all of that."""
+    """Return ``content`` with what a person has filled in in ``own``, and whether all of it has a place."""
     is_whole = True
     for place in _PLACES:
         if (filled := place.search(own)) is None:
@@ -148,9 +148,9 @@ def _with(text: str, place: re.Match[str]) -> str:
 
 
 def steps(kind: str, kept: dict[str, str]) -> list[str]:
-    """Return what is left to do for the files of ``kind``; ``kept`` are the texts of those that were there before."""
-    left = [f"Next: set up its secrets, as described at the top of {_HEADS[kind]}."]
+    """Return the remaining steps for the files of ``kind``; ``kept`` are the texts of existing files, by path."""
+    remaining = [f"Next: set up its secrets, as described at the top of {_HEADS[kind]}."]
     included = _HEADS["gitlab"]
     if kind == "gitlab" and included not in kept.get(_PIPELINE, included):
-        left.append(f"Add to .gitlab-ci.yml, under `include:`, the line `- local: {included}`.")
-    return left
+        remaining.append(f"Add to .gitlab-ci.yml, under `include:`, the line `- local: {included}`.")
+    return remaining

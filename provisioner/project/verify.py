@@ -1,4 +1,4 @@
-"""Compares credentials, and asks for balances. Changes nothing, here or at Octopush."""
+"""Verifies credentials and reads balances. Changes nothing, here or at Octopush."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from provisioner.project.running import Jobs, RunContext
 
 Balances: TypeAlias = Mapping[str, Balance | Failed]
-"""What accounts have left, by name, or why that is not known."""
+"""The balance of each account by name, or why it is not known."""
 
 
 Choice = tuple["Parent", State | ProvisionerError, tuple[str, ...]]
-"""A parent, its state or why that cannot be read, and the names of accounts; none for all active ones."""
+"""A parent, its state or the error on reading it, and the names of accounts; empty for all active ones."""
 
 
 def chosen(parents: Sequence[Parent], names: Sequence[str], reporter: Reporter) -> list[Choice]:
-    """Return whose credentials are to be verified; raises CommandInvalid or StateConflict."""
+    """Return the accounts to verify, by parent; raises CommandInvalid or StateConflict."""
     if not names:
         looks = looked(parents, reporter)
         return [
@@ -44,7 +44,7 @@ def chosen(parents: Sequence[Parent], names: Sequence[str], reporter: Reporter) 
 def verify(these: Sequence[Choice], run: RunContext, jobs: Jobs) -> Reports:
     """Compare the credentials of the active accounts of ``these`` with their records and with Octopush.
 
-    An empty choice of names stands for all active accounts. See :meth:`Project.verify`.
+    Without names, verify all active accounts. See :meth:`Project.verify`.
     """
     wanted = [
         (parent, state, () if isinstance(state, ProvisionerError) else tuple(names) or _active(state))
@@ -55,7 +55,7 @@ def verify(these: Sequence[Choice], run: RunContext, jobs: Jobs) -> Reports:
     def turn(this: tuple[Parent, State | ProvisionerError, Sequence[str]]) -> Report:
         parent, state, names = this
         outcome = state if isinstance(state, ProvisionerError) else attempted(verified, parent, state, names, run)
-        return parent.placed(failed(parent.name, outcome) if isinstance(outcome, ProvisionerError) else outcome)
+        return parent.with_terms(failed(parent.name, outcome) if isinstance(outcome, ProvisionerError) else outcome)
 
     return Reports(tuple(each(wanted, turn, jobs, run.cancel)))
 
@@ -69,33 +69,33 @@ def verified(parent: Parent, state: State, names: Sequence[str], run: RunContext
 
 
 def require_verified(parent: Parent, state: State, names: Sequence[str], run: RunContext) -> None:
-    """Return if the credentials of all active accounts ``names`` are those that Octopush has; raises Unverified."""
+    """Raise Unverified unless Octopush confirms the credentials of the accounts ``names``."""
     run.reporter.expected(len(names))
     report = verified(parent, state, names, run)
     failed = [f"{one.name}: {advice.reason(one)}" for one in report.outcomes if one.exit_code is not ExitCode.DONE]
     if failed:
-        hint = (report.stop and advice.hint(report.stop)) or "Export the others by their names."
+        hint = (report.stop and advice.hint(report.stop)) or "Export the others by name."
         raise Unverified(
-            "\n".join(("Not every credential could be verified:", *failed)), hint=f"{hint} Nothing was exported."
+            "\n".join(("Not all credentials could be verified:", *failed)), hint=f"{hint} Nothing was exported."
         )
 
 
 def balances(
     looks: Sequence[tuple[Parent, State]], run: RunContext, jobs: Jobs
 ) -> dict[str, Balances | ProvisionerError]:
-    """Return, by parent, what every active account has left, asked for with its own credentials."""
+    """Return the balances of all active accounts by parent, each read with the account's own credentials."""
     run.reporter.expected(active_accounts(state for _, state in looks))
-    asked = each(looks, lambda look: attempted(_balances, *look, run), jobs, run.cancel)
-    return {parent.name: told for (parent, _), told in zip(looks, asked, strict=True)}
+    found = each(looks, lambda look: attempted(_balances, *look, run), jobs, run.cancel)
+    return {parent.name: result for (parent, _), result in zip(looks, found, strict=True)}
 
 
 def _balances(parent: Parent, state: State, run: RunContext) -> Balances:
-    from provisioner.state.session import check_endpoint  # only what sends needs it
+    from provisioner.state.session import check_endpoint  # rarely needed
 
     check_endpoint(state, parent.settings.api_url)
     opener = parent.opener(run.reporter)
     watch = run.watch(parent.name)
-    return executor.balances(state, opener, parent.client_of_nobody(watch, run), watch)
+    return executor.balances(state, opener, parent.client_without_credentials(watch, run), watch)
 
 
 def _active(state: State) -> tuple[str, ...]:

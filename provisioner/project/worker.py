@@ -1,4 +1,4 @@
-"""Reaches the workers of a cluster, and is what they do."""
+"""Connects to the workers of a cluster, and contains the code that they run."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _PATIENCE: Final = 10.0
 
 @contextmanager
 def opened(address: str, config: Path | None, flags: Mapping[str, object]) -> Iterator[Cluster]:
-    """Reach the workers of the cluster at ``address``, as in ``dask://scheduler:8786``, for the length of a ``with``.
+    """Connect to the cluster at ``address``, such as ``dask://scheduler:8786``, inside a ``with``.
 
     Raises:
-        SettingInvalid: it cannot be reached, or what speaks to it is not installed.
+        SettingInvalid: the cluster cannot be reached, or Dask is not installed.
 
     """
     if not address.startswith(_SCHEME):
@@ -35,7 +35,7 @@ def opened(address: str, config: Path | None, flags: Mapping[str, object]) -> It
         import distributed
     except ImportError as error:
         raise SettingInvalid(
-            f"Nothing here can speak to a cluster ({error}).",
+            f"Support for clusters is not installed ({error}).",
             hint="Install it: pip install 'octopush-provisioner[dask]'.",
         ) from None
     reach: Any = distributed.Client
@@ -44,15 +44,15 @@ def opened(address: str, config: Path | None, flags: Mapping[str, object]) -> It
     except (OSError, ValueError) as error:
         raise SettingInvalid(
             f"The cluster at {address} cannot be reached ({type(error).__name__}).",
-            hint="See whether its scheduler runs, and whether host and port are right. Nothing was sent.",
+            hint="Check that its scheduler is running, and that host and port are right. Nothing was sent.",
         ) from None
     with client:
-        # One that was lost may have come to anything: a person looks at what it left.
+        # No retries: a person must check what a lost worker has done.
         yield Cluster(client.get_executor(pure=False, retries=0), carried_out, config, flags)
 
 
 def carried_out(task: Task) -> Done:
-    """Do a ``task``, on a worker, in the folder of its copy of the project."""
+    """Run a ``task`` on a worker, in the current folder, which has a copy of the project."""
     try:
         project = Project.open(task.config, environ=os.environ, flags=task.flags, folder=Path())
         with TemporaryDirectory(prefix="provisioner-") as folder:
@@ -63,5 +63,5 @@ def carried_out(task: Task) -> Done:
     except ProvisionerError as error:
         return failed(task.parent, error), False, None
     (report,) = reports.reports
-    # Whoever handed the task out knows the terms; the login stays here.
+    # The caller knows the terms, and the login must not leave the worker.
     return replace(report, terms=None), task.parent in reports.states, reports.states.get(task.parent)

@@ -1,6 +1,6 @@
-"""What a project consists of once it is open: its settings, its environment, its parents, and what carries requests.
+"""The workspace of an open project: its settings, environment, parents and transport.
 
-Every operation works on one. Each part is made once, whichever thread asks for it first.
+All operations use it. Each part is created once, by the first thread that needs it.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class Workspace:
     ) -> None:
         self.settings = settings
         self.folder = folder
-        """In which ``manifests/`` is looked for."""
+        """The folder that contains ``manifests/``."""
         self.environ = environ
         self.keys = Keys(settings, environ, folders.identity)
         self.readers = readers(settings, environ, folder, folders.identity, interactive=interactive)
-        """Who reads placeholders, and which."""
+        """The readers of placeholders."""
         self.steering = cache(partial(steering, settings))
-        """Returns the settings that are not as they usually are; raises SettingInvalid."""
+        """Returns the settings that differ from their defaults; raises SettingInvalid."""
         logins, seen = LoginOwners(settings, self.readers), Seen(folders.state / "seen")
         shared = (settings, environ, self.keys, self.readers, logins, seen, parts, folder, folders.state / "elsewhere")
         self._shared = Shared(*shared, interactive, self.steering)
@@ -57,7 +57,7 @@ class Workspace:
         self._lock = threading.Lock()
 
     def parent(self, name: str) -> Parent:
-        """Return one parent, ready for use; raises SettingInvalid where the settings have none of that name."""
+        """Return one parent; raises SettingInvalid if it is not in the settings."""
         with self._lock:
             if name not in self._parents:
                 self.settings.parent(name)
@@ -66,36 +66,36 @@ class Workspace:
 
     @cached_property
     def placements(self) -> Parent:
-        """Whatever holds a state holds the record of where accounts were placed, which has the place of one."""
+        """The record of placements, which is stored like the state of a parent."""
         return Parent(AUTO_PARENT, self._shared)
 
-    def beside(self) -> tuple[Parent, ...]:
-        """Return what is kept beside the states: where several parents are, that record."""
+    def records(self) -> tuple[Parent, ...]:
+        """Return the record of placements if there are several parents, otherwise nothing."""
         return (self.placements,) if len(self.settings.parents) > 1 else ()
 
     def parents(self, names: Sequence[str] = (), shard: Shard | None = None) -> tuple[Parent, ...]:
-        """Return the parents of these names, or all of the settings, sorted by name; of ``shard`` alone, if given.
+        """Return the parents with these names, or all in the settings, sorted; with ``shard``, only those in it.
 
         Raises:
-            SettingInvalid: the settings have none of one of the names.
+            SettingInvalid: a name is not in the settings.
 
         """
         found = (self.parent(name) for name in sorted(set(names) or self.settings.parents))
         return tuple(parent for parent in found if shard is None or parent.name in shard)
 
     def carrier(self, rate: float | None, cancel: Cancel) -> Exchange:
-        """Return what carries the requests of all parents, ``rate`` of them begun in a second; None: any number.
+        """Return the transport for all parents, limited to ``rate`` requests per second; None: no limit.
 
         Raises:
-            SettingInvalid: the proxy or the authorities of the settings cannot be used.
+            SettingInvalid: the proxy or the certificate authorities in the settings cannot be used.
             CommandInvalid: the rate is not above 0.
 
         """
         if rate is not None and not rate > 0:
             raise CommandInvalid(
-                f"A rate of {rate} requests in a second sends none.", hint="Give more than 0, or None."
+                f"A rate of {rate} requests per second is not possible.", hint="Use a number above 0, or None."
             )
-        from provisioner.settings.connection import require_connection  # a plain plan sends nothing
+        from provisioner.settings.connection import require_connection  # a plan does not need it
 
         with self._lock:
             if self._transport is None:

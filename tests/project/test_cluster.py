@@ -169,7 +169,7 @@ def test_a_cluster_that_is_not_there_is_named(mine: Project) -> None:
     said = subprocess.run(
         [sys.executable, "-c", code], env=mine.environ, capture_output=True, text=True, check=True
     ).stdout
-    assert said.startswith("Nothing here can speak to a cluster")
+    assert said.startswith("Support for clusters is not installed")
     assert said.endswith("Install it: pip install 'octopush-provisioner[dask]'.\n")
 
 
@@ -178,7 +178,7 @@ def test_a_state_in_a_file_is_no_state_for_a_cluster(mine: Project, server: Sand
     this = opened(mine, environ={**mine.environ, "PROVISIONER_STATE": path})
     with ThreadPoolExecutor() as threads:
         here = spreading.Cluster(threads, worker.carried_out, None, {})
-        with pytest.raises(Refused, match="workers of a cluster cannot reach it"):
+        with pytest.raises(Refused, match="which the workers of a cluster cannot reach"):
             this.apply(this.plan(), cluster=here)
     assert [] == server.accounts()
 

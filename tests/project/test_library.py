@@ -444,8 +444,8 @@ def test_an_identity_command_that_speaks_is_heard(mine: Project) -> None:
 
 def test_no_job_and_no_rate_at_all_are_refused_in_our_own_words(mine: Project) -> None:
     this = opened(mine)
-    with pytest.raises(CommandInvalid, match="0 parents cannot be worked on at once"):
+    with pytest.raises(CommandInvalid, match="0 is not a valid number of jobs"):
         this.plan(jobs=0)
     for rate in (0, -1.0, float("nan")):
-        with pytest.raises(CommandInvalid, match="requests in a second sends none"):
+        with pytest.raises(CommandInvalid, match="requests per second is not possible"):
             this.apply(this.plan(), rate=rate)

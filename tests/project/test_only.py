@@ -59,9 +59,9 @@ def test_every_format_says_which_are_planned_and_what_is_left_out(mine: Project)
 @pytest.mark.parametrize(
     ("names", "parents", "words"),
     [
-        (["pariss"], [], "No manifest asks for an account pariss."),
-        (["paris", "nobody", "noone"], [], "No manifest asks for an account nobody, noone."),
-        (["paris"], ["globex"], "No manifest asks for an account paris of globex."),
+        (["pariss"], [], "No manifest has an account pariss."),
+        (["paris", "nobody", "noone"], [], "No manifest has an account nobody, noone."),
+        (["paris"], ["globex"], "No manifest has an account paris of globex."),
     ],
 )
 def test_a_name_that_no_manifest_has_is_refused(

@@ -132,7 +132,7 @@ def test_a_link_is_not_replaced(tmp_path: Path) -> None:
 
 
 def test_there_must_be_files_to_compare(tmp_path: Path) -> None:
-    with pytest.raises(CommandInvalid, match="has none of the files that --ci and --schedule write"):
+    with pytest.raises(CommandInvalid, match="has no files from --ci or --schedule"):
         differences(tmp_path, ())
     assert "--- /dev/null\n+++ b/schedule/provisioner.cron\n" in differences(tmp_path, ("cron",))
     assert [] == [*tmp_path.iterdir()]

@@ -143,7 +143,7 @@ def test_settings_and_saved_plans_are_read_from_files_alone(place: Path, make: M
         with pytest.raises(SettingInvalid, match=r"cannot be read: it is a .*"):
             loading.load(named, {}, {}, folder=place.parent)
     # A plan may come through a pipe; this one has nobody who writes to it.
-    with pytest.raises(ProvisionerError, match="holds no plan" if make is pipe else "it is a"):
+    with pytest.raises(ProvisionerError, match="is not a saved plan" if make is pipe else "it is a"):
         saved.read(place)
 
 

@@ -103,7 +103,10 @@ def test_a_log_frees_no_slot_of_an_unknown_outcome(tmp_path: Path) -> None:
     (recovered,) = project.recover(f"{line}\n", "run.log", reporter=hears)
     assert (before, recovered.before) == (path.read_bytes(), recovered.after)
     (warning,) = hears.warnings
-    assert "A log frees no slot: if you know that it is so, say `provisioner resolve lima --not-created`." in warning
+    assert (
+        "a log cannot free a slot. If you know that it is right, run `provisioner resolve lima --not-created`."
+        in warning
+    )
 
 
 # ── Whatever happens between the answer and the save ─────────────────────────

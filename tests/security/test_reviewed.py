@@ -134,7 +134,7 @@ def test_the_authorities_are_compared_by_what_they_are(mine: Project) -> None:
     configured(mine, "ca_file: ci/moved.pem")
     at(mine).reviewed(saved)
     (mine.folder / "ci" / "moved.pem").write_text("others")
-    stale(mine, saved, "the setting ca_file is ci/moved.pem, of the SHA-256 ")
+    stale(mine, saved, "the setting ca_file is ci/moved.pem with the SHA-256 ")
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_what_a_mask_hides_does_not_change_either(mine: Project, name: str, was:
     digest = at(mine).save_plan(at(mine).plan(), saved)
     at(mine).reviewed(saved)
     configured(mine, f"{name}: {now}")
-    stale(mine, saved, ", and was another: it is masked")
+    stale(mine, saved, ", and was different: the value is masked")
     assert at(mine).digest(at(mine).plan()) != digest
     assert "SECRET" not in saved.read_text()
 
@@ -244,7 +244,7 @@ def test_a_login_in_the_settings_is_masked_and_compared_whole(mine: Project) -> 
     assert not any("parents@" in each for each in (*faces(at(mine)).values(), saved.read_text()))
     at(mine).reviewed(saved)
     configured(mine, "parents: {default: {api_login: pardon@example.com}}")
-    stale(mine, saved, "the plan of the parent default comes out differently")
+    stale(mine, saved, "the plan of the parent default now differs")
 
 
 def test_every_format_says_what_is_read_and_to_whom_it_goes(mine: Project) -> None:
@@ -321,7 +321,7 @@ def test_a_plan_that_was_swapped_is_not_applied(mine: Project, replaced: Callabl
 def test_a_digest_is_whole_or_none(mine: Project, digest: str) -> None:
     saved = mine.root / "plan.json"
     at(mine).save_plan(at(mine).plan(), saved)
-    with pytest.raises(CommandInvalid, match="no digest of a plan"):
+    with pytest.raises(CommandInvalid, match="not the digest of a plan"):
         at(mine).reviewed(saved, digest=digest)
 
 
@@ -361,7 +361,7 @@ def test_nobody_takes_the_owners_place_among_the_recipients_unseen(applied: Proj
         each["recipient"]: each["change"] for each in json.loads(shown["json"])["plans"][0]["recipients"]
     }
     assert {stranger: "added", owner: "removed"} == signs
-    with pytest.raises(Refused, match="none of those who can open the state"):
+    with pytest.raises(Refused, match="none of the recipients of the state"):
         this.apply(this.plan())
     assert before == applied.state_path.read_bytes()
     # Who says so, may; and one who stays is enough.
@@ -379,14 +379,14 @@ def test_a_state_that_names_nobody_does_not_make_room_for_a_stranger(applied: Pr
     applied.state_path.write_text(json.dumps({**document, "recipients": []}))
     this = opened(applied, **for_others(applied, stranger))
     assert f"seals to {stranger}, which the state does not list" in faces(this)["markdown"]
-    with pytest.raises(Refused, match="none of those who can open the state"):
+    with pytest.raises(Refused, match="none of the recipients of the state"):
         this.apply(this.plan())
 
 
 def test_an_account_that_is_adopted_is_not_sealed_to_strangers_alone(applied: Project) -> None:
     before = applied.state_path.read_bytes()
     this = opened(applied, **for_others(applied, new_identity()[1]))
-    with pytest.raises(Refused, match="none of those who can open the state"):
+    with pytest.raises(Refused, match="none of the recipients of the state"):
         this.adopt([("oslo", "x1@sub-accounts.com")], alone=True)
     assert before == applied.state_path.read_bytes()
 

@@ -198,6 +198,4 @@ def test_a_rotation_says_where_the_manifest_asks_for_something_else_than_the_sta
     manifest.write_text(manifest.read_text().replace('"A"', '"Z"'))
     heard = Heard()
     assert 0 == opened(mine).rotate_passwords(["paris"], reporter=heard).exit_code
-    assert ["the manifest asks for something else of paris than the state holds, which is sent: first_name."] == (
-        heard.warnings
-    )
+    assert ["paris differs between manifest and state in first_name; the state's values are sent."] == (heard.warnings)

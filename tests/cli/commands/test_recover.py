@@ -97,7 +97,7 @@ def test_an_account_that_was_adopted_under_another_name_is_not_put_back_a_second
     # Only a seal tells the login: without an identity it is said that nobody looked.
     applied.identity_path.unlink()
     done = applied.run("recover", "run.log")
-    assert (0, True) == (done.returncode, "its login was not compared" in done.stderr)
+    assert (0, True) == (done.returncode, "it was not compared with other accounts" in done.stderr)
 
 
 # ── What is asked ────────────────────────────────────────────────────────────

@@ -115,8 +115,8 @@ def test_recipients_that_will_not_do_change_nothing(applied: Project) -> None:
         (("--add", ""), 10, "is malformed"),
         (("--add", secret), 10, "private key"),
         (("--remove", secret), 10, "private key"),
-        (("--remove", recipient), 64, "Neither the settings nor the state name"),
-        (("--remove", mine), 64, "Nobody would be left"),
+        (("--remove", recipient), 64, "is not a recipient in the settings or the state"),
+        (("--remove", mine), 64, "No recipient would be left"),
         (("--remove", mine, "--add", recipient), 4, "lock yourself out"),
     )
     for options, code, words in cases:

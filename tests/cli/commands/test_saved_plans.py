@@ -89,7 +89,7 @@ def remove_manifest(mine: Project) -> None:
     [
         (touch_manifest, "the manifest manifests/accounts.yaml has changed"),
         (add_manifest, "the manifest manifests/more.csv is new"),
-        (remove_manifest, "the manifest manifests/accounts.yaml cannot be read any more"),
+        (remove_manifest, "the manifest manifests/accounts.yaml can no longer be read"),
     ],
 )
 def test_a_manifest_that_moved(
@@ -113,7 +113,7 @@ def test_another_address(planned: Project, sandbox: StartSandbox, server: Sandbo
 def test_other_settings(planned: Project, server: SandboxProcess) -> None:
     other = having(planned, PROVISIONER_LIMIT="19", PROVISIONER_RESERVED="1")
     refused(
-        other, server, "the limit of the parent default is 19, and was 20", "is reserved of the parent default is 1"
+        other, server, "the limit of the parent default is 19, and was 20", "reserved slots of the parent default is 1"
     )
 
 
@@ -234,14 +234,14 @@ def test_a_plan_that_was_edited(planned: Project, server: SandboxProcess) -> Non
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "holds no plan"),
-        ("[]", "holds no plan"),
-        ("[" * 100_000, "holds no plan"),
-        ("\x00\xff", "holds no plan"),
-        ('{"version": 1}', "holds no plan of version 1: plans is missing"),
-        ('{"version": 2}', "is of the version 2, and this program knows 1"),
-        ('{"version": {"a": "\\u001b[31m"}}', "and this program knows 1"),
-        ('{"version": 1, "plans": [{"parent": "default"}]}', "holds no plan of version 1"),
+        ("", "is not a saved plan"),
+        ("[]", "is not a saved plan"),
+        ("[" * 100_000, "is not a saved plan"),
+        ("\x00\xff", "is not a saved plan"),
+        ('{"version": 1}', "is not a plan of version 1: plans is missing"),
+        ('{"version": 2}', "has version 2; this program supports version 1"),
+        ('{"version": {"a": "\\u001b[31m"}}', "this program supports version 1"),
+        ('{"version": 1, "plans": [{"parent": "default"}]}', "is not a plan of version 1"),
         ('{"version": 1, "plans": []}', "does not say what it was made from"),
     ],
 )
@@ -257,7 +257,7 @@ def test_what_is_no_plan(planned: Project, server: SandboxProcess, content: str,
 
 def test_a_printed_plan_was_not_saved(planned: Project, server: SandboxProcess) -> None:
     (planned.folder / "plan.json").write_text(planned.run("plan", "--format", "json").stdout)
-    refused(planned, server, "was printed and not saved")
+    refused(planned, server, "was printed, not saved")
 
 
 @pytest.mark.parametrize(
@@ -381,7 +381,7 @@ def test_a_plan_made_before_there_was_a_state_is_for_one_place(planned: Project,
 
 def test_other_recipients(planned: Project, server: SandboxProcess) -> None:
     stranger = having(planned, PROVISIONER_RECIPIENTS=new_identity()[1])
-    refused(stranger, server, "the recipients to seal to are others")
+    refused(stranger, server, "the recipients have changed")
 
 
 def test_the_digest_of_every_face_is_that_of_the_file(planned: Project) -> None:

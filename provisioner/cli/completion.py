@@ -1,7 +1,7 @@
-"""What a shell offers where a word is completed: names of the project, and files where files are wanted.
+"""Shell completion: names from the project, and files where an option takes a file.
 
-It needs no secret and no network. Whoever is typing hears nothing of what is wrong: the command
-that they are about to run says it.
+Needs no secret and no network, and reports no errors while somebody is typing: the command
+that they are about to run does that.
 """
 
 from __future__ import annotations
@@ -20,14 +20,11 @@ if TYPE_CHECKING:
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 _HARMLESS: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*", re.ASCII)
-"""What a shell takes for a word and nothing else: it gets what is completed as if it had been typed."""
+"""Names that are one plain word for any shell: it inserts a completion as if it had been typed."""
 
 
 def accounts(*statuses: str, planned: bool = False) -> Complete:
-    """Return what completes the name of an account in one of ``statuses``.
-
-    With ``planned``, those that only a manifest has are offered too.
-    """
+    """Complete the names of accounts in one of ``statuses``, and with ``planned`` those that only a manifest has."""
 
     def found(this: click.Context, parameter: click.Parameter) -> Iterable[str]:
         given = {*_given(this, parameter.name)}
@@ -38,22 +35,22 @@ def accounts(*statuses: str, planned: bool = False) -> Complete:
 
 
 def parents() -> Complete:
-    """Return what completes the name of a parent."""
+    """Complete the names of parents."""
     return _quiet(lambda this, _: _project(this).settings.parents)
 
 
 def words(found: Callable[[], Iterable[str]]) -> Complete:
-    """Return what completes one of the words that are ``found``."""
+    """Complete the words that ``found`` returns."""
     return _quiet(lambda _, __: found())
 
 
 def files(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Have the shell complete the name of a file."""
+    """Let the shell complete the name of a file."""
     return [CompletionItem(incomplete, type="file")]
 
 
 def folders(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Have the shell complete the name of a folder."""
+    """Let the shell complete the name of a folder."""
     return [CompletionItem(incomplete, type="dir")]
 
 
@@ -61,7 +58,7 @@ def _quiet(found: Callable[[click.Context, click.Parameter], Iterable[str]]) -> 
     def complete(this: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
         try:
             names = [*found(this, parameter)]
-        except Exception:  # noqa: BLE001  # a trace would stand in the middle of the line that is being typed
+        except Exception:  # noqa: BLE001  # a traceback would appear in the line that is being typed
             return []
         return [CompletionItem(name) for name in names if name.startswith(incomplete) and _HARMLESS.fullmatch(name)]
 
@@ -74,7 +71,7 @@ def _given(this: click.Context, name: str | None) -> Iterable[str]:
 
 
 def _project(this: click.Context) -> Project:
-    from provisioner.project.project import Project  # no other completion opens one
+    from provisioner.project.project import Project  # only these completions open a project
 
     flags = {"state": this.params.get("state")}
     return Project.open(this.params.get("config"), environ=this.obj.environ, flags=flags, folder=Path())

@@ -1,12 +1,12 @@
-"""What a command says: data to standard output, talk to standard error.
+"""A command's output: data on standard output, messages on standard error.
 
-Owns printing, asking and colour. There are two consoles, for people and for programs;
-one is chosen when the process starts, and handed down. rich is imported only where there
-is a terminal to colour.
+Owns printing, prompts and colour. There are two consoles, one for people and one for
+programs; the process chooses one when it starts, and passes it on. rich is imported only if
+there is a terminal to colour.
 
-Nothing that cannot be written ends a command, because what a command does matters more than
-what it says. Whoever waits for data that could not be written learns of it from the exit
-code, where the command has none of its own.
+Output that cannot be written never ends a command, because its work matters more than its
+messages. If data could not be written, the exit code is 1, unless the command ends with
+another.
 """
 
 from __future__ import annotations
@@ -45,27 +45,27 @@ class OutputError(ProvisionerError):
 
 
 class Console(ABC):
-    """Where one command speaks."""
+    """The streams of one command."""
 
     def __init__(self, stdin: TextIO, stdout: TextIO, stderr: TextIO, environ: Mapping[str, str]) -> None:
         self.stdout = stdout
         self.stderr = stderr
         self._stdin = stdin
         self._environ = environ
-        self._nobody_hears = False
+        self._lost_messages = False
         self.lost_data = False
-        """Whether standard output did not take all that was written to it."""
-        # Parents run side by side; a line is written whole.
+        """Whether something could not be written to standard output."""
+        # Parents run in parallel; each line must be written whole.
         self._lock = threading.Lock()
 
     # ── Data ─────────────────────────────────────────────────────────────────
 
     def data(self, content: str) -> None:
-        """Write ``content`` to standard output, in UTF-8 whatever the locale."""
+        """Write ``content`` to standard output, in UTF-8 regardless of the locale."""
         self.exact(defused(content))
 
     def exact(self, content: str) -> None:
-        """Write the same without a change, for a program that takes every character for what it is."""
+        """Write ``content`` unchanged, for a program to which every character matters."""
 
         def write() -> None:
             self.stdout.buffer.write(content.encode(errors="backslashreplace"))
@@ -75,7 +75,7 @@ class Console(ABC):
 
     def document(self, content: Mapping[str, Any]) -> None:
         """Write one JSON document to standard output."""
-        from provisioner.render import documents  # only what speaks JSON needs it
+        from provisioner.render import documents  # only needed for JSON
 
         self.data(documents.text(content))
 
@@ -92,9 +92,9 @@ class Console(ABC):
             self.lose(error)
 
     def lose(self, error: OSError) -> None:
-        """Let what else is written to standard output go nowhere, and say why, unless its reader went away."""
+        """Discard everything else for standard output, and report ``error`` unless the reader just went away."""
         self.lost_data = True
-        # What did not fit must not be tried again when the process ends.
+        # Python must not try to write the rest again when the process ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             reason = "it is closed" if error.errno == errno.EBADF else error.strerror
@@ -106,7 +106,7 @@ class Console(ABC):
             )
 
     def _write(self, stream: TextIO, these: Iterable[Line]) -> None:
-        """Write lines with nothing in them that a terminal would obey, whoever made them."""
+        """Write lines without any terminal control sequences."""
         if (width := _width(stream)) is not None:
             these = _wrapped(these, width)
         if not self.is_coloured(stream):
@@ -121,12 +121,12 @@ class Console(ABC):
             terminal.print(Text(_safe(line.text), style=line.style), soft_wrap=True)
 
     def is_coloured(self, stream: TextIO) -> bool:
-        """Whether ``stream`` is a terminal that may be coloured; NO_COLOR is respected."""
+        """Return whether ``stream`` is a terminal that may be coloured; NO_COLOR is respected."""
         return stream.isatty() and not self._environ.get("NO_COLOR") and self._environ.get("TERM") != "dumb"
 
     def view(self, stream: TextIO, *, compact: bool | None = None) -> View:
-        """Return for whom that is which is written to ``stream``."""
-        from provisioner.render.words import View  # only what shows a plan or a report asks
+        """Return the view of plans and reports for readers of ``stream``."""
+        from provisioner.render.words import View  # only needed for a plan or a report
 
         return View(private=stream.isatty(), compact=compact)
 
@@ -134,16 +134,16 @@ class Console(ABC):
 
     @property
     def is_interactive(self) -> bool:
-        """Whether a person can be asked."""
+        """Whether there is a person to ask."""
         return self._stdin.isatty() and self.stderr.isatty()
 
     def require_answer(self, *, yes: bool) -> None:
-        """Refuse, before anything is done, a question that nobody could answer; raises CommandInvalid."""
+        """Raise CommandInvalid, before anything is done, if nobody could answer a question."""
         if not yes and not self.is_interactive:
-            raise CommandInvalid("There is no terminal to ask on.", hint="Add --yes once you are sure.")
+            raise CommandInvalid("There is no terminal to ask for confirmation.", hint="Add --yes once you are sure.")
 
     def confirm(self, question: str, *, yes: bool) -> bool:
-        """Return whether a person has said yes, or ``yes`` was given; raises CommandInvalid where nobody is there."""
+        """Return whether ``yes`` was given or a person says yes; raises CommandInvalid if there is no terminal."""
         self.require_answer(yes=yes)
         if yes:
             return True
@@ -155,26 +155,26 @@ class Console(ABC):
     # ── Talk ─────────────────────────────────────────────────────────────────
 
     @contextmanager
-    def _saying(self) -> Iterator[None]:
-        """Write to standard error; that its reader went away ends nothing."""
+    def _writing(self) -> Iterator[None]:
+        """Ignore errors while writing to standard error: a reader that goes away ends nothing."""
         try:
             yield
         except OSError:
-            self._nobody_hears = True
+            self._lost_messages = True
             with suppress(OSError):
-                # What was not written must not be tried again when the process ends, nor change its exit code.
+                # Python must not try to write the rest again when the process ends, or change the exit code.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self.stderr.fileno())
 
-    def _taken(self, text: str) -> bool:
-        """Write ``text`` to standard error, and return whether somebody may have it now."""
-        with self._lock, self._saying():
+    def _written(self, text: str) -> bool:
+        """Write ``text`` to standard error, and return whether that worked."""
+        with self._lock, self._writing():
             self.stderr.write(text)
             self.stderr.flush()
-        return not self._nobody_hears
+        return not self._lost_messages
 
     @abstractmethod
     def talk(self, *these: Line | str) -> None:
-        """Say what a person wants to hear meanwhile."""
+        """Write messages for people, while the command runs."""
 
     @abstractmethod
     def warn(self, message: str) -> None:
@@ -198,30 +198,30 @@ class Console(ABC):
 
     @abstractmethod
     def raw(self, text: str) -> None:
-        """Write lines as they are, those of a traceback say."""
+        """Write lines as they are, for example a traceback."""
 
     @abstractmethod
     def urgent(self, message: str) -> bytes:
-        """Return what a signal's handler may write to standard error by itself."""
+        """Return the bytes that a signal handler may write to standard error directly."""
 
     @abstractmethod
     def last_resort(self, line: str) -> bool:
-        """Write a sealed outcome that no disk took, and return whether it was taken."""
+        """Write a sealed outcome that could not be saved to disk, and return whether that worked."""
 
 
 class TextConsole(Console):
-    """Speaks to people."""
+    """Writes for people."""
 
     def talk(self, *these: Line | str) -> None:
         """Write lines to standard error, coloured on a terminal."""
-        from provisioner.render.lines import Line  # only who speaks needs it
+        from provisioner.render.lines import Line  # only needed for messages
 
-        with self._lock, self._saying():
+        with self._lock, self._writing():
             self._write(self.stderr, (each if isinstance(each, Line) else Line(each) for each in these))
 
     def warn(self, message: str) -> None:
         """See :class:`Console`."""
-        from provisioner.render.lines import CHANGED, Line  # only who speaks needs it
+        from provisioner.render.lines import CHANGED, Line  # only needed for messages
 
         self.talk(Line(f"warning: {message}", CHANGED))
 
@@ -249,11 +249,11 @@ class TextConsole(Console):
             self.talk(*report.endings(these))
 
     def event(self, level: str, event: Event, **fields: object) -> None:
-        """Say nothing: people see it by other means."""
+        """Write nothing: people get this information in another way."""
 
     def raw(self, text: str) -> None:
         """See :class:`Console`."""
-        with self._saying():
+        with self._writing():
             self.stderr.write(defused(text))
             self.stderr.flush()
 
@@ -263,14 +263,14 @@ class TextConsole(Console):
 
     def last_resort(self, line: str) -> bool:
         """See :class:`Console`."""
-        return self._taken(f"{line}\n")
+        return self._written(f"{line}\n")
 
 
 class LogConsole(Console):
-    """Speaks to programs: standard error is one JSON object per line.
+    """Writes for programs: standard error is one JSON object per line.
 
-    Refuses to say where a request went, what it held, or what came back, but for the
-    status: an address holds a login, and the rest holds secrets.
+    Never writes a request's address, its content or its answer, except for the status: the
+    address contains a login, and the rest contains secrets.
     """
 
     def talk(self, *these: Line | str) -> None:
@@ -299,7 +299,7 @@ class LogConsole(Console):
         self.event(ERROR, Event.ERROR, parent=parent, **documents.error(error)["error"])
 
     def endings(self, these: Sequence[Report], *, are_read: bool) -> None:
-        """Write an event for each parent, whatever standard output holds: a log is read without it."""
+        """Write an event for each parent, even if standard output shows it: a log is read on its own."""
         from provisioner.render import advice  # most commands report nothing
 
         del are_read
@@ -310,12 +310,12 @@ class LogConsole(Console):
                 self.event(ERROR, Event.STOPPED, parent=each.parent, reason=stop.reason, hint=advice.hint(stop) or None)
 
     def event(self, level: str, event: Event, **fields: object) -> None:
-        """Write one event, with those of ``fields`` that are known.
+        """Write one event, with those ``fields`` that are known.
 
-        A reader that went away ends nothing: between a request and the save of its answer
+        A reader that goes away ends nothing: between a request and the save of its answer,
         that would lose an account.
         """
-        with self._lock, self._saying():
+        with self._lock, self._writing():
             self.stderr.write(_encoded(level, event, **fields))
             self.stderr.flush()
 
@@ -328,14 +328,14 @@ class LogConsole(Console):
         return _encoded(WARNING, Event.SIGNAL, message=message).encode()
 
     def last_resort(self, line: str) -> bool:
-        """Write the outcome under its own key, where ``recover`` finds it in a log."""
-        # Its name alone bears the mark, and stands before whatever is written without it.
+        """Write the outcome under its own key, so that ``recover`` finds it in a log."""
+        # Only this key may contain the mark; everything else is written without it.
         named = _encoded(ERROR, Event.RESCUE, **{MARK: json.loads(line.removeprefix(MARK))})
-        return self._taken(named.replace(f'"{defused(MARK)}": ', f'"{MARK}": ', 1))
+        return self._written(named.replace(f'"{defused(MARK)}": ', f'"{MARK}": ', 1))
 
 
 def _width(stream: TextIO) -> int | None:
-    """Return how many characters a line of ``stream`` has, where that is a terminal."""
+    """Return the width of ``stream`` in characters if it is a terminal, or None."""
     if not stream.isatty():
         return None
     try:
@@ -352,14 +352,14 @@ def _wrapped(these: Iterable[Line], width: int) -> Iterator[Line]:
 
 
 def _safe(text: str) -> str:
-    """Return ``text``, of any number of lines, as nothing that a terminal would obey, or that marks a rescued line."""
-    from provisioner.render.lines import printable  # only who speaks needs it
+    """Return ``text`` without terminal control sequences and without the mark of a rescued line; it may have lines."""
+    from provisioner.render.lines import printable  # only needed for messages
 
     return defused("\n".join(map(printable, text.split("\n"))))
 
 
 def _encoded(level: str, event: Event, **fields: object) -> str:
-    """Return one line: the time (UTC, ISO 8601), the level, the event, and those of ``fields`` that are known."""
+    """Return one line: the time (UTC, ISO 8601), the level, the event, and those ``fields`` that are known."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     known = {name: value for name, value in fields.items() if value is not None}
     return defused(json.dumps({"time": now, "level": level, "event": event.label} | known)) + "\n"

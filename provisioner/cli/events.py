@@ -1,4 +1,4 @@
-"""The events of a log: with ``--log-format json``, each line of standard error is one of them."""
+"""The events of a log: with ``--log-format json``, each line of standard error is one event."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Final
 COMMON: Final = {
     "time": "when, in UTC, as in `2026-01-02T03:04:05.678Z`",
     "level": "`info`, `warning` or `error`",
-    "event": "which of the events below",
+    "event": "one of the events below",
     "parent": "the name of the Octopush account in the settings",
     "account": "the name of the account in the manifest",
     "operation": "the id of the operation, as in the state",
     "duration": "seconds",
 }
-"""What events have in common, as far as it is known."""
+"""The fields that every event can have; unknown ones are left out."""
 
 
 class Event(Enum):
     """Every event: its name, when it is written, and its fields beyond those of :data:`COMMON`."""
 
     PLAN = (
-        "plan", "apply is about to carry out the plan of one parent",
+        "plan", "apply is about to apply the plan of one parent",
         ("serial", "slots", "create", "update", "unchanged", "unmanaged", "gone", "unknown", "abandoned",
          "endpoint", "login", "state", "begins"),
     )  # fmt: skip
@@ -35,16 +35,16 @@ class Event(Enum):
         "account", "the outcome of one account is final", ("action", "status", "reason", "fields")
     )  # fmt: skip
     READ_BACK = (
-        "read_back", "an account that was created is not as it was sent, or could not be read",
+        "read_back", "a new account differs from what was sent, or could not be read",
         ("action", "status", "reason", "fields"),
     )  # fmt: skip
     PROBLEM = (
-        "problem", "a manifest has an error, or something that you should know",
+        "problem", "a manifest has an error, or something else that you should know",
         ("file", "sheet", "line", "column", "row", "path", "message", "hint"),
     )  # fmt: skip
-    WARNING = ("warning", "something that you should know, and that no exit code says", ("message",))
+    WARNING = ("warning", "something that you should know, and that no exit code shows", ("message",))
     MESSAGE = ("message", "anything else that a person would see on a terminal", ("message",))
-    SIGNAL = ("signal", "the run was asked to end, and finishes the request that is under way", ("message",))
+    SIGNAL = ("signal", "the run was asked to end, and is finishing the request in flight", ("message",))
     RESCUE = ("rescue", "a sealed outcome that could be saved nowhere else; `recover` reads it from the log", ())
     STOPPED = ("stopped", "work on one parent ended early", ("reason", "hint"))
     ERROR = ("error", "an error ended work on one parent or, without `parent`, the command",

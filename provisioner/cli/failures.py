@@ -1,4 +1,4 @@
-"""From whatever ended a command to the error that is reported."""
+"""Turns whatever ended a command into the error to report."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from provisioner.errors import (
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP came; nothing that waits for an answer may take it for a failure of the connection."""
+    """SIGTERM or SIGHUP came. Code that waits for an answer must not mistake it for a connection error."""
 
 
 def trace(error: InternalError) -> str:
-    """Return where this program failed, without the exception's own words: they may hold a secret."""
-    import traceback  # noqa: PLC0415  # only a fault of ours needs it
+    """Return where this program failed, without the exception's message, which may contain a secret."""
+    import traceback  # noqa: PLC0415  # only needed for a bug of ours
 
     cause = error.__cause__ or error
     return "".join(traceback.format_tb(cause.__traceback__))
 
 
-class Ended(Exception):  # noqa: N818  # it is not an error of anybody's
-    """Carries what asked a command to end past click, which would say something of its own."""
+class Ended(Exception):  # noqa: N818  # nothing went wrong
+    """Carries a request to end past click, which would print something of its own."""
 
     def __init__(self, by: KeyboardInterrupt) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Ended(Exception):  # noqa: N818  # it is not an error of anybody's
 
 
 def reported(error: BaseException) -> ProvisionerError:
-    """Return what is to be said of ``error``; of a fault of this program, neither its words nor its values."""
+    """Return the error to report; for a bug in this program, it contains neither the message nor any value."""
     match error:
         case ProvisionerError():
             return error
@@ -47,7 +47,7 @@ def reported(error: BaseException) -> ProvisionerError:
         case click.ClickException():
             return CommandInvalid(error.format_message())
         case KeyboardInterrupt() | click.Abort():
-            # click turns what ends its question into an error of its own; that it hides the first makes no difference.
+            # click turns an interrupted prompt into its own error; the original is still its context.
             match error if isinstance(error, KeyboardInterrupt) else error.__context__:
                 case Terminated():
                     return TerminatedError("Asked to end; nothing was being changed at Octopush.")

@@ -1,6 +1,6 @@
-"""How ``--help`` looks: lines that break at spaces alone, examples, and what few need at the end.
+"""The layout of ``--help``: lines break only at spaces, examples come first, advanced options last.
 
-Needs click and nothing else: help is asked for in a hurry.
+Imports only click, so that help appears at once.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ import click
 
 Rows = Sequence[tuple[str, str]]
 Table = tuple[str, Rows]
-"""A title, and what is below it."""
+"""A title and the rows below it."""
 
 _HYPHEN: Final = "\ue000"
-"""Stands for a hyphen while lines are broken: a command or an option is one word."""
+"""Replaces a hyphen while lines are wrapped, because a command or an option is one word."""
 _NARROW: Final = 72
-"""Columns up to which what is described leaves more room for its description."""
+"""Up to this many columns, the terms get a narrower column."""
 _WIDEST, _WIDEST_IF_NARROW = 26, 16
-"""Columns of what is described; what is wider has a line of its own."""
+"""The widest column for terms; a wider term gets a line of its own."""
 _LONGEST: Final = 500
-"""Characters of a command's short help: all of them."""
-_FEW: Final = frozenset(
+"""Enough characters for every command's short help."""
+_ADVANCED: Final = frozenset(
     {
         *("config", "state", "shard", "encoding", "jobs", "rate", "cluster", "report", "new_recipients"),
         *("timeout", "attempts", "retry_budget", "retry_after_cap", "retry_on_429", "retry_on_503", "proxy", "ca_file"),
         *("keep_going", "lock_timeout", "metrics_file", "heartbeat_url", "log_format", "accept_state"),
     }
 )
-"""The options that few need, by the names of their parameters."""
+"""The advanced options, by the names of their parameters."""
 
 
 class _Formatter(click.HelpFormatter):
@@ -56,7 +56,7 @@ class _Context(click.Context):
 
 
 class Command(click.Command):
-    """A command whose help has ``examples``, each with what it does, and a ``table`` with its title."""
+    """A command whose help has ``examples``, each with a description, and a ``table``."""
 
     context_class = _Context
 
@@ -66,20 +66,20 @@ class Command(click.Command):
         self.table = table
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples, the options and the table, and at last the options that few need."""
+        """Write the examples, the options, the table, and last the advanced options."""
         if self.examples:
             with formatter.section("Examples"):
                 for words, what in self.examples:
                     formatter.write(f"{'':>{formatter.current_indent}}{words}\n")
                     with formatter.indentation(), formatter.indentation():
                         formatter.write_text(what)
-        _write_rows("Options", _options(self, ctx, few=False), formatter)
+        _write_rows("Options", _options(self, ctx, advanced=False), formatter)
         _write_rows(*self.table, formatter)
-        _write_rows("Options that few need", _options(self, ctx, few=True), formatter)
+        _write_rows("Advanced options", _options(self, ctx, advanced=True), formatter)
 
 
 class Group(click.Group):
-    """Several commands; its help may end with a ``table`` and its title."""
+    """A group of commands; its help may end with a ``table``."""
 
     context_class = _Context
     command_class = Command
@@ -89,17 +89,18 @@ class Group(click.Group):
         self.table = table
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options, each command with the whole of its short help, and the table."""
+        """Write the options, each command with its whole short help, and the table."""
         known = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
         rows = [(name, each.get_short_help_str(_LONGEST)) for name, each in known if each is not None]
-        _write_rows("Options", _options(self, ctx, few=False), formatter)
+        _write_rows("Options", _options(self, ctx, advanced=False), formatter)
         _write_rows("Commands", rows, formatter)
         _write_rows(*self.table, formatter)
 
 
-def _options(this: click.Command, ctx: click.Context, *, few: bool) -> Rows:
-    these = (each for each in this.get_params(ctx) if isinstance(each, click.Option) and (each.name in _FEW) is few)
-    return [row for each in these if (row := each.get_help_record(ctx)) is not None]
+def _options(this: click.Command, ctx: click.Context, *, advanced: bool) -> Rows:
+    options = (each for each in this.get_params(ctx) if isinstance(each, click.Option))
+    chosen = (each for each in options if (each.name in _ADVANCED) is advanced)
+    return [row for each in chosen if (row := each.get_help_record(ctx)) is not None]
 
 
 def _write_rows(title: str, rows: Rows, formatter: click.HelpFormatter) -> None:

@@ -1,8 +1,8 @@
-"""The grammar of the command line, and the one place where an error becomes an exit.
+"""The command line's entry point, and the one place where an error becomes an exit code.
 
-Owns the list of commands and the exit codes. Refuses to work: each command is a module of
-its own, loaded when it is called, and imports what it needs when it runs, so that
-``--help`` and ``--version`` load no library but click.
+Owns the list of commands and the exit codes. Does no work itself: each command is its own
+module, loaded only when it is called. A command imports what it needs when it runs, so that
+``--help`` and ``--version`` load no library except click.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ EXITS: Final = tuple(
     for code, (meaning, _) in MEANINGS.items()
     if code is not ExitCode.TERMINATED
 )
-"""The exit codes, each with its meaning."""
+"""Each exit code with its meaning."""
 _UNWRITABLE: Final = (errno.EBADF, errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT, errno.EAGAIN)
-_ASKED: Final[list[signal.Signals]] = []
-"""The signals that have asked this process to end while it only read."""
+_SIGNALS: Final[list[signal.Signals]] = []
+"""The signals that have asked this process to end while it was only reading."""
 COMMANDS: Final[Mapping[str, str]] = {
     name: f"provisioner.cli.commands.{module}"
     for name, module in (
@@ -68,19 +68,19 @@ COMMANDS: Final[Mapping[str, str]] = {
         ("sandbox", "sandbox"),
     )
 }
-"""In the order of a day's work; each module has the command as ``command``."""
+"""The commands in the order in which they are used; each module's command is its ``command``."""
 
 
 class _Commands(Group):
-    """Loads a command's module when the command is called, or described."""
+    """Loads a command's module only when the command runs or its help is shown."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in their order."""
+        """Return the names in order."""
         del ctx
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command of that name."""
+        """Return the command with that name."""
         del ctx
         if cmd_name not in COMMANDS:
             return None
@@ -88,7 +88,7 @@ class _Commands(Group):
         return found
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; what asks it to end is kept from click, which would print an empty line."""
+        """Run the command. Signals to end are hidden from click, which would print an empty line."""
         try:
             for number in (signal.SIGTERM, signal.SIGHUP):
                 if signal.getsignal(number) is _ended_early:
@@ -107,9 +107,9 @@ class _Commands(Group):
 def cli() -> None:
     """Provision Octopush SMS sub-accounts in batch, and never lose a credential.
 
-    A manifest (YAML, CSV or workbook) says which accounts should exist, a plan says
-    what is missing, an apply creates it and keeps the credentials, which the API returns
-    once, in an encrypted state. Without MANIFEST, the folder manifests/ is read.
+    A manifest (YAML, CSV or workbook) lists the accounts that should exist. A plan shows
+    what is missing. An apply creates it, and keeps the credentials, which the API returns
+    only once, in an encrypted state. Without MANIFEST, all of the folder manifests/ is read.
     """
 
 
@@ -118,15 +118,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     _open_streams()
     _keep_no_core()
     if isinstance(sys.stdout, TextIOWrapper):
-        # A letter that the terminal's encoding has not is written out; it would end the command.
+        # A character that the terminal's encoding lacks would end the command: write it escaped.
         sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments), os.environ))
 
 
 def _open_streams() -> None:
-    """Open what whoever started this has closed, so that no file of ours is opened in its place.
+    """Open the standard streams that the caller has closed, so that no file of ours gets their numbers.
 
-    Nothing can be read from it, and writing to it fails.
+    Reading from such a stream gives nothing, and writing to it fails.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
@@ -138,52 +138,52 @@ def _open_streams() -> None:
 
 
 def _keep_no_core() -> None:
-    """Have no core dump written, of this process or one that it starts: it would hold keys and passwords."""
+    """Prevent core dumps of this process and its children: they would contain keys and passwords."""
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
-    # Less than any core has, and Linux gives none to a program either (core_pattern), which it does where this is 0.
+    # 1 is smaller than any core dump. With 0, Linux would still pipe one to the program in core_pattern.
     resource.setrlimit(resource.RLIMIT_CORE, (0 if most == 0 else 1, most))
 
 
 def run(arguments: list[str], environ: Mapping[str, str]) -> int:
-    """Run the command line and return the exit code; whatever goes wrong has been said."""
-    # Before the command line is parsed: a log for programs holds nothing but events.
+    """Run the command line and return the exit code. Every error has been reported by then."""
+    # Needed before the command line is parsed: a log for programs contains only events.
     log = _given(arguments, "--log-format", environ.get("PROVISIONER_LOG_FORMAT")) == "json"
     console = (LogConsole if log else TextConsole)(sys.stdin, sys.stdout, sys.stderr, environ)
     try:
         for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is signal.SIG_DFL:  # nohup, say, has them ignored
+            if signal.getsignal(number) is signal.SIG_DFL:  # nohup, for example, ignores them
                 signal.signal(number, _ended_early)
         code = cli.main(arguments, prog_name="provisioner", standalone_mode=False, obj=Context(console, environ))
     except click.exceptions.NoArgsIsHelpError as error:
         console.raw(f"{error.format_message()}\n")
         return ExitCode.USAGE
     except SystemExit as ended:
-        # click ends so once it has completed a word for a shell, and where nobody reads a help text to its end.
+        # click does this after completing a word for a shell, and if the reader of a help text has gone away.
         return int(ended.code or ExitCode.DONE)
-    except BaseException as error:  # noqa: BLE001  # the last line of defence, see failures.reported
+    except BaseException as error:  # noqa: BLE001  # the last resort, see failures.reported
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # It has ended: what is left is to say why, which nothing should cut short.
+            # The command has ended. Nothing may interrupt the report of why.
             signal.signal(number, signal.SIG_IGN)
         if isinstance(error, OSError) and error.errno in _UNWRITABLE:
-            # Files raise errors of ours: this is standard output, to which click writes a help text by itself.
+            # Our own file access raises our own errors: this is standard output, where click writes help itself.
             console.lose(error)
             return ExitCode.FAILURE
-        if _ASKED and not isinstance(error, ProvisionerError):
-            # While modules load, what it was asked comes as whatever the one that was cut short makes of it.
+        if _SIGNALS and not isinstance(error, ProvisionerError):
+            # A signal while modules load may surface as any exception of the interrupted module.
             error = Ended(Terminated())
         return _failed(error, console, as_json=_given(arguments, "--format") == "json")
     return int(code or (ExitCode.FAILURE if console.lost_data else ExitCode.DONE))
 
 
 def _ended_early(_: int, __: FrameType | None) -> NoReturn:
-    """End a command that has not begun: click, which reads the command line, would print an empty line."""
-    _ASKED.append(signal.SIGTERM)
+    """End a command that has not started: click, which is parsing the command line, would print an empty line."""
+    _SIGNALS.append(signal.SIGTERM)
     raise Ended(Terminated())
 
 
 def _terminated(_: int, __: FrameType | None) -> NoReturn:
-    """End a command as Ctrl-C does, while it only reads; what changes something hears signals itself."""
-    _ASKED.append(signal.SIGTERM)
+    """End a command that only reads, as Ctrl-C does; one that makes changes handles signals itself."""
+    _SIGNALS.append(signal.SIGTERM)
     raise Terminated
 
 
@@ -195,16 +195,16 @@ def _failed(error: BaseException, console: Console, *, as_json: bool) -> int:
         console.raw("\n")
     console.failure(failure)
     if as_json:
-        from provisioner.render import documents  # noqa: PLC0415  # most failures are for people
+        from provisioner.render import documents  # noqa: PLC0415  # only for --format json
 
         console.document(documents.error(failure))
     return failure.exit_code
 
 
 def _given(arguments: list[str], option: str, default: str | None = None) -> str | None:
-    """Return the value that an option has on the command line, which may be what is wrong."""
+    """Return an option's value, even from a command line that is not valid."""
     if arguments[:1] == ["exec"]:
-        # What stands there is for another command.
+        # The options there belong to another command.
         return default
     found = default
     for each, following in pairwise((*arguments, "")):

@@ -11,7 +11,7 @@ from provisioner.errors import CommandInvalid
 
 _DURATION: Final = r"([0-9]+)([smhd])"
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-# Narrower than datetime's own reading, which takes any character for the T and a week for a date.
+# Stricter than datetime.fromisoformat, which accepts any character as the T, and weeks as dates.
 _MOMENT: Final = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
@@ -19,7 +19,7 @@ _MOMENT: Final = (
 
 
 def since(text: str | None) -> datetime | None:
-    """Return what ``--since`` says, in UTC, to the whole second before it; None where it is not given.
+    """Return the moment that ``--since`` names, in UTC, rounded down to the second; None if it is not given.
 
     Raises CommandInvalid.
     """
@@ -35,7 +35,7 @@ def since(text: str | None) -> datetime | None:
     if moment is None:
         raise CommandInvalid(
             f"--since {text} is neither a date nor a duration.",
-            hint="Write a date or time as in 2026-01-31 or 2026-01-31T12:00:00Z (UTC where no zone is named), or how"
-            " long ago as in 30m, 12h or 7d.",
+            hint="Write a date or time, as in 2026-01-31 or 2026-01-31T12:00:00Z (UTC if you give no zone), or how"
+            " long ago, as in 30m, 12h or 7d.",
         )
     return moment.replace(microsecond=0)

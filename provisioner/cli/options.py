@@ -1,4 +1,4 @@
-"""Options that several commands share, and the values that a command gets them as."""
+"""Options that several commands share, and the types of their values."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _METAVARS: Final = {
 }  # fmt: skip
 FILE: Final = click.Path(path_type=Path)
 CONNECTION: Final = ("timeout", "attempts", "retry_budget", "retry_after_cap", "proxy", "ca_file")
-"""The settings of whatever speaks to Octopush."""
+"""The settings of every command that sends requests to Octopush."""
 CREATION: Final = ("retry_on_429", "retry_on_503", "keep_going")
-"""Those of whatever creates accounts; a plan shows them too."""
+"""The settings of every command that creates accounts; a plan shows them too."""
 _MOST_JOBS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the process gives every command."""
+    """The console and environment that every command gets."""
 
     console: Console
     environ: Mapping[str, str]
@@ -47,23 +47,23 @@ pass_context = click.make_pass_decorator(Context)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which project is meant, and which of its settings a flag changes."""
+    """The project to open, and the settings that flags override."""
 
     config: Path | None
     flags: Mapping[str, object]
 
     def open(self, context: Context) -> Project:
         """Return the project; raises SettingInvalid."""
-        from provisioner.project.project import Project  # noqa: PLC0415  # --help opens none
+        from provisioner.project.project import Project  # noqa: PLC0415  # --help opens no project
 
         try:
             Path.cwd()
         except FileNotFoundError:
             raise CommandInvalid(
-                "The folder that this was called in is gone.", hint="Change into one that is there, and run it again."
+                "The current folder no longer exists.", hint="Change to an existing folder, and run the command again."
             ) from None
         interactive = context.console.is_interactive
-        # Whoever names another file of settings still works in the folder that they are in.
+        # Another settings file does not change the folder that paths are relative to.
         return Project.open(
             self.config, environ=context.environ, flags=self.flags, folder=Path(), interactive=interactive
         )
@@ -71,21 +71,21 @@ class Choice:
 
 @contextmanager
 def cluster_at(address: str | None, choice: Choice) -> Iterator[Cluster | None]:
-    """Reach the cluster that ``--executor`` names, if it names one; raises SettingInvalid."""
+    """Connect to the cluster that ``--executor`` names, if any; raises SettingInvalid."""
     if address is None:
         yield None
         return
-    from provisioner.project import worker  # noqa: PLC0415  # most runs have none
+    from provisioner.project import worker  # noqa: PLC0415  # most runs use no cluster
 
     with worker.opened(address, choice.config, choice.flags) as cluster:
         yield cluster
 
 
 def project(*tuning: str) -> Callable[[_Command], _Command]:
-    """Add the options of a command that opens a project, and those of the ``tuning`` that it heeds.
+    """Add the options of a command that opens a project, and those of the ``tuning`` settings that it uses.
 
-    The command gets them as one argument, ``choice``. Their kinds and words are those of
-    the settings' schema.
+    The command gets them as one argument, ``choice``. Their types and help come from the
+    schema of the settings.
     """
     names = ("state", *tuning)
 
@@ -100,11 +100,11 @@ def project(*tuning: str) -> Callable[[_Command], _Command]:
             with_options = _tuning(name)(with_options)
         with_options = click.option(
             "--state", metavar="PATH", shell_complete=completion.files,
-            help="Where each state is; {parent} is replaced.",
+            help="The place of each state; {parent} is replaced by its name.",
         )(with_options)  # fmt: skip
-        return click.option("--config", type=FILE, metavar="FILE", help="The settings [default: provisioner.yaml].")(
-            with_options
-        )
+        return click.option(
+            "--config", type=FILE, metavar="FILE", help="The settings file [default: provisioner.yaml]."
+        )(with_options)
 
     return add
 
@@ -131,7 +131,7 @@ def output(*formats: str, words: str = "The format of standard output.") -> Call
 
 
 def _shard(text: str | None) -> Shard | None:
-    from provisioner.model.shard import Shard  # noqa: PLC0415  # --help takes none
+    from provisioner.model.shard import Shard  # noqa: PLC0415  # --help needs no shard
 
     return None if text is None else Shard.parse(text)
 
@@ -142,11 +142,11 @@ parents = click.option(
 )  # fmt: skip
 shard = click.option(
     "--shard", metavar="I/N", callback=lambda _, __, text: _shard(text),
-    help="Only the parents that fall to shard I of N; for several runs that share the work.",
+    help="Only the parents of shard I of N, to divide the work among several runs.",
 )  # fmt: skip
 only = click.option(
     "--only", metavar="NAME", multiple=True, shell_complete=completion.accounts(planned=True),
-    help="Only this account; may be repeated [default: all]. Slots are still counted over all that exist.",
+    help="Only this account; may be repeated [default: all]. Slots still count all accounts.",
 )  # fmt: skip
 jobs = click.option(
     "--jobs",
@@ -154,37 +154,35 @@ jobs = click.option(
     metavar="N",
     default=8,
     show_default=True,
-    help="How many parents are worked on at once.",
+    help="How many parents to work on in parallel.",
 )
 rate = click.option(
     "--rate", type=click.IntRange(1, 1000), metavar="N", default=20, show_default=True,
-    help="How many requests may begin in one second, over all parents.",
+    help="The most requests to start per second, over all parents.",
 )  # fmt: skip
 apply_rate = click.option(
     "--rate", type=click.IntRange(1, 1000), metavar="N",
-    help="How many requests may begin in one second, over all parents [default: no bound].",
+    help="The most requests to start per second, over all parents [default: no limit].",
 )  # fmt: skip
-refresh = click.option("--refresh", is_flag=True, help="Read every account at Octopush first; needs an identity.")
+refresh = click.option("--refresh", is_flag=True, help="Read every account at Octopush first; this needs an identity.")
 log_format = click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", envvar="PROVISIONER_LOG_FORMAT",
-    expose_value=False,  # it is in force before the command line is parsed
+    expose_value=False,  # it takes effect before the command line is parsed
     help="The format of standard error: text, or one JSON object per line.",
 )  # fmt: skip
-report = click.option(
-    "--report", type=FILE, metavar="FILE", help="Write the JSON report, or the error, to FILE as well."
-)
+report = click.option("--report", type=FILE, metavar="FILE", help="Also write the JSON report, or the error, to FILE.")
 cluster = click.option(
     "--executor", "cluster", metavar="dask://HOST:PORT",
-    help="Have the workers of this cluster apply: each needs a copy of the project, and credentials of its own.",
+    help="Apply on the workers of this cluster. Each needs a copy of the project, and its own credentials.",
 )  # fmt: skip
 manifests = click.argument("manifests", nargs=-1, type=FILE, metavar="[MANIFEST]...")
-yes = click.option("--yes", "-y", is_flag=True, help="Do not ask; needed where there is no terminal.")
+yes = click.option("--yes", "-y", is_flag=True, help="Do not ask; required if there is no terminal.")
 new_state = click.option(
     "--new-state", is_flag=True,
-    help="Begin a state where there is none; with --plan, and where no person is asked, that is refused otherwise (5).",
+    help="Begin a state if there is none. With --plan, or if nobody is asked, only this option allows that (else 5).",
 )  # fmt: skip
 compact = click.option(
     "--compact/--no-compact", default=None,
-    help="One line for each account to create, in text and Markdown [default: if there are more than 20].",
+    help="Show each account to create on one line, in text and Markdown [default: if there are more than 20].",
 )  # fmt: skip
-detailed = click.option("--detailed-exitcode", "detailed", is_flag=True, help="Exit with 2 when changes are pending.")
+detailed = click.option("--detailed-exitcode", "detailed", is_flag=True, help="Exit with 2 if changes are pending.")

@@ -1,6 +1,6 @@
-"""How far an operation has come: lines or a bar for people, events for programs.
+"""Progress of an operation: lines or a bar for people, events for programs.
 
-Where there are several parents, each line says whose it is.
+With several parents, each line begins with its parent.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from provisioner.model.plan import Plan
     from provisioner.project.reporter import Requested
 
-# The results of accounts that something was done about; the others are in the report alone.
+# The results of accounts that the run worked on; the others appear only in the report.
 _DONE: Final = frozenset({Result.CREATED, Result.UPDATED, Result.ADOPTED, Result.FAILED, Result.UNKNOWN})
-# Those of accounts that went as they should: the bar itself shows them.
-_AS_IT_SHOULD: Final = frozenset({Result.CREATED, Result.UNCHANGED, Result.VERIFIED})
+# The results that need no line of their own: the bar itself shows them.
+_EXPECTED: Final = frozenset({Result.CREATED, Result.UNCHANGED, Result.VERIFIED})
 _INSPECTING: Final = frozenset({"refresh", "verify", "balance"})
 _SUCCESSES: Final = range(200, 300)
 
 
 class _PersonReporter(ConsoleReporter):
-    """Speaks to a person about accounts."""
+    """Formats lines about accounts for people."""
 
     def __init__(self, console: Console, parents: int) -> None:
         super().__init__(console)
@@ -57,7 +57,7 @@ class _PersonReporter(ConsoleReporter):
 
 
 class LineReporter(_PersonReporter):
-    """One line for each account that something was done about, as it is done."""
+    """Prints one line for each account that the run works on, when it is done."""
 
     def __init__(self, console: Console, parents: int) -> None:
         super().__init__(console, parents)
@@ -66,11 +66,11 @@ class LineReporter(_PersonReporter):
         self._lock = threading.Lock()
 
     def expected(self, accounts: int) -> None:
-        """Note how many there will be."""
+        """Set the number of accounts."""
         self._total, self._done = accounts, 0
 
     def waiting(self, parent: str, words: str) -> None:
-        """Say why nothing happens for a while."""
+        """Report why nothing happens for a while."""
         self._console.talk(f"{self._whose(parent)}waiting: {printable(words)}")
 
     def finished(self, parent: str, outcome: Outcome) -> None:
@@ -83,12 +83,12 @@ class LineReporter(_PersonReporter):
             self._console.talk(Line(f"[{self._done}/{self._total}] {line.text}", line.style))
 
     def read_back(self, parent: str, found: Outcome) -> None:
-        """Say what was found; the account was counted before."""
+        """Report what was found; the account has been counted already."""
         self._console.talk(self._line(parent, found))
 
 
 class BarReporter(_PersonReporter):
-    """A bar for the whole run, and above it a line for each account that went wrong."""
+    """Shows a bar for the whole run, and above it a line for each account that failed."""
 
     def __init__(self, console: Console, parents: int) -> None:
         super().__init__(console, parents)
@@ -108,7 +108,7 @@ class BarReporter(_PersonReporter):
         self._task = self._bar.add_task("", total=0)
 
     def expected(self, accounts: int) -> None:
-        """Begin a bar of that length."""
+        """Start a bar of that length."""
         self.close()
         if accounts:
             with suppress(OSError):  # the terminal may be gone; the run goes on
@@ -116,36 +116,36 @@ class BarReporter(_PersonReporter):
                 self._bar.start()
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         with suppress(OSError):
             self._bar.update(self._task, description="")
             self._bar.stop()
 
     def started(self, parent: str, account: str, operation: str | None) -> None:
-        """Name the account that the run is at."""
+        """Show the account that the run is working on."""
         del operation
         with suppress(OSError):
             self._bar.update(self._task, description=f"{self._whose(parent)}{printable(account)}")
 
     def waiting(self, parent: str, words: str) -> None:
-        """Say above the bar why it stands still."""
+        """Report above the bar why it does not move."""
         self._print(Line(f"{self._whose(parent)}waiting: {printable(words)}"))
 
     def finished(self, parent: str, outcome: Outcome) -> None:
-        """Move the bar on."""
+        """Advance the bar."""
         if not _is_done(outcome):
             return
         with suppress(OSError):
             self._bar.advance(self._task)
-        if outcome.result not in _AS_IT_SHOULD or outcome.reason:
+        if outcome.result not in _EXPECTED or outcome.reason:
             self._print(self._line(parent, outcome))
 
     def read_back(self, parent: str, found: Outcome) -> None:
-        """Say above the bar what was found."""
+        """Report above the bar what was found."""
         self._print(self._line(parent, found))
 
     def phase(self, name: str, seconds: float) -> None:
-        """Take the bar away: what it was about has ended."""
+        """Remove the bar when its phase has ended."""
         super().phase(name, seconds)
         self.close()
 
@@ -157,16 +157,16 @@ class BarReporter(_PersonReporter):
 
 
 class LogReporter(ConsoleReporter):
-    """An event for each request and each account, with how long it took."""
+    """Writes an event for each request and each account, with its duration."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._begun: dict[str, tuple[str, str | None, float]] = {}
-        """By parent: the account that it is at, the operation, and since when."""
+        self._current: dict[str, tuple[str, str | None, float]] = {}
+        """By parent: the current account, its operation, and when it started."""
 
     def planned(self, plans: Sequence[Plan], digest: str) -> None:
-        """Write an event for each plan: how much it changes, and where; and one with the digest of all."""
-        from provisioner.model.plan import counts  # only an apply shows it here
+        """Write an event for each plan, with its changes and its place, and one with the digest of all plans."""
+        from provisioner.model.plan import counts  # only an apply shows plans here
         from provisioner.render import documents
 
         for plan in plans:
@@ -175,16 +175,16 @@ class LogReporter(ConsoleReporter):
         self._console.event(INFO, Event.DIGEST, digest=digest)
 
     def started(self, parent: str, account: str, operation: str | None) -> None:
-        """Note which account, and which operation, what follows is about."""
-        self._begun[parent] = (account, operation, time.monotonic())
+        """Record which account and which operation the next events are about."""
+        self._current[parent] = (account, operation, time.monotonic())
 
     def waiting(self, parent: str, words: str) -> None:
-        """Say why nothing happens for a while."""
-        account, operation, _ = self._begun.get(parent, (None, None, 0.0))
+        """Report why nothing happens for a while."""
+        account, operation, _ = self._current.get(parent, (None, None, 0.0))
         self._console.event(WARNING, Event.WAITING, parent=parent, account=account, operation=operation, message=words)
 
     def requested(self, request: Requested) -> None:
-        """Tell of one request: its status, or why it has none."""
+        """Report one request: its status, or why it has none."""
         self._console.event(
             INFO if request.status in _SUCCESSES else WARNING,
             Event.REQUEST,
@@ -200,15 +200,15 @@ class LogReporter(ConsoleReporter):
         )
 
     def finished(self, parent: str, outcome: Outcome) -> None:
-        """Tell what became of an account; how long it took, where anything was asked about it."""
-        self._told(Event.ACCOUNT, parent, outcome)
+        """Report the outcome of an account, and its duration if a request was sent."""
+        self._write(Event.ACCOUNT, parent, outcome)
 
     def read_back(self, parent: str, found: Outcome) -> None:
-        """Tell what was found."""
-        self._told(Event.READ_BACK, parent, found)
+        """Report what was found."""
+        self._write(Event.READ_BACK, parent, found)
 
-    def _told(self, event: Event, parent: str, outcome: Outcome) -> None:
-        account, operation, since = self._begun.pop(parent, (None, None, 0.0))
+    def _write(self, event: Event, parent: str, outcome: Outcome) -> None:
+        account, operation, since = self._current.pop(parent, (None, None, 0.0))
         mine = account == outcome.name
         self._console.event(
             _level(outcome),
@@ -224,10 +224,10 @@ class LogReporter(ConsoleReporter):
         )
 
 
-def reporter(console: Console, parents: int = 1) -> ConsoleReporter:
-    """Return the reporter fit for standard error: events for a program, a bar on a terminal, lines elsewhere.
+def reporter_for(console: Console, parents: int = 1) -> ConsoleReporter:
+    """Return the reporter that suits standard error: events for a program, a bar on a terminal, lines elsewhere.
 
-    Where there are several ``parents``, each line says whose it is.
+    With several ``parents``, each line begins with its parent.
     """
     if isinstance(console, LogConsole):
         return LogReporter(console)
@@ -235,7 +235,7 @@ def reporter(console: Console, parents: int = 1) -> ConsoleReporter:
 
 
 def _is_done(outcome: Outcome) -> bool:
-    """Whether this run did something about the account; an old unknown is not its work."""
+    """Return whether this run worked on the account; an old unknown is not its work."""
     if outcome.action in _INSPECTING:
         return True
     return outcome.action in {"create", "update", "adopt"} and outcome.result in _DONE

@@ -1,4 +1,4 @@
-"""Questions about one account: which parent and which state they are about stands with each."""
+"""Questions about one account; each shows which parent and which state it is about."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 
 def about(project: Project, name: str, parents: Sequence[str], question: str) -> str:
-    """Return ``question`` about the account ``name``, below where it is; raises as :meth:`Project.owner_of` does.
+    """Return ``question`` about the account ``name``, below its parent and state.
 
-    Of an account that may not exist, it says for whom it was to be, and when it was tried.
+    For an account that may not exist, also show whom it is for and when its creation was
+    tried. Raises what :meth:`Project.owner_of` raises.
     """
     parent = project.owner_of(name, parents)
     look = attempted(parent.look, SILENT)
-    # Where the state cannot be read, the command says so itself.
+    # If the state cannot be read, the command reports it.
     state = None if isinstance(look, ProvisionerError) else look.state
     record = None if state is None else state.accounts.get(name)
     lines = [place(parent)]
@@ -35,6 +36,6 @@ def about(project: Project, name: str, parents: Sequence[str], question: str) ->
 
 
 def place(parent: Parent) -> str:
-    """Return where a parent's accounts and its state are, for whoever is asked at a terminal."""
+    """Return where a parent's accounts and its state are, for a question at a terminal."""
     lines = text.place(parent.terms(), words.View(private=True))
     return "\n".join((f"{printable(parent.name)}:", *(line.text for line in lines)))

@@ -1,6 +1,6 @@
-"""What everybody gets to hear while an operation goes on, and how long each part took.
+"""Reports progress that matters to people and programs alike, and measures how long each phase took.
 
-Refuses to end a run because nobody looks on: what it does matters more than what it says.
+Never ends a run because nobody reads its output: the work matters more than the messages.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class ConsoleReporter(Reporter):
-    """Says what everybody wants to hear, and remembers how long each part took."""
+    """Reports problems, warnings and plans, and records how long each phase took."""
 
     def __init__(self, console: Console) -> None:
         self.phases: dict[str, float] = {}
-        """Seconds that each part took."""
+        """The duration of each phase in seconds."""
         self.compact: bool | None = None
         """How a plan is shown, see :class:`provisioner.render.words.View`."""
         self._console = console
@@ -34,31 +34,31 @@ class ConsoleReporter(Reporter):
         self.close()
 
     def close(self) -> None:
-        """Leave the terminal as it was found."""
+        """Restore the terminal."""
 
     def problem(self, problem: Problem) -> None:
-        """Say what is wrong in a manifest."""
+        """Report a problem in a manifest."""
         self._console.problem(problem)
 
     def warning(self, message: str) -> None:
-        """Warn."""
+        """Print a warning."""
         self._console.warn(message)
 
     def planned(self, plans: Sequence[Plan], digest: str) -> None:
-        """Show the plans, before anybody is asked."""
-        from provisioner.render import text  # only an apply shows it here
+        """Show the plans, before asking for confirmation."""
+        from provisioner.render import text  # only an apply shows plans here
 
         view = self._console.view(self._console.stderr, compact=self.compact)
         self._console.talk(*text.plans(plans, digest, view))
 
     def phase(self, name: str, seconds: float) -> None:
-        """Remember how long it took."""
+        """Record how long a phase took."""
         self.phases[name] = round(seconds, 3)
 
     def identity_said(self, text: str) -> None:
-        """Pass on what the command wrote: it is for the person."""
+        """Pass on what the identity command wrote for the user."""
         self._console.raw(f"{text}\n")
 
     def last_resort(self, line: str) -> bool:
-        """Write it to standard error."""
+        """Write a sealed outcome to standard error."""
         return self._console.last_resort(line)

@@ -1,4 +1,4 @@
-"""Runs that leave something behind, and how a report is shown."""
+"""Runs that write a report, a page, metrics or a heartbeat, and how a report is printed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from provisioner.cli import failures
 from provisioner.cli.console import INFO
 from provisioner.cli.events import Event
-from provisioner.cli.progress import reporter
+from provisioner.cli.progress import reporter_for
 from provisioner.cli.reporters import ConsoleReporter
 from provisioner.errors import ExitCode, InternalError, PlanStale
 from provisioner.project import heartbeat
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Run = Callable[["Project", ConsoleReporter], "Reports"]
 
 
-def watched(  # noqa: PLR0913  # which project, what it does, and what it leaves
+def watched(  # noqa: PLR0913  # the project, the run, and its outputs
     context: Context,
     choice: Choice,
     run: Run,
@@ -38,37 +38,37 @@ def watched(  # noqa: PLR0913  # which project, what it does, and what it leaves
     report: Path | None,
     page: PageRequest | None = None,
 ) -> int:
-    """Carry ``run`` out, leave behind what the settings ask for, print its reports, and return the exit code.
+    """Do ``run``, write the outputs that the settings ask for, print its reports, and return the exit code.
 
-    A run that could not leave what it was to leave exits with 1, unless it has a code of its own.
+    If an output cannot be written, the code is 1, unless the run itself ended with another.
     """
     console = context.console
-    outlets, hears = Outlets(console.warn), ConsoleReporter(console)
+    outlets, reporter = Outlets(console.warn), ConsoleReporter(console)
 
     def end(code: ExitCode) -> None:
         outlets.call(code)
         status, taken = heartbeat.status_of(code), outlets.duration
-        console.event(INFO, Event.FINISHED, status=status, exit_code=int(code), duration=taken, phases=hears.phases)
+        console.event(INFO, Event.FINISHED, status=status, exit_code=int(code), duration=taken, phases=reporter.phases)
 
     try:
-        # First, so that whoever waits for the call hears of settings that cannot be read.
+        # First, so that the heartbeat is called even if the settings cannot be read.
         named = choice.flags["heartbeat_url"] or context.environ.get("PROVISIONER_HEARTBEAT_URL")
         reader = alone(context.environ, Path(), interactive=console.is_interactive)
         outlets.prepare_call(None if named is None else str(named), reader, Path())
         project = choice.open(context)
         outlets.prepare(project, manifests, report, page)
-        with reporter(console, len(project.settings.parents)) as hears:
-            reports = run(project, hears)
+        with reporter_for(console, len(project.settings.parents)) as reporter:
+            reports = run(project, reporter)
         reports.require_any()
     except BaseException as error:
         failure = failures.reported(error)
         if isinstance(failure, PlanStale):
             outlets.withdraw()
-        outlets.write(failure, hears.phases)
+        outlets.write(failure, reporter.phases)
         outlets.write_page(failure)
         end(failure.exit_code)
         raise
-    code, written = reports.exit_code, outlets.write(reports, hears.phases)
+    code, written = reports.exit_code, outlets.write(reports, reporter.phases)
     try:
         show(console, reports, output)
     finally:
@@ -80,7 +80,7 @@ def watched(  # noqa: PLR0913  # which project, what it does, and what it leaves
 
 
 def show(console: Console, reports: Reports, output: str) -> None:
-    """Print what an operation did, as text or as JSON; of the latter, why it ended early is talk."""
+    """Print what an operation did, as text or as JSON; with JSON, standard error says why it ended early."""
     for each in reports.reports:
         if isinstance(each.failure, InternalError):
             console.raw(failures.trace(each.failure))

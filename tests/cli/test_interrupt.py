@@ -96,7 +96,7 @@ def test_asked_to_end_it_says_when_no_answer_comes(sandbox: StartSandbox, projec
     said = [each["message"] for each in events(done) if each["event"] == "signal"]
     assert 2 == len(said)
     assert "Octopush has not answered yet" in said[1]
-    assert "is kept as pending" in said[1]
+    assert "stays pending" in said[1]
     assert (8, {"paris": "unknown"}) == (done.returncode, mine.statuses())
 
 

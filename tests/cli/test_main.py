@@ -201,6 +201,6 @@ def test_options_that_few_need_come_last() -> None:
     shown = this.get_help(this.context_class(this))
     places = [
         shown.index(f"\n{each}")
-        for each in ("Examples:", "Options:", "  --out FILE", "Options that few need:", "  --timeout")
+        for each in ("Examples:", "Options:", "  --out FILE", "Advanced options:", "  --timeout")
     ]
     assert sorted(places) == places

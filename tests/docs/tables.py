@@ -14,7 +14,7 @@ from typing import Any, Final
 import click
 
 from provisioner import schemas
-from provisioner.cli.commands.explain import _WORDS as WORDS
+from provisioner.cli.commands.explain import _TERMS as WORDS
 from provisioner.cli.events import COMMON, Event
 from provisioner.cli.main import COMMANDS, cli
 from provisioner.errors import MEANINGS, ExitCode, ProvisionerError

@@ -375,7 +375,7 @@ def test_the_tables_in_postgresql_are_made_by_a_command(
     assert (5, "") == (done.returncode, done.stdout)
     assert "`provisioner state migrate` makes them" in done.stderr
     address = place.replace("{parent}", "default")
-    for said in "The tables were made", "All that it needs is there":
+    for said in "The tables were created", "Everything that it needs exists already":
         done = mine.run("state", "migrate")
         assert (0, f"{said}: {address}\n") == (done.returncode, done.stderr)
     assert 0 == mine.run("apply", "--yes").returncode

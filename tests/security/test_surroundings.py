@@ -29,7 +29,7 @@ def test_a_closed_output_is_said_and_hides_nothing_that_was_done(server: Sandbox
         assert (1, 1) == (done.returncode, done.stderr.count("Standard output cannot be written: it is closed."))
         assert "Traceback" not in done.stderr
     gone = mine.run("status", prefix=("sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && "$@"', "sh"))
-    assert (64, "error: The folder that this was called in is gone.") == (gone.returncode, gone.stderr.splitlines()[0])
+    assert (64, "error: The current folder no longer exists.") == (gone.returncode, gone.stderr.splitlines()[0])
     # A reader that goes away is none of our affair.
     assert "" == closed(mine, "| true", "--help").stderr
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     cls=Command,
     short_help="Create what is missing, change what differs.",
     examples=[
-        ("provisioner apply", "Show the plan of manifests/, ask, and do it."),
-        ("provisioner apply --only paris", "Do it for one account."),
-        ("provisioner apply --plan plan.json --yes", "Do what was saved and reviewed, without asking."),
+        ("provisioner apply", "Show the plan for manifests/, ask, and apply it."),
+        ("provisioner apply --only paris", "Do this for one account."),
+        ("provisioner apply --plan plan.json --yes", "Apply a saved and reviewed plan, without asking."),
     ],
 )
 @options.manifests
@@ -49,17 +49,17 @@ if TYPE_CHECKING:
 @options.report
 @click.option(
     "--plan", "saved", type=options.FILE, metavar="FILE",
-    help="Do exactly what `plan --out FILE` saved; nothing to a parent for which it is stale (9).",
+    help="Apply exactly the plan that `plan --out FILE` saved; skip parents for which it is stale (9).",
 )  # fmt: skip
 @click.option(
     "--digest",
     metavar="HEX",
-    help="With --plan: the digest that was reviewed, all 64 digits of it; nothing is sent for another plan (9).",
+    help="With --plan: all 64 digits of the digest that was reviewed; nothing is sent for any other plan (9).",
 )
 @click.option(
     "--new-recipients",
     is_flag=True,
-    help="Seal, though none of those who can open the state could open that; otherwise it is refused (4).",
+    help="Seal even if nobody who can open the state now could open what is sealed (else 4).",
 )
 @options.compact
 @options.refresh
@@ -92,15 +92,15 @@ def command(
 ) -> int:
     """Create what is missing, change what differs, and keep the credentials sealed.
 
-    Plans, shows the plan, asks, and does exactly that: one account at a time, and several
-    parents side by side. Nothing is ever deleted. Needs the parents' credentials and the
-    recipients to seal to; to change an account, an identity as well.
+    Makes a plan, shows it, asks, and applies exactly that plan: one account at a time, and
+    several parents in parallel. Never deletes anything. Needs the parents' credentials and the
+    recipients to seal to. Changing an account also needs an identity.
 
     With --refresh, it first looks for what somebody changed at Octopush, and changes it back.
-    With --plan, it makes the saved plan again and compares the two: what was reviewed is what
-    happens. With --digest as well, the plan must have this digest, which every format of
-    `plan` prints. If a create looks like a renamed account, you are asked by name, even with
-    --yes; without a terminal that is refused (4).
+    With --plan, it makes the saved plan again and compares the two, so exactly what was
+    reviewed is applied. With --digest as well, the plan must have this digest, which every
+    format of `plan` prints. If a create looks like a renamed account, it asks about that
+    account, even with --yes; without a terminal, it refuses (4).
     """
     from provisioner.cli.interrupt import Interrupt
     from provisioner.cli.watched import watched
@@ -112,22 +112,22 @@ def command(
         raise CommandInvalid("--digest needs --plan.", hint=f"Write `provisioner apply --plan FILE --digest {digest}`.")
     if saved is not None and (manifests or parents or shard or only or refresh):
         raise CommandInvalid(
-            "A saved plan says by itself from which manifests it was made, for which parents, shard or accounts, and"
-            " whether --refresh was given.",
+            "A saved plan already contains its manifests, its parents, shard or accounts, and whether --refresh was"
+            " given.",
             hint=f"Write `provisioner apply --plan {saved}`.",
         )
 
     if not yes and not attended:
         raise CommandInvalid(
-            "There is no terminal to ask on.",
-            hint="Look at `provisioner plan`, then apply with --yes. Where no account exists yet, and no state, add"
+            "There is no terminal to ask for confirmation.",
+            hint="Look at `provisioner plan`, then apply with --yes. If there is no account and no state yet, add"
             " --new-state.",
         )
 
-    def run(project: Project, hears: ConsoleReporter) -> Reports:
-        hears.compact = compact
+    def run(project: Project, reporter: ConsoleReporter) -> Reports:
+        reporter.compact = compact
         if saved is not None:
-            plans = project.reviewed(saved, digest=digest, jobs=jobs, rate=rate, reporter=hears)
+            plans = project.reviewed(saved, digest=digest, jobs=jobs, rate=rate, reporter=reporter)
         else:
             plans = project.plan(
                 manifests,
@@ -138,11 +138,11 @@ def command(
                 wait=True,
                 jobs=jobs,
                 rate=rate,
-                reporter=hears,
+                reporter=reporter,
             )
-        # What was reviewed elsewhere, or asks nobody, begins no state by itself: a wrong checkout has none either.
+        # A saved plan, or an apply that asks nobody, must not begin a state: a wrong checkout has none either.
         begins = new_state or (attended and not yes and saved is None)
-        # A person is asked, where there is one.
+        # If there is a person, they are asked instead.
         bounds = Bounds(new_state=begins, lookalikes=attended, new_recipients=new_recipients or not yes)
         with options.cluster_at(cluster, choice) as workers, Interrupt(console.urgent) as interrupt:
 
@@ -150,7 +150,7 @@ def command(
                 for parent, error in () if yes else allowed.failures.items():
                     console.failure(error, parent)
                 seals = yes or new_recipients or not allowed.shut_out or console.confirm(_SHUT_OUT, yes=False)
-                # A rename that nobody noticed is no matter of course: --yes does not answer for it.
+                # --yes must not confirm a rename that nobody has noticed.
                 agreed = seals and all(console.confirm(each, yes=False) for each in doubts(allowed))
                 agreed = agreed and console.confirm(question(allowed, project), yes=yes)
                 interrupt.arm()
@@ -163,30 +163,30 @@ def command(
                 jobs=jobs,
                 cluster=workers,
                 rate=rate,
-                reporter=hears,
+                reporter=reporter,
                 cancel=interrupt,
             )
 
     return watched(context, choice, run, manifests=manifests, output=output, report=report)
 
 
-_SHUT_OUT: Final = "None of those who can open the state could open what is sealed now. Seal it for the others?"
+_SHUT_OUT: Final = "Nobody who can open the state now could open what this apply seals. Seal it anyway?"
 
 
 def doubts(plans: Plans) -> Iterator[str]:
-    """Yield what a person is asked about each account to create that looks like a renamed one."""
+    """Yield a question for each account to create that looks like a renamed one."""
     for plan in plans.plans:
         whose = f" of {plan.parent}" if len(plans.parents) > 1 else ""
         for change in plan.creates:
             if change.resembles is not None:
                 yield (
-                    f"{change.name} has the same names as {change.resembles}{whose}, which is in no manifest any more."
-                    f" Create {change.name} as another account?"
+                    f"{change.name} has the same names as {change.resembles}{whose}, which no manifest contains any"
+                    f" more. Create {change.name} as another account?"
                 )
 
 
 def question(plans: Plans, project: Project) -> str:
-    """Return what a person is asked before ``plans`` are carried out: what, whose, where, and with which state."""
+    """Return the question before ``plans`` are applied: what changes, for whom, where, and in which state."""
     from provisioner.render import conditions
     from provisioner.render.lines import counted, printable
 

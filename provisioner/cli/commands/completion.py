@@ -30,7 +30,7 @@ _PROGRAM: Final = "provisioner"
 def command(this: click.Context, context: Context, *, shell: str) -> int:
     """Print the script that lets a shell complete commands and options."""
     kind = get_completion_class(shell)
-    assert kind is not None  # noqa: S101  # the grammar names those that click knows
+    assert kind is not None  # noqa: S101  # the argument allows only shells that click knows
     script = kind(this.find_root().command, {}, _PROGRAM, f"_{_PROGRAM.upper()}_COMPLETE").source()
     context.console.data(f"{script}\n")
     return ExitCode.DONE

@@ -21,44 +21,44 @@ _FORMATS: Final = ("env", "dotenv", "docker", "json", "csv", "kubernetes")
 _READERS: Final = (
     ("env", "a POSIX shell: set -a; . ./FILE; set +a"),
     ("dotenv", "python-dotenv"),
-    ("docker", "docker run --env-file FILE; no value may have several lines"),
+    ("docker", "docker run --env-file FILE; values must be single lines"),
     ("json", "programs"),
-    ("csv", "spreadsheets: what would be a formula gets an apostrophe"),
+    ("csv", "spreadsheets; a value that looks like a formula gets an apostrophe"),
     ("kubernetes", "kubectl apply -f FILE: a Secret for each account"),
 )
-DELIVERED: Final = "the password that is delivered is the one before"
+DELIVERED: Final = "this is the previous password"
 
 
-@click.group(cls=Group, short_help="Open what is sealed.")
+@click.group(cls=Group, short_help="Show, list or export credentials.")
 def command() -> None:
-    """Open what is sealed; needs an identity."""
+    """Show, list or export credentials; needs an identity."""
 
 
-@command.command("show", examples=[("provisioner credentials show paris", "Print login, key and password in clear.")])
+@command.command(
+    "show", examples=[("provisioner credentials show paris", "Print login, key and password in clear text.")]
+)
 @click.argument("name", shell_complete=completion.accounts("active", "unknown"))
 @options.parents
 @options.project()
 @options.output("text", "json")
 @options.pass_context
 def show(context: Context, *, choice: Choice, name: str, parents: tuple[str, ...], output: str) -> int:
-    """Show the login, key and password of one account, in clear."""
-    from provisioner.cli.progress import reporter
+    """Show the login, key and password of one account in clear text."""
+    from provisioner.cli.progress import reporter_for
     from provisioner.render import credentials as formats
 
     console = context.console
     project = choice.open(context)
-    (opened,) = project.open_credentials([name], parents=parents, reporter=reporter(console))
+    (opened,) = project.open_credentials([name], parents=parents, reporter=reporter_for(console))
     if output == "json":
         console.exact(formats.shown_as_json(opened.content, opened.unfinished_passwords))
     else:
-        # Never wrapped at a terminal's edge: these are there to be copied.
+        # Never wrapped at a terminal's edge: people copy these.
         lines = formats.as_text(opened.content, opened.unfinished_passwords)
         console.exact("".join(f"{line.text}\n" for line in lines))
-    _warn(console, [opened], "one of these passwords is right")
+    _warn(console, [opened], "one of these passwords is correct")
     if opened.content.credentials is None:
-        console.warn(
-            f"the outcome of {name} is unknown: this is what was kept of it, not credentials that are known to work."
-        )
+        console.warn(f"the outcome of {name} is unknown: these credentials may not work.")
     return ExitCode.DONE
 
 
@@ -69,19 +69,19 @@ def show(context: Context, *, choice: Choice, name: str, parents: tuple[str, ...
 @options.pass_context
 def list_(context: Context, *, choice: Choice, parents: tuple[str, ...], output: str) -> int:
     """List the logins of all active accounts, without their keys and passwords."""
-    from provisioner.cli.progress import reporter
+    from provisioner.cli.progress import reporter_for
     from provisioner.render import credentials as formats
 
     console = context.console
     project = choice.open(context)
-    listed = project.list_credentials(parents=parents, reporter=reporter(console))
+    listed = project.list_credentials(parents=parents, reporter=reporter_for(console))
     if output == "json":
         accounts = [(each.content, each.record) for each in listed.opened]
         console.document(formats.listed_as_json(accounts, listed.damaged, listed.failures))
     else:
         several = len(project.settings.parents) > 1
         console.lines(formats.masked((each.content for each in listed.opened), name_parents=several))
-    _warn(console, listed.opened, "the password that is kept may be the one before")
+    _warn(console, listed.opened, "the stored password may be the previous one")
     for error in listed.damaged.values():
         console.failure(error)
     for parent, failure in listed.failures.items():
@@ -91,20 +91,20 @@ def list_(context: Context, *, choice: Choice, parents: tuple[str, ...], output:
 
 @command.command(
     "export",
-    short_help="Write credentials in clear, for other programs.",
-    table=("Who reads which format", _READERS),
+    short_help="Write credentials in clear text, for other programs.",
+    table=("What each format is for", _READERS),
     examples=[
-        ("provisioner credentials export --format dotenv --out .env", "Write those of all accounts."),
-        ("provisioner credentials export paris --format json", "Print those of one."),
+        ("provisioner credentials export --format dotenv --out .env", "Write the credentials of all accounts."),
+        ("provisioner credentials export paris --format json", "Print the credentials of one account."),
     ],
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.accounts("active"))
 @options.parents
 @options.project(*options.CONNECTION)
 @options.output(*_FORMATS)
-@click.option("--verified", is_flag=True, help="Write only if `verify` finds all of them good; exit with 7 if not.")
+@click.option("--verified", is_flag=True, help="Write only if `verify` succeeds for all of them; exit with 7 if not.")
 @click.option(
-    "--since", metavar="WHEN", help="Only those created since a date or time (UTC), or in the last 30m, 12h or 7d."
+    "--since", metavar="WHEN", help="Only accounts created since a date or time (UTC), or in the last 30m, 12h or 7d."
 )
 @click.option("--out", type=options.FILE, metavar="FILE", help="Write to FILE (0600) instead of standard output.")
 @options.pass_context
@@ -119,24 +119,22 @@ def export(
     since: str | None,
     out: Path | None,
 ) -> int:
-    """Write the credentials of all active accounts, or of those named, in clear."""
-    from provisioner.cli.progress import reporter
+    """Write the credentials of all active accounts, or of those named, in clear text."""
+    from provisioner.cli.progress import reporter_for
     from provisioner.project.credentials import require_credentials, require_distinct
     from provisioner.render import credentials as formats
 
     console = context.console
     moment = moments.since(since)
     if moment is not None and names:
-        raise CommandInvalid(
-            "Accounts were named, and --since chooses them too.", hint="Give names or --since, and not both."
-        )
+        raise CommandInvalid("Names and --since cannot be combined.", hint="Give either names or --since.")
     project = choice.open(context)
     if out is not None:
         from provisioner.project import outputs
 
         project.require_place(out, outputs.EXPORT)
-    with reporter(console, len(project.settings.parents)) as hears:
-        opened = project.open_credentials(names, parents=parents, since=moment, verified=verified, reporter=hears)
+    with reporter_for(console, len(project.settings.parents)) as reporter:
+        opened = project.open_credentials(names, parents=parents, since=moment, verified=verified, reporter=reporter)
     require_credentials(opened, "Nothing was exported.")
     if output != "kubernetes":
         require_distinct(opened)
@@ -145,13 +143,13 @@ def export(
         console.talk(f"No account was created since {moment:%Y-%m-%d %H:%M:%S} UTC.")
     content = formats.FORMATS[output](contents)
     if output == "csv" and (altered := formats.altered_by_csv(contents)):
-        console.warn(f"an apostrophe was put into a value of {', '.join(altered)}, so that it is no formula.")
+        console.warn(f"a value of {', '.join(altered)} now begins with an apostrophe, so that it is not a formula.")
     _warn(console, opened, DELIVERED)
     if out is None:
         console.exact(content)
     else:
         outputs.write(out, content, outputs.EXPORT)
-        console.talk(f"Written to {out}, readable by you alone.")
+        console.talk(f"Written to {out}; only you can read it.")
     if output == "env" and content:
         console.talk("It is for a POSIX shell. --format dotenv is for python-dotenv, --format docker for Docker.")
     return ExitCode.DONE

@@ -9,11 +9,11 @@ from provisioner.cli.help import Command
 from provisioner.cli.options import Choice, Context
 
 
-@click.command(cls=Command, short_help="Check that everything is in place.")
+@click.command(cls=Command, short_help="Check that everything is set up.")
 @options.parents
 @options.project(*options.CONNECTION)
 @options.output("text", "json")
-@click.option("--offline", is_flag=True, help="Do not ask Octopush whether it accepts the credentials.")
+@click.option("--offline", is_flag=True, help="Do not check whether Octopush accepts the credentials.")
 @options.jobs
 @options.pass_context
 def command(
@@ -21,16 +21,16 @@ def command(
 ) -> int:
     """Check settings, manifests, keys, states and credentials, before they are needed.
 
-    Changes nothing. Of a state that is kept elsewhere, it tries out whether a save would be
-    taken, so far as that shows without one. Octopush is asked for the balance of each parent, which tells whether
-    it accepts login and key. The exit code is that of the gravest failure.
+    Changes nothing. For a remote state, it checks whether a save would succeed, as far as that
+    is possible without saving. It asks Octopush for the balance of each parent, to see whether
+    login and key are accepted. The exit code is that of the most serious failure.
     """
-    from provisioner.cli.progress import reporter
+    from provisioner.cli.progress import reporter_for
     from provisioner.errors import gravest
     from provisioner.render import checks as texts
 
     console = context.console
-    checks = choice.open(context).examine(parents=parents, offline=offline, jobs=jobs, reporter=reporter(console))
+    checks = choice.open(context).examine(parents=parents, offline=offline, jobs=jobs, reporter=reporter_for(console))
     these = [(each.parent, each.what, each.found, each.failure) for each in checks]
     if output == "json":
         console.document(texts.document(these))

@@ -14,7 +14,7 @@ from provisioner.cli.help import Command
 from provisioner.cli.options import Choice, Context
 from provisioner.errors import CommandInvalid, StateConflict
 
-# Python ignores these signals, and what is ignored would stay so in the command.
+# Python ignores these signals, and the command would inherit that.
 _IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
@@ -37,35 +37,35 @@ _IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 def command(context: Context, *, choice: Choice, parents: tuple[str, ...], name: str, words: tuple[str, ...]) -> int:
     """Run a command with the credentials of one account in its environment, and nowhere else.
 
-    It finds OCTOPUSH_API_LOGIN, OCTOPUSH_API_KEY and, where one is kept, OCTOPUSH_PASSWORD,
-    and no variable of this program, of the machinery of CI, of a parent or of a placeholder.
-    The exit code is the command's own.
+    The command gets OCTOPUSH_API_LOGIN, OCTOPUSH_API_KEY and, if the password is known,
+    OCTOPUSH_PASSWORD. It gets no variables of this program, of the CI system, of a parent or of
+    a placeholder. The exit code is the command's own.
     """
     from provisioner.cli.commands.credentials import DELIVERED
-    from provisioner.cli.progress import reporter
+    from provisioner.cli.progress import reporter_for
     from provisioner.project.credentials import require_credentials
     from provisioner.render import credentials as formats
 
     line = _command_line(words)
     project = choice.open(context)
-    (opened,) = project.open_credentials([name], parents=parents, reporter=reporter(context.console))
+    (opened,) = project.open_credentials([name], parents=parents, reporter=reporter_for(context.console))
     require_credentials([opened], "Nothing was run.")
     for warning in opened.warnings(DELIVERED):
         context.console.warn(warning)
     environ = project.inherited(sorted(formats.VARIABLES)) | formats.as_environment(opened.content)
     before = {each: signal.signal(each, signal.SIG_DFL) for each in _IGNORED}
     try:
-        os.execvpe(line[0], line, environ)  # noqa: S606  # there is nothing for a shell to do
+        os.execvpe(line[0], line, environ)  # noqa: S606  # no shell is needed
     except OSError as error:
         raise CommandInvalid(
             f"{line[0]} cannot be run: {error.strerror or error}.",
-            hint="Check its name and PATH. Options of exec stand before the account's name.",
+            hint="Check its name and PATH. Options of exec go before the account's name.",
         ) from None
     except ValueError:
-        # Without its cause, which may hold the value.
+        # Without its cause, which may contain the value.
         raise StateConflict(
-            f"The credentials of {name} hold a character that no environment may hold.",
-            hint="`provisioner credentials export` delivers them even so. Nothing was run.",
+            f"The credentials of {name} contain a character that no environment variable can contain.",
+            hint="Use `provisioner credentials export` instead. Nothing was run.",
         ) from None
     finally:
         for each, handler in before.items():
@@ -73,7 +73,7 @@ def command(context: Context, *, choice: Choice, parents: tuple[str, ...], name:
 
 
 def _command_line(words: Sequence[str]) -> tuple[str, ...]:
-    """Return the command itself, of all words that follow the account's name."""
+    """Return the command from the words that follow the account's name."""
     marked = words[:1] == ("--",)
     line = tuple(words[1:] if marked else words)
     if not line or not line[0]:
@@ -82,7 +82,7 @@ def _command_line(words: Sequence[str]) -> tuple[str, ...]:
         )
     if line[0].startswith("-") and not marked:
         raise CommandInvalid(
-            f"There is an option, {line[0]}, where a command should be.",
-            hint="Options of exec stand before the account's name: `provisioner exec --parent acme paris -- env`.",
+            f"{line[0]} is an option, but a command is expected here.",
+            hint="Options of exec go before the account's name: `provisioner exec --parent acme paris -- env`.",
         )
     return line

@@ -13,14 +13,14 @@ from provisioner.cli.options import Choice, Context
     cls=Command,
     short_help="Free the slot of a deleted account.",
     examples=[
-        ("provisioner forget paris", "Forget it once it is deleted at Octopush."),
+        ("provisioner forget paris", "Forget an account that was deleted at Octopush."),
     ],
 )
 @click.argument("name", shell_complete=completion.accounts("active", "unknown", "abandoned"))
 @options.parents
 @options.project("lock_timeout", *options.CONNECTION)
 @options.output("text", "json")
-@click.option("--force", is_flag=True, help="Do not ask Octopush whether it is still there.")
+@click.option("--force", is_flag=True, help="Do not check at Octopush whether it still exists.")
 @options.yes
 @options.pass_context
 def command(
@@ -28,29 +28,29 @@ def command(
 ) -> int:
     """Forget an account that was deleted in Octopush's dashboard, and free its slot.
 
-    Refuses while Octopush knows its login. Needs the credentials of the parent and
-    an identity; with --force neither. What was known of it is kept, sealed, next to the
-    state, and `recover` puts it back.
+    Refuses while Octopush still knows its login. Needs the parent's credentials and an
+    identity; with --force, neither. A sealed copy of its record is kept next to the state, and
+    `recover` restores it.
     """
-    from provisioner.cli.progress import reporter
+    from provisioner.cli.progress import reporter_for
     from provisioner.cli.questions import about
     from provisioner.cli.watched import show
 
     console = context.console
     console.require_answer(yes=yes)
-    unasked = " Octopush is not asked whether it is still there." if force else ""
-    question = f"Forget {name}, its login, key and password?{unasked}"
+    unchecked = " Nothing checks whether it still exists at Octopush." if force else ""
+    question = f"Forget {name}, with its login, key and password?{unchecked}"
     project = choice.open(context)
-    reports, kept = project.forget(
+    reports, backup = project.forget(
         name,
         force=force,
         parents=parents,
         confirm=lambda: yes or console.confirm(about(project, name, parents, question), yes=False),
-        reporter=reporter(console),
+        reporter=reporter_for(console),
     )
     console.talk(
-        "Its slot is free; while a manifest names it, the next apply creates it again. What was known of it is kept,"
-        f" sealed, in {kept}: `provisioner recover {kept} --only {name}` puts it back."
+        "Its slot is free. If a manifest still names it, the next apply creates it again. A sealed copy of its record"
+        f" is in {backup}: `provisioner recover {backup} --only {name}` restores it."
     )
     show(console, reports, output)
     return reports.exit_code

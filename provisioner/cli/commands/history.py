@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     short_help="List who did what to which account.",
     examples=[
         ("provisioner history", "List all operations."),
-        ("provisioner history paris --since 7d", "List those on one account in the last week."),
+        ("provisioner history paris --since 7d", "List the last week's operations on one account."),
     ],
 )
 @click.argument("name", required=False, shell_complete=completion.accounts("pending", "active", "unknown", "abandoned"))
@@ -39,12 +39,12 @@ def command(
     output: str,
     since: str | None,
 ) -> int:
-    """List every operation, newest first: when, on which account, what came of it, and who did it.
+    """List every operation, newest first: when, on which account, its outcome, and who did it.
 
-    In CI it also says who started the job, who approved it where the CI gives that, the
-    address of the run and the digest of the plan. NAME is an account, which may be
-    forgotten by now; its earlier names count. `state history` lists the saves of a state
-    instead, for `state show`. Needs no secret.
+    For CI, it also shows who started the job, who approved it (if the CI system says so), the
+    URL of the run and the digest of the plan. NAME is an account, even one that has been
+    forgotten; earlier names of an account are found too. To list the saves of a state, for
+    `state show`, use `state history`. Needs no secret.
     """
     from provisioner.cli.moments import since as moment
     from provisioner.cli.reporters import ConsoleReporter

@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     short_help="Write a starter project.",
     examples=[
         ("provisioner init customers --ci github", "Start a project with workflows for GitHub."),
-        ("provisioner init --diff", "Show what this version would change in them."),
-        ("provisioner init --force", "Replace those that nobody has edited."),
+        ("provisioner init --diff", "Show what this version would change in these files."),
+        ("provisioner init --force", "Replace the files that nobody has edited."),
     ],
 )
 @click.argument("folder", default=".", type=options.FILE, shell_complete=completion.folders)
 @click.option(
     "--ci", type=click.Choice(["github", "gitlab"]), multiple=True,
-    help="Plan each pull request, apply what is merged, reconcile at night; may be repeated.",
+    help="Plan each pull request, apply what is merged, reconcile every night; may be repeated.",
 )  # fmt: skip
 @click.option(
     "--schedule", type=click.Choice(["cron", "systemd", "kubernetes"]), multiple=True,
-    help="Reconcile every night on a machine or cluster of yours, with alert rules for Prometheus; may be repeated.",
+    help="Reconcile every night on your own machine or cluster, with alert rules for Prometheus; may be repeated.",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace the files of --ci and --schedule that nobody has edited.")
-@click.option("--diff", is_flag=True, help="Write nothing, and show what this version would change in these files.")
+@click.option("--diff", is_flag=True, help="Only show what this version would change in these files.")
 @click.option("--detailed-exitcode", "detailed", is_flag=True, help="With --diff: exit with 2 if there is a change.")
 @options.pass_context
 def command(
@@ -51,13 +51,13 @@ def command(
 ) -> int:
     """Write a starter project: settings, a manifest, and an identity outside the repository.
 
-    --ci and --schedule write working files for those as well; in a project that exists, only
-    these are added. A file that exists stays as it is.
+    --ci and --schedule also write working files for CI and schedules; in an existing project,
+    they add only these. Existing files are not changed.
 
     After an upgrade of this program, --diff shows what it would change in these files, and --force
     replaces them. What you have filled in stays: PROVISIONER_PLACEHOLDERS, the secrets of your
-    placeholders, and where the program is. A file that you have edited elsewhere is never
-    replaced. Without --ci and --schedule, both work on all such files of the project.
+    placeholders, and the place of the program. A file that you have edited in any other way is
+    never replaced. Without --ci and --schedule, both work on all such files of the project.
     """
     from provisioner.project.folders import Folders
     from provisioner.project.starting import differences, start
@@ -65,7 +65,7 @@ def command(
     console, identity = context.console, Folders.of_user().identity
     if (diff and force) or (detailed and not diff):
         raise CommandInvalid(
-            "--diff writes nothing, and --force does." if force else "--detailed-exitcode needs --diff.",
+            "--diff and --force cannot be combined." if force else "--detailed-exitcode needs --diff.",
             hint="Look at `provisioner init --diff` first.",
         )
     kinds = tuple(dict.fromkeys((*ci, *schedule)))
@@ -78,7 +78,7 @@ def command(
     done = start(folder, kinds, identity, context.environ, force=force)
     _show_files(console, done)
     if done.recipient is not None:
-        console.talk(f"identity {identity}: keep a copy of it somewhere safe, it alone opens the credentials")
+        console.talk(f"identity {identity}: keep a copy in a safe place; nothing else opens the credentials")
         if not done.names_recipient:
             console.warn(f"provisioner.yaml does not name the recipient of this identity, {done.recipient}.")
         step = "" if folder == Path() else f"cd {folder}, "
@@ -98,6 +98,6 @@ def _show_files(console: Console, done: Started) -> None:
         console.talk(f"{fate.value:8} {path}")
     if any(fate.value == "edited" for _, fate in done.files):
         console.talk(
-            "What you have edited stays as it is. `provisioner init --diff` shows what this version would write. Take"
-            " over by hand what you want, and the first line; or move the file away, and run this again."
+            "Edited files are not changed. `provisioner init --diff` shows what this version would write. Copy what you"
+            " want by hand, and the first line; or move the file away, and run this again."
         )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 _NAMED: Final = 20
-"""Accounts that one warning names; of more, it says how many."""
+"""How many accounts one warning names; it only counts the rest."""
 
 
 @click.command(
@@ -45,7 +45,7 @@ _NAMED: Final = 20
     "--out",
     type=options.FILE,
     metavar="FILE",
-    help="Save the plan, for `apply --plan FILE`; it holds no secret.",
+    help="Save the plan, for `apply --plan FILE`; it contains no secret.",
 )
 @options.compact
 @options.detailed
@@ -71,12 +71,13 @@ def command(
 ) -> int:
     """Show what apply would do, and the slots used, planned and left.
 
-    At its head stand the settings that are not as they usually are, and for each parent the
-    address, what its login comes from, and the place of the state; at its end the digest of
-    all that, for `apply --plan FILE --digest HEX`. Needs no secret and no network. With
-    --refresh it reads the accounts at Octopush first: that needs the parents' credentials
-    and an identity, saves nothing, and where an account could not be checked exits with 7, or with
-    10 where the credentials are not accepted.
+    The plan begins with the settings that differ from their defaults and, for each parent, the
+    address, the source of its login, and the place of the state. It ends with the digest of
+    all that, for `apply --plan FILE --digest HEX`. It needs no secret and no network.
+
+    With --refresh, it reads the accounts at Octopush first. That needs the parents' credentials
+    and an identity, and saves nothing. It exits with 7 if an account could not be checked, and
+    with 10 if Octopush does not accept the credentials.
     """
     console = context.console
     project = choice.open(context)
@@ -84,17 +85,17 @@ def command(
         from provisioner.project import outputs
 
         project.require_place(out, outputs.PLAN, project.files(manifests))
-    hears = _reporter(console, project, refresh=refresh)
-    with hears:
+    reporter = _reporter(console, project, refresh=refresh)
+    with reporter:
         plans = project.plan(
-            manifests, parents=parents, shard=shard, only=only, refresh=refresh, jobs=jobs, rate=rate, reporter=hears
+            manifests, parents=parents, shard=shard, only=only, refresh=refresh, jobs=jobs, rate=rate, reporter=reporter
         )
     plans.require_any()
     _say_unchecked(console, plans)
     try:
         project.require_sealer(plans)
     except SettingInvalid as missing:
-        console.warn(f"an apply of this would be refused. {missing.message} {missing.hint}")
+        console.warn(f"apply would refuse this plan. {missing.message} {missing.hint}")
     if out is not None:
         _save(console, project, plans, out)
     _show(console, project, plans, output, compact=compact)
@@ -106,18 +107,18 @@ def command(
 
 
 def _reporter(console: Console, project: Project, *, refresh: bool) -> ConsoleReporter:
-    """Return who hears of it; only a refresh takes a while."""
+    """Return the reporter; only a refresh needs one that shows progress."""
     if not refresh:
         from provisioner.cli.reporters import ConsoleReporter
 
         return ConsoleReporter(console)
-    from provisioner.cli.progress import reporter
+    from provisioner.cli.progress import reporter_for
 
-    return reporter(console, len(project.settings.parents))
+    return reporter_for(console, len(project.settings.parents))
 
 
 def _say_unchecked(console: Console, plans: Plans) -> None:
-    """Say which accounts could not be looked at, and why."""
+    """Report which accounts could not be checked, and why."""
     from provisioner.render import advice, words
 
     for name, each in plans.parents.items():
@@ -128,7 +129,7 @@ def _say_unchecked(console: Console, plans: Plans) -> None:
         for outcome in each.refreshed.report.outcomes:
             if outcome.exit_code:
                 reason = advice.reason(outcome) or ""
-                same = next((told for told in once if reason.endswith(told)), reason)
+                same = next((each for each in once if reason.endswith(each)), reason)
                 once.setdefault(same, []).append(outcome.name)
         for reason, names in once.items():
             console.warn(f"{whose}{''.join(words.listed(names, _NAMED))} could not be checked: {reason}.")
@@ -139,10 +140,10 @@ def _say_unchecked(console: Console, plans: Plans) -> None:
 
 def _save(console: Console, project: Project, plans: Plans, out: Path) -> None:
     if plans.failures:
-        console.warn(f"nothing is saved to {out}: {', '.join(plans.failures)} could not be planned.")
+        console.warn(f"the plan is not saved to {out}: {', '.join(plans.failures)} could not be planned.")
         return
     project.save_plan(plans, out)
-    console.talk(f"Saved to {out}: `provisioner apply --plan {shlex.quote(str(out))}` does exactly this.")
+    console.talk(f"Saved to {out}: `provisioner apply --plan {shlex.quote(str(out))}` applies exactly this plan.")
 
 
 def _show(console: Console, project: Project, plans: Plans, output: str, *, compact: bool | None) -> None:
@@ -150,8 +151,8 @@ def _show(console: Console, project: Project, plans: Plans, output: str, *, comp
         case "json":
             from provisioner.render import documents
 
-            said = documents.plans(plans.plans, plans.failures) | documents.logins(plans.plans)
-            console.document({**said, "digest": project.digest(plans)})
+            document = documents.plans(plans.plans, plans.failures) | documents.logins(plans.plans)
+            console.document({**document, "digest": project.digest(plans)})
         case "markdown":
             from provisioner.render import markdown, words
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     cls=Command,
     short_help="Apply on a schedule, unattended.",
     examples=[
-        ("provisioner reconcile --max-creates 5", "Apply all of manifests/, unless that is too much."),
-        ("provisioner reconcile --page status.html", "Leave a page about all parents."),
+        ("provisioner reconcile --max-creates 5", "Apply manifests/, unless it creates more than 5 accounts."),
+        ("provisioner reconcile --page status.html", "Also write a page about all parents."),
     ],
 )
 @options.manifests
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     "--page",
     type=options.FILE,
     metavar="FILE",
-    help="Write a page about all parents to FILE, for people: HTML, or Markdown where it ends in .md.",
+    help="Write a page about all parents to FILE, for people: HTML, or Markdown if FILE ends in .md.",
 )
 @options.new_state
 @options.jobs
@@ -63,24 +63,24 @@ def command(
     cluster: str | None,
     rate: int | None,
 ) -> int:
-    """Bring Octopush to what the manifests say, unattended: for a scheduler.
+    """Make Octopush match the manifests, unattended: for a scheduler.
 
-    Looks for drift where there is an identity, plans, and applies, without asking. Over a
-    threshold, or where a create looks like a renamed account, it does nothing, and exits
-    with 4. Where nothing is new, it sends nothing but reads, and writes no state. Needs the
-    parents' credentials and the recipients to seal to.
+    Looks for drift if there is an identity, plans, and applies, without asking. Over a
+    threshold, or if a create looks like a renamed account, it does nothing and exits with 4.
+    If nothing is new, it only reads, and writes no state. Needs the parents' credentials and
+    the recipients to seal to.
     """
     from provisioner.cli.interrupt import Interrupt
     from provisioner.cli.watched import watched
     from provisioner.project.bounds import Bounds
     from provisioner.project.pages import PageRequest
 
-    def run(project: Project, hears: ConsoleReporter) -> Reports:
+    def run(project: Project, reporter: ConsoleReporter) -> Reports:
         looks = project.has_identity
         if not looks:
-            hears.warning("there is no identity: accounts are not compared with Octopush, and none is changed.")
+            reporter.warning("there is no identity, so no account is compared with Octopush or changed.")
         plans = project.plan(
-            manifests, parents=parents, shard=shard, refresh=looks, wait=True, jobs=jobs, rate=rate, reporter=hears
+            manifests, parents=parents, shard=shard, refresh=looks, wait=True, jobs=jobs, rate=rate, reporter=reporter
         )
         settings = project.settings
         bounds = Bounds(
@@ -105,7 +105,7 @@ def command(
                 jobs=jobs,
                 cluster=workers,
                 rate=rate,
-                reporter=hears,
+                reporter=reporter,
                 cancel=interrupt,
             )
 

@@ -21,17 +21,21 @@ _STDIN: Final = "-"
 
 @click.command(
     cls=Command,
-    short_help="Put back what was rescued.",
+    short_help="Restore rescued outcomes.",
     examples=[
-        ("provisioner recover", "Put back what is in the .rescue file."),
-        ("provisioner recover run.log", "Put back what a run had to print into its log."),
+        ("provisioner recover", "Restore everything from the .rescue file."),
+        ("provisioner recover run.log", "Restore what a run had to print into its log."),
     ],
 )
 @click.argument("log", required=False, metavar="[LOG]", shell_complete=completion.files)
 @options.parents
 @options.project("lock_timeout")
-@click.option("--only", metavar="NAME", help="Put back this account alone, as LOG last has it.")
-@click.option("--accept-state", is_flag=True, help="Take the state as it stands, whatever this machine has seen.")
+@click.option("--only", metavar="NAME", help="Restore only this account, from its last entry in LOG.")
+@click.option(
+    "--accept-state",
+    is_flag=True,
+    help="Accept the state as it is, even if this machine has seen a newer or another one.",
+)
 @options.yes
 @options.pass_context
 def command(
@@ -44,24 +48,24 @@ def command(
     accept_state: bool,
     yes: bool,
 ) -> int:
-    """Put back what was rescued when the state could not be saved.
+    """Restore what was rescued when the state could not be saved.
 
-    Without LOG, it is taken from the .rescue file next to the state. LOG is the log of a
-    run (- is standard input) that had to print what it could save nowhere, sealed; or the
-    .forgotten file next to the state, where `forget` keeps what it takes out.
+    Without LOG, it reads the .rescue file next to the state. LOG is the log of a run (- is
+    standard input) that could save an outcome nowhere and printed it, sealed; or the .forgotten
+    file next to the state, where `forget` keeps what it removes.
     """
-    from provisioner.cli.progress import reporter
+    from provisioner.cli.progress import reporter_for
     from provisioner.project.recovering import read_log
     from provisioner.render import status as texts
 
     console = context.console
     if only is not None and log is None:
-        raise CommandInvalid("--only chooses from a log, and none is named.", hint="Name the file that holds it.")
+        raise CommandInvalid("--only needs a LOG to choose from.", hint="Name the file that contains the account.")
 
     def approve(these: Sequence[Accepted]) -> bool:
         return console.confirm(
-            f"Accept {' and '.join(map(_described, these))}, whatever this machine has seen before? Accounts that it"
-            " does not know would be created again.",
+            f"Accept {' and '.join(map(_described, these))}, even if this machine has seen a newer or another state?"
+            " Accounts that it does not contain would be created again.",
             yes=yes,
         )
 
@@ -79,7 +83,7 @@ def command(
         accept_state=accept_state,
         parents=parents,
         approve=approve,
-        reporter=reporter(console),
+        reporter=reporter_for(console),
     )
     for each in recovered:
         for name in each.names:
@@ -89,12 +93,12 @@ def command(
         else:
             console.lines(texts.text(each.parent, each.after, each.address))
     if not recovered:
-        console.talk("There is nothing to put back.")
+        console.talk("There is nothing to restore.")
     return ExitCode.DONE
 
 
 def _described(this: Accepted) -> str:
-    """Return what is about to be accepted."""
+    """Return a description of the state to accept."""
     from provisioner.render.lines import counted
 
     if this.state is None:
@@ -103,8 +107,8 @@ def _described(this: Accepted) -> str:
 
 
 def _put_back(name: str, this: Recovered) -> str:
-    """Return what has become of an account that a rescued outcome was given for."""
+    """Return the message about an account for which there was a rescued outcome."""
     was, record = (None if state is None else state.accounts.get(name) for state in (this.before, this.after))
     if was == record:
-        return f"There was nothing to put back of {name}: the state has its outcome, under this name or another."
+        return f"There was nothing to restore for {name}: the state has its outcome, perhaps under another name."
     return f"{name} was not created: its slot is free." if record is None else f"{name} is back in the state."

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 @options.shard
 @options.project("lock_timeout", *options.CONNECTION)
 @options.output("text", "json")
-@click.option(
-    "--detailed-exitcode", "detailed", is_flag=True, help="Exit with 2 when an account has drifted or is gone."
-)
+@click.option("--detailed-exitcode", "detailed", is_flag=True, help="Exit with 2 if an account has drifted or is gone.")
 @options.log_format
 @options.jobs
 @options.rate
@@ -40,18 +38,18 @@ def command(
 ) -> int:
     """Read every active account at Octopush, and compare it with what was sent.
 
-    What was found is kept in the state, so that the next plan shows it; nothing is changed
-    at Octopush. Needs the parents' credentials and an identity. Exits with 7 where an
-    account could not be checked.
+    The result is saved in the state, so that the next plan shows it. Nothing is changed at
+    Octopush. Needs the parents' credentials and an identity. Exits with 7 if an account could
+    not be checked.
     """
-    from provisioner.cli.progress import reporter
+    from provisioner.cli.progress import reporter_for
     from provisioner.cli.watched import show
     from provisioner.model.report import Result
 
     project = choice.open(context)
-    hears = reporter(context.console, len(project.settings.parents))
-    with hears:
-        reports = project.refresh(parents=parents, shard=shard, jobs=jobs, rate=rate, reporter=hears)
+    reporter = reporter_for(context.console, len(project.settings.parents))
+    with reporter:
+        reports = project.refresh(parents=parents, shard=shard, jobs=jobs, rate=rate, reporter=reporter)
     reports.require_any()
     show(context.console, reports, output)
     results = {outcome.result for report in reports.reports for outcome in report.outcomes}

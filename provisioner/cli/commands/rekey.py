@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from provisioner.project.rekeying import Rekey
 
 
-@click.command(cls=Command, short_help="Change who can open what is sealed.")
-@click.option("--add", multiple=True, metavar="RECIPIENT", help="Seal to this recipient too; may be repeated.")
+@click.command(cls=Command, short_help="Change who can open the credentials.")
+@click.option("--add", multiple=True, metavar="RECIPIENT", help="Also seal to this recipient; may be repeated.")
 @click.option("--remove", multiple=True, metavar="RECIPIENT", help="No longer seal to this recipient; may be repeated.")
 @options.parents
 @options.project("lock_timeout")
@@ -34,13 +34,12 @@ def command(
     output: str,
     yes: bool,
 ) -> int:
-    """Open everything and seal it again, each parent all or nothing.
+    """Open everything and seal it again, all or nothing for each parent.
 
-    Seals to the recipients of the settings, with --add and --remove to those with these
-    changes. One that only the state names is unknown, and is no longer sealed to. Needs an
-    identity.
+    Seals to the recipients in the settings, changed by --add and --remove. A recipient that
+    only the state names is unknown, and is removed. Needs an identity.
     """
-    from provisioner.cli.progress import reporter
+    from provisioner.cli.progress import reporter_for
     from provisioner.cli.watched import show
 
     console = context.console
@@ -51,7 +50,9 @@ def command(
         _show_recipients(console, these)
         return console.confirm(_question(these), yes=yes)
 
-    reports, done = project.rekey(add=add, remove=remove, parents=parents, approve=approve, reporter=reporter(console))
+    reports, done = project.rekey(
+        add=add, remove=remove, parents=parents, approve=approve, reporter=reporter_for(console)
+    )
     reports.require_any()
     _remind(console, [each for each in done if each.parent.name in reports.states])
     show(console, reports, output)
@@ -69,7 +70,7 @@ def _show_recipients(console: Console, these: Sequence[Rekey]) -> None:
         if not alike:
             console.talk(f"{printable(each.parent.name)}:")
         for sign, recipient in each.changes:
-            unknown = "  only the state names it: it is unknown, and no longer sealed to" if sign == "?" else ""
+            unknown = "  unknown: only the state names it, and it is removed" if sign == "?" else ""
             console.talk(f"  {sign} {printable(recipient)}{unknown}")
 
 
@@ -84,20 +85,20 @@ def _question(these: Sequence[Rekey]) -> str:
 
 
 def _remind(console: Console, these: Sequence[Rekey]) -> None:
-    """Say what rekeying cannot do, and what is left to do."""
+    """Report what rekeying cannot do, and what is left to do."""
     from provisioner.render.lines import printable
 
     if any(each.removes for each in these):
         older = ", ".join(dict.fromkeys(copy for each in these for copy in each.older_copies))
         console.talk(
-            "Whoever was removed has read what they have read, and can still open every older copy of the state:"
+            "Whoever was removed may have read the credentials, and can still open every older copy of the state:"
             f" {f'{older}, ' if older else ''}version control, backups.",
-            "To shut them out, rotate the passwords, and have Octopush change the keys.",
+            "To lock them out, rotate the passwords, and ask Octopush to change the keys.",
         )
     others = dict.fromkeys(each.recipients for each in these if each.differs_from_settings)
     for recipients in others:
         named = ", ".join(f'"{each}"' if " " in each else each for each in recipients)
         console.warn(
-            "the settings do not name the recipients that you asked for, and the next apply seals to theirs. Make them"
-            f" the same, in provisioner.yaml or PROVISIONER_RECIPIENTS: recipients: [{printable(named)}]"
+            "the settings name other recipients than these, and the next apply seals to theirs. Change them in"
+            f" provisioner.yaml or PROVISIONER_RECIPIENTS: recipients: [{printable(named)}]"
         )

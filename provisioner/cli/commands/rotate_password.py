@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     cls=Command,
     examples=[
         ("provisioner rotate-password paris rome", "Set new passwords for two accounts."),
-        ("provisioner rotate-password --all --parent acme", "Set them for all accounts of one parent."),
+        ("provisioner rotate-password --all --parent acme", "Set new passwords for all accounts of one parent."),
     ],
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.accounts("active"))
 @click.option("--all", "everyone", is_flag=True, help="All active accounts: of every parent, or of those of --parent.")
 @click.option(
     "--manifest", "manifests", type=options.FILE, multiple=True, metavar="FILE",
-    help="A manifest that may give their passwords; may be repeated [default: manifests/].",
+    help="A manifest that may contain their passwords; may be repeated [default: manifests/].",
 )  # fmt: skip
 @options.parents
 @options.project("encoding", "lock_timeout", *options.CONNECTION)
@@ -53,22 +53,21 @@ def command(
     rate: int | None,
     yes: bool,
 ) -> int:
-    """Give accounts new passwords: those that the manifests give, or else generated ones.
+    """Give accounts new passwords: those in the manifests, or else generated ones.
 
-    You are asked once, for all accounts. Each is sent as it was last sent, with its password
-    alone changed. The old password is kept until it is certain that the new one is set. An
-    account that cannot get a new password now is reported, and the others go on. Needs the
-    parents' credentials and an identity.
+    It asks once, for all accounts. Only the password of each account changes. The old password
+    is kept until it is certain that the new one is set. An account that cannot get a new password
+    now is reported, and the others continue. Needs the parents' credentials and an identity.
     """
     from provisioner.cli.interrupt import Interrupt
-    from provisioner.cli.progress import reporter
+    from provisioner.cli.progress import reporter_for
     from provisioner.cli.watched import show
 
     console = context.console
     _require_accounts(names, everyone=everyone)
     console.require_answer(yes=yes)
     project = choice.open(context)
-    with Interrupt(console.urgent) as interrupt, reporter(console, len(project.settings.parents)) as hears:
+    with Interrupt(console.urgent) as interrupt, reporter_for(console, len(project.settings.parents)) as reporter:
 
         def approve(these: Sequence[Rotation]) -> bool:
             agreed = yes or _asked(console, these)
@@ -82,7 +81,7 @@ def command(
             approve=approve,
             jobs=jobs,
             rate=rate,
-            reporter=hears,
+            reporter=reporter,
             cancel=interrupt,
         )
     reports.require_any()
@@ -93,8 +92,8 @@ def command(
 def _require_accounts(names: Sequence[str], *, everyone: bool) -> None:
     if everyone == bool(names):
         raise CommandInvalid(
-            "Accounts were named, and --all was given too." if names else "No account was named.",
-            hint="Write `provisioner rotate-password NAME…`, or --all without a name.",
+            "Names and --all cannot be combined." if names else "No account was named.",
+            hint="Write `provisioner rotate-password NAME…`, or --all without names.",
         )
     for name in names:
         if "/" in name or "." in name:
@@ -102,7 +101,7 @@ def _require_accounts(names: Sequence[str], *, everyone: bool) -> None:
 
 
 def _asked(console: Console, these: Sequence[Rotation]) -> bool:
-    """Show whose passwords would be changed, and ask whether they may be."""
+    """Show whose passwords would change, and ask for confirmation."""
     from provisioner.cli.questions import place
     from provisioner.render.lines import counted, printable
 
@@ -111,7 +110,7 @@ def _asked(console: Console, these: Sequence[Rotation]) -> bool:
         if each.names:
             console.talk(f"  {', '.join(each.names)}")
         for error in each.refused.values():
-            console.talk(f"  left out: {printable(error.message)}")
+            console.talk(f"  skipped: {printable(error.message)}")
     names = [name for each in these for name in each.names]
     many = sum(bool(each.names) for each in these)
     whose = counted(len(names), "account") + (f" of {many} parents" if many > 1 else "")

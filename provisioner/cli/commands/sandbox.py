@@ -28,29 +28,33 @@ _CALLS: Final = (
         "PATCH /sandbox/accounts/LOGIN",
         "Change first_name, last_name, company_name, callbacks or api_key.",
     ),
-    ("DELETE /sandbox/accounts/LOGIN", "Delete it, and free its slot."),
+    ("DELETE /sandbox/accounts/LOGIN", "Delete an account, and free its slot."),
 )
 
 
 @click.command(
     cls=Command,
-    table=("Calls for what a person does in the dashboard", _CALLS),
-    short_help="Serve a local Octopush to try things out.",
+    table=("Requests that do what a person does in the dashboard", _CALLS),
+    short_help="Run a local Octopush to try things out.",
     examples=[
-        ("provisioner sandbox --port 8080", "Serve on a port of your choice."),
+        ("provisioner sandbox --port 8080", "Run it on a port of your choice."),
         ("provisioner sandbox --fault lost@2", "Lose the answer to the second create."),
     ],
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Loopback port [default: a free one].")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The loopback port [default: a free one].")
 @click.option(
     "--parent-account", "parent_accounts", multiple=True, metavar="LOGIN:KEY[:LIMIT]",
-    help="A parent to serve, with a made-up key; repeat it for several [default: that of the environment].",
+    help="A parent, with a made-up key; may be repeated [default: the parent in the environment].",
 )  # fmt: skip
 @click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="Slots of each parent.")
 @click.option("--latency", type=click.FloatRange(0, 60), default=0.0, metavar="S", help="Seconds before each answer.")
 @click.option("--ledger", type=options.FILE, metavar="FILE", help="Keep the accounts in FILE for the next start.")
 @click.option(
-    "--fault", "faults", multiple=True, metavar="SPEC", help="A fault to play; `--fault help` describes them all."
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="SPEC",
+    help="A fault to simulate; `--fault help` describes all of them.",
 )
 @options.pass_context
 def command(
@@ -63,12 +67,12 @@ def command(
     ledger: Path | None,
     faults: tuple[str, ...],
 ) -> int:
-    """Serve a local Octopush to try things out on, with limits, latency and faults on demand.
+    """Run a local Octopush to try things out, with limits, latency and faults on demand.
 
-    With --port and --ledger, a restart keeps its address and its accounts. It expects the
-    login and key of the environment, OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY, where they are set.
-    To serve several parents, give each with --parent-account, and never with a real key. Each
-    has its own sub-accounts, and its own limit where one is given.
+    With --port and --ledger, a restart keeps the address and the accounts. It accepts the
+    login and key in OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY, if they are set. For several
+    parents, give each with --parent-account, and never use a real key. Each has its own
+    sub-accounts, and its own limit if you give one.
     """
     from provisioner.sandbox import FAULT_HELP, Sandbox, SandboxParent, SandboxSettings, parse_fault, parse_parents
 
@@ -90,12 +94,12 @@ def command(
     with Sandbox(settings) as server:
         console.data(f"{server.url}\n")
         console.talk("This is a sandbox: nothing here is real. Stop it with Ctrl-C. To use it:")
-        # The usual key is a word of this program; any other may be a real one.
+        # The default key is part of this program; any other may be a real one.
         usual_key = None if key or parent_accounts else usual.api_key.reveal()
         console.talk(*_exports(server.url, settings.parents, usual_key))
         if usual_key is None:
             console.talk(
-                f"The key: {'the one of --parent-account' if parent_accounts else 'the one that is set already'}."
+                f"The key: {'the one in --parent-account' if parent_accounts else 'the one that is set already'}."
             )
         console.talk(f"Its dashboard, to list, PATCH and DELETE accounts by hand: curl {server.dashboard}")
         server.serve_forever()
@@ -103,10 +107,10 @@ def command(
 
 
 def _exports(url: str, parents: Sequence[SandboxParent], usual_key: str | None) -> Iterator[str]:
-    """Yield the lines that lead a shell to a sandbox with ``parents``."""
+    """Yield the shell commands that make a sandbox with ``parents`` the address to use."""
     yield f"  export OCTOPUSH_API_URL={url}"
     if len(parents) > 1:
-        yield "and be one of its parents, or name them in provisioner.yaml, under parents:"
+        yield "and use one of its parents, or name them in provisioner.yaml, under parents:"
     key = "" if usual_key is None else f" OCTOPUSH_API_KEY={usual_key}"
     for parent in parents[:_PARENTS_SHOWN]:
         yield f"  export OCTOPUSH_API_LOGIN={shlex.quote(parent.api_login)}{key}"

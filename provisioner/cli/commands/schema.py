@@ -29,8 +29,8 @@ SCHEMAS: Final = (
 )
 
 
-_HOLDERS: Final = (
-    ("manifest", "a manifest; without NAME, it is this one"),
+_DESCRIPTIONS: Final = (
+    ("manifest", "a manifest (the default)"),
     ("config", "provisioner.yaml"),
     ("state", "a state"),
     ("plan", "plan --format json"),
@@ -48,15 +48,15 @@ _HOLDERS: Final = (
 
 @click.command(
     cls=Command,
-    table=("What each NAME describes", _HOLDERS),
+    table=("What each NAME describes", _DESCRIPTIONS),
     short_help="Print a JSON Schema.",
     examples=[
-        ("provisioner schema > manifest.schema.json", "Save the schema of manifests, for an editor."),
+        ("provisioner schema > manifest.schema.json", "Save the schema of manifests for an editor."),
     ],
 )
 @click.argument("name", type=click.Choice(SCHEMAS), default="manifest", metavar="[NAME]")
 @options.pass_context
 def command(context: Context, *, name: str) -> int:
-    """Print a JSON Schema: of a file, or of what a command prints as JSON."""
+    """Print the JSON Schema of a file, or of a command's JSON output."""
     context.console.data(schemas.text(f"{name}.v1"))
     return ExitCode.DONE

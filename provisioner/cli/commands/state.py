@@ -1,4 +1,4 @@
-"""``provisioner state``: the state as a whole, and its history."""
+"""``provisioner state``: the whole state, and its history."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from provisioner.errors import ExitCode
 _STDIN: Final = "-"
 
 
-@click.group(cls=Group, short_help="Move the state as a whole, and look back.")
+@click.group(cls=Group, short_help="Save, replace or move a whole state, and see its history.")
 def command() -> None:
-    """Move the state as a whole, and look at what it was.
+    """Save, replace or move a whole state, and see its history.
 
-    Nothing goes back in serial, or to another lineage: what was created since would be
-    created again.
+    No command accepts an older serial or another lineage: accounts that were created since
+    would be created again.
     """
 
 
@@ -29,24 +29,26 @@ def command() -> None:
 @options.project()
 @options.pass_context
 def pull(context: Context, *, choice: Choice, parents: tuple[str, ...]) -> int:
-    """Print the state as its store has it. What is secret in it is sealed."""
+    """Print the state as it is stored. All secrets in it are sealed."""
     context.console.exact(choice.open(context).pull_state(parents=parents).decode(errors="replace"))
     return ExitCode.DONE
 
 
-@command.command("push", examples=[("provisioner state push old.json", "Put back what `state pull` saved.")])
+@command.command("push", examples=[("provisioner state push old.json", "Restore what `state pull` saved.")])
 @click.argument("file", shell_complete=completion.files)
-@click.option("--undo-move", is_flag=True, help="Also over the note that a move left: its new place is lost.")
+@click.option(
+    "--undo-move", is_flag=True, help="Also replace the note that a move left, because the new place is lost."
+)
 @options.parents
 @options.project("lock_timeout")
 @options.yes
 @options.pass_context
 def push(context: Context, *, choice: Choice, file: str, undo_move: bool, parents: tuple[str, ...], yes: bool) -> int:
-    """Replace the state by the one in FILE (- is standard input).
+    """Replace the state with the one in FILE (- is standard input).
 
-    For one that is damaged, or older than it should be. One that is newer stays.
+    For a state that is damaged or too old. A newer state is never replaced.
     """
-    from provisioner.cli.progress import reporter
+    from provisioner.cli.progress import reporter_for
     from provisioner.errors import InterruptedRunError
     from provisioner.project.recovering import read_log
     from provisioner.render import status as texts
@@ -59,39 +61,45 @@ def push(context: Context, *, choice: Choice, file: str, undo_move: bool, parent
     else:
         source = file
         text = read_log(Path(file), source)
-    if not console.confirm(f"Replace the state by the one in {source}?", yes=yes):
+    if not console.confirm(f"Replace the state with the one in {source}?", yes=yes):
         raise InterruptedRunError("Not confirmed; nothing was changed.")
     project = choice.open(context)
-    pushed = project.push_state(text.encode(), source, undo_move=undo_move, parents=parents, reporter=reporter(console))
-    console.talk(f"{pushed.address} has the state in {source} by now.")
+    pushed = project.push_state(
+        text.encode(), source, undo_move=undo_move, parents=parents, reporter=reporter_for(console)
+    )
+    console.talk(f"{pushed.address} now contains the state from {source}.")
     console.lines(texts.text(pushed.parent, pushed.state, pushed.address))
     return ExitCode.DONE
 
 
 @command.command("migrate")
 @click.option(
-    "--from", "origin", metavar="ADDRESS", shell_complete=completion.files, help="Where it was; {parent} is replaced."
+    "--from",
+    "origin",
+    metavar="ADDRESS",
+    shell_complete=completion.files,
+    help="The old place; {parent} is replaced by its name.",
 )
 @options.parents
 @options.project("lock_timeout")
 @options.pass_context
 def migrate(context: Context, *, choice: Choice, origin: str | None, parents: tuple[str, ...]) -> int:
-    """Take the states from ADDRESS to where the settings keep them.
+    """Move the states from ADDRESS to the place in the settings.
 
-    Set `state` to the new place first. A note stays at the old one, which sends every run
-    there to the new place. It can be run again.
+    Set `state` to the new place first. A note stays at the old place, and points every run
+    to the new one. You can run this again.
 
-    It makes the tables that states in PostgreSQL need. Without --from, that is all it does.
+    It also creates the tables that states in PostgreSQL need. Without --from, it does only that.
     """
-    from provisioner.cli.progress import reporter
+    from provisioner.cli.progress import reporter_for
 
     project = choice.open(context)
     if origin is None:
         for ready in project.prepare_states(parents=parents):
-            done = "The tables were made" if ready.is_new else "All that it needs is there"
+            done = "The tables were created" if ready.is_new else "Everything that it needs exists already"
             context.console.talk(f"{done}: {ready.address}")
         return ExitCode.DONE
-    for moved in project.migrate_states(origin, parents=parents, reporter=reporter(context.console)):
+    for moved in project.migrate_states(origin, parents=parents, reporter=reporter_for(context.console)):
         context.console.talk(
             f"{moved.parent}: there is no state at {moved.origin}."
             if moved.state is None
@@ -106,7 +114,7 @@ def migrate(context: Context, *, choice: Choice, origin: str | None, parents: tu
 @options.output("text", "json")
 @options.pass_context
 def history(context: Context, *, choice: Choice, parents: tuple[str, ...], output: str) -> int:
-    """List what was saved, newest first, and by whom."""
+    """List every save, newest first, and who made it."""
     from provisioner.render import documents
     from provisioner.render import status as texts
 
@@ -119,12 +127,12 @@ def history(context: Context, *, choice: Choice, parents: tuple[str, ...], outpu
 
 
 @command.command("show")
-@click.option("--serial", type=click.IntRange(1), required=True, help="Which save, as `state history` numbers them.")
+@click.option("--serial", type=click.IntRange(1), required=True, help="The serial of the save, as in `state history`.")
 @options.parents
 @options.project()
 @options.pass_context
 def show(context: Context, *, choice: Choice, serial: int, parents: tuple[str, ...]) -> int:
-    """Print the state as it was saved with this serial."""
+    """Print the state that was saved with this serial."""
     raw = choice.open(context).state_revision(serial, parents=parents)
     context.console.exact(raw.decode(errors="replace"))
     return ExitCode.DONE

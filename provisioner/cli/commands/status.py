@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 @options.shard
 @options.project(*options.CONNECTION)
 @options.output("text", "markdown", "json", "html")
-@click.option("--balances", is_flag=True, help="Ask what each account has left, as that account; needs an identity.")
+@click.option(
+    "--balances",
+    is_flag=True,
+    help="Also show each account's balance; this asks as that account, and needs an identity.",
+)
 @options.jobs
 @options.pass_context
 def command(
@@ -39,20 +43,20 @@ def command(
     balances: bool,
     jobs: int,
 ) -> int:
-    """List the accounts of every parent's state, with their statuses.
+    """List the accounts in every parent's state, with their statuses.
 
-    With --format html or markdown, print one page about all parents: what needs attention
-    and what to do next, slots, and the last operations. Needs no secret and no network,
-    except for --balances.
+    With --format html or markdown, print one page about all parents: what needs attention,
+    what to do next, slots, and the last operations. Needs no secret and no network, except
+    for --balances.
     """
-    from provisioner.cli.progress import reporter
+    from provisioner.cli.progress import reporter_for
     from provisioner.errors import gravest
 
     console = context.console
     project = choice.open(context)
-    hears = reporter(console, len(project.settings.parents))
-    with hears:
-        statuses = project.status(parents=parents, shard=shard, balances=balances, jobs=jobs, reporter=hears)
+    reporter = reporter_for(console, len(project.settings.parents))
+    with reporter:
+        statuses = project.status(parents=parents, shard=shard, balances=balances, jobs=jobs, reporter=reporter)
     failures = {each.parent: each.failure for each in statuses if each.failure is not None}
     if len(statuses) == 1 and failures and output in {"text", "json"}:
         raise failures[statuses[0].parent]

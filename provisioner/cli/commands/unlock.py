@@ -12,9 +12,9 @@ from provisioner.errors import ExitCode
 
 @click.command(
     cls=Command,
-    short_help="End the hold of a run that has died.",
+    short_help="Release the lock of a run that has died.",
     examples=[
-        ("provisioner unlock 6f1c0e8a", "End the hold that the error about the lock names."),
+        ("provisioner unlock 6f1c0e8a", "Release the lock that the error message names."),
     ],
 )
 @click.argument("lease")
@@ -22,11 +22,11 @@ from provisioner.errors import ExitCode
 @options.project()
 @options.pass_context
 def command(context: Context, *, choice: Choice, lease: str, parents: tuple[str, ...]) -> int:
-    """End the hold of a run that has died on another machine, before it ends by itself.
+    """Release the lock of a run that has died on another machine, before the lock expires.
 
-    LEASE is the id that the message about the locked state shows. A run that is still at
-    work loses nothing: what decides is whether its next save still follows the last one.
+    LEASE is the id in the message about the locked state. This is safe even if the run is still
+    at work: its next save succeeds only if it still follows the last one.
     """
     ended = choice.open(context).unlock(lease, parents=parents)
-    context.console.talk(f"The hold of {ended.holder} has ended.")
+    context.console.talk(f"The lock of {ended.holder} is released.")
     return ExitCode.DONE

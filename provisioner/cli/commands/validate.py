@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
-    short_help="Report every problem of every manifest.",
+    short_help="Report every problem in the manifests.",
     examples=[
         ("provisioner validate", "Check every manifest in manifests/."),
-        ("provisioner validate customers.csv --format github", "Check one file, with notes for a pull request."),
+        ("provisioner validate customers.csv --format github", "Check one file, and annotate a pull request."),
     ],
 )
 @options.manifests
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 def command(
     context: Context, *, choice: Choice, manifests: tuple[Path, ...], parents: tuple[str, ...], output: str
 ) -> int:
-    """Report every problem of every manifest, with its place and what to do.
+    """Report every problem in the manifests, with its place and what to do.
 
-    --parent chooses whose accounts are counted; the problems of all are reported.
+    --parent chooses which accounts are counted; the problems of all are reported.
     """
     from provisioner.model.account import AUTO_PARENT
     from provisioner.render import documents, text
@@ -48,7 +48,7 @@ def command(
         raise
     for each in loaded.manifests:
         if each.parent not in {*project.settings.parents, AUTO_PARENT}:
-            console.warn(f"the settings know no parent {each.parent}: a plan of its accounts exits with 10.")
+            console.warn(f"the settings have no parent {each.parent}: planning its accounts exits with 10.")
     if output == "json":
         console.document(documents.problems(loaded.problems))
     elif output in {"github", "gitlab"}:
@@ -67,7 +67,7 @@ def command(
 
 
 def _report_nothing(console: Console, error: CommandInvalid, output: str) -> None:
-    """Print a report for a program even where there is nothing to validate."""
+    """Print a report for a program even if there is nothing to validate."""
     if output == "gitlab":
         console.data("[]\n")
     elif output == "github":

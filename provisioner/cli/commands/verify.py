@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
-    short_help="Prove that the credentials are good.",
+    short_help="Check that the credentials work.",
     examples=[
         ("provisioner verify", "Check all accounts."),
-        ("provisioner verify paris rome", "Check two."),
+        ("provisioner verify paris rome", "Check two accounts."),
     ],
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.accounts("active"))
@@ -42,19 +42,19 @@ def command(
     jobs: int,
     rate: int,
 ) -> int:
-    """Open every credential, or those named, and compare it with its record and with Octopush.
+    """Open all credentials, or those named, and compare them with the state and with Octopush.
 
-    Names each one that is dead, or that somebody replaced, moved, put back or copied, and
-    exits with 7. It proves that Octopush has the key for the login; nothing can prove a
-    password. Needs the parents' credentials and an identity; changes nothing.
+    Reports credentials that no longer work, and any that somebody has replaced, moved, restored
+    or copied, and then exits with 7. It proves that the key belongs to the login at Octopush;
+    nothing can prove a password. Needs the parents' credentials and an identity. Changes nothing.
     """
-    from provisioner.cli.progress import reporter
+    from provisioner.cli.progress import reporter_for
     from provisioner.cli.watched import show
 
     project = choice.open(context)
-    hears = reporter(context.console, len(project.settings.parents))
-    with hears:
-        reports = project.verify(names, parents=parents, shard=shard, jobs=jobs, rate=rate, reporter=hears)
+    reporter = reporter_for(context.console, len(project.settings.parents))
+    with reporter:
+        reports = project.verify(names, parents=parents, shard=shard, jobs=jobs, rate=rate, reporter=reporter)
     reports.require_any()
     show(context.console, reports, output)
     return reports.exit_code

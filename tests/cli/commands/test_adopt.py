@@ -305,8 +305,8 @@ def test_what_will_not_do_changes_nothing(server: SandboxProcess, project: NewPr
         (mine, ("rome", "é@example.com"), 64, "The login contains"),
         (mine, ("Rome", other), 64, "lower-case"),
         (mine, ("", other), 64, "The name is empty"),
-        (mine, ("rome",), 64, "Say which account"),
-        (mine, (), 64, "Say which account"),
+        (mine, ("rome",), 64, "No account to adopt"),
+        (mine, (), 64, "No account to adopt"),
         (mine, ("rome", other, "nowhere.yaml"), 3, "1 problem"),
         (mine, ("rome", other, "--write", "adopted.csv"), 64, "YAML"),
         (mine, ("rome", other, "--parent", "acme"), 10, "acme"),
@@ -360,9 +360,9 @@ def test_an_unknown_in_no_manifest_keeps_its_password_too(sandbox: StartSandbox,
 def test_reserved_is_to_be_lowered(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, ("paris",))
     done = mine.run("adopt", "paris", made_for(server, mine, "paris"), "--limit", "3", "--reserved", "2")
-    assert (0, False) == (done.returncode, "Lower `reserved`" in done.stderr)
+    assert (0, False) == (done.returncode, "lower `reserved`" in done.stderr)
     done = mine.run("adopt", "rome", made_for(server, mine, "rome"), "--limit", "3", "--reserved", "2")
-    assert (0, True) == (done.returncode, "Lower `reserved` to 1 or less" in done.stderr)
+    assert (0, True) == (done.returncode, "lower `reserved` to 1 or less" in done.stderr)
 
 
 @pytest.mark.parametrize(

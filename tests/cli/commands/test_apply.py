@@ -79,7 +79,7 @@ def test_without_an_identity_a_change_is_not_attempted(applied: Project, server:
 def test_without_a_terminal_apply_needs_yes(server: SandboxProcess, project: NewProject) -> None:
     done = project(server, TWO).run("apply")
     assert ExitCode.USAGE == done.returncode
-    assert "apply with --yes. Where no account exists yet, and no state, add --new-state." in done.stderr
+    assert "apply with --yes. If there is no account and no state yet, add --new-state." in done.stderr
     assert [] == server.requests()
 
 
@@ -133,7 +133,9 @@ def test_a_create_that_looks_like_a_renamed_account_is_for_a_person(
         assert "write `previously: OLD` under the new name" in done.stderr
     code, said = answering(mine, "n\n", "apply", "--yes")
     assert (130, 2) == (code, len(server.accounts()))
-    assert "roma has the same names as rome, which is in no manifest any more. Create roma as another account?" in said
+    assert (
+        "roma has the same names as rome, which no manifest contains any more. Create roma as another account?" in said
+    )
     code, said = answering(mine, "y\n", "apply")
     assert (0, 2, 3) == (code, said.count("[y/N]"), len(server.accounts()))
 
@@ -301,7 +303,7 @@ def test_a_person_is_asked_before_those_who_can_open_the_state_are_shut_out(appl
     done = foreign.run("apply", "--yes")
     assert (4, True) == (done.returncode, "`provisioner apply --new-recipients`" in done.stderr)
     code, said = answering(foreign, "n\n", "apply")
-    assert (130, True) == (code, "None of those who can open the state could open what is sealed now." in said)
+    assert (130, True) == (code, "Nobody who can open the state now could open what this apply seals." in said)
     assert "sub-account of" not in said
     assert before == applied.state_path.read_bytes()
     code, said = answering(foreign, "y\n", "apply")

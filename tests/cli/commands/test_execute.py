@@ -141,7 +141,7 @@ def test_a_command_must_be_given(tmp_path: Path) -> None:
     for words in (["--parent", "acme", "--", "env"], ["--help"]):
         done = run(tmp_path, "exec", "paris", *words)
         assert (64, "") == (done.returncode, done.stdout)
-        assert "Options of exec stand before the account's name" in done.stderr
+        assert "Options of exec go before the account's name" in done.stderr
     for words in ([], ["--nonsense", "paris", "env"]):
         done = run(tmp_path, "exec", *words)
         assert (64, "", True) == (done.returncode, done.stdout, "provisioner exec --help" in done.stderr)
@@ -150,7 +150,7 @@ def test_a_command_must_be_given(tmp_path: Path) -> None:
 def test_nothing_is_run_without_credentials(sandbox: StartSandbox, project: NewProject, tmp_path: Path) -> None:
     mine = project(sandbox("--fault", "not-json@1"), TWO)
     assert ExitCode.OUTCOME_UNKNOWN == mine.run("apply", "--yes").returncode
-    for name, code, words in (("paris", 5, "no credentials of paris"), ("oslo", 64, "no account oslo")):
+    for name, code, words in (("paris", 5, "no credentials for paris"), ("oslo", 64, "no account oslo")):
         done = mine.run("exec", name, "--", "echo", "ran")
         assert (code, "", True) == (done.returncode, done.stdout, words in done.stderr)
     assert 0 == mine.run("resolve", "paris", "--not-created", "--yes").returncode
@@ -159,7 +159,7 @@ def test_nothing_is_run_without_credentials(sandbox: StartSandbox, project: NewP
     content = mine.opened("paris")
     keep(mine, "paris", replace(content, password=Secret("a\ud800b")))
     done = mine.run("exec", "paris", "--", "echo", "ran")
-    assert (5, "", True) == (done.returncode, done.stdout, "hold a character that no environment may" in done.stderr)
+    assert (5, "", True) == (done.returncode, done.stdout, "contain a character that no environment" in done.stderr)
     mine.identity_path.unlink()
     done = mine.run("exec", "rome", "--", "echo", "ran")
     assert (10, "", True) == (done.returncode, done.stdout, "no identity" in done.stderr)

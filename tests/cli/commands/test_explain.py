@@ -64,7 +64,7 @@ def test_no_code_of_octopush_is_an_exit_code_too() -> None:
         ("StateLoked", "Did you mean StateLocked?"),
         ("Abandonned", "Did you mean abandoned?"),
         ("nothing-like-it", "Known statuses: pending, unknown, "),
-        ("11", "Known codes of Octopush: 101, "),
+        ("11", "Known Octopush codes: 101, "),
         ("1" * 5_000, "Known errors: "),
         ("²", "Known errors: "),
     ],
@@ -72,5 +72,5 @@ def test_no_code_of_octopush_is_an_exit_code_too() -> None:
 def test_what_is_no_code_and_no_error_is_said_to_be_none(tmp_path: Path, what: str, hint: str) -> None:
     done = run(tmp_path, "explain", what)
     assert (64, "") == (done.returncode, done.stdout)
-    assert f"{what} is not an exit code, an error or a status of this program, or a code of Octopush" in done.stderr
+    assert f"{what} is not an exit code, an error or a status of this program, nor a known Octopush code" in done.stderr
     assert hint in done.stderr

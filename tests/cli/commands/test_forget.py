@@ -27,7 +27,7 @@ def test_what_was_forgotten_is_kept_for_as_long_as_anybody_wants_it(applied: Pro
     kept = applied.state_path.with_name("default.json.forgotten")
     rome, paris = applied.opened("rome"), applied.opened("paris")
     done = applied.run("forget", "rome", "--yes", "--force")
-    assert f"`provisioner recover {kept.relative_to(applied.folder)} --only rome` puts it back" in done.stderr
+    assert f"`provisioner recover {kept.relative_to(applied.folder)} --only rome` restores it" in done.stderr
     # Two runs that save: the backup knows nothing of it any more.
     assert 0 == applied.run("rotate-password", "paris", "--yes").returncode
     assert 0 == applied.run("rotate-password", "paris", "--yes").returncode
@@ -148,7 +148,7 @@ def test_forgetting_is_asked_for(applied: Project, server: SandboxProcess) -> No
     assert (64, True, asked) == (done.returncode, "--yes" in done.stderr, len(server.requests()))
     delete(server, login_of(applied, "rome"))
     code, said = answering(applied, "n\n", "forget", "rome")
-    assert (130, True) == (code, "Forget rome, its login, key and password?" in said)
+    assert (130, True) == (code, "Forget rome, with its login, key and password?" in said)
     assert "default:\n  address  http://127.0.0.1:" in said
     assert f"  login    {PARENT.api_login} (from OCTOPUSH_API_LOGIN)\n  state    state/default.json\n" in said
     assert "error: Not confirmed; nothing was changed." in said

@@ -123,7 +123,7 @@ def test_a_plan_warns_where_an_apply_could_seal_to_nobody(
     environ = {name: value for name, value in mine.environ.items() if name != "PROVISIONER_RECIPIENTS"}
     environ |= {} if recipients is None else {"PROVISIONER_RECIPIENTS": recipients}
     done = replace(mine, environ=environ).run("plan")
-    assert (0, True) == (done.returncode, "warning: an apply of this would be refused. " in done.stderr)
+    assert (0, True) == (done.returncode, "warning: apply would refuse this plan. " in done.stderr)
     assert words in done.stderr
 
 

@@ -70,7 +70,7 @@ def test_what_was_put_back_and_has_another_name_and_operation_by_now_is_not_put_
     before = applied.state_path.read_bytes()
     done = applied.run("recover", "run.log")
     assert (0, {"lutetia": "active", "rome": "active"}) == (done.returncode, applied.statuses())
-    assert "There was nothing to put back of paris" in done.stderr
+    assert "There was nothing to restore for paris" in done.stderr
     assert before == applied.state_path.read_bytes()
     applied.identity_path.touch(mode=0o600)
     applied.identity_path.write_text(identity)

@@ -70,7 +70,7 @@ SPOILED: list[tuple[Callable[[Project, SandboxProcess], None], dict[str, str]]] 
     (rekeyed_by_hand, {"paris": "key for this login is not the sealed one"}),
     (dead, {"paris": "does not know its login"}),
     (sealed_to_another, {"paris": "is damaged, or sealed to others"}),
-    (lambda project, _: replay(project), {"paris": "of another operation"}),
+    (lambda project, _: replay(project), {"paris": "from another operation"}),
 ]
 
 

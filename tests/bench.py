@@ -96,7 +96,7 @@ def main() -> None:
         environment = prepared(folder)
         print(f"{'measured':<58}{'ratio':>8}{'at most':>9}")
         plans(folder, environment)
-        faces(folder, environment)
+        formats(folder, environment)
         applies(folder, environment)
         inspections(folder, environment)
         side_by_side(folder, environment)
@@ -120,22 +120,22 @@ def plans(folder: Path, environment: dict[str, str]) -> None:
         shown(f"plan of {ACCOUNTS} accounts in {kind} / importing {libraries}", command / yardstick, bound)
 
 
-def faces(folder: Path, environment: dict[str, str]) -> None:
-    """Compare the faces of a plan with its text, and each for all of many accounts with that for half of them."""
+def formats(folder: Path, environment: dict[str, str]) -> None:
+    """Compare the formats of a plan with its text, and each for all of many accounts with that for half of them."""
     bound = 1.3
 
-    def plan(manifest: Path, face: str) -> float:
-        return timed([*COMMAND, "plan", "--limit", "30000", "--format", face, str(manifest)], environment)
+    def plan(manifest: Path, form: str) -> float:
+        return timed([*COMMAND, "plan", "--limit", "30000", "--format", form, str(manifest)], environment)
 
     few, half, many = (written(folder / f"{count}.yaml", count) for count in (ACCOUNTS, MANY // 2, MANY))
-    for face in ("markdown", "html"):
-        command, yardstick = alternately(lambda face=face: plan(few, face), lambda: plan(few, "text"))
-        shown(f"plan of {ACCOUNTS} accounts as {face} / as text", command / yardstick, bound)
-    for face in ("markdown", "html"):
-        command, yardstick = alternately(lambda face=face: plan(many, face), lambda: plan(many, "text"), rounds=3)
-        shown(f"plan of {MANY:,} accounts as {face} / as text", command / yardstick, bound)
-        whole, part = alternately(lambda face=face: plan(many, face), lambda face=face: plan(half, face), rounds=3)
-        shown(f"plan of {MANY:,} accounts as {face} / of half of them", whole / part, 2.2)
+    for form in ("markdown", "html"):
+        command, yardstick = alternately(lambda form=form: plan(few, form), lambda: plan(few, "text"))
+        shown(f"plan of {ACCOUNTS} accounts as {form} / as text", command / yardstick, bound)
+    for form in ("markdown", "html"):
+        command, yardstick = alternately(lambda form=form: plan(many, form), lambda: plan(many, "text"), rounds=3)
+        shown(f"plan of {MANY:,} accounts as {form} / as text", command / yardstick, bound)
+        whole, part = alternately(lambda form=form: plan(many, form), lambda form=form: plan(half, form), rounds=3)
+        shown(f"plan of {MANY:,} accounts as {form} / of half of them", whole / part, 2.2)
 
 
 def applies(folder: Path, environment: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""What a person can do about an account: the commands, named once, for every face.
+"""What a person can do about an account: the commands, named once, for every format.
 
 Owns the words for each remedy. Refuses to decide when one is called for: that is known
 where the error, the outcome or the change is made.

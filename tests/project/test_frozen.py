@@ -46,7 +46,7 @@ def at(mine: Project, now: str = LAST_DAY) -> provisioner.Project:
     return opened(mine, parts=Parts(now=lambda: now))
 
 
-def faces(this: provisioner.Project) -> dict[str, str]:
+def formats(this: provisioner.Project) -> dict[str, str]:
     plans = this.plan(parents=["acme"]).plans
     return {
         "text": "\n".join(line.text for line in text.plan(plans[0])),
@@ -83,15 +83,15 @@ def test_it_ends_with_its_last_day(mine: Project) -> None:
 
 def test_every_format_of_a_plan_says_so(mine: Project) -> None:
     said = "until 2026-12-31 (UTC, that day included): the contract moves."
-    shown = faces(at(mine))
+    shown = formats(at(mine))
     assert f"  frozen {said} `apply` and `reconcile` do nothing for this parent" in shown["text"].splitlines()
     assert "> **Frozen**: `apply` and `reconcile` do nothing for this parent." in shown["markdown"].splitlines()
     assert "<strong>Frozen</strong>" in shown["html"]
-    over = faces(at(mine, FIRST_DAY_AFTER))
-    for face in ("text", "markdown", "html"):
-        assert said in shown[face]
-        assert f"was frozen {said} That is over" in over[face]
-        assert "do nothing for this parent" not in over[face]
+    over = formats(at(mine, FIRST_DAY_AFTER))
+    for form in ("text", "markdown", "html"):
+        assert said in shown[form]
+        assert f"was frozen {said} That is over" in over[form]
+        assert "do nothing for this parent" not in over[form]
     document = documents.plans(at(mine).plan().plans)
     Draft202012Validator(schemas.load("plan.v1")).validate(document)
     assert [{"until": "2026-12-31", "reason": REASON}, None] == [plan.get("frozen") for plan in document["plans"]]

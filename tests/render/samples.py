@@ -1,4 +1,4 @@
-"""Plans for the tests of their faces: with every kind of change, and with any texts in every place that has one."""
+"""Plans for the tests of their formats: with every kind of change, and with any texts in every place that has one."""
 
 from __future__ import annotations
 

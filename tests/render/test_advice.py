@@ -1,4 +1,4 @@
-"""What can be done about an account is told in the words of its commands, whichever face tells it."""
+"""The remedies for an account are given as commands, the same in every format."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def configured(mine: Project, *lines: str) -> None:
     (mine.folder / "provisioner.yaml").write_text("".join(f"{line}\n" for line in lines))
 
 
-def faces(this: provisioner.Project) -> dict[str, str]:
+def formats(this: provisioner.Project) -> dict[str, str]:
     """Return the plan of a project in every format."""
     plans = this.plan()
     digest = this.digest(plans)
@@ -111,14 +111,14 @@ def test_no_setting_changes_between_review_and_apply(mine: Project, name: str) -
     usual, saved = at(mine), mine.root / "plan.json"
     digest = usual.save_plan(usual.plan(), saved)
     configured(mine, line)
-    shown = faces(at(mine))
-    for face in ("text", "markdown"):
-        assert words in shown[face]
+    shown = formats(at(mine))
+    for form in ("text", "markdown"):
+        assert words in shown[form]
     assert words.partition(" ")[2].replace("&", "&amp;").rstrip(".") in shown["html"]
     assert name in [each["name"] for each in json.loads(shown["json"])["settings"]]
     assert at(mine).digest(at(mine).plan()) != digest
     stale(mine, saved, f"the setting {name} is ")
-    assert not any("SECRET" in face for face in shown.values())
+    assert not any("SECRET" in form for form in shown.values())
     # And the other way: what was reviewed with it is not applied without.
     at(mine).save_plan(at(mine).plan(), saved)
     at(mine).reviewed(saved)
@@ -200,13 +200,13 @@ def test_a_parent_keeps_the_credentials_slots_and_state_that_were_reviewed(
     saved = mine.root / "plan.json"
     at(mine).save_plan(at(mine).plan(), saved)
     configured(mine, line)
-    said = [face for face, shown in faces(at(mine)).items() if any(each in shown for each in words)]
+    said = [form for form, shown in formats(at(mine)).items() if any(each in shown for each in words)]
     assert ["text", "markdown", "html"] == said
     stale(mine, saved, " parent default ")
 
 
 def test_every_format_says_where_a_plan_goes_and_that_it_begins_a_state(mine: Project) -> None:
-    shown = faces(at(mine))
+    shown = formats(at(mine))
     places = {
         "address": "http://127.0.0.1:9/v1/public",
         "login": f"{PARENT.api_login[:3]}*** (from OCTOPUSH_API_LOGIN)",
@@ -230,8 +230,8 @@ def test_a_login_is_published_in_three_letters_and_no_digest_or_saved_plan_depen
         plans, mine.root / "here.json"
     )
     assert (mine.root / "there.json").read_bytes() == (mine.root / "here.json").read_bytes()
-    assert "\n  login    from OCTOPUSH_API_LOGIN\n" in faces(elsewhere)["text"]
-    assert not any(PARENT.api_login in face for face in faces(here).values())
+    assert "\n  login    from OCTOPUSH_API_LOGIN\n" in formats(elsewhere)["text"]
+    assert not any(PARENT.api_login in form for form in formats(here).values())
     assert {"logins": {"default": "par***"}} == documents.logins(plans.plans)
     shown = "\n".join(line.text for line in text.plans(plans.plans, "d", View(private=True)))
     assert f"\n  login    {PARENT.api_login} (from OCTOPUSH_API_LOGIN)\n" in shown
@@ -241,18 +241,18 @@ def test_a_login_in_the_settings_is_masked_and_compared_whole(mine: Project) -> 
     saved = mine.root / "plan.json"
     configured(mine, "parents: {default: {api_login: parents@example.com}}")
     at(mine).save_plan(at(mine).plan(), saved)
-    assert not any("parents@" in each for each in (*faces(at(mine)).values(), saved.read_text()))
+    assert not any("parents@" in each for each in (*formats(at(mine)).values(), saved.read_text()))
     at(mine).reviewed(saved)
     configured(mine, "parents: {default: {api_login: pardon@example.com}}")
     stale(mine, saved, "the plan of the parent default now differs")
 
 
 def test_every_format_says_what_is_read_and_to_whom_it_goes(mine: Project) -> None:
-    shown = faces(at(mine))
-    for face in ("text", "markdown", "html"):
-        assert shown[face].count("reads HOOK_TOKEN for hooks.example.com") == 1, "at its head"
-        assert shown[face].count("https://hooks.example.com/") == 1, "and with the account, as it is written"
-        assert shown[face].count("${env:HOOK_TOKEN}") == 1
+    shown = formats(at(mine))
+    for form in ("text", "markdown", "html"):
+        assert shown[form].count("reads HOOK_TOKEN for hooks.example.com") == 1, "at its head"
+        assert shown[form].count("https://hooks.example.com/") == 1, "and with the account, as it is written"
+        assert shown[form].count("${env:HOOK_TOKEN}") == 1
     (plan,) = json.loads(shown["json"])["plans"]
     read = {"kind": "env", "name": "HOOK_TOKEN", "to": "hooks.example.com"}
     assert [read | {"accounts": ["paris"]}] == plan["placeholders"]
@@ -267,13 +267,13 @@ def test_the_head_of_a_plan_stays_short_however_much_is_read(mine: Project) -> N
         for n in range(15)
     )
     (mine.folder / "manifests" / "accounts.yaml").write_text(f"version: 1\naccounts:\n{accounts}")
-    shown = faces(opened(mine, folder=Path(), environ={**mine.environ, "PROVISIONER_PLACEHOLDERS": "HOOK_*"}))
+    shown = formats(opened(mine, folder=Path(), environ={**mine.environ, "PROVISIONER_PLACEHOLDERS": "HOOK_*"}))
     passwords = ", ".join(f"HOOK_P{n:02}" for n in range(12))
-    for face in ("text", "markdown", "html"):
-        assert "reads HOOK_A, HOOK_B for h.example (15 accounts)" in shown[face]
-        assert f"reads {passwords} and 3 more for the password (15 accounts)" in shown[face]
-        assert shown[face].count("${env:HOOK_A}") == 15, "with each account"
-        assert "${env:HOOK_P14}" in shown[face]
+    for form in ("text", "markdown", "html"):
+        assert "reads HOOK_A, HOOK_B for h.example (15 accounts)" in shown[form]
+        assert f"reads {passwords} and 3 more for the password (15 accounts)" in shown[form]
+        assert shown[form].count("${env:HOOK_A}") == 15, "with each account"
+        assert "${env:HOOK_P14}" in shown[form]
     (plan,) = json.loads(shown["json"])["plans"]
     assert 17 == len(plan["placeholders"]), "all of them, for programs"
     many = "".join(
@@ -282,11 +282,11 @@ def test_the_head_of_a_plan_stays_short_however_much_is_read(mine: Project) -> N
         for n in range(42)
     )
     (mine.folder / "manifests" / "accounts.yaml").write_text(f"version: 1\naccounts:\n{many}")
-    shown = faces(opened(mine, folder=Path(), environ={**mine.environ, "PROVISIONER_PLACEHOLDERS": "HOOK_*"}))
-    for face in ("text", "markdown", "html"):
-        assert "reads more for 2 other hosts: each account names its own" in shown[face]
-        with_account = "https://h41.example/?a=${env:HOOK_A}" if face == "html" else "reads HOOK_A for h41.example"
-        assert with_account in shown[face]
+    shown = formats(opened(mine, folder=Path(), environ={**mine.environ, "PROVISIONER_PLACEHOLDERS": "HOOK_*"}))
+    for form in ("text", "markdown", "html"):
+        assert "reads more for 2 other hosts: each account names its own" in shown[form]
+        with_account = "https://h41.example/?a=${env:HOOK_A}" if form == "html" else "reads HOOK_A for h41.example"
+        assert with_account in shown[form]
 
 
 # ── The digest ───────────────────────────────────────────────────────────────
@@ -352,11 +352,11 @@ def test_nobody_takes_the_owners_place_among_the_recipients_unseen(applied: Proj
     more(applied)
     before = applied.state_path.read_bytes()
     this = opened(applied, **for_others(applied, stranger))
-    shown = faces(this)
-    for face in ("text", "markdown", "html"):
-        assert f"seals to {stranger}, which the state does not list" in shown[face]
-        assert f"does not seal to {owner}, which only the state lists" in shown[face]
-        assert "seals to none of those that the state lists" in shown[face]
+    shown = formats(this)
+    for form in ("text", "markdown", "html"):
+        assert f"seals to {stranger}, which the state does not list" in shown[form]
+        assert f"does not seal to {owner}, which only the state lists" in shown[form]
+        assert "seals to none of those that the state lists" in shown[form]
     signs: Mapping[str, str] = {
         each["recipient"]: each["change"] for each in json.loads(shown["json"])["plans"][0]["recipients"]
     }
@@ -378,7 +378,7 @@ def test_a_state_that_names_nobody_does_not_make_room_for_a_stranger(applied: Pr
     document = json.loads(applied.state_path.read_text())
     applied.state_path.write_text(json.dumps({**document, "recipients": []}))
     this = opened(applied, **for_others(applied, stranger))
-    assert f"seals to {stranger}, which the state does not list" in faces(this)["markdown"]
+    assert f"seals to {stranger}, which the state does not list" in formats(this)["markdown"]
     with pytest.raises(Refused, match="none of the recipients of the state"):
         this.apply(this.plan())
 

@@ -185,7 +185,7 @@ def test_a_token_in_the_path_of_what_was_found_is_shown_by_nothing(server: Sandb
         ["refresh", "--format", "json"],
         ["plan"],
         ["plan", "--refresh"],
-        *(["plan", "--refresh", "--format", face] for face in ("json", "markdown", "html")),
+        *(["plan", "--refresh", "--format", form] for form in ("json", "markdown", "html")),
         ["apply", "--refresh", "--yes", "--format", "json"],
     ):
         done = mine.run(*command)

@@ -386,8 +386,8 @@ def test_other_recipients(planned: Project, server: SandboxProcess) -> None:
 
 def test_the_digest_of_every_face_is_that_of_the_file(planned: Project) -> None:
     digest = json.loads((planned.folder / "plan.json").read_text())["digest"]
-    for face in ("text", "markdown", "html"):
-        assert digest in planned.run("plan", "--format", face).stdout
+    for form in ("text", "markdown", "html"):
+        assert digest in planned.run("plan", "--format", form).stdout
     assert digest == json.loads(planned.run("plan", "--format", "json").stdout)["digest"]
     touch_manifest(planned)
     assert digest not in planned.run("plan", "--format", "markdown").stdout

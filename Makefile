@@ -46,11 +46,11 @@ check: $(VENV)/.dev  ## Check style, types and layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-format: $(VENV)/.dev  ## Put the code into its one form
+format: $(VENV)/.dev  ## Format the code
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-docs: $(VENV)/.dev  ## Write the tables of docs/ that say what the code says
+docs: $(VENV)/.dev  ## Generate the tables of docs/ from the code
 	@$(BIN)/python -m tests.docs.tables
 
 coverage: $(VENV)/.dev  ## Run every test and show what none of them reaches
@@ -59,7 +59,7 @@ coverage: $(VENV)/.dev  ## Run every test and show what none of them reaches
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 
-bench: $(VENV)/.dev  ## Measure speed as ratios, each beside its yardstick
+bench: $(VENV)/.dev  ## Measure speed as ratios, each next to its yardstick
 	@$(BIN)/python -m tests.bench
 
 clean:  ## Remove the environment and all caches

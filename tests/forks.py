@@ -66,6 +66,14 @@ def command(arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) 
         return subprocess.CompletedProcess(arguments, code, out.read_text("utf-8"), err.read_text("utf-8"))
 
 
+def program(text: str, folder: Path, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a Python program in ``folder``, with an empty input, to its end."""
+    with tempfile.TemporaryDirectory() as scratch:
+        out, err = Path(scratch) / "out", Path(scratch) / "err"
+        code = exit_code_of(_program, text, folder, dict(environ), out, err)
+        return subprocess.CompletedProcess(text, code, out.read_text("utf-8"), err.read_text("utf-8"))
+
+
 def at_terminal(
     arguments: Sequence[str], folder: Path, environ: Mapping[str, str], answer: str = "", *, columns: int = 1000
 ) -> tuple[int, str]:
@@ -150,6 +158,12 @@ def _run(arguments: list[str], folder: Path, environ: dict[str, str], out: Path,
     with Path(os.devnull).open("rb") as stdin, out.open("wb") as stdout, err.open("wb") as stderr:
         _become(folder, environ, stdin.fileno(), stdout.fileno(), stderr.fileno())
     main(arguments)
+
+
+def _program(text: str, folder: Path, environ: dict[str, str], out: Path, err: Path) -> None:
+    with Path(os.devnull).open("rb") as stdin, out.open("wb") as stdout, err.open("wb") as stderr:
+        _become(folder, environ, stdin.fileno(), stdout.fileno(), stderr.fileno())
+    exec(text, {"__name__": "__main__"})  # noqa: S102  # it is a test's own
 
 
 def _run_at_terminal(arguments: list[str], folder: Path, environ: dict[str, str], terminal: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -28,8 +26,6 @@ def test_every_program_works(sandbox: StartSandbox, tmp_path: Path) -> None:
         ),
         strict=True,
     ):
-        done = subprocess.run(
-            [sys.executable, "-c", program], cwd=tmp_path, env=environ, check=False, capture_output=True, text=True
-        )
+        done = forks.program(program, tmp_path, environ)
         assert (0, expected, "") == (done.returncode, done.stdout, done.stderr)
     assert 2 == len(server.accounts())

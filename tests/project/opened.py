@@ -1,4 +1,4 @@
-"""Projects opened as a program opens them, with one parent or many."""
+"""Opens projects like a program that uses the library, with one parent or many."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.conftest import Project, environment
 
 
 class Heard(Reporter):
-    """Notes what it hears, by parent where it is about one."""
+    """A reporter that records everything."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
@@ -42,12 +42,12 @@ class Heard(Reporter):
 
 
 def folders(mine: Project) -> Folders:
-    """Return the folders of the project's person."""
+    """Return the user folders of the test project."""
     return Folders(mine.identity_path.parent, mine.root / "home" / "state" / "octopush-provisioner")
 
 
 class _Beginning(provisioner.Project):
-    """A project of a program that lets a state begin, unless it says otherwise."""
+    """A project that allows new states by default."""
 
     def apply(self, plans: Plans, *, bounds: Bounds | None = None, **options: Any) -> Reports:  # noqa: ANN401  # its own
         return super().apply(plans, bounds=bounds or Bounds(new_state=True), **options)
@@ -60,7 +60,7 @@ def opened(mine: Project, **options: Any) -> provisioner.Project:  # noqa: ANN40
 
 
 def key_of(parent: str) -> str:
-    """Return the key that the sandbox of these tests gives a parent."""
+    """Return a parent's API key in the sandbox."""
     return f"key-of-{parent}-7d3f"
 
 
@@ -70,7 +70,7 @@ def accounts_of(*parents: str, limit: int = 1000) -> list[str]:
 
 
 class Served(Protocol):
-    """A server that stands in for Octopush."""
+    """A server that takes the place of Octopush."""
 
     @property
     def url(self) -> str:
@@ -78,7 +78,7 @@ class Served(Protocol):
 
 
 def many(server: Served, root: Path, wanted: Mapping[str, Sequence[str]]) -> Project:
-    """Return a project with a parent for each key of ``wanted``, and one table of their accounts."""
+    """Return a project with a parent for each key of ``wanted``, and one table with all accounts."""
     identity, recipient = new_identity()
     environ = environment(root / "home") | {"OCTOPUSH_API_URL": server.url, "PROVISIONER_RECIPIENTS": recipient}
     parents, rows = {}, ["name,first_name,last_name,company_name,parent"]
@@ -100,17 +100,17 @@ def many(server: Served, root: Path, wanted: Mapping[str, Sequence[str]]) -> Pro
 
 
 def having(mine: Project, **environ: str) -> Project:
-    """Return the project with other variables."""
+    """Return the project with other environment variables."""
     return replace(mine, environ={**mine.environ, **environ})
 
 
 def state_of(mine: Project, parent: str) -> Path:
-    """Return where a parent's state is."""
+    """Return the path of a parent's state."""
     return mine.folder / "state" / f"{parent}.json"
 
 
 def results(reports: Reports) -> dict[str, dict[str, str]]:
-    """Return, by parent and name, what became of each account."""
+    """Return the result of each account, by parent and name."""
     return {
         report.parent: {outcome.name: outcome.result.value for outcome in report.outcomes} for report in reports.reports
     }

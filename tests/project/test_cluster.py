@@ -1,4 +1,4 @@
-"""Parents spread over a real Dask cluster of several processes, one of which is killed in the middle of an account."""
+"""Parents on a real Dask cluster of several processes; one is killed while it creates an account."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ parents:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A scheduler and its workers, each a process of its own in the project's folder."""
+    """A scheduler and its workers, each a separate process in the project's folder."""
 
     address: str
     workers: tuple[subprocess.Popen[str], ...]
@@ -97,7 +97,7 @@ def cluster(mine: Project) -> Iterator[Cluster]:
 
 
 def at_work(this: provisioner.Project) -> int | None:
-    """Return the process that has an account of acme under way, once there is one."""
+    """Wait for a process that is creating an account of acme, and return it."""
     (parent,) = this.parents(["acme"])
     state = this.status(parents=["acme"])[0].state
     store = parent.store
@@ -114,14 +114,14 @@ def ready(cluster: Cluster) -> None:
         client.wait_for_workers(len(PARENTS), timeout=PATIENCE)
 
 
-def test_workers_apply_and_one_that_is_killed_costs_no_account(
+def test_workers_apply_and_a_killed_worker_loses_no_account(
     cluster: Cluster, mine: Project, server: SandboxProcess
 ) -> None:
     ready(cluster)
     arguments = ("apply", "--yes", "--new-state", "--executor", cluster.address)
     this = opened(mine)
     with mine.start(*arguments) as process:
-        # The one that is in the middle of an account of acme.
+        # The worker that is creating an account of acme.
         while (pid := at_work(this)) is None:
             assert process.poll() is None, process.communicate()
         os.kill(pid, signal.SIGKILL)
@@ -136,7 +136,7 @@ def test_workers_apply_and_one_that_is_killed_costs_no_account(
     }
     names = [each["first_name"] for each in server.accounts()]
     assert len(names) == len({*names}), names
-    # Two parents were carried out whole; of the third it is known what nobody knows.
+    # Two parents are complete; the third has an unknown outcome.
     assert {"globex-1", "globex-2", "initech-1", "initech-2"} <= {
         name for name, status in statuses.items() if status == "active"
     }, (out, said)
@@ -146,14 +146,14 @@ def test_workers_apply_and_one_that_is_killed_costs_no_account(
         assert server.accepts(opened_one.content.credentials)
     assert all(name in out for name in (f"{parent}-{number}" for parent in PARENTS for number in (1, 2))), out
     assert ExitCode.OUTCOME_UNKNOWN == process.returncode, (out, said)
-    # Once more: nothing is made twice, and what nobody knows waits for a person.
+    # The next run creates nothing twice, and the unknown outcome waits for a person.
     again = mine.run("apply", "--yes", "--lock-timeout", "0")
     assert ExitCode.OUTCOME_UNKNOWN == again.returncode, again.stderr
     names = [each["first_name"] for each in server.accounts()]
     assert len(names) == len({*names}), names
 
 
-def test_a_cluster_that_is_not_there_is_named(mine: Project) -> None:
+def test_a_missing_cluster_is_named_in_the_error(mine: Project) -> None:
     for address, says in (
         ("dask://127.0.0.1:9", "The cluster at dask://127.0.0.1:9 cannot be reached"),
         ("tcp://h:1", "is not the address of a cluster"),
@@ -173,7 +173,7 @@ def test_a_cluster_that_is_not_there_is_named(mine: Project) -> None:
     assert said.endswith("Install it: pip install 'octopush-provisioner[dask]'.\n")
 
 
-def test_a_state_in_a_file_is_no_state_for_a_cluster(mine: Project, server: SandboxProcess) -> None:
+def test_a_cluster_refuses_a_state_in_a_file(mine: Project, server: SandboxProcess) -> None:
     path = str(mine.folder / "state" / "{parent}.json")
     this = opened(mine, environ={**mine.environ, "PROVISIONER_STATE": path})
     with ThreadPoolExecutor() as threads:
@@ -183,9 +183,7 @@ def test_a_state_in_a_file_is_no_state_for_a_cluster(mine: Project, server: Sand
     assert [] == server.accounts()
 
 
-def test_what_a_worker_that_came_too_late_finds_created_is_not_said_to_be_its_own(
-    mine: Project, server: SandboxProcess
-) -> None:
+def test_a_late_worker_does_not_claim_accounts_that_another_created(mine: Project, server: SandboxProcess) -> None:
     this, others = opened(mine), opened(mine)
     plans = this.plan(parents=["acme"])
 
@@ -202,9 +200,7 @@ def test_what_a_worker_that_came_too_late_finds_created_is_not_said_to_be_its_ow
 
 
 @pytest.mark.parametrize("server", [("--fault", "lost@2-:edit")], indirect=True)
-def test_an_edit_that_a_lost_worker_had_under_way_is_not_said_to_be_untried(
-    mine: Project, server: SandboxProcess
-) -> None:
+def test_an_edit_of_a_lost_worker_is_not_reported_as_not_attempted(mine: Project, server: SandboxProcess) -> None:
     del server
     this, others = opened(mine), opened(mine, environ={**mine.environ, "PROVISIONER_ATTEMPTS": "1"})
     this.apply(this.plan(parents=["acme"]))
@@ -224,12 +220,12 @@ def test_an_edit_that_a_lost_worker_had_under_way_is_not_said_to_be_untried(
     ] == [(each.name, each.result.value, each.reason) for each in report.outcomes]
 
 
-def test_a_run_that_waits_for_a_worker_ends_when_it_is_asked_to(mine: Project, server: SandboxProcess) -> None:
+def test_a_run_that_waits_for_a_worker_can_be_interrupted(mine: Project, server: SandboxProcess) -> None:
     this, token = opened(mine), provisioner.CancelToken()
     plans = this.plan(parents=["acme"])
 
     class Queue(ThreadPoolExecutor):
-        """Takes tasks, and has no worker for them; a run asks it while it waits."""
+        """Accepts tasks without a worker; a waiting run polls it."""
 
         def submit(self, *_: object, **__: object) -> Future[Any]:
             token.cancel()
@@ -242,16 +238,16 @@ def test_a_run_that_waits_for_a_worker_ends_when_it_is_asked_to(mine: Project, s
     assert [] == server.accounts()
 
 
-def test_a_task_holds_no_secret(mine: Project) -> None:
+def test_a_task_contains_no_secret(mine: Project) -> None:
     tasks: list[spreading.Task] = []
 
-    def noted(task: spreading.Task) -> spreading.Done:
+    def record(task: spreading.Task) -> spreading.Done:
         tasks.append(task)
         return Report(task.parent, ()), False, None
 
     this = opened(mine)
     with ThreadPoolExecutor() as threads:
-        this.apply(this.plan(), cluster=spreading.Cluster(threads, noted, None, {}))
+        this.apply(this.plan(), cluster=spreading.Cluster(threads, record, None, {}))
     assert [*PARENTS] == sorted(task.parent for task in tasks)
     secrets = [text for name, text in mine.environ.items() if name.endswith("_KEY")]
     assert [] == [secret for secret in secrets for task in tasks if secret.encode() in pickle.dumps(task)]

@@ -1,4 +1,4 @@
-"""What a doctor finds: each thing by itself, before it is needed, and nothing is changed."""
+"""The checks of ``doctor``: each is independent, and none changes anything."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def mine(project: NewProject, server: SandboxProcess) -> Project:
 
 
 def checks(mine: Project, *, offline: bool = False, **environ: str) -> dict[str, Check]:
-    """Return the checks of the project, by what was looked at."""
+    """Return the checks of the project, by what they check."""
     this = opened(mine, environ={**mine.environ, **environ})
     return {each.what: each for each in this.examine(offline=offline)}
 
@@ -35,7 +35,7 @@ def codes(found: dict[str, Check]) -> dict[str, ExitCode]:
     return {what: each.failure.exit_code for what, each in found.items() if each.failure is not None}
 
 
-def test_where_all_is_well_each_check_says_what_it_has_found(mine: Project, server: SandboxProcess) -> None:
+def test_each_check_says_what_it_found(mine: Project, server: SandboxProcess) -> None:
     found = checks(mine)
     assert {} == codes(found)
     assert ["settings", "manifests", "recipients", "identity", "credentials", "state", "sealed", "Octopush"] == [*found]
@@ -51,12 +51,12 @@ def test_where_all_is_well_each_check_says_what_it_has_found(mine: Project, serv
     assert (before, 0) == (mine.state_path.read_bytes(), len(server.requests()) - sent - 1)
 
 
-def test_offline_nobody_is_asked(mine: Project, server: SandboxProcess) -> None:
+def test_offline_sends_no_request(mine: Project, server: SandboxProcess) -> None:
     assert "Octopush" not in checks(mine, offline=True)
     assert [] == server.requests()
 
 
-def test_each_failure_is_that_of_its_own_check(mine: Project) -> None:
+def test_each_failure_belongs_to_its_own_check(mine: Project) -> None:
     this = opened(mine)
     this.apply(this.plan())
     assert {"Octopush": ExitCode.SETTING_INVALID} == codes(checks(mine, OCTOPUSH_API_KEY="wrong"))
@@ -74,12 +74,12 @@ def test_each_failure_is_that_of_its_own_check(mine: Project) -> None:
     )
 
 
-def test_a_server_that_is_away_is_not_blamed_on_the_key(mine: Project) -> None:
+def test_an_unreachable_server_is_not_blamed_on_the_key(mine: Project) -> None:
     found = checks(mine, OCTOPUSH_API_URL="http://127.0.0.1:9/v1", PROVISIONER_ATTEMPTS="1")
     assert {"Octopush": ExitCode.SOME_FAILED} == codes(found)
 
 
-def test_of_a_state_elsewhere_it_is_tried_out_whether_a_save_would_be_taken(mine: Project, tmp_path: Path) -> None:
+def test_a_trial_save_checks_a_remote_state(mine: Project, tmp_path: Path) -> None:
     git(mine.folder, "init", "--quiet")
     git(mine.folder, "remote", "add", "origin", str(new_remote(tmp_path / "remote.git")))
     elsewhere = {**GIT, "PROVISIONER_STATE": "git:origin/provisioner-state/{parent}.json"}
@@ -90,7 +90,7 @@ def test_of_a_state_elsewhere_it_is_tried_out_whether_a_save_would_be_taken(mine
     assert {"saves": ExitCode.STATE_UNUSABLE} == codes(checks(mine, offline=True, **elsewhere))
 
 
-def test_the_record_of_placed_accounts_is_looked_at_too(sandbox: StartSandbox, tmp_path: Path) -> None:
+def test_the_record_of_placements_is_checked_too(sandbox: StartSandbox, tmp_path: Path) -> None:
     mine = many(sandbox(*accounts_of("a", "b")), tmp_path, {"a": (), "b": ()})
     (mine.folder / "manifests" / "accounts.csv").write_text("name,first_name,last_name,parent\nx,Ada,X,auto\n")
     assert "placements" not in checks(mine, offline=True)
@@ -101,14 +101,14 @@ def test_the_record_of_placed_accounts_is_looked_at_too(sandbox: StartSandbox, t
     assert ExitCode.STATE_UNUSABLE == codes(checks(mine, offline=True))["placements"]
 
 
-def test_without_an_identity_it_is_said_what_cannot_be_done(mine: Project) -> None:
+def test_without_an_identity_the_check_says_what_is_impossible(mine: Project) -> None:
     mine.identity_path.unlink()
     found = checks(mine, offline=True)
     assert {} == codes(found)
     assert "accounts can be created, but not changed" in found["identity"].found
 
 
-def test_the_command_shows_them_and_ends_with_the_gravest(mine: Project) -> None:
+def test_the_command_shows_all_checks_and_exits_with_the_gravest_code(mine: Project) -> None:
     done = mine.run("doctor")
     assert (0, "") == (done.returncode, done.stderr)
     assert "ok      default: state        there is none at" in done.stdout

@@ -1,4 +1,4 @@
-"""A freeze: nothing is created or changed for that parent, every plan says why and until when, and others go on."""
+"""A freeze: nothing is created or changed for the parent, plans say why and until when, and other parents continue."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def server(sandbox: StartSandbox) -> SandboxProcess:
 
 @pytest.fixture
 def mine(server: SandboxProcess, tmp_path: Path) -> Project:
-    """A project of two parents, with one account each to create, of which acme is frozen."""
+    """A project with two parents and one account to create for each; acme is frozen."""
     return frozen(many(server, tmp_path / "two", {"acme": ["paris"], "globex": ["oslo"]}))
 
 
@@ -55,9 +55,9 @@ def formats(this: provisioner.Project) -> dict[str, str]:
     }
 
 
-def test_the_others_go_on_and_the_frozen_one_says_why_and_until_when(mine: Project) -> None:
+def test_a_frozen_parent_says_why_and_until_when_and_the_others_continue(mine: Project) -> None:
     this, heard = at(mine), Heard()
-    # What waits for the end of the freeze does not count against the threshold either.
+    # A frozen create does not count against the threshold either.
     reports = this.apply(this.plan(), bounds=Bounds(max_creates=1, new_state=True), reporter=heard)
     assert (4, {"acme": {"paris": "not_attempted"}, "globex": {"oslo": "created"}}) == (
         reports.exit_code,
@@ -72,16 +72,16 @@ def test_the_others_go_on_and_the_frozen_one_says_why_and_until_when(mine: Proje
         this.apply(this.plan(parents=["acme"]))
 
 
-def test_it_ends_with_its_last_day(mine: Project) -> None:
+def test_a_freeze_ends_after_its_last_day(mine: Project) -> None:
     saved = mine.root / "plan.json"
     this = at(mine)
     this.save_plan(this.plan(), saved)
     later = at(mine, FIRST_DAY_AFTER)
-    # What was planned meanwhile is applied once it is over: the plan is the same.
+    # A plan from during the freeze can be applied afterwards, since it is the same.
     assert 0 == later.apply(later.reviewed(saved)).exit_code
 
 
-def test_every_format_of_a_plan_says_so(mine: Project) -> None:
+def test_every_format_of_a_plan_shows_the_freeze(mine: Project) -> None:
     said = "until 2026-12-31 (UTC, that day included): the contract moves."
     shown = formats(at(mine))
     assert f"  frozen {said} `apply` and `reconcile` do nothing for this parent" in shown["text"].splitlines()
@@ -97,7 +97,7 @@ def test_every_format_of_a_plan_says_so(mine: Project) -> None:
     assert [{"until": "2026-12-31", "reason": REASON}, None] == [plan.get("frozen") for plan in document["plans"]]
 
 
-def test_it_stands_in_the_saved_plan_and_is_compared(mine: Project) -> None:
+def test_a_saved_plan_contains_the_freeze_and_compares_it(mine: Project) -> None:
     saved = mine.root / "plan.json"
     this = at(mine)
     this.save_plan(this.plan(), saved)
@@ -110,9 +110,7 @@ def test_it_stands_in_the_saved_plan_and_is_compared(mine: Project) -> None:
     )
 
 
-def test_what_is_sent_besides_is_refused_and_what_only_the_state_takes_in_is_not(
-    mine: Project, server: SandboxProcess
-) -> None:
+def test_a_freeze_refuses_requests_but_not_changes_to_the_state_alone(mine: Project, server: SandboxProcess) -> None:
     later, now = at(mine, FIRST_DAY_AFTER), at(mine)
     later.apply(later.plan())
     sent = len(server.requests())
@@ -125,7 +123,7 @@ def test_what_is_sent_besides_is_refused_and_what_only_the_state_takes_in_is_not
     assert (None, True) == (found["freeze"].failure, "until 2026-12-31" in found["freeze"].found)
 
 
-def test_an_account_that_may_go_anywhere_goes_where_it_can_be_created(mine: Project) -> None:
+def test_an_account_with_parent_auto_avoids_a_frozen_parent(mine: Project) -> None:
     manifest: dict[str, Any] = {"version": 1, "accounts": [{"name": "rome", "first_name": "A", "last_name": "B"}]}
     manifest["accounts"][0]["parent"] = "auto"
     (mine.folder / "manifests" / "more.yaml").write_text(json.dumps(manifest))

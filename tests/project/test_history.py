@@ -1,4 +1,4 @@
-"""Who did what: every operation of a parent, whatever brought it, and nothing that would depend on it."""
+"""Histories: every operation of a parent, from any command; nothing depends on them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def at(mine: Project, now: str = "2026-01-02T03:04:05Z") -> Opened:
 
 
 def listed(this: Opened, name: str | None = None, **options: Any) -> list[tuple[str | None, str, str]]:  # noqa: ANN401  # those of Project.history
-    """Return what the history of the only parent says, oldest first."""
+    """Return the history of the only parent, oldest first."""
     (found,) = this.history(name, **options)
     return [(each.name, each.operation, each.outcome) for each in reversed(found.entries)]
 
@@ -51,7 +51,7 @@ def edit(mine: Project, before: str, after: str) -> None:
     path.write_text(path.read_text().replace(before, after))
 
 
-def test_every_operation_is_there_with_what_came_of_it(mine: Project, server: SandboxProcess) -> None:
+def test_the_history_has_every_operation_with_its_outcome(mine: Project, server: SandboxProcess) -> None:
     this = at(mine)
     assert [] == listed(this)
     assert 8 == this.apply(this.plan(), bounds=Bounds(new_state=True)).exit_code
@@ -77,7 +77,7 @@ def test_every_operation_is_there_with_what_came_of_it(mine: Project, server: Sa
     this.forget("roma")
     later = [("roma", "refresh", "gone"), ("roma", "forget", "forgotten")]
     assert later == listed(this, "roma")[-2:]
-    # Nothing that changes nothing is there.
+    # Commands without changes add nothing.
     before = len(listed(this))
     this.refresh()
     this.verify(["paris"])
@@ -87,7 +87,7 @@ def test_every_operation_is_there_with_what_came_of_it(mine: Project, server: Sa
     assert_no_secret(server, mine, kept.read_text())
 
 
-def test_it_says_who_ran_it_for_whom_where_and_which_plan_it_was(mine: Project) -> None:
+def test_the_history_names_user_actor_ci_run_and_plan(mine: Project) -> None:
     this = at(having(mine, **GITHUB))
     reports = this.apply(this.plan())
     (found,) = this.history("paris")
@@ -112,18 +112,18 @@ def test_it_says_who_ran_it_for_whom_where_and_which_plan_it_was(mine: Project) 
         ({}, (None, None)),
         ({"GITHUB_ACTOR": "ada"}, ("ada", None)),
         (GITLAB, ("ada", None)),
-        # Whoever starts a manual job has let it run.
+        # Whoever starts a manual job approves it.
         (GITLAB | {"CI_JOB_MANUAL": "true"}, ("ada", "ada")),
         (GITLAB | {"CI_JOB_MANUAL": "true", "PROVISIONER_APPROVER": "grace"}, ("ada", "grace")),
         ({"GITHUB_ACTOR": "x" * 900, "PROVISIONER_APPROVER": "\udcff"}, ("x" * 200, "?")),
     ],
 )
-def test_who_is_named_is_whom_the_ci_names(environ: dict[str, str], expected: tuple[str | None, str | None]) -> None:
+def test_actor_and_approver_come_from_the_ci(environ: dict[str, str], expected: tuple[str | None, str | None]) -> None:
     author = provenance.author(environ, None, "2026-01-02T03:04:05Z")
     assert expected == (author.actor, author.approver)
 
 
-def test_since_and_a_name_choose_and_a_name_that_nobody_has_is_refused(mine: Project) -> None:
+def test_since_and_a_name_filter_and_an_unknown_name_is_refused(mine: Project) -> None:
     this = at(mine)
     this.apply(this.plan())
     at(mine, "2026-02-01T00:00:00Z").resolve("rome", abandon=True)
@@ -133,12 +133,12 @@ def test_since_and_a_name_choose_and_a_name_that_nobody_has_is_refused(mine: Pro
     with pytest.raises(CommandInvalid) as caught:
         this.history("pariss")
     assert "Did you mean paris? `provisioner history` lists all operations." == caught.value.hint
-    # One that an earlier version created is in the state alone.
+    # An account from an earlier version is only in the state.
     mine.state_path.with_name("default.json.history.jsonl").unlink()
     assert [] == listed(this, "paris")
 
 
-def test_a_damaged_history_shows_the_rest_and_the_next_run_goes_on(mine: Project) -> None:
+def test_a_damaged_history_shows_its_other_lines_and_the_next_run_appends(mine: Project) -> None:
     this, heard = at(mine), Heard()
     this.apply(this.plan())
     kept = mine.state_path.with_name("default.json.history.jsonl")

@@ -1,4 +1,4 @@
-"""The Python API as a program uses it: typed values in and out, nothing printed, nothing of the process touched."""
+"""The Python API as a program uses it: typed values in and out, no output, no effect on the process."""
 
 from __future__ import annotations
 
@@ -81,12 +81,12 @@ def test_a_project_is_opened_by_its_folder_its_file_or_where_one_is(mine: Projec
     other = mine.root / "other.yaml"
     other.write_text("limit: 9\n")
     named = {**mine.environ, "PROVISIONER_CONFIG": str(other)}
-    # The folder that the caller names is stronger than what the environment names.
+    # A folder from the caller overrides the environment.
     assert 7 == provisioner.Project.open(mine.folder, environ=named).settings.parent("default").limit
     assert 9 == provisioner.Project.open(environ=named, folder=mine.folder).settings.parent("default").limit
 
 
-def test_who_says_no_has_nothing_done(mine: Project, server: SandboxProcess) -> None:
+def test_a_declined_apply_does_nothing(mine: Project, server: SandboxProcess) -> None:
     this = opened(mine)
     with pytest.raises(InterruptedRunError):
         this.apply(this.plan(), approve=lambda _: False)
@@ -94,7 +94,7 @@ def test_who_says_no_has_nothing_done(mine: Project, server: SandboxProcess) -> 
     assert not mine.state_path.parent.exists()
 
 
-def test_nothing_is_held_while_somebody_thinks(mine: Project) -> None:
+def test_no_lock_is_held_while_a_person_thinks(mine: Project) -> None:
     this = opened(mine)
 
     def think(_: Plans) -> bool:
@@ -104,7 +104,7 @@ def test_nothing_is_held_while_somebody_thinks(mine: Project) -> None:
     assert 0 == this.apply(this.plan(), approve=think).exit_code
 
 
-def test_what_moves_meanwhile_and_changes_the_plan_is_refused(mine: Project, server: SandboxProcess) -> None:
+def test_a_state_that_changes_meanwhile_is_refused_if_the_plan_differs(mine: Project, server: SandboxProcess) -> None:
     this = opened(mine)
 
     def somebody_else(_: Plans) -> bool:
@@ -120,7 +120,7 @@ def test_what_moves_meanwhile_and_changes_the_plan_is_refused(mine: Project, ser
         reports.require_any()
 
 
-def test_what_moves_meanwhile_and_changes_nothing_of_the_plan_is_no_matter(
+def test_a_state_that_changes_meanwhile_is_accepted_if_the_plan_is_the_same(
     mine: Project, server: SandboxProcess
 ) -> None:
     assert 0 == opened(mine).apply(opened(mine).plan()).exit_code
@@ -136,7 +136,7 @@ def test_what_moves_meanwhile_and_changes_nothing_of_the_plan_is_no_matter(
     assert 3 == len(server.accounts())
 
 
-def test_bounds_are_over_the_whole_run(mine: Project, server: SandboxProcess) -> None:
+def test_bounds_count_over_all_parents(mine: Project, server: SandboxProcess) -> None:
     this = opened(mine)
     with pytest.raises(OverThreshold):
         this.apply(this.plan(), bounds=Bounds(max_creates=1))
@@ -146,7 +146,7 @@ def test_bounds_are_over_the_whole_run(mine: Project, server: SandboxProcess) ->
     assert 0 == this.apply(this.plan(), bounds=Bounds(max_creates=2, new_state=True)).exit_code
 
 
-def test_nothing_is_asked_for_that_the_changes_do_not_use(mine: Project) -> None:
+def test_only_what_the_changes_need_is_read(mine: Project) -> None:
     assert 0 == opened(mine).apply(opened(mine).plan()).exit_code
     known = ("OCTOPUSH_API_LOGIN", "OCTOPUSH_API_KEY", "PROVISIONER_RECIPIENTS")
     poor = opened(mine, environ={name: each for name, each in mine.environ.items() if name not in known})
@@ -212,7 +212,7 @@ def test_an_unknown_outcome_is_resolved(sandbox: StartSandbox, project: NewProje
     assert {} == mine.statuses()
 
 
-def test_a_decision_is_about_what_was_looked_at(sandbox: StartSandbox, project: NewProject) -> None:
+def test_a_decision_is_refused_if_the_account_has_changed_since(sandbox: StartSandbox, project: NewProject) -> None:
     mine = project(sandbox("--fault", "lost@1"), ("paris",))
     this = opened(mine)
     this.apply(this.plan())
@@ -229,7 +229,7 @@ def test_a_decision_is_about_what_was_looked_at(sandbox: StartSandbox, project: 
 # ── The process ──────────────────────────────────────────────────────────────
 
 
-def test_nothing_of_the_process_is_touched(mine: Project, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_library_does_not_touch_the_process(mine: Project, capfd: pytest.CaptureFixture[str]) -> None:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, signal.SIGPIPE)
     before = ([signal.getsignal(each) for each in numbers], gc.isenabled(), sys.stderr, sys.stdout, os.getcwd())  # noqa: PTH109
     this = opened(mine)
@@ -243,7 +243,7 @@ def test_nothing_of_the_process_is_touched(mine: Project, capfd: pytest.CaptureF
     assert ("", "") == capfd.readouterr()
 
 
-def test_no_module_below_the_command_line_loads_what_speaks() -> None:
+def test_no_module_below_the_command_line_loads_click_or_rich() -> None:
     code = (
         "import importlib, pkgutil, sys, provisioner\n"
         "for each in pkgutil.walk_packages(provisioner.__path__, 'provisioner.'):\n"
@@ -255,7 +255,7 @@ def test_no_module_below_the_command_line_loads_what_speaks() -> None:
     assert "set()\n" == done.stdout
 
 
-def test_no_environment_but_the_one_that_is_given(mine: Project, server: SandboxProcess) -> None:
+def test_only_the_given_environment_is_read(mine: Project, server: SandboxProcess) -> None:
     code = (
         "import json, sys, provisioner\n"
         "from pathlib import Path\n"
@@ -282,7 +282,7 @@ def test_no_environment_but_the_one_that_is_given(mine: Project, server: Sandbox
     assert "wrong" not in mine.state_path.read_text()
 
 
-def test_twice_in_one_process_and_from_threads(sandbox: StartSandbox, tmp_path: Path) -> None:
+def test_several_projects_in_one_process_and_from_threads(sandbox: StartSandbox, tmp_path: Path) -> None:
     server = sandbox(*accounts_of("a", "b", "c", "d"))
     mine = many(server, tmp_path / "four", {parent: ["paris", "rome"] for parent in "abcd"})
     shared, codes = opened(mine), []
@@ -305,7 +305,7 @@ def test_twice_in_one_process_and_from_threads(sandbox: StartSandbox, tmp_path: 
 # ── Ending early, and reporters that fail ────────────────────────────────────
 
 
-def test_a_token_ends_an_apply_between_two_requests(mine: Project, server: SandboxProcess) -> None:
+def test_a_token_cancels_an_apply_between_two_requests(mine: Project, server: SandboxProcess) -> None:
     token, this = CancelToken(), opened(mine)
 
     class Cancelling(Heard):
@@ -322,7 +322,7 @@ def test_a_token_ends_an_apply_between_two_requests(mine: Project, server: Sandb
     assert {"paris": "active"} == mine.statuses()
 
 
-def test_a_report_says_that_a_state_was_begun_only_where_it_was(mine: Project, server: SandboxProcess) -> None:
+def test_a_report_says_that_a_state_is_new_only_if_it_was_created(mine: Project, server: SandboxProcess) -> None:
     this, token = opened(mine), CancelToken()
     token.cancel()
     (untouched,) = this.apply(this.plan(), cancel=token).reports
@@ -333,14 +333,14 @@ def test_a_report_says_that_a_state_was_begun_only_where_it_was(mine: Project, s
 
 
 class Failing(Heard):
-    """Fails at whatever it hears of one parent."""
+    """Fails on every request of one parent."""
 
     def requested(self, request: Requested) -> None:
         if request.parent == "b":
             raise ValueError("secret-4f5e")
 
 
-def test_a_reporter_that_fails_loses_nothing_and_ends_its_parent_alone(sandbox: StartSandbox, tmp_path: Path) -> None:
+def test_a_failing_reporter_loses_no_answer_and_ends_only_its_parent(sandbox: StartSandbox, tmp_path: Path) -> None:
     server = sandbox(*accounts_of("a", "b"))
     mine = many(server, tmp_path / "two", {"a": ["paris"], "b": ["paris", "rome"]})
     reports = opened(mine).apply(opened(mine).plan(), reporter=Failing())
@@ -348,14 +348,14 @@ def test_a_reporter_that_fails_loses_nothing_and_ends_its_parent_alone(sandbox: 
     failure = reports.reports[1].failure
     assert failure is not None
     assert ("InternalError", False) == (type(failure).__name__, "secret-4f5e" in f"{failure.message}{failure.hint}")
-    # Its answer was saved before the reporter's failure ended the parent's part.
+    # The answer was saved before the reporter's failure ended the parent.
     assert 2 == len(server.accounts())
     assert {"paris"} == {each.name for each in opened(mine).open_credentials(parents=["b"])}
     assert 0 == opened(mine).apply(opened(mine).plan()).exit_code
 
 
 class Deaf(Heard):
-    """Fails at every outcome of one parent, and at the end."""
+    """Fails on every outcome of one parent, and at the end."""
 
     def finished(self, parent: str, outcome: Outcome) -> None:
         if parent == "b":
@@ -365,7 +365,7 @@ class Deaf(Heard):
         raise ValueError(name, seconds)
 
 
-def test_a_reporter_that_fails_at_outcomes_takes_no_report_away(sandbox: StartSandbox, tmp_path: Path) -> None:
+def test_a_reporter_that_fails_on_outcomes_loses_no_report(sandbox: StartSandbox, tmp_path: Path) -> None:
     server = sandbox(*accounts_of("a", "b", "c"))
     mine = having(many(server, tmp_path / "three", {key: ["paris"] for key in ("a", "b", "c")}), B_KEY="")
     this = opened(mine)
@@ -375,7 +375,7 @@ def test_a_reporter_that_fails_at_outcomes_takes_no_report_away(sandbox: StartSa
 
 
 @pytest.mark.parametrize("jobs", [1, 8])
-def test_ctrl_c_lets_the_request_in_flight_end_and_keeps_its_answer(
+def test_ctrl_c_waits_for_the_request_in_flight_and_saves_its_answer(
     sandbox: StartSandbox, project: NewProject, jobs: int
 ) -> None:
     server = sandbox("--fault", "delay=1@1:create")
@@ -395,7 +395,7 @@ def test_ctrl_c_lets_the_request_in_flight_end_and_keeps_its_answer(
     assert {"default": {"paris": "unchanged", "rome": "created"}} == results(this.apply(this.plan()))
 
 
-def test_whatever_ends_a_run_waits_for_what_is_under_way() -> None:
+def test_an_exception_waits_for_the_items_in_progress() -> None:
     begun, done = threading.Event(), threading.Event()
 
     def work(item: str) -> None:
@@ -413,7 +413,7 @@ def test_whatever_ends_a_run_waits_for_what_is_under_way() -> None:
         assert done.is_set()
 
 
-def test_a_state_that_was_bound_to_nobody_is_bound_by_the_next_run(mine: Project, server: SandboxProcess) -> None:
+def test_the_next_run_binds_an_unbound_state(mine: Project, server: SandboxProcess) -> None:
     assert 0 == opened(mine).apply(opened(mine).plan()).exit_code
     document = json.loads(mine.state_path.read_text())
     mine.state_path.write_text(json.dumps({**document, "parent_check": None}))
@@ -428,7 +428,7 @@ def test_a_state_that_was_bound_to_nobody_is_bound_by_the_next_run(mine: Project
     assert 3 == len(server.accounts())
 
 
-def test_an_identity_command_that_speaks_is_heard(mine: Project) -> None:
+def test_the_output_of_an_identity_command_is_reported(mine: Project) -> None:
     this = opened(mine)
     this.apply(this.plan())
     said: list[str] = []
@@ -442,7 +442,7 @@ def test_an_identity_command_that_speaks_is_heard(mine: Project) -> None:
     assert ["touch your key"] == said
 
 
-def test_no_job_and_no_rate_at_all_are_refused_in_our_own_words(mine: Project) -> None:
+def test_zero_jobs_and_a_zero_rate_are_refused(mine: Project) -> None:
     this = opened(mine)
     with pytest.raises(CommandInvalid, match="0 is not a valid number of jobs"):
         this.plan(jobs=0)

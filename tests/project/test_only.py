@@ -1,4 +1,4 @@
-"""``only``: one customer in a hurry is planned and applied alone, and nothing of the others is touched."""
+"""``only``: an urgent account is planned and applied alone, without touching the others."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ def mine(server: SandboxProcess, tmp_path: Path) -> Project:
 
 
 def hurried(mine: Project) -> Opened:
-    """Return the project once paris alone exists."""
+    """Return the project after an apply that created only paris."""
     this = opened(mine)
     reports = this.apply(this.plan(only=["paris"]))
     assert (0, {"acme": {"paris": "created"}}) == (reports.exit_code, results(reports))
     return this
 
 
-def test_the_others_are_neither_planned_nor_created_and_come_later(mine: Project) -> None:
+def test_other_accounts_are_neither_planned_nor_created_until_later(mine: Project) -> None:
     this = hurried(mine)
-    # A name that several parents have is meant of all of them, or of the one that is named.
+    # A name under several parents selects all of them, or only the chosen parent's.
     assert ["acme", "globex"] == [*this.plan(only=["rome"]).parents]
     assert ["globex"] == [*this.plan(only=["rome"], parents=["globex"]).parents]
     assert {"acme": 2, "globex": 2} == {plan.parent: len(plan.creates) for plan in this.plan().plans}
 
 
-def test_every_format_says_which_are_planned_and_what_is_left_out(mine: Project) -> None:
+def test_every_format_shows_the_selection_and_what_it_leaves_out(mine: Project) -> None:
     this = hurried(mine)
     plans = this.plan(only=["turin", "paris"]).plans
     said = "only paris, turin; left out: 1 to create"
@@ -64,9 +64,7 @@ def test_every_format_says_which_are_planned_and_what_is_left_out(mine: Project)
         (["paris"], ["globex"], "No manifest has an account paris of globex."),
     ],
 )
-def test_a_name_that_no_manifest_has_is_refused(
-    mine: Project, names: list[str], parents: list[str], words: str
-) -> None:
+def test_a_name_in_no_manifest_is_refused(mine: Project, names: list[str], parents: list[str], words: str) -> None:
     with pytest.raises(CommandInvalid) as caught:
         opened(mine).plan(only=names, parents=parents)
     assert words == caught.value.message
@@ -78,7 +76,7 @@ def test_a_saved_plan_keeps_its_selection(mine: Project) -> None:
     this.save_plan(this.plan(only=["paris", "oslo"]), saved)
     reports = this.apply(this.reviewed(saved))
     assert {"acme": {"paris": "created"}, "globex": {"oslo": "created"}} == results(reports)
-    # What was reviewed is compared, with what it leaves out.
+    # The comparison includes what the reviewed plan leaves out.
     this.save_plan(this.plan(only=["rome"], parents=["acme"]), saved)
     document = json.loads(saved.read_text())
     del document["digest"]
@@ -95,7 +93,7 @@ def test_a_refresh_reads_no_other_account(mine: Project) -> None:
     assert ["rome"] == [each.account for each in heard.requests]
 
 
-def test_where_those_that_may_go_anywhere_cannot_be_placed_the_chosen_one_does_not_wait(mine: Project) -> None:
+def test_a_selected_account_does_not_wait_for_accounts_that_cannot_be_placed(mine: Project) -> None:
     config = json.loads((mine.folder / "provisioner.yaml").read_text())
     (mine.folder / "provisioner.yaml").write_text(json.dumps({**config, "limit": 3}))
     autos = [{"name": f"auto-{n}", "first_name": "A", "last_name": str(n), "parent": "auto"} for n in range(9)]

@@ -1,4 +1,4 @@
-"""The page that a run leaves, where no server is needed to show it."""
+"""The page of a run, in cases that need no server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ METRIC = "octopush_provisioner_last_success_timestamp_seconds 1772161060.0\n"
 
 
 def project(folder: Path) -> Project:
-    """Return a project of one parent, whose state has an unknown outcome."""
+    """Return a project with one parent and an unknown outcome in its state."""
     unknown = Unknown(
         Attributes("Käthe", "Kollwitz"), Operation("op", "2026-02-25T03:17:05Z", "ci@runner"), "no answer"
     )
@@ -30,7 +30,7 @@ def project(folder: Path) -> Project:
     return Project.open(folder, environ={}, folders=Folders(folder / "config", folder / "seen"))
 
 
-def test_the_last_success_is_the_latest_that_is_known(tmp_path: Path) -> None:
+def test_the_last_success_is_the_latest_known(tmp_path: Path) -> None:
     mine = project(tmp_path)
     assert "Last success: 2026-02-27 02:57 UTC, " in pages.shown(mine, mine.status(), markdown=False)
     page = tmp_path / "page.md"
@@ -47,7 +47,7 @@ def test_the_last_success_is_the_latest_that_is_known(tmp_path: Path) -> None:
     assert "2026-02-28" not in page.read_text()
 
 
-def test_a_history_that_cannot_be_read_is_trouble_and_hides_nothing_else(tmp_path: Path) -> None:
+def test_an_unreadable_history_is_shown_as_a_failure_and_hides_nothing(tmp_path: Path) -> None:
     mine = project(tmp_path)
     (tmp_path / "state" / "default.json.history.jsonl").mkdir()
     page = " ".join(pages.shown(mine, mine.status(), markdown=True).split())
@@ -55,7 +55,7 @@ def test_a_history_that_cannot_be_read_is_trouble_and_hides_nothing_else(tmp_pat
     assert "? unknown: berlin" in page
 
 
-def test_a_run_that_was_asked_to_end_leaves_the_page_as_it_was(tmp_path: Path) -> None:
+def test_an_interrupted_run_does_not_update_the_page(tmp_path: Path) -> None:
     mine, warnings, path = project(tmp_path), list[str](), tmp_path / "page.html"
     outlets = Outlets(warnings.append)
     outlets.prepare(mine, (), None, PageRequest(path, (), None, 1))

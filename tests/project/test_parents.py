@@ -1,4 +1,4 @@
-"""Parents side by side: each is its own, whatever becomes of the others."""
+"""Many parents in parallel: each is independent of the others."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ def three(server: SandboxProcess, tmp_path: Path) -> Project:
     return many(server, tmp_path / "three", {"acme": ["paris", "rome"], "globex": ["oslo"], "initech": ["paris"]})
 
 
-# ── One parent's trouble ─────────────────────────────────────────────────────
+# ── Failures of single parents ───────────────────────────────────────────────
 
 
 @pytest.fixture
 def troubled(sandbox: StartSandbox, tmp_path: Path) -> Iterator[tuple[SandboxProcess, Project]]:
-    """Twenty parents: 16 that are well, one with a wrong key, one locked, one damaged, one whose answer is lost."""
+    """Twenty parents: 16 good ones, one with a wrong key, one locked, one damaged, one whose answer is lost."""
     server = sandbox(*accounts_of(*BAD, *GOOD), "--fault", "lost@1")
     mine = many(server, tmp_path / "twenty", {parent: ["paris", "rome"] for parent in (*BAD, *GOOD)})
-    # The first create of all is the one that gets lost.
+    # The answer to the first create is lost.
     assert 8 == opened(mine).apply(opened(mine).plan(parents=["doubt"])).exit_code
     state_of(mine, "damaged").parent.mkdir(exist_ok=True)
     state_of(mine, "damaged").write_text('{"version": 1')
@@ -66,7 +66,9 @@ SAID = {
 
 
 @pytest.mark.parametrize("jobs", ["1", "8"])
-def test_the_good_ones_are_done_and_each_bad_one_says_why(troubled: tuple[SandboxProcess, Project], jobs: str) -> None:
+def test_good_parents_are_applied_and_each_bad_one_says_why(
+    troubled: tuple[SandboxProcess, Project], jobs: str
+) -> None:
     server, mine = troubled
     done = mine.run("apply", "--yes", "--jobs", jobs)
     assert 8 == done.returncode
@@ -89,7 +91,7 @@ def test_the_good_ones_are_done_and_each_bad_one_says_why(troubled: tuple[Sandbo
     assert_no_secret_of(server, mine, done.stdout, done.stderr)
 
 
-def test_programs_hear_the_same(troubled: tuple[SandboxProcess, Project]) -> None:
+def test_json_documents_contain_the_same(troubled: tuple[SandboxProcess, Project]) -> None:
     _, mine = troubled
     done = mine.run("apply", "--yes", "--format", "json", "--log-format", "json")
     assert 8 == done.returncode
@@ -115,7 +117,7 @@ def test_programs_hear_the_same(troubled: tuple[SandboxProcess, Project]) -> Non
     assert [] == [each for each in log if each["event"] == "message"]
 
 
-def test_the_exit_is_the_gravest(troubled: tuple[SandboxProcess, Project]) -> None:
+def test_the_exit_code_is_the_gravest(troubled: tuple[SandboxProcess, Project]) -> None:
     _, mine = troubled
     project = opened(mine)
     for parents, code in (
@@ -147,7 +149,7 @@ class Counted(CancelToken):
         super().sleep(seconds)
 
 
-def test_a_state_that_stays_held_is_waited_for_once(server: SandboxProcess, tmp_path: Path) -> None:
+def test_a_run_waits_only_once_for_a_held_state(server: SandboxProcess, tmp_path: Path) -> None:
     mine = many(server, tmp_path / "one", {"acme": ["paris"]})
     project, token = opened(mine, flags={"lock_timeout": 1.0}), Counted()
     with LocalStore(state_of(mine, "acme")).hold(OTHER, timeout=0, sleep=lambda _: None):
@@ -156,11 +158,11 @@ def test_a_state_that_stays_held_is_waited_for_once(server: SandboxProcess, tmp_
     assert 1 <= token.slept < 1.5
 
 
-# ── Side by side ─────────────────────────────────────────────────────────────
+# ── In parallel ──────────────────────────────────────────────────────────────
 
 
 class Meeting:
-    """Carries requests, and lets none go before those of three parents are under way."""
+    """Sends requests only after those of three parents have arrived."""
 
     def __init__(self, settings: Settings) -> None:
         self._real = Transport(settings.timeout)
@@ -185,7 +187,7 @@ def test_parents_are_worked_on_at_once(server: SandboxProcess, tmp_path: Path, k
 
 
 class Counting:
-    """Carries requests, and notes how many are under way at once, over all parents and within one."""
+    """Sends requests, and records how many are in flight at once, over all parents and within one."""
 
     def __init__(self, settings: Settings) -> None:
         self._real = Transport(settings.timeout)
@@ -219,14 +221,14 @@ def test_within_a_parent_there_is_one_request_at_a_time(server: SandboxProcess, 
 
 
 class Clocked:
-    """Carries requests, and notes when each begins."""
+    """Sends requests, and records the start of each."""
 
     def __init__(self, settings: Settings) -> None:
         self._real = Transport(settings.timeout)
-        self.begun: list[float] = []
+        self.starts: list[float] = []
 
     def exchange(self, request: Request) -> Reply | Failure:
-        self.begun.append(time.monotonic())
+        self.starts.append(time.monotonic())
         return self._real.exchange(request)
 
 
@@ -241,16 +243,16 @@ def test_a_rate_holds_over_all_parents_together(server: SandboxProcess, tmp_path
     project = opened(mine, parts=Parts(transport=clocked))
     plans, before = project.plan(), time.monotonic()
     assert 0 == project.apply(plans, jobs=3, rate=15).exit_code
-    # Twelve turns, of which the first is at once; a turn may come half an interval early.
-    assert 12 == len(carriers[-1].begun)
-    assert carriers[-1].begun[-1] - before >= 10.5 / 15
+    # Of twelve requests, the first is sent at once; each may be half an interval early.
+    assert 12 == len(carriers[-1].starts)
+    assert carriers[-1].starts[-1] - before >= 10.5 / 15
     before = time.monotonic()
     assert 0 == project.refresh(jobs=3, rate=10).exit_code
-    assert 12 + 6 == len(carriers[-1].begun)
-    assert carriers[-1].begun[-1] - before >= 4.5 / 10
+    assert 12 + 6 == len(carriers[-1].starts)
+    assert carriers[-1].starts[-1] - before >= 4.5 / 10
 
 
-def test_a_password_manager_is_asked_once_for_all_parents(three: Project) -> None:
+def test_a_password_manager_runs_once_for_all_parents(three: Project) -> None:
     assert 0 == opened(three).apply(opened(three).plan()).exit_code
     asked = three.root / "asked"
     command = f"echo asked >> {asked}; cat {three.identity_path}"
@@ -281,7 +283,7 @@ def test_a_parent_without_a_plan_is_in_every_format(three: Project) -> None:
     assert (0, False) == (whole.returncode, "Not planned" in whole.stdout)
 
 
-def test_the_variables_of_the_parent_are_named(three: Project) -> None:
+def test_an_error_names_the_variables_of_the_parent(three: Project) -> None:
     assert 0 == opened(three).apply(opened(three).plan()).exit_code
     mistaken = having(three, ACME_LOGIN=three.environ["GLOBEX_LOGIN"])
     done = mistaken.run("apply", "--yes", "--parent", "acme")
@@ -289,10 +291,10 @@ def test_the_variables_of_the_parent_are_named(three: Project) -> None:
     assert "The accounts of acme belong to another Octopush account than the one in ACME_LOGIN." in done.stderr
 
 
-# ── Which parent ─────────────────────────────────────────────────────────────
+# ── Choosing parents ─────────────────────────────────────────────────────────
 
 
-def test_an_only_parent_owns_what_names_none(server: SandboxProcess, tmp_path: Path) -> None:
+def test_the_only_parent_owns_accounts_that_name_none(server: SandboxProcess, tmp_path: Path) -> None:
     mine = many(server, tmp_path / "one", {"acme": ["paris"]})
     (mine.folder / "manifests" / "accounts.csv").write_text("name,first_name,last_name\nparis,A,B\n")
     project = opened(mine)
@@ -300,7 +302,7 @@ def test_an_only_parent_owns_what_names_none(server: SandboxProcess, tmp_path: P
     assert state_of(mine, "acme").exists()
 
 
-def test_a_filter_chooses_and_moves_nothing(three: Project) -> None:
+def test_a_filter_selects_parents_and_moves_no_account(three: Project) -> None:
     project = opened(three)
     assert ("acme", "initech") == tuple(plan.parent for plan in project.plan(parents=["initech", "acme", "acme"]).plans)
     assert {"globex": {"oslo": "created"}} == results(project.apply(project.plan(parents=["globex"])))
@@ -318,7 +320,7 @@ def test_a_filter_chooses_and_moves_nothing(three: Project) -> None:
 def test_shards_share_the_parents_between_them(three: Project) -> None:
     project = opened(three)
     shards = [Shard(number, 3) for number in (1, 2, 3)]
-    # Known for good: whoever runs a shard again, wherever that is, takes the same ones.
+    # Fixed forever: the same shard has the same parents on every machine.
     assert [[], ["globex"], ["acme", "initech"]] == [
         [parent.name for parent in project.parents(shard=shard)] for shard in shards
     ]
@@ -330,7 +332,7 @@ def test_shards_share_the_parents_between_them(three: Project) -> None:
         assert (0, True, False) == (some.returncode, "acme" in some.stdout, "globex" in some.stdout + some.stderr)
 
 
-def test_a_shard_without_a_parent_says_so_and_is_done(three: Project, server: SandboxProcess) -> None:
+def test_a_shard_without_parents_says_so_and_exits_with_0(three: Project, server: SandboxProcess) -> None:
     for command, kind in (
         ("plan --out plan.json", "plan.v1"),
         ("apply --yes", "report.v1"),
@@ -349,7 +351,7 @@ def test_a_shard_without_a_parent_says_so_and_is_done(three: Project, server: Sa
     assert [] == server.accounts()
 
 
-def test_a_saved_plan_of_a_shard_is_that_of_its_parents(three: Project, server: SandboxProcess) -> None:
+def test_a_saved_plan_of_a_shard_contains_only_its_parents(three: Project, server: SandboxProcess) -> None:
     assert 0 == three.run("plan", "--shard", "2/3", "--out", "plan.json").returncode
     assert 64 == three.run("apply", "--yes", "--plan", "plan.json", "--shard", "2/3").returncode
     done = three.run("apply", "--yes", "--new-state", "--plan", "plan.json")
@@ -358,12 +360,12 @@ def test_a_saved_plan_of_a_shard_is_that_of_its_parents(three: Project, server: 
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "x", "1/0", "-1/3", "1/3/5", ""])
-def test_what_is_no_shard(text: str) -> None:
+def test_an_invalid_shard_is_refused(text: str) -> None:
     with pytest.raises(CommandInvalid, match="shard"):
         Shard.parse(text)
 
 
-def test_a_name_that_two_parents_share_wants_its_parent(three: Project) -> None:
+def test_a_name_under_two_parents_needs_the_parent(three: Project) -> None:
     project = opened(three)
     assert 0 == project.apply(project.plan()).exit_code
     for command in ("credentials show paris", "resolve paris --not-created --yes", "exec paris -- env"):
@@ -388,7 +390,7 @@ def test_a_name_that_two_parents_share_wants_its_parent(three: Project) -> None:
         project.owner_of("atlantis")
 
 
-def test_everything_covers_every_parent(three: Project) -> None:
+def test_every_command_covers_all_parents(three: Project) -> None:
     project, heard = opened(three), Heard()
     assert 0 == project.apply(project.plan(), reporter=heard).exit_code
     everybody = [("acme", "paris"), ("acme", "rome"), ("globex", "oslo"), ("initech", "paris")]
@@ -402,7 +404,7 @@ def test_everything_covers_every_parent(three: Project) -> None:
     assert ["PARENT", "acme", "acme", "globex", "initech"] == [line.split()[0] for line in listed]
 
 
-def test_only_a_state_that_is_older_than_what_was_seen_is_accepted(three: Project) -> None:
+def test_accept_state_accepts_only_states_that_this_machine_refuses(three: Project) -> None:
     project = opened(three)
     assert 0 == project.apply(project.plan()).exit_code
     newest = state_of(three, "acme").read_bytes()

@@ -1,4 +1,4 @@
-"""The parts that a project has unless a program brings its own."""
+"""The default parts of a project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accounts that are placed: where they are created, and that no two runs create one on two parents."""
+"""Placement of accounts: where they are created, and that no two runs create one on two parents."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def mine(server: SandboxProcess, tmp_path: Path) -> Project:
 
 
 def ask(project: Project, *names: str, file: str = "accounts", **more: str) -> Path:
-    """Have a manifest of the project ask for accounts anywhere, and ``more`` on a parent each."""
+    """Write a manifest with accounts of ``parent: auto``, and ``more`` with one parent each."""
     rows = "".join(
         f"{name},{name.title()},Da Vinci,{parent}\n"
         for name, parent in {**dict.fromkeys(names, "auto"), **more}.items()
@@ -54,16 +54,16 @@ def ask(project: Project, *names: str, file: str = "accounts", **more: str) -> P
 
 
 def remembered(project: Project) -> dict[str, str]:
-    """Return where accounts were placed, as it is kept."""
+    """Return the record of placements."""
     return dict(codec.decode(state_of(project, "auto").read_bytes(), "it").placements)
 
 
 def created(server: SandboxProcess) -> list[str]:
-    """Return the first names of all accounts that exist, wherever they are."""
+    """Return the first names of all accounts on all parents."""
     return sorted(each["first_name"] for each in server.accounts())
 
 
-def test_what_is_placed_is_shown_kept_and_stays(mine: Project, server: SandboxProcess) -> None:
+def test_placements_are_shown_saved_and_stable(mine: Project, server: SandboxProcess) -> None:
     shown = {output: mine.run("plan", "--format", output).stdout for output in ("text", "markdown", "html", "json")}
     for output in ("text", "markdown", "html"):
         assert "placed on acme" in shown[output], output
@@ -75,7 +75,7 @@ def test_what_is_placed_is_shown_kept_and_stays(mine: Project, server: SandboxPr
     done = mine.run("apply", "--yes", "--new-state", "--plan", "plan.json", "--digest", document["digest"])
     assert (0, ["Paris", "Rome"]) == (done.returncode, created(server)), done.stderr
     assert {"paris": "acme", "rome": "globex"} == remembered(mine)
-    # Others come and go, and the slots with them.
+    # Other accounts, and their slots, come and go.
     ask(mine, "athens", "paris", "rome")
     project = opened(mine)
     assert {
@@ -89,7 +89,7 @@ def test_what_is_placed_is_shown_kept_and_stays(mine: Project, server: SandboxPr
     assert before == state_of(mine, "auto").read_bytes()
 
 
-def test_a_new_name_stays_on_the_parent_and_is_remembered(mine: Project, server: SandboxProcess) -> None:
+def test_a_renamed_account_stays_on_its_parent_and_is_recorded(mine: Project, server: SandboxProcess) -> None:
     assert 0 == opened(mine).apply(opened(mine).plan()).exit_code
     table = "name,first_name,last_name,parent,previously\nlutece,Paris,Da Vinci,auto,paris\nrome,Rome,Da Vinci,auto,\n"
     (mine.folder / "manifests" / "accounts.csv").write_text(table)
@@ -98,7 +98,7 @@ def test_a_new_name_stays_on_the_parent_and_is_remembered(mine: Project, server:
     assert 2 == len(server.accounts())
 
 
-def test_shards_and_chosen_parents_place_as_all_together_would(mine: Project, server: SandboxProcess) -> None:
+def test_shards_and_selected_parents_place_like_a_full_run(mine: Project, server: SandboxProcess) -> None:
     ask(mine, *(f"a{number}" for number in range(9)))
     whole = {plan.parent: [each.name for each in plan.creates] for plan in opened(mine).plan().plans}
     assert {3} == {len(names) for names in whole.values()}
@@ -138,7 +138,7 @@ def test_nothing_is_placed_while_one_state_cannot_be_read(mine: Project, server:
     assert ["Paris", "Rome"] == created(server)
 
 
-def test_placements_begin_only_where_that_is_said(mine: Project, server: SandboxProcess) -> None:
+def test_a_record_of_placements_is_created_only_if_allowed(mine: Project, server: SandboxProcess) -> None:
     for parent in THREE:
         ask(mine, **{f"old-{parent}": parent})
         assert 0 == opened(mine).apply(opened(mine).plan()).exit_code
@@ -151,7 +151,7 @@ def test_placements_begin_only_where_that_is_said(mine: Project, server: Sandbox
     assert {"paris": "acme"} == remembered(mine)
 
 
-def test_the_record_goes_with_the_states_and_can_be_put_back(mine: Project) -> None:
+def test_the_record_of_placements_moves_with_the_states_and_can_be_restored(mine: Project) -> None:
     assert 0 == opened(mine).apply(opened(mine).plan()).exit_code
     moved = having(mine, PROVISIONER_STATE=f"{mine.root}/elsewhere/{{parent}}.json")
     done = moved.run("state", "migrate", "--from", "state/{parent}.json")
@@ -168,14 +168,14 @@ def test_the_record_goes_with_the_states_and_can_be_put_back(mine: Project) -> N
 
 @pytest.fixture
 def theirs(mine: Project) -> Path:
-    """Return a manifest by which paris would go elsewhere than by that of the first."""
+    """Return a manifest that places paris differently from the first one."""
     ask(mine, "paris")
     other = mine.folder / "other"
     other.mkdir()
     return ask(mine, "athens", "paris", file="../other/accounts")
 
 
-def test_what_two_runs_would_place_on_two_parents_is_created_once(
+def test_an_account_that_two_runs_place_differently_is_created_once(
     mine: Project, server: SandboxProcess, theirs: Path
 ) -> None:
     ours, others = opened(mine), opened(mine)
@@ -189,7 +189,7 @@ def test_what_two_runs_would_place_on_two_parents_is_created_once(
     ]
 
     def approve(_: Plans) -> bool:
-        # While a person of theirs thinks, ours is carried out as a whole.
+        # While a person thinks about their run, ours is applied.
         assert 0 == ours.apply(plans).exit_code
         return True
 
@@ -201,7 +201,7 @@ def test_what_two_runs_would_place_on_two_parents_is_created_once(
 
 
 class Early(LocalStore):
-    """Lets something happen before it is held for the first time."""
+    """Runs a function before it is held for the first time."""
 
     def __init__(self, path: Path, before: list[Callable[[], object]]) -> None:
         super().__init__(path)
@@ -213,7 +213,7 @@ class Early(LocalStore):
         return super().hold(holder, timeout=timeout, sleep=sleep)
 
 
-def test_what_is_placed_and_not_begun_is_placed_for_all_others(
+def test_a_saved_placement_binds_other_runs_before_the_create(
     mine: Project, server: SandboxProcess, theirs: Path
 ) -> None:
     before: list[Callable[[], object]] = []
@@ -240,7 +240,7 @@ def test_what_is_placed_and_not_begun_is_placed_for_all_others(
 
 
 class Anywhere(MemoryStore):
-    """A state that many machines reach: nothing but the condition of a save keeps them apart."""
+    """A state that many machines share; only the condition of a save keeps them apart."""
 
     def __init__(self, name: str, chance: random.Random) -> None:
         super().__init__(name)
@@ -257,7 +257,7 @@ class Anywhere(MemoryStore):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_machines_that_race_with_other_manifests_and_limits_create_no_account_twice(
+def test_racing_machines_with_other_manifests_and_limits_create_no_account_twice(
     mine: Project, server: SandboxProcess, seed: int
 ) -> None:
     states: dict[str, Anywhere] = {}
@@ -285,9 +285,7 @@ def test_machines_that_race_with_other_manifests_and_limits_create_no_account_tw
     assert len({*created(server)}) == len(created(server))
 
 
-def test_a_parent_that_is_taken_out_of_the_settings_does_not_free_its_accounts(
-    mine: Project, server: SandboxProcess
-) -> None:
+def test_removing_a_parent_from_the_settings_does_not_move_its_accounts(mine: Project, server: SandboxProcess) -> None:
     assert 0 == opened(mine).apply(opened(mine).plan()).exit_code
     settings = json.loads((mine.folder / "provisioner.yaml").read_text())
     del settings["parents"]["acme"]

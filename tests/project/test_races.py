@@ -1,4 +1,4 @@
-"""Two machines apply one manifest to one remote state at once, again and again: no account twice, none lost.
+"""Two machines apply one manifest to one remote state at once, repeatedly: no account twice, none lost.
 
 ``RACES=1000`` runs as many; a usual run has a few.
 """
@@ -53,11 +53,11 @@ PLACES: Final[Mapping[str, Place]] = {
     "s3": in_objects("seaweed"),
     "azure": in_objects("azurite"),
 }
-"""Each returns the address of a state for each round, and the variables that it takes."""
+"""Each function returns the address of a state for each round, and the variables that it needs."""
 
 
 def raced(mine: provisioner.Project, theirs: provisioner.Project) -> list[str]:
-    """Apply both at once, and return what the one that lost says."""
+    """Apply both at once, and return the errors of the loser."""
     start, said = threading.Barrier(2), list[str]()
 
     def apply(project: provisioner.Project) -> None:
@@ -81,7 +81,7 @@ def raced(mine: provisioner.Project, theirs: provisioner.Project) -> list[str]:
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.timeout(120 + ROUNDS * 10)
-def test_two_machines_that_race_create_nothing_twice_and_lose_nothing(
+def test_two_racing_machines_create_nothing_twice_and_lose_nothing(
     sandbox: StartSandbox, project: NewProject, request: pytest.FixtureRequest, place: str
 ) -> None:
     server = sandbox("--limit", str(10 * ROUNDS + 20))
@@ -95,7 +95,7 @@ def test_two_machines_that_race_create_nothing_twice_and_lose_nothing(
     for number in range(ROUNDS):
         environ = {**mine.environ, **variables, "PROVISIONER_STATE": address.format(round=number)}
         machines = [
-            # What a machine remembers of the last round's state would have it refuse the next.
+            # Otherwise the machine would remember the last round's state and refuse the next.
             opened(each, environ=environ, folders=Folders(each.identity_path.parent, each.root / f"home-{number}"))
             for each in (mine, theirs)
         ]

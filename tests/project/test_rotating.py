@@ -1,4 +1,4 @@
-"""New passwords of many accounts: asked about once, each account on its own, and at most one in doubt per parent."""
+"""New passwords for many accounts: one question, each account on its own, at most one unknown password per parent."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ THREE = ("oslo", "paris", "rome")
 
 
 def passwords(project: provisioner.Project, *parents: str) -> dict[str, str]:
-    """Return the password that is kept of each account."""
+    """Return the stored password of each account."""
     found = ((each.name, each.content.password) for each in project.open_credentials(parents=parents))
     return {name: password.reveal() for name, password in found if password is not None}
 
 
 def at_octopush(server: SandboxProcess) -> dict[str, str]:
-    """Return the password that each account has, by its first name."""
+    """Return the password of each account at Octopush, by first name."""
     return {each["first_name"]: each["password"] for each in server.accounts()}
 
 
@@ -37,7 +37,7 @@ def login_of(project: provisioner.Project, name: str) -> str:
     return found.content.credentials.api_login
 
 
-def test_all_accounts_of_all_parents_get_one_and_a_trouble_stays_where_it_is(
+def test_all_accounts_get_new_passwords_and_a_failure_stays_with_its_parent(
     sandbox: StartSandbox, tmp_path: Path
 ) -> None:
     server = sandbox(*accounts_of("acme", "beta", "core", "dawn"))
@@ -76,7 +76,9 @@ def test_all_accounts_of_all_parents_get_one_and_a_trouble_stays_where_it_is(
     assert [] == [password for password in (*before.values(), *after.values()) if password in text]
 
 
-def test_a_doubt_stops_the_parent_and_the_next_run_ends_it(sandbox: StartSandbox, project: NewProject) -> None:
+def test_an_unknown_password_stops_the_parent_and_the_next_run_settles_it(
+    sandbox: StartSandbox, project: NewProject
+) -> None:
     server = sandbox("--fault", "lost@2:edit")
     mine = project(server, THREE)
     this = opened(mine, flags={"attempts": 1})
@@ -94,7 +96,7 @@ def test_a_doubt_stops_the_parent_and_the_next_run_ends_it(sandbox: StartSandbox
     assert [] == [name for name, password in passwords(this).items() if password == before[name]]
 
 
-def test_who_says_no_changes_nothing_and_who_has_changed_meanwhile_is_refused(
+def test_a_declined_rotation_does_nothing_and_a_changed_account_is_refused(
     sandbox: StartSandbox, project: NewProject
 ) -> None:
     server = sandbox()

@@ -1,4 +1,4 @@
-"""What ``init`` writes says which version wrote it; a newer version replaces that, and nothing that somebody edited."""
+"""Files of ``init`` name the version that wrote them; a newer version replaces them unless somebody edited them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROGRAM = "octopush-provisioner @ https://packages.example.com/a.whl \\\n    --h
 
 
 def older(name: str) -> str:
-    """Return a file as another version would have written it."""
+    """Return a file of another version."""
     return templates.marked(ALL[name].replace("\n", "\n\n", 2))
 
 
@@ -37,14 +37,14 @@ def fates(done: Started, folder: Path) -> dict[str, Fate]:
 # ── Each file ────────────────────────────────────────────────────────────────
 
 
-def test_every_file_says_which_version_wrote_it(tmp_path: Path) -> None:
+def test_every_file_names_the_version_that_wrote_it(tmp_path: Path) -> None:
     done = started(tmp_path / "mine", *KINDS)
     assert len(ALL) + 3 == len(done.files)
     assert [] == [path for path, _ in done.files if templates.WRITTEN_BY not in path.read_text()[:200]]
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_what_another_version_wrote_is_replaced_unless_it_was_edited(name: str) -> None:
+def test_a_file_of_another_version_is_replaced_unless_edited(name: str) -> None:
     new = templates.marked(ALL[name])
     assert templates.Update(new, is_new=False, is_edited=False) == templates.update(new, ALL[name])
     assert templates.Update(new, is_new=True, is_edited=False) == templates.update(older(name), ALL[name])
@@ -52,9 +52,9 @@ def test_what_another_version_wrote_is_replaced_unless_it_was_edited(name: str) 
     assert templates.Update(new, is_new=True, is_edited=False) == templates.update(windows, ALL[name])
     edited = older(name) + "\n"
     assert templates.Update(new, is_new=True, is_edited=True) == templates.update(edited, ALL[name])
-    # What this version writes is what was written: there is nothing to take over.
+    # Already the content of this version: nothing to replace.
     assert templates.Update(new, is_new=False, is_edited=True) == templates.update(new + "\n", ALL[name])
-    # Files of before said nothing.
+    # Older versions wrote no such line.
     assert templates.Update(new, is_new=True, is_edited=False) == templates.update(ALL[name], ALL[name])
     assert templates.Update(new, is_new=True, is_edited=True) == templates.update(ALL[name] + "\n", ALL[name])
 
@@ -71,17 +71,17 @@ def test_what_another_version_wrote_is_replaced_unless_it_was_edited(name: str) 
         (WORKFLOW, "manifests names.\n", "manifests names.\n          HOOK_TOKEN: ${{ secrets.HOOK_TOKEN }}\n"),
     ],
 )  # fmt: skip
-def test_what_a_person_has_filled_in_is_no_edit_and_stays(name: str, empty: str, filled: str) -> None:
+def test_filled_in_places_are_kept_and_do_not_count_as_edits(name: str, empty: str, filled: str) -> None:
     assert 1 == older(name).count(empty)
     update = templates.update(older(name).replace(empty, filled), ALL[name])
     new = templates.marked(ALL[name])
     wanted = new + PROGRAM if name == LOCK else new.replace(empty, filled)
     assert templates.Update(wanted, is_new=True, is_edited=False) == update
-    # A second time, there is nothing to do.
+    # The second time, nothing changes.
     assert templates.Update(wanted, is_new=False, is_edited=False) == templates.update(wanted, ALL[name])
 
 
-def test_what_is_filled_in_where_no_place_is_left_is_not_lost() -> None:
+def test_a_filled_in_value_without_a_place_is_not_lost() -> None:
     there = older(CRON).replace('PLACEHOLDERS=""', 'PLACEHOLDERS="HOOK_*"')
     without = ALL[CRON].replace('PROVISIONER_PLACEHOLDERS=""\n', "")
     assert templates.update(there, without).is_edited
@@ -91,7 +91,7 @@ def test_what_is_filled_in_where_no_place_is_left_is_not_lost() -> None:
 # ── A project ────────────────────────────────────────────────────────────────
 
 
-def test_a_newer_version_replaces_what_it_may_and_its_diff_says_so(tmp_path: Path) -> None:
+def test_a_newer_version_replaces_unedited_files_and_shows_them_in_its_diff(tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     started(mine, "github", "gitlab", "cron")
     own = {"provisioner.yaml": "limit: 7\n", "manifests/accounts.yaml": "mine", ".gitlab-ci.yml": "stages: [a]\n"}
@@ -113,7 +113,7 @@ def test_a_newer_version_replaces_what_it_may_and_its_diff_says_so(tmp_path: Pat
     }
     assert (templates.marked(ALL[WORKFLOW]), edited) == ((mine / WORKFLOW).read_text(), (mine / CRON).read_text())
     assert own == {name: (mine / name).read_text() for name in own}
-    # What is left is what was edited, and the diff can be applied.
+    # Only edited files remain, and the diff can be applied.
     left = differences(mine, ())
     assert [f"--- a/{CRON}"] == [line for line in left.splitlines() if line.startswith("---")]
     subprocess.run(["git", "apply", "-"], cwd=mine, input=left, text=True, check=True)
@@ -131,7 +131,7 @@ def test_a_link_is_not_replaced(tmp_path: Path) -> None:
     assert older(CRON) == (tmp_path / "shared").read_text()
 
 
-def test_there_must_be_files_to_compare(tmp_path: Path) -> None:
+def test_a_diff_without_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CommandInvalid, match="has no files from --ci or --schedule"):
         differences(tmp_path, ())
     assert "--- /dev/null\n+++ b/schedule/provisioner.cron\n" in differences(tmp_path, ("cron",))

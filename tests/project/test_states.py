@@ -1,4 +1,4 @@
-"""One state that several machines reach: moved there, raced for, taken up after a death, and put back where it was."""
+"""One state that several machines share: moves, races, recovery after a killed run, and restores."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ def server(sandbox: StartSandbox) -> SandboxProcess:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """A place that several machines reach."""
+    """A store that several machines share."""
 
     address: str
     environ: Mapping[str, str]
     enter: Callable[[Path], None]
-    """Makes a project's folder one that reaches it."""
+    """Gives a project's folder access to it."""
     put_back: Callable[[Path, bytes], None]
-    """Puts a document there, as a person does by hand; in a folder of its own."""
+    """Writes a document there by hand, from a separate folder."""
 
 
 @pytest.fixture
 def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Shared:
-    """The place where a test keeps the state: in git, if it asks for no other."""
+    """The store of a test's state, by default in git."""
     if getattr(request, "param", "git") == "git":
         return in_git(new_remote(tmp_path / "remote.git"))
     if request.param == "s3":
@@ -104,19 +104,19 @@ def in_objects(storage: Storage) -> Shared:
 
 
 def reaching(mine: Project, shared: Shared) -> Project:
-    """Return the project as one whose state is in a shared place."""
+    """Return the project with its state in a shared store."""
     shared.enter(mine.folder)
     return replace(mine, environ={**mine.environ, **shared.environ, "PROVISIONER_STATE": shared.address})
 
 
 @pytest.fixture
 def here(project: NewProject, server: SandboxProcess, shared: Shared) -> Project:
-    """A machine whose project keeps its state in a shared place."""
+    """A machine whose project keeps its state in a shared store."""
     return reaching(project(server, TWO), shared)
 
 
 def another(mine: Project, root: Path) -> Project:
-    """Return another machine: a clone of its own, and a home that has only the identity."""
+    """Return another machine: its own clone, and a home with only the identity."""
     shutil.copytree(mine.folder, root / "project")
     theirs = replace(
         mine,
@@ -139,7 +139,7 @@ def there(here: Project, tmp_path: Path) -> Project:
 
 
 def in_a_file(mine: Project) -> str:
-    """Return where a state is by default, whatever folder this process is in."""
+    """Return the default address of a state, independent of the current folder."""
     return str(mine.folder / "state" / "{parent}.json")
 
 
@@ -148,7 +148,7 @@ def outcomes(reports: object) -> dict[str, str]:
 
 
 def refused(project: provisioner.Project) -> str:
-    """Return what is said to who would end a lease that is not there: who has one."""
+    """Return the error on ending a missing lease, which names the run that holds one."""
     with pytest.raises(CommandInvalid) as caught:
         project.unlock("another")
     return caught.value.message
@@ -157,7 +157,7 @@ def refused(project: provisioner.Project) -> str:
 # ── Two machines ─────────────────────────────────────────────────────────────
 
 
-def test_what_one_machine_made_another_knows(here: Project, there: Project, server: SandboxProcess) -> None:
+def test_another_machine_sees_the_accounts_of_the_first(here: Project, there: Project, server: SandboxProcess) -> None:
     mine, theirs = opened(here), opened(there)
     assert {"paris": "created", "rome": "created"} == outcomes(mine.apply(mine.plan()))
     assert {"paris": "unchanged", "rome": "unchanged"} == outcomes(theirs.apply(theirs.plan()))
@@ -201,14 +201,14 @@ def test_two_machines_that_apply_at_once_create_nothing_twice(
 
 
 @EVERYWHERE
-def test_a_run_that_was_killed_is_taken_up_by_another_machine(
+def test_another_machine_continues_a_killed_run(
     project: NewProject, sandbox: StartSandbox, shared: Shared, tmp_path: Path
 ) -> None:
     server = sandbox("--latency", "60")
     mine = having(reaching(project(server, TWO), shared), PROVISIONER_TIMEOUT="1", PROVISIONER_ATTEMPTS="1")
     theirs = opened(another(mine, tmp_path / "there"))
     with mine.start("apply", "--yes", "--new-state") as process:
-        # It says that it is at work with its first save or just behind it, and sends a request then.
+        # The run takes its lease around the first save, then sends a request.
         while "It is held by" not in refused(theirs):
             assert process.poll() is None
         process.kill()
@@ -231,7 +231,7 @@ def test_a_run_that_was_killed_is_taken_up_by_another_machine(
 
 
 @EVERYWHERE
-def test_a_state_in_a_file_moves_and_says_so_where_it_was(
+def test_a_state_in_a_file_moves_and_leaves_a_note(
     here: Project, there: Project, shared: Shared, server: SandboxProcess
 ) -> None:
     before = opened(here, environ={**here.environ, "PROVISIONER_STATE": in_a_file(here)})
@@ -241,14 +241,14 @@ def test_a_state_in_a_file_moves_and_says_so_where_it_was(
         (moved,) = mine.migrate_states(in_a_file(here))
         assert (shared.address.replace("{parent}", "default"), 3) == (moved.address, moved.state and moved.state.serial)
     assert {"moved_to": moved.address, "version": 1} == json.loads(here.state_path.read_text())
-    # Whoever still has the old setting is sent to the new place, and creates nothing.
+    # A run with the old setting learns the new address, and creates nothing.
     plans = before.plan()
     assert isinstance(plans.failures["default"], StateForeign)
     assert f"has moved to {moved.address}" in plans.failures["default"].message
     theirs = opened(there)
     assert {"paris": "unchanged", "rome": "unchanged"} == outcomes(theirs.apply(theirs.plan()))
     assert 2 == len(server.accounts())
-    # Its history comes along, and goes on in the new place.
+    # The history moves too, and continues at the new address.
     theirs.forget("paris", force=True)
     (found,) = theirs.history()
     assert [("paris", "forget"), ("rome", "create"), ("paris", "create")] == [
@@ -256,7 +256,7 @@ def test_a_state_in_a_file_moves_and_says_so_where_it_was(
     ]
 
 
-def test_a_state_never_moves_over_another(here: Project, there: Project) -> None:
+def test_a_state_never_replaces_another_when_it_moves(here: Project, there: Project) -> None:
     mine = opened(here)
     mine.apply(mine.plan())
     local = opened(there, environ={**there.environ, "PROVISIONER_STATE": in_a_file(there)})
@@ -269,7 +269,7 @@ def test_a_state_never_moves_over_another(here: Project, there: Project) -> None
     )
 
 
-def test_a_state_with_an_outcome_beside_it_does_not_move(here: Project) -> None:
+def test_a_state_with_a_rescued_outcome_does_not_move(here: Project) -> None:
     local = opened(here, environ={**here.environ, "PROVISIONER_STATE": in_a_file(here)})
     local.apply(local.plan())
     here.state_path.with_name("default.json.rescue").write_bytes(b"provisioner-rescue {}\n")
@@ -279,7 +279,7 @@ def test_a_state_with_an_outcome_beside_it_does_not_move(here: Project) -> None:
         opened(here).pull_state()
 
 
-def test_a_state_moves_back_over_the_note_that_it_left(here: Project, shared: Shared) -> None:
+def test_a_state_can_move_back_and_replace_its_note(here: Project, shared: Shared) -> None:
     local = opened(here, environ={**here.environ, "PROVISIONER_STATE": in_a_file(here)})
     local.apply(local.plan())
     opened(here).migrate_states(in_a_file(here))
@@ -289,12 +289,12 @@ def test_a_state_moves_back_over_the_note_that_it_left(here: Project, shared: Sh
         moved.address,
     )
     assert isinstance(opened(here).plan().failures["default"], StateForeign)
-    # Nobody is told that a run is at work in the place that was left.
+    # The old store shows no run at work.
     assert "It is held by" not in refused(opened(here))
 
 
 @pytest.mark.parametrize("is_older", [False, True])
-def test_where_the_new_place_of_a_state_is_lost_the_newest_copy_is_put_over_the_note(
+def test_undo_move_replaces_the_note_if_the_new_place_is_lost(
     here: Project, tmp_path: Path, server: SandboxProcess, *, is_older: bool
 ) -> None:
     local = opened(here, environ={**here.environ, "PROVISIONER_STATE": in_a_file(here)})
@@ -313,7 +313,7 @@ def test_where_the_new_place_of_a_state_is_lost_the_newest_copy_is_put_over_the_
     assert "--undo-move" in caught.value.hint
     local.push_state(older if is_older else copy, "copy.json", undo_move=True)
     if is_older:
-        # This machine knows that there was a newer one, and goes on only once a person accepts that.
+        # This machine remembers a newer state, and continues only after a person accepts this one.
         assert isinstance(local.plan().failures["default"], StateRolledBack)
         local.recover(accept_state=True)
         assert ["lima"] == [each.name for each in local.plan().plans[0].creates]
@@ -322,7 +322,7 @@ def test_where_the_new_place_of_a_state_is_lost_the_newest_copy_is_put_over_the_
         assert 3 == len(server.accounts())
 
 
-def test_a_move_that_was_cut_short_ends_when_it_is_run_again_unless_both_places_were_used(
+def test_an_interrupted_move_completes_unless_both_copies_were_used(
     here: Project,
 ) -> None:
     file = in_a_file(here)
@@ -330,7 +330,7 @@ def test_a_move_that_was_cut_short_ends_when_it_is_run_again_unless_both_places_
     local.apply(local.plan())
     mine, before = opened(here), local.pull_state()
     mine.migrate_states(file)
-    # A kill between the new place and the note leaves the old one as it was.
+    # A kill before the note leaves the old copy unchanged.
     here.state_path.write_bytes(before)
     (moved,) = mine.migrate_states(file)
     assert {"moved_to": moved.address, "version": 1} == json.loads(here.state_path.read_text())
@@ -354,7 +354,7 @@ def test_the_state_of_another_parent_does_not_move(here: Project) -> None:
         opened(here).migrate_states(in_a_file(here))
 
 
-def test_what_this_machine_cannot_remember_is_said_of_a_push(here: Project) -> None:
+def test_a_push_warns_if_this_machine_cannot_remember_the_state(here: Project) -> None:
     local = opened(here, environ={**here.environ, "PROVISIONER_STATE": in_a_file(here)})
     local.apply(local.plan())
     shutil.rmtree(here.root / "home" / "state")
@@ -365,7 +365,7 @@ def test_what_this_machine_cannot_remember_is_said_of_a_push(here: Project) -> N
     assert any("cannot remember the state" in each for each in heard.warnings)
 
 
-def test_the_tables_in_postgresql_are_made_by_a_command(
+def test_a_command_creates_the_tables_in_postgresql(
     project: NewProject, server: SandboxProcess, cluster: Cluster
 ) -> None:
     cluster.sql("CREATE DATABASE unprepared OWNER applies", database="postgres")
@@ -384,11 +384,11 @@ def test_the_tables_in_postgresql_are_made_by_a_command(
     assert cluster.password not in history
 
 
-# ── What was, and is put back ────────────────────────────────────────────────
+# ── Restoring old states ─────────────────────────────────────────────────────
 
 
 @EVERYWHERE
-def test_a_state_that_was_put_back_is_refused_and_the_newest_comes_back_from_its_history(
+def test_an_old_state_is_refused_and_the_newest_is_restored_from_the_history(
     here: Project, there: Project, shared: Shared, server: SandboxProcess
 ) -> None:
     mine, theirs = opened(here), opened(there)
@@ -408,7 +408,7 @@ def test_a_state_that_was_put_back_is_refused_and_the_newest_comes_back_from_its
     assert 2 == len(server.accounts())
 
 
-def test_a_damaged_state_is_replaced_by_one_that_is_whole(here: Project, shared: Shared) -> None:
+def test_a_damaged_state_can_be_replaced(here: Project, shared: Shared) -> None:
     mine = opened(here)
     mine.apply(mine.plan())
     whole = mine.pull_state()
@@ -423,7 +423,7 @@ def test_a_damaged_state_is_replaced_by_one_that_is_whole(here: Project, shared:
     [({"lineage": "of another"}, StateForeign), ({"parent": "acme"}, StateForeign), ({"serial": 2}, StateRolledBack)],
     ids=["lineage", "parent", "serial"],
 )
-def test_what_is_another_state_or_an_older_one_is_not_pushed(
+def test_another_or_an_older_state_is_not_pushed(
     here: Project, change: dict[str, object], error: type[ProvisionerError]
 ) -> None:
     mine = opened(here)

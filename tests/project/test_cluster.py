@@ -83,12 +83,12 @@ def cluster(mine: Project) -> Iterator[Cluster]:
             return process
 
         scheduler = start("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-        said = ""
-        while (found := re.search(r"Scheduler at: +tcp://(\S+)", said)) is None:
+        output = ""
+        while (found := re.search(r"Scheduler at: +tcp://(\S+)", output)) is None:
             assert scheduler.stderr is not None
             line = scheduler.stderr.readline()
-            assert line, said
-            said += line
+            assert line, output
+            output += line
         options = ("--nworkers", "1", "--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1")
         workers = tuple(
             start("distributed.cli.dask_worker", f"tcp://{found.group(1)}", *options) for _ in range(len(PARENTS))
@@ -125,9 +125,9 @@ def test_workers_apply_and_a_killed_worker_loses_no_account(
         while (pid := at_work(this)) is None:
             assert process.poll() is None, process.communicate()
         os.kill(pid, signal.SIGKILL)
-        out, said = process.communicate(timeout=PATIENCE * 4)
+        out, output = process.communicate(timeout=PATIENCE * 4)
     assert pid in {each.pid for each in cluster.workers}
-    digest = re.search("Plan digest: ([0-9a-f]{64})", said)
+    digest = re.search("Plan digest: ([0-9a-f]{64})", output)
     assert digest is not None
     assert {digest[1]} == {entry.author.plan for each in this.history() for entry in each.entries}
     states = {each.parent: each.state for each in this.status()}
@@ -139,13 +139,13 @@ def test_workers_apply_and_a_killed_worker_loses_no_account(
     # Two parents are complete; the third has an unknown outcome.
     assert {"globex-1", "globex-2", "initech-1", "initech-2"} <= {
         name for name, status in statuses.items() if status == "active"
-    }, (out, said)
+    }, (out, output)
     assert "unknown        acme-1" in out, out
     for opened_one in this.open_credentials([name for name, status in statuses.items() if status == "active"]):
         assert opened_one.content.credentials is not None
         assert server.accepts(opened_one.content.credentials)
     assert all(name in out for name in (f"{parent}-{number}" for parent in PARENTS for number in (1, 2))), out
-    assert ExitCode.OUTCOME_UNKNOWN == process.returncode, (out, said)
+    assert ExitCode.OUTCOME_UNKNOWN == process.returncode, (out, output)
     # The next run creates nothing twice, and the unknown outcome waits for a person.
     again = mine.run("apply", "--yes", "--lock-timeout", "0")
     assert ExitCode.OUTCOME_UNKNOWN == again.returncode, again.stderr
@@ -166,11 +166,11 @@ def test_a_missing_cluster_is_named_in_the_error(mine: Project) -> None:
         "try: worker.opened('dask://h:1', None, {}).__enter__()\n"
         "except Exception as error: print(error.message, error.hint)"
     )
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", code], env=mine.environ, capture_output=True, text=True, check=True
     ).stdout
-    assert said.startswith("Support for clusters is not installed")
-    assert said.endswith("Install it: pip install 'octopush-provisioner[dask]'.\n")
+    assert output.startswith("Support for clusters is not installed")
+    assert output.endswith("Install it: pip install 'octopush-provisioner[dask]'.\n")
 
 
 def test_a_cluster_refuses_a_state_in_a_file(mine: Project, server: SandboxProcess) -> None:

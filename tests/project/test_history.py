@@ -82,9 +82,9 @@ def test_the_history_has_every_operation_with_its_outcome(mine: Project, server:
     this.refresh()
     this.verify(["paris"])
     assert before == len(listed(this))
-    kept = mine.state_path.with_name("default.json.history.jsonl")
-    assert before == kept.read_text().count("\n")
-    assert_no_secret(server, mine, kept.read_text())
+    recorded = mine.state_path.with_name("default.json.history.jsonl")
+    assert before == recorded.read_text().count("\n")
+    assert_no_secret(server, mine, recorded.read_text())
 
 
 def test_the_history_names_user_actor_ci_run_and_plan(mine: Project) -> None:
@@ -141,9 +141,9 @@ def test_since_and_a_name_filter_and_an_unknown_name_is_refused(mine: Project) -
 def test_a_damaged_history_shows_its_other_lines_and_the_next_run_appends(mine: Project) -> None:
     this, heard = at(mine), Heard()
     this.apply(this.plan())
-    kept = mine.state_path.with_name("default.json.history.jsonl")
-    first, second = kept.read_text().splitlines()
-    kept.write_text(f"{first}\n\x00garbage\n{second[:20]}")
+    recorded = mine.state_path.with_name("default.json.history.jsonl")
+    first, second = recorded.read_text().splitlines()
+    recorded.write_text(f"{first}\n\x00garbage\n{second[:20]}")
     this.resolve("rome", abandon=True)
     assert [("paris", "create", "created"), ("rome", "resolve", "abandoned")] == listed(this, reporter=heard)
     assert ["The history has 2 damaged lines, not shown."] == heard.warnings
@@ -152,8 +152,8 @@ def test_a_damaged_history_shows_its_other_lines_and_the_next_run_appends(mine: 
 def test_a_history_that_cannot_be_written_warns_and_changes_nothing_else(mine: Project) -> None:
     this, heard = at(mine), Heard()
     mine.state_path.parent.mkdir(parents=True)
-    kept = mine.state_path.with_name("default.json.history.jsonl")
-    kept.symlink_to(Path("elsewhere"))
+    recorded = mine.state_path.with_name("default.json.history.jsonl")
+    recorded.symlink_to(Path("elsewhere"))
     this.apply(this.plan(), reporter=heard)
     assert {"paris": "active", "rome": "unknown"} == mine.statuses()
     (warning,) = heard.warnings

@@ -431,15 +431,15 @@ def test_the_next_run_binds_an_unbound_state(mine: Project, server: SandboxProce
 def test_the_output_of_an_identity_command_is_reported(mine: Project) -> None:
     this = opened(mine)
     this.apply(this.plan())
-    said: list[str] = []
+    messages: list[str] = []
 
     class Listening(Heard):
         def identity_said(self, text: str) -> None:
-            said.append(text)
+            messages.append(text)
 
     command = f"echo touch your key >&2; cat {mine.identity_path}"
     assert 0 == opened(having(mine, PROVISIONER_IDENTITY_COMMAND=command)).verify(reporter=Listening()).exit_code
-    assert ["touch your key"] == said
+    assert ["touch your key"] == messages
 
 
 def test_zero_jobs_and_a_zero_rate_are_refused(mine: Project) -> None:

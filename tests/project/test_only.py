@@ -45,9 +45,9 @@ def test_other_accounts_are_neither_planned_nor_created_until_later(mine: Projec
 def test_every_format_shows_the_selection_and_what_it_leaves_out(mine: Project) -> None:
     this = hurried(mine)
     plans = this.plan(only=["turin", "paris"]).plans
-    said = "only paris, turin; left out: 1 to create"
-    assert f"  {said}" in [line.text for line in text.plan(plans[0])]
-    assert said in markdown.plans(plans, "")
+    expected = "only paris, turin; left out: 1 to create"
+    assert f"  {expected}" in [line.text for line in text.plan(plans[0])]
+    assert expected in markdown.plans(plans, "")
     assert "only <code>paris</code>, <code>turin</code>; left out: 1 to create" in html.page(plans, "")
     document = documents.plans(plans)
     Draft202012Validator(schemas.load("plan.v1")).validate(document)

@@ -58,7 +58,7 @@ PLACES: Final[Mapping[str, Place]] = {
 
 def raced(mine: provisioner.Project, theirs: provisioner.Project) -> list[str]:
     """Apply both at once, and return the errors of the loser."""
-    start, said = threading.Barrier(2), list[str]()
+    start, codes = threading.Barrier(2), list[str]()
 
     def apply(project: provisioner.Project) -> None:
         plans = project.plan()
@@ -66,17 +66,17 @@ def raced(mine: provisioner.Project, theirs: provisioner.Project) -> list[str]:
         try:
             reports = project.apply(plans, bounds=Bounds(new_state=True))
         except ProvisionerError as error:
-            said.append(type(error).__name__)
+            codes.append(type(error).__name__)
         else:
             failures = [each.failure or each.stop for each in reports.reports]
-            said.extend(each.exit_code.name for each in failures if each is not None)
+            codes.extend(each.exit_code.name for each in failures if each is not None)
 
     racers = [threading.Thread(target=apply, args=(project,)) for project in (mine, theirs)]
     for each in racers:
         each.start()
     for each in racers:
         each.join()
-    return said
+    return codes
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -91,7 +91,7 @@ def test_two_racing_machines_create_nothing_twice_and_lose_nothing(
     )
     theirs.identity_path.write_text(mine.identity_path.read_text())
     address, variables = PLACES[place](request, (mine, theirs))
-    heard: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
     for number in range(ROUNDS):
         environ = {**mine.environ, **variables, "PROVISIONER_STATE": address.format(round=number)}
         machines = [
@@ -99,9 +99,9 @@ def test_two_racing_machines_create_nothing_twice_and_lose_nothing(
             opened(each, environ=environ, folders=Folders(each.identity_path.parent, each.root / f"home-{number}"))
             for each in (mine, theirs)
         ]
-        heard.update(each.split(":")[0][:60] for each in raced(*machines))
+        reasons.update(each.split(":")[0][:60] for each in raced(*machines))
         require_one_of_each(server, machines[0], number)
-    print(f"{ROUNDS} races in {place}; what the other said: {dict(heard)}")  # noqa: T201  # the figure is asked for
+    print(f"{ROUNDS} races in {place}; what ended the other: {dict(reasons)}")  # noqa: T201  # the figure is asked for
 
 
 def require_one_of_each(server: SandboxProcess, project: provisioner.Project, number: int) -> None:

@@ -375,9 +375,9 @@ def test_a_command_creates_the_tables_in_postgresql(
     assert (5, "") == (done.returncode, done.stdout)
     assert "`provisioner state migrate` makes them" in done.stderr
     address = place.replace("{parent}", "default")
-    for said in "The tables were created", "Everything that it needs exists already":
+    for expected in "The tables were created", "Everything that it needs exists already":
         done = mine.run("state", "migrate")
-        assert (0, f"{said}: {address}\n") == (done.returncode, done.stderr)
+        assert (0, f"{expected}: {address}\n") == (done.returncode, done.stderr)
     assert 0 == mine.run("apply", "--yes").returncode
     history = mine.run("state", "history").stdout
     assert "rome: active" in history

@@ -13,6 +13,7 @@ import pytest
 import provisioner
 from provisioner import Bounds, Folders, Reporter
 from provisioner.cli.console import Console, LogConsole, TextConsole
+from provisioner.cli.events import Event
 from provisioner.cli.reporters import ConsoleReporter
 from provisioner.errors import InternalError, StateInvalid
 from provisioner.model.account import Origin, Problem, Severity
@@ -64,7 +65,7 @@ def test_nothing_that_is_said_but_a_rescue_is_taken_for_one(kind: type[Console],
     console.warn(value)
     console.failure(StateInvalid(value, hint=value), value)
     console.problem(Problem(Origin(value), value, value, value, Severity.ERROR))
-    console.event("info", "rescue", message=value, account=value)
+    console.event("info", Event.RESCUE, message=value, account=value)
     console.raw(value + "\n")
     console.lines([Line(value)])
     console.data(value + "\n")

@@ -7,6 +7,7 @@ one that fails or dies at any call.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -65,9 +66,12 @@ def open_private(path: Path, flags: int) -> int:
     return descriptor
 
 
-def write_atomically(path: Path, data: bytes, disk: Disk, *, mode: int = PRIVATE) -> None:
+def write_atomically(
+    path: Path, data: bytes, disk: Disk, *, mode: int = PRIVATE, ready: Callable[[], None] = lambda: None
+) -> None:
     """Write ``data`` to ``path``, completely or not at all; by default only its owner may read it.
 
+    ``ready`` is called once ``data`` is on the disk, right before it takes the place of the old file.
     Raises OSError; the old file is then still there, unless only the last step failed.
     Anything that is not a file of ours, such as a link, is neither followed nor replaced.
     """
@@ -79,6 +83,7 @@ def write_atomically(path: Path, data: bytes, disk: Disk, *, mode: int = PRIVATE
             with suppress(OSError):
                 os.fchmod(descriptor, PRIVATE)
         _fill(descriptor, data, disk)
+        ready()
         disk.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)

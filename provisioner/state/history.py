@@ -13,23 +13,29 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from provisioner.model.history import Author, Entry
-from provisioner.model.state import NO_DRIFT, Abandoned, Active, Operation, Pending, Record, State, Unknown
+from provisioner.model.state import NO_DRIFT, Abandoned, Active, Edit, Pending, Record, State, Unknown
 
 _AUTHOR: Final = ("at", "by", "actor", "approver", "run", "plan")
 _REQUIRED: Final = ("at", "by", "operation", "outcome")
 _OPTIONAL: Final = ("name", "previous", "actor", "approver", "run", "plan")
 _WHOLE_STATE: Final = {"rekey": "rekeyed"}
+_NOT_CREATED: Final = "not created"
+_SAYS_NOT_CREATED: Final = frozenset({"resolve", "recover"})
 
 
-def entries(before: State | None, after: State, author: Author, operation: str | None = None) -> Iterator[Entry]:
+def entries(
+    before: State | None, after: State, author: Author, operation: str | None = None, found: State | None = None
+) -> Iterator[Entry]:
     """Yield what the save of ``after`` over ``before`` means; nothing for an intent, whose outcome is to come.
 
-    ``operation`` is what the caller does, where the two states do not tell.
+    ``operation`` is what the caller does, where the two states do not tell. ``found`` is the
+    state from before this run: an intent in it is that of a run that died.
     """
     if operation in _WHOLE_STATE:
         yield Entry(author, after.serial, None, operation, _WHOLE_STATE[operation])
         return
     old = {} if before is None else before.accounts
+    dead = {} if found is None else found.accounts
     moved = _moved(old, after.accounts)
     for name in sorted({*old, *after.accounts} - {*moved.values()}):
         was, now = old.get(name), after.accounts.get(name)
@@ -38,9 +44,9 @@ def entries(before: State | None, after: State, author: Author, operation: str |
             was = old[previous]
         if was != now and (what := _what(was, now)) is not None:
             derived, outcome = what
-            if operation == "resolve" and now is None:
-                outcome = "not created"
-            whose = author if operation else _sent_by(was, now, author)
+            if operation in _SAYS_NOT_CREATED and now is None:
+                outcome = _NOT_CREATED
+            whose = author if operation else _sent_by(was, now, author, died=was is not None and was == dead.get(name))
             yield Entry(whose, after.serial, name, operation or derived, outcome)
 
 
@@ -58,7 +64,8 @@ def _what(was: Record | None, now: Record | None) -> tuple[str, str] | None:
         case _, Pending():
             return None
         case Pending(), None:
-            return "create", "failed"
+            # It was refused, or it was not sent after all.
+            return "create", _NOT_CREATED
         case _, None:
             return "forget", "forgotten"
         case _, Unknown():
@@ -89,19 +96,16 @@ def _changed(was: Active, now: Active) -> tuple[str, str] | None:
     return "refresh", "gone" if now.drift.gone else "as sent" if now.drift == NO_DRIFT else "drifted"
 
 
-def _sent_by(was: Record | None, now: Record | None, author: Author) -> Author:
-    """Return who sent what ``now`` is the outcome of: a run that died may have, and another one saves that."""
-    operation: Operation | None = None
-    match was:
-        case Pending():
-            operation = was.operation
-        case Active() if was.edit is not None and isinstance(now, Active) and now.edit is None:
-            operation = was.edit.operation
+def _sent_by(was: Record | None, now: Record | None, author: Author, *, died: bool) -> Author:
+    """Return who sent what ``now`` is the outcome of: a run that ``died`` may have, and another one saves that."""
+    match was, now:
+        case Pending(), Unknown() if died:
+            # Its plan is not known here, and this run's is another.
+            return Author(author.at, was.operation.by)
+        case Active(edit=Edit() as edit), Active(edit=None) if edit.operation.by != author.by:
+            return Author(author.at, edit.operation.by)
         case _:
-            pass
-    if operation is None or operation.by == author.by:
-        return author
-    return Author(author.at, operation.by)
+            return author
 
 
 # ── A line ───────────────────────────────────────────────────────────────────

@@ -75,16 +75,18 @@ class Session:
         note = Note(state.lineage, state.serial, changes(self._state, state), lines)
         self._version = self._store.save(codec.encode(state, secrets.token_hex(_ID_BYTES)), self._version, note)
         self._state = state
-        self.note()
+        # At once: a run that is killed in between has done something of which the history has nothing.
         if lines:
             self._record(note)
+        self.note()
 
     def _lines(self, state: State, operation: str | None) -> tuple[str, ...]:
         """Return what the save of ``state`` adds to the history."""
         if self._author is None:
             return ()
         try:
-            return tuple(map(history.encode, history.entries(self._state, state, self._author(), operation)))
+            found = history.entries(self._state, state, self._author(), operation, self.found.state)
+            return tuple(map(history.encode, found))
         except Exception as error:  # noqa: BLE001  # no save depends on it
             self._lack(error)
             return ()

@@ -20,7 +20,9 @@ from provisioner import executor
 from provisioner.model.account import Secret
 from provisioner.model.state import State
 from provisioner.model.verdict import SealedContent
+from provisioner.state import history
 from provisioner.state.sealing import AgeOpener, parse_identities
+from provisioner.state.stores.local import LocalStore
 from tests.conftest import (
     NewProject,
     Project,
@@ -146,6 +148,7 @@ def assert_settles(
 
     Every account is compared with the server's ledger; the credentials of those that
     are ``tried`` are shown to the server too. Before and after, no secret is in clear.
+    The history has something of every account.
     """
     assert_no_secret_at_all(server, mine)
     code = runs.run(mine)
@@ -158,6 +161,8 @@ def assert_settles(
     assert {name: "Unknown" if name in doubtful else "Active" for name in mine.names} == {
         name: type(record).__name__ for name, record in state.accounts.items()
     }
+    recorded = map(history.decode, LocalStore(mine.state_path).recorded())
+    assert {*mine.names} == {each.name for each in recorded if each is not None}
     created, contents = server_accounts(server, mine), opened(mine, state)
     assert {name: doubtful.get(name, 1) for name in mine.names} == {name: len(made) for name, made in created.items()}
     for name, content in contents.items():

@@ -46,7 +46,7 @@ def said(before: Record | None, after: Record | None, operation: str | None = No
     [
         (None, PENDING, None),
         (PENDING, ACTIVE, "create: created"),
-        (PENDING, None, "create: failed"),
+        (PENDING, None, "create: not created"),
         (PENDING, UNKNOWN, "create: unknown"),
         (UNKNOWN, ABANDONED, "resolve: abandoned"),
         (UNKNOWN, OTHER, "adopt: adopted"),
@@ -71,7 +71,8 @@ def test_what_a_save_means_follows_from_the_states_before_and_after_it(
 
 
 def test_what_the_states_do_not_tell_the_caller_says() -> None:
-    assert ("resolve", "not created") == said(PENDING, None, "resolve") == said(UNKNOWN, None, "resolve")
+    for operation in ("resolve", "recover"):
+        assert (operation, "not created") == said(PENDING, None, operation) == said(UNKNOWN, None, operation)
     assert ("recover", "created") == said(PENDING, ACTIVE, "recover")
     (rekey,) = history.entries(STATE, replace(STATE, serial=4, recipients=("age1def",)), ADA, "rekey")
     assert Entry(ADA, 4, None, "rekey", "rekeyed") == rekey
@@ -84,9 +85,16 @@ def test_a_rename_is_one_entry_and_what_comes_with_it_another() -> None:
 
 
 def test_an_outcome_that_another_run_saves_is_that_of_whoever_sent_it() -> None:
-    state = State("lineage-1", "default", 3, accounts={"paris": PENDING})
-    (entry,) = history.entries(state, state.with_record("paris", UNKNOWN), BOB)
-    assert Author(BOB.at, "ada@laptop") == entry.author
+    found = State("lineage-1", "default", 3, accounts={"paris": PENDING})
+    died = found.with_record("paris", UNKNOWN)
+    # Another run of the same person has another plan, which another person may have approved.
+    for author in (BOB, replace(ADA, at=BOB.at)):
+        (entry,) = history.entries(found, died, author, found=found)
+        assert Author(BOB.at, PENDING.operation.by) == entry.author
+    (own,) = history.entries(found, died, ADA)
+    assert ADA == own.author
+    (adopted,) = history.entries(found, found.with_record("paris", OTHER), BOB, found=found)
+    assert BOB == adopted.author
 
 
 def test_a_line_is_ascii_and_says_all_of_it_again() -> None:

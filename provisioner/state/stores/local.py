@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from provisioner.errors import StateInvalid, StateNotSaved
@@ -25,6 +25,8 @@ class LocalStore(LocalFiles):
         self.key = str(Path(os.path.realpath(path.parent)) / path.name)
         self._kept_backup = False
         """Whether the state as this run found it is kept: the first save does that."""
+        self._recorded: Note | None = None
+        """The last that a save has recorded."""
 
     def load(self) -> tuple[bytes | None, str]:
         """Read the file; a symbolic link is refused."""
@@ -37,8 +39,7 @@ class LocalStore(LocalFiles):
         return 0
 
     def save(self, raw: bytes, expected_version: str, note: Note = NOTE) -> str:
-        """Replace the file; the first save keeps the backup."""
-        del note
+        """Replace the file; the first save keeps the backup. The history is written with it."""
         found = self._read()
         if version(found) != expected_version:
             raise moved(self.address)
@@ -46,13 +47,26 @@ class LocalStore(LocalFiles):
             if found is not None and not self._kept_backup:
                 write_atomically(self._beside("backup"), found, self._disk)
             self._kept_backup = True
-            write_atomically(self.path, raw, self._disk)
+            write_atomically(self.path, raw, self._disk, ready=lambda: self._record_now(note))
         except OSError as error:
             raise StateNotSaved(
                 f"The state could not be saved to {self.address}: {error.strerror or error}.",
                 hint="Make room, or make the folder writable, then run again.",
             ) from error
         return version(raw)
+
+    def _record_now(self, note: Note) -> None:
+        """Record it when the save has nothing left but to replace the file: a run that is killed has done both."""
+        # No save depends on it: `record` tries again, and says why it fails.
+        with suppress(Exception):
+            if note.lines:
+                super().record(note)
+            self._recorded = note
+
+    def record(self, note: Note) -> None:
+        """See :class:`Store`: the save has done it, unless that failed."""
+        if note is not self._recorded:
+            super().record(note)
 
     def _read(self) -> bytes | None:
         try:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from provisioner import placeholders
 from provisioner.errors import ManifestInvalid, ProvisionerError
-from provisioner.model.account import Attributes, Problem, Severity, shown_value
+from provisioner.model.account import Problem, Severity, shown_value
 from provisioner.model.plan import (
     Change,
     Create,
@@ -30,7 +30,7 @@ from provisioner.model.plan import (
     counts,
 )
 from provisioner.model.revision import Revision
-from provisioner.model.state import NO_DRIFT, Active, Edit, Record, Slots
+from provisioner.model.state import NO_DRIFT, Active, Edit, Record, Slots, Unknown
 from provisioner.render import advice, conditions, words
 from provisioner.render.lines import is_seen
 
@@ -300,13 +300,9 @@ def _outcome(this: Outcome) -> Document:
     document: Document = {"name": this.name, "action": this.action, "status": this.result.value}
     document["reason"] = advice.reason(this)
     if this.attempt is not None:
-        document["attempt"] = _attempt(this.attempt.attributes, this.attempt.since)
+        document["attributes"] = this.attempt.attributes.shown()
+        document |= {} if this.attempt.since is None else {"since": this.attempt.since}
     return document | {"fields": [field(each) for each in this.fields]} if this.fields else document
-
-
-def _attempt(attributes: Attributes, since: str | None) -> Document:
-    """Return by what a person finds an account in Octopush's dashboard."""
-    return {"attributes": attributes.shown(), "since": since}
 
 
 def _error(this: ProvisionerError) -> Document:
@@ -341,8 +337,9 @@ def _account(name: str, record: Record, balances: Balances | None) -> Document:
         "created_at": record.created_at if isinstance(record, Active) else None,
         "reason": words.reason(record, balance),
         "attributes": record.attributes.shown(),
-        "operation": {"started_at": record.operation.started_at, "by": record.operation.by},
     }
+    if isinstance(record, Unknown):
+        document["since"] = record.operation.started_at
     if isinstance(record, Active) and record.drift.gone:
         document["gone"] = True
     if balances is not None:

@@ -21,8 +21,8 @@ from provisioner.model.plan import (
     Unmanaged,
     Update,
 )
-from provisioner.model.report import Outcome, Report, Result, Stop
-from provisioner.model.state import Active, Drift, Edit, Operation, Pending, Slots, State
+from provisioner.model.report import Attempt, Outcome, Report, Result, Stop
+from provisioner.model.state import Active, Drift, Edit, Operation, Pending, Slots, State, Unknown
 from provisioner.model.status import ParentStatus
 from provisioner.model.terms import Freeze
 from provisioner.model.verdict import Then
@@ -194,6 +194,23 @@ def test_a_report_of_every_result_conforms_and_hides_what_urls_carry() -> None:
     assert "pw" not in json.dumps(document)
 
 
+def test_an_unknown_has_the_same_members_in_plan_report_and_status() -> None:
+    since = {"attributes": LEO.shown(), "since": OPERATION.started_at}
+    this = Unknown(LEO, OPERATION, "?")
+    told = Outcome("a", "create", Result.UNKNOWN, "?", attempt=Attempt(LEO, OPERATION.started_at))
+    found = (
+        documents.plans(
+            [Plan("p", "l", 1, Slots(20, 0, 1, 1, 0), (StillUnknown("a", LEO, "?", OPERATION.started_at),))]
+        )["plans"][0]["changes"],
+        documents.reports([Report("p", (told,))])["reports"][0]["outcomes"],
+        documents.states([ParentStatus("p", "s", State("l", "p", 1, accounts={"a": this}), 20, 0)])["states"][0][
+            "accounts"
+        ],
+    )
+    assert [since] * 3 == [{key: each[key] for key in since} for (each,) in found]
+    Draft202012Validator(schemas.load("report.v1")).validate(documents.reports([Report("p", (told,))]))
+
+
 def test_a_report_of_a_parent_that_failed_says_why() -> None:
     failure = StateLocked("held", hint="wait")
     document = documents.reports([Report("acme", (), failure=failure), Report("default", ())])
@@ -214,8 +231,9 @@ def test_the_error_of_a_report_has_the_shape_of_any_other() -> None:
 
 
 def test_a_status_says_when_and_why() -> None:
-    state = State("l", "p", 4, accounts={"b": Pending(LEO, OPERATION), "a": Active(LEO, OPERATION, "T", "s")})
-    made = {"attributes": LEO.shown(), "operation": {"started_at": OPERATION.started_at, "by": OPERATION.by}}
+    accounts = {"b": Pending(LEO, OPERATION), "a": Active(LEO, OPERATION, "T", "s"), "c": Unknown(LEO, OPERATION, "?")}
+    state = State("l", "p", 4, accounts=accounts)
+    made = {"attributes": LEO.shown()}
     (first, none) = documents.states(
         [
             ParentStatus("p", "state/p.json", state, 20, 1),
@@ -225,8 +243,9 @@ def test_a_status_says_when_and_why() -> None:
     assert [
         {"name": "a", "status": "active", "created_at": "T", "reason": None} | made,
         {"name": "b", "status": "pending", "created_at": None, "reason": Pending(LEO, OPERATION).reason} | made,
+        {"name": "c", "status": "unknown", "created_at": None, "reason": "?", "since": OPERATION.started_at} | made,
     ] == first["accounts"]
-    assert {"limit": 20, "reserved": 1, "used": 2, "unknown": 1, "planned": 0, "left": 17} == first["slots"]
+    assert {"limit": 20, "reserved": 1, "used": 3, "unknown": 2, "planned": 0, "left": 16} == first["slots"]
     assert (20, []) == (none.pop("slots")["left"], none.pop("accounts"))
     assert {"until": "2026-12-31", "reason": "moves"} == none.pop("frozen")
     assert {"parent": "q", "address": "state/q.json", "lineage": None, "serial": 0} == none

@@ -23,7 +23,7 @@ def test_an_unknown_keeps_its_exit_code_until_it_is_resolved(doubtful: Project) 
     assert ExitCode.OUTCOME_UNKNOWN == doubtful.run("apply", "--yes").returncode
     assert {"paris": "unknown", "rome": "active"} == doubtful.statuses()
     (state,) = json.loads(doubtful.run("status", "--format", "json").stdout)["states"]
-    assert {"name", "status", "created_at", "reason", "attributes", "operation"} == set(state["accounts"][0])
+    assert {"name", "status", "created_at", "reason", "attributes", "since"} == set(state["accounts"][0])
     assert "web page" in state["accounts"][0]["reason"]
     assert 64 == doubtful.run("resolve", "paris").returncode
     assert 64 == doubtful.run("resolve", "paris", "--not-created").returncode

@@ -83,7 +83,7 @@ def _identity(workspace: Workspace, run: RunContext) -> str:
     if not workspace.keys.has_identity():
         return _NO_IDENTITY
     workspace.keys.require_own(workspace.keys.opener(run.reporter.identity_said))
-    return "it opens what is sealed to the recipients"
+    return "it belongs to one of the recipients"
 
 
 def _placements(workspace: Workspace, run: RunContext) -> tuple[Check, ...]:

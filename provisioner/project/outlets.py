@@ -90,7 +90,7 @@ class Outlets:
     def withdraw(self) -> None:
         """Keep only outputs that a variable or a flag of this run names.
 
-        If a plan is stale, the outputs in the settings file may be what nobody has reviewed.
+        If a plan is stale, its reviewer may not have seen the outputs in the settings file.
         """
         own = frozenset() if self._project is None else self._project.settings.stronger
         self._heartbeat = self._heartbeat if "heartbeat_url" in own else None

@@ -169,7 +169,7 @@ def _recovered(
 
 
 def _warn_of_not_created(entries: Sequence[RescueEntry], state: State | None, reporter: Reporter) -> None:
-    """Warn about accounts that were not created according to the log, which nobody can trust enough to free a slot."""
+    """Warn about accounts that, according to the log, were not created; a log alone must not free a slot."""
     records = {} if state is None else state.accounts
     for entry in entries:
         record = records.get(entry.name)

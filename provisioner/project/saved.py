@@ -156,7 +156,7 @@ def read(path: Path, reviewed: str | None = None) -> SavedPlan:
         raise PlanStale(f"The plan in {path} was changed after it was saved.", hint=_HINT)
     if reviewed not in {None, digest}:
         raise PlanStale(
-            f"The plan in {path} is not the one that was reviewed: its digest is {digest}, not {reviewed}.",
+            f"The plan in {path} is not the reviewed one: its digest is {digest}, not {reviewed}.",
             hint="Find out who replaced it, or have it reviewed. Nothing was sent.",
         )
     if "settings" not in saved:

@@ -313,7 +313,7 @@ def test_a_plan_that_was_swapped_is_not_applied(mine: Project, replaced: Callabl
     at(mine).reviewed(saved, digest=digest)
     at(mine).reviewed(saved, digest=digest.upper())
     replaced(mine, saved)
-    with pytest.raises(PlanStale, match="not the one that was reviewed"):
+    with pytest.raises(PlanStale, match="not the reviewed one"):
         at(mine).reviewed(saved, digest=digest)
 
 

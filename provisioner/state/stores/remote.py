@@ -30,6 +30,9 @@ _POLL: Final = 2.0
 _LASTS: Final = timedelta(minutes=10)
 """How long after its last save a run counts as being at work: longer than any request and its retries take."""
 
+_PATIENCE: Final = 30.0
+"""Seconds that a run waits at its end for the history."""
+
 
 class Backend(Protocol):
     """Moves the bytes of one parent's state to a place that several machines reach, and back."""
@@ -94,12 +97,20 @@ class RemoteStore(LocalFiles):
 
     is_here = False
 
-    def __init__(self, backend: Backend, folder: Path, new_id: Callable[[], str], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        folder: Path,
+        new_id: Callable[[], str],
+        now: Callable[[], datetime],
+        patience: float = _PATIENCE,
+    ) -> None:
         super().__init__(folder / f"{hashlib.sha256(backend.key.encode()).hexdigest()[:32]}.json")
         self.address, self.key = backend.address, backend.key
         self.backend = backend
         self._new_id = new_id
         self._now = now
+        self._patience = patience
         self._holder: Holder | None = None
         self._lease: Lease | None = None
         """Ours, once a save has put it there."""
@@ -211,16 +222,24 @@ class RemoteStore(LocalFiles):
         self._recorded.append(self._recorder.submit(self.backend.record, note))
 
     def _end_records(self) -> None:
-        """Wait until the history has been told of this run; raises StateError if it has not taken everything."""
+        """Wait a while until the history has this run; raises StateError if it has not taken everything."""
         recorder, self._recorder = self._recorder, None
         recorded, self._recorded = self._recorded, []
-        if recorder is not None:
-            recorder.shutdown()
-        if failure := next(filter(None, (each.exception() for each in recorded)), None):
-            said = (
-                failure.message if isinstance(failure, ProvisionerError) else f"It failed ({type(failure).__name__})."
-            )
-            raise StateError(f"The history lacks what this run did. {said}") from failure
+        if recorder is None:
+            return
+        from concurrent.futures import wait  # noqa: PLC0415  # as above
+
+        done, late = wait(recorded, self._patience)
+        # What is under way ends by itself; each of the others could take as long again.
+        recorder.shutdown(wait=not late, cancel_futures=True)
+        failure = next(filter(None, (each.exception() for each in done)), None)
+        if failure is None and not late:
+            return
+        if isinstance(failure, ProvisionerError):
+            said = failure.message
+        else:
+            said = f"It failed ({type(failure).__name__})." if failure else f"It takes more than {self._patience:g} s."
+        raise StateError(f"The history lacks what this run did. {said}") from failure
 
     def recorded(self) -> tuple[str, ...]:
         """See :class:`Store`."""

@@ -31,7 +31,8 @@ from provisioner.state import codec
 from provisioner.state.stores import ABSENT, Note
 from provisioner.state.stores.bucket import Bucket
 from provisioner.state.stores.objects import ObjectBackend
-from tests.conftest import environment, eventually
+from provisioner.state.stores.remote import RemoteStore
+from tests.conftest import PATIENCE, environment, eventually
 from tests.state import ADA, BOB, LATER, STATE, never
 from tests.state.stores.fake_s3 import FakeS3, running_fake_s3
 from tests.state.stores.proxy import Proxy, proxy_to
@@ -635,3 +636,34 @@ def test_a_history_that_is_not_taken_is_said_at_the_end_and_nobody_is_thought_at
         with pytest.raises(StateError, match=r"The history lacks what this run did\. The token has expired\."):
             store.let_go()
     assert one.store().holder() is None
+
+
+def test_a_history_that_hangs_holds_up_no_save_and_the_end_only_for_a_while(
+    storage: Storage, address: str, one: Machine
+) -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    class Hanging(ObjectBackend):
+        """Has a history that takes nothing until it is over."""
+
+        def record(self, note: Note) -> None:
+            del note
+            begun.set()
+            over.wait()
+
+    def opened(scheme: str, name: str) -> Bucket:
+        return Bucket(address, scheme, name, storage.environ, lambda _: None, 10.0)
+
+    store = RemoteStore(Hanging(address, opened), one.folder / "home", lambda: "ours", one.clock, patience=0.05)
+    try:
+        with store.hold(ADA, timeout=0, sleep=never):
+            version = store.save(OLD, ABSENT, DONE)
+            store.record(DONE)
+            begun.wait(PATIENCE)
+            store.save(NEW, version, replace(DONE, serial=4))
+            store.record(replace(DONE, serial=4))
+            with pytest.raises(StateError, match=r"what this run did\. It takes more than 0\.05 s\."):
+                store.let_go()
+        assert one.store().holder() is None
+    finally:
+        over.set()

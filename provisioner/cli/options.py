@@ -100,7 +100,7 @@ def project(*tuning: str) -> Callable[[_Command], _Command]:
             with_options = _tuning(name)(with_options)
         with_options = click.option(
             "--state", metavar="PATH", shell_complete=completion.files,
-            help="The place of each state; {parent} is replaced by its name.",
+            help="The place of each state; {parent} stands for the parent's name.",
         )(with_options)  # fmt: skip
         return click.option(
             "--config", type=FILE, metavar="FILE", help="The settings file [default: provisioner.yaml]."

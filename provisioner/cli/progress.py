@@ -51,7 +51,7 @@ class _PersonReporter(ConsoleReporter):
 
     def _line(self, parent: str, outcome: Outcome) -> Line:
         if outcome.result is Result.UNCHECKED and outcome.reason is not None:
-            outcome = replace(outcome, reason=self._once.setdefault(parent, Once()).told(outcome.reason))
+            outcome = replace(outcome, reason=self._once.setdefault(parent, Once()).shorten(outcome.reason))
         line = texts.outcome(outcome)
         return Line(f"{self._whose(parent)}{line.text}", line.style)
 

@@ -1,4 +1,4 @@
-"""Turns plans, reports and states into what people and programs read.
+"""Turns plans, reports and states into output for people and programs.
 
-Owns every format of a plan or report, and the words that formats share. Refuses to decide anything, and to print.
+Owns every format of a plan or report, and the wording that formats share. Neither decides nor prints anything.
 """

@@ -1,7 +1,6 @@
-"""A manifest's problems for the two places that show them beside the line: GitHub and GitLab.
+"""A manifest's problems as annotations of its lines, for GitHub and GitLab.
 
-Owns their two formats. A problem's words never hold a secret; here they are only
-kept from being taken for anything but words.
+Owns both formats. A problem's message never contains a secret; here it is only escaped.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ _TITLE: Final = "provisioner validate"
 
 
 def github(these: Iterable[Problem]) -> str:
-    """Return one workflow command for each problem, which GitHub turns into an annotation of its line."""
+    """Return one workflow command per problem, which GitHub turns into an annotation of its line."""
     return "".join(f"{_command(each)}\n" for each in these)
 
 
 def gitlab(these: Iterable[Problem]) -> str:
-    """Return GitLab's Code Quality report: a JSON list of issues, each with a fingerprint of its own."""
+    """Return GitLab's Code Quality report: a JSON list of issues, each with its own fingerprint."""
     seen: dict[str, int] = {}
     issues = []
     for each in these:
-        # The line is left out: a problem that only moved is the same problem.
+        # Without the line, because a problem that only moved is still the same problem.
         same = f"{each.origin.file}\n{each.path}\n{each.message}"
         seen[same] = seen.get(same, 0) + 1
         issues.append(_issue(each, f"{same}\n{seen[same]}"))
@@ -55,7 +54,7 @@ def _issue(problem: Problem, identity: str) -> dict[str, Any]:
 
 
 def one_line(problem: Problem) -> str:
-    """Return a problem in one line: its row, what is wrong, and what to do."""
+    """Return a problem on one line: its row, its message, and its hint."""
     row = f"Row {problem.origin.row}: " if problem.origin.row is not None else ""
     if problem.origin.cell:
         row = f"{printable(problem.origin.cell)}: "
@@ -63,7 +62,7 @@ def one_line(problem: Problem) -> str:
 
 
 def _path(file: str) -> str:
-    """Return the file as it is named from the top of the repository, where the command is run."""
+    """Return the file's path from the top of the repository, where the command is run."""
     return printable(PurePath(file).as_posix().removeprefix("./"))
 
 

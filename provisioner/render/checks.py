@@ -1,4 +1,4 @@
-"""What `provisioner doctor` has found, as text and as JSON."""
+"""The results of `provisioner doctor`, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from provisioner.errors import ProvisionerError
 from provisioner.render.lines import BAD, GOOD, QUIET, Line, printable
 
 Check = tuple[str | None, str, str, ProvisionerError | None]
-"""The parent, or None for the project; what was looked at; what was found; and the failure that it is, if any."""
+"""The parent, or None for the project; what was checked; what was found; and the failure, if any."""
 
 _VERSION: Final = 1
 
 
 def text(checks: Sequence[Check]) -> list[Line]:
-    """Return a line for each check, and below a failure what to do about it."""
+    """Return a line for each check, and below each failure what to do."""
     width = max(len(_subject(each)) for each in checks)
     found = []
     for each in checks:

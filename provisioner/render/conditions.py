@@ -1,6 +1,6 @@
-"""On what terms a plan is carried out, in words: where, with which settings, for whom, and what is read for it.
+"""The conditions under which a plan is applied, in words: where, with which settings, for whom, and what it reads.
 
-Refuses to make markup, as ``words`` does.
+Like ``words``, does no markup.
 """
 
 from __future__ import annotations
@@ -17,47 +17,47 @@ if TYPE_CHECKING:
     from provisioner.model.terms import Setting, Terms
     from provisioner.placeholders import Read
 
-# What follows from a setting that is not as it usually is; what is not here is said by its name.
+# The effect of each setting that differs from its default; any other setting is named.
 _SETTINGS: Final = {
     "api_url": "sends to {value}{usually}",
-    "ca_file": "trusts the authorities in {value} (SHA-256 {sha256}), and no others",
+    "ca_file": "trusts only the certificate authorities in {value} (SHA-256 {sha256})",
     "heartbeat_url": "calls {value} when a run ends",
-    "identity_file": "opens what is sealed with the identity in {value}",
+    "identity_file": "opens sealed credentials with the identity in {value}",
     "keep_going": "continues after an unknown outcome",
     "metrics_file": "writes metrics to {value}",
     "proxy": "sends through the proxy {value}",
     "recipients": "seals to {value}",
-    "retry_on_429": "counts a create as unknown where HTTP 408, 421, 425 or 429 answers it",
-    "retry_on_503": "tries a create again after HTTP 503: that makes a second account wherever the first was made",
+    "retry_on_429": "treats a create as unknown after HTTP 408, 421, 425 or 429",
+    "retry_on_503": "retries a create after HTTP 503: if the first was created, that makes a second account",
 }
 _READ: Final = 12
-"""Variables and files that the head of a plan names for one receiver."""
+"""How many variables and files the head of a plan names for one receiver."""
 _RECEIVERS: Final = 40
-"""Receivers that it names."""
+"""How many receivers it names."""
 _READERS: Final = 3
-"""Accounts that it names for one; of more, it says how many."""
+"""How many accounts it names for one receiver; if there are more, it only counts them."""
 _USUAL_KEY: Final = "${env:OCTOPUSH_API_KEY}"
 _CLEAR: Final = 3
-"""Characters of a login that are published."""
+"""How many characters of a login are published."""
 
 
 def place(this: Terms, view: View, *, begun: bool | None = None) -> dict[str, str]:
-    """Return where a plan is carried out: the address, whose login and key, and the place of the state.
+    """Return where a plan is applied: the address, the sources of login and key, and the place of the state.
 
-    ``begun`` says, once it was carried out, whether the state that it was to begin is there.
+    After an apply that had to begin the state, ``begun`` is whether it did.
     """
     found = {"address": this.endpoint, "login": login(this, view)}
     if this.key != _USUAL_KEY:
         found["key"] = f"from {source(this.key)}"
     state = this.state
     if this.begins:
-        ending = {None: "", True: ", begun by this run", False: ", which this run was to begin"}[begun]
-        state = f"{state}{ending}" if ending else f"none yet at {state}: this begins one"
+        ending = {None: "", True: ", begun by this run", False: ", not begun by this run"}[begun]
+        state = f"{state}{ending}" if ending else f"none yet at {state}: apply begins one"
     return found | {"state": state}
 
 
 def login(this: Terms, view: View) -> str:
-    """Return the login of a parent, where it is known, and what it comes from."""
+    """Return the login of a parent, if it is known, and its source."""
     known = this.account if this.account is None or view.private else masked_login(this.account)
     if not placeholders.names(this.login):
         return known or masked_login(this.login)
@@ -66,13 +66,13 @@ def login(this: Terms, view: View) -> str:
 
 
 def masked_login(text: str) -> str:
-    """Return the beginning of a login; what is no e-mail address could be a key, and shows nothing of itself."""
+    """Return the beginning of a login, and nothing of a text without an @: that could be a key."""
     user, at, _ = text.partition("@")
     return f"{user[:_CLEAR] if at else ''}{MASK}"
 
 
 def source(text: str) -> str:
-    """Return what a login or a key comes from; what is more than one placeholder stays as it was written."""
+    """Return the source of a login or a key; anything but a single placeholder stays as it is written."""
     match placeholders.names(text):
         case [one] if text == f"${{{one}}}":
             kind, _, name = one.partition(":")
@@ -82,15 +82,15 @@ def source(text: str) -> str:
 
 
 def settings(these: Iterable[Setting]) -> Iterator[str]:
-    """Yield what follows from each setting that is not as it usually is."""
+    """Yield the effect of each setting that differs from its default."""
     for each in these:
         usually = "" if each.usual is None else f", not {each.usual}"
-        said = _SETTINGS.get(each.name, "sets {name} to {value}{usually}")
-        yield said.format(name=each.name, value=each.value, usually=usually, sha256=each.sha256)
+        effect = _SETTINGS.get(each.name, "sets {name} to {value}{usually}")
+        yield effect.format(name=each.name, value=each.value, usually=usually, sha256=each.sha256)
 
 
 def reads(change: Change) -> tuple[Read, ...]:
-    """Return what an apply would read for a change, and to whom each value goes besides Octopush."""
+    """Return what an apply would read for a change, and who gets each value besides Octopush."""
     match change:
         case Create():
             return placeholders.reads(change.account)
@@ -101,7 +101,7 @@ def reads(change: Change) -> tuple[Read, ...]:
 
 
 def readers(plan: Plan) -> dict[tuple[str, str, str | None], list[str]]:
-    """Return the accounts for which each variable or file would be read: by its kind, its name, and where it goes."""
+    """Return the accounts that each variable or file is read for, by its kind, its name, and its receiver."""
     found: dict[tuple[str, str, str | None], list[str]] = {}
     for change in plan.changes:
         for key in dict.fromkeys((each.kind, each.name, _receiver(each)) for each in reads(change)):
@@ -118,7 +118,7 @@ def _read(kind: str, name: str) -> str:
 
 
 def _gathered(found: Iterable[tuple[str, str, str | None]]) -> dict[str, list[str]]:
-    """Return what is read, by whom it is for."""
+    """Return what is read, by receiver."""
     gathered: dict[str, list[str]] = {}
     for kind, name, to in found:
         gathered.setdefault(to or "Octopush", []).append(_read(kind, name))
@@ -126,16 +126,16 @@ def _gathered(found: Iterable[tuple[str, str, str | None]]) -> dict[str, list[st
 
 
 def reading(change: Change) -> str:
-    """Return what is read for a change in one phrase; nothing where nothing is."""
+    """Return in one phrase what is read for a change; empty if nothing is."""
     found = dict.fromkeys((each.kind, each.name, _receiver(each)) for each in reads(change))
-    said = "; ".join(f"{', '.join(these)} for {to}" for to, these in _gathered(found).items())
-    return f"reads {said}" if said else ""
+    phrase = "; ".join(f"{', '.join(these)} for {to}" for to, these in _gathered(found).items())
+    return f"reads {phrase}" if phrase else ""
 
 
 def all_reading(plan: Plan) -> Iterator[Sentence]:
-    """Yield what is read for all of a plan, one sentence for each that it is for, those with the fewest accounts first.
+    """Yield what is read for a whole plan, one sentence per receiver, those with the fewest accounts first.
 
-    Each account has its own below.
+    Each account also shows its own.
     """
     found = readers(plan)
     accounts: dict[str, dict[str, None]] = {}
@@ -152,34 +152,34 @@ def all_reading(plan: Plan) -> Iterator[Sentence]:
 
 
 def recipients(this: Terms) -> Iterator[Sentence]:
-    """Yield how those who can open what is sealed change with an apply; nothing where they stay."""
+    """Yield how an apply changes who can open sealed credentials; nothing if it changes nothing."""
     if this.added:
         yield (f"seals to {', '.join(this.added)}, which the state does not list",)
     if this.removed:
         yield (f"does not seal to {', '.join(this.removed)}, which only the state lists",)
     if this.shuts_out:
-        yield ("seals to none of those that the state lists: ", Code("apply"), " wants --new-recipients for that")
+        yield ("seals to none of those that the state lists: ", Code("apply"), " needs --new-recipients for that")
     elif this.added or this.removed:
-        yield ("if that is right, ", Code("provisioner rekey"), " seals what exists to the same recipients")
+        yield ("if that is right, ", Code("provisioner rekey"), " seals existing credentials to the same recipients")
 
 
 # ── A freeze ─────────────────────────────────────────────────────────────────
 
 
 def freeze(this: Terms | None) -> Sentence | None:
-    """Return until when and why nothing is done for a parent, or None while it is not frozen."""
+    """Return until when and why a parent is frozen, or None if it is not."""
     if this is None or not this.is_frozen:
         return None
     return (f"{_until(this)}. ", Code("apply"), " and ", Code("reconcile"), " do nothing for this parent")
 
 
 def past_freeze(this: Terms | None) -> Sentence | None:
-    """Return that a freeze of the settings is over, or None where none is."""
+    """Return the note that a freeze in the settings is over, or None if there is none."""
     if this is None or this.frozen is None or this.is_frozen:
         return None
-    return (f"was frozen {_until(this)}. That is over: ", Code("frozen"), " can be deleted from the settings")
+    return (f"was frozen {_until(this)}. That is over: delete ", Code("frozen"), " from the settings")
 
 
 def _until(this: Terms) -> str:
-    assert this.frozen is not None  # noqa: S101  # whoever asks has seen that it is
+    assert this.frozen is not None  # noqa: S101  # the callers check it
     return f"until {this.frozen.until} (UTC, that day included): {this.frozen.reason.rstrip('.')}"

@@ -1,8 +1,8 @@
-"""The formats of opened credentials. Every function here returns secrets in clear, or masked where it says so.
+"""The formats of opened credentials. Functions here return secrets in clear text, or masked if they say so.
 
-Owns their JSON documents too, so that nothing else that renders reveals a secret; and the
-quoting, so that no value can be taken for something else: by a shell, by a spreadsheet
-that sees a formula in it, or by a reader of YAML that sees a number. Refuses a name that its receiver would not take.
+Owns their JSON documents too, so that no other renderer reveals a secret. Owns the quoting,
+so that a shell, a spreadsheet or a YAML parser cannot misread a value as code, a formula or
+a number. Refuses a name that the receiver would not accept.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from provisioner.render.lines import Line, printable, table
 
 FIELDS: Final = ("api_login", "api_key", "password")
 VARIABLES: Final = frozenset(f"OCTOPUSH_{field.upper()}" for field in FIELDS)
-"""Those that :func:`as_environment` may set."""
+"""The variables that :func:`as_environment` may set."""
 
-# Where a spreadsheet reads a formula: at the start of a value, and inside wherever one that splits at
-# semicolons or tabs, as a French Excel does, has a cell begin. Blanks and quotes before it are stripped, and
-# full-width signs, which keyboards of East Asia write, are signs too. An apostrophe there makes the cell a text.
+# Where a spreadsheet sees a formula: at the start of a value, and inside it wherever a cell begins for a
+# program that splits at semicolons or tabs, such as a French Excel. Blanks and quotes before it are stripped,
+# and full-width signs, as East Asian keyboards type them, count too. An apostrophe there makes the cell text.
 _FORMULA: Final = re.compile(r"""(?:^|(?<=[;\t\r\n]))(?=[\s"]*[=+\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r\n])""")
 
 _NO_TEXT: Final = re.compile("\0")
 _NO_LINE: Final = re.compile(r"[\0\n\r]")
 _DOTENV_ESCAPES: Final = {"\\": r"\\", '"': r"\"", "\r": r"\r"}
 
-# What Kubernetes takes for a Secret's name: a subdomain as of RFC 1123.
+# What Kubernetes accepts as a Secret's name: a subdomain as in RFC 1123.
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _SUBDOMAIN_LENGTH: Final = 253
 _EXPORTED: Final = re.compile(r"([A-Z0-9_]+_(?:API_LOGIN|API_KEY|PASSWORD))=")
@@ -44,7 +44,7 @@ _PARENT_LABEL: Final = "octopush-provisioner/parent"
 
 
 def is_export(text: str) -> bool:
-    """Tell whether ``text`` is what some function here has returned, and nothing else."""
+    """Return whether ``text`` is exactly the output of one of the functions here."""
     if text.lstrip().startswith("{"):
         return _is_export_json(text)
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
@@ -53,7 +53,7 @@ def is_export(text: str) -> bool:
     if lines and lines[0].split(",")[: 1 + len(FIELDS)] == ["name", *FIELDS]:
         return True
     variables = {match[1] for line in lines if (match := _EXPORTED.match(line))}
-    # A parent's own credentials have names as an account's could be, and no password.
+    # A parent's own credentials have names that an account's could have, but no password.
     parents = {"OCTOPUSH_API_LOGIN", "OCTOPUSH_API_KEY"} & variables and "OCTOPUSH_PASSWORD" not in variables
     return bool(variables) and not parents and all(map(_EXPORTED.match, lines))
 
@@ -67,13 +67,13 @@ def _is_export_json(text: str) -> bool:
 
 
 def as_json(contents: Iterable[SealedContent]) -> str:
-    """Return one JSON document: name to credentials; an absent value is null."""
+    """Return one JSON document that maps names to credentials; an absent value is null."""
     return documents.text({each.name: _values(each) for each in contents})
 
 
-def shown_as_json(content: SealedContent, begun: Sequence[Secret]) -> str:
-    """Return the same of one account, with the passwords that an unfinished edit may have set, if there are any."""
-    more = {"passwords_begun": [each.reveal() for each in begun]} if begun else {}
+def shown_as_json(content: SealedContent, unconfirmed: Sequence[Secret]) -> str:
+    """Return the JSON of one account, with any ``unconfirmed`` passwords, which an unfinished edit may have set."""
+    more = {"passwords_begun": [each.reveal() for each in unconfirmed]} if unconfirmed else {}
     return documents.text({content.name: _values(content) | more})
 
 
@@ -82,10 +82,10 @@ def listed_as_json(
     damaged: Mapping[tuple[str, str], ProvisionerError],
     failures: Mapping[str, ProvisionerError],
 ) -> documents.Document:
-    """Return the document of ``credentials list --format json``, in which no secret is.
+    """Return the document of ``credentials list --format json``, which contains no secret.
 
-    ``damaged`` says, by parent and name, why an account could not be opened; ``failures`` says it
-    of whole parents.
+    ``damaged`` has, by parent and name, the reason why an account could not be opened; ``failures``
+    has the same for whole parents.
     """
     document = {"version": documents.VERSION, "accounts": [_listed(*each) for each in accounts]}
     if damaged:
@@ -112,20 +112,20 @@ def _listed(content: SealedContent, record: Record) -> documents.Document:
 
 
 def as_env(contents: Iterable[SealedContent]) -> str:
-    """Return assignments, ``PARIS_API_LOGIN=…``, quoted as a POSIX shell reads them; raises StateConflict."""
+    """Return assignments, ``PARIS_API_LOGIN=…``, quoted for a POSIX shell; raises StateConflict."""
     return _assignments(contents, shlex.quote, _NO_TEXT, "a shell")
 
 
 def as_dotenv(contents: Iterable[SealedContent]) -> str:
-    """Return the same as python-dotenv reads it, every value as it is; raises StateConflict."""
+    """Return assignments for python-dotenv, which then reads every value unchanged; raises StateConflict."""
     return _assignments(contents, _dotenv_value, _NO_TEXT, "python-dotenv")
 
 
 def as_docker(contents: Iterable[SealedContent]) -> str:
-    """Return the same as ``docker run --env-file`` reads it: what follows the sign, to the end of the line.
+    """Return assignments for ``docker run --env-file``, which reads a value to the end of the line.
 
     Raises:
-        StateConflict: a value has several lines, which that format cannot hold.
+        StateConflict: a value has several lines, which that format cannot contain.
 
     """
     return _assignments(contents, str, _NO_LINE, "Docker")
@@ -143,44 +143,44 @@ def _assignments(
 
 
 def _readable(content: SealedContent, impossible: re.Pattern[str], reader: str) -> dict[str, str | None]:
-    """Return the values, if ``reader`` can have them; raises StateConflict."""
+    """Return the values if ``reader`` can read them; raises StateConflict."""
     values = _values(content)
     for field, value in values.items():
         if found := impossible.search(value or ""):
             raise StateConflict(
-                f"The {field} of {content.name} holds {found.group()!a}, which {reader} cannot read from a file.",
+                f"The {field} of {content.name} contains {found.group()!a}, which {reader} cannot read from a file.",
                 hint="Use --format json for this account. Nothing was exported.",
             )
     return values
 
 
 def _dotenv_value(value: str) -> str:
-    """Return ``value`` in double quotes, where python-dotenv reads escapes.
+    """Return ``value`` in double quotes, in which python-dotenv reads escapes.
 
-    It looks for variables in every value, and has no escape for their sign: one that is
-    never set has the sign for its default. Its search for the closing quote takes a
-    backslash before the last one for an escape of it: an empty variable stands between.
+    python-dotenv expands variables in every value and cannot escape a ``$``, so ``${`` is
+    written as the default of a variable that is never set. It takes a backslash before the
+    closing quote as an escape, so an empty variable separates the two.
     """
     escaped = "".join(_DOTENV_ESCAPES.get(character, character) for character in value).replace("${", "${:-$}{")
     return f'"{escaped}{"${:-}" if value.endswith(chr(92)) else ""}"'
 
 
 def _variable(name: str) -> str:
-    """Return the beginning of a variable's name; none may begin with a digit, as an account's may."""
+    """Return the beginning of a variable's name, which must not begin with a digit, unlike an account's name."""
     upper = name.upper().replace("-", "_")
     return f"_{upper}" if upper[0].isdigit() else upper
 
 
 def as_environment(content: SealedContent) -> dict[str, str]:
-    """Return the variables of a command that works as one account, with the names that a parent's have."""
+    """Return the variables of a command that acts as one account, with the names that a parent's variables have."""
     return {f"OCTOPUSH_{field.upper()}": value for field, value in _values(content).items() if value is not None}
 
 
 def as_csv(contents: Iterable[SealedContent]) -> str:
-    """Return a table that is safe to open in a spreadsheet: what would be a formula gets an apostrophe.
+    """Return a table that is safe to open in a spreadsheet: what looks like a formula gets an apostrophe.
 
     Raises:
-        StateConflict: a value holds a NUL.
+        StateConflict: a value contains a NUL.
 
     """
     output = io.StringIO()
@@ -192,10 +192,10 @@ def as_csv(contents: Iterable[SealedContent]) -> str:
 
 
 def as_kubernetes(contents: Iterable[SealedContent]) -> str:
-    """Return a YAML document for each account: a Secret, fit for ``kubectl apply``; nothing where there is none.
+    """Return a YAML document for each account: a Secret for ``kubectl apply``; empty if there are no accounts.
 
-    No two accounts have one name, whoever their parents are; a label names the parent.
-    Every text is quoted and in ASCII, so that a reader of YAML 1.1 and one of 1.2 see the same.
+    Every account gets a different name, across all parents; a label names the parent. Every
+    string is quoted and in ASCII, so that parsers of YAML 1.1 and 1.2 read the same.
     """
     import yaml  # noqa: PLC0415  # no other format needs it
 
@@ -216,17 +216,18 @@ FORMATS: Final[Mapping[str, Callable[[Sequence[SealedContent]], str]]] = {
     "csv": as_csv,
     "kubernetes": as_kubernetes,
 }
-"""What ``credentials export`` writes, by the name of its format."""
+"""The formats of ``credentials export``, by name."""
 
 
 def _secret(content: SealedContent) -> dict[str, object]:
-    # The dot keeps them apart: neither a parent's name nor an account's has one, and hyphens are in both.
+    # The dot separates parent and account: no name contains one, but both may contain hyphens.
     owner = "" if content.parent == DEFAULT_PARENT else f"{content.parent}."
     name = f"octopush-{owner}{content.name}"
     if len(name) > _SUBDOMAIN_LENGTH or not _SUBDOMAIN.fullmatch(name):
         raise StateConflict(
-            f"A Secret of Kubernetes cannot be named {name}.",
-            hint="Lower-case letters, digits and hyphens inside, 253 at most. Use another format for this account.",
+            f"A Kubernetes Secret cannot be named {name}.",
+            hint="A name has lower-case letters, digits and hyphens inside, and at most 253 characters. Use another"
+            " format for this account.",
         )
     return {
         "apiVersion": "v1",
@@ -241,21 +242,21 @@ def _secret(content: SealedContent) -> dict[str, object]:
 
 
 def cell(value: str) -> str:
-    """Return ``value`` as a spreadsheet's cell that is no formula, wherever the spreadsheet splits it."""
+    """Return ``value`` as a cell that is not a formula, wherever the spreadsheet splits it."""
     return _FORMULA.sub("'", value)
 
 
 def altered_by_csv(contents: Iterable[SealedContent]) -> list[str]:
-    """Return the names of accounts of which a cell had to get an apostrophe."""
+    """Return the names of accounts with a cell that needs an apostrophe."""
     return [
         each.name for each in contents if any(cell(value or "") != (value or "") for value in _values(each).values())
     ]
 
 
-def as_text(content: SealedContent, begun: Sequence[Secret] = ()) -> list[Line]:
-    """Return one account's credentials for the person who asked to see them; ``begun`` as in :func:`shown_as_json`."""
+def as_text(content: SealedContent, unconfirmed: Sequence[Secret] = ()) -> list[Line]:
+    """Return one account's credentials for people; ``unconfirmed`` as in :func:`shown_as_json`."""
     lines = [Line(f"{field}: {printable(value)}") for field, value in _values(content).items() if value is not None]
-    lines += [Line(f"password (new, not confirmed): {printable(each.reveal())}") for each in begun]
+    lines += [Line(f"password (new, not confirmed): {printable(each.reveal())}") for each in unconfirmed]
     lines += [Line(f"{path}: {printable(value)}") for path, value in _hidden(content)]
     if content.answer is not None:
         body = content.answer.body.decode(errors="backslashreplace")
@@ -264,14 +265,14 @@ def as_text(content: SealedContent, begun: Sequence[Secret] = ()) -> list[Line]:
 
 
 def _hidden(content: SealedContent) -> Iterator[tuple[str, str]]:
-    """Yield what a placeholder may stand for: a URL, which can hold a token, or a text that looks like one."""
+    """Yield the values that a placeholder may stand for: URLs, which may contain a token, and texts with ``${``."""
     for path, value in content.sent.flat().items() if content.sent else ():
         if path.startswith("callbacks.callback_url_") or has_placeholder(value):
             yield path, value
 
 
 def masked(contents: Iterable[SealedContent], *, name_parents: bool = False) -> list[Line]:
-    """Return a table of the logins, with every key and password masked; a first column may name the parents."""
+    """Return a table of the logins, with every key and password masked, and optionally a column for the parents."""
     heading = ("NAME", "API LOGIN", "API KEY", "PASSWORD")
     rows = [
         [*((each.parent,) if name_parents else ()), *(printable(value or "") for value in _masked(each))]

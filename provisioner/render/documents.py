@@ -1,7 +1,7 @@
 """The JSON documents of version 1: plain dictionaries, ready for ``json.dumps``.
 
-Owns their shapes, which the files in ``schemas/`` describe. Refuses to hold a secret in
-clear: the documents of opened credentials are made in ``render/credentials.py``.
+Owns their shapes, which the files in ``schemas/`` describe. Never contains a secret in clear
+text: the documents of opened credentials are made in ``render/credentials.py``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from provisioner.model.state import NO_DRIFT, Active, Edit, Record, Slots, Unkno
 from provisioner.render import advice, conditions, words
 from provisioner.render.lines import is_seen
 
-if TYPE_CHECKING:  # what only reports and balances need is not loaded for a plan
+if TYPE_CHECKING:  # a plan does not load what only reports and balances need
     from provisioner.model.exchange import Balance, Failed
     from provisioner.model.report import Outcome, Report
     from provisioner.model.status import ParentStatus
@@ -42,26 +42,26 @@ if TYPE_CHECKING:  # what only reports and balances need is not loaded for a pla
     from provisioner.placeholders import Read
 
     Balances = Mapping[str, Balance | Failed]
-    """What accounts have left, by name; one that is not here was not asked for."""
+    """The balances of accounts, by name; an account that is missing was not asked about."""
 
 VERSION: Final = 1
 Document = dict[str, Any]
 
-# The schema of a plan's summary knows these and no others; whoever wants to count the rest has the changes.
+# The schema of a plan's summary has only these; a reader can count other actions in the changes.
 _SUMMED: Final = tuple(kind.action for kind in (Create, Update, Unchanged, Unmanaged, StillUnknown))
 _BYTES: Final = 0xDC00
-"""Python has a byte of a file's name that is not UTF-8 as this and its value; no JSON may hold it."""
+"""Python represents a byte of a file's name that is not UTF-8 as this plus its value; JSON must not contain that."""
 _FOREIGN: Final = range(0x80, 0x100)
 
 
 def text(document: object) -> str:
     r"""Return the JSON of ``document``, indented.
 
-    Whatever a terminal or a log would obey, or nobody could see, is written as an escape. A byte
-    of a file's name that is not UTF-8 becomes four characters, ``\xff``.
+    Control characters and invisible characters are escaped. A byte of a file's name that is not
+    UTF-8 becomes four characters, ``\xff``.
     """
     whole = json.dumps(document, indent=2, ensure_ascii=False)
-    # JSON breaks its lines at line feeds alone, and has none inside a text.
+    # JSON has line feeds only between its lines, never inside a string.
     return "\n".join(line if is_seen(line) else "".join(map(_escaped, line)) for line in whole.split("\n")) + "\n"
 
 
@@ -71,7 +71,7 @@ def _escaped(character: str) -> str:
     byte = ord(character) - _BYTES
     if byte in _FOREIGN:
         return rf"\\x{byte:02x}"
-    # Half of a character is no text: what is shown is how it is written.
+    # A lone surrogate is not text, so its escape is shown.
     half = "\ud800" <= character <= "\udfff"
     return ("\\" if half else "") + json.dumps(character)[1:-1]
 
@@ -79,7 +79,7 @@ def _escaped(character: str) -> str:
 def plans(these: Iterable[Plan], failures: Mapping[str, ProvisionerError] = MappingProxyType({})) -> Document:
     """Return the document of ``plan --format json``; ``schemas/plan.v1.schema.json`` describes it.
 
-    ``failures`` says of parents why they have no plan.
+    ``failures`` has the reason why a parent has no plan.
     """
     all_plans = tuple(these)
     known = next((plan.terms for plan in all_plans if plan.terms is not None), None)
@@ -88,8 +88,8 @@ def plans(these: Iterable[Plan], failures: Mapping[str, ProvisionerError] = Mapp
 
 
 def digest(document: Document) -> str:
-    """Return what tells one document of plans from any other, whatever format it is shown in."""
-    import hashlib  # noqa: PLC0415  # it takes its time to load, and most commands have no use for it
+    """Return the digest that identifies a document of plans, whatever format they are shown in."""
+    import hashlib  # noqa: PLC0415  # slow to load, and most commands do not need it
 
     content = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()
@@ -98,14 +98,14 @@ def digest(document: Document) -> str:
 def reports(these: Iterable[Report], digest: str | None = None) -> Document:
     """Return the document of what a command did; ``schemas/report.v1.schema.json`` describes it.
 
-    ``digest`` is that of the plans, where plans were carried out.
+    ``digest`` is the digest of the plans, if plans were applied.
     """
     document: Document = {"version": VERSION, "reports": [_report(each) for each in these]}
     return document if digest is None else document | {"digest": digest}
 
 
 def states(these: Iterable[ParentStatus]) -> Document:
-    """Return the document of ``status --format json``; a parent that failed is among the failures alone."""
+    """Return the document of ``status --format json``; a parent that failed appears only among the failures."""
     all_parents = tuple(these)
     failures = {each.parent: each.failure for each in all_parents if each.failure is not None}
     found = [_state(each) for each in all_parents if each.failure is None]
@@ -118,7 +118,7 @@ def history(these: Iterable[Revision]) -> Document:
 
 
 def problems(these: Iterable[Problem]) -> Document:
-    """Return the document of ``validate --format json``; what does not make a manifest invalid is in ``warnings``."""
+    """Return the document of ``validate --format json``; problems that leave a manifest valid are ``warnings``."""
     errors: list[Document] = []
     warnings: list[Document] = []
     for each in these:
@@ -127,7 +127,7 @@ def problems(these: Iterable[Problem]) -> Document:
 
 
 def error(this: ProvisionerError) -> Document:
-    """Return the document of a failure under ``--format json``, with the problems that manifests have."""
+    """Return the document of a failure for ``--format json``, with the problems of the manifests."""
     document = {"version": VERSION, "error": _error(this)}
     if isinstance(this, ManifestInvalid) and this.problems:
         document["problems"] = [problem(each) for each in this.problems]
@@ -135,7 +135,7 @@ def error(this: ProvisionerError) -> Document:
 
 
 def failed_parents(these: Mapping[str, ProvisionerError]) -> Document:
-    """Return why nothing is known of each of these parents; nothing where there is none."""
+    """Return the reasons why parents failed; empty if none did."""
     if not these:
         return {}
     return {"failures": [{"parent": name, "error": _error(one)} for name, one in these.items()]}
@@ -164,15 +164,15 @@ def _plan(plan: Plan) -> Document:
 
 
 def place(this: Terms) -> Document:
-    """Return where a plan is carried out."""
+    """Return where a plan is applied."""
     known = {} if this.account is None else {"account": conditions.masked_login(this.account)}
     return {"endpoint": this.endpoint, **_login(this), **known, "state": this.state, "begins": this.begins}
 
 
 def logins(these: Iterable[Plan]) -> Document:
-    """Return the beginning of each parent's login that is known here.
+    """Return the beginning of each parent's login, if it is known here.
 
-    It is in no digest and no saved plan: those are the same wherever a plan is made.
+    Digests and saved plans do not contain it: they are the same wherever a plan is made.
     """
     found = {plan.parent: plan.terms.account for plan in these if plan.terms is not None}
     known = {parent: conditions.masked_login(login) for parent, login in found.items() if login is not None}
@@ -180,7 +180,7 @@ def logins(these: Iterable[Plan]) -> Document:
 
 
 def _login(this: Terms) -> Document:
-    """Return what a login comes from; one that is written in the settings is masked, and compared by its hash."""
+    """Return the source of a login; one that is written in the settings is masked, with its hash for comparison."""
     import hashlib  # noqa: PLC0415  # most logins are placeholders
 
     if placeholders.names(this.login):
@@ -209,7 +209,7 @@ def _setting(this: Setting) -> Document:
 
 
 def slots(these: Slots) -> Document:
-    """Return the slots of a parent, by what they hold."""
+    """Return the slots of a parent, by use."""
     return {
         "limit": these.limit,
         "reserved": these.reserved,
@@ -225,11 +225,11 @@ def _change(change: Change) -> Document:
     document: Document = {"action": change.action, "name": change.name, "attributes": attributes.shown()}
     match change:
         case Create(account=account):
-            told = {"placed": account.placed, "previously": account.previously, "resembles": change.resembles}
-            document |= {key: text for key, text in told.items() if text is not None}
+            facts = {"placed": account.placed, "previously": account.previously, "resembles": change.resembles}
+            document |= {key: text for key, text in facts.items() if text is not None}
         case Update():
             document["fields"] = [field(each) for each in change.fields]
-            document |= {} if change.begun is None else {"begun": _begun(change.begun)}
+            document |= {} if change.begun is None else {"begun": _unfinished_edit(change.begun)}
         case StillUnknown() | StillAbandoned() | Gone():
             document["reason"] = change.reason
             if isinstance(change, StillUnknown) and change.since is not None:
@@ -254,13 +254,13 @@ def _reads(these: Iterable[Read]) -> Document:
     return {"placeholders": found} if found else {}
 
 
-def _begun(edit: Edit) -> Document:
+def _unfinished_edit(edit: Edit) -> Document:
     operation = edit.operation
     return {"started_at": operation.started_at, "by": operation.by, "password": edit.sealed is not None}
 
 
 def field(change: FieldChange) -> Document:
-    """Return one field of a change, what its values may hide masked."""
+    """Return one field of a change, with secret parts of its values masked."""
     document: Document = {
         "path": change.path,
         "before": None if change.before is None else shown_value(change.path, change.before),
@@ -274,7 +274,7 @@ def field(change: FieldChange) -> Document:
 
 
 def problem(this: Problem) -> Document:
-    """Return one problem of a manifest, and where it is."""
+    """Return one problem of a manifest, and its place."""
     origin = this.origin
     sheet = {} if origin.sheet is None else {"sheet": origin.sheet}
     return {
@@ -348,7 +348,7 @@ def _account(name: str, record: Record, balances: Balances | None) -> Document:
 
 
 def _balance(this: Balance | Failed | None) -> Document | None:
-    from provisioner.model.exchange import Balance  # noqa: PLC0415  # no plan has balances, and each loads this module
+    from provisioner.model.exchange import Balance  # noqa: PLC0415  # plans load this module and have no balances
 
     if not isinstance(this, Balance):
         return None

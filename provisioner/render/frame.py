@@ -1,8 +1,8 @@
-"""What the pages have in common: the document with its policy and its filter, tables, folds, and the gauge.
+"""The parts that the pages share: the document with its policy and its filter, tables, folded lists, and the gauge.
 
-Owns how each of them is put together; their elements stand in ``markup``, through which
-every value goes. A page needs no script to be read, asks for nothing from anywhere, and
-its policy lets no script and no style run but its own two.
+Owns how they are built. Their elements are in ``markup``, through which every value goes. A
+page is readable without scripts, loads nothing, and its policy allows only its own script
+and its own style.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ from provisioner.render.markup import filled, joined
 from provisioner.render.words import Code, Name, Sentence
 
 _ROWS: Final = 250
-"""Rows of one table; a longer one becomes several, so that a browser lays out only those in view."""
+"""The most rows of one table; a longer one is split, so that a browser lays out only what is in view."""
 _LINES: Final = 1000
-"""Lines of one folded list, for the same reason."""
+"""The most lines of one folded list, for the same reason."""
 _MARKED_SLOTS: Final = 100
-"""Slots up to which the gauge shows each by itself."""
+"""Up to this many slots, the gauge shows each one."""
 _NUMBERED: Final = 0.03
-"""The least share of the gauge that has room for a number."""
+"""The smallest share of the gauge with room for a number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What makes one page another than the next."""
+    """The content of one page."""
 
     kind: str
-    """What it shows: ``plan``."""
+    """What the page shows, for example ``plan``."""
     generator: str
-    """What made it, for programs."""
+    """What generated the page, for programs."""
     title: str
     head: Markup
-    """What stands under the title."""
+    """The content below the title."""
     content: Markup
     foot: Markup
     boxes: Sequence[tuple[str, str, int]]
-    """Those of the filter: the key of the rows that each stands for, its word, and how many rows there are."""
+    """The filter's checkboxes: the key of the rows that each selects, its label, and the number of rows."""
     rows: str
-    """What the filter counts: ``changes``."""
+    """The filter's word for rows, for example ``changes``."""
     folded: str
-    """What it says of lines in folded lists: ``unchanged``."""
+    """The filter's word for lines in folded lists, for example ``unchanged``."""
     example: str
-    """What a reader may type into it."""
+    """The filter's example of what to type."""
 
 
 # ── The document ─────────────────────────────────────────────────────────────
@@ -79,28 +79,28 @@ def document(this: Page) -> str:
 
 
 def _asset(name: str) -> Markup:
-    """Return a file of the page, with the line ends that a browser will have made of it when it takes the hash."""
+    """Return a file of the page, with the line endings that a browser hashes."""
     content = Path(__file__).with_name(name).read_text(encoding="utf-8")
-    return Markup(content)  # noqa: S704  # what a file of this package holds is ours: nothing of a plan is in it
+    return Markup(content)  # noqa: S704  # a file of this package, without any value from a plan
 
 
 def _source(content: str) -> str:
-    """Return how a policy names the one content that it allows."""
+    """Return the source expression for ``content`` in a policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode('ascii')}'"
 
 
 def sentence(pieces: Sentence) -> Markup:
-    """Return a sentence with its names, and what a person would type, as code."""
+    """Return a sentence with names and commands as code."""
     return joined(filled(markup.CODE if isinstance(each, Name | Code) else markup.TEXT, each) for each in pieces)
 
 
 def label(key: str, mark: str, word: str) -> Markup:
-    """Return the first cell of a row that the filter knows by ``key``, with its mark of one character and its word."""
+    """Return the first cell of a row with the filter's ``key``, a mark of one character and a word."""
     return filled(markup.ROW_LABEL, key, key, mark, word)
 
 
 def tables(rows: Sequence[Markup], headings: tuple[str, str, str], caption: str) -> Iterator[Markup]:
-    """Yield the tables of ``rows``: one, or one for as many as a browser lays out at once."""
+    """Yield the tables of ``rows``: one, or several if there are too many to lay out at once."""
     if len(rows) <= _ROWS:
         if rows:
             yield filled(markup.TABLE, "part", filled(markup.CAPTION_READ_OUT, caption), *headings, joined(rows))
@@ -112,7 +112,7 @@ def tables(rows: Sequence[Markup], headings: tuple[str, str, str], caption: str)
 
 
 def folded(title: str, items: Sequence[Markup]) -> Markup:
-    """Return ``items`` in lists that are folded under ``title``."""
+    """Return ``items`` in lists folded under ``title``."""
     lists = (
         filled(markup.FOLDED_LIST, joined(items[begin : begin + _LINES])) for begin in range(0, len(items), _LINES)
     )
@@ -123,11 +123,11 @@ def folded(title: str, items: Sequence[Markup]) -> Markup:
 
 
 Kinds = tuple[tuple[str, int, str], ...]
-"""What the slots of a parent hold: each kind as the style knows it, how many there are, and its words."""
+"""The slots of a parent by kind: the kind's name in the style, the number of slots, and the label."""
 
 
 def gauge(slots: Slots) -> Markup:
-    """Return the slots of a parent as lengths, each a share of the whole, and a legend that says the same in words."""
+    """Return the slots of a parent as a bar, and a legend that says the same in words."""
     kinds = _kinds(slots)
     legend = [filled(markup.LEGEND, kind, f"{count} {what}") for kind, count, what in kinds if count]
     if slots.left < 0:
@@ -138,12 +138,12 @@ def gauge(slots: Slots) -> Markup:
 
 
 def bar(slots: Slots, words: str) -> Markup:
-    """Return the same as a small gauge for one row of a table; ``words`` say what it shows."""
+    """Return a small gauge for one row of a table, with its meaning in ``words``."""
     return joined((filled(markup.EXPLANATION, words), _drawn("gauge bar", slots, _kinds(slots))))
 
 
 def legend(these: Iterable[Slots]) -> Markup:
-    """Return what the marks of small gauges mean, as far as these have them."""
+    """Return the legend for the small gauges of ``these`` slots."""
     found: dict[str, str] = {}
     for slots in these:
         found |= {kind: what for kind, count, what in _kinds(slots) if count}
@@ -184,7 +184,7 @@ def _drawn(style: str, slots: Slots, kinds: Kinds) -> Markup:
 
 
 def _lines(whole: int, taken: int) -> Iterator[Markup]:
-    """Yield the lines between the slots, where there are few enough to show each by itself."""
+    """Yield the lines between the slots, if there are few enough to show each one."""
     for slot in range(1, whole) if whole <= _MARKED_SLOTS else ():
         place = _share(slot, whole)
         yield filled(markup.BETWEEN_FREE if slot > taken else markup.BETWEEN, place, place)

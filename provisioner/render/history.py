@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from provisioner.render.documents import Document
 
 _DIGITS: Final = 12
-"""Of a digest, so many tell plans apart; JSON has all of them."""
+"""How many digits of a digest are shown, enough to tell plans apart; JSON has all of them."""
 
 
 def text(these: Iterable[tuple[str, Entry]], *, several: bool) -> list[Line]:
-    """Return a line for each entry, which comes with its parent's name; those of ``several`` parents name it.
+    """Return a line for each pair of parent and entry; with ``several`` parents, each line names its parent.
 
-    A column in which nothing stands is left out.
+    Empty columns are left out.
     """
     rows = [("TIME", "PARENT", "ACCOUNT", "OPERATION", "OUTCOME", "BY", "APPROVED BY", "PLAN", "RUN")]
     for parent, each in these:

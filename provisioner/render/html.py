@@ -1,9 +1,8 @@
-"""Plans as one HTML page, for a reviewer who wants to see the whole of it, to search it, or to print it.
+"""Plans as one HTML page, for a reviewer who wants to see, search or print everything.
 
-Owns what the page says; its elements stand in ``markup``, through which every value goes.
-The page needs no script to be read, asks for nothing from anywhere, and its policy lets no
-script and no style run but its own two. Refuses to say more than the text plan may: what a
-callback's URL hides stays hidden.
+Owns the text of the page. Its elements are in ``markup``, through which every value goes.
+The page is readable without scripts, loads nothing, and its policy allows only its own
+script and its own style. Shows no more than the text plan: a callback's URL stays masked.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 _NAMED: Final = 20
-"""Names that the refusal tells; the table marks all of them."""
+"""How many names a refusal lists; the table marks all of them."""
 _KEYS: Final = {label: label.word.replace(" ", "-") for label in Label}
-"""Labels as the filter and the style know them."""
+"""The labels' names in the filter and the style."""
 _ROW_LABELS: Final = {label: frame.label(key, label.mark, label.word) for label, key in _KEYS.items()}
 
 
@@ -44,7 +43,7 @@ _ROW_LABELS: Final = {label: frame.label(key, label.mark, label.word) for label,
 
 
 def page(plans: Sequence[Plan], digest: str, failed: Sequence[str] = (), view: View = words.PUBLISHED) -> str:
-    """Return the whole page; ``digest`` is that of the plans, and ``failed`` the parents that have none."""
+    """Return the whole page for plans with this ``digest``; ``failed`` are the parents without a plan."""
     found: Counter[Label] = Counter()
     sections = [_section(number, plan, found, view) for number, plan in enumerate(plans, 1)]
     unplanned = (
@@ -73,11 +72,11 @@ def _navigation(plans: Sequence[Plan]) -> Markup:
 
 
 def _section(number: int, plan: Plan, found: Counter[Label], view: View) -> Markup:
-    """Return one parent, which the page links to by its ``number``, and add the labels of its changes to ``found``."""
+    """Return the section of one parent, with ``number`` as its anchor, and count its labels in ``found``."""
     rows: list[Markup] = []
     for label, change in words.shown(plan):
         found[label] += 1
-        rows.append(filled(markup.ROW, _ROW_LABELS[label], change.name, joined(_said(change, view))))
+        rows.append(filled(markup.ROW, _ROW_LABELS[label], change.name, joined(_description(change, view))))
     return filled(
         markup.SECTION,
         number,
@@ -95,23 +94,23 @@ def _section(number: int, plan: Plan, found: Counter[Label], view: View) -> Mark
 
 
 def _banners(plan: Plan) -> Iterator[Markup]:
-    """Yield why nothing is sent."""
-    if (said := conditions.freeze(plan.terms)) is not None:
-        yield filled(markup.FROZEN, frame.sentence((*said, ".")))
+    """Yield the reasons why nothing is sent."""
+    if (freeze := conditions.freeze(plan.terms)) is not None:
+        yield filled(markup.FROZEN, frame.sentence((*freeze, ".")))
     if plan.over:
         yield filled(markup.REFUSED, frame.sentence(words.refusal(plan, _NAMED)))
 
 
 def _list(kind: str, items: Iterable[Markup]) -> Markup:
-    """Return a list of sentences, or nothing where there are none."""
+    """Return a list of sentences, empty if there are none."""
     found = joined(filled(markup.TERM, each) for each in items)
     return filled(markup.TERMS, kind, found) if found else markup.EMPTY
 
 
 def _settings(plans: Sequence[Plan]) -> Markup:
-    """Return which settings are not as they usually are, which hold for all plans."""
+    """Return the settings that differ from their defaults; they apply to all plans."""
     known = next((plan.terms.settings for plan in plans if plan.terms is not None), ())
-    return _list("settings", (filled(markup.TEXT, said) for said in conditions.settings(known)))
+    return _list("settings", (filled(markup.TEXT, effect) for effect in conditions.settings(known)))
 
 
 def _terms(plan: Plan, view: View) -> Markup:
@@ -122,30 +121,30 @@ def _terms(plan: Plan, view: View) -> Markup:
 
 
 def _unchanged(these: Sequence[Unchanged]) -> Markup:
-    """Return the accounts that stay as they are, folded."""
+    """Return the unchanged accounts, folded."""
     if not these:
         return markup.EMPTY
     items = [filled(markup.FOLDED_ACCOUNT, each.name, words.holder(each.attributes)) for each in these]
     return frame.folded(f"{counted(len(these), 'account')} unchanged", items)
 
 
-# ── What is to be done ───────────────────────────────────────────────────────
+# ── Changes ──────────────────────────────────────────────────────────────────
 
 
-def _said(change: Change, view: View) -> Iterator[Markup]:
-    """Yield what is said of a change, and by what its account can be known."""
+def _description(change: Change, view: View) -> Iterator[Markup]:
+    """Yield the description of a change and of its account."""
     match change:
         case Create(account=account):
             yield _given(words.given(account))
             yield from map(_note, words.notes(change))
         case Update():
             if change.begun is not None:
-                said = words.begun(change.begun)
-                yield _explanation((f"An earlier run began it, and its outcome is not known: {said}.",))
+                edit = words.unfinished_edit(change.begun)
+                yield _explanation((f"An earlier run started it, and its outcome is not known: {edit}.",))
             if change.fields:
                 yield filled(markup.FIELDS, joined(map(_field, change.fields)))
-            if said := conditions.reading(change):
-                yield _explanation((said,))
+            if reading := conditions.reading(change):
+                yield _explanation((reading,))
         case Unchanged():
             yield _explanation(words.explanation(change))
         case StillUnknown():
@@ -163,7 +162,7 @@ def _explanation(why: Sentence) -> Markup:
 
 
 def _given(these: Mapping[str, str]) -> Markup:
-    """Return labels, which are words of ours, with what each is about."""
+    """Return labels, which are our own words, with their values."""
     return filled(_definitions(tuple(these)), *these.values())
 
 
@@ -178,11 +177,11 @@ def _note(lines: Sequence[Sentence]) -> Markup:
 
 
 def _field(change: FieldChange) -> Markup:
-    """Return one field of an update, from what it is to what it will be; what its values may hide is masked."""
+    """Return one field of an update, with its old and new value; secret parts are masked."""
     if (renewed := words.new_password(change)) is not None:
         return filled(markup.FIELD, "password", renewed)
     before = filled(markup.NOTHING if change.before is None else markup.BEFORE, words.before(change))
     after = filled(markup.NOTHING if change.after is None else markup.AFTER, words.value(change.path, change.after))
-    said = words.remarks(change)
-    remark = filled(markup.REMARK, f"({said})") if said else markup.EMPTY
+    remarks = words.remarks(change)
+    remark = filled(markup.REMARK, f"({remarks})") if remarks else markup.EMPTY
     return filled(markup.FIELD, words.label(change.path), filled(markup.BEFORE_AFTER, before, after, remark))

@@ -1,6 +1,6 @@
-"""Lines of text for people: a style and a text each.
+"""Lines of text for people, each with a style.
 
-Whoever prints them may colour them, and no style is needed to understand one.
+A line must be understandable without its style, because output need not be coloured.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from provisioner.model.characters import UNSEEN
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line; ``style`` is a name of rich's, or empty."""
+    """One line; ``style`` is one of rich's style names, or empty."""
 
     text: str
     style: str = ""
@@ -28,19 +28,19 @@ QUIET: Final = "dim"
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with everything written out that a terminal would obey, or that nobody could see."""
+    """Return ``text`` with control characters and invisible characters escaped."""
     if is_seen(text):
         return text
     return "".join(one if is_seen(one) else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
 def is_seen(text: str) -> bool:
-    """Tell whether ``text`` holds nothing that a terminal would obey, or that nobody could see."""
+    """Return whether ``text`` contains no control characters and no invisible characters."""
     return text.isprintable() and (text.isascii() or not UNSEEN.search(text))
 
 
 def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[Line]:
-    """Yield aligned columns, two spaces apart, with no line at the right edge."""
+    """Yield aligned columns, two spaces apart, without trailing blanks."""
     all_rows = [heading, *rows]
     widths = [max(len(row[column]) for row in all_rows) for column in range(len(heading))]
     for number, row in enumerate(all_rows):
@@ -49,11 +49,11 @@ def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[Lin
 
 
 def wrapped(line: Line, width: int) -> Iterator[Line]:
-    """Yield ``line`` in pieces of at most ``width`` characters, of which none ends within a word."""
+    """Yield ``line`` in pieces of at most ``width`` characters, broken only between words."""
     if len(line.text) <= width:
         yield line
         return
-    import textwrap  # noqa: PLC0415  # only a terminal is too narrow
+    import textwrap  # noqa: PLC0415  # only needed for a narrow terminal
 
     lead = " " * (len(line.text) - len(line.text.lstrip(" ")))
     rest = f"{lead}    " if lead else ""
@@ -65,5 +65,5 @@ def wrapped(line: Line, width: int) -> Iterator[Line]:
 
 
 def counted(count: int, noun: str) -> str:
-    """Return a number of things in words."""
+    """Return a count and its noun, in the plural if needed."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,8 +1,8 @@
-"""Plans as GitHub-flavoured Markdown, for the comment and the step summary that a reviewer reads.
+"""Plans as GitHub-flavoured Markdown, for a comment or a step summary.
 
-Owns what may stand where: names, which cannot hold markup, stand in the table; every
-other text from a manifest stands in a fenced block, in which nothing is markup, a
-link, a mention or an issue's number. Refuses to grow beyond what GitHub takes.
+Owns what may appear where: names, which cannot contain markup, go into the table. Every
+other text from a manifest goes into a fenced block, where nothing is markup, a link, a
+mention or an issue number. Never exceeds GitHub's limit.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from provisioner.render.lines import Line, counted, printable
 from provisioner.render.words import Label, Name, Sentence, View
 
 LONGEST: Final = 65_000
-"""Characters; GitHub takes 65,536 in a comment, and whoever posts it may add a line."""
+"""The most characters: GitHub allows 65,536 in a comment, and a job may add a line."""
 _MARKED: Final = 4
-"""Characters before the word of a line of the text plan: its own mark stands there, or nothing."""
+"""The width of the mark before the label in a line of the text plan."""
 _NAMED: Final = 12
-"""Names that one row of the table tells; the details tell all that fit."""
+"""How many names one row of the table lists; the details list all that fit."""
 _LONGEST_NAME: Final = 80
-"""Characters of one name; a manifest's has 63 at the most, and a state that somebody wrote by hand may have any."""
+"""The most characters of one name; in a manifest it has at most 63, but a hand-written state may have more."""
 _LEFT_OUT: Final = 100
-"""Characters of the sentence that says how many accounts of a parent did not fit."""
+"""Characters reserved for the sentence that counts the accounts of a parent that did not fit."""
 _REST: Final = 500
-"""Characters of the sentence that stands for the parents that did not fit."""
+"""Characters reserved for the sentence that counts the parents that did not fit."""
 _LONGEST_TERM: Final = 2000
-"""Characters of one line that says on what terms; a setting that somebody wrote by hand may have any."""
+"""The most characters of one line about the conditions; a hand-written setting may be longer."""
 _OPEN: Final = 60
-"""Lines from which on the details are folded."""
+"""Details with at least this many lines are folded."""
 _AROUND: Final = 100
-"""Characters around the details: what folds them, and what says that they are a diff."""
+"""Characters of the markup around the details."""
 
-# The sign of each row of the table, in which a create without a slot stands with the others.
+# The sign of each row of the table, which has all creates in one row, with or without a slot.
 _ROW_SIGNS: Final = {
-    Label.CREATE: "➕",  # noqa: RUF001  # the sign is meant
+    Label.CREATE: "➕",  # noqa: RUF001  # this sign is intended
     Label.UPDATE: "✏️",
     Label.UNKNOWN: "❓",
     Label.GONE: "❌",
@@ -47,7 +47,7 @@ _ROW_SIGNS: Final = {
     Label.UNCHECKED: "❓",
     Label.DRIFT: "〰️",
 }
-# The sign with which a diff colours a line.
+# The sign that gives a line of a diff its colour.
 _DIFF_SIGNS: Final = {
     Label.CREATE: "+",
     Label.NO_SLOT: "-",
@@ -62,9 +62,9 @@ _DIFF_SIGNS: Final = {
 
 
 def plans(these: Sequence[Plan], digest: str, failed: Sequence[str] = (), view: View = words.PUBLISHED) -> str:
-    """Return the whole document; ``digest`` is that of the plans, and ``failed`` the parents that have none.
+    """Return the whole document for plans with this ``digest``; ``failed`` are the parents without a plan.
 
-    What matters most gets its room first: what sums up each parent, then the tables, then the details.
+    The most important parts get their room first: the summaries of all parents, then the tables, then the details.
     """
     footer = f"<sub>Plan {code(digest)}</sub>\n"
     unplanned = f"> **Not planned**: {_marked(words.unplanned(failed, _NAMED))}\n\n" if failed else ""
@@ -90,7 +90,7 @@ def plans(these: Sequence[Plan], digest: str, failed: Sequence[str] = (), view: 
             left -= len(table)
     parts = []
     for position, (plan, head) in enumerate(zip(shown, heads, strict=True)):
-        # Parents share what room there is; one that needs less leaves it to those after it.
+        # Parents share the room; one that needs less leaves the rest to those after it.
         share = left // (len(shown) - position)
         details = _details(plan, share + _LEFT_OUT, view)
         left -= max(0, len(details) - _LEFT_OUT)
@@ -99,17 +99,17 @@ def plans(these: Sequence[Plan], digest: str, failed: Sequence[str] = (), view: 
 
 
 def _left_out(rest: Sequence[Plan]) -> str:
-    """Return what stands for the parents that did not fit: one sentence that counts what all of them hold."""
+    """Return one sentence with the totals of the parents that did not fit."""
     refused = sum(bool(plan.over) for plan in rest)
-    also = f" **Refused** for want of slots: {counted(refused, 'parent')}." if refused else ""
+    also = f" **Refused** for lack of slots: {counted(refused, 'parent')}." if refused else ""
     missing = f"{counted(len(rest), 'parent')} more did not fit here: see `provisioner plan`."
     return f"**{missing}** {words.summary(rest)}{also}\n\n"
 
 
 def _head(plan: Plan, view: View) -> str:
-    """Return the heading with the slots, and the sentence that sums up."""
+    """Return the heading with the slots, the conditions, and the summary."""
     lines = [f"## {code(plan.parent)}: {words.slots(plan.slots)}", ""]
-    lines += [_fenced(said).rstrip("\n"), ""] if (said := text.terms(plan, view)) else []
+    lines += [_fenced(terms).rstrip("\n"), ""] if (terms := text.terms(plan, view)) else []
     if plan.terms is not None and plan.terms.is_frozen:
         lines += ["> **Frozen**: `apply` and `reconcile` do nothing for this parent.", ""]
     if plan.over:
@@ -118,7 +118,7 @@ def _head(plan: Plan, view: View) -> str:
 
 
 def _fenced(lines: Sequence[Line]) -> str:
-    """Return lines of the text plan in a block in which nothing is markup; nothing where there are none."""
+    """Return lines of the text plan in a fenced block; empty if there are none."""
     if not lines:
         return ""
     texts = [each.text.strip() for each in lines]
@@ -131,12 +131,12 @@ def _fenced(lines: Sequence[Line]) -> str:
 
 
 def fence_length(content: str, least: int = 3) -> int:
-    """Return the length of a fence around ``content``: longer than any of its kind inside."""
+    """Return the length of a fence around ``content``: longer than any run of backticks inside."""
     return max(least, 1 + max((len(run) for run in re.findall("`+", content)), default=0))
 
 
 def _table(plan: Plan) -> str:
-    """Return the table of what is to be done, or nothing where nothing is."""
+    """Return the table of changes; empty if there are none."""
     named: dict[Label, list[str]] = {label: [] for label in _ROW_SIGNS}
     for label, change in words.shown(plan):
         named[Label.CREATE if label is Label.NO_SLOT else label].append(change.name)
@@ -149,7 +149,7 @@ def _table(plan: Plan) -> str:
 
 
 def _details(plan: Plan, room: int, view: View) -> str:
-    """Return what is to be done to the letter, folded, in at most ``room`` characters; or how much is missing."""
+    """Return all details, folded, in at most ``room`` characters, and how many accounts did not fit."""
     count = sum(map(words.is_shown, plan.changes))
     if not count:
         return ""
@@ -159,7 +159,7 @@ def _details(plan: Plan, room: int, view: View) -> str:
     for label, lines in text.changes(plan, view):
         block = "\n".join(_signed(label, line) for line in lines)
         longer = fence_length(block, fence)
-        # It stands twice.
+        # The fence appears twice.
         room -= len(block) + 1 + 2 * (longer - fence)
         if room < 0:
             break
@@ -172,25 +172,25 @@ def _details(plan: Plan, room: int, view: View) -> str:
     marks = "`" * fence
     body = "\n".join(taken)
     after = f"\n{remark}" if missing else ""
-    # A short plan is read at once; what is long is folded.
+    # A short plan is shown at once; a long one is folded.
     opened = " open" if body.count("\n") < _OPEN else ""
     return f"<details{opened}><summary>Details</summary>\n\n{marks}diff\n{body}\n{marks}\n{after}\n</details>\n\n"
 
 
 def _signed(label: Label, line: Line) -> str:
-    """Return a line of the text plan as a diff's: the sign at its edge is what gives it its colour."""
+    """Return a line of the text plan as a line of a diff: the sign at its start gives it its colour."""
     sign = _DIFF_SIGNS[label]
-    # The text plan's lines are printable already; a line end in one would leave the fence.
+    # The text plan's lines are printable already; a line ending inside one would break out of the fence.
     content = printable(line.text)
     return f"{sign} {content[_MARKED:]}" if content[:_MARKED].strip() else f"{sign} {content[2:]}"
 
 
 def _marked(sentence: Sentence) -> str:
-    """Return a sentence with its names as code; all else in it is ours."""
+    """Return a sentence with its names as code; everything else in it is our own text."""
     return "".join(code(piece) if isinstance(piece, Name) else piece for piece in sentence)
 
 
 def code(name: str) -> str:
-    """Return a name as code; a state or a setting that somebody wrote by hand could hold anything."""
+    """Return a name as code, without unsafe characters: a hand-written state or setting could contain any."""
     short = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
     return f"`{re.sub('[^A-Za-z0-9._-]', '�', short) or '�'}`"

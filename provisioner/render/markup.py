@@ -1,7 +1,7 @@
-"""The markup of the pages, and the one way by which a value gets into it.
+"""The markup of the pages, and the only way to put a value into it.
 
-Owns every element of a page; ``html`` and ``status_html`` own what is said in them. Refuses to make markup
-of any value: :func:`filled` writes out what cannot be seen, and markupsafe escapes it.
+Owns every element of a page; ``html`` and ``status_html`` own their text. No value can become
+markup: :func:`filled` writes out invisible characters, and markupsafe escapes the rest.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ TEXT: Final = Markup("%s")
 
 
 def filled(template: Markup, *values: str | int) -> Markup:
-    """Return ``template`` with a value for each ``%s``: markup as it is, and all else as a text.
+    """Return ``template`` with a value for each ``%s``: markup as it is, anything else as text.
 
     Raises:
-        TypeError: there are more or fewer values than the template has places.
+        TypeError: the number of values and the number of ``%s`` differ.
 
     """
-    # Markup's own ``%`` does the same with an object for each value, and a page has many.
+    # Markup's own ``%`` does the same, but makes an object for each value, and a page has many.
     return Markup(str.__mod__(template, tuple(map(_inert, values))))  # noqa: S704  # each value is inert
 
 
 def joined(parts: Iterable[Markup], between: Markup = EMPTY) -> Markup:
-    """Return pieces of markup one after the other."""
+    """Return the pieces of markup joined together."""
     return between.join(parts)
 
 
 def _inert(value: str | int) -> Markup:
-    """Return markup as it is, and all else as a text with nothing in it that cannot be seen, escaped."""
+    """Return markup as it is, and anything else as escaped text, with invisible characters written out."""
     return value if isinstance(value, Markup) else escape(printable(str(value)))
 
 
@@ -110,7 +110,7 @@ FOLDED_ACCOUNT: Final = Markup('<li><span class="name">%s</span> <span>%s</span>
 
 # ── The gauge ────────────────────────────────────────────────────────────────
 
-# Its patterns, once for the page: stripes with a question's slant, dots, bars, crosses.
+# Its patterns, once per page: slanted stripes, dots, bars, crosses.
 PATTERNS: Final = Markup("""\
 <svg class="patterns" width="0" height="0" aria-hidden="true" focusable="false"><defs>
 <pattern id="questioned" width="8" height="8" patternUnits="userSpaceOnUse">\
@@ -146,7 +146,7 @@ ROW_LABEL: Final = Markup(
 )
 EXPLANATION: Final = Markup("<p>%s</p>")
 ATTRIBUTES: Final = Markup("<dl>%s</dl>")
-# Its second place is filled once the list is made.
+# Its second place is filled after the list is made.
 ATTRIBUTE: Final = Markup("<div><dt>%s</dt> <dd>%%s</dd></div>\n")
 NOTE: Final = Markup('<p class="note">%s</p>')
 FIELDS: Final = Markup('<ul class="fields">%s</ul>')

@@ -1,7 +1,7 @@
-"""What a run leaves for Prometheus: gauges, in the textfile format of the node exporter.
+"""A run's metrics for Prometheus: gauges, in the textfile format of the node exporter.
 
-Owns names, labels and help of the metrics. What a run could not see (a parent whose
-state it did not come to, a success that it was not) is taken over from the file before.
+Owns the names, labels and help of the metrics. What a run does not know (a parent that it
+did not reach, the last success if it failed) is copied from the previous file.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from provisioner.model.state import Abandoned, Active, Pending, State, Unknown
 _PREFIX: Final = "octopush_provisioner_"
 _METRICS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "slots": (
-        "Slots of a parent: its limit, those reserved, used (the unknown ones included) and left.",
+        "Slots of a parent: the limit, and how many are reserved, used (including unknown ones) and left.",
         ("parent", "kind"),
     ),
-    "accounts": ("Accounts of a parent's state, by status.", ("parent", "status")),
+    "accounts": ("Accounts in a parent's state, by status.", ("parent", "status")),
     "drifted_accounts": (
-        "Active accounts that somebody changed or deleted at Octopush, when last looked at.",
+        "Active accounts that somebody had changed or deleted at Octopush when they were last checked.",
         ("parent",),
     ),
-    "unfinished_edits": ("Active accounts whose last change is not known to be carried out.", ("parent",)),
+    "unfinished_edits": ("Active accounts whose last change is not known to be finished.", ("parent",)),
     "last_run_timestamp_seconds": ("When the last run ended.", ()),
-    "last_success_timestamp_seconds": ("When the last run ended that had the exit code 0.", ()),
+    "last_success_timestamp_seconds": ("When the last run with exit code 0 ended.", ()),
     "last_run_exit_code": ("The exit code of the last run.", ()),
     "last_run_duration_seconds": ("How long the last run took.", ()),
-    "last_run_phase_duration_seconds": ("How long a part of the last run took.", ("phase",)),
+    "last_run_phase_duration_seconds": ("How long a phase of the last run took.", ("phase",)),
 }
 _STATUSES: Final = tuple(kind.status for kind in (Active, Pending, Unknown, Abandoned))
 _LAST_SUCCESS: Final = "last_success_timestamp_seconds"
@@ -44,7 +44,7 @@ Samples = dict[tuple[str, tuple[str, ...]], float]
 
 @dataclass(frozen=True, slots=True)
 class ParentMetrics:
-    """One parent as a run left it."""
+    """One parent at the end of a run."""
 
     parent: str
     limit: int
@@ -54,7 +54,7 @@ class ParentMetrics:
 
 @dataclass(frozen=True, slots=True)
 class RunMetrics:
-    """One run that has ended."""
+    """One finished run."""
 
     seen: tuple[ParentMetrics, ...]
     exit_code: ExitCode
@@ -63,13 +63,13 @@ class RunMetrics:
     duration: float
     """Seconds."""
     phases: Mapping[str, float]
-    """Seconds that each part took."""
+    """The duration of each phase in seconds."""
     whole: bool
-    """Whether it came to every parent: then there is none but those that it saw."""
+    """Whether it reached every parent: then no others exist."""
 
 
 def parsed(text: str) -> Samples:
-    """Return those of our samples that are in ``text``; raises ValueError where it is no such text."""
+    """Return our samples in ``text``; raises ValueError if it is not in the textfile format."""
     samples: Samples = {}
     for family in text_string_to_metric_families(text):
         name = family.name.removeprefix(_PREFIX)
@@ -80,7 +80,7 @@ def parsed(text: str) -> Samples:
 
 
 def after(run: RunMetrics, before: Samples) -> Samples:
-    """Return the samples once ``run`` has ended; ``before`` are those that the file had."""
+    """Return the samples after ``run``; ``before`` are the samples of the previous file."""
     mine = {each.parent for each in run.seen}
     kept = {key: value for key, value in before.items() if _lasts(key, mine, whole=run.whole)}
     samples = {**kept, **_of_run(run)}
@@ -90,7 +90,7 @@ def after(run: RunMetrics, before: Samples) -> Samples:
 
 
 def last_success(samples: Samples) -> float | None:
-    """Return when a run last ended with 0, in seconds since the epoch; None where that is not known."""
+    """Return when a run last ended with exit code 0, in seconds since the epoch, or None if that is not known."""
     return samples.get((_LAST_SUCCESS, ()))
 
 
@@ -101,7 +101,7 @@ def _lasts(key: tuple[str, tuple[str, ...]], seen: Collection[str], *, whole: bo
 
 
 def registry(samples: Samples) -> CollectorRegistry:
-    """Return what the official client writes."""
+    """Return the registry that the official client writes."""
     made = CollectorRegistry()
     for name, (words, labels) in _METRICS.items():
         gauge = Gauge(_PREFIX + name, words, labels, registry=made) if _has(samples, name) else None

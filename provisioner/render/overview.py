@@ -1,8 +1,8 @@
-"""What a look at all parents shows: what needs attention, which slots are left, and what was done last.
+"""An overview of all parents: what needs attention, how many slots are left, and the last operations.
 
-Owns what counts as trouble, its order, and the command that comes next; ``status_html`` and
-``status_markdown`` give it its shapes. Holds no login, key, password or callback URL: an
-account is known by its name and by whom it is for.
+Owns what counts as trouble, its order, and the next command; ``status_html`` and
+``status_markdown`` add the layout. Contains no login, key, password or callback URL: an
+account is identified by its name and by whom it is for.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from provisioner.render.lines import counted
 from provisioner.render.words import Code, Sentence
 
 OPERATIONS: Final = 20
-"""How many of the last operations are shown."""
+"""How many operations are shown."""
 _UNFINISHED: Final = "an edit started, and is not known to have finished"
 _SOON: Final = timedelta(days=30)
-"""How long before its end a pack is shown."""
+"""A pack is shown if it expires within this time."""
 
 
 FOOT: Final = "Made by octopush-provisioner."
 SIGNATURE: Final = "octopush-provisioner: status; last success "
-"""By this, a file is known to be an earlier page; the time of the last success follows it, or ``unknown``."""
+"""This identifies a file as an earlier page; the time of the last success follows it, or ``unknown``."""
 
 
 class Trouble(Enum):
-    """What needs attention, gravest first."""
+    """What needs attention, most serious first."""
 
     UNKNOWN = ("unknown", "?")
     PENDING = ("pending", "?")
@@ -56,7 +56,7 @@ class Trouble(Enum):
         self.mark = mark
         """One character."""
         self.key = word.replace(" ", "-")
-        """The word as filter and style know it."""
+        """Its name in the filter and the style."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +68,11 @@ class Finding:
     what: str
     account: str | None = None
     attributes: Attributes | None = None
-    """Whom the account is for, where that is known."""
+    """Whom the account is for, if that is known."""
     since: str | None = None
     """UTC, ISO 8601 with a Z."""
     todo: Sentence = ()
-    """What comes next; empty where nobody can say."""
+    """What to do next; empty if that is not known."""
 
 
 Done = tuple[str, Entry]
@@ -81,11 +81,11 @@ Done = tuple[str, Entry]
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The run at whose end this is shown."""
+    """The run that has just ended."""
 
     exit_code: ExitCode
     failure: ProvisionerError | None = None
-    """What ended it for all parents."""
+    """The error that ended it for all parents."""
     reports: tuple[Report, ...] = ()
 
 
@@ -96,16 +96,16 @@ class Overview:
     now: datetime
     """In UTC."""
     parents: tuple[ParentStatus, ...]
-    """Those with trouble first, gravest first, then by name."""
+    """Those with trouble first, most serious first, then by name."""
     findings: tuple[Finding, ...]
-    """Gravest first, then oldest first."""
+    """Most serious first, then oldest first."""
     operations: tuple[Done, ...]
-    """Newest first, and not all of them."""
+    """The last few, newest first."""
     ended: Ended | None
     last_success: str | None
-    """When a run last ended with exit code 0, UTC; None where that is not known."""
+    """When a run last ended with exit code 0, UTC; None if that is not known."""
     troubles: Mapping[str, Counter[Trouble]]
-    """By parent; one without any is not here."""
+    """By parent; only parents with trouble."""
 
 
 def overview(
@@ -116,7 +116,7 @@ def overview(
     ended: Ended | None = None,
     last_success: str | None = None,
 ) -> Overview:
-    """Return what ``statuses``, and what was ``done`` to them, show at ``now``."""
+    """Return the overview of ``statuses``, and of the operations ``done``, at ``now``."""
     several = len(statuses) > 1
     reports = {} if ended is None else {each.parent: each for each in ended.reports}
     order = list(Trouble)
@@ -127,7 +127,7 @@ def overview(
     troubles: dict[str, Counter[Trouble]] = {}
     for each in findings:
         troubles.setdefault(each.parent, Counter())[each.trouble] += 1
-    # The findings have their order, and with it, so have the parents that they name.
+    # Parents with findings come in the order of the findings.
     rank = {parent: position for position, parent in enumerate(troubles)}
     parents = sorted(statuses, key=lambda each: (rank.get(each.parent, len(rank)), each.parent))
     operations = sorted(done, key=lambda each: (each[1].author.at, each[0], each[1].serial), reverse=True)
@@ -157,7 +157,7 @@ def _findings(this: ParentStatus, report: Report | None, now: datetime, *, sever
 def _todo(remedy: Remedy | None, name: str, parent: str, *, several: bool) -> Sentence:
     if remedy is None:
         return ()
-    # An account may have the name of another parent's, and a command must not take the wrong one.
+    # Accounts of two parents may have the same name, and a command must not pick the wrong one.
     whose = f" --parent {parent}" if several else ""
     found = words.todo(Advice(remedy, name))
     return tuple(Code(f"{each}{whose}") if isinstance(each, Code) else each for each in found)
@@ -171,12 +171,12 @@ def _of_parent(this: ParentStatus, report: Report | None) -> Iterator[Finding]:
         yield Finding(Trouble.FAILED, this.parent, report.stop.reason, todo=words.coded(advice.hint(report.stop)))
     slots = this.slots
     if slots is not None and slots.left < 0:
-        todo = "raise `limit` where Octopush allows more, or lower `reserved` where fewer accounts exist"
-        yield Finding(Trouble.OVER_LIMIT, this.parent, words.held(slots), todo=words.coded(todo))
+        todo = "raise `limit` if Octopush allows more, or lower `reserved` if fewer accounts exist"
+        yield Finding(Trouble.OVER_LIMIT, this.parent, words.current_slots(slots), todo=words.coded(todo))
 
 
 _Trouble = tuple[Trouble, str | None, str, Remedy | None]
-"""One trouble of an account, since when, what is said of it, and what can be done."""
+"""One trouble of an account: its kind, since when, its description, and what to do."""
 
 
 def _of_record(record: Record) -> Iterator[_Trouble]:
@@ -198,7 +198,7 @@ def _of_record(record: Record) -> Iterator[_Trouble]:
 
 
 def _of_balance(balance: Balance | Failed | None, now: datetime) -> Iterator[_Trouble]:
-    """Yield the same of what an account has left."""
+    """Yield each trouble of an account's balance."""
     match balance:
         case Balance(unit=unit, packs=packs):
             for pack in packs:
@@ -206,7 +206,7 @@ def _of_balance(balance: Balance | Failed | None, now: datetime) -> Iterator[_Tr
                     what = f"{_money(pack.credit, unit)} of its credit expire on {pack.expires:%Y-%m-%d}"
                     yield Trouble.EXPIRING, None, what, None
         case Failed(reason=reason):
-            yield Trouble.UNCHECKED, None, f"its balance cannot be had: {reason}", None
+            yield Trouble.UNCHECKED, None, f"its balance could not be read: {reason}", None
         case None:
             pass
 
@@ -215,18 +215,18 @@ def _of_balance(balance: Balance | Failed | None, now: datetime) -> Iterator[_Tr
 
 
 def signature(this: Overview) -> str:
-    """Return what a page says for programs: what made it, and when a run last succeeded."""
+    """Return the part of a page for programs: what generated it, and when a run last succeeded."""
     return f"{SIGNATURE}{this.last_success or 'unknown'}"
 
 
 def title(this: Overview) -> str:
-    """Return what it is about."""
+    """Return the title of the page."""
     whose = this.parents[0].parent if len(this.parents) == 1 else counted(len(this.parents), "parent")
     return f"Sub-accounts of {whose}"
 
 
 def summary(this: Overview) -> str:
-    """Return one sentence that counts what all parents have together, and one that counts the trouble."""
+    """Return one sentence with the totals of all parents, and one that counts the trouble."""
     known = [slots for each in this.parents if (slots := each.slots) is not None]
     used, left = sum(each.used for each in known), sum(max(0, each.left) for each in known)
     counts = (
@@ -240,18 +240,18 @@ def summary(this: Overview) -> str:
 
 
 def trouble(these: Iterable[Finding]) -> str:
-    """Return how much of each trouble there is."""
+    """Return the number of each trouble, or that there is none."""
     found = Counter(each.trouble for each in these)
     return troubles(found) if found else "Nothing needs attention"
 
 
 def troubles(found: Counter[Trouble]) -> str:
-    """Return how much of each trouble there is, gravest first."""
+    """Return the number of each trouble, most serious first."""
     return ", ".join(f"{found[each]} {each.word}" for each in Trouble if found[each])
 
 
 def times(this: Overview) -> str:
-    """Return when this was seen, how the run ended, and when one last ended well."""
+    """Return the time of this overview, how the run ended, and when a run last succeeded."""
     parts = [f"As of {_shown(this.now)}."]
     if this.ended is not None:
         code = this.ended.exit_code
@@ -262,7 +262,7 @@ def times(this: Overview) -> str:
 
 
 def when(stamp: str, now: datetime) -> str:
-    """Return a time with how long ago it was; ``stamp`` is UTC, ISO 8601 with a Z, or whatever a state holds."""
+    """Return a time and its age; ``stamp`` is UTC, ISO 8601 with a Z, or any text that a state contains."""
     try:
         then = datetime.fromisoformat(stamp)
         seconds = (now - then).total_seconds()
@@ -272,7 +272,7 @@ def when(stamp: str, now: datetime) -> str:
 
 
 def done(this: Entry) -> str:
-    """Return what was done, and who did it."""
+    """Return one operation, and who did it."""
     author = this.author
     what = f"{this.operation} from {this.previous}" if this.previous else this.operation
     parts = [f"{what}: {this.outcome}", f"by {author.by if author.actor is None else f'{author.actor} ({author.by})'}"]
@@ -281,7 +281,7 @@ def done(this: Entry) -> str:
 
 
 def failure(this: Overview) -> str | None:
-    """Return what ended the run for all parents, if something did, and what to do."""
+    """Return the error that ended the run for all parents, if any, and what to do."""
     if this.ended is None or this.ended.failure is None:
         return None
     error = this.ended.failure
@@ -289,18 +289,18 @@ def failure(this: Overview) -> str | None:
 
 
 def why(this: Finding, now: datetime) -> str:
-    """Return what is said of a finding, and since when."""
+    """Return the description of a finding, and since when."""
     what = " ".join(this.what.splitlines()).removesuffix(".")
     return what if this.since is None else f"{what} (since {when(this.since, now)})"
 
 
 def accounts(this: ParentStatus, among: Overview) -> str:
-    """Return how many accounts a parent has, and what of them needs attention."""
+    """Return how many accounts a parent has, and how many need attention."""
     known = "not known" if this.slots is None else counted(this.slots.used, "account")
     found = among.troubles.get(this.parent)
-    said = f"{known}: {troubles(found)}" if found else known
-    # Its reason may be any text, and this stands where markup would be markup.
-    return said if this.frozen is None else f"{said}; frozen until {this.frozen.until}"
+    text = f"{known}: {troubles(found)}" if found else known
+    # Without the reason, which may be any text: this appears where markup would be rendered.
+    return text if this.frozen is None else f"{text}; frozen until {this.frozen.until}"
 
 
 def balances(this: ParentStatus) -> list[tuple[str, Balance]]:
@@ -309,7 +309,7 @@ def balances(this: ParentStatus) -> list[tuple[str, Balance]]:
 
 
 def amount(this: Balance) -> str:
-    """Return a balance, and when the first of its packs expires."""
+    """Return a balance, and when its first pack expires."""
     whole = _money(this.amount, this.unit)
     if not this.packs:
         return whole
@@ -318,7 +318,7 @@ def amount(this: Balance) -> str:
 
 
 def sums(these: Sequence[tuple[str, Balance]]) -> str:
-    """Return what accounts have left together, by unit."""
+    """Return the total balance of accounts, by unit."""
     found: dict[str, float] = {}
     for _, each in these:
         found[each.unit] = found.get(each.unit, 0) + each.amount

@@ -1,7 +1,7 @@
-// The filter of a page. It hides rows that do not match, and makes no markup.
+// The filter of a page. It hides rows that do not match, and creates no markup.
 "use strict";
 (() => {
-  const PAUSE = 120; // milliseconds after the last key, so that a long plan is not gone through at each
+  const PAUSE = 120; // milliseconds after the last key, so that a long plan is not searched after every key
   const form = document.getElementById("filter");
   const words = form.querySelector("input[type=search]");
   const boxes = [...form.querySelectorAll("input[type=checkbox]")];
@@ -39,9 +39,9 @@
     const wanted = plain(words.value).split(/\s+/).filter(Boolean);
     const actions = new Set(boxes.filter((box) => box.checked).map((box) => box.value));
     const active = wanted.length > 0 || actions.size > 0;
-    const told = (item) => wanted.every((word) => text(item).includes(word));
-    const changes = show(rows, (row) => (actions.size === 0 || actions.has(row.dataset.action)) && told(row));
-    const unchanged = show(same, (item) => actions.size === 0 && told(item));
+    const matches = (item) => wanted.every((word) => text(item).includes(word));
+    const changes = show(rows, (row) => (actions.size === 0 || actions.has(row.dataset.action)) && matches(row));
+    const unchanged = show(same, (item) => actions.size === 0 && matches(item));
     for (const part of document.querySelectorAll(".part, .same")) {
       part.hidden = active && !shows(part);
     }
@@ -72,7 +72,7 @@
     filter();
   });
 
-  // A sheet of paper cannot be unfolded.
+  // Nobody can unfold paper.
   let before = [];
   addEventListener("beforeprint", () => {
     before = folds.map((fold) => fold.open);

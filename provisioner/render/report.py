@@ -42,13 +42,13 @@ _DOINGS: Final = {"refresh": "Checked", "verify": "Verified (keys, not passwords
 def outcome(this: Outcome) -> Line:
     """Return one account's outcome."""
     words = _word(this)
-    said = advice.reason(this)
-    reason = f"  {printable(said)}" if said else ""
-    return Line(f"{words:<13}  {printable(this.name)}{reason}", _RESULT_STYLES[this.result])
+    reason = advice.reason(this)
+    more = f"  {printable(reason)}" if reason else ""
+    return Line(f"{words:<13}  {printable(this.name)}{more}", _RESULT_STYLES[this.result])
 
 
 def text(this: Report, view: View = PUBLISHED) -> list[Line]:
-    """Return what a command did for one parent, and why it ended early where it did."""
+    """Return what a command did for one parent, and why it ended early, if it did."""
     lines = [_heading(this)]
     if this.terms is not None:
         lines += place(this.terms, view, begun=this.begun)
@@ -59,18 +59,18 @@ def text(this: Report, view: View = PUBLISHED) -> list[Line]:
     unknown = {each.name: each.attempt for each in this.outcomes if each.result is Result.UNKNOWN}
     if unknown:
         several = "Each may or may not exist; none is retried automatically."
-        doubt = several if len(unknown) > 1 else "It may or may not exist, and is not retried automatically."
-        lines.append(Line(f"Unknown: {', '.join(map(printable, unknown))}. {doubt}", BAD))
+        meaning = several if len(unknown) > 1 else "It may or may not exist, and is not retried automatically."
+        lines.append(Line(f"Unknown: {', '.join(map(printable, unknown))}. {meaning}", BAD))
         lines.append(Line("  Look in Octopush's dashboard for:"))
         known = {name: attempt for name, attempt in unknown.items() if attempt is not None}
         lines += (Line(f"  {line.text}", line.style) for line in unknowns(known, view))
         lines.append(Line("  Then, for each:"))
         whose = "" if this.parent == DEFAULT_PARENT else f" --parent {printable(this.parent)}"
         lines.append(
-            Line(f"    provisioner resolve NAME --not-created{whose}   it is not there: its slot is free again")
+            Line(f"    provisioner resolve NAME --not-created{whose}   it does not exist: its slot is free again")
         )
         lines.append(
-            Line(f"    provisioner adopt NAME LOGIN{whose}             it is there: its login is in the dashboard")
+            Line(f"    provisioner adopt NAME LOGIN{whose}             it exists: the dashboard shows its login")
         )
         lines.append(
             Line(f"    provisioner resolve NAME --abandon{whose}       nobody can find out: it keeps its slot")
@@ -79,7 +79,7 @@ def text(this: Report, view: View = PUBLISHED) -> list[Line]:
 
 
 def endings(these: Sequence[Report]) -> list[Line]:
-    """Return why a command did not do all of its work, where it did not; of several parents, each is named."""
+    """Return why a command did not finish its work, if it did not; with several parents, each is named."""
     lines: list[Line] = []
     for each in these:
         if (ending := _ending(each)) and len(these) > 1:
@@ -106,7 +106,7 @@ def _ending(this: Report) -> list[Line]:
 
 
 def _summary(outcomes: Sequence[Outcome]) -> str:
-    """Return one sentence that counts the outcomes; of a command that changes nothing, what was seen."""
+    """Return one sentence that counts the outcomes, or what a command that changes nothing has found."""
     actions = {each.action for each in outcomes}
     (action,) = actions if len(actions) == 1 else ("",)
     words = Counter(_word(replace(each, action=action)) for kind in Result for each in outcomes if each.result is kind)
@@ -121,7 +121,7 @@ def _word(this: Outcome) -> str:
 
 
 def _accounts(outcomes: Sequence[Outcome]) -> Iterator[Line]:
-    """Yield a line for each account that something happened to, and one for all that one reason kept from it."""
+    """Yield a line for each account with an outcome, and one for all that were skipped for the same reason."""
     waiting: dict[tuple[Result, str | None], list[str]] = {}
     for each in outcomes:
         if each.result in {Result.NOT_ATTEMPTED, Result.UNCHECKED}:
@@ -133,12 +133,12 @@ def _accounts(outcomes: Sequence[Outcome]) -> Iterator[Line]:
     once = Once()
     for (result, reason), names in waiting.items():
         if result is Result.UNCHECKED and reason is not None:
-            reason = once.told(reason)  # noqa: PLW2901  # said another way
+            reason = once.shorten(reason)  # noqa: PLW2901  # only reworded
         yield outcome(Outcome(", ".join(names), "", result, reason))
 
 
 def _found(change: FieldChange, word: str) -> str:
-    """Return a field that is not as it should be: what was sent, or is wanted, and what is there."""
+    """Return a field that differs: the value that was sent or is wanted, and the value at Octopush."""
     sent, found = value(change.path, change.before), value(change.path, change.after)
-    said = remark(change)
-    return f"{change.path}: {word} {sent}, found {found}{f' ({said})' if said else ''}"
+    difference = remark(change)
+    return f"{change.path}: {word} {sent}, found {found}{f' ({difference})' if difference else ''}"

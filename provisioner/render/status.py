@@ -1,4 +1,4 @@
-"""The accounts of a state as text for people, with balances where they are asked for."""
+"""The accounts in a state as text for people, with balances on request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def text(
     address: str,
     balances: Mapping[str, Balance | Failed] | None = None,
 ) -> list[Line]:
-    """Return the accounts of one state, each with the time when it was created or tried, and what it has left."""
+    """Return the accounts in one state, each with the time when it was created or tried, and its balance."""
     if state is None:
         return [Line(f"{parent}: there is no state at {printable(address)} yet", HEADING)]
     if not state.accounts:

@@ -1,6 +1,6 @@
-"""What is known of all parents as one HTML page, for whoever looks in the morning, and for a wall.
+"""The overview of all parents as one HTML page, for a morning check or a wall screen.
 
-Owns what the page says; see ``frame`` for what it has in common with others.
+Owns the text of the page; see ``frame`` for the parts that all pages share.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _section(title: str, content: Iterable[Markup]) -> Markup:
 
 
 def _account(name: str | None, parent: str, this: Overview) -> Markup:
-    """Return how an account is named; where all belong to one parent, its name says nothing."""
+    """Return the name of an account, with its parent if there are several."""
     if name is None:
         return filled(markup.TEXT, parent)
     return filled(markup.TEXT, name) if len(this.parents) == 1 else filled(markup.ACCOUNT_OF, name, parent)
@@ -76,10 +76,10 @@ def _account(name: str | None, parent: str, this: Overview) -> Markup:
 
 def _finding(each: Finding, this: Overview) -> Markup:
     label = frame.label(each.trouble.key, each.trouble.mark, each.trouble.word)
-    return filled(markup.ROW, label, _account(each.account, each.parent, this), joined(_said(each, this)))
+    return filled(markup.ROW, label, _account(each.account, each.parent, this), joined(_description(each, this)))
 
 
-def _said(each: Finding, this: Overview) -> Iterator[Markup]:
+def _description(each: Finding, this: Overview) -> Iterator[Markup]:
     if each.attributes is not None:
         yield filled(markup.HOLDER, words.holder(each.attributes))
     yield filled(markup.EXPLANATION, overview.why(each, this.now))
@@ -89,7 +89,7 @@ def _said(each: Finding, this: Overview) -> Iterator[Markup]:
 
 def _parent(each: ParentStatus, this: Overview) -> Markup:
     slots = each.slots
-    gauge = filled(markup.EXPLANATION, "not known") if slots is None else frame.bar(slots, words.held(slots))
+    gauge = filled(markup.EXPLANATION, "not known") if slots is None else frame.bar(slots, words.current_slots(slots))
     return filled(markup.PARENT_ROW, each.parent, overview.accounts(each, this), gauge)
 
 
@@ -100,7 +100,7 @@ def _operation(each: Done, this: Overview) -> Markup:
 
 
 def _balances(this: Overview) -> Iterator[Markup]:
-    """Yield what the accounts of each parent have left, folded."""
+    """Yield the balances of each parent's accounts, folded."""
     for each in this.parents:
         known = overview.balances(each)
         items = [

@@ -1,7 +1,7 @@
-"""What is known of all parents as GitHub-flavoured Markdown, for the summary of a job.
+"""The overview of all parents as GitHub-flavoured Markdown, for a job summary.
 
-Owns what may stand where: names stand as code in tables, and every text that came from a
-manifest, a state or Octopush in a fenced block, in which nothing is markup.
+Owns what may appear where: names are code in tables, and every text from a manifest, a
+state or Octopush is in a fenced block, where nothing is markup.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from provisioner.render.overview import Done, Finding, Overview
 from provisioner.render.words import Code
 
 _PARENTS: Final = 50
-"""Parents in the table: those with trouble come first."""
+"""The most parents in the table; those with trouble come first."""
 _AROUND: Final = 3000
-"""Characters kept for what stands around the findings: titles, sentences, operations."""
+"""Characters reserved for everything around the findings: titles, sentences, operations."""
 _COMMAND: Final = 6 * " "
-"""What stands before a command; whatever else has less."""
+"""The indent of a command; everything else has less."""
 _WIDTH: Final = 110
-"""Characters after which a line of text goes on in the next, as a summary would have to be moved sideways."""
+"""Text is wrapped at this width, so that a summary need not scroll sideways."""
 _LONGEST_LINE: Final = 500
-"""Characters of one line; a state that somebody wrote by hand may hold any."""
+"""The most characters of one line; a hand-written state may have longer ones."""
 
 
 def page(this: Overview) -> str:
@@ -56,7 +56,7 @@ def _whose(this: Overview) -> str:
 def _table(this: Overview) -> str:
     rows = ["| parent | slots | accounts |", "|---|---|---|"]
     for each in this.parents[:_PARENTS]:
-        slots = "not known" if each.slots is None else words.held(each.slots)
+        slots = "not known" if each.slots is None else words.current_slots(each.slots)
         known = overview.balances(each)
         left = f"; {overview.sums(known)}" if known and all(balance.unit.isalpha() for _, balance in known) else ""
         rows.append(f"| {code(each.parent)} | {slots} | {overview.accounts(each, this)}{left} |")
@@ -87,7 +87,7 @@ def _finding(each: Finding, this: Overview) -> Iterable[str]:
     text = "Next: "
     for piece in each.todo:
         if isinstance(piece, Code) and piece.startswith("provisioner "):
-            # A command has a line of its own, so that it can be copied.
+            # A command is on its own line, so that it can be copied.
             yield from (f"    {text.strip()}", f"{_COMMAND}{piece}")
             text = ""
         else:
@@ -112,7 +112,7 @@ def _cut(line: str) -> str:
 
 
 def _wrapped(line: str) -> list[str]:
-    """Return a line as lines that fit into a summary; a command stays whole."""
+    """Return a line wrapped to the width of a summary; a command stays on one line."""
     if line.startswith(_COMMAND):
         return [line]
     indent = " " * (len(line) - len(line.lstrip()))
@@ -120,6 +120,6 @@ def _wrapped(line: str) -> list[str]:
 
 
 def _fenced(body: str) -> str:
-    """Return a block in which nothing is markup."""
+    """Return ``body`` in a fenced block, where nothing is markup."""
     marks = "`" * fence_length(body)
     return f"{marks}text\n{body}\n{marks}"

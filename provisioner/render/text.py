@@ -1,4 +1,4 @@
-"""Plans and problems as the text that people read, in a terminal and in a pull request."""
+"""Plans and problems as text for people, at a terminal or in a pull request."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:  # no plan has a report
     from provisioner.model.terms import Terms
 
 _NAMED: Final = 20
-"""Names in one line; of more, it says how many."""
+"""How many names one line lists; it only counts the rest."""
 _WIDEST: Final = 24
-"""A longer name pushes its own line to the right and no other."""
+"""The widest column; a longer name shifts only its own line."""
 _MANY: Final = 20
-"""Accounts to create, over all parents, of which each is shown with every field."""
+"""Up to this many accounts to create, over all parents, each is shown with every field."""
 _SOUGHT: Final = (*words.HOLDER, "sent")
 _WORD_WIDTH: Final = max(len(label.word) for label in Label)
 
 
 def plans(these: Sequence[Plan], digest: str, view: View = words.PUBLISHED) -> list[Line]:
-    """Return what an apply would do for every parent, and ``digest``, which is that of the plans."""
+    """Return what an apply would do for every parent, and the ``digest`` of the plans."""
     compact = is_compact(these, view)
     lines = head(these)
     for this in these:
@@ -48,61 +48,57 @@ def plans(these: Sequence[Plan], digest: str, view: View = words.PUBLISHED) -> l
 
 
 def is_compact(these: Iterable[Plan], view: View) -> bool:
-    """Tell whether an account to create is one line: where nobody asked, if there are many over all parents."""
+    """Return whether each account to create takes one line: as the view says, or else if there are many in total."""
     return sum(len(this.creates) for this in these) > _MANY if view.compact is None else view.compact
 
 
 def plan(this: Plan, view: View = words.PUBLISHED) -> list[Line]:
-    """Return what an apply would do for one parent; accounts that stay as they are only count."""
+    """Return what an apply would do for one parent; unchanged accounts are only counted."""
     shown = [line for _, lines in changes(this, view) for line in lines]
     heading = Line(f"{printable(this.parent)}: {words.slots(this.slots)}", HEADING)
     return [heading, *terms(this, view), *shown, Line(words.summary([this]))]
 
 
 def head(these: Iterable[Plan]) -> list[Line]:
-    """Return which settings are not as they usually are: they hold for all plans, and stand before them."""
-    known = next((plan.terms for plan in these if plan.terms is not None), None)
-    return (
-        []
-        if known is None
-        else [Line(printable(_begun(said)), CHANGED) for said in conditions.settings(known.settings)]
-    )
+    """Return the settings that differ from their defaults; they apply to all plans and come first."""
+    settings = next((plan.terms.settings for plan in these if plan.terms is not None), ())
+    return [Line(printable(_capitalized(effect)), CHANGED) for effect in conditions.settings(settings)]
 
 
 def terms(this: Plan, view: View = words.PUBLISHED) -> list[Line]:
-    """Return where one parent's plan is carried out, for whose eyes where that changes, and what is read for it."""
-    lines = [Line(f"  {plain(said)}", CHANGED) for said in conditions.all_reading(this)]
-    if (said := words.selection(this, _NAMED)) is not None:
-        lines.insert(0, Line(f"  {plain(said)}", CHANGED))
+    """Return where one parent's plan is applied, changes of the recipients, and what is read for it."""
+    lines = [Line(f"  {plain(each)}", CHANGED) for each in conditions.all_reading(this)]
+    if (selection := words.selection(this, _NAMED)) is not None:
+        lines.insert(0, Line(f"  {plain(selection)}", CHANGED))
     if (on := this.terms) is None:
         return lines
-    if (said := conditions.freeze(on)) is not None:
-        lines.insert(0, Line(f"  frozen {plain(said)}", BAD))
-    if (said := conditions.past_freeze(on)) is not None:
-        lines.insert(0, Line(f"  {plain(said)}", QUIET))
-    who = [Line(f"  {plain(said)}", BAD if on.shuts_out else CHANGED) for said in conditions.recipients(on)]
+    if (freeze := conditions.freeze(on)) is not None:
+        lines.insert(0, Line(f"  frozen {plain(freeze)}", BAD))
+    if (past := conditions.past_freeze(on)) is not None:
+        lines.insert(0, Line(f"  {plain(past)}", QUIET))
+    who = [Line(f"  {plain(each)}", BAD if on.shuts_out else CHANGED) for each in conditions.recipients(on)]
     return [*place(on, view), *who, *lines]
 
 
 def place(on: Terms, view: View, *, begun: bool | None = None) -> list[Line]:
-    """Return where a plan is, or was, carried out."""
+    """Return where a plan is applied, or was."""
     style = CHANGED if on.begins and begun is None else QUIET
     return [Line(f"  {each}", style) for each in aligned(conditions.place(on, view, begun=begun).items())]
 
 
-def _begun(sentence: str) -> str:
+def _capitalized(sentence: str) -> str:
     return f"{sentence[:1].upper()}{sentence[1:]}."
 
 
 def aligned(pairs: Iterable[tuple[str, str]]) -> list[str]:
-    """Return a line for each label and what it is about, printable."""
+    """Return a line for each label and its value, printable."""
     these = list(pairs)
     width = max((len(label) for label, _ in these), default=0)
-    return [f"{label:<{width}}  {printable(said)}" for label, said in these]
+    return [f"{label:<{width}}  {printable(value)}" for label, value in these]
 
 
 def changes(this: Plan, view: View = words.PUBLISHED) -> Iterator[tuple[Label, list[Line]]]:
-    """Yield the label and the lines of each change that is worth showing; those that nobody asks for are never made."""
+    """Yield the label and the lines of each change to show, lazily: a caller may stop early."""
     shown = list(words.shown(this))
     width = min(_WIDEST, max((len(printable(change.name)) for _, change in shown), default=0))
     widths = [min(_WIDEST, max(map(len, column))) for column in zip(*map(_holder, this.creates), strict=True)]
@@ -119,30 +115,30 @@ def changes(this: Plan, view: View = words.PUBLISHED) -> Iterator[tuple[Label, l
 
 
 def _holder(this: Create) -> tuple[str, ...]:
-    """Return first name, last name and company, each for a column of its own."""
+    """Return first name, last name and company, one per column."""
     attributes = this.account.attributes
     return tuple(map(printable, (attributes.first_name, attributes.last_name, attributes.company_name or "")))
 
 
 def _rest(change: Create) -> str:
-    """Return what else is said of an account to create in its only line."""
+    """Return the rest of the only line of an account to create."""
     hooks = len(change.account.attributes.callbacks.given())
     parts = (counted(hooks, "callback") if hooks else "", printable(conditions.reading(change)))
     return "".join(f", {part}" for part in parts if part)
 
 
 def _what(change: Update | Unchanged | Unmanaged | Gone | StillUnknown | StillAbandoned) -> str:
-    """Return what the line of a change says after its name."""
+    """Return the text after the name in the line of a change."""
     match change:
         case Update(fields=fields, unfinished=unfinished):
-            begun = " (an earlier run began it)" if unfinished else ""
-            return f"{counted(len(fields), 'field')}{begun}" if fields else "what an earlier run began"
+            origin = " (started by an earlier run)" if unfinished else ""
+            return f"{counted(len(fields), 'field')}{origin}" if fields else "finishes what an earlier run started"
         case _:
             return plain(words.explanation(change))
 
 
 def _more(label: Label, change: Change, view: View) -> Iterator[str]:
-    """Yield what stands below the line of a change."""
+    """Yield the lines below the line of a change."""
     match change:
         case Create():
             if not view.compact:
@@ -153,9 +149,9 @@ def _more(label: Label, change: Change, view: View) -> Iterator[str]:
         case Update():
             yield from aligned(map(field, change.fields))
             if change.begun is not None:
-                yield words.begun(change.begun)
-            if said := conditions.reading(change):
-                yield printable(said)
+                yield words.unfinished_edit(change.begun)
+            if reading := conditions.reading(change):
+                yield printable(reading)
         case StillUnknown():
             yield from aligned(words.attempt(change.attributes, change.since, view).items())
         case _:
@@ -163,21 +159,21 @@ def _more(label: Label, change: Change, view: View) -> Iterator[str]:
 
 
 def plain(sentence: Sentence) -> str:
-    """Return a sentence in which nothing is left that a terminal would obey."""
+    """Return a sentence as text without terminal control sequences."""
     return printable("".join(f"`{piece}`" if isinstance(piece, Code) else piece for piece in sentence))
 
 
 def field(change: FieldChange) -> tuple[str, str]:
-    """Return the label of one field of an update, and what becomes of it."""
+    """Return the label of one field of an update, and its old and new value."""
     if (renewed := words.new_password(change)) is not None:
         return "password", renewed
     remarks = words.remarks(change)
-    said = f"{words.before(change)} -> {words.value(change.path, change.after)}{f' ({remarks})' if remarks else ''}"
-    return words.label(change.path), said
+    values = f"{words.before(change)} -> {words.value(change.path, change.after)}{f' ({remarks})' if remarks else ''}"
+    return words.label(change.path), values
 
 
 def unknowns(these: Mapping[str, Attempt], view: View) -> Iterator[Line]:
-    """Yield a table of what a person looks for in Octopush's dashboard, by account."""
+    """Yield a table of the fields to look for in Octopush's dashboard, one row per account."""
     rows = []
     for name, each in these.items():
         found = words.attempt(each.attributes, each.since, view)
@@ -205,7 +201,7 @@ def problem(this: Problem) -> list[Line]:
 
 
 def verdict(these: Sequence[Problem], accounts: int) -> Line:
-    """Return the sentence that ends a validation."""
+    """Return the last line of a validation."""
     errors = sum(each.severity is Severity.ERROR for each in these)
     if errors:
         return Line(f"Not valid: {counted(errors, 'problem')}.", BAD)

@@ -1,8 +1,8 @@
-"""The words and counts that the formats share: each stands here once, and each format gives them its shape.
+"""The wording and counts that all formats share; each format only adds its layout.
 
-Owns what a change is called, whether it is worth showing, what is said about it, and the
-sentences that sum up a plan. Refuses to make markup, and to write out what a terminal
-would obey: a sentence holds values as they are, and whoever shows it makes them safe.
+Owns the label of a change, whether it is shown, the text about it, and the sentences that
+sum up a plan. Does no markup and no escaping: a sentence contains values as they are, and
+whatever shows it makes them safe.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ from provisioner.render.lines import BAD, CHANGED, GOOD, QUIET, counted, printab
 if TYPE_CHECKING:
     from provisioner.model.exchange import Balance, Failed
 
-# How a summary says each action; what is not here is said by its own word.
+# The wording of each action in a summary; any other action uses its own name.
 _PLANNED: Final = {Create.action: "to create", Update.action: "to update"}
 
 _LABELS: Final[Mapping[str, str]] = MappingProxyType(
     {path: path.removeprefix("callbacks.").removeprefix("callback_url_for_").replace("_", " ") for path in FIELDS}
 )
-"""By dotted path, what a field is called; a callback goes by its kind."""
+"""The label of each field, by dotted path; a callback's label is its kind."""
 HOLDER: Final = tuple(_LABELS[path] for path in ("first_name", "last_name", "company_name"))
-"""The labels of whom an account is for."""
-SHORTENED: Final = "More than 20 accounts to create: each is one line here, and --no-compact shows every field."
+"""The labels of the fields that name whom an account is for."""
+SHORTENED: Final = "More than 20 accounts to create, so each is on one line; --no-compact shows every field."
 _AGES: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"))
 
 
@@ -61,32 +61,32 @@ class Name(str):
 
 
 class Code(str):
-    """What a person would type, inside a sentence."""
+    """Something to type, inside a sentence."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """For whom a plan or a report is shown, when, and how much of it."""
+    """Who sees a plan or a report, when, and in how much detail."""
 
     private: bool = False
-    """Nobody sees it but whoever runs this, at their terminal: a login is shown whole."""
+    """Whether only the user at their own terminal sees it: then logins are shown in full."""
     compact: bool | None = None
-    """Whether an account to create is one line; None: where there are many."""
+    """Whether an account to create takes one line; None: only if there are many."""
     now: datetime | None = None
-    """None: whenever it is rendered."""
+    """The time to compute ages from; None: the time of rendering."""
 
 
 PUBLISHED: Final = View()
-"""For whoever can read a file, a comment or a log."""
+"""The view for everyone who can read a file, a comment or a log."""
 
 Sentence = tuple[str, ...]
-"""Pieces that follow each other without a space: plain words, and each :class:`Name` and :class:`Code`."""
+"""Pieces to join without spaces: plain text, :class:`Name` and :class:`Code`."""
 
 
 class Label(Enum):
-    """What a change is called where a plan shows it, gravest for a reviewer first."""
+    """The label of a change in a plan, most important for a reviewer first."""
 
     CREATE = (Create.action, "+", GOOD)
     NO_SLOT = ("no slot", "x", BAD)
@@ -103,17 +103,17 @@ class Label(Enum):
         self.mark = mark
         """One character."""
         self.style = style
-        """Of a :class:`provisioner.render.lines.Line`."""
+        """The style of its :class:`provisioner.render.lines.Line`."""
 
 
 class Once:
-    """Says once why accounts could not be checked, where one reason keeps all that follow from it."""
+    """Gives a reason why accounts could not be checked only once, if it applies to all that follow."""
 
     def __init__(self) -> None:
         self._reason: str | None = None
 
-    def told(self, reason: str) -> str:
-        """Return ``reason``, or that it is the same as the one that was told last."""
+    def shorten(self, reason: str) -> str:
+        """Return ``reason``, or a note that it is the same as the one before."""
         if self._reason is not None and reason.endswith(self._reason):
             return "not checked, for the same reason"
         self._reason = reason
@@ -124,17 +124,17 @@ class Once:
 
 
 def is_shown(change: Change) -> bool:
-    """Tell whether a change is worth showing: an account that is as it should be only counts."""
+    """Return whether to show a change; an account that needs nothing is only counted."""
     return not isinstance(change, Unchanged) or not change.is_sure
 
 
 def shown(plan: Plan) -> Iterator[tuple[Label, Change]]:
-    """Yield each change that is worth showing with its label, in the plan's order; a reason is told once."""
+    """Yield each change to show with its label, in the plan's order; a repeated reason appears only once."""
     over, once = frozenset(plan.over), Once()
     for change in plan.changes:
         if is_shown(change):
             if isinstance(change, Unchanged) and change.unchecked is not None:
-                change = replace(change, unchecked=once.told(change.unchecked))  # noqa: PLW2901  # said another way
+                change = replace(change, unchecked=once.shorten(change.unchecked))  # noqa: PLW2901  # only reworded
             yield _label(change, fits=change.name not in over), change
 
 
@@ -159,59 +159,59 @@ def _label(change: Change, *, fits: bool) -> Label:
 
 
 def explanation(change: Unchanged | Unmanaged | Gone | StillUnknown | StillAbandoned) -> Sentence:
-    """Return why an account that no apply touches is shown."""
+    """Return why the plan shows an account that apply does not change."""
     match change:
         case Unchanged():
             return ("; ".join(filter(None, (change.unchecked, drift(change.drift)))),)
         case Unmanaged():
             known = [each for each in (drift(change.drift), UNFINISHED if change.unfinished else "") if each]
             if not known:
-                return ("exists and is in no manifest; it is left alone",)
+                return ("exists but is in no manifest; it is not changed",)
             return ("; ".join(("is in no manifest", *known)),)
         case Gone():
             return (change.reason, "; ", *todo(Advice(Remedy.FORGET, change.name)))
         case StillUnknown():
             return (change.reason,)
         case StillAbandoned():
-            return (f"{change.reason}; it keeps its slot: to create it again, give it another name",)
+            return (f"{change.reason}; it keeps its slot; to create it again, give it another name",)
         case _:
             assert_never(change)
 
 
 def todo(this: Advice) -> Sentence:
-    """Return what can be done, with its commands set apart, whatever the name holds."""
+    """Return what to do, with its commands as code, whatever characters the name contains."""
     pieces = coded(advice.clause(Advice(this.remedy, "{name}")))
     return tuple(type(piece)(piece.replace("{name}", this.name)) for piece in pieces)
 
 
 def coded(text: str) -> Sentence:
-    """Return a text of ours with what stands between its backticks as code."""
+    """Return one of our own texts with the parts between backticks as code."""
     return tuple(Code(piece) if number % 2 else piece for number, piece in enumerate(text.split("`")) if piece)
 
 
 def notes(change: Create) -> Iterator[tuple[Sentence, ...]]:
-    """Yield what a reviewer should know about a create, each note in as many sentences as it has lines."""
+    """Yield what a reviewer should know about a create; each note has one sentence per line."""
     own = Name(change.name)
     if change.account.placed is not None:
         yield ((f"placed on {change.account.placed}",),)
     if change.account.previously is not None:
         before = change.account.previously
-        yield ((f"Nothing moves: the state knows no {before}, its name before. This is a new account.",),)
+        yield ((f"The state has no {before}, its previous name, so nothing moves: this is a new account.",),)
     if change.resembles is not None:
         twin = Name(change.resembles)
         yield (
             (twin, " is in no manifest and has the same names. If ", own, " is its new name,"),
-            ("write ", Code(f"previously: {twin}"), " under ", own, ": else this is a second account."),
+            ("write ", Code(f"previously: {twin}"), " under ", own, "; otherwise this is a second account."),
         )
 
 
 def drift(this: Drift) -> str:
-    """Return in which fields Octopush holds something else than was sent, and why; nothing where there is none."""
+    """Return which fields differ at Octopush from what was sent, and why; empty if none does."""
     if this == NO_DRIFT:
         return ""
     parts = []
     if this.altered:
-        parts.append(f"Octopush made something else of {', '.join(this.altered)}")
+        parts.append(f"Octopush altered {', '.join(this.altered)}")
     if this.changed:
         parts.append(f"somebody changed {', '.join(this.changed)}")
     if this.gone:
@@ -220,40 +220,40 @@ def drift(this: Drift) -> str:
 
 
 def label(path: str) -> str:
-    """Return what the field at a dotted ``path`` is called."""
+    """Return the label of the field at a dotted ``path``."""
     return _LABELS.get(path, path)
 
 
 def given(account: DesiredAccount) -> dict[str, str]:
-    """Return what a create sends, by its label: placeholders as they are written, what else may be secret masked."""
+    """Return what a create sends, by label: placeholders as written, and anything else that may be secret masked."""
     found = attributes(account.attributes)
     if account.password is not None:
         text = account.password.reveal()
         named = "".join(f"${{{each}}}" for each in placeholders.names(text))
-        # What stands around placeholders is part of the password.
+        # Any text around placeholders is part of the password.
         found["password"] = named if named == text else f"{MASK}{named}"
     return found
 
 
 def attributes(these: Attributes) -> dict[str, str]:
-    """Return the given attributes by their labels, what a URL may hide masked."""
+    """Return the attributes that are set, by label, with secret parts of URLs masked."""
     return {_LABELS[path]: shown_value(path, value) for path, value in these.flat().items()}
 
 
 def attempt(these: Attributes, since: str | None, view: View) -> dict[str, str]:
-    """Return by what a person finds an account in Octopush's dashboard, whose outcome is not known."""
-    found = {label: said for label, said in attributes(these).items() if label in HOLDER}
+    """Return the fields by which a person finds an account with an unknown outcome in Octopush's dashboard."""
+    found = {label: text for label, text in attributes(these).items() if label in HOLDER}
     return found if since is None else found | {"sent": ago(since, view)}
 
 
 def ago(since: str, view: View) -> str:
-    """Return how long it is since ``since``, UTC in ISO 8601, and that time."""
+    """Return how long ago ``since`` (UTC, ISO 8601) was, and that time."""
     now = datetime.now(UTC) if view.now is None else view.now
     return f"{elapsed((now - datetime.fromisoformat(since)).total_seconds())} ({since})"
 
 
 def elapsed(seconds: float) -> str:
-    """Return how long ago something was."""
+    """Return a number of seconds as an age."""
     for length, unit in _AGES:
         if seconds >= length:
             return f"{counted(int(seconds // length), unit)} ago"
@@ -261,75 +261,75 @@ def elapsed(seconds: float) -> str:
 
 
 def holder(attributes: Attributes) -> str:
-    """Return whose an account is."""
+    """Return whom an account is for."""
     name = f"{attributes.first_name} {attributes.last_name}"
     return f"{name}, {attributes.company_name}" if attributes.company_name else name
 
 
 def new_password(change: FieldChange) -> str | None:
-    """Return what is said of a field by which a new password is asked for, or None for any other field."""
+    """Return the text for a field that asks for a new password, or None for any other field."""
     if change.path == "password":
         return "a new one"
     if change.path == "password_version":
-        return f"a new one, for version {change.after} ({change.before} before)"
+        return f"a new one, for version {change.after} (was {change.before})"
     return None
 
 
-def begun(edit: Edit) -> str:
-    """Return what is said of an edit that an earlier run began, and that the plan finishes."""
-    since = f"begun at {edit.operation.started_at} by {printable(edit.operation.by)}"
+def unfinished_edit(edit: Edit) -> str:
+    """Return the text for an unfinished edit of an earlier run, which the plan finishes."""
+    since = f"started at {edit.operation.started_at} by {printable(edit.operation.by)}"
     if edit.sealed is None:
         return f"finishes an edit that was {since}"
-    return f"a new password is set, as an edit that was {since} may have set one"
+    return f"sets a new password, because an edit that was {since} may have set one"
 
 
 def before(change: FieldChange) -> str:
-    """Return what an apply would overwrite."""
-    return "(not kept: plan --refresh shows it)" if change.unseen else value(change.path, change.before)
+    """Return the value that an apply would overwrite."""
+    return "(not stored: plan --refresh shows it)" if change.unseen else value(change.path, change.before)
 
 
 def value(path: str, text: str | None) -> str:
-    """Return a field's value in quotation marks, printable, what it may hide masked."""
+    """Return a field's value in quotation marks, printable, with secret parts masked."""
     if text is None:
         return "(none)"
     return "(masked)" if text == MASK else f'"{printable(shown_value(path, text))}"'
 
 
 def is_masked(change: FieldChange) -> bool:
-    """Tell whether more of a field changes, or may, than is shown."""
+    """Return whether more of a field changes, or may change, than is shown."""
     texts = (change.before, change.after)
     hidden = (text == MASK or shown_value(change.path, text) != text for text in texts if text is not None)
     return change.path == "password" or any(hidden)
 
 
 def remarks(change: FieldChange) -> str:
-    """Return what is said of a field behind its two values; nothing where they say it all."""
-    said = ("somebody changed it at Octopush" if change.drifted else "", remark(change))
-    moved = "nothing is sent for that" if change.path == "name" else ""
-    return "; ".join(filter(None, (*said, moved)))
+    """Return the remarks after a field's two values; empty if there are none."""
+    drifted = "somebody changed it at Octopush" if change.drifted else ""
+    moved = "nothing is sent" if change.path == "name" else ""
+    return "; ".join(filter(None, (drifted, remark(change), moved)))
 
 
 def remark(change: FieldChange) -> str:
-    """Return how two values differ that look the same where they are shown, or nothing if they do not."""
+    """Return how two values differ that look the same when shown; empty if they look different."""
     before, after = change.before, change.after
     if before is None or after is None or new_password(change) is not None:
         return ""
     if shown_value(change.path, before) == shown_value(change.path, after):
         return "the masked part differs"
     if printable(before) == printable(after):
-        return "in one of them the escape is plain text"
+        return "in one of them, the escape is plain text"
     before, after = (unicodedata.normalize("NFC", each) for each in (before, after))
     if before == after:
         return "only the Unicode form differs"
     changed = [pair for pair in zip(before, after, strict=False) if len(set(pair)) > 1]
     if len(before) != len(after) or any(map(_differ_to_the_eye, changed)):
         return ""
-    # Letters of another script in the same places: no eye tells them apart, so the first is named.
+    # Letters of another script in the same positions look alike, so the first is named.
     return " becomes ".join(map(character, changed[0]))
 
 
 def _differ_to_the_eye(pair: tuple[str, str]) -> bool:
-    """Tell whether two characters are of one script, in which no two look the same."""
+    """Return whether two characters belong to one script; within a script, no two look the same."""
     scripts = {unicodedata.name(one, "").partition(" ")[0] for one in pair}
     return "".join(pair).isascii() or len(scripts) == 1
 
@@ -338,7 +338,7 @@ def _differ_to_the_eye(pair: tuple[str, str]) -> bool:
 
 
 def summary(plans: Iterable[Plan]) -> str:
-    """Return one sentence that counts what plans hold together, by action."""
+    """Return one sentence with the total number of changes in the plans, by action."""
     these = tuple(plans)
     total = counts(these)
     unchecked = sum(
@@ -348,18 +348,18 @@ def summary(plans: Iterable[Plan]) -> str:
     total[Label.UNCHECKED.word] = unchecked
     found = [f"{count} {_PLANNED.get(action, action)}" for action, count in total.items() if count]
     if not any(plan.pending for plan in these):
-        known = "Nothing is known to be due" if unchecked else "Nothing to do"
-        return f"{known}: {', '.join(found) or 'no account is wanted'}."
+        known = "Nothing known to do" if unchecked else "Nothing to do"
+        return f"{known}: {', '.join(found) or 'the manifests list no account'}."
     return f"Plan: {', '.join(found)}."
 
 
 def refusal(plan: Plan, most: int) -> Sentence:
-    """Return for which accounts there is no slot; at most ``most`` are named."""
+    """Return which accounts have no slot; at most ``most`` are named."""
     return ("there is no slot for ", *listed(plan.over, most), ". Nothing would be sent.")
 
 
 def selection(plan: Plan, most: int) -> Sentence | None:
-    """Return to which accounts a plan is restricted, and what it leaves out; None where it has all."""
+    """Return which accounts a plan is restricted to, and what it leaves out; None if it covers all."""
     if (this := plan.selection) is None:
         return None
     counted = ((this.creates, _PLANNED[Create.action]), (this.updates, _PLANNED[Update.action]))
@@ -369,11 +369,11 @@ def selection(plan: Plan, most: int) -> Sentence | None:
 
 def unplanned(parents: Sequence[str], most: int) -> Sentence:
     """Return which parents have no plan; at most ``most`` are named."""
-    return ("no plan could be made for ", *listed(parents, most), ". The errors of this run say why.")
+    return ("no plan could be made for ", *listed(parents, most), ". See the errors of this run.")
 
 
 def listed(names: Sequence[str], most: int) -> Sentence:
-    """Return names, of which at most ``most`` are named and the others counted."""
+    """Return at most ``most`` of the names, and the number of the others."""
     pieces: list[str] = []
     for name in names[:most]:
         pieces += [", ", Name(name)] if pieces else [Name(name)]
@@ -385,8 +385,8 @@ def slots(these: Slots) -> str:
     return _slots(these, f"{these.planned} planned")
 
 
-def held(these: Slots) -> str:
-    """Return the same where nothing is planned."""
+def current_slots(these: Slots) -> str:
+    """Return a parent's slots in one phrase, without planned ones."""
     return _slots(these)
 
 
@@ -406,13 +406,13 @@ def _slots(these: Slots, *planned: str) -> str:
 
 
 def reason(record: Record, balance: Balance | Failed | None = None) -> str | None:
-    """Return why an account is not simply active and why its balance could not be had, or None."""
+    """Return why an account is not simply active, and why its balance could not be read, or None."""
     parts = [_reason(record)]
     if balance is not None:
         from provisioner.model.exchange import Failed  # noqa: PLC0415  # no plan has balances, and each loads this
 
         if isinstance(balance, Failed):
-            parts.append(f"its balance cannot be had: {balance.reason}")
+            parts.append(f"its balance could not be read: {balance.reason}")
     return "; ".join(filter(None, parts)) or None
 
 
@@ -421,7 +421,7 @@ def _reason(record: Record) -> str | None:
         return record.reason
     parts = []
     if record.edit is not None:
-        parts.append(f"an edit was begun at {record.edit.operation.started_at} and is not known to be finished")
+        parts.append(f"an edit was started at {record.edit.operation.started_at} and is not known to be finished")
     if record.drift.gone:
         parts.append(LOGIN_GONE)
     if record.drift.altered:

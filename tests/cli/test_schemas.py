@@ -58,7 +58,7 @@ def test_a_status_of_every_kind_of_record_conforms(sandbox: StartSandbox, projec
     for more in ((), ("--balances",)):
         told = accounts(mine.run("status", "--format", "json", *more))
         assert ["abandoned", "unknown", "active", "active"] == [each["status"] for each in told.values()]
-        assert "an edit was begun at 20" in told["paris"]["reason"]
+        assert "an edit was started at 20" in told["paris"]["reason"]
         assert "Octopush altered company_name" == told["rome"]["reason"]
         assert bool(more) == all("balance" in each for each in told.values())
     assert (None, {"amount": 0.0, "unit": "euros"}) == (told["oslo"]["balance"], told["rome"]["balance"])
@@ -74,7 +74,7 @@ def test_a_status_while_a_create_is_in_flight_and_without_its_balance(
         told = accounts(mine.run("status", "--format", "json", "--balances", "--attempts", "1"))
         running.kill()
     assert ("pending", None, None) == (told["rome"]["status"], told["rome"]["created_at"], told["rome"]["balance"])
-    assert (None, True) == (told["paris"]["balance"], "its balance cannot be had" in told["paris"]["reason"])
+    assert (None, True) == (told["paris"]["balance"], "its balance could not be read" in told["paris"]["reason"])
 
 
 # ── validate ─────────────────────────────────────────────────────────────────

@@ -328,7 +328,7 @@ def test_a_report_says_that_a_state_is_new_only_if_it_was_created(mine: Project,
     (untouched,) = this.apply(this.plan(), cancel=token).reports
     (done,) = this.apply(this.plan()).reports
     places = [report.text(each)[3].text.rpartition(", ")[2] for each in (untouched, done)]
-    assert ["which this run was to begin", "begun by this run"] == places
+    assert ["not begun by this run", "begun by this run"] == places
     assert 2 == len(server.accounts())
 
 

@@ -9,28 +9,29 @@ from provisioner.model.report import Outcome, Report, Result, Stop
 from provisioner.render import advice, documents, report
 
 DECIDE = (
-    "look for it in the parent's dashboard, by its first and last name: if it is there, `provisioner adopt paris LOGIN`"
-    " takes it over; if it is not, `provisioner resolve paris --not-created` frees its slot"
+    "look for it in the parent's dashboard, by its first and last name: if it exists, `provisioner adopt paris LOGIN`"
+    " takes it over; if not, `provisioner resolve paris --not-created` frees its slot"
 )
 TOLD = {
     Remedy.LIST: "`provisioner status` lists all accounts",
     Remedy.FORGET: "`provisioner forget paris` frees its slot",
-    Remedy.FORGET_FIRST: "if the paris that the state knows was deleted, run `provisioner forget paris` first",
-    Remedy.FORCE: "with --force it is forgotten all the same, and if it is there, it holds a place that nothing here"
-    " counts",
-    Remedy.REFRESH_OR_FORCE: "if it is to stay, `provisioner refresh` notes that it is there after all; with --force it"
-    " is forgotten all the same, and if it is there, it holds a place that nothing here counts",
+    Remedy.FORGET_FIRST: "if the paris in the state was deleted, run `provisioner forget paris` first",
+    Remedy.FORCE: "with --force it is forgotten anyway, and if it still exists, it uses a slot that is not counted"
+    " here",
+    Remedy.REFRESH_OR_FORCE: "to keep it, run `provisioner refresh`, which records that it exists; with --force it"
+    " is forgotten anyway, and if it still exists, it uses a slot that is not counted here",
     Remedy.REFRESH: "`provisioner refresh` looks for the account again",
     Remedy.ADOPT_KEY: "if Octopush changed it, `provisioner adopt paris LOGIN` takes it over",
-    Remedy.RESOLVE: "`provisioner resolve` ends an unknown outcome, and `provisioner adopt` takes over what exists",
+    Remedy.RESOLVE: "`provisioner resolve` is for unknown outcomes, and `provisioner adopt` for existing accounts",
     Remedy.APPLY_FIRST: "run `provisioner apply` first: it finishes or undoes that",
-    Remedy.ROTATE: "`provisioner credentials show paris` shows each that may be right, and `provisioner"
+    Remedy.ROTATE: "`provisioner credentials show paris` shows every one that may be right, and `provisioner"
     " rotate-password paris` finishes it",
-    Remedy.APPLY: "`provisioner credentials show paris` shows each that may be right, and the next apply finishes it",
+    Remedy.APPLY: "`provisioner credentials show paris` shows every one that may be right, and the next apply"
+    " finishes it",
     Remedy.FREE_OR_ADOPT: "if you are sure that it does not exist, `provisioner forget paris --force` frees its slot;"
     " if it does, `provisioner adopt paris LOGIN` takes it over",
     Remedy.DECIDE: DECIDE,
-    Remedy.WAIT_OR_DECIDE: f"wait for the run that is at work; if there is none, {DECIDE}",
+    Remedy.WAIT_OR_DECIDE: f"wait for the run that is still at work; if there is none, {DECIDE}",
     Remedy.FINISH: "`provisioner apply` finishes it, with an identity",
     Remedy.CHANGE_BACK: "`provisioner apply --refresh` changes it back; to keep it, write it into the manifest",
 }

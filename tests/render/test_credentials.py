@@ -142,7 +142,7 @@ def test_any_value_of_one_line_survives_docker(tmp_path: Path) -> None:
 def test_a_value_that_a_reader_would_change_is_refused(form: str, value: str) -> None:
     with pytest.raises(StateConflict) as caught:
         formats.FORMATS[form]([content("rome"), content(key=value)])
-    assert "The api_key of paris holds" in caught.value.message
+    assert "The api_key of paris contains" in caught.value.message
     assert value not in caught.value.message
 
 

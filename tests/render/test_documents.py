@@ -267,6 +267,6 @@ def test_a_status_with_balances_says_what_is_left_or_why_that_is_not_known() -> 
             },
             None,
         ),
-        (None, "its balance cannot be had: HTTP 500"),
+        (None, "its balance could not be read: HTTP 500"),
         (None, None),
     ] == [(each["balance"], each["reason"]) for each in document["states"][0]["accounts"]]

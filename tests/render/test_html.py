@@ -129,7 +129,7 @@ def row(change: Change, *, over: tuple[str, ...] = ()) -> str:
             (
                 "+ create paris-2 first name Ada last name King company name Engines"
                 " rome is in no manifest and has the same names. If paris-2 is its new name,"
-                " write previously: rome under paris-2 : else this is a second account."
+                " write previously: rome under paris-2 ; otherwise this is a second account."
             ),
         ),
         (
@@ -142,7 +142,7 @@ def row(change: Change, *, over: tuple[str, ...] = ()) -> str:
         ),
         (
             Update(desired("a", ADA), (FieldChange("name", "b", "a"),), "b"),
-            '~ update a name from "b" → to "a" (nothing is sent for that)',
+            '~ update a name from "b" → to "a" (nothing is sent)',
         ),
         (
             Update(desired("a", ADA), (FieldChange("last_name", "X", "Y", drifted=True),)),
@@ -151,42 +151,42 @@ def row(change: Change, *, over: tuple[str, ...] = ()) -> str:
         (
             Update(desired("a", ADA), (FieldChange("last_name", None, "Y", drifted=True, unseen=True),)),
             (
-                "~ update a last name from (not kept: plan --refresh shows it)"
+                "~ update a last name from (not stored: plan --refresh shows it)"
                 ' → to "Y" (somebody changed it at Octopush)'
             ),
         ),
         (Update(desired("a", ADA), (FieldChange("password", None, None),)), "~ update a password a new one"),
         (
             Update(desired("a", ADA), (FieldChange("password_version", "1", "2"),)),
-            "~ update a password a new one, for version 2 (1 before)",
+            "~ update a password a new one, for version 2 (was 1)",
         ),
         (
             Update(desired("a", ADA), (), None, BEGUN),
             (
-                "~ update a An earlier run began it, and its outcome is not known: finishes an edit that was begun at"
-                " 2026-01-05T00:00:00Z by ada@host."
+                "~ update a An earlier run started it, and its outcome is not known: finishes an edit that was started"
+                " at 2026-01-05T00:00:00Z by ada@host."
             ),
         ),
         (
             Update(desired("a", ADA), (), None, replace(BEGUN, sealed="x")),
             (
-                "~ update a An earlier run began it, and its outcome is not known: a new password is set, as an edit"
-                " that was begun at 2026-01-05T00:00:00Z by ada@host may have set one."
+                "~ update a An earlier run started it, and its outcome is not known: sets a new password, because an"
+                " edit that was started at 2026-01-05T00:00:00Z by ada@host may have set one."
             ),
         ),
-        (Unchanged("a", ADA, Drift(("last_name",))), "= drift a Octopush made something else of last_name"),
+        (Unchanged("a", ADA, Drift(("last_name",))), "= drift a Octopush altered last_name"),
         (Unchanged("a", ADA, unchecked="HTTP 500"), "? unchecked a HTTP 500"),
         (
             Create(replace(desired("a", Attributes("Ada", "King")), previously="b")),
             (
-                "+ create a first name Ada last name King Nothing moves: the state knows no b, its name before."
-                " This is a new account."
+                "+ create a first name Ada last name King The state has no b, its previous name, so nothing moves:"
+                " this is a new account."
             ),
         ),
         (
             Unmanaged("a", ADA),
             (
-                "! unmanaged a exists and is in no manifest; it is left alone"
+                "! unmanaged a exists but is in no manifest; it is not changed"
                 " first name Ada last name King company name Engines"
             ),
         ),
@@ -221,7 +221,7 @@ def row(change: Change, *, over: tuple[str, ...] = ()) -> str:
         (
             StillAbandoned("a", ADA, "given up"),
             (
-                "- abandoned a given up; it keeps its slot: to create it again, give it another name"
+                "- abandoned a given up; it keeps its slot; to create it again, give it another name"
                 " first name Ada last name King company name Engines"
             ),
         ),

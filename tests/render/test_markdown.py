@@ -83,16 +83,16 @@ def test_a_plan_says_its_slots_its_sum_what_is_to_be_done_and_the_details() -> N
 
 ```diff
 + create     berlin  Ada  King  Engines
-# abandoned  bergen  given up; it keeps its slot: to create it again, give it another name
+# abandoned  bergen  given up; it keeps its slot; to create it again, give it another name
 - gone       geneva  Octopush no longer knows its login; `provisioner forget geneva` frees its slot
-  drift      lisbon  Octopush made something else of last_name
+  drift      lisbon  Octopush altered last_name
 ! update     lyon    1 field
 !     company name  (none) -> "Labé"
 - unknown    oslo    no answer
 -     first name    Ada
 -     last name     King
 -     company name  Engines
-# unmanaged  rome    exists and is in no manifest; it is left alone
+# unmanaged  rome    exists but is in no manifest; it is not changed
 # unmanaged  siena   is in no manifest; an earlier edit is unfinished; the next apply finishes it if a manifest \
 names the account
 ```

@@ -161,7 +161,7 @@ def test_the_markdown_of_many_parents_fits_into_a_comment_and_says_what_is_missi
     assert len(page) <= markdown.LONGEST
     assert re.search(r"\d+ did not fit here: see `provisioner status --format html` for all of them", page)
     assert "350 more parents did not fit here." in page
-    assert "\n      provisioner adopt berlin LOGIN --parent p0\n    takes it over; if it is not,\n" in page
+    assert "\n      provisioner adopt berlin LOGIN --parent p0\n    takes it over; if not,\n" in page
 
 
 # ── In a real browser ────────────────────────────────────────────────────────

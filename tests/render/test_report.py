@@ -52,8 +52,8 @@ Unknown: d. It may or may not exist, and is not retried automatically.
     UNKNOWN  FIRST NAME  LAST NAME  COMPANY NAME  SENT
     d        Ada         King       Engines       5 minutes ago (2026-01-05T00:00:00Z)
   Then, for each:
-    provisioner resolve NAME --not-created   it is not there: its slot is free again
-    provisioner adopt NAME LOGIN             it is there: its login is in the dashboard
+    provisioner resolve NAME --not-created   it does not exist: its slot is free again
+    provisioner adopt NAME LOGIN             it exists: the dashboard shows its login
     provisioner resolve NAME --abandon       nobody can find out: it keeps its slot""" == rendered(
         report.text(this, View(now=datetime(2026, 1, 5, 0, 5, 59, tzinfo=UTC)))
     )

@@ -60,7 +60,7 @@ def test_a_status_tells_what_is_not_finished_and_not_right() -> None:
         },
     )
     assert """\
-  a     active  2026-01-02T00:00:00Z  an edit was begun at 2026-01-05T00:00:00Z and is not known to be finished; \
+  a     active  2026-01-02T00:00:00Z  an edit was started at 2026-01-05T00:00:00Z and is not known to be finished; \
 Octopush altered first_name; somebody changed last_name
   b     gone    2026-01-02T00:00:00Z  Octopush no longer knows its login""" == rendered(
         status.text("default", state, "s.json")[2:]

@@ -66,7 +66,7 @@ default: 6 of 20 slots used (1 unknown), 2 reserved, 2 planned, 10 left
       visits              https://***@h/x?***
       email for inbounds  a@b.c
   + create     bern    Leonardo  Da Vinci
-  - abandoned  gone    given up; it keeps its slot: to create it again, give it another name
+  - abandoned  gone    given up; it keeps its slot; to create it again, give it another name
   ~ update     lyon    2 fields
       company name  (none) -> "Labé"
       first name    "A" -> "B"
@@ -75,7 +75,7 @@ default: 6 of 20 slots used (1 unknown), 2 reserved, 2 planned, 10 left
       last name     King
       company name  Engines
       sent          2 days ago (2026-01-05T00:00:00Z)
-  ! unmanaged  rome    exists and is in no manifest; it is left alone
+  ! unmanaged  rome    exists but is in no manifest; it is not changed
 Plan: 2 to create, 1 to update, 1 unchanged, 1 unmanaged, 1 unknown, 1 abandoned.""" == rendered(
         text.plan(plan, View(now=datetime(2026, 1, 7, 0, 1, tzinfo=UTC)))
     )
@@ -134,13 +134,13 @@ def test_a_plan_shows_what_is_not_as_it_should_be_and_does_not_change_by_an_appl
     assert """\
 default: 5 of 20 slots used, 2 planned, 13 left
   - gone       brest  Octopush no longer knows its login; `provisioner forget brest` frees its slot
-  = drift      nice   Octopush made something else of first_name
-  ! unmanaged  oslo   is in no manifest; Octopush made something else of first_name, last_name; somebody changed \
+  = drift      nice   Octopush altered first_name
+  ! unmanaged  oslo   is in no manifest; Octopush altered first_name, last_name; somebody changed \
 company_name
   ! unmanaged  rome   is in no manifest; Octopush no longer knows its login
   ! unmanaged  siena  is in no manifest; an earlier edit is unfinished; the next apply finishes it if a manifest \
 names the account
-  ! unmanaged  turin  is in no manifest; Octopush made something else of first_name; an earlier edit is unfinished; \
+  ! unmanaged  turin  is in no manifest; Octopush altered first_name; an earlier edit is unfinished; \
 the next apply finishes it if a manifest names the account
 Nothing to do: 2 unchanged, 4 unmanaged, 1 gone.""" == rendered(text.plan(plan))
 
@@ -160,18 +160,18 @@ def test_a_plan_shows_an_edit_that_was_begun_and_a_new_name() -> None:
     )
     assert """\
   ~ update     lyon  1 field
-      name  "paris" -> "lyon" (nothing is sent for that)
-  ~ update     nice  what an earlier run began
-      finishes an edit that was begun at 2026-01-05T00:00:00Z by ada@host
-  ~ update     oslo  what an earlier run began
-      a new password is set, as an edit that was begun at 2026-01-05T00:00:00Z by ada@host may have set one
+      name  "paris" -> "lyon" (nothing is sent)
+  ~ update     nice  finishes what an earlier run started
+      finishes an edit that was started at 2026-01-05T00:00:00Z by ada@host
+  ~ update     oslo  finishes what an earlier run started
+      sets a new password, because an edit that was started at 2026-01-05T00:00:00Z by ada@host may have set one
 Plan: 3 to update.""" == rendered(text.plan(plan)[1:])
 
 
 def test_a_create_whose_earlier_name_nobody_has_says_that_nothing_moves() -> None:
     new = replace(desired("lyon"), previously="liyon")
     said = rendered(text.plan(Plan("p", "l", 3, slots(), (Create(new),)))[1:])
-    assert "\n      Nothing moves: the state knows no liyon, its name before. This is a new account.\n" in said
+    assert "\n      The state has no liyon, its previous name, so nothing moves: this is a new account.\n" in said
 
 
 def test_a_create_that_resembles_an_account_asks_whether_it_is_that_one() -> None:
@@ -179,7 +179,7 @@ def test_a_create_that_resembles_an_account_asks_whether_it_is_that_one() -> Non
     assert """\
   + create     lyon  Leonardo  Da Vinci
       pa\\x1bris is in no manifest and has the same names. If lyon is its new name,
-      write `previously: pa\\x1bris` under lyon: else this is a second account.
+      write `previously: pa\\x1bris` under lyon; otherwise this is a second account.
 Plan: 1 to create.""" == rendered(text.plan(plan)[1:])
     over = replace(plan, over=("lyon",))
     assert ["  x no slot    lyon  Leonardo  Da Vinci"] == [line.text for line in text.plan(over)[1:-1]]
@@ -192,10 +192,10 @@ Plan: 1 to create.""" == rendered(text.plan(plan)[1:])
         (FieldChange("company_name", None, "B\x1b"), 'company name  (none) -> "B\\x1b"'),
         (FieldChange("company_name", "A", None), 'company name  "A" -> (none)'),
         (FieldChange("password", None, None), "password  a new one"),
-        (FieldChange("password_version", "1", "3"), "password  a new one, for version 3 (1 before)"),
+        (FieldChange("password_version", "1", "3"), "password  a new one, for version 3 (was 1)"),
         (
             FieldChange("first_name", None, "B", drifted=True, unseen=True),
-            f'first name  (not kept: plan --refresh shows it) -> "B" ({FOUND})',
+            f'first name  (not stored: plan --refresh shows it) -> "B" ({FOUND})',
         ),
         (FieldChange("first_name", None, "B", drifted=True), f'first name  (none) -> "B" ({FOUND})'),
         (FieldChange("first_name", "A", None, drifted=True), f'first name  "A" -> (none) ({FOUND})'),

@@ -85,10 +85,10 @@ def test_every_format_shows_every_kind_of_change_that_is_worth_it() -> None:
 
 
 def test_plans_are_summed_up_together() -> None:
-    assert "Nothing to do: no account is wanted." == words.summary([plan()]) == words.summary([])
+    assert "Nothing to do: the manifests list no account." == words.summary([plan()]) == words.summary([])
     assert "Nothing to do: 1 unchanged." == words.summary([plan(Unchanged("a", LEO))])
     refused = plan(Unchanged("a", LEO, unchecked="401"), Unchanged("b", LEO, unchecked="not checked, because 401"))
-    assert "Nothing is known to be due: 2 unchecked." == words.summary([refused])
+    assert "Nothing known to do: 2 unchecked." == words.summary([refused])
     said = [each.unchecked for _, each in words.shown(refused) if isinstance(each, Unchanged)]
     assert ["401", "not checked, for the same reason"] == said
     both = [plan(Unchanged("a", LEO)), plan(Update(desired("a", LEO), ()), Gone("b", LEO))]
@@ -97,9 +97,7 @@ def test_plans_are_summed_up_together() -> None:
 
 def test_what_is_known_of_an_account_that_could_not_be_looked_at_is_said_too() -> None:
     change = Unchanged("a", LEO, DRIFT, unchecked="HTTP 500")
-    assert ("HTTP 500; Octopush made something else of first_name; somebody changed last_name",) == words.explanation(
-        change
-    )
+    assert ("HTTP 500; Octopush altered first_name; somebody changed last_name",) == words.explanation(change)
 
 
 def test_names_are_listed_up_to_a_number_of_them() -> None:
@@ -121,7 +119,7 @@ def test_what_a_person_would_type_is_marked_in_a_sentence() -> None:
         (Active(LEO, OPERATION, "T", "s"), None),
         (
             Active(LEO, OPERATION, "T", "s", edit=BEGUN),
-            "an edit was begun at 2026-01-05T00:00:00Z and is not known to be finished",
+            "an edit was started at 2026-01-05T00:00:00Z and is not known to be finished",
         ),
         (Active(LEO, OPERATION, "T", "s", drift=Drift(gone=True)), "Octopush no longer knows its login"),
         (
@@ -137,7 +135,7 @@ def test_why_an_account_is_not_simply_active(record: Record, why: str | None) ->
 
 def test_why_a_balance_is_not_known_is_said_with_the_rest() -> None:
     failed = Failed("HTTP 500", Then.GO_ON)
-    assert "lost; its balance cannot be had: HTTP 500" == words.reason(Unknown(LEO, OPERATION, "lost"), failed)
+    assert "lost; its balance could not be read: HTTP 500" == words.reason(Unknown(LEO, OPERATION, "lost"), failed)
     assert words.reason(Active(LEO, OPERATION, "T", "s"), Balance(1.0, "euros")) is None
 
 
@@ -159,7 +157,7 @@ def test_why_a_balance_is_not_known_is_said_with_the_rest() -> None:
             "https://h.example/?b",
             "the masked part differs",
         ),
-        ("first_name", "\u0639\u200c\u0644", "\u0639\\u200c\u0644", "in one of them the escape is plain text"),
+        ("first_name", "\u0639\u200c\u0644", "\u0639\\u200c\u0644", "in one of them, the escape is plain text"),
         ("first_name", "Kathe", "K\u00e4the", ""),
         ("first_name", "Ka\u0308the", "K\u00e4thi", ""),
         ("company_name", "Site 1", "Site A", ""),

@@ -24,13 +24,13 @@ from tests.project.opened import opened
 
 LINES: Final = {
     "proxy": ("proxy: http://ada:SECRET@127.0.0.1:9", "Sends through the proxy http://***@127.0.0.1:9."),
-    "ca_file": ("ca_file: ci/roots.pem", "Trusts the authorities in ci/roots.pem (SHA-256 "),
+    "ca_file": ("ca_file: ci/roots.pem", "Trusts only the certificate authorities in ci/roots.pem (SHA-256 "),
     "heartbeat_url": (
         "heartbeat_url: https://evil.example/SECRET/${env:OTHER}",
         "Calls https://evil.example/***/${env:OTHER} when a run ends.",
     ),
-    "identity_file": ("identity_file: ci/id.txt", "Opens what is sealed with the identity in ci/id.txt."),
-    "retry_on_503": ("retry_on_503: true", "Tries a create again after HTTP 503: that makes a second account"),
+    "identity_file": ("identity_file: ci/id.txt", "Opens sealed credentials with the identity in ci/id.txt."),
+    "retry_on_503": ("retry_on_503: true", "Retries a create after HTTP 503: if the first was created, that makes a"),
     "timeout": ("timeout: 0.3", "Sets timeout to 0.3, not 30."),
     "attempts": ("attempts: 99", "Sets attempts to 99, not 5."),
     "retry_budget": ("retry_budget: 0", "Sets retry_budget to 0, not 60."),
@@ -189,7 +189,7 @@ def test_a_stale_plan_leaves_word_nowhere_but_where_the_apply_itself_says(mine: 
             "parents: {default: {api_login: '${file:ci/login}'}}",
             ("login    from the file ci/login", "<dt>login</dt> <dd>from the file ci/login<"),
         ),
-        ("state: elsewhere/{parent}.json", ("none yet at elsewhere/default.json: this begins one",)),
+        ("state: elsewhere/{parent}.json", ("none yet at elsewhere/default.json: apply begins one",)),
         ("limit: 99", ("of 99 slots",)),
         ("reserved: 9", ("9 reserved",)),
     ],
@@ -210,7 +210,7 @@ def test_every_format_says_where_a_plan_goes_and_that_it_begins_a_state(mine: Pr
     places = {
         "address": "http://127.0.0.1:9/v1/public",
         "login": f"{PARENT.api_login[:3]}*** (from OCTOPUSH_API_LOGIN)",
-        "state": "none yet at state/default.json: this begins one",
+        "state": "none yet at state/default.json: apply begins one",
     }
     for label, said in places.items():
         assert f"\n  {label:<7}  {said}\n" in shown["text"]

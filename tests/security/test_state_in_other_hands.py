@@ -90,7 +90,7 @@ def test_the_plan_says_that_a_password_will_be_set_since_when_and_by_whom(mine: 
     (plan,) = opened(mine).plan().plans
     assert isinstance(plan.changes[0], Update)
     said = "\n".join(line.text for line in text.plan(plan))
-    assert "a new password is set, as an edit that was begun at 2026-01-01T00:00:00Z by ci@runner may have" in said
+    assert "sets a new password, because an edit that was started at 2026-01-01T00:00:00Z by ci@runner may have" in said
 
 
 def _kept_password(mine: Project) -> str:

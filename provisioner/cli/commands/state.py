@@ -78,7 +78,7 @@ def push(context: Context, *, choice: Choice, file: str, undo_move: bool, parent
     "origin",
     metavar="ADDRESS",
     shell_complete=completion.files,
-    help="The old place; {parent} is replaced by its name.",
+    help="The old place; {parent} stands for the parent's name.",
 )
 @options.parents
 @options.project("lock_timeout")

@@ -142,7 +142,7 @@ def test_what_looks_like_a_new_name_is_told(applied: Project) -> None:
 def test_a_mistyped_earlier_name_is_told_before_a_second_account_is_made(applied: Project) -> None:
     edit_manifest(applied, "name: rome, first_name: rome", "name: roma, previously: rone, first_name: Roma")
     done = applied.run("plan")
-    assert "Nothing moves: the state knows no rone, its name before. This is a new account." in done.stdout
+    assert "The state has no rone, its previous name, so nothing moves: this is a new account." in done.stdout
     plan = conforming(applied.run("plan", "--format", "json").stdout, "plan.v1")["plans"][0]
     assert ["rone"] == [each["previously"] for each in plan["changes"] if each["action"] == "create"]
 
@@ -196,7 +196,7 @@ def test_a_plan_shows_what_stands_at_octopush_and_writes_nothing(applied: Projec
 def test_a_plan_says_what_it_could_not_check(sandbox: StartSandbox, project: NewProject) -> None:
     mine = made(sandbox("--fault", "500@3:read", "--fault", "500@5:read", "--fault", "401@7:read"), project)
     done = mine.run("plan", "--refresh", "--detailed-exitcode", "--attempts", "1")
-    assert (7, True) == (done.returncode, "Nothing is known to be due: 1 unchanged, 1 unchecked." in done.stdout)
+    assert (7, True) == (done.returncode, "Nothing known to do: 1 unchanged, 1 unchecked." in done.stdout)
     assert "warning: paris could not be checked: the API answered HTTP 500" in done.stderr
     assert "rome could not" not in done.stderr
     # What was not checked is stronger than what does not fit, and both are said.

@@ -88,7 +88,7 @@ def test_what_was_changed_by_hand_is_reported_kept_and_changed_back(applied: Pro
     assert again == applied.state_path.read_bytes()
     assert 2 == applied.run("plan", "--detailed-exitcode").returncode
     text = applied.run("plan").stdout
-    assert "company name        (not kept: plan --refresh shows it) -> " in text
+    assert "company name        (not stored: plan --refresh shows it) -> " in text
     assert COMPANY not in text + applied.state_path.read_text(), "the state keeps in clear that it changed, no more"
     assert 0 == applied.run("apply", "--yes").returncode
     assert "Checked: 2 as sent." in applied.run("refresh", "--detailed-exitcode").stdout

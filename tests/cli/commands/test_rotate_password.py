@@ -159,7 +159,7 @@ def test_a_404_after_a_lost_answer_drops_no_password(sandbox: StartSandbox, proj
     assert (old, new) == (password_of(mine.opened("paris")), password_at(server, login))
     assert "- gone       paris" in mine.run("plan").stdout
     assert "`provisioner refresh` looks for it again" in mine.run("credentials", "list").stderr
-    assert "`provisioner refresh` notes that it is there" in mine.run("forget", "paris", "--yes").stderr
+    assert "`provisioner refresh`, which records that it exists" in mine.run("forget", "paris", "--yes").stderr
     # It was the gateway's word, and not Octopush's: the login is known again.
     done = mine.run("refresh")
     assert (7, True) == (done.returncode, "an earlier edit is unfinished" in done.stdout)

@@ -59,10 +59,10 @@ def test_a_balance_that_cannot_be_had_is_shown_with_its_reason(applied: Project,
     done = applied.run("status", "--balances", "--format", "json")
     paris, rome = accounts_of(done.stdout)
     assert (7, None, {"amount": 0.0, "unit": "euros"}) == (done.returncode, paris["balance"], rome["balance"])
-    refused = "its balance cannot be had: the API did not accept the credentials (127.0.0.1:"
+    refused = "its balance could not be read: the API did not accept the credentials (127.0.0.1:"
     assert (True, True) == (refused in paris["reason"], ", HTTP 401" in paris["reason"])
     text = applied.run("status", "--balances")
-    assert (7, True) == (text.returncode, "  ?           its balance cannot be had: " in text.stdout)
+    assert (7, True) == (text.returncode, "  ?           its balance could not be read: " in text.stdout)
 
 
 def test_a_balance_is_asked_for_where_there_is_an_account(sandbox: StartSandbox, project: NewProject) -> None:

@@ -91,7 +91,8 @@ def _changed(was: Active, now: Active) -> tuple[str, str] | None:
     if was.operation.id != now.operation.id:
         # Its key was taken over.
         return "adopt", "adopted"
-    if was.drift == now.drift:
+    if was.drift == now.drift or was.sealed != now.sealed:
+        # A create that was read back keeps what Octopush made of it: that it was created is said already.
         return None
     return "refresh", "gone" if now.drift.gone else "as sent" if now.drift == NO_DRIFT else "drifted"
 

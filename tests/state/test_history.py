@@ -61,6 +61,7 @@ def said(before: Record | None, after: Record | None, operation: str | None = No
         (ACTIVE, replace(ACTIVE, drift=Drift(gone=True)), "refresh: gone"),
         (ACTIVE, replace(ACTIVE, drift=Drift(changed=("last_name",))), "refresh: drifted"),
         (replace(ACTIVE, drift=Drift(gone=True)), ACTIVE, "refresh: as sent"),
+        (ACTIVE, replace(ACTIVE, sealed="as read back", drift=Drift(altered=("last_name",))), None),
         (ACTIVE, ACTIVE, None),
     ],
 )

@@ -241,7 +241,7 @@ class Project:
         state = self.state()
         assert state is not None
         opener = AgeOpener(parse_identities(Secret(self.identity_path.read_text()), "the test"))
-        content = executor.kept(state, name, opener)
+        content = executor.open_record(state, name, opener)
         assert content is not None
         return content
 

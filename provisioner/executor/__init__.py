@@ -1,8 +1,8 @@
-"""Carries out what was planned or decided, so that nothing that exists is ever lost.
+"""Carries out plans and decisions in such a way that no account is ever lost.
 
-Owns the protocol of an operation: the intent is durable before the request, and
-what the request brought is sealed and durable before anything else happens.
-Refuses I/O but through the interfaces of ``ports``; whoever calls it gives the clock.
+Follows the protocol of an operation: the intent is durable before the request is sent, and the
+result is sealed and durable before anything else happens. Does no I/O except through the
+interfaces in ``ports``; the caller passes the clock.
 """
 
 from provisioner.executor.adopt import Adopted, adopt
@@ -19,7 +19,7 @@ from provisioner.executor.inspect import (
 )
 from provisioner.executor.ports import Api, Journal, Opener, Ports, Progress, Sealer
 from provisioner.executor.rekey import rekey
-from provisioner.executor.seals import all_active, begun, credentials, credentials_of, kept, said
+from provisioner.executor.seals import credentials_of, open_active, open_all_active, open_edit, open_record, reason_of
 
 __all__ = [
     "NO_IDENTITY",
@@ -35,21 +35,21 @@ __all__ = [
     "Work",
     "active",
     "adopt",
-    "all_active",
     "apply",
     "balances",
-    "begun",
-    "credentials",
     "credentials_of",
     "existing",
     "forget",
     "is_answered",
-    "kept",
     "leave",
+    "open_active",
+    "open_all_active",
+    "open_edit",
+    "open_record",
+    "reason_of",
     "refresh",
     "rekey",
     "resolve",
-    "said",
     "settle",
     "shared_logins",
     "verify",

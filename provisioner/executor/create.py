@@ -224,7 +224,7 @@ def _read_back(run: Run, sent: Sequence[_Sent]) -> None:
             if hindrance is None:
                 run.ports.progress.started(name, record.operation.id)
                 back = read_back(each.content, record.attributes, run.ports)
-                hindrance = back.hindrance
+                hindrance = back.obstacle
                 found = Outcome(name, "read_back", Result.CREATED, back.warning, back.fields)
                 run.ports.progress.read_back(found)
             else:

@@ -1,4 +1,4 @@
-"""What ends a doubt: a run that died is noticed, and a person decides."""
+"""Ends unknown outcomes: a person decides. Also marks the intents of dead runs as unknown, and forgets accounts."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from provisioner.executor.ports import Journal
 from provisioner.model.exchange import Failed, Missing, Reading
 from provisioner.model.state import Abandoned, Active, Pending, Record, State, Unknown
 
+# States contain these reasons: `is_answered` must recognize those of earlier versions.
 RUN_DIED: Final = "the run that sent it died before it saved the outcome"
 FAILED_AFTER: Final = "this program failed once the answer was there"
 _ANSWERED: Final = re.compile(r"\bHTTP [1-9][0-9]{2}\b")
-"""What the reason of an outcome names whose answer is kept."""
+"""Matches the reason of an outcome whose answer was saved."""
 
 
 def settle(state: State, journal: Journal) -> State:
-    """Turn every intent of a run that died into an unknown, durably; return the state that follows.
+    """Save every intent of a dead run as an unknown outcome, and return the new state.
 
-    An edit that was begun stays as it is: it is idempotent, and an apply finishes it.
+    An unfinished edit stays as it is: it is idempotent, and the next apply finishes it.
     """
     died = {name: record for name, record in state.accounts.items() if isinstance(record, Pending)}
     if not died:
@@ -32,10 +33,10 @@ def settle(state: State, journal: Journal) -> State:
 
 
 def resolve(state: State, name: str, *, abandon: bool) -> State:
-    """Return ``state`` with the unknown ``name`` ended as a person decided.
+    """Return ``state`` with the unknown outcome of ``name`` ended as a person decided.
 
-    ``abandon`` True: it may exist and is given up; it keeps its slot. False: the
-    person made sure that it does not exist, and its slot is free again.
+    ``abandon``: the account may exist and keeps its slot. Otherwise the person made sure that it
+    does not exist, and its slot is free again.
 
     Raises:
         CommandInvalid: there is no such account, or its outcome is not unknown.
@@ -50,20 +51,20 @@ def resolve(state: State, name: str, *, abandon: bool) -> State:
         )
     if not abandon:
         return state.with_record(name, None)
-    # Whoever resolves holds the state: a run that is still at it there is not.
+    # The caller holds the lock of the state, so the run that left a pending record is dead.
     reason = record.reason if isinstance(record, Unknown) else RUN_DIED
     return state.with_record(name, Abandoned(record.attributes, record.operation, reason, record.sealed))
 
 
 def is_answered(record: Record) -> bool:
-    """Tell whether an answer may be sealed in the record of an outcome that nobody knows: its reason says so."""
+    """Return whether the record of an unknown outcome may have a sealed answer, according to its reason."""
     return isinstance(record, Unknown) and (record.reason == FAILED_AFTER or bool(_ANSWERED.search(record.reason)))
 
 
 def forget(state: State, name: str, *, reading: Reading | None) -> State:
     """Return ``state`` without ``name``, which was deleted by hand; its slot is free again.
 
-    ``reading`` is what Octopush says of its login; None: a person forces it, unasked.
+    ``reading`` is Octopush's answer about its login; None: a person forces it, and Octopush was not asked.
 
     Raises:
         CommandInvalid: there is no such account.
@@ -75,7 +76,7 @@ def forget(state: State, name: str, *, reading: Reading | None) -> State:
         return state.with_record(name, None)
     if isinstance(reading, Failed):
         raise StateConflict(
-            f"{name} is not forgotten: it could not be asked for: {reading.reason}.",
+            f"{name} is not forgotten: Octopush could not say whether it exists: {reading.reason}.",
             hint=reading.hint or "Run it again once that is over.",
             advice=Advice(Remedy.FORCE, name),
         )
@@ -88,11 +89,11 @@ def forget(state: State, name: str, *, reading: Reading | None) -> State:
 
 
 def active(state: State, name: str) -> Active:
-    """Return the record of ``name``, whose login is kept.
+    """Return the record of ``name``, an active account.
 
     Raises:
         CommandInvalid: there is no such account.
-        StateConflict: its login is not known.
+        StateConflict: it is not active, so its login is not known.
 
     """
     record = existing(state, name)
@@ -105,7 +106,7 @@ def active(state: State, name: str) -> Active:
 
 
 def existing(state: State, name: str) -> Record:
-    """Return the record of ``name``; raises CommandInvalid where there is none."""
+    """Return the record of ``name``; raises CommandInvalid if there is none."""
     record = state.accounts.get(name)
     if record is None:
         raise CommandInvalid(f"The state has no account {name}.", advice=Advice(Remedy.LIST, name))

@@ -1,6 +1,6 @@
-"""Compares what is kept with what Octopush has: fields, credentials and balances.
+"""Compares the state with Octopush: fields, credentials and balances.
 
-Changes nothing, here or there; what was not seen is never called right.
+Changes nothing on either side. Never reports as correct what it has not seen.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from provisioner.errors import Advice, ExitCode, Remedy, StateError, StateInvali
 from provisioner.executor import seals
 from provisioner.executor.ports import Api, Opener, Ports, Progress
 from provisioner.executor.run import INTERRUPTED
-from provisioner.executor.seals import all_active, begun, credentials_of
+from provisioner.executor.seals import credentials_of
 from provisioner.model.account import FIELDS, MASK, Attributes, Credentials, has_placeholder, shown_value
 from provisioner.model.exchange import Balance, Failed, Missing, Observed, Reading, differing, unreported
 from provisioner.model.plan import UNFINISHED, FieldChange, Plan
@@ -33,22 +33,22 @@ _NOT_ASKED: Final = "not checked, because {}"
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What reading every active account has shown."""
+    """The result of reading every active account."""
 
     state: State
-    """The state that was read, with the drift that was found; its serial is the same."""
+    """The state that was checked, with the drift found; its serial is the same."""
     report: Report
     found: Mapping[str, Fields]
-    """By account and dotted path, what Octopush holds instead of what was sent, placeholders' values masked."""
+    """By account and dotted path, the values at Octopush that differ from those sent; placeholders' values masked."""
     seen: frozenset[str]
-    """The names of the accounts of which Octopush said anything; of no other has the drift been looked at."""
+    """The names of the accounts that Octopush answered for; the drift of all others was not checked."""
 
 
 def refresh(state: State, opener: Opener, api: Api, progress: Progress, only: Collection[str] = ()) -> Refreshed:
-    """Read every active account and compare it with what was sent; one whose seal is damaged stops no other.
+    """Read every active account and compare it with what was sent; damaged sealed content stops no other account.
 
-    ``only`` has the names of the accounts to read; none: all.
-    Where more would come to nothing, the remaining accounts are not asked for.
+    ``only`` has the names of the accounts to read; empty: all. If further requests are
+    pointless, the remaining accounts are not read.
 
     Raises:
         IdentityRejected: the identity opens none of them; nothing was sent.
@@ -59,7 +59,7 @@ def refresh(state: State, opener: Opener, api: Api, progress: Progress, only: Co
         for name, each in sorted(state.accounts.items())
         if isinstance(each, Active) and (not only or name in only)
     }
-    opened, faults = all_active(state, opener)
+    opened, faults = seals.open_all_active(state, opener)
     accounts = dict(state.accounts)
     found: dict[str, Fields] = {}
     seen: set[str] = set()
@@ -67,9 +67,9 @@ def refresh(state: State, opener: Opener, api: Api, progress: Progress, only: Co
     stop: Stop | None = None
     for name, record in records.items():
         if name in faults:
-            outcome = replace(_unchecked(name, seals.said(faults[name])), weight=_weight(faults[name]))
-        elif (hindered := _hindrance(record)) is not None:
-            outcome = _unchecked(name, hindered)
+            outcome = replace(_unchecked(name, seals.reason_of(faults[name])), weight=_weight(faults[name]))
+        elif (obstacle := _obstacle(record)) is not None:
+            outcome = _unchecked(name, obstacle)
         elif stop is not None:
             outcome = _unchecked(name, _NOT_ASKED.format(stop.reason))
         else:
@@ -88,10 +88,10 @@ def refresh(state: State, opener: Opener, api: Api, progress: Progress, only: Co
 
 
 def with_drift(refreshed: Refreshed, state: State) -> State:
-    """Return the state after ``state``, with the drift that was found; ``state`` itself where nothing of it is new.
+    """Return the state after ``state``, with the drift found; ``state`` itself if that is nothing new.
 
-    ``state`` may be newer than the one that was read: an account that has been changed
-    since, or of which an edit was begun, stays as it is there.
+    ``state`` may be newer than the one that was checked: an account that was changed since,
+    or whose edit was started, stays as it is.
     """
     accounts = dict(state.accounts)
     for name in refreshed.seen:
@@ -102,14 +102,14 @@ def with_drift(refreshed: Refreshed, state: State) -> State:
 
 
 def _is_same(one: Active, other: Active) -> bool:
-    """Tell whether an account is as it was: the same operation brought it, and the same edit of it was begun."""
+    """Return whether the account is unchanged: its record has the same operation and the same unfinished edit."""
     return one.operation == other.operation and one.edit == other.edit
 
 
 def with_refresh_outcomes(refreshed: Refreshed, plan: Plan, report: Report) -> Report:
-    """Return ``report``, of an apply of ``plan``, with the accounts that the refresh before it could not check.
+    """Return ``report`` of an apply of ``plan``, with the accounts that the refresh before it could not check.
 
-    An edit that an earlier run began and this one finished was checked by reading it back.
+    An account is left out if the apply finished its unfinished edit: it was read back.
     """
     updated = {each.name for each in report.outcomes if each.result is Result.UPDATED}
     finished = {each.record_name for each in plan.updates if each.unfinished and each.name in updated}
@@ -118,8 +118,8 @@ def with_refresh_outcomes(refreshed: Refreshed, plan: Plan, report: Report) -> R
     return replace(report, outcomes=(*report.outcomes, *more))
 
 
-def _hindrance(record: Active) -> str | None:
-    """Return why nothing can be compared, if so; an account that was gone is asked for even so."""
+def _obstacle(record: Active) -> str | None:
+    """Return why the account cannot be compared, or None; one that was gone is read anyway."""
     return UNFINISHED if record.edit is not None and not record.drift.gone else None
 
 
@@ -128,7 +128,7 @@ def _unchecked(name: str, reason: str) -> Outcome:
 
 
 def _compared(name: str, content: SealedContent, record: Active, reading: Reading) -> tuple[Drift, Outcome]:
-    """Return the drift that ``reading`` shows, and the outcome that tells of it."""
+    """Return the drift that ``reading`` shows, and the outcome that reports it."""
     match reading:
         case Failed():
             return record.drift, _unchecked(name, reading.reason)
@@ -141,38 +141,40 @@ def _compared(name: str, content: SealedContent, record: Active, reading: Readin
     if record.edit is not None:
         return NO_DRIFT, _unchecked(name, UNFINISHED)
     if content.sent is None:
-        return replace(record.drift, gone=False), _unchecked(name, "what was sent for it is not kept")
+        return replace(record.drift, gone=False), _unchecked(
+            name, "the state does not have the values that were sent for it"
+        )
     sent: Fields = content.sent.flat()
     differ = differing(sent, reading.fields)
-    # What Octopush itself made of a field at once would be made of it again.
+    # Octopush altered these fields as soon as they were sent, and would do so again.
     altered = tuple(path for path in differ if path in record.drift.altered and _is_corrected(path, content, reading))
     changed = tuple(path for path in differ if path not in altered)
     silent = unreported(FIELDS, reading.fields)
-    # A field that was not seen is as it was when it was seen last.
+    # A field that the answer lacks keeps the drift that was found last.
     drift = Drift(
         altered + tuple(path for path in silent if path in record.drift.altered),
         changed + tuple(path for path in silent if path in record.drift.changed),
         emptied=tuple(path for path in changed if not reading.fields[path])
         + tuple(path for path in silent if path in record.drift.emptied),
     )
-    hidden = _filled(record.attributes, content.sent)
-    fields = (_found(path, record.attributes, sent, reading, hidden) for path in differ)
-    told = (("somebody changed", changed), ("Octopush altered", altered), ("the answer does not tell", silent))
+    hidden = _hidden_paths(record.attributes, content.sent)
+    fields = (_field_change(path, record.attributes, sent, reading, hidden) for path in differ)
+    parts = (("somebody changed", changed), ("Octopush altered", altered), ("the answer does not contain", silent))
     return drift, Outcome(
         name,
         "refresh",
         Result.DRIFTED if differ else Result.UNCHECKED if silent else Result.UNCHANGED,
-        "; ".join(f"{words} {', '.join(paths)}" for words, paths in told if paths) or None,
+        "; ".join(f"{words} {', '.join(paths)}" for words, paths in parts if paths) or None,
         tuple(replace(each, drifted=each.path in changed) for each in fields),
         weight=ExitCode.SOME_FAILED if differ and silent else None,
     )
 
 
 def _is_corrected(path: str, content: SealedContent, reading: Observed) -> bool:
-    """Tell whether what is found at ``path`` is what Octopush itself made of what was sent.
+    """Return whether the value at ``path`` is Octopush's own correction of what was sent.
 
-    Whoever can seal could say so of any value; but Octopush corrects, and sends nobody's messages elsewhere:
-    to the host that was meant, and to no path but one from which it left something out.
+    The sealed content says so, but anybody can seal. So a callback counts as corrected only if
+    it still has the same receiver, and otherwise only lost characters.
     """
     if path not in content.altered or differing(content.altered, _only(path, reading)):
         return False
@@ -190,13 +192,13 @@ def _letters(url: str) -> str:
 
 
 def _is_in(some: str, whole: str) -> bool:
-    """Tell whether ``whole`` has all of ``some``, in this order."""
+    """Return whether ``whole`` contains all letters of ``some``, in this order."""
     letters = iter(whole)
     return all(each in letters for each in some)
 
 
 def _receiver(callback: str) -> tuple[str, ...]:
-    """Return who gets what is sent to ``callback``: a URL's scheme, host and port, or a whole e-mail address."""
+    """Return who receives what is sent to ``callback``: a URL's scheme, host and port, or the whole e-mail address."""
     try:
         parts = urlsplit(callback.casefold())
         return (parts.scheme, parts.hostname or "", str(parts.port)) if parts.netloc else (callback.casefold(),)
@@ -211,10 +213,10 @@ def _only(path: str, reading: Observed) -> Fields:
 # ── What may be shown of a field ─────────────────────────────────────────────
 
 
-def _filled(written: Attributes, sent: Attributes | None) -> frozenset[str]:
-    """Return the paths at which what is found may hold what a placeholder brings, or what was sent shows more.
+def _hidden_paths(written: Attributes, sent: Attributes | None) -> frozenset[str]:
+    """Return the paths whose value at Octopush may contain a placeholder's value.
 
-    Where in what is found a token may stand, nobody can know: it is as likely in a path as in a query.
+    The whole value is hidden: nobody can know which part of it is a secret, the path or the query.
     """
     texts = written.flat()
     return frozenset(path for path, text in texts.items() if has_placeholder(text)) | frozenset(
@@ -224,38 +226,40 @@ def _filled(written: Attributes, sent: Attributes | None) -> frozenset[str]:
     )
 
 
-def _found(path: str, written: Attributes, sent: Fields, reading: Observed, hidden: frozenset[str]) -> FieldChange:
-    """Return what was sent and found at ``path``; where a placeholder stands, that, and not what it brought."""
+def _field_change(
+    path: str, written: Attributes, sent: Fields, reading: Observed, hidden: frozenset[str]
+) -> FieldChange:
+    """Return the values sent and found at ``path``, masked if ``path`` is ``hidden``: then as the manifest has it."""
     if path not in hidden:
         return FieldChange(path, sent.get(path), reading.fields[path])
     return FieldChange(path, written.flat().get(path) or MASK, reading.fields[path] and MASK)
 
 
-# ── What was just written ────────────────────────────────────────────────────
+# ── Reading back what was just written ───────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """What an account is right after it was created or changed."""
+    """The result of reading an account right after it was created or changed."""
 
     altered: Fields
-    """What Octopush made of fields that were sent otherwise."""
+    """Octopush's values of the fields that it altered."""
     fields: tuple[FieldChange, ...] = ()
     """The same as changes: ``before`` as sent, ``after`` as found."""
     warning: str | None = None
-    hindrance: str | None = None
-    """Why no other account needs to be read."""
+    obstacle: str | None = None
+    """Why reading another account is pointless."""
 
 
-def not_read_back(hindrance: str) -> ReadBack:
+def not_read_back(obstacle: str) -> ReadBack:
     """Return the result for an account that is not read."""
-    return ReadBack({}, warning=f"not read back: {hindrance}", hindrance=hindrance)
+    return ReadBack({}, warning=f"not read back: {obstacle}", obstacle=obstacle)
 
 
 def read_back(content: SealedContent, written: Attributes, ports: Ports) -> ReadBack:
     """Read the account and compare it with what was sent; a failure is a warning, never an error.
 
-    ``written`` is the same before its placeholders were filled in. Where a signal asked
+    ``written`` is what was sent, before its placeholders were filled in. If a signal asked
     the run to end, nothing is read.
     """
     if ports.interrupted() is not None:
@@ -265,21 +269,21 @@ def read_back(content: SealedContent, written: Attributes, ports: Ports) -> Read
     if not isinstance(reading, Observed):
         stop = _stopped_by(reading)
         return ReadBack(
-            {}, warning=f"it could not be read back: {reading.reason}", hindrance=None if stop is None else stop.reason
+            {}, warning=f"it could not be read back: {reading.reason}", obstacle=None if stop is None else stop.reason
         )
     sent: Fields = content.sent.flat() if content.sent else {}
     differ = differing(sent, reading.fields)
-    hidden = _filled(written, content.sent)
+    hidden = _hidden_paths(written, content.sent)
     warnings = []
     if differ:
-        warnings.append(f"Octopush stored something else than was sent: {', '.join(differ)}")
+        warnings.append(f"Octopush stored different values than were sent: {', '.join(differ)}")
     if silent := unreported(FIELDS, reading.fields):
-        warnings.append(f"the answer does not tell {', '.join(silent)}")
+        warnings.append(f"the answer does not contain {', '.join(silent)}")
     if reading.api_key is not None and reading.api_key != credentials.api_key:
-        warnings.append("the key that is read back is another than the one that was given")
+        warnings.append("the key read back is not the one that Octopush issued")
     return ReadBack(
         {path: reading.fields[path] for path in differ},
-        tuple(_found(path, written, sent, reading, hidden) for path in differ),
+        tuple(_field_change(path, written, sent, reading, hidden) for path in differ),
         "; ".join(warnings) or None,
     )
 
@@ -288,21 +292,21 @@ def read_back(content: SealedContent, written: Attributes, ports: Ports) -> Read
 
 
 def verify(state: State, names: Sequence[str], opener: Opener, api: Api, progress: Progress) -> Report:
-    """Open the credentials of the active accounts ``names``, and compare them with their records and Octopush.
+    """Open the credentials of the active accounts ``names``, and compare them with their records and with Octopush.
 
-    Where more would come to nothing, the remaining accounts are not asked for.
+    If further requests are pointless, the remaining accounts are not read.
 
     Raises:
         IdentityRejected: the identity opens none of them.
 
     """
-    opened, damaged = all_active(state, opener)
-    faults = _shared(opened) | {name: seals.said(error) for name, error in damaged.items()}
+    opened, damaged = seals.open_all_active(state, opener)
+    faults = _shared(opened) | {name: seals.reason_of(error) for name, error in damaged.items()}
     for name in opened.keys() - faults.keys():
         try:
-            begun(state, name, opener)
+            seals.open_edit(state, name, opener)
         except StateError as error:
-            faults[name] = f"of its unfinished edit: {seals.said(error)}"
+            faults[name] = f"in its unfinished edit: {seals.reason_of(error)}"
     outcomes: list[Outcome] = []
     stop: Stop | None = None
     for name in names:
@@ -322,25 +326,24 @@ def verify(state: State, names: Sequence[str], opener: Opener, api: Api, progres
 
 
 def shared_logins(state: State, opener: Opener) -> dict[str, str]:
-    """Return, by name, what is wrong with the active accounts that have one login between them.
+    """Return, by name, a reason for each active account whose login another one has too.
 
-    What does not open is none of them. Raises IdentityRejected where nothing opens.
+    Those that cannot be opened are left out. Raises IdentityRejected if none can.
     """
-    return _shared(all_active(state, opener)[0])
+    return _shared(seals.open_all_active(state, opener)[0])
 
 
 def _weight(error: StateError) -> ExitCode | None:
-    """Return what a seal's fault means for the exit, where it is no failure: what is damaged is so in the state."""
+    """Return the exit code of an account whose sealed content cannot be opened; None: that of its result."""
     return error.exit_code if isinstance(error, StateInvalid) else None
 
 
 def _shared(opened: Mapping[str, SealedContent]) -> dict[str, str]:
-    """Return a fault for each of the accounts that have one login between them."""
+    """Return a reason for each account whose login another one has too."""
     logins = {name: each.credentials.api_login.casefold() for name, each in opened.items() if each.credentials}
     counts = Counter(logins.values())
     return {
-        name: "its login is also that of "
-        + ", ".join(each for each in logins if logins[each] == login and each != name)
+        name: "it has the same login as " + ", ".join(each for each in logins if logins[each] == login and each != name)
         for name, login in logins.items()
         if counts[login] > 1
     }
@@ -349,7 +352,7 @@ def _shared(opened: Mapping[str, SealedContent]) -> dict[str, str]:
 def _verified(name: str, credentials: Credentials, reading: Reading) -> Outcome:
     match reading:
         case Observed() if reading.api_key is None:
-            return Outcome(name, "verify", Result.UNCHECKED, "the answer tells no key")
+            return Outcome(name, "verify", Result.UNCHECKED, "the answer contains no key")
         case Observed() if reading.api_key != credentials.api_key:
             reason = "Octopush's key for this login is not the sealed one"
             return Outcome(name, "verify", Result.FAILED, reason, advice=Advice(Remedy.ADOPT_KEY, name))
@@ -367,41 +370,41 @@ def _verified(name: str, credentials: Credentials, reading: Reading) -> Outcome:
 
 
 def balances(state: State, opener: Opener, api: Api, progress: Progress) -> dict[str, Balance | Failed]:
-    """Ask for the balance of each active account, with its own credentials; one that they do not open stops no other.
+    """Ask for the balance of each active account, with its own credentials; one that is refused stops no other.
 
-    Where nobody answers, the remaining accounts are not asked for.
+    If nobody answers, the remaining accounts are not asked for.
 
     Raises:
         IdentityRejected: the identity opens none of them; nothing was sent.
 
     """
-    opened, faults = all_active(state, opener)
+    opened, faults = seals.open_all_active(state, opener)
     asked: dict[str, Balance | Failed] = {}
     stopper: Failed | None = None
     for name in sorted(opened.keys() | faults.keys()):
         if name in faults:
             asked[name] = Failed(
-                seals.said(faults[name]), Then.GO_ON, exit_code=_weight(faults[name]) or ExitCode.SOME_FAILED
+                seals.reason_of(faults[name]), Then.GO_ON, exit_code=_weight(faults[name]) or ExitCode.SOME_FAILED
             )
         elif stopper is not None:
             asked[name] = Failed(_NOT_ASKED.format(stopper.reason), Then.STOP)
         else:
             progress.started(name)
-            told = asked[name] = api.balance(credentials_of(opened[name]))
-            if isinstance(told, Failed) and told.spreads:
-                stopper = told
+            balance = asked[name] = api.balance(credentials_of(opened[name]))
+            if isinstance(balance, Failed) and balance.spreads:
+                stopper = balance
         progress.finished(_balance_outcome(name, asked[name]))
     return asked
 
 
-def _balance_outcome(name: str, told: Balance | Failed) -> Outcome:
-    if isinstance(told, Failed):
-        return Outcome(name, "balance", Result.UNCHECKED, told.reason)
+def _balance_outcome(name: str, balance: Balance | Failed) -> Outcome:
+    if isinstance(balance, Failed):
+        return Outcome(name, "balance", Result.UNCHECKED, balance.reason)
     return Outcome(name, "balance", Result.VERIFIED)
 
 
 def _stopped_by(reading: Reading) -> Stop | None:
-    """Return why asking for more would come to nothing: nobody answers, a rate limit, refused credentials."""
+    """Return why further requests are pointless: nobody answers, a rate limit, refused credentials; or None."""
     if isinstance(reading, Failed) and reading.stops:
         return Stop(reading.exit_code, reading.reason, reading.hint)
     return None

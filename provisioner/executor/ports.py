@@ -1,4 +1,4 @@
-"""The interfaces of everything outside that an operation touches."""
+"""The interfaces through which an operation touches the outside world."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from provisioner.model.verdict import CreateRequest, SealedContent, Verdict
 
 
 class Api(Protocol):
-    """The parent's account at Octopush; retries are included, and only where they are safe."""
+    """The parent's account at Octopush; it retries by itself, but only if that is safe."""
 
     def create(self, request: CreateRequest) -> Verdict:
         """Create one sub-account."""
 
     def edit(self, api_login: str, request: EditRequest) -> EditVerdict:
-        """Make one sub-account what ``request`` says."""
+        """Set all fields of one sub-account to those of ``request``."""
 
     def read(self, api_login: str) -> Reading:
-        """Return one sub-account as it is."""
+        """Return one sub-account as Octopush has it."""
 
     def balance(self, account: Credentials) -> Balance | Failed:
-        """Return what a sub-account has left; it asks with its own credentials."""
+        """Return the balance of a sub-account, asked for with its own credentials."""
 
 
 class Journal(Protocol):
-    """Where the state is kept, held by this run alone."""
+    """The store of the state, locked by this run."""
 
     def save(self, state: State) -> None:
         """Make ``state`` durable, or raise StateError."""
 
     def rescue(self, state: State, name: str, operation: str, record: Record | None) -> str:
-        """Keep what ``save`` did not take, and say where."""
+        """Keep the record of an operation that ``save`` could not save, and return where it is."""
 
 
 class Sealer(Protocol):
@@ -51,30 +51,29 @@ class Opener(Protocol):
     """Decrypts with an identity."""
 
     def open(self, sealed: str, *, lineage: str, parent: str, name: str, operation: str) -> SealedContent:
-        """Return what ``sealed`` holds.
+        """Return the content of ``sealed``.
 
-        Raises IdentityRejected where the identity does not open it, StateInvalid where
-        it is damaged, and StateConflict where it was sealed for another record or
-        operation.
+        Raises IdentityRejected if the identity does not open it, StateInvalid if it is
+        damaged, and StateConflict if it was sealed for another record or operation.
         """
 
 
 class Progress(Protocol):
-    """Whoever watches the run."""
+    """Receives the progress of a run."""
 
     def started(self, name: str, operation: str | None = None) -> None:
-        """Hear that something is about to be done about ``name``, and by which operation where a request changes it."""
+        """Report that work on ``name`` starts; ``operation`` is its id if a request changes the account."""
 
     def finished(self, outcome: Outcome) -> None:
-        """Hear of an ``outcome`` that is final; what a create came to is durable by then."""
+        """Report a final ``outcome``; that of a create is already durable."""
 
     def read_back(self, found: Outcome) -> None:
-        """Hear what reading an account back has shown, after its creation was reported."""
+        """Report the result of reading back an account whose creation was reported before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Everything outside that a run touches."""
+    """The outside world of a run."""
 
     api: Api
     journal: Journal
@@ -86,8 +85,8 @@ class Ports:
     by: str
     """``user@host``."""
     interrupted: Callable[[], ExitCode | None]
-    """The exit code of the signal that asked the run to end, once one has."""
+    """Returns the exit code of the signal that asked the run to end, or None."""
 
     def operation(self) -> Operation:
-        """Return a new operation, which starts now."""
+        """Return a new operation that starts now."""
         return Operation(self.new_id(), self.now(), self.by)

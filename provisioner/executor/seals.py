@@ -1,8 +1,8 @@
-"""Opens what is sealed in a record, and believes it no further than the record in clear.
+"""Opens the sealed content of a record, and trusts it no more than the record in clear.
 
-Whoever can write a state can seal what they like: the recipients are public. So what is
-sealed must be of the operation that its record names, and must be what its record says,
-but for what a placeholder stood for. Refuses all else, for that one account.
+Whoever can write a state can seal anything: the recipients are public. So sealed content must
+come from the operation that its record names, and its fields must be those of the record,
+except for the values of placeholders. Refuses anything else, for that one account.
 """
 
 from __future__ import annotations
@@ -20,49 +20,49 @@ RESTORE: Final = "Restore the state from version control."
 _Opening: TypeAlias = Callable[[State, str, Opener], SealedContent | None]
 
 
-def kept(state: State, name: str, opener: Opener) -> SealedContent | None:
-    """Return what is sealed in the record of ``name``, or None where nothing is.
+def open_record(state: State, name: str, opener: Opener) -> SealedContent | None:
+    """Return the sealed content of the record of ``name``, or None if it has none.
 
     Raises:
-        IdentityRejected: the identity opens nothing of ``state``.
-        StateInvalid: it is damaged, or sealed to others than the rest of the state.
+        IdentityRejected: the identity opens nothing in ``state``.
+        StateInvalid: it is damaged, or sealed to other recipients than the rest of the state.
         StateConflict: it was moved, put back or replaced.
 
     """
-    return _whole(state, name, opener, _kept)
+    return _open_or_explain(state, name, opener, _open_record)
 
 
-def begun(state: State, name: str, opener: Opener) -> SealedContent | None:
-    """Return what is sealed of the unfinished edit of ``name``, or None where nothing is; raises as :func:`kept`."""
-    return _whole(state, name, opener, _begun)
+def open_edit(state: State, name: str, opener: Opener) -> SealedContent | None:
+    """Return the sealed content of the unfinished edit of ``name``, or None; raises like :func:`open_record`."""
+    return _open_or_explain(state, name, opener, _open_edit)
 
 
-def credentials(state: State, name: str, opener: Opener) -> SealedContent:
-    """Return what is sealed in the record of ``name``, an active account; raises as :func:`kept`.
+def open_active(state: State, name: str, opener: Opener) -> SealedContent:
+    """Return the sealed content of the record of ``name``, an active account; raises like :func:`open_record`.
 
     Raises:
-        StateConflict: it contains no credentials, too.
+        StateConflict: also if it contains no credentials.
 
     """
-    content = kept(state, name, opener)
+    content = open_record(state, name, opener)
     if content is None:
-        raise StateConflict(f"Nothing is kept of {name}.", hint=RESTORE)
+        raise StateConflict(f"The state has no sealed content of {name}.", hint=RESTORE)
     credentials_of(content)
     return content
 
 
 def credentials_of(content: SealedContent) -> Credentials:
-    """Return the credentials that are sealed in an active account's record; raises StateConflict where none are."""
+    """Return the credentials in an active account's sealed content; raises StateConflict if there are none."""
     if content.credentials is None:
         raise StateConflict(f"The sealed content of {content.name} contains no credentials.", hint=RESTORE)
     return content.credentials
 
 
-def all_active(state: State, opener: Opener) -> tuple[dict[str, SealedContent], dict[str, StateError]]:
-    """Return what is sealed of every active account, and by name why that of others is not to be had.
+def open_all_active(state: State, opener: Opener) -> tuple[dict[str, SealedContent], dict[str, StateError]]:
+    """Return the sealed content of every active account and, by name, the errors of those that cannot be opened.
 
     Raises:
-        IdentityRejected: the identity opens nothing of them.
+        IdentityRejected: the identity opens none of them.
 
     """
     contents: dict[str, SealedContent] = {}
@@ -72,8 +72,8 @@ def all_active(state: State, opener: Opener) -> tuple[dict[str, SealedContent], 
         if not isinstance(record, Active):
             continue
         try:
-            content = _kept(state, name, opener)
-            assert content is not None  # noqa: S101  # of an active account, something is sealed
+            content = _open_record(state, name, opener)
+            assert content is not None  # noqa: S101  # an active account always has sealed content
             credentials_of(content)
         except IdentityRejected as error:
             rejected[name] = error
@@ -87,22 +87,22 @@ def all_active(state: State, opener: Opener) -> tuple[dict[str, SealedContent], 
     return contents, faults | {name: _unlike_the_rest(name) for name in rejected}
 
 
-def said(error: StateError) -> str:
-    """Return what is wrong with what is sealed of one account, and what to do, as the reason of an outcome."""
+def reason_of(error: StateError) -> str:
+    """Return why sealed content cannot be opened, and what to do about it, as the reason of an outcome."""
     return f"{error.message.removesuffix('.')}; restore the state from version control"
 
 
-def _whole(state: State, name: str, opener: Opener, opening: _Opening) -> SealedContent | None:
+def _open_or_explain(state: State, name: str, opener: Opener, opening: _Opening) -> SealedContent | None:
     try:
         return opening(state, name, opener)
     except IdentityRejected as error:
-        # Damage and another recipient look alike; that others open shows that the identity is not the wrong one.
+        # Damaged content and a wrong identity look alike; if it opens other records, it is not the wrong one.
         if _is_named(state, error) or any(_opens(state, other, opener) for other in _others(state, name)):
             raise _unlike_the_rest(name) from None
         raise
 
 
-def _kept(state: State, name: str, opener: Opener) -> SealedContent | None:
+def _open_record(state: State, name: str, opener: Opener) -> SealedContent | None:
     record = state.accounts[name]
     if record.sealed is None:
         return None
@@ -110,11 +110,11 @@ def _kept(state: State, name: str, opener: Opener) -> SealedContent | None:
         record.sealed, lineage=state.lineage, parent=state.parent, name=name, operation=record.operation.id
     )
     if content.sent is not None:
-        _require_sent(name, record.attributes, content.sent)
+        _require_same(name, record.attributes, content.sent)
     return content
 
 
-def _begun(state: State, name: str, opener: Opener) -> SealedContent | None:
+def _open_edit(state: State, name: str, opener: Opener) -> SealedContent | None:
     record = state.accounts[name]
     edit = record.edit if isinstance(record, Active) else None
     if edit is None or edit.sealed is None:
@@ -122,15 +122,14 @@ def _begun(state: State, name: str, opener: Opener) -> SealedContent | None:
     return opener.open(edit.sealed, lineage=state.lineage, parent=state.parent, name=name, operation=edit.operation.id)
 
 
-def _require_sent(name: str, written: Attributes, sent: Attributes) -> None:
-    """Refuse what was sent otherwise than is written, but for what a placeholder stood for; raises StateConflict."""
+def _require_same(name: str, written: Attributes, sent: Attributes) -> None:
+    """Require that ``sent`` is what is ``written``, with placeholders filled in; raises StateConflict."""
     texts, values = written.flat(), sent.flat()
     for path in FIELDS:
         text, value = texts.get(path), values.get(path)
         if text != value and (text is None or value is None or not fits(text, value)):
             raise StateConflict(
-                f"The sealed content of {name} was sent with another {path} than its record says:"
-                " somebody replaced one of them.",
+                f"The sealed content of {name} has a different {path} than its record: somebody replaced one of them.",
                 hint=RESTORE,
             )
 
@@ -140,13 +139,13 @@ def _others(state: State, name: str) -> Iterator[str]:
 
 
 def _is_named(state: State, rejected: IdentityRejected) -> bool:
-    """Whether the identity is that of a recipient of ``state``: what it does not open is damaged, or an exception."""
+    """Return whether the identity belongs to a recipient of ``state``: it should open all sealed content."""
     return not rejected.recipients.isdisjoint(state.recipients)
 
 
 def _opens(state: State, name: str, opener: Opener) -> bool:
     try:
-        _kept(state, name, opener)
+        _open_record(state, name, opener)
     except (IdentityRejected, StateInvalid):
         return False
     except StateConflict:
@@ -156,7 +155,7 @@ def _opens(state: State, name: str, opener: Opener) -> bool:
 
 def _unlike_the_rest(name: str) -> StateInvalid:
     return StateInvalid(
-        f"The sealed content of {name} is damaged, or sealed to others: the identity is one of this"
-        " state's, and does not open it.",
-        hint=f"{RESTORE} If the settings named other recipients when it was sealed, use an identity of one of those.",
+        f"The sealed content of {name} is damaged, or sealed to others: the identity belongs to this state, but"
+        " does not open it.",
+        hint=f"{RESTORE} If the settings named other recipients when it was sealed, use the identity of one of those.",
     )

@@ -1,7 +1,7 @@
-"""Changes one account: until the answer is certain, its record holds both what was and what is to be.
+"""Changes one account: until the outcome is certain, its record has both the old and the new values.
 
-An edit is idempotent, so that a later run finishes one whose answer was lost. Refuses
-to let go of a password that Octopush may have.
+An edit is idempotent, so a later run can finish one whose answer was lost. Never drops a
+password that Octopush may have.
 """
 
 from __future__ import annotations
@@ -22,56 +22,56 @@ from provisioner.model.verdict import SealedContent, Then
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """What is kept of the account before the change, under the name that it is to have."""
+class _Before:
+    """The account before the change, under its new name."""
 
     record: Active
     content: SealedContent
-    begun: SealedContent | None
-    """What is sealed of its unfinished edit, where that holds a password."""
+    unfinished: SealedContent | None
+    """The sealed content of its unfinished edit, if that has a password."""
 
-    def renamed(self, name: str, ports: Ports) -> _Held:
-        """Return the same, sealed for another name."""
-        content, begun, edit = replace(self.content, name=name), self.begun, self.record.edit
+    def renamed(self, name: str, ports: Ports) -> _Before:
+        """Return the same, sealed for the name ``name``."""
+        content, unfinished, edit = replace(self.content, name=name), self.unfinished, self.record.edit
         if edit is not None and edit.sealed is not None:
-            assert begun is not None  # noqa: S101  # whoever opened what is sealed of the account opened both
-            begun = replace(begun, name=name)
-            edit = replace(edit, sealed=ports.sealer.seal(begun))
-        return _Held(replace(self.record, sealed=ports.sealer.seal(content), edit=edit), content, begun)
+            assert unfinished is not None  # noqa: S101  # the caller opened both the record and its edit
+            unfinished = replace(unfinished, name=name)
+            edit = replace(edit, sealed=ports.sealer.seal(unfinished))
+        return _Before(replace(self.record, sealed=ports.sealer.seal(content), edit=edit), content, unfinished)
 
 
 def update(
-    run: Run, change: Update, request: EditRequest | None, content: SealedContent, begun: SealedContent | None
+    run: Run, change: Update, request: EditRequest | None, content: SealedContent, unfinished: SealedContent | None
 ) -> Outcome:
-    """Carry ``change`` out and return what became of it.
+    """Carry out ``change`` and return its outcome.
 
-    ``request`` is None where nothing is to be sent. ``content`` is what is sealed of the
-    account, and ``begun`` of its unfinished edit, where that holds a password.
+    ``request`` is None if there is nothing to send. ``content`` is the sealed content of the
+    account, and ``unfinished`` that of its unfinished edit, if it has a password.
     """
     ports = run.ports
     if request is None:
         ports.progress.started(change.name)
     record = run.state.accounts[change.record_name]
-    assert isinstance(record, Active)  # noqa: S101  # what the plan updates exists
-    held = _Held(record, content, begun)
+    assert isinstance(record, Active)  # noqa: S101  # a plan updates only active accounts
+    before = _Before(record, content, unfinished)
     if change.previous is not None:
-        held = held.renamed(change.name, ports)
+        before = before.renamed(change.name, ports)
     if request is not None:
-        return _edit(run, change, held, request)
-    unsaved = run.save(run.state.with_record(change.name, held.record, previous=change.previous))
+        return _edit(run, change, before, request)
+    unsaved = run.save(run.state.with_record(change.name, before.record, previous=change.previous))
     return _outcome(change, Result.UPDATED) if unsaved is None else _outcome(change, Result.FAILED, unsaved)
 
 
-def _edit(run: Run, change: Update, held: _Held, request: EditRequest) -> Outcome:
-    """Save the intent, send it, and keep what it came to."""
+def _edit(run: Run, change: Update, before: _Before, request: EditRequest) -> Outcome:
+    """Save the intent, send the request, and save the outcome."""
     ports, account = run.ports, change.account
-    credentials = credentials_of(held.content)
+    credentials = credentials_of(before.content)
     operation = ports.operation()
     ports.progress.started(account.name, operation.id)
-    password = _sealed_password(held, request, operation, ports)
+    password = _sealed_password(before, request, operation, ports)
     edit = Edit(account.attributes, operation, account.password_version, password)
-    begun = replace(held.record, edit=edit)
-    if (unsaved := run.save(run.state.with_record(account.name, begun, previous=change.previous))) is not None:
+    unfinished = replace(before.record, edit=edit)
+    if (unsaved := run.save(run.state.with_record(account.name, unfinished, previous=change.previous))) is not None:
         return _outcome(change, Result.FAILED, f"{unsaved}; nothing was sent")
 
     verdict = ports.api.edit(credentials.api_login, request)
@@ -80,55 +80,55 @@ def _edit(run: Run, change: Update, held: _Held, request: EditRequest) -> Outcom
     match verdict:
         case Edited():
             content = replace(
-                held.content,
+                before.content,
                 operation=operation.id,
-                password=request.password or held.content.password,
+                password=request.password or before.content.password,
                 sent=request.attributes,
                 altered={},
             )
-            return _finished(run, change, edit, held.record, content)
+            return _finished(run, change, edit, before.record, content)
         case Missing() if verdict.possible:
-            # Should the login be known again, the new password may be the one that opens it.
-            after = replace(begun, drift=Drift(gone=True))
-            reason = f"{verdict.reason}; an attempt before may have been carried out, and what it sent is kept"
+            # If the login turns up again, the account may have the new password.
+            after = replace(unfinished, drift=Drift(gone=True))
+            reason = f"{verdict.reason}; an earlier attempt may have been carried out, and its values are saved"
             advice = Advice(Remedy.REFRESH, account.name)
         case Missing():
-            after = replace(held.record, drift=Drift(gone=True))
+            after = replace(before.record, drift=Drift(gone=True))
             reason = verdict.reason
         case Failed() if verdict.possible:
-            after = begun
+            after = unfinished
             reason = verdict.reason
             if request.password is None:
                 reason += "; the next apply finishes it"
             else:
-                reason += "; whether the password was set is not known"
+                reason += "; it is unknown whether the password was set"
                 remedy = Remedy.ROTATE if change.only_password else Remedy.APPLY
                 advice = Advice(remedy, account.name)
         case Failed():
-            after = held.record
+            after = before.record
             reason = verdict.reason
         case _:
             assert_never(verdict)
     if isinstance(verdict, Failed) and verdict.then is not Then.GO_ON:
         run.stop_by(verdict)
     outcome = replace(_outcome(change, Result.FAILED, reason), advice=advice)
-    return outcome if after == begun else outcome.warned(run.save(run.state.with_record(account.name, after)))
+    return outcome if after == unfinished else outcome.warned(run.save(run.state.with_record(account.name, after)))
 
 
-def _sealed_password(held: _Held, request: EditRequest, operation: Operation, ports: Ports) -> str | None:
-    """Seal the new password, and with it those of edits begun before, of which Octopush may have one."""
+def _sealed_password(before: _Before, request: EditRequest, operation: Operation, ports: Ports) -> str | None:
+    """Seal the new password together with those of earlier unfinished edits: Octopush may have any of them."""
     if request.password is None:
         return None
-    earlier = () if held.begun is None else (*held.begun.others, held.begun.password)
+    earlier = () if before.unfinished is None else (*before.unfinished.others, before.unfinished.password)
     others = tuple(each for each in dict.fromkeys(earlier) if each is not None and each != request.password)
-    own = held.content
+    own = before.content
     return ports.sealer.seal(
         SealedContent(own.lineage, own.parent, own.name, operation.id, password=request.password, others=others)
     )
 
 
 def _finished(run: Run, change: Update, edit: Edit, before: Active, content: SealedContent) -> Outcome:
-    """Save what was changed as finished; the state holds the new password already."""
+    """Read the account back and save the change as finished; the state already has the new password."""
     back = read_back(content, change.account.attributes, run.ports)
     after = Active(
         edit.attributes,

@@ -249,9 +249,9 @@ def _work(plan: Plan, state: State, parent: Parent, reporter: Reporter) -> Work:
     faults: dict[str, str] = {}
     for name in (update.record_name for update in plan.updates):
         try:
-            content, edit = executor.credentials(state, name, opener), executor.begun(state, name, opener)
+            content, edit = executor.open_active(state, name, opener), executor.open_edit(state, name, opener)
         except StateError as error:
-            faults[name] = executor.said(error)
+            faults[name] = executor.reason_of(error)
             continue
         opened[name] = content
         if edit is not None:

@@ -158,8 +158,8 @@ def opened(
             raise StateConflict(
                 f"The state has no sealed content of {name}.", hint="Its outcome is unknown: see `provisioner status`."
             )
-    contents = [executor.kept(state, name, opener) for name in wanted]
-    edits = [executor.begun(state, name, opener) for name in wanted]
+    contents = [executor.open_record(state, name, opener) for name in wanted]
+    edits = [executor.open_edit(state, name, opener) for name in wanted]
     return [
         Opened(content, state.accounts[name], () if edit is None else _passwords(edit))
         for name, content, edit in zip(wanted, contents, edits, strict=True)
@@ -191,7 +191,7 @@ def listed(workspace: Workspace, parents: Sequence[str], run: RunContext) -> Lis
 
 def _all(parent: Parent, look: Snapshot, run: RunContext) -> tuple[list[Opened], dict[str, StateError]]:
     state = require_state(look.state, parent)
-    contents, faults = executor.all_active(state, parent.opener(run.reporter))
+    contents, faults = executor.open_all_active(state, parent.opener(run.reporter))
     return [Opened(each, state.accounts[name]) for name, each in contents.items()], faults
 
 

@@ -80,7 +80,7 @@ def _require_unproven(parent: Parent, state: State, name: str, run: RunContext, 
     obstacle = "there is no identity that opens it"
     if record.sealed is not None and parent.keys.has_identity():
         try:
-            content = executor.kept(state, name, parent.opener(run.reporter))
+            content = executor.open_record(state, name, parent.opener(run.reporter))
         except (StateError, SettingsError) as error:
             obstacle = error.message.removesuffix(".")
         else:
@@ -147,6 +147,6 @@ def _reading(parent: Parent, state: State, name: str, run: RunContext) -> Readin
     """Return what Octopush says about an account, after a check that it is the right parent and address."""
     executor.active(state, name)
     parent.bound(state, run.reporter)
-    content = executor.credentials(state, name, parent.opener(run.reporter))
+    content = executor.open_active(state, name, parent.opener(run.reporter))
     client = parent.client(run.watch(parent.name), run)
     return client.read(executor.credentials_of(content).api_login)

@@ -135,7 +135,7 @@ def _sealed(parent: Parent, workspace: Workspace, run: RunContext) -> str:
         return "nothing yet"
     if not workspace.keys.has_identity():
         return "not checked, for lack of an identity"
-    executor.credentials(state, name, parent.opener(run.reporter))
+    executor.open_active(state, name, parent.opener(run.reporter))
     return f"the content of {name} can be opened; `provisioner verify` checks all"
 
 

@@ -101,8 +101,8 @@ def _ready(
     opener = parent.opener(run.reporter)
     require_opens(opener, AgeSealer(recipients))
     for name in state.accounts:
-        executor.kept(state, name, opener)
-        executor.begun(state, name, opener)
+        executor.open_record(state, name, opener)
+        executor.open_edit(state, name, opener)
     return Rekey(parent, state, recipients, tuple(remove))
 
 

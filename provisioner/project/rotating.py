@@ -152,8 +152,8 @@ def _ready(
     for name in sorted(names):
         try:
             update = _update(parent, state, name)
-            opened[name] = executor.credentials(state, name, opener)
-            edit = executor.begun(state, name, opener)
+            opened[name] = executor.open_active(state, name, opener)
+            edit = executor.open_edit(state, name, opener)
             edits[name] = _request(parent, update, opened[name], edit, desired.get(name))
         except (StateError, SettingInvalid) as error:
             refused[name] = error

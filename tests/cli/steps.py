@@ -180,7 +180,7 @@ def password_of(content: SealedContent) -> str:
 def begun_password(project: Project, name: str) -> str:
     """Return the new password of an edit that is not finished."""
     opener = AgeOpener(parse_identities(Secret(project.identity_path.read_text()), "the test"))
-    content = executor.begun(state_of(project), name, opener)
+    content = executor.open_edit(state_of(project), name, opener)
     assert content is not None
     return password_of(content)
 

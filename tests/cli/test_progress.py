@@ -35,7 +35,7 @@ def test_each_account_is_said_once_it_is_safe_and_what_reading_it_back_has_shown
     mine = project(sandbox("--fault", "drop=company_name@1:create"), ("paris", "rome"))
     done = mine.run("apply", "--yes")
     assert 0 == done.returncode
-    altered = "Octopush stored something else than was sent: company_name"
+    altered = "Octopush stored different values than were sent: company_name"
     assert ["[1/2] created        paris", "[2/2] created        rome", f"read back      paris  {altered}"] == [
         line for line in done.stderr.splitlines() if "created  " in line or "read back" in line
     ]

@@ -64,8 +64,8 @@ def seals(state: State) -> dict[str, str]:
 def opened(mine: Project, state: State) -> dict[str, SealedContent]:
     """Return the same in clear."""
     opener = AgeOpener(parse_identities(Secret(mine.identity_path.read_text()), "the test"))
-    found = {name: executor.kept(state, name, opener) for name in state.accounts}
-    found |= {f"{name}+": executor.begun(state, name, opener) for name in state.accounts}
+    found = {name: executor.open_record(state, name, opener) for name in state.accounts}
+    found |= {f"{name}+": executor.open_edit(state, name, opener) for name in state.accounts}
     return {place: content for place, content in found.items() if content is not None}
 
 

@@ -188,5 +188,5 @@ def assert_no_secret_at_all(server: SandboxProcess, mine: Project) -> None:
 def opened(mine: Project, state: State) -> dict[str, SealedContent]:
     """Return what is sealed in every record."""
     opener = AgeOpener(parse_identities(Secret(mine.identity_path.read_text()), "the test"))
-    contents = {name: executor.kept(state, name, opener) for name in state.accounts}
+    contents = {name: executor.open_record(state, name, opener) for name in state.accounts}
     return {name: content for name, content in contents.items() if content is not None}

@@ -153,7 +153,7 @@ def _opened_by(mine: Project, opener: AgeOpener) -> Iterator[str]:
     state = mine.state()
     assert state is not None
     for place in seals(state):
-        opening = executor.begun if place.endswith("+") else executor.kept
+        opening = executor.open_edit if place.endswith("+") else executor.open_record
         try:
             opening(state, place.rstrip("+"), opener)
         except (IdentityRejected, StateInvalid):

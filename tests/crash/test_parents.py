@@ -63,7 +63,7 @@ def assert_settles(server: SandboxProcess, mine: Project) -> int:
     for state in states(mine):
         assert set(NAMES) == state.accounts.keys()
         for name, record in state.accounts.items():
-            content = executor.kept(state, name, opener)
+            content = executor.open_record(state, name, opener)
             assert content is not None
             if isinstance(record, Unknown):
                 unknown += 1

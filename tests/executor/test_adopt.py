@@ -131,7 +131,7 @@ def test_the_login_of_another_account_is_refused(login: str) -> None:
     run = Run(state(paris=active("paris")))
     with pytest.raises(Refused) as caught:
         adopt(run, ("lyon", login), alone=True)
-    assert f"The login {login} is that of paris already." == caught.value.message
+    assert f"The login {login} already belongs to paris." == caught.value.message
     assert "previously: paris" in caught.value.hint
     assert [] == run.events
 
@@ -140,7 +140,7 @@ def test_an_account_that_has_another_login_is_refused() -> None:
     run = Run(state(paris=active("paris")))
     with pytest.raises(Refused) as caught:
         adopt(run, ("paris", "new@x"), alone=True)
-    assert "paris has another login already, and is active." == caught.value.message
+    assert "paris is active and already has another login." == caught.value.message
     assert "Nothing was changed" in caught.value.hint
     assert Advice(Remedy.FORGET_FIRST, "paris") == caught.value.advice
     assert [] == run.events
@@ -150,7 +150,7 @@ def test_the_new_name_of_an_account_that_the_state_has_is_refused() -> None:
     run = Run(state(paris=active("paris")))
     with pytest.raises(Refused) as caught:
         adopt(run, "lyon", wanted=(desired("lyon", previously="paris"),), alone=True)
-    assert "lyon was previously paris, says the manifest, and the state has that one." == caught.value.message
+    assert "The manifest says that lyon was previously paris, which is in the state." == caught.value.message
     assert "adopt it as paris" in caught.value.hint
     assert [] == run.events
 
@@ -159,8 +159,8 @@ def test_of_a_table_what_is_refused_stops_no_other() -> None:
     run = Run(state(paris=active("paris")))
     done = adopt(run, ("lyon", LOGIN), ("paris", "new@x"), "rome")
     assert (
-        Outcome("lyon", "adopt", Result.FAILED, f"The login {LOGIN} is that of paris already"),
-        Outcome("paris", "adopt", Result.FAILED, "paris has another login already, and is active"),
+        Outcome("lyon", "adopt", Result.FAILED, f"The login {LOGIN} already belongs to paris"),
+        Outcome("paris", "adopt", Result.FAILED, "paris is active and already has another login"),
     ) == done.report.outcomes[:2]
     assert {"lyon": "failed", "paris": "failed", "rome": "adopted"} == results(done.report)
 
@@ -256,7 +256,7 @@ def test_a_login_that_is_somebody_else_is_refused_with_both_side_by_side(
     ) == caught.value.message
     assert "--different" in caught.value.hint
     (outcome,) = adopt(run, "paris", wanted=wanted).report.outcomes
-    assert (Result.FAILED, f"its names are not those {whose}; --different takes it over") == (
+    assert (Result.FAILED, f"its names are not those {whose}; --different adopts it anyway") == (
         outcome.result,
         outcome.reason,
     )
@@ -289,7 +289,7 @@ def test_a_password_goes_with_nothing_but_what_was_sent_with_it(sent: Attributes
     assert (Secret("sent") if fits else None) == opened("paris", only(done.state)).password
     assert (() if fits else ("paris",)) == done.without_password
     (outcome,) = done.report.outcomes
-    assert fits is ("the password that was sent is not kept" not in (outcome.reason or ""))
+    assert fits is ("the password that was sent is discarded" not in (outcome.reason or ""))
 
 
 @pytest.mark.parametrize("kind", ["an answer", "credentials"])
@@ -299,7 +299,7 @@ def test_a_login_that_is_not_the_one_which_octopush_answered_is_not_adopted(kind
     brought = {"answer": answer} if kind == "an answer" else {"credentials": credentials("other")}
     record = replace(lost(), sealed=SEALER.seal(replace(kept, **brought)))  # type: ignore[arg-type]  # one of the two
     run = Run(state(paris=record), readings={"paris": observed(attributes("paris"), "k")})
-    with pytest.raises(Refused, match=f"kept of paris holds another login than {LOGIN}"):
+    with pytest.raises(Refused, match=f"login in the saved answer for paris is not {LOGIN}"):
         adopt(run, "paris", alone=True)
     # Whoever says that it is right has no password of it: that one was sent for the other.
     assert ("paris",) == adopt(run, "paris", different=True).without_password
@@ -339,12 +339,12 @@ def test_each_is_in_the_state_before_the_next_is_asked_for() -> None:
 def test_what_the_answer_does_not_tell_is_told() -> None:
     run = Run(readings={"paris": Observed({"first_name": "Paris", "last_name": "Crash"}, Secret("key of paris"))})
     (outcome,) = adopt(run, "paris").report.outcomes
-    assert f"it was in no manifest; the answer does not tell {', '.join(FIELDS[2:])}" == outcome.reason
+    assert f"it was in no manifest; the answer does not contain {', '.join(FIELDS[2:])}" == outcome.reason
 
 
 def test_without_a_key_nothing_is_kept() -> None:
     run = Run(readings={"paris": observed(attributes("paris"))})
-    assert (Outcome("paris", "adopt", Result.FAILED, "the answer tells no key"),) == (
+    assert (Outcome("paris", "adopt", Result.FAILED, "the answer contains no key"),) == (
         adopt(run, "paris", alone=True).report.outcomes
     )
     assert {} == run.records
@@ -381,8 +381,8 @@ def test_what_cannot_stand_in_a_manifest_is_not_adopted() -> None:
     run = Run()
     done = adopt(run, "paris", "rome", writable=lambda name, found: problem if name == "paris" else found)
     reason = (
-        "what Octopush has of it cannot stand in a manifest: The first name is empty;"
-        " write it into one as it should be, and adopt it then"
+        "a manifest cannot contain its present values: The first name is empty;"
+        " write it into a manifest with the right values, then adopt it"
     )
     assert Outcome("paris", "adopt", Result.FAILED, reason) == done.report.outcomes[0]
     assert ({"rome"}, {"rome"}) == (run.records.keys(), done.unwritten.keys())

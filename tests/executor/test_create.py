@@ -238,7 +238,7 @@ def test_what_octopush_altered_is_kept_shown_and_no_failure() -> None:
             "paris",
             "create",
             Result.CREATED,
-            "Octopush stored something else than was sent: last_name",
+            "Octopush stored different values than were sent: last_name",
             (FieldChange("last_name", "Crash", "Crsh"),),
         ),
     ) == report.outcomes
@@ -271,11 +271,11 @@ def test_what_octopush_altered_is_kept_shown_and_no_failure() -> None:
         (Failed("HTTP 500", Then.RETRY, possible=True), "it could not be read back: HTTP 500"),
         (Failed("not accepted (HTTP 401)", Then.STOP), "it could not be read back: not accepted (HTTP 401)"),
         (UNREACHED, "it could not be read back: the connection was refused"),
-        (Observed({}), f"the answer does not tell {', '.join(FIELDS)}"),
-        (Observed({"first_name": "Athens"}), f"the answer does not tell {', '.join(FIELDS[1:])}"),
+        (Observed({}), f"the answer does not contain {', '.join(FIELDS)}"),
+        (Observed({"first_name": "Athens"}), f"the answer does not contain {', '.join(FIELDS[1:])}"),
         (
             observed(attributes("athens"), "another key"),
-            "the key that is read back is another than the one that was given",
+            "the key read back is not the one that Octopush issued",
         ),
         (observed(attributes("athens")), None),
     ],
@@ -308,9 +308,9 @@ def test_everything_that_is_read_back_otherwise_is_told() -> None:
         readings={"paris": reading},
     ).apply()
     assert (
-        "HTTP 200; Octopush stored something else than was sent: first_name;"
-        f" the answer does not tell {', '.join(FIELDS[1:])};"
-        " the key that is read back is another than the one that was given"
+        "HTTP 200; Octopush stored different values than were sent: first_name;"
+        f" the answer does not contain {', '.join(FIELDS[1:])};"
+        " the key read back is not the one that Octopush issued"
     ) == report.outcomes[0].reason
 
 
@@ -354,7 +354,7 @@ def test_where_what_was_altered_cannot_be_saved_the_accounts_are_there_all_the_s
             "athens",
             "create",
             Result.CREATED,
-            "Octopush stored something else than was sent: last_name; the state could not be saved",
+            "Octopush stored different values than were sent: last_name; the state could not be saved",
             (FieldChange("last_name", "Crash", "Crsh"),),
         )
         == report.outcomes[0]

@@ -122,8 +122,8 @@ def test_what_octopush_does_not_know_or_a_person_forces_is_forgotten(record: Rec
     ("reading", "why"),
     [
         (observed(attributes("paris")), "Octopush still knows it"),
-        (UNREACHED, "it could not be asked for: the connection was refused"),
-        (PROCESSED, "it could not be asked for: the API answered HTTP 500"),
+        (UNREACHED, "Octopush could not say whether it exists: the connection was refused"),
+        (PROCESSED, "Octopush could not say whether it exists: the API answered HTTP 500"),
     ],
 )
 def test_what_may_be_there_is_not_forgotten(reading: Reading, why: str) -> None:

@@ -154,7 +154,7 @@ def test_an_empty_value_is_an_absent_one() -> None:
 
 def test_what_was_not_told_is_not_called_right() -> None:
     drift, outcome = one(PLAIN, Observed({"first_name": "Paris"}))
-    reason = f"the answer does not tell {', '.join(FIELDS[1:])}"
+    reason = f"the answer does not contain {', '.join(FIELDS[1:])}"
     assert (Drift(), Outcome("paris", "refresh", Result.UNCHECKED, reason)) == (drift, outcome)
     _, outcome = one(PLAIN, Observed({"first_name": "Paname"}))
     assert (Result.DRIFTED, f"somebody changed first_name; {reason}") == (outcome.result, outcome.reason)
@@ -200,7 +200,10 @@ def test_where_what_was_sent_is_not_kept_nothing_is_compared() -> None:
     old = active("paris", kept=content("paris", sent=None), drift=Drift(changed=("last_name",)))
     drift, outcome = one(old, observed(Attributes("Some", "Body")))
     assert old.drift == drift
-    assert Outcome("paris", "refresh", Result.UNCHECKED, "what was sent for it is not kept") == outcome
+    assert (
+        Outcome("paris", "refresh", Result.UNCHECKED, "the state does not have the values that were sent for it")
+        == outcome
+    )
 
 
 def test_what_was_gone_and_is_there_is_no_longer_gone_even_where_nothing_can_be_compared() -> None:
@@ -396,7 +399,7 @@ def test_credentials_that_octopush_has_too_are_verified() -> None:
 @pytest.mark.parametrize(
     ("reading", "result", "reason"),
     [
-        (observed(attributes("paris")), Result.UNCHECKED, "the answer tells no key"),
+        (observed(attributes("paris")), Result.UNCHECKED, "the answer contains no key"),
         (
             observed(attributes("paris"), "another"),
             Result.FAILED,
@@ -470,8 +473,8 @@ def test_accounts_that_have_one_login_are_told_of_each_other_alone() -> None:
     assert {
         "athens": None,
         "lost": f"The sealed content of lost contains no credentials{RESTORE}",
-        "paris": "its login is also that of rome",
-        "rome": "its login is also that of paris",
+        "paris": "it has the same login as rome",
+        "rome": "it has the same login as paris",
     } == {each.name: each.reason for each in report.outcomes}
 
 

@@ -49,7 +49,7 @@ UNAUTHORIZED: Final = Failed("not accepted (HTTP 401)", Then.STOP, None, ExitCod
 INTERRUPTED: Final = Failed("the run was interrupted before it was sent", Then.STOP)
 LATE: Final = replace(INTERRUPTED, possible=True)
 ERROR: Final = Failed("HTTP 200, but the answer carries an error", Then.GO_ON, possible=True)
-NEXT: Final = "whether the password was set is not known"
+NEXT: Final = "it is unknown whether the password was set"
 
 RENEWED: Final = desired("paris", NEW, password_version=2)
 """Other attributes and a new password."""
@@ -155,7 +155,7 @@ def test_a_password_that_octopush_may_have_from_before_is_kept_until_the_answer_
     record = only(run)
     assert record.edit is not None
     assert record.edit.sealed is not None
-    kept = executor.begun(run.session.state, "paris", OPENER)
+    kept = executor.open_edit(run.session.state, "paris", OPENER)
     assert kept is not None
     assert (Secret("given"), (Secret("begun before"),)) == (kept.password, kept.others)
 
@@ -211,7 +211,7 @@ def test_what_may_have_been_carried_out_stays_begun_with_both_passwords(row: Row
     assert FIRST == after.edit.operation
     assert replace(record, edit=after.edit) == after
     assert Secret("password of paris") == opened("paris", after).password
-    held = executor.begun(run.session.state, "paris", OPENER)
+    held = executor.open_edit(run.session.state, "paris", OPENER)
     assert held is not None
     assert (Secret("a new password"), () if record is BEFORE else (Secret("begun before"),)) == (
         held.password,
@@ -241,7 +241,7 @@ def test_a_login_that_is_not_known_keeps_the_password_of_an_edit_that_was_begun_
 @pytest.mark.parametrize("record", [BEFORE, UNFINISHED], ids=["none begun", "one begun"])
 def test_a_login_that_is_not_known_after_a_doubtful_attempt_keeps_the_password_of_that(record: Active) -> None:
     missing = replace(MISSING, possible=True)
-    kept = "an attempt before may have been carried out, and what it sent is kept"
+    kept = "an earlier attempt may have been carried out, and its values are saved"
     run = ended(missing, record, f"{MISSING.reason}; {kept}", None, Advice(Remedy.REFRESH, "paris"))
     after = run.records["paris"]
     assert isinstance(after, Active)
@@ -400,7 +400,7 @@ def test_a_record_whose_seal_was_replaced_by_one_without_credentials_is_noticed_
 def test_what_octopush_altered_is_kept_and_not_sent_again() -> None:
     run = editing(readings={"paris": observed(NEW, "key of paris", last_name="Txs")})
     report = run.apply()
-    warning = "Octopush stored something else than was sent: last_name"
+    warning = "Octopush stored different values than were sent: last_name"
     fields = (FieldChange("last_name", "Texas", "Txs"),)
     assert (Outcome("paris", "update", Result.UPDATED, warning, fields),) == report.outcomes
     assert Drift(altered=("last_name",)) == only(run).drift
@@ -414,8 +414,8 @@ def test_what_octopush_altered_is_kept_and_not_sent_again() -> None:
     [
         (MISSING, f"it could not be read back: {MISSING.reason}"),
         (PROCESSED, f"it could not be read back: {PROCESSED.reason}"),
-        (Observed({}), f"the answer does not tell {', '.join(FIELDS)}"),
-        (observed(NEW, "another"), "the key that is read back is another than the one that was given"),
+        (Observed({}), f"the answer does not contain {', '.join(FIELDS)}"),
+        (observed(NEW, "another"), "the key read back is not the one that Octopush issued"),
     ],
 )
 def test_whatever_is_read_back_the_account_was_changed(reading: Reading, warning: str) -> None:
@@ -519,7 +519,7 @@ def test_where_the_edit_may_have_been_carried_out_all_is_under_the_new_name() ->
     assert {"lyon": "failed"} == results(run.apply())
     after = only(run, "lyon")
     assert MOVED == opened("lyon", after)
-    held = executor.begun(run.session.state, "lyon", OPENER)
+    held = executor.open_edit(run.session.state, "lyon", OPENER)
     assert held is not None
     assert (Secret("a new password"), (Secret("begun before"),)) == (held.password, held.others)
     again = run.next(new_password="a newer one")
@@ -583,7 +583,7 @@ def test_whatever_happens_the_password_that_octopush_has_is_in_the_state(
         assert password is not None
         kept = {password.reveal()}
         if record.edit is not None and record.edit.sealed is not None:
-            begun = executor.begun(run.session.state, "paris", OPENER)
+            begun = executor.open_edit(run.session.state, "paris", OPENER)
             assert begun is not None
             kept |= {each.reveal() for each in (begun.password, *begun.others) if each is not None}
         assert there <= kept

@@ -205,7 +205,7 @@ class Run:
         held, begun = {}, {}
         for each in todo.updates:
             held[each.record_name] = opened(each.record_name, self.state.accounts[each.record_name])
-            if (edit := executor.begun(self.state, each.record_name, OPENER)) is not None:
+            if (edit := executor.open_edit(self.state, each.record_name, OPENER)) is not None:
                 begun[each.record_name] = edit
         sends = [each for each in todo.updates if each.sends]
         changes = edits(sends, Reader(self.environ, ()), lambda: Secret(self.new_password))

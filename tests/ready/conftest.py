@@ -163,7 +163,7 @@ class Developer:
         state = self.state()
         assert state is not None
         opener = AgeOpener(parse_identities(Secret(self.identity), "the test"))
-        content = executor.kept(state, name, opener)
+        content = executor.open_record(state, name, opener)
         assert content is not None
         return content
 

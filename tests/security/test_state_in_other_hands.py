@@ -108,7 +108,7 @@ def test_a_replaced_seal_sends_no_callbacks_but_those_of_the_record(mine: Projec
     theirs = replace(content.sent, callbacks=Callbacks(callback_url_for_inbounds=EVIL))
     keep(mine, "paris", replace(content, sent=theirs))
     asked = len(server.requests())
-    with pytest.raises(StateConflict, match="was sent with another callbacks"):
+    with pytest.raises(StateConflict, match="has a different callbacks"):
         opened(mine).rotate_passwords(["paris"])
     assert asked == len(server.requests())
 
@@ -188,7 +188,7 @@ def test_damage_is_not_blamed_on_the_identity_of_a_recipient(mine: Project) -> N
     # A bit of what names the recipient makes it that of a stranger.
     put(mine, "paris", AgeSealer([new_identity()[1]]).seal(mine.opened("paris")))
     tamper(mine, lambda accounts: accounts.pop("rome"))
-    with pytest.raises(StateInvalid, match=r"damaged, or sealed to others: the identity is one of this state's"):
+    with pytest.raises(StateInvalid, match=r"damaged, or sealed to others: the identity belongs to this state"):
         opened(mine).open_credentials(["paris"])
     assert 5 == opened(mine).refresh().exit_code
 

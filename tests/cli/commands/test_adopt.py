@@ -289,9 +289,9 @@ def test_what_will_not_do_changes_nothing(server: SandboxProcess, project: NewPr
     before = mine.state_path.read_bytes()
     stranger, _ = new_identity()
     cases = (
-        (mine, ("rome", login), 4, "is that of paris already"),
-        (mine, ("paris", other), 4, "another login already"),
-        (mine, ("rome", login.upper()), 4, "is that of paris already"),
+        (mine, ("rome", login), 4, "already belongs to paris"),
+        (mine, ("paris", other), 4, "already has another login"),
+        (mine, ("rome", login.upper()), 4, "already belongs to paris"),
         (having(mine, PROVISIONER_IDENTITY=stranger.reveal()), ("rome", other), 10, "does not open"),
         (having(mine, PROVISIONER_IDENTITY_FILE="nowhere"), ("rome", other), 10, "nowhere"),
         (having(mine, OCTOPUSH_API_LOGIN="somebody@example.com"), ("rome", other), 5, "another Octopush account"),
@@ -392,7 +392,7 @@ def test_what_cannot_stand_in_a_manifest_is_written_into_one_first(server: Sandb
     change(server, login, first_name="")
     done = mine.run("adopt", "otto", login, "--format", "json")
     assert (7, {"otto": "failed"}) == (done.returncode, by_name(done.stdout))
-    assert "cannot stand in a manifest" in done.stderr
+    assert "a manifest cannot contain its present values" in done.stderr
     assert None is mine.state()
     assert 0 == mine.run("adopt", "paris", login, "--different").returncode
     assert 0 == mine.run("apply", "--yes").returncode
@@ -422,7 +422,7 @@ def test_an_account_without_a_key_cannot_be_kept(server: SandboxProcess, project
     login = made_for(server, mine, "paris")
     change(server, login, api_key=" ")
     done = mine.run("adopt", "paris", login)
-    assert (7, True) == (done.returncode, "the answer tells no key" in done.stdout)
+    assert (7, True) == (done.returncode, "the answer contains no key" in done.stdout)
     assert None is mine.state()
 
 
@@ -434,7 +434,7 @@ def test_a_new_name_is_no_adoption(server: SandboxProcess, project: NewProject) 
     delete(server, login)
     successor = made_for(server, mine, "paris")
     done = mine.run("adopt", "paris", successor)
-    assert (4, True) == (done.returncode, "another login already" in done.stderr)
+    assert (4, True) == (done.returncode, "already has another login" in done.stderr)
     assert 0 == mine.run("forget", "paris", "--yes").returncode
     assert 0 == mine.run("adopt", "paris", successor).returncode
     assert [] == pending(mine)

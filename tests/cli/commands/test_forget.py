@@ -81,7 +81,7 @@ def test_what_cannot_be_asked_for_is_not_forgotten(sandbox: StartSandbox, projec
     mine.run("apply", "--yes", "--attempts", "1")
     before = mine.state_path.read_bytes()
     done = mine.run("forget", "paris", "--yes", "--attempts", "1")
-    assert (5, True) == (done.returncode, "it could not be asked for" in done.stderr)
+    assert (5, True) == (done.returncode, "Octopush could not say whether it exists" in done.stderr)
     assert before == mine.state_path.read_bytes()
 
 

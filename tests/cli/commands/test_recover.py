@@ -93,7 +93,7 @@ def test_an_account_that_was_adopted_under_another_name_is_not_put_back_a_second
     before = applied.state_path.read_bytes()
     done = applied.run("recover", "run.log")
     assert (5, before) == (done.returncode, applied.state_path.read_bytes())
-    assert "paris is not put back: its login is also that of lutetia." in done.stderr
+    assert "paris is not put back: it has the same login as lutetia." in done.stderr
     # Only a seal tells the login: without an identity it is said that nobody looked.
     applied.identity_path.unlink()
     done = applied.run("recover", "run.log")

@@ -82,7 +82,7 @@ def test_both_passwords_are_kept_until_the_answer_is_certain(
     done = mine.run("rotate-password", "paris", "--yes", "--attempts", "1")
     new = begun_password(mine, "paris")
     assert ExitCode.SOME_FAILED == done.returncode
-    assert "whether the password was set is not known; `provisioner credentials show" in done.stdout
+    assert "it is unknown whether the password was set; `provisioner credentials show" in done.stdout
     assert old != new
     assert (old, new if processed else old) == (password_of(mine.opened("paris")), password_at(server, login))
     assert 0 == mine.run("rotate-password", "paris", "--yes").returncode
@@ -154,7 +154,7 @@ def test_a_404_after_a_lost_answer_drops_no_password(sandbox: StartSandbox, proj
     mine = made(server, project, ("paris",))
     login, old = login_of(mine, "paris"), password_of(mine.opened("paris"))
     done = mine.run("rotate-password", "paris", "--yes")
-    assert (7, True) == (done.returncode, "what it sent is kept" in done.stdout)
+    assert (7, True) == (done.returncode, "its values are saved" in done.stdout)
     new = begun_password(mine, "paris")
     assert (old, new) == (password_of(mine.opened("paris")), password_at(server, login))
     assert "- gone       paris" in mine.run("plan").stdout

@@ -158,10 +158,10 @@ def bounded(descriptor: int, limit: int) -> bytes:
 
 
 def require_private(status: os.stat_result) -> None:
-    """Refuse a file of one's own that others can read, write or run; raises Exposed.
+    """Refuse a file of our own user that others can read, write or execute; raises Exposed.
 
-    Of a file that is somebody else's, as one that a container or a service is given, only
-    they can change who reads it: ssh's rule.
+    A file of another user, as a container or a service gets it, is accepted, as ssh does: only its owner
+    can change who may read it.
     """
     if status.st_uid == os.getuid() and status.st_mode & _OTHERS:
         raise Exposed(f"others may use it (mode {stat.S_IMODE(status.st_mode):04o})")

@@ -1,4 +1,4 @@
-"""What the history of a state says: who did what to which account, and what came of it."""
+"""The history of a state: who did what to which account, with which outcome."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ class Author:
     """Who saves a state, and when."""
 
     at: str
-    """UTC, as the state writes a time."""
+    """UTC, in the format of the state."""
     by: str
     """``user@host``."""
     actor: str | None = None
-    """Who started the CI job, as the CI calls them."""
+    """Who started the CI job, as the CI names them."""
     approver: str | None = None
-    """Who approved it, where the CI says so."""
+    """Who approved it, if the CI says so."""
     run: str | None = None
     """The address of the CI run."""
     plan: str | None = None
-    """The digest of the plan that is carried out."""
+    """The digest of the plan being applied."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One operation, once its outcome is in the state."""
+    """One operation whose outcome is in the state."""
 
     author: Author
     serial: int
-    """That of the save which brought it."""
+    """The serial of the save with the outcome."""
     name: str | None
     """The account; None: the whole state."""
     operation: str
     """As in ``create``, ``update``, ``rename`` or ``rekey``."""
     outcome: str
     previous: str | None = None
-    """Of a rename, the name before."""
+    """For a rename: the previous name."""

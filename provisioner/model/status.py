@@ -1,4 +1,4 @@
-"""What is known of one parent: its slots, its state, and what its accounts have left."""
+"""The status of one parent: its slots, its state, and the balances of its accounts."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class ParentStatus:
     address: str
     """Where the state is kept."""
     state: State | None
-    """None where there is none yet, or where it cannot be read."""
+    """None if there is none yet, or it cannot be read."""
     limit: int
     reserved: int
     frozen: Freeze | None = None
-    """The freeze that is in force."""
+    """The freeze in force, if any."""
     balances: Mapping[str, Balance | Failed] | None = None
-    """By account; None where nobody asked for them."""
+    """By account; None if they were not asked for."""
     failure: ProvisionerError | None = None
 
     @property
     def slots(self) -> Slots | None:
-        """Its slots, with nothing planned; None where nobody can know them."""
+        """Its slots, with nothing planned; None if they are unknown."""
         if self.failure is not None and self.state is None:
             return None
         state = self.state or State(lineage="", parent=self.parent)
@@ -38,7 +38,7 @@ class ParentStatus:
 
     @property
     def exit_code(self) -> ExitCode:
-        """The code of ``status``: SOME_FAILED where a balance is not known, unless damage is all that is wrong."""
+        """The exit code of ``status``: SOME_FAILED if a balance is unknown, unless damage is the only reason."""
         if self.failure is not None:
             return self.failure.exit_code
         codes = {balance.exit_code for balance in (self.balances or {}).values() if isinstance(balance, Failed)}

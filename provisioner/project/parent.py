@@ -332,7 +332,7 @@ class Parent:
                 yield store
             finally:
                 try:
-                    store.let_go()
+                    store.release()
                 except StateError as error:
                     # Only a warning: the save, or its failure, matters more.
                     self.warn(run.reporter, error.message)

@@ -1,8 +1,8 @@
-"""The history of a state: what each save did to which account, worked out from the state before and after it.
+"""The history of a state: what each save did to which account, derived from the states before and after it.
 
 Each entry is a line of JSON, which a store keeps with the save or next to the state. Nothing
-depends on it: an entry that is lost or damaged is missing, and no more. It holds no secret:
-names, times and who it was, and the digest of a plan.
+depends on it: a lost or damaged entry is simply missing. It contains no secret, only names,
+times, people and the digest of a plan.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _SAYS_NOT_CREATED: Final = frozenset({"resolve", "recover"})
 def entries(
     before: State | None, after: State, author: Author, operation: str | None = None, found: State | None = None
 ) -> Iterator[Entry]:
-    """Yield what the save of ``after`` over ``before`` means; nothing for an intent, whose outcome is to come.
+    """Yield the entries for the save of ``after`` over ``before``; none for an intent, which has no outcome yet.
 
-    ``operation`` is what the caller does, where the two states do not tell. ``found`` is the
-    state from before this run: an intent in it is that of a run that died.
+    ``operation`` is what the caller does, if the two states do not show it. ``found`` is the
+    state as this run found it: an intent in it belongs to a dead run.
     """
     if operation in _WHOLE_STATE:
         yield Entry(author, after.serial, None, operation, _WHOLE_STATE[operation])
@@ -46,12 +46,13 @@ def entries(
             derived, outcome = what
             if operation in _SAYS_NOT_CREATED and now is None:
                 outcome = _NOT_CREATED
-            whose = author if operation else _sent_by(was, now, author, died=was is not None and was == dead.get(name))
-            yield Entry(whose, after.serial, name, operation or derived, outcome)
+            died = was is not None and was == dead.get(name)
+            sender = author if operation else _sent_by(was, now, author, died=died)
+            yield Entry(sender, after.serial, name, operation or derived, outcome)
 
 
 def _moved(old: Mapping[str, Record], new: Mapping[str, Record]) -> dict[str, str]:
-    """Return, by its new name, the previous name of each record that was renamed."""
+    """Return the previous name of each renamed record, by its new name."""
     gone = {each.operation.id: name for name, each in old.items() if isinstance(each, Active) and name not in new}
     return {
         name: gone[each.operation.id] for name, each in new.items() if name not in old and each.operation.id in gone
@@ -59,7 +60,7 @@ def _moved(old: Mapping[str, Record], new: Mapping[str, Record]) -> dict[str, st
 
 
 def _what(was: Record | None, now: Record | None) -> tuple[str, str] | None:
-    """Return the operation that ends with ``now``, and its outcome."""
+    """Return the operation that resulted in ``now``, and its outcome."""
     match was, now:
         case _, Pending():
             return None
@@ -89,7 +90,7 @@ def _changed(was: Active, now: Active) -> tuple[str, str] | None:
     if was.edit != now.edit:
         return None
     if was.operation.id != now.operation.id:
-        # Its key was taken over.
+        # Only its key was adopted.
         return "adopt", "adopted"
     if was.drift == now.drift or was.sealed != now.sealed:
         # A create that was read back keeps what Octopush made of it: that it was created is said already.
@@ -98,10 +99,10 @@ def _changed(was: Active, now: Active) -> tuple[str, str] | None:
 
 
 def _sent_by(was: Record | None, now: Record | None, author: Author, *, died: bool) -> Author:
-    """Return who sent what ``now`` is the outcome of: a run that ``died`` may have, and another one saves that."""
+    """Return who sent the request whose outcome is ``now``: the ``author``, or an earlier run (one that ``died``)."""
     match was, now:
         case Pending(), Unknown() if died:
-            # Its plan is not known here, and this run's is another.
+            # The plan of that run is unknown here.
             return Author(author.at, was.operation.by)
         case Active(edit=Edit() as edit), Active(edit=None) if edit.operation.by != author.by:
             return Author(author.at, edit.operation.by)
@@ -113,14 +114,14 @@ def _sent_by(was: Record | None, now: Record | None, author: Author, *, died: bo
 
 
 def encode(this: Entry) -> str:
-    """Return the line of an entry, without its end; ASCII."""
+    """Return an entry as a line of ASCII, without the line end."""
     own = {"name": this.name, "operation": this.operation, "outcome": this.outcome, "previous": this.previous}
     found = {**asdict(this.author), **own, "serial": this.serial}
     return json.dumps({key: each for key, each in found.items() if each is not None})
 
 
 def decode(line: str) -> Entry | None:
-    """Return the entry of a line; None for one that was cut, or is none: anybody may have written to the file."""
+    """Return the entry in a line, or None if it is cut off or not an entry: anybody may write to the file."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
@@ -137,7 +138,7 @@ def decode(line: str) -> Entry | None:
 
 
 def of(this: tuple[Entry, ...], name: str) -> tuple[Entry, ...]:
-    """Return those of the account ``name``, under its earlier names too, and of the whole state; newest first."""
+    """Return the entries of the account ``name``, also under earlier names, and of the whole state; newest first."""
     names, found = {name}, []
     for each in this:
         if each.name in names or each.previous in names or each.name is None:

@@ -122,7 +122,7 @@ class Session:
         except StateNotSaved as error:
             refused = error.message
         except Exception as error:  # noqa: BLE001  # whatever happens, the line must not be lost
-            refused = f"{self._store.rescue_address} could not keep it either ({type(error).__name__})."
+            refused = f"{self._store.rescue_address} could not be written either ({type(error).__name__})."
         else:
             here = self._store.rescue_address
             # If the state is elsewhere, the rescue file may disappear with this machine.
@@ -400,6 +400,6 @@ def _tidy(session: Session, store: Store, warn: Warn) -> None:
         if not store.rescued():
             store.clear_rescued()
         session.note()
-        store.let_go()
+        store.release()
     except StateError as error:
         warn(error.message)

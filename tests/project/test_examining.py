@@ -85,7 +85,7 @@ def test_a_trial_save_checks_a_remote_state(mine: Project, tmp_path: Path) -> No
     elsewhere = {**GIT, "PROVISIONER_STATE": "git:origin/provisioner-state/{parent}.json"}
     found = checks(mine, offline=True, **elsewhere)
     assert {} == codes(found)
-    assert found["saves"].found.startswith("the remote lets this machine push")
+    assert found["saves"].found.startswith("this machine may push to the remote")
     git(mine.folder, "remote", "set-url", "--push", "origin", str(tmp_path / "nowhere"))
     assert {"saves": ExitCode.STATE_UNUSABLE} == codes(checks(mine, offline=True, **elsewhere))
 

@@ -373,7 +373,7 @@ def test_a_command_creates_the_tables_in_postgresql(
     mine = having(project(server, TWO), PROVISIONER_STATE=place, PGPASSWORD=cluster.password)
     done = mine.run("plan")
     assert (5, "") == (done.returncode, done.stdout)
-    assert "`provisioner state migrate` makes them" in done.stderr
+    assert "`provisioner state migrate` creates them" in done.stderr
     address = place.replace("{parent}", "default")
     for expected in "The tables were created", "Everything that it needs exists already":
         done = mine.run("state", "migrate")

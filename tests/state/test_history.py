@@ -184,7 +184,7 @@ def test_what_stands_in_its_place_is_neither_followed_nor_replaced_and_holds_no_
         for made in (lambda: lines(path).symlink_to(other), lines(path).mkdir):
             lines(path).unlink(missing_ok=True)
             made()
-            with pytest.raises(StateError, match="does not take what was done"):
+            with pytest.raises(StateError, match="The history cannot be written to"):
                 store.record(Note(lines=("first",)))
             with pytest.raises(StateError, match="cannot be read"):
                 store.recorded()

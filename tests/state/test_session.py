@@ -205,7 +205,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_the_state(project: Project)
     project.path.parent.parent.touch()
     with pytest.raises(StateError) as caught, project.opened():
         pass
-    assert f"The folder {project.path.parent} cannot be made: " in caught.value.message
+    assert f"The folder {project.path.parent} cannot be created: " in caught.value.message
     assert "Nothing was sent." in caught.value.hint
     assert ExitCode.STATE_UNUSABLE == caught.value.exit_code
 
@@ -545,7 +545,7 @@ def test_what_the_store_does_not_take_goes_to_the_last_resort(project: Project, 
     with project.opened(LocalStore(project.path, ScriptedDisk(at, full))) as session:
         assert IN_A_LOG == session.rescue(LATER, "lima", "op-1", ACTIVE)
         assert [encode(LIMA)] == project.log
-        assert [f"{project.rescue_path} could not keep it either: No space left on device."] == project.warnings
+        assert [f"{project.rescue_path} could not be written either: No space left on device."] == project.warnings
     # Half a line would stand in the next run's way; a whole one may be there too.
     assert project.rescued() in {(), (LIMA,)}
 
@@ -565,7 +565,7 @@ def test_a_line_that_nothing_takes_is_in_the_words_themselves(project: Project) 
     assert where.startswith(begins)
     assert (LIMA,) == found_in(where.removeprefix(begins), "a file")
     assert [encode(LIMA)] == asked
-    assert [f"{project.rescue_path} could not keep it either: No space left on device."] == project.warnings
+    assert [f"{project.rescue_path} could not be written either: No space left on device."] == project.warnings
 
 
 @pytest.mark.parametrize("hears", [True, False])
@@ -601,7 +601,7 @@ def test_a_store_that_fails_as_nobody_expected_loses_no_line(project: Project) -
     with project.opened(store) as session:
         assert IN_A_LOG == session.rescue(LATER, "lima", "op-1", ACTIVE)
     assert [encode(LIMA)] == project.log
-    assert [f"{project.rescue_path} could not keep it either (ValueError)."] == project.warnings
+    assert [f"{project.rescue_path} could not be written either (ValueError)."] == project.warnings
 
 
 def test_what_the_store_takes_asks_for_no_last_resort(project: Project) -> None:
@@ -707,7 +707,7 @@ def test_what_is_forgotten_is_found_though_an_editor_took_the_end_of_the_line(pr
 
 def test_what_is_not_kept_is_not_forgotten(project: Project) -> None:
     with project.opened(LocalStore(project.path, ScriptedDisk(1, full))) as session:
-        reason = f"could not be kept in {re.escape(str(project.forgotten_path))}"
+        reason = f"could not be saved to {re.escape(str(project.forgotten_path))}"
         with pytest.raises(StateNotSaved, match=reason):
             session.keep_forgotten(LIMA, MOMENT)
     assert not project.forgotten_path.exists()

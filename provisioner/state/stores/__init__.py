@@ -1,9 +1,9 @@
-"""Where a state is kept: the interface of every store.
+"""Where states are kept: the interface of all stores.
 
-A store moves bytes; what they mean is the codec's affair. It owns the rule that a save
-against a version that has moved on fails, so that two runs can never hold the same intent,
-and whatever it keeps next to the state: a lock, a backup, what was rescued or forgotten.
-The contract is the same for every store, and one test suite runs over all of them.
+A store moves bytes; the codec knows what they mean. A store enforces that a save fails if the
+version has changed since the load, so that two runs never save the same intent. It also keeps the
+files next to the state: a lock, a backup, rescued and forgotten lines. The contract is the same
+for all stores, and one test suite runs over all of them.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ ABSENT: Final = ""
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a store that keeps a history is told about a save."""
+    """What a store with a history records about a save."""
 
     lineage: str = ""
     serial: int = 0
-    """That of the document; 0: it is not told."""
+    """The serial of the document; 0: unknown."""
     what: str = "Save the state"
-    """What has changed, as the subject of a commit."""
+    """What has changed, as the subject line of a commit."""
     lines: tuple[str, ...] = ()
-    """What the save adds to the history, in ASCII."""
+    """The lines that the save adds to the history, in ASCII."""
 
 
 NOTE: Final = Note()
@@ -45,24 +45,24 @@ class Store(Protocol):
     address: str
     """Where it is kept, as people write it."""
     key: str
-    """The same place, whatever folder the command is run from."""
+    """The same for every folder that the command is run from."""
     is_here: bool
-    """Whether it is on this machine: what is rescued beside it then stays with it."""
+    """Whether it is on this machine: then rescued lines are next to it."""
 
     # ── The state ────────────────────────────────────────────────────────────
 
     def load(self) -> tuple[bytes | None, str]:
-        """Return the document, or None where there is none, and its version.
+        """Return the document, or None if there is none, and its version.
 
         Raises:
-            StateInvalid: what is there cannot be read.
+            StateInvalid: the state cannot be read.
 
         """
 
     def newest(self, lineage: str | None) -> int:
-        """Return the highest serial that a ``lineage``, or any, had in the history that was there at the last load.
+        """Return the highest serial of ``lineage``, or of any, in the history as of the last load.
 
-        0 where the store keeps no history. A state that is older than its own history was put back.
+        0 if the store keeps no history. A state that is older than its own history was put back.
         """
 
     def save(self, raw: bytes, expected_version: str, note: Note = NOTE) -> str:
@@ -70,20 +70,20 @@ class Store(Protocol):
 
         Raises:
             StateMoved: the version in the store is not ``expected_version``.
-            StateNotSaved: the store did not take it; whether the old or the new
-                document is there now must be found out by loading.
+            StateNotSaved: the save failed; only a load shows whether the store now has the
+                old or the new document.
 
         """
 
     # ── Its history ──────────────────────────────────────────────────────────
 
     def record(self, note: Note) -> None:
-        """Keep the lines of ``note``, unless the save that it was for has, by the time that the run lets go.
+        """Save the lines of ``note``, unless its save did so; at the latest when the run releases the state.
 
         Only for the holder.
 
         Raises:
-            StateError: they are not kept, which nothing depends on.
+            StateError: they are not saved; nothing depends on them.
 
         """
 
@@ -93,7 +93,7 @@ class Store(Protocol):
     # ── Who is at work ───────────────────────────────────────────────────────
 
     def hold(self, holder: Holder, *, timeout: float, sleep: Callable[[float], None]) -> AbstractContextManager[None]:
-        """Hold the state for the length of a ``with``; wait up to ``timeout`` seconds for it.
+        """Hold the state inside a ``with`` block; wait up to ``timeout`` seconds for it.
 
         Raises:
             StateLocked: somebody else holds it; the message says who.
@@ -102,34 +102,34 @@ class Store(Protocol):
         """
 
     def holder(self) -> str | None:
-        """Return who holds the state just now, or None; nothing is made or waited for."""
+        """Return who holds the state now, or None; creates nothing, and does not wait."""
 
-    def let_go(self) -> None:
-        """Take away what tells others that this run is at work, where that outlives a hold. Raises StateError."""
+    def release(self) -> None:
+        """Remove the lease of this run, in a store that has leases. Raises StateError."""
 
     # ── What lies next to the state ──────────────────────────────────────────
 
     @property
     def backup(self) -> str | None:
-        """Where the state is as an earlier run found it, or None where nowhere."""
+        """The address of the backup, the state as an earlier run found it; None if there is none."""
 
     @property
     def rescue_address(self) -> str:
-        """Where rescued lines are kept, in words for a message."""
+        """Where rescued lines are, in words for a message."""
 
     def reserve(self, size: int) -> None:
-        """Take room for ``size`` bytes of rescued lines now; only for the holder.
+        """Reserve space for ``size`` bytes of rescued lines; only for the holder.
 
         Raises:
-            StateNotSaved: there is no room; nothing has been sent yet.
+            StateNotSaved: there is no space; nothing has been sent yet.
 
         """
 
     def rescue(self, line: bytes) -> None:
-        """Keep a line that the state did not take, behind those kept before; only for the holder.
+        """Append a line that could not be saved in the state to the rescued lines; only for the holder.
 
         Raises:
-            StateNotSaved: it was not kept.
+            StateNotSaved: it could not be written.
 
         """
 
@@ -142,35 +142,37 @@ class Store(Protocol):
         """
 
     def clear_rescued(self) -> None:
-        """Remove the rescued lines and the reserved space: the state has them. Raises StateError."""
+        """Remove the rescued lines, now that the state has them, and the reserved space. Raises StateError."""
 
     def keep_forgotten(self, line: bytes) -> str:
-        """Add a line to what a person had the state forget, and return where it is; only for the holder.
+        """Append a line to the accounts that a person had the state forget, and return where it is.
+
+        Only for the holder.
 
         Raises:
-            StateNotSaved: it was not kept; what was kept before is still there.
+            StateNotSaved: it could not be written; the earlier lines are still there.
 
         """
 
     def older_copies(self) -> tuple[str, ...]:
-        """Return where older copies of what is sealed are kept next to the state."""
+        """Return where next to the state older copies of sealed content are kept."""
 
     def files(self) -> Mapping[Path, str]:
-        """Return the user's files that no other may replace, and what each is; none where it keeps no files."""
+        """Return the user's files that no other file may replace, and what each is; none if the store has no files."""
 
 
 def moved(address: str, by: object = None) -> StateMoved:
-    """Return the error of a save that came too late; ``by`` is who was faster, where that is known."""
+    """Return the error of a save that came too late; ``by`` is who was faster, if known."""
     return StateMoved(
         f"{address} was changed by {by or 'somebody else'} while this run held it.",
-        hint="Nothing of theirs was overwritten. Look at what changed, then run again.",
+        hint="None of their changes was overwritten. Look at what changed, then run again.",
     )
 
 
 def version(raw: bytes | None) -> str:
-    """Return the version of a document in a store that gives it none of its own: a hash of it."""
+    """Return the version of a document in a store without versions of its own: a hash."""
     if raw is None:
         return ABSENT
-    import hashlib  # noqa: PLC0415  # it takes its time to load, and a plan without a state has no use for it
+    import hashlib  # noqa: PLC0415  # slow to load, and a plan without a state does not need it
 
     return hashlib.sha256(raw).hexdigest()

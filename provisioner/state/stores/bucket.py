@@ -1,8 +1,8 @@
-"""A bucket or container of an object storage, by obstore: what is asked of it, and what its failures mean.
+"""A bucket or container of an object storage, through obstore: its requests, and what failures mean.
 
-Owns how the client is made, with the credentials of the environment that it is given, and
-how a create is settled whose answer is doubtful. The library may not retry a create: it
-would meet its own success as a failure.
+Decides how the client is made, with credentials from the given environment, and how to find out
+whether a create succeeded if its answer is unclear. The library must not retry a create: it would
+take its own success for a conflict.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TIMEOUT: Final = 30.0
 """Seconds that one request may take."""
 _RETRIES: Final = 3
 _TRIES: Final = 4
-"""How often a create is sent again that is known not to have landed."""
+"""How often a create is sent that certainly had no effect."""
 _PAUSE: Final = 0.3
 
 _AWS: Final = (
@@ -54,15 +54,15 @@ class _Service:
 
     name: str
     unit: str
-    """What objects are in, in its own word."""
+    """The service's own word for what objects are in."""
     variables: tuple[str, ...]
-    """Those of the environment that the library reads for it."""
+    """The environment variables that the library reads for it."""
     endpoints: tuple[str, ...]
-    """Those that name another server than the usual one, the strongest first."""
+    """The variables that name another server than the usual one; the first that is set wins."""
     set_one_of: str
-    """How credentials are given."""
+    """How to provide credentials."""
     rights: str
-    """What whoever applies must be allowed to do."""
+    """The rights that an apply needs."""
 
 
 _SERVICES: Final[Mapping[str, _Service]] = {
@@ -71,7 +71,7 @@ _SERVICES: Final[Mapping[str, _Service]] = {
         "bucket",
         tuple(_AWS.split()),
         ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
-        "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run it where a role is given."
+        "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run it where a role is attached."
         ' `eval "$(aws configure export-credentials --format env)"` sets them from a profile.',
         "s3:ListBucket on the bucket, and s3:GetObject and s3:PutObject below the prefix",
     ),
@@ -81,7 +81,7 @@ _SERVICES: Final[Mapping[str, _Service]] = {
         tuple(_AZURE.split()),
         ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
         "Set AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN, or AZURE_CLIENT_ID, AZURE_TENANT_ID and"
-        " AZURE_CLIENT_SECRET, or run it where a managed identity is given.",
+        " AZURE_CLIENT_SECRET, or run it where a managed identity is attached.",
         "Storage Blob Data Contributor on the container",
     ),
     "gs": _Service(
@@ -113,16 +113,16 @@ class Object:
     """One object as it was read."""
 
     raw: bytes
-    """Empty where only what is noted of it was asked for."""
-    noted: Mapping[str, str]
-    """What whoever wrote it has noted."""
+    """Empty if only the metadata was read."""
+    metadata: Mapping[str, str]
+    """Written together with the object."""
     written_at: datetime
 
 
 class Bucket:
-    """One bucket as ``scheme`` reaches it; ``address`` is for messages. Used by several threads."""
+    """One bucket of the service that ``scheme`` names; ``address`` is for messages. Several threads may use it."""
 
-    def __init__(  # noqa: PLR0913, PLR0917  # what it is, where it is, and how long one may wait for it
+    def __init__(  # noqa: PLR0913, PLR0917  # identity, place and timeout
         self,
         address: str,
         scheme: str,
@@ -131,7 +131,7 @@ class Bucket:
         sleep: Callable[[float], None],
         timeout: float = TIMEOUT,
     ) -> None:
-        """Raise SettingInvalid where the library or a setting is missing, or the server may not be spoken to."""
+        """Raise SettingInvalid if a setting is missing or invalid, or the server's address is not safe."""
         self._address = address
         self._name = name
         self._sleep = sleep
@@ -145,7 +145,7 @@ class Bucket:
         self._often = self._client(scheme, config, timeout, retries=_RETRIES)
 
     def _checked(self, environ: Mapping[str, str]) -> str:
-        """Return where the server is, or nothing for the usual place; raises SettingInvalid."""
+        """Return the address of the server, or nothing for the usual one; raises SettingInvalid."""
         variable = next((each for each in self._service.endpoints if environ.get(each)), None)
         if variable is None:
             return ""
@@ -157,19 +157,19 @@ class Bucket:
             ) from None
         if endpoint.startswith("http:") and not is_this_machine(urlsplit(endpoint).hostname or ""):
             raise SettingInvalid(
-                f"{variable} is an http address: whoever is on the way could read the state and replace it.",
-                hint="Use https; http is for this machine alone.",
+                f"{variable} is an http address: anybody on the way could read the state and replace it.",
+                hint="Use https; http is only for this machine.",
             )
         return endpoint
 
     def _config(self, scheme: str, environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-        """Return what the library is to take from the environment; raises SettingInvalid."""
+        """Return the library's settings from the given environment; raises SettingInvalid."""
         for variable in (*self._service.variables, *self._service.endpoints):
-            # The library reads the environment of the process too, and there is no way to have it not do so.
+            # The library always reads the environment of the process too.
             if os.environ.get(variable) and variable not in environ:
                 raise SettingInvalid(
-                    f"{variable} is set in this process, and not in the environment that the project was given.",
-                    hint="Give the project the variable, or take it out of the process: obstore would use it.",
+                    f"{variable} is set in this process, but not in the environment that the project was given.",
+                    hint="Give the variable to the project, or unset it in the process: obstore would use it.",
                 )
         config = {each.lower(): environ[each] for each in self._service.variables if environ.get(each)}
         if scheme == "s3":
@@ -182,9 +182,9 @@ class Bucket:
         try:
             return _client(scheme, self._name, config, self._endpoint, timeout, retries)
         except (BaseError, OSError, ValueError, TypeError) as error:
-            # Its words repeat what was set.
+            # Its message repeats the values, which may be secrets.
             raise SettingInvalid(
-                f"The settings for {self._service.name} of {self._address} are not complete, or not of their form"
+                f"The settings for {self._service.name} of {self._address} are incomplete or invalid"
                 f" ({type(error).__name__}).",
                 hint=f"{self._service.set_one_of}"
                 f"{' The account is AZURE_STORAGE_ACCOUNT_NAME.' if scheme == 'az' else ''}",
@@ -194,7 +194,7 @@ class Bucket:
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the objects in ``folder``; raises StateUnreachable or SettingInvalid."""
-        found = self._asked(lambda: obstore.list_with_delimiter(self._often, f"{folder}/"))
+        found = self._request(lambda: obstore.list_with_delimiter(self._often, f"{folder}/"))
         return [each["path"].removeprefix(f"{folder}/") for each in found["objects"]]
 
     def get(self, path: str, *, whole: bool = True) -> Object | None:
@@ -209,30 +209,30 @@ class Bucket:
                 return None
             if found.meta["size"] > MAX_STATE_BYTES:
                 raise StateInvalid(
-                    f"{self._address}: the object {path} is larger than a state can be.", hint="Look at what it is."
+                    f"{self._address}: the object {path} is larger than a state can be.", hint="Look at the object."
                 )
             raw = bytes(found.bytes()) if whole else b""
-            noted = {str(name): str(text) for name, text in found.attributes.items()}
-            return Object(raw, noted, found.meta["last_modified"])
+            metadata = {str(name): str(text) for name, text in found.attributes.items()}
+            return Object(raw, metadata, found.meta["last_modified"])
 
-        return self._asked(get)
+        return self._request(get)
 
     def put(self, path: str, raw: bytes) -> None:
-        """Write an object, whatever is there; raises StateUnreachable or SettingInvalid."""
-        self._asked(lambda: obstore.put(self._often, path, raw))
+        """Write an object, replacing any that is there; raises StateUnreachable or SettingInvalid."""
+        self._request(lambda: obstore.put(self._often, path, raw))
 
     def delete(self, paths: list[str]) -> None:
-        """Remove objects that are in nobody's way, as far as we may."""
-        # Whoever may write here need not be allowed to delete.
+        """Remove objects if we may; they do no harm otherwise."""
+        # An apply needs no right to delete.
         with suppress(BaseError, OSError):
             obstore.delete(self._often, paths)
 
-    def try_create(self, path: str, raw: bytes, noted: Mapping[str, str]) -> bool:
-        """Ask once for a new object; False: the server says that there is one.
+    def try_create(self, path: str, raw: bytes, metadata: Mapping[str, str]) -> bool:
+        """Ask once for a new object; False: the server answers that it exists.
 
         Raises StateUnreachable or SettingInvalid.
         """
-        attributes = {"Content-Type": "application/json", **noted}
+        attributes = {"Content-Type": "application/json", **metadata}
 
         def put() -> bool:
             try:
@@ -241,93 +241,93 @@ class Bucket:
                 return False
             return True
 
-        return self._asked(put)
+        return self._request(put)
 
-    def create(self, path: str, raw: bytes, noted: Mapping[str, str]) -> bool:
-        """Make a new object; False: there is another. What is there decides, where an answer is doubtful.
+    def create(self, path: str, raw: bytes, metadata: Mapping[str, str]) -> bool:
+        """Create an object; False: a different one is there. If the answer is unclear, reads the object.
 
         Raises:
-            StateNotSaved: it is not there, or nobody can say whether it is.
+            StateNotSaved: it was not created, or nobody can know whether it was.
 
         """
-        said = "it says each time that there is one, and there is none"
+        reason = "it answers each time that the object exists, but it does not"
         hint = "Run it again."
         for attempt in range(_TRIES):
             if attempt:
                 self._sleep(_PAUSE * 2**attempt)
             try:
-                if self.try_create(path, raw, noted):
+                if self.try_create(path, raw, metadata):
                     return True
             except ProvisionerError as error:
-                said, hint = error.message, error.hint
+                reason, hint = error.message, error.hint
                 if isinstance(error, SettingInvalid | NoRights):
                     break
-            # An answer may be lost, and a refusal may mean that of two that came at once none has landed.
+            # An answer may be lost, and a server may refuse both of two creates that arrive at once.
             try:
                 found = self.get(path)
             except ProvisionerError as error:
-                said, hint = error.message, error.hint
+                reason, hint = error.message, error.hint
                 break
             if found is not None:
                 return found.raw == raw
-        raise StateNotSaved(f"{self._address} did not take an object, or its answer was lost: {said}", hint=hint)
+        raise StateNotSaved(f"{self._address} did not accept an object, or its answer was lost: {reason}", hint=hint)
 
     # ── What failures mean ───────────────────────────────────────────────────
 
-    def _asked(self, ask: Callable[[], T]) -> T:
+    def _request(self, send: Callable[[], T]) -> T:
         try:
-            return ask()
+            return send()
         except (BaseError, OSError) as error:
-            raise self._meant(str(error)) from None
+            raise self._error(str(error)) from None
 
-    def _meant(self, said: str) -> ProvisionerError:
-        """Return what the library ``said`` in our words: its own hold addresses with signatures."""
+    def _error(self, text: str) -> ProvisionerError:
+        """Return the error for the library's ``text``, which is not shown: it may contain URLs with signatures."""
         server = self._endpoint or self._service.name
-        code = next((each for found in _CODE.finditer(said) for each in found.groups() if each), "")
-        status = found[1] if (found := _STATUS.search(said)) else ""
-        if _CLOCK.search(said):
+        code = next((each for found in _CODE.finditer(text) for each in found.groups() if each), "")
+        status = found[1] if (found := _STATUS.search(text)) else ""
+        if _CLOCK.search(text):
             return StateUnreachable(
-                f"{self._address}: the clock of this machine is off, and {server} refuses its signatures.",
-                hint="Set the clock, and see that it stays set, as `timedatectl` shows. Nothing was changed.",
+                f"{self._address}: the clock of this machine is wrong, and {server} refuses its signatures.",
+                hint="Set the clock, and keep it synchronized: `timedatectl` shows whether it is. Nothing was changed.",
             )
-        if _NO_BUCKET.search(said):
+        if _NO_BUCKET.search(text):
             return SettingInvalid(
                 f"{self._address}: there is no {self._service.unit} {self._name} at {server}.",
-                hint=f"Make the {self._service.unit}, or correct `state`: this program makes none.",
+                hint=f"Create the {self._service.unit}, or correct `state`: this program never creates one.",
             )
-        if _ELSEWHERE.search(said):
+        if _ELSEWHERE.search(text):
             return SettingInvalid(
                 f"{self._address}: the bucket {self._name} is in another region.",
-                hint="Set AWS_REGION to the one that the bucket is in.",
+                hint="Set AWS_REGION to the region of the bucket.",
             )
-        if _NO_CREDENTIALS.search(said):
+        if _NO_CREDENTIALS.search(text):
             return SettingInvalid(
-                f"{self._address} needs credentials for {self._service.name}, and there are none.",
+                f"{self._address} needs credentials for {self._service.name}, but there are none.",
                 hint=self._service.set_one_of,
             )
-        if _NOT_ACCEPTED.search(said):
+        if _NOT_ACCEPTED.search(text):
             return SettingInvalid(
                 f"{self._address}: {server} does not accept the credentials ({code or status}).",
                 hint=self._service.set_one_of,
             )
         if status == "403":
             return NoRights(
-                f"{self._address}: the credentials lack a right that is needed there ({code or status}).",
-                hint=f"Whoever applies needs {self._service.rights}; whoever plans, to list and to read.",
+                f"{self._address}: the credentials lack a necessary right ({code or status}).",
+                hint=f"An apply needs {self._service.rights}; a plan only needs to list and to read.",
             )
         why = f"it answers with {code or status}" if code or status else "it does not answer"
         return StateUnreachable(
             f"{self._address} cannot be reached at {server}: {why}.",
-            hint="See whether the server runs and the network reaches it, then run it again.",
+            hint="Check that the server runs and that the network reaches it, then run it again.",
         )
 
 
 class NoRights(StateUnreachable):
-    """The server knows us, and does not let us do this."""
+    """The server accepts the credentials, but they lack the right."""
 
 
 @lru_cache(maxsize=32)
-def _client(  # noqa: PLR0913, PLR0917  # what a client is made of
+def _client(  # noqa: PLR0913, PLR0917  # the client's settings
     scheme: str,
     name: str,
     config: tuple[tuple[str, str], ...],
@@ -335,7 +335,7 @@ def _client(  # noqa: PLR0913, PLR0917  # what a client is made of
     timeout: float,
     retries: int,
 ) -> _Store:
-    """Return the one client of this process: the states of many parents share its connections."""
+    """Return the client, one per process: the states of many parents share its connections."""
     kinds: Mapping[str, Any] = {"s3": S3Store, "az": AzureStore, "gs": GCSStore}
     client = {"allow_http": endpoint.startswith("http:"), "timeout": f"{timeout:g} s", "connect_timeout": "5 s"}
     made: _Store = kinds[scheme](

@@ -1,4 +1,4 @@
-"""A state in a file: its folder holds whatever else this machine keeps of it."""
+"""A state in a file; everything else that belongs to it is in the same folder."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class LocalStore(LocalFiles):
         super().__init__(path, disk)
         self.address = str(path)
         self.key = str(Path(os.path.realpath(path.parent)) / path.name)
-        self._kept_backup = False
-        """Whether the state as this run found it is kept: the first save does that."""
+        self._has_backup = False
+        """Whether this run has written the backup: its first save does."""
         self._recorded: Note | None = None
-        """The last that a save has recorded."""
+        """The last note that a save has recorded."""
 
     def load(self) -> tuple[bytes | None, str]:
-        """Read the file; a symbolic link is refused."""
+        """Read the file; refuses a symbolic link."""
         raw = self._read()
         return raw, version(raw)
 
@@ -39,32 +39,32 @@ class LocalStore(LocalFiles):
         return 0
 
     def save(self, raw: bytes, expected_version: str, note: Note = NOTE) -> str:
-        """Replace the file; the first save keeps the backup. The history is written with it."""
+        """Replace the file and write the history; the first save also writes the backup."""
         found = self._read()
         if version(found) != expected_version:
             raise moved(self.address)
         try:
-            if found is not None and not self._kept_backup:
-                write_atomically(self._beside("backup"), found, self._disk)
-            self._kept_backup = True
+            if found is not None and not self._has_backup:
+                write_atomically(self._sibling("backup"), found, self._disk)
+            self._has_backup = True
             write_atomically(self.path, raw, self._disk, ready=lambda: self._record_now(note))
         except OSError as error:
             raise StateNotSaved(
                 f"The state could not be saved to {self.address}: {error.strerror or error}.",
-                hint="Make room, or make the folder writable, then run again.",
+                hint="Free some space, or make the folder writable, then run again.",
             ) from error
         return version(raw)
 
     def _record_now(self, note: Note) -> None:
-        """Record it when the save has nothing left but to replace the file: a run that is killed has done both."""
-        # No save depends on it: `record` tries again, and says why it fails.
+        """Record ``note`` right before the file is replaced, so that a killed run hardly loses it."""
+        # No save depends on it: `record` tries again, and reports a failure.
         with suppress(Exception):
             if note.lines:
                 super().record(note)
             self._recorded = note
 
     def record(self, note: Note) -> None:
-        """See :class:`Store`: the save has done it, unless that failed."""
+        """See :class:`Store`; the save has done it already, unless that failed."""
         if note is not self._recorded:
             super().record(note)
 
@@ -81,8 +81,8 @@ class LocalStore(LocalFiles):
     def hold(self, holder: Holder, *, timeout: float, sleep: Callable[[float], None]) -> Iterator[None]:
         """See :class:`Store`."""
         with super().hold(holder, timeout=timeout, sleep=sleep):
-            self._kept_backup = False
+            self._has_backup = False
             yield
 
-    def let_go(self) -> None:
-        """Do nothing: the lock goes with the hold."""
+    def release(self) -> None:
+        """Do nothing: the lock is released with the hold."""

@@ -1,8 +1,9 @@
-"""The files that this machine keeps for a state: a lock, a backup, a history, what was rescued and what was forgotten.
+"""The files that this machine keeps for a state: a lock, a backup, a history, rescued and forgotten lines.
 
-``<state>.lock`` is held by the run that is at work. ``<state>.backup`` is the state as a run
-found it. ``<state>.rescue`` keeps what the state did not take, its room reserved before the
-run begins; ``<state>.forgotten`` what a person had it forget. ``<state>.history.jsonl`` says who did what.
+``<state>.lock`` is held by the run at work. ``<state>.backup`` is the state as a run found it.
+``<state>.rescue`` has the outcomes that could not be saved, in space reserved before the run starts.
+``<state>.forgotten`` has the accounts that a person had it forget. ``<state>.history.jsonl`` says
+who did what.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from provisioner.state.lock import OURS, held, holder_of
 from provisioner.state.stores import Note
 
 NO_LINK: Final = "Name a file that you may read: a state is never read or written through a link."
-_BESIDE: Final = ("lock", "backup", "rescue", "forgotten")
+_SIBLINGS: Final = ("lock", "backup", "rescue", "forgotten")
 HISTORY: Final = "history.jsonl"
 
 
 class LocalFiles:
-    """The files beside ``path``, which is where a state is, or stands for one that is kept elsewhere."""
+    """The files next to ``path``: the file of a state, or only a name for a state that is kept elsewhere."""
 
     def __init__(self, path: Path, disk: Disk | None = None) -> None:
         self.path = path
@@ -36,24 +37,24 @@ class LocalFiles:
 
     @contextmanager
     def hold(self, holder: Holder, *, timeout: float, sleep: Callable[[float], None]) -> Iterator[None]:
-        """Make the folder, hold the lock, and remove what a killed run left of its saves."""
+        """Create the folder, hold the lock, and remove the temporary files of a killed run."""
         try:
             make_folder(self.path.parent, Disk())
         except OSError as error:
             raise StateError(
-                f"The folder {self.path.parent} cannot be made: {error.strerror or error}.",
-                hint="Make it, or name another place in the setting `state`. Nothing was sent.",
+                f"The folder {self.path.parent} cannot be created: {error.strerror or error}.",
+                hint="Create it, or name another place in the setting `state`. Nothing was sent.",
             ) from error
-        with held(self._beside("lock"), holder, timeout, sleep):
+        with held(self._sibling("lock"), holder, timeout, sleep):
             self._require_own_files()
             remove_leftovers(self.path)
             yield
 
     def _require_own_files(self) -> None:
-        """Refuse what else stands where this run will write; to be found out before anything is sent."""
+        """Require that every file which this run will write is our own, before anything is sent."""
         for path in self.files():
-            if path == self._beside(HISTORY):
-                # Nothing depends on it: what stands in its place ends no run.
+            if path == self._sibling(HISTORY):
+                # Nothing depends on the history: no run fails because of it.
                 continue
             try:
                 files.require_own(path)
@@ -65,88 +66,90 @@ class LocalFiles:
 
     def holder(self) -> str | None:
         """See :class:`Store`."""
-        return holder_of(self._beside("lock"))
+        return holder_of(self._sibling("lock"))
 
     # ── What lies next to the state ──────────────────────────────────────────
 
     @property
     def backup(self) -> str | None:
         """See :class:`Store`."""
-        path = self._beside("backup")
+        path = self._sibling("backup")
         return str(path) if path.is_file() else None
 
     @property
     def rescue_address(self) -> str:
         """See :class:`Store`."""
-        return str(self._beside("rescue"))
+        return str(self._sibling("rescue"))
 
     def reserve(self, size: int) -> None:
-        """Write so many bytes of nothing, so that no new room is needed later."""
+        """Write ``size`` zero bytes, so that a rescue needs no new space."""
         try:
             self._put(b"\0" * size)
         except OSError as error:
             raise StateNotSaved(
-                f"No room could be reserved at {self.rescue_address}: {error.strerror or error}.",
-                hint="Make room, or make the folder writable, then run again. Nothing was sent.",
+                f"No space could be reserved at {self.rescue_address}: {error.strerror or error}.",
+                hint="Free some space, or make the folder writable, then run again. Nothing was sent.",
             ) from error
 
     def rescue(self, line: bytes) -> None:
-        """Write over the reserved room."""
+        """Write into the reserved space."""
         try:
             self._put(line)
         except OSError as error:
             raise StateNotSaved(
-                f"{self.rescue_address} could not keep it either: {error.strerror or error}."
+                f"{self.rescue_address} could not be written either: {error.strerror or error}."
             ) from error
 
     def rescued(self) -> bytes:
         """See :class:`Store`."""
         try:
-            raw = read_file(self._beside("rescue")) or b""
+            raw = read_file(self._sibling("rescue")) or b""
         except OSError as error:
             raise StateInvalid(
                 f"{self.rescue_address} cannot be read: {error.strerror or error}.",
-                hint="Put that right. It may hold an outcome that the state does not.",
+                hint="Correct that: it may contain an outcome that the state does not have.",
             ) from error
         return raw.rstrip(b"\0")
 
     def clear_rescued(self) -> None:
         """See :class:`Store`."""
         try:
-            self._beside("rescue").unlink(missing_ok=True)
+            self._sibling("rescue").unlink(missing_ok=True)
         except OSError as error:
             raise StateError(
                 f"{self.rescue_address} cannot be removed: {error.strerror or error}.",
-                hint="Make the folder of the state writable. Nothing that the file holds is missing from the state.",
+                hint="Make the folder of the state writable. The state has everything that is in the file.",
             ) from error
 
     def keep_forgotten(self, line: bytes) -> str:
         """See :class:`Store`."""
-        path = self._beside("forgotten")
+        path = self._sibling("forgotten")
         try:
             before = read_file(path) or b""
             end = b"" if not before or before.endswith(b"\n") else b"\n"
             write_atomically(path, before + end + line, self._disk)
         except OSError as error:
             raise StateNotSaved(
-                f"What is to be forgotten could not be kept in {path}: {error.strerror or error}.",
-                hint="Make room, and let it be a file of yours in a writable folder. Nothing was forgotten.",
+                f"The account to forget could not be saved to {path}: {error.strerror or error}.",
+                hint="Free some space, and make sure that it is your own file in a writable folder."
+                " Nothing was forgotten.",
             ) from error
         return str(path)
 
     def older_copies(self) -> tuple[str, ...]:
         """See :class:`Store`."""
-        return tuple(str(path) for path in map(self._beside, ("backup", "forgotten")) if path.exists())
+        return tuple(str(path) for path in map(self._sibling, ("backup", "forgotten")) if path.exists())
 
     def files(self) -> Mapping[Path, str]:
         """See :class:`Store`."""
-        return {self.path: "the state", **{self._beside(kind): "next to the state" for kind in (*_BESIDE, HISTORY)}}
+        siblings = map(self._sibling, (*_SIBLINGS, HISTORY))
+        return {self.path: "the state", **dict.fromkeys(siblings, "next to the state")}
 
     # ── Its history ──────────────────────────────────────────────────────────
 
     def record(self, note: Note) -> None:
-        """See :class:`Store`; they are not synced, so that no run waits for them."""
-        path = self._beside(HISTORY)
+        """See :class:`Store`; without syncing to disk, so no run waits for it."""
+        path = self._sibling(HISTORY)
         try:
             with os.fdopen(open_private(path, os.O_RDWR | os.O_APPEND), "r+b") as file:
                 # A run that was killed may have left half a line.
@@ -155,35 +158,35 @@ class LocalFiles:
                 file.write("".join(f"{line}\n" for line in lines).encode())
         except OSError as error:
             raise StateError(
-                f"{path} does not take what was done: {error.strerror or error}.",
-                hint="Let it be a file of yours in a writable folder.",
+                f"The history cannot be written to {path}: {error.strerror or error}.",
+                hint="Make sure that it is your own file in a writable folder.",
             ) from error
 
     def recorded(self) -> tuple[str, ...]:
         """See :class:`Store`."""
-        path = self._beside(HISTORY)
+        path = self._sibling(HISTORY)
         try:
             raw = read_file(path) or b""
         except OSError as error:
             raise StateError(
-                f"{path} cannot be read: {error.strerror or error}.", hint="Let it be a file of yours."
+                f"{path} cannot be read: {error.strerror or error}.", hint="Make sure that it is your own file."
             ) from error
         return tuple(filter(None, raw.decode(errors="replace").split("\n")))
 
-    def _beside(self, kind: str) -> Path:
+    def _sibling(self, kind: str) -> Path:
         return self.path.with_name(f"{self.path.name}.{kind}")
 
     def _put(self, data: bytes) -> None:
-        """Write behind the lines that are there, over reserved room: without truncation, no new room is needed."""
-        path = self._beside("rescue")
+        """Write after the existing lines, into the reserved space: without truncating, so no new space is needed."""
+        path = self._sibling("rescue")
         with os.fdopen(open_private(path, os.O_RDWR), "r+b", buffering=0) as file:
             before = file.read().rstrip(b"\0")
             end = file.seek(len(before))
             try:
-                # A line is known by where it stands: behind half a line it would be nothing.
+                # Appended to half a line, it would be unreadable.
                 self._disk.write(file.fileno(), data if not before or before.endswith(b"\n") else b"\n" + data)
             except BaseException:
-                # Half a line would be taken for damage, and stand in the next run's way.
+                # The next run would take half a line for damage, and refuse to start.
                 file.truncate(end)
                 raise
             self._disk.sync(file.fileno())

@@ -1,4 +1,4 @@
-"""A state kept in this process: for tests, and for trying things out."""
+"""A state in the memory of this process: for tests, and for trying things out."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class MemoryStore:
     def __init__(self, name: str = "memory") -> None:
         self.address = self.key = name
         self.forgotten = b""
-        """The lines of what a person had the state forget."""
+        """The lines of the accounts that a person had the state forget."""
         self.lines: list[str] = []
-        """Those of the history."""
+        """The lines of the history."""
         self._raw: bytes | None = None
-        self._lines = b""
+        self._rescued = b""
         self._lock = threading.Lock()
         self._held = threading.Lock()
         self._holder: Holder | None = None
@@ -39,7 +39,7 @@ class MemoryStore:
         return self.address
 
     def load(self) -> tuple[bytes | None, str]:
-        """Return what was saved."""
+        """Return the document that was saved last."""
         with self._lock:
             return self._raw, version(self._raw)
 
@@ -59,7 +59,7 @@ class MemoryStore:
 
     @contextmanager
     def hold(self, holder: Holder, *, timeout: float, sleep: Callable[[float], None]) -> Iterator[None]:
-        """Hold it against every other user of this object."""
+        """Lock it for every other user of this object."""
         waited = 0.0
         while not self._held.acquire(blocking=False):
             if waited >= timeout:
@@ -77,27 +77,27 @@ class MemoryStore:
             self._holder = None
             self._held.release()
 
-    def let_go(self) -> None:
-        """Do nothing: nobody is told for longer than a hold."""
+    def release(self) -> None:
+        """Do nothing: it has no leases."""
 
     def holder(self) -> str | None:
         """See :class:`Store`."""
         return None if (this := self._holder) is None else str(this)
 
     def reserve(self, size: int) -> None:
-        """Do nothing: there is room."""
+        """Do nothing: there is space."""
 
     def rescue(self, line: bytes) -> None:
         """See :class:`Store`."""
-        self._lines += line
+        self._rescued += line
 
     def rescued(self) -> bytes:
         """See :class:`Store`."""
-        return self._lines
+        return self._rescued
 
     def clear_rescued(self) -> None:
         """See :class:`Store`."""
-        self._lines = b""
+        self._rescued = b""
 
     def keep_forgotten(self, line: bytes) -> str:
         """See :class:`Store`."""
@@ -113,7 +113,7 @@ class MemoryStore:
         return tuple(self.lines)
 
     def older_copies(self) -> tuple[str, ...]:
-        """Return nothing: there is none."""
+        """Return nothing: it keeps none."""
         return ()
 
     def files(self) -> Mapping[Path, str]:

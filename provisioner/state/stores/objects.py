@@ -1,12 +1,12 @@
-"""A state in an object storage: one object for each serial, created and never changed.
+"""A state in an object storage: one object for each serial, created once and never changed.
 
-``…/{parent}/00000007.json`` is the document with serial 7; the highest number is the state.
-That an object can be created once alone is the only condition that is needed, and it has no
-ABA: a save is the object behind the one that was loaded. All of them are the history, and a
-lost answer is settled by reading one object. Beside them lies ``lease.json``.
+``…/{parent}/00000007.json`` is the document with serial 7; the highest number is the state. A save
+creates the object after the one that was loaded. The only condition needed is that an object can
+be created only once; it is free of the ABA problem. Together the objects are the history, and
+reading one object shows whether a save with a lost answer succeeded. ``lease.json`` is next to them.
 
-Where a serial leaves some out (a state that moves here), the object behind the one that was
-loaded is created first, since that is what others create too, then the one of the serial.
+If a serial skips numbers (a state that moves here), the next object is created first, because
+other runs would create that one too, and then the object of the serial.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _RECORDS: Final = "history"
 """The folder of the lines of history, next to the documents."""
 _NO_LEASE: Final = b"{}\n"
 _RENEWS: Final = timedelta(minutes=1)
-"""How much longer a lease must last to be worth a request."""
+"""How much later a lease must expire to be worth a request."""
 _AT_ONCE: Final = 16
-_MOST_NOTED: Final = 200
-_KEPT: Final = " :,;()@/"
+_MAX_METADATA: Final = 200
+_SAFE: Final = " :,;()@/"
 _PROVEN: Final[set[str]] = set()
-"""The buckets whose server has shown to this process that it keeps the condition."""
+"""The buckets whose server enforces the condition, as this process has found out."""
 _PROVING: Final = threading.Lock()
-"""Held by the one that finds it out: many parents begin at once, and one proof is enough for all."""
+"""Held while finding out: many parents start at once, and one proof is enough for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ class _Head:
 
     @property
     def serial(self) -> int:
-        """That of the document, so far as whoever saved it has noted it."""
-        return _noted_serial(self.content)
+        """The serial of the document according to its metadata; 0: unknown."""
+        return _serial(self.content)
 
 
 class ObjectBackend:
@@ -69,7 +69,7 @@ class ObjectBackend:
     keeps_history = True
 
     def __init__(self, address: str, open_bucket: Callable[[str, str], Bucket]) -> None:
-        """``open_bucket`` takes the scheme and the bucket's name. Raises SettingInvalid for what is not an address."""
+        """``open_bucket`` takes the scheme and the bucket's name. Raises SettingInvalid if ``address`` is not valid."""
         match = _ADDRESS.fullmatch(address)
         if match is None or _NOT_A_PATH.search(match["path"]):
             raise SettingInvalid(
@@ -94,7 +94,7 @@ class ObjectBackend:
         """Read the object with the highest number."""
         self._head = None
         for number in self._numbers():
-            # One that somebody has just removed is not there.
+            # Somebody may just have removed it.
             if (found := self._bucket.get(self._path(number))) is not None:
                 self._head = _Head(number, found, _version(number, found.raw))
                 return found.raw, self._head.version
@@ -108,7 +108,7 @@ class ObjectBackend:
                 raise moved(self.address)
             number = int(match[1])
             if expected_version == _version(number, raw):
-                # It is there already, unless it has moved on.
+                # It is saved already, unless somebody saved after it.
                 if self.load()[1] != expected_version:
                     raise moved(self.address)
                 return expected_version
@@ -120,46 +120,46 @@ class ObjectBackend:
                     self._prove()
         head = self._head
         if head is not None and head.version == expected_version and head.serial > number:
-            # Whoever saved it died before its second object was there.
+            # The run that saved it died before it created the second object.
             number = head.serial
-            self._create(number, head.content.raw, head.content.noted)
+            self._create(number, head.content.raw, head.content.metadata)
         serial = max(note.serial, number + 1)
-        noted = _noted(note, lease)
+        metadata = _metadata(note, lease)
         for each in sorted({number + 1, serial}):
-            self._create(each, raw, noted)
-        self._head = _Head(serial, Object(raw, noted, datetime.now(UTC)), _version(serial, raw))
-        self._say(lease)
+            self._create(each, raw, metadata)
+        self._head = _Head(serial, Object(raw, metadata, datetime.now(UTC)), _version(serial, raw))
+        self._announce(lease)
         return self._head.version
 
     def try_out(self) -> str:
-        """Ask for the newest object once more, which must be refused for being there; where none is, prove the server.
+        """Create the newest object again, which must be refused; if there is none, test the server.
 
-        It is the same as the one that is there, so that nothing changes even where it is not refused.
+        The content is the same, so nothing changes even if it is not refused.
         """
         self.load()
-        if self._head is None:
+        if (head := self._head) is None:
             self._prove()
-        elif self._bucket.try_create(self._path(self._head.number), self._head.content.raw, self._head.content.noted):
-            raise self._unfit("creates an object again that is there")
+        elif self._bucket.try_create(self._path(head.number), head.content.raw, head.content.metadata):
+            raise self._unfit("creates an object again that exists")
         return f"objects can be created at {self._folder}, and each only once"
 
     def newest(self, lineage: str | None) -> int:
-        """See :class:`Backend`: of any lineage the highest number; else the highest that its own save has noted."""
+        """See :class:`Backend`; for any lineage the highest number, else the highest with its own serial."""
         if self._head is None or lineage is None:
             return 0 if self._head is None else self._head.number
         for number in (self._head.number, *(each for each in self._numbers() if each < self._head.number)):
             is_head = number == self._head.number
             found = self._head.content if is_head else self._bucket.get(self._path(number), whole=False)
-            if found is not None and _noted_serial(found) == number:
+            if found is not None and _serial(found) == number:
                 return number if _text(found, "lineage") == lineage else 0
         return 0
 
-    def _create(self, number: int, raw: bytes, noted: Mapping[str, str]) -> None:
-        if not self._bucket.create(self._path(number), raw, noted):
+    def _create(self, number: int, raw: bytes, metadata: Mapping[str, str]) -> None:
+        if not self._bucket.create(self._path(number), raw, metadata):
             raise moved(self.address)
 
     def _numbers(self) -> list[int]:
-        """Return the numbers that there are, highest first."""
+        """Return the numbers of the objects, highest first."""
         matches = map(_NAME.fullmatch, self._bucket.names(self._folder))
         return sorted((int(match[1]) for match in matches if match), reverse=True)
 
@@ -174,16 +174,16 @@ class ObjectBackend:
         return None if found is None else decode(found.raw)
 
     def end(self, lease: str) -> None:
-        """Write over the lease: whoever may write need not be allowed to delete."""
+        """Overwrite the lease: an apply need not be allowed to delete."""
         if (found := self.lease()) is not None and found.id == lease:
             self._bucket.put(self._lease_path, _NO_LEASE)
 
-    def _say(self, lease: Lease | None) -> None:
-        """Put the lease there, where it is a new one or lasts noticeably longer."""
+    def _announce(self, lease: Lease | None) -> None:
+        """Write the lease if it is new or lasts noticeably longer."""
         before = self._leased
         if lease is None or (before is not None and before.id == lease.id and _until(lease) < _until(before) + _RENEWS):
             return
-        # The state is saved. That nobody is told who is at work decides nothing.
+        # The state is saved; the lease only informs others.
         with suppress(ProvisionerError):
             self._bucket.put(self._lease_path, lease.encode())
             self._leased = lease
@@ -195,18 +195,18 @@ class ObjectBackend:
     # ── Its history ──────────────────────────────────────────────────────────
 
     def history(self) -> tuple[Revision, ...]:
-        """Return what was noted with each object; one that was put there by hand is none of them."""
+        """Return the metadata of each object, except those that were put there by hand."""
         numbers = self._numbers()
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             found = threads.map(lambda number: self._bucket.get(self._path(number), whole=False), numbers)
             return tuple(
                 _revision(number, each)
                 for number, each in zip(numbers, found, strict=True)
-                if each is not None and _noted_serial(each) == number
+                if each is not None and _serial(each) == number
             )
 
     def record(self, note: Note) -> None:
-        """See :class:`Backend`: in an object of their own, as what is noted with one has little room."""
+        """See :class:`Backend`; in an object of its own, because metadata has little space."""
         self._bucket.put(self._record_path(f"{note.serial:08d}.jsonl"), "\n".join(note.lines).encode())
 
     def recorded(self) -> tuple[str, ...]:
@@ -223,25 +223,25 @@ class ObjectBackend:
     def revision(self, serial: int) -> bytes | None:
         """See :class:`Backend`."""
         found = self._bucket.get(self._path(serial))
-        return None if found is None or _noted_serial(found) not in {0, serial} else found.raw
+        return None if found is None or _serial(found) not in {0, serial} else found.raw
 
     def prepare(self) -> bool:
-        """See :class:`Backend`: a bucket is made by whoever pays for it."""
+        """Do nothing: whoever pays for the bucket creates it."""
         return False
 
     # ── Whether the server can be trusted ────────────────────────────────────
 
     def _prove(self) -> None:
-        """Find out whether an object can be created once alone; raises StateNotSaved, before anything is sent."""
+        """Test that an object can be created only once; raises StateNotSaved, before anything is sent."""
         probe = f"{self._folder}/probe-{secrets.token_hex(8)}"
         made = [f"{probe}-0"]
         try:
             if not self._bucket.try_create(made[0], b"first", {}):
-                raise self._unfit("says that an object is there which is not")
+                raise self._unfit("says that an object exists which does not")
             if self._bucket.try_create(made[0], b"second", {}):
-                raise self._unfit("creates an object again that is there")
+                raise self._unfit("creates an object again that exists")
             if (found := self._bucket.get(made[0])) is None or found.raw != b"first":
-                raise self._unfit("has lost or replaced an object that was created")
+                raise self._unfit("lost or replaced an object that was created")
             for attempt in range(3):
                 made.append(f"{probe}-{attempt + 1}")
                 with ThreadPoolExecutor(_AT_ONCE) as threads:
@@ -252,11 +252,11 @@ class ObjectBackend:
                 winners = [str(each).encode() for each, attempt in enumerate(attempts) if attempt.result()]
                 found = self._bucket.get(made[-1])
                 if len(winners) > 1 or (winners and (found is None or found.raw != winners[0])):
-                    raise self._unfit(f"lets {len(winners)} of {_AT_ONCE} creates at once succeed, where one may")
+                    raise self._unfit(f"lets {len(winners)} of {_AT_ONCE} simultaneous creates succeed instead of one")
                 if winners:
                     break
             else:
-                raise self._unfit(f"lets none of {_AT_ONCE} creates at once succeed")
+                raise self._unfit(f"lets none of {_AT_ONCE} simultaneous creates succeed")
         except StateNotSaved:
             raise
         except ProvisionerError as error:
@@ -267,8 +267,8 @@ class ObjectBackend:
 
     def _unfit(self, what: str) -> StateNotSaved:
         return StateNotSaved(
-            f"{self.address} is no place for a state: its server {what}.",
-            hint="Two runs could save there at once, and create every account twice. Use a server that heeds"
+            f"{self.address} cannot keep a state: its server {what}.",
+            hint="Two runs could save there at once, and create every account twice. Use a server that supports"
             " `If-None-Match: *`, or another store. Nothing was sent.",
         )
 
@@ -281,21 +281,21 @@ def _until(lease: Lease) -> datetime:
     return datetime.fromisoformat(lease.expires_at)
 
 
-def _noted(note: Note, lease: Lease | None) -> dict[str, str]:
-    """Return what is noted with an object: names and texts that every kind of storage takes."""
+def _metadata(note: Note, lease: Lease | None) -> dict[str, str]:
+    """Return the metadata of an object, in a form that every service accepts."""
     if not note.serial:
         return {}
     by = "" if lease is None else str(lease.holder)
     texts = {"serial": str(note.serial), "lineage": note.lineage, "what": note.what, "by": by}
-    return {name: quote(text[:_MOST_NOTED], safe=_KEPT) for name, text in texts.items() if text}
+    return {name: quote(text[:_MAX_METADATA], safe=_SAFE) for name, text in texts.items() if text}
 
 
 def _text(found: Object, name: str) -> str:
-    return unquote(found.noted.get(name, ""))
+    return unquote(found.metadata.get(name, ""))
 
 
-def _noted_serial(found: Object) -> int:
-    """Return the serial that was noted with an object; 0: none was, by us."""
+def _serial(found: Object) -> int:
+    """Return the serial in an object's metadata; 0: there is none, so we did not write the object."""
     text = _text(found, "serial")
     return int(text) if text.isascii() and text.isdigit() else 0
 

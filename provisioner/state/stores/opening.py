@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a state is, and what is there to find it with."""
+    """Where a state is, and what its store needs to find it."""
 
     address: str
     """A path, or the address of a store."""
     project: Path
     """The project's folder."""
     machine: Path
-    """The folder for what this machine keeps of the states that are elsewhere."""
+    """The folder for the local files of states that are kept elsewhere."""
     environ: Mapping[str, str] = field(repr=False)
-    """What the store's own client finds; none of our secrets."""
+    """The environment for the store's own client; without our secrets."""
 
 
 def open_store(place: Place) -> Store:
-    """Return the store of the state at ``place``; nothing is read yet.
+    """Return the store of the state at ``place``, without reading anything.
 
     Raises:
-        SettingInvalid: no store has such an address.
+        SettingInvalid: no store has such an address, or its library is not installed.
 
     """
     scheme, colon, _ = place.address.partition(":")
@@ -44,11 +44,11 @@ def open_store(place: Place) -> Store:
         return _objects(place)
     if "://" in place.address:
         raise SettingInvalid(
-            f"States cannot be kept in {scheme}: there is no such store.",
+            f"States cannot be kept in {scheme}: that is not a store.",
             hint="Set `state` to a path, as in state/{parent}.json, to git:REMOTE/BRANCH/PATH, to"
             " s3://BUCKET/PREFIX/{parent}, or to postgresql://USER@HOST/DATABASE#{parent}.",
         )
-    from provisioner.state.stores.local import LocalStore  # noqa: PLC0415  # each store is loaded where it is used
+    from provisioner.state.stores.local import LocalStore  # noqa: PLC0415  # a store is loaded only if it is used
 
     return LocalStore(Path(place.address))
 
@@ -72,7 +72,7 @@ def _postgres(place: Place) -> Store:
         from provisioner.state.stores.server import Server  # noqa: PLC0415
     except ImportError as error:
         raise SettingInvalid(
-            f"States are kept in PostgreSQL by psycopg, which is not installed here ({error}).",
+            f"The store for PostgreSQL needs psycopg, which is not installed here ({error}).",
             hint="Install it: pip install 'octopush-provisioner[postgres]'.",
         ) from error
     from provisioner.state.stores.postgres import PostgresBackend  # noqa: PLC0415
@@ -90,7 +90,7 @@ def _objects(place: Place) -> Store:
         from provisioner.state.stores.bucket import Bucket  # noqa: PLC0415
     except ImportError as error:
         raise SettingInvalid(
-            f"States are kept in object storage by obstore, which is not installed here ({error}).",
+            f"The store for object storage needs obstore, which is not installed here ({error}).",
             hint="Install it: pip install 'octopush-provisioner[remote]'.",
         ) from error
     from provisioner.state.stores.objects import ObjectBackend  # noqa: PLC0415

@@ -1,7 +1,7 @@
-"""A state in PostgreSQL: a row for each parent, and in a second table whatever was saved.
+"""A state in PostgreSQL: a row for each parent, and a second table with all saves.
 
-A save is one statement, which changes the row only if the document that is there is the
-one that was loaded. It can be sent twice: once it was carried out, that is no longer so.
+A save is one statement, which changes the row only if it still has the document that was loaded.
+So it can safely be sent twice: the second time, the condition no longer holds.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS provisioner_history (
 );
 CREATE INDEX IF NOT EXISTS provisioner_history_newest ON provisioner_history (parent, lineage, serial);
 """
-"""Also in docs/stores.md, for whoever makes the tables by hand."""
+"""Also in docs/stores.md, for people who create the tables by hand."""
 
 _IS_READY: Final = """
 SELECT to_regclass('provisioner_state') IS NOT NULL AND to_regclass('provisioner_history') IS NOT NULL
@@ -66,7 +66,7 @@ WITH saved AS (
     RETURNING parent
 )
 """
-# In the same statement: what was saved is in the history, or was not saved.
+# In the same statement, so that every save is in the history.
 _KEEP: Final = """
 , kept AS (
     INSERT INTO provisioner_history (parent, lineage, serial, document, what, saved_by)
@@ -74,7 +74,7 @@ _KEEP: Final = """
 )
 SELECT count(*) FROM saved
 """
-# What a save does, to no row: the server checks the rights all the same.
+# A save that changes no row: the server still checks the rights.
 _TRY: Final = """
 WITH first AS (
     INSERT INTO provisioner_state (parent, document, lease) SELECT %(parent)s, '', NULL WHERE false
@@ -104,18 +104,18 @@ class PostgresBackend:
     keeps_history = True
 
     def __init__(self, address: str, open_server: Callable[[str], Server]) -> None:
-        """``open_server`` takes what libpq is given. Raises SettingInvalid for what is not an address."""
+        """``open_server`` takes libpq's connection string. Raises SettingInvalid if ``address`` is not valid."""
         if addresses.holds_password(address):
             raise SettingInvalid(
-                "The address of the state holds a password, which every plan would show.",
-                hint="Give it in PGPASSWORD, in ~/.pgpass, or in a service file of PostgreSQL.",
+                "The address of the state contains a password, which every plan would show.",
+                hint="Set it in PGPASSWORD, in ~/.pgpass, or in a service file of PostgreSQL.",
             )
         match = _ADDRESS.fullmatch(address)
         if match is None:
             raise SettingInvalid(
                 f"{address} is not the address of a state in PostgreSQL.",
-                hint="Write postgresql://USER@HOST/DATABASE#{parent}: what stands before # is an address as psql takes"
-                " it, and what follows is the name of the row.",
+                hint="Write postgresql://USER@HOST/DATABASE#{parent}: an address for psql, then # and the name of the"
+                " row.",
             )
         self.address = address
         self._parent = match["parent"]
@@ -125,11 +125,11 @@ class PostgresBackend:
 
     @property
     def key(self) -> str:
-        """The same for every user that reaches the tables."""
+        """The same for every user of the tables."""
         return f"{self._server.key}#{self._parent}"
 
     def prepare(self) -> bool:
-        """Make the tables."""
+        """Create the tables if there are none."""
         if self._one(_IS_READY)[0]:
             return False
         self._ask(SCHEMA)
@@ -138,29 +138,29 @@ class PostgresBackend:
     # ── The state ────────────────────────────────────────────────────────────
 
     def load(self) -> tuple[bytes | None, str]:
-        """Read the row, and how far the history goes."""
+        """Read the row, and the highest serials in the history."""
         document, serials = self._one(_LOAD)
         self._serials = serials or {}
         return document, version(document)
 
     def try_out(self) -> str:
-        """Save nothing, with the rights that a save needs."""
+        """Run a save that changes nothing: it needs the same rights."""
         self._ask(_TRY)
-        return "the role may save, and the server takes writes"
+        return "the role may save, and the server accepts writes"
 
     def newest(self, lineage: str | None) -> int:
         """See :class:`Backend`."""
         return max(self._serials.values(), default=0) if lineage is None else self._serials.get(lineage, 0)
 
     def save(self, raw: bytes, expected_version: str, note: Note, lease: Lease | None) -> str:
-        """Change the row if it is the one that was loaded; a run that says to be at work keeps its connection."""
+        """Change the row if it is the one that was loaded; a run with a lease keeps its connection open."""
         given = {
             "document": raw,
             "expected": expected_version,
             "lease": None if lease is None else lease.encode().decode(),
             "lineage": note.lineage,
             "serial": note.serial,
-            # The lines of history go with it, where tables that were made before have room for them.
+            # Existing tables have no column for the lines of history, so they are appended to this one.
             "what": "\n".join((note.what, *note.lines)),
             "by": "" if lease is None else str(lease.holder),
         }
@@ -181,13 +181,13 @@ class PostgresBackend:
         return decode(rows[0][0].encode()) if rows and rows[0][0] is not None else None
 
     def end(self, lease: str) -> None:
-        """Take the lease out of the row."""
+        """Remove the lease from the row."""
         self._ask(_END, lease=lease)
 
     # ── Its history ──────────────────────────────────────────────────────────
 
     def history(self) -> tuple[Revision, ...]:
-        """Read what the second table says of this state."""
+        """Read the saves of this state from the second table."""
         rows, _ = self._ask(_HISTORY)
         return tuple(
             Revision(serial, lineage, at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), what.partition("\n")[0], by)
@@ -195,7 +195,7 @@ class PostgresBackend:
         )
 
     def record(self, note: Note) -> None:
-        """See :class:`Backend`: the statement of the save had the lines."""
+        """Do nothing: the save had the lines."""
 
     def recorded(self) -> tuple[str, ...]:
         """See :class:`Backend`."""

@@ -1,7 +1,7 @@
-"""A state that is kept elsewhere, where several machines reach it, and what this machine keeps of it.
+"""A state that is kept where several machines can reach it, with local files on each machine.
 
-Owns what all such stores have in common: the lease, and the files on this machine. A
-``Backend`` moves the bytes, and owns the condition of a save.
+Has what all such stores have in common: the lease, and the local files. A ``Backend`` moves the
+bytes and enforces the condition of a save.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _LEASE: Final = "lease"
 _POLL: Final = 2.0
 _LASTS: Final = timedelta(minutes=10)
-"""How long after its last save a run counts as being at work: longer than any request and its retries take."""
+"""How long after its last save a run counts as at work: longer than any request with its retries."""
 
 _PATIENCE: Final = 30.0
 """Seconds that a run waits at its end for the history."""
@@ -39,34 +39,34 @@ class Backend(Protocol):
 
     address: str
     keeps_history: bool
-    """Whether what was saved stays readable once it was replaced."""
+    """Whether earlier saves remain readable."""
 
     @property
     def key(self) -> str:
-        """Return the same place, whatever machine or folder it is named from. Raises SettingInvalid."""
+        """The same for every machine and folder from which the place is named. Raises SettingInvalid."""
 
     def prepare(self) -> bool:
-        """Make what a first save needs, where it is missing, and return whether it was; raises StateUnreachable."""
+        """Create what a first save needs, and return whether anything was missing; raises StateUnreachable."""
 
     def load(self) -> tuple[bytes | None, str]:
         """Return the document, or None, and its version; raises StateInvalid, StateUnreachable, SettingInvalid."""
 
     def save(self, raw: bytes, expected_version: str, note: Note, lease: Lease | None) -> str:
-        """Make ``raw`` durable, together with who is at work, and return its version.
+        """Make ``raw`` durable together with the lease, and return its version.
 
-        An answer that was lost is settled by reading back.
+        If the answer is lost, reads back whether it was saved.
 
         Raises:
             StateMoved: the version in the store is not ``expected_version``.
-            StateNotSaved: the store did not take it, or nobody can say whether it did.
+            StateNotSaved: it was not saved, or nobody can know whether it was.
 
         """
 
     def try_out(self) -> str:
-        """Find out whether a save would be taken, so far as that shows without one, and return what was found.
+        """Check, as far as possible without saving, whether a save would succeed, and return what was found.
 
         Raises:
-            StateNotSaved, StateUnreachable, SettingInvalid: it would not.
+            StateNotSaved, StateUnreachable, SettingInvalid: it would fail.
 
         """
 
@@ -80,16 +80,16 @@ class Backend(Protocol):
         """See :class:`provisioner.state.stores.Store`."""
 
     def lease(self) -> Lease | None:
-        """Return the lease that is there; raises StateUnreachable."""
+        """Return the lease in the store, or None; raises StateUnreachable."""
 
     def end(self, lease: str) -> None:
-        """Take away the lease of this id, if it is there; raises StateError."""
+        """Remove the lease with this id, if there is one; raises StateError."""
 
     def history(self) -> tuple[Revision, ...]:
-        """Return the saves, newest first; raises StateUnreachable, and Refused where none is kept."""
+        """Return the saves, newest first; raises StateUnreachable, or Refused if the store keeps none."""
 
     def revision(self, serial: int) -> bytes | None:
-        """Return the document that had this serial, the latest of several; None: there is none."""
+        """Return the document with this serial, the latest if there are several, or None."""
 
 
 class RemoteStore(LocalFiles):
@@ -113,10 +113,10 @@ class RemoteStore(LocalFiles):
         self._patience = patience
         self._holder: Holder | None = None
         self._lease: Lease | None = None
-        """Ours, once a save has put it there."""
+        """Our own, once a save has written it."""
         self._recorder: Executor | None = None
-        self._recorded: list[Future[None]] = []
-        """What the history is being told of this run."""
+        self._records: list[Future[None]] = []
+        """The writes of this run to the history."""
 
     def load(self) -> tuple[bytes | None, str]:
         """See :class:`Store`."""
@@ -127,32 +127,32 @@ class RemoteStore(LocalFiles):
         return self.backend.newest(lineage)
 
     def save(self, raw: bytes, expected_version: str, note: Note = NOTE) -> str:
-        """Save it together with the lease: who changes nothing tells nobody."""
+        """Save it together with the lease: a run that changes nothing needs none."""
         expires = (self._now() + _LASTS).astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         if self._lease is not None:
             self._lease = replace(self._lease, expires_at=expires)
         elif self._holder is not None:
-            # Whether it is there is not known before the answer, nor after one that is lost.
+            # If the answer is lost, the lease may be in the store without our knowing.
             self._lease = Lease(self._new_id(), self._holder, expires)
             self._keep_id(self._lease.id)
         try:
             return self.backend.save(raw, expected_version, note, self._lease)
         except StateMoved:
             self._lease = None
-            raise moved(self.address, self._faster()) from None
+            raise moved(self.address, self._other_holder()) from None
 
-    def _faster(self) -> Holder | None:
-        """Return who was faster, so far as they say so."""
+    def _other_holder(self) -> Holder | None:
+        """Return who saved before us, if they left a lease."""
         try:
             lease = self.backend.lease()
         except StateError:
-            # That the state has moved matters more than who has moved it.
+            # That the state has changed matters more than who changed it.
             return None
         return None if lease is None else lease.holder
 
     @contextmanager
     def hold(self, holder: Holder, *, timeout: float, sleep: Callable[[float], None]) -> Iterator[None]:
-        """Hold it against the other runs of this machine, and wait for those of others that say to be at work."""
+        """Lock out other runs on this machine, and wait for those on other machines that have a lease."""
         waited = 0.0
 
         def wait(seconds: float) -> None:
@@ -165,8 +165,8 @@ class RemoteStore(LocalFiles):
                 if waited >= timeout:
                     raise StateLocked(
                         f"The state is held by {lease.holder}.",
-                        hint="Wait for that run, or use --lock-timeout SECONDS. If it has died, say so with"
-                        f" `provisioner unlock {lease.id}`; otherwise its hold ends by itself at {lease.expires_at}.",
+                        hint="Wait for that run, or use --lock-timeout SECONDS. If it has died, end its lease with"
+                        f" `provisioner unlock {lease.id}`; otherwise the lease expires at {lease.expires_at}.",
                     )
                 wait(min(_POLL, timeout - waited))
             self._holder, self._lease = holder, None
@@ -176,29 +176,29 @@ class RemoteStore(LocalFiles):
                 self._holder = None
 
     def _in_force(self) -> Lease | None:
-        """Return the lease of a run that may be at work: one of this machine is dead, as it is we who hold the lock."""
+        """Return the lease of a run that may be at work; a run of this machine is dead, because we hold its lock."""
         lease = self.backend.lease()
         if lease is None or lease.is_over(self._now()) or lease.id == self._last_id():
             return None
         return lease
 
     def _keep_id(self, lease: str) -> None:
-        """Have this machine know the lease for its own, should the run die."""
+        """Save the id of our lease, so that this machine recognizes it if the run dies."""
         try:
-            write_atomically(self._beside(_LEASE), lease.encode(), Disk())
+            write_atomically(self._sibling(_LEASE), lease.encode(), Disk())
         except OSError:
-            # It spares a wait of minutes. A disk that takes nothing is found out by those who need it.
+            # It only saves a wait of minutes. Other writes, which matter, report a full disk.
             return
 
     def _last_id(self) -> str:
         try:
-            return (read_file(self._beside(_LEASE)) or b"").decode(errors="replace")
+            return (read_file(self._sibling(_LEASE)) or b"").decode(errors="replace")
         except OSError:
-            # It may be somebody else's file: then it says nothing.
+            # It may be somebody else's file: ignore it.
             return ""
 
-    def let_go(self) -> None:
-        """See :class:`Store`; wait for what the history is being told."""
+    def release(self) -> None:
+        """See :class:`Store`; waits until the history is written."""
         lease, self._lease = self._lease, None
         try:
             self._end_records()
@@ -207,39 +207,41 @@ class RemoteStore(LocalFiles):
                 self.backend.end(lease.id)
 
     def holder(self) -> str | None:
-        """See :class:`Store`: a run of this machine, or one of another that says so."""
+        """See :class:`Store`: a run of this machine, or one of another machine that has a lease."""
         if (here := super().holder()) is not None:
             return here
         lease = self.backend.lease()
         return None if lease is None or lease.is_over(self._now()) else str(lease.holder)
 
     def record(self, note: Note) -> None:
-        """See :class:`Store`: in a thread of its own, as a save may be followed by a request that must not wait."""
+        """See :class:`Store`; in a thread of its own, because the request after a save must not wait."""
         if self._recorder is None:
             from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # most commands save nothing
 
             self._recorder = ThreadPoolExecutor(1, thread_name_prefix="history")
-        self._recorded.append(self._recorder.submit(self.backend.record, note))
+        self._records.append(self._recorder.submit(self.backend.record, note))
 
     def _end_records(self) -> None:
-        """Wait a while until the history has this run; raises StateError if it has not taken everything."""
+        """Wait a limited time until the history of this run is written; raises StateError if a write failed."""
         recorder, self._recorder = self._recorder, None
-        recorded, self._recorded = self._recorded, []
+        records, self._records = self._records, []
         if recorder is None:
             return
         from concurrent.futures import wait  # noqa: PLC0415  # as above
 
-        done, late = wait(recorded, self._patience)
-        # What is under way ends by itself; each of the others could take as long again.
+        done, late = wait(records, self._patience)
+        # A write under way ends by itself; each of the others could take as long again.
         recorder.shutdown(wait=not late, cancel_futures=True)
         failure = next(filter(None, (each.exception() for each in done)), None)
         if failure is None and not late:
             return
         if isinstance(failure, ProvisionerError):
-            said = failure.message
+            reason = failure.message
         else:
-            said = f"It failed ({type(failure).__name__})." if failure else f"It takes more than {self._patience:g} s."
-        raise StateError(f"The history lacks what this run did. {said}") from failure
+            reason = (
+                f"It failed ({type(failure).__name__})." if failure else f"It takes more than {self._patience:g} s."
+            )
+        raise StateError(f"The history lacks what this run did. {reason}") from failure
 
     def recorded(self) -> tuple[str, ...]:
         """See :class:`Store`."""
@@ -252,6 +254,6 @@ class RemoteStore(LocalFiles):
 
     def files(self) -> Mapping[Path, str]:
         """See :class:`Store`."""
-        lease = {self._beside(_LEASE): "next to the state"}
-        elsewhere = {self.path, self._beside(HISTORY)}
+        lease = {self._sibling(_LEASE): "next to the state"}
+        elsewhere = {self.path, self._sibling(HISTORY)}
         return {path: what for path, what in super().files().items() if path not in elsewhere} | lease

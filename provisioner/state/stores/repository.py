@@ -1,9 +1,9 @@
-"""The project's git repository, and one branch of one of its remotes: what is asked of git, in its own words.
+"""The project's git repository, and one branch of one of its remotes, through the git command.
 
-Owns how git is started. It is the user's git with the user's configuration, so that whatever
-credentials it has there work; it asks nobody, runs no hook, and hears no signal of the
-terminal, because a push that is cut short would lose what it was to save. Refuses a
-repository that lies in the files of another, whose configuration comes with a pull request.
+Decides how git is run. It is the user's git with the user's configuration, so their credentials
+work. It never prompts, runs no hooks, and gets no signal of the terminal: a push that is cut
+short would lose the save. Refuses a bare repository among the files of the project, because its
+configuration may come with a pull request.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from provisioner.errors import SettingInvalid, StateInvalid, StateUnreachable
 from provisioner.files import MAX_STATE_BYTES
 
 TIMEOUT: Final = 120.0
-"""Seconds that one command of git may take."""
-_LOOKS: Final = 3
-"""At a branch that others replace while it is read."""
+"""Seconds that one git command may take."""
+_FETCHES: Final = 3
+"""Attempts to read a branch that others replace meanwhile."""
 _WHO: Final = "provisioner"
 _USERINFO: Final = re.compile(r"(?<=://)[^/@\s]*@")
 _ELSEWHERE: Final = re.compile(r"[A-Za-z][\w+.-]*://|[^/]+:")
-"""How the address of another machine begins, as in ``https://…`` and ``git@host:…``."""
-_MOST_SAID: Final = 300
+"""The beginning of an address on another machine, as in ``https://…`` and ``git@host:…``."""
+_MAX_OUTPUT: Final = 300
 _NO_OBJECT: Final = "0" * 40
 _OF_ANOTHER: Final = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
-"""What a hook that starts us is given: those are of its own repository."""
+"""Variables that git sets for a hook: if a hook starts us, they point to its own repository."""
 _CONFIGURED: Final = (
     *("core.hooksPath=/dev/null", "core.filesRefLockTimeout=10000", "gc.auto=0"),
-    # Files of a project can be the whole of a bare repository, with a configuration that says what git runs.
+    # Files of a project can form a bare repository, whose configuration could make git run anything.
     "safe.bareRepository=explicit",
 )
 
@@ -44,7 +44,7 @@ _CONFIGURED: Final = (
 class Repository:
     """The repository around ``project``; ``branch`` is a full reference, and ``address`` is for messages."""
 
-    def __init__(  # noqa: PLR0913, PLR0917  # what it is, where it is, and how long one may wait for it
+    def __init__(  # noqa: PLR0913, PLR0917  # identity, place and timeout
         self,
         address: str,
         project: Path,
@@ -63,35 +63,35 @@ class Repository:
         given = {name: text for name, text in environ.items() if name not in _OF_ANOTHER}
         self._environ = {**names, **emails, "GIT_TERMINAL_PROMPT": "0", **given, "LC_ALL": "C"}
         self._own = f"refs/provisioner/{remote}/{branch.removeprefix('refs/heads/')}"
-        """Keeps what was fetched; no command of a person's shows it."""
+        """The reference that keeps fetched objects; people's git commands do not show it."""
 
     @cached_property
     def _top(self) -> Path:
-        """The folder whose `.git` is that of the project, which git looks for there before anything else.
+        """The folder that has the project's `.git`: started there, git finds that first.
 
-        No file of a commit can be called so. Raises SettingInvalid where there is none.
+        No commit can contain a file of this name. Raises SettingInvalid if there is none.
         """
         project = self._project.resolve()
         top = next((each for each in (project, *project.parents) if os.path.lexists(each / ".git")), None)
         if top is None:
             raise SettingInvalid(
-                f"{self._address} needs a git repository that has the remote {self._remote}: there is none around"
-                f" {self._project}.",
-                hint="Run it inside the project's repository, or make one: `git init`.",
+                f"{self._address} needs a git repository with the remote {self._remote}, but {self._project} is not"
+                " in one.",
+                hint="Run it inside the project's repository, or create one: `git init`.",
             )
         return top
 
     @cached_property
     def url(self) -> str:
-        """Where the remote is, without a password; raises SettingInvalid where there is none, or no repository."""
+        """The URL of the remote, without a password; raises SettingInvalid if there is no remote or repository."""
         done = self._git("remote", "get-url", self._remote)
         if done.returncode:
             raise SettingInvalid(
-                f"{self._address} needs a git repository that has the remote {self._remote}: {_said(done)}",
+                f"{self._address} needs a git repository with the remote {self._remote}: {_error_text(done)}",
                 hint=f"Run it inside the project's repository, and see `git remote -v` in {self._project}.",
             )
         url = _USERINFO.sub("", done.stdout.decode(errors="replace").strip())
-        # A path is another place for each repository that it is written in.
+        # A relative path depends on the repository.
         return url if _ELSEWHERE.match(url) else os.path.realpath(self._top / url)
 
     @cached_property
@@ -101,40 +101,40 @@ class Repository:
 
     @property
     def lock(self) -> threading.Lock:
-        """What the threads of this process take turns with: on one branch they would only push past each other."""
+        """The lock for the threads of this process: on one branch, their pushes would only conflict."""
         return _lock_of(self.url, self._branch)
 
     # ── Reading ──────────────────────────────────────────────────────────────
 
     def fetch(self, known: str | None) -> str | None:
-        """Return the commit of the branch, whose objects are here by now; None: there is no such branch.
+        """Fetch the branch and return its commit, or None if there is no such branch.
 
-        ``known`` is one whose objects are here already.
+        ``known`` is a commit whose objects are here already.
 
         Raises:
-            StateUnreachable: the remote does not answer, or lets us not in.
+            StateUnreachable: the remote does not answer, or refuses access.
 
         """
-        for _ in range(_LOOKS):
-            listed = self._reached("ls-remote", "--quiet", self._remote, self._branch).decode().splitlines()
+        for _ in range(_FETCHES):
+            listed = self._ask_remote("ls-remote", "--quiet", self._remote, self._branch).decode().splitlines()
             tip = next((line.split("\t")[0] for line in listed if line.endswith(f"\t{self._branch}")), None)
             if tip is None or tip == known:
                 return tip
             options = ("--no-tags", "--no-write-fetch-head", "--refmap=", "--no-auto-gc", "--no-recurse-submodules")
-            # Without what came before, a state that was put back would pass for the newest.
+            # Without the whole history, an old state that was put back would pass for the newest.
             whole = ("--depth=2147483647",) if self._is_shallow else ()
-            # Into no reference: one that another run in this clone moves meanwhile would fail it.
-            self._reached("fetch", "--quiet", *options, *whole, self._remote, self._branch)
+            # Without updating a reference: another run in this clone may move it at the same time.
+            self._ask_remote("fetch", "--quiet", *options, *whole, self._remote, self._branch)
             if not self._git("cat-file", "-e", f"{tip}^{{commit}}").returncode:
                 self._keep(tip)
                 return tip
         raise StateUnreachable(
-            f"{self._address} cannot be read: its branch is replaced while we look.",
-            hint=f"See who pushes with force to the branch of the states in {self._remote}, and run it again.",
+            f"{self._address} cannot be read: its branch keeps being replaced.",
+            hint=f"Find out who force-pushes to the branch of the states in {self._remote}, then run it again.",
         )
 
     def blob(self, commit: str | None, path: str) -> bytes | None:
-        """Return the file at ``path`` in a commit, or None; raises StateInvalid where it is something else."""
+        """Return the file at ``path`` in a commit, or None; raises StateInvalid if it is something else."""
         if commit is None:
             return None
         found = self._text("cat-file", "--batch-check", given=f"{commit}:{path}\n".encode()).split()
@@ -143,28 +143,28 @@ class Repository:
         name, kind, size = found
         if kind != "blob" or int(size) > MAX_STATE_BYTES:
             raise StateInvalid(
-                f"{self._address}: {path} is not a file of a size that a state can have.",
+                f"{self._address}: {path} is not a file, or is larger than a state can be.",
                 hint="Look at the branch that it is on.",
             )
         return self._require("cat-file", "blob", name)
 
     def log(self, commit: str, fields: str) -> list[list[str]]:
-        """Return these ``fields``, in the words of git's pretty formats, of a commit and all before it."""
+        """Return the ``fields``, placeholders of git's pretty formats, of ``commit`` and all commits before it."""
         wanted = fields.split()
         parted = "%x1f".join(wanted)
         lines = self._require("log", "-z", f"--format={parted}", commit).decode(errors="replace")
         return [line.split("\x1f", len(wanted) - 1) for line in lines.split("\0") if line]
 
     def contains(self, tip: str | None, commit: str) -> bool:
-        """Tell whether ``commit`` is ``tip`` or comes before it."""
+        """Return whether ``commit`` is ``tip`` or comes before it."""
         return tip is not None and not self._git("merge-base", "--is-ancestor", commit, tip).returncode
 
     # ── Writing ──────────────────────────────────────────────────────────────
 
     def commit(self, parent: str | None, content: Mapping[str, bytes | None], message: str) -> str:
-        """Return a new commit on top of ``parent``, in which each of these files is as given; None: it is not there.
+        """Create a commit on top of ``parent`` with ``content`` by path (None deletes a file), and return it.
 
-        It is in no branch yet. Raises StateInvalid.
+        It is on no branch yet. Raises StateInvalid.
         """
         with tempfile.TemporaryDirectory(prefix="provisioner-") as folder:
             index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
@@ -182,42 +182,42 @@ class Repository:
         return self._text("commit-tree", tree, *on_top, given=message.encode())
 
     def push(self, commit: str, *, tries: bool = False) -> str | None:
-        """Push ``commit`` to the branch, without force, and return why that failed; None: the remote has taken it.
+        """Push ``commit`` to the branch, without force, and return why that failed, or None.
 
-        Whoever only ``tries`` sends nothing: None then says that the remote would hear it.
+        ``tries`` sends nothing; then None means that the remote grants access.
         """
         options = ("--quiet", "--no-verify", "--no-signed", "--no-follow-tags", "--recurse-submodules=no")
         only = ("--dry-run",) if tries else ()
         done = self._git("push", *options, *only, self._remote, f"{commit}:{self._branch}")
         if done.returncode:
-            return _said(done)
+            return _error_text(done)
         if not tries:
             self._keep(commit)
         return None
 
     def _keep(self, commit: str) -> None:
-        """Let the objects of ``commit`` stay here, so that they are not fetched again."""
+        """Keep the objects of ``commit`` here, so that they need not be fetched again."""
         self._git("update-ref", self._own, commit)
 
     # ── git ──────────────────────────────────────────────────────────────────
 
-    def _reached(self, *arguments: str) -> bytes:
-        """Return the output of a command that speaks to the remote; raises StateUnreachable."""
+    def _ask_remote(self, *arguments: str) -> bytes:
+        """Return the output of a command that contacts the remote; raises StateUnreachable."""
         done = self._git(*arguments)
         if not done.returncode:
             return done.stdout
         raise StateUnreachable(
-            f"{self._address} cannot be reached: {_said(done)}",
-            hint=f"See whether `git fetch {self._remote}` works here.",
+            f"{self._address} cannot be reached: {_error_text(done)}",
+            hint=f"Check that `git fetch {self._remote}` works here.",
         )
 
     def _require(self, *arguments: str, given: bytes = b"", more: Mapping[str, str] | None = None) -> bytes:
-        """Return the output of a command that works on this machine alone; raises StateInvalid."""
+        """Return the output of a command that only works locally; raises StateInvalid."""
         done = self._git(*arguments, given=given, more=more)
         if done.returncode:
             raise StateInvalid(
-                f"git {arguments[0]} failed in {self._project}: {_said(done)}",
-                hint="See whether `git fsck` finds the repository whole, and whether there is room on the disk.",
+                f"git {arguments[0]} failed in {self._project}: {_error_text(done)}",
+                hint="Check the repository with `git fsck`, and that there is space on the disk.",
             )
         return done.stdout
 
@@ -231,13 +231,13 @@ class Repository:
         command = ["git", "-C", str(self._top), *options, *arguments]
         piped = subprocess.PIPE
         try:
-            process = subprocess.Popen(  # noqa: S603  # what git does is its own configuration's affair
+            process = subprocess.Popen(  # noqa: S603  # git is the user's, with their configuration
                 command,
                 stdin=piped,
                 stdout=piped,
                 stderr=piped,
                 env={**self._environ, **(more or {})},
-                # Ctrl-C is for us: we end once what is in hand is saved.
+                # Ctrl-C is for us, not for git: we end after saving the current outcome.
                 start_new_session=True,
             )
         except FileNotFoundError:
@@ -247,21 +247,21 @@ class Repository:
             ) from None
         with process:
             try:
-                output, said = process.communicate(given, self._timeout)
+                output, errors = process.communicate(given, self._timeout)
             except BaseException as error:
-                # With what it has started, which holds its pipes.
+                # Including its children, which keep its pipes open.
                 os.killpg(process.pid, signal.SIGKILL)
                 if not isinstance(error, subprocess.TimeoutExpired):
                     raise
                 late = f"git {arguments[0]} did not end within {self._timeout:g} s"
                 return subprocess.CompletedProcess(command, -signal.SIGKILL, b"", late.encode())
-        return subprocess.CompletedProcess(command, process.returncode, output, said)
+        return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
 def first_remote(folder: Path, environ: Mapping[str, str], timeout: float = TIMEOUT) -> str | None:
-    """Return the remote of the repository around ``folder``, origin where there are several; None: there is none.
+    """Return the remote of the repository around ``folder``, preferably origin, or None.
 
-    The folder need not be there yet.
+    The folder need not exist yet.
     """
     there = folder.resolve()
     folder = next(each for each in (there, *there.parents) if each.is_dir())
@@ -271,7 +271,7 @@ def first_remote(folder: Path, environ: Mapping[str, str], timeout: float = TIME
             env=dict(environ), check=False, capture_output=True, text=True, timeout=timeout,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
-        # No git, or one that does not answer: then no remote either.
+        # Without a working git, there is no remote.
         return None
     remotes = done.stdout.split() if done.returncode == 0 else []
     return "origin" if "origin" in remotes else next(iter(remotes), None)
@@ -284,11 +284,11 @@ def _lock_of(url: str, branch: str) -> threading.Lock:
 
 
 def plain(text: str) -> str:
-    """Return ``text`` as a part of one line of a commit's message."""
+    """Return ``text`` in one line, for a commit's message."""
     return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
-def _said(done: subprocess.CompletedProcess[bytes]) -> str:
-    """Return what git said, in one line and without what an address may hold of a password."""
+def _error_text(done: subprocess.CompletedProcess[bytes]) -> str:
+    """Return git's error output in one line, without passwords in URLs."""
     text = plain(_USERINFO.sub("", done.stderr.decode(errors="replace")))
-    return f"{text[:_MOST_SAID]}…" if len(text) > _MOST_SAID else text or f"git ended with {done.returncode}"
+    return f"{text[:_MAX_OUTPUT]}…" if len(text) > _MAX_OUTPUT else text or f"git ended with {done.returncode}"

@@ -1,7 +1,7 @@
-"""A PostgreSQL server: how it is found and asked, and what its refusals mean.
+"""A PostgreSQL server: how to connect to it and run statements, and what its refusals mean.
 
-Owns the connection. All that libpq takes from variables and from the home folder is read
-from the environment that is given, and passed to it: it looks up nothing by itself.
+Owns the connection. Everything that libpq would take from environment variables and from the
+home folder is read from the given environment and passed to it: it looks up nothing by itself.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from provisioner.errors import SettingInvalid, StateUnreachable
 ServerRow: TypeAlias = tuple[Any, ...]
 
 PATIENCE: Final = 20.0
-"""Seconds that one statement may take, whether the server works or is silent."""
+"""Seconds that one statement may take, whether or not the server answers."""
 _CONNECT_TIMEOUT: Final = "10"
 _TRIES: Final = 5
 _PAUSE: Final = 0.5
-_MOST_SAID: Final = 300
+_MAX_MESSAGE: Final = 300
 _AT_HOME: Final = {
     "passfile": ".pgpass",
     "sslcert": ".postgresql/postgresql.crt",
@@ -40,9 +40,9 @@ _AT_HOME: Final = {
 }
 _NEVER_EMPTY: Final = {"require_auth", "sslcertmode", "min_protocol_version", "max_protocol_version"}
 _ENDED: Final = ("08", "40", "57P")
-"""SQLSTATEs of a connection that is over, or of two that came at once: what was asked can be asked again."""
+"""SQLSTATEs of a lost connection or a conflict between transactions: the statement can be repeated."""
 
-_RIGHTS: Final = "Give the role the rights that the manual lists in its chapter about stores."
+_RIGHTS: Final = "Grant the role the rights that the manual lists in its chapter on stores."
 _TLS: Final = "Put sslmode and sslrootcert into the address, as in ?sslmode=verify-full&sslrootcert=/etc/ssl/ca.pem."
 _PRIMARY: Final = (
     "It is a standby, or the role may only read. Name the primary in `state`, or all servers with"
@@ -53,13 +53,13 @@ _REFUSALS: Final = tuple(
     for words, means, hint in (
         (
             r"password authentication failed|no password supplied",
-            "does not take the password",
-            "Give the right one in PGPASSWORD, in a service file, or in ~/.pgpass, which only you may be able to read.",
+            "does not accept the password",
+            "Set the right one in PGPASSWORD, in a service file, or in ~/.pgpass, which only you may read.",
         ),
         (
             r"database \".*\" does not exist",
             "has no such database",
-            "Correct `state`, or let whoever runs the server make it.",
+            "Correct `state`, or ask the server's administrator to create it.",
         ),
         (
             r"role \".*\" does not exist|authentication failed for user",
@@ -68,22 +68,22 @@ _REFUSALS: Final = tuple(
         ),
         (
             r"(?s)^(?!.*SSL encryption).*pg_hba\.conf.*no encryption$",
-            "does not let this user in from here without TLS",
-            f"{_TLS} Or let whoever runs the server allow it in pg_hba.conf.",
+            "refuses this user from here without TLS",
+            f"{_TLS} Or ask the server's administrator to allow it in pg_hba.conf.",
         ),
-        (r"does not support SSL", "has no TLS, which the address demands", "Turn it on at the server."),
-        (r"[Cc]ertificate", "has another certificate than the address demands", _TLS),
+        (r"does not support SSL", "has no TLS, which the address requires", "Turn it on at the server."),
+        (r"[Cc]ertificate", "does not have the certificate that the address requires", _TLS),
         (
             r"pg_hba\.conf|permission denied for database",
-            "does not let this user in from here",
-            "Let whoever runs the server allow it in pg_hba.conf, and GRANT CONNECT on the database.",
+            "refuses this user from here",
+            "Ask the server's administrator to allow it in pg_hba.conf, and to GRANT CONNECT on the database.",
         ),
         (
             r"too many connections|too many clients|connection slots",
             "has no connection left",
             "Use fewer --jobs, or allow more connections.",
         ),
-        (r"session is read-only|hot standby mode", "takes no writes", _PRIMARY),
+        (r"session is read-only|hot standby mode", "does not accept writes", _PRIMARY),
     )
 )
 
@@ -99,15 +99,15 @@ class Server:
         sleep: Callable[[float], None],
         patience: float = PATIENCE,
     ) -> None:
-        """``conninfo`` is what libpq is given; raises SettingInvalid for what it does not take."""
+        """``conninfo`` is libpq's connection string; raises SettingInvalid if it is not valid."""
         self._address = address
-        self._kept: psycopg.Connection | None = None
+        self._open: psycopg.Connection | None = None
         try:
             self._parameters = _parameters(conninfo, environ)
             self._conninfo = make_conninfo(**self._parameters)
         except psycopg.ProgrammingError as error:
             raise SettingInvalid(
-                f"{address} is not the address of a PostgreSQL server: {_said(error)}.",
+                f"{address} is not the address of a PostgreSQL server: {_message(error)}.",
                 hint="Write postgresql://USER@HOST/DATABASE#{parent}.",
             ) from None
         self._sleep = sleep
@@ -121,12 +121,12 @@ class Server:
         return f"postgresql://{where}{found['options'] and '?'}{found['options']}"
 
     def ask(self, statement: str, given: Mapping[str, object], *, keep: bool = False) -> tuple[list[ServerRow], bool]:
-        """Return the rows, and whether an earlier answer was lost: ``statement`` may have been carried out before.
+        """Return the rows, and whether an earlier answer was lost, so that ``statement`` may have run twice.
 
-        ``keep`` leaves the connection open for the next one.
+        ``keep`` leaves the connection open for the next statement.
 
         Raises:
-            StateUnreachable: there is no answer, or a refusal.
+            StateUnreachable: the server does not answer, or refuses.
 
         """
         failure: psycopg.Error | None = None
@@ -150,29 +150,29 @@ class Server:
                     raise self._failed(error) from error
                 failure = error
             else:
-                self._kept = connection if keep else None
+                self._open = connection if keep else None
                 if not keep:
                     connection.close()
                 return rows, attempt > 0
-        said = _said(failure) if failure else ""
+        reason = _message(failure) if failure else ""
         raise StateUnreachable(
-            f"The connection to {self._address} was lost, and whether the last statement was carried out is not known:"
-            f" {said}.",
-            hint="Run it again once the server is there.",
+            f"The connection to {self._address} was lost, and it is unknown whether the last statement was carried"
+            f" out: {reason}.",
+            hint="Run it again once the server is reachable.",
         ) from failure
 
     def __del__(self) -> None:
-        """Close what a run has kept that did not come to its end."""
-        if self._kept is not None:
-            self._kept.close()
+        """Close the open connection of a run that failed."""
+        if self._open is not None:
+            self._open.close()
 
     def _connection(self) -> psycopg.Connection:
-        if self._kept is not None and not self._kept.closed:
-            return self._kept
+        if self._open is not None and not self._open.closed:
+            return self._open
         connection = psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None)
         try:
             with self._in_time(connection):
-                # What was acknowledged is on the server's disk, whatever it does for others.
+                # An acknowledged save must be on the server's disk, whatever its default is.
                 connection.execute(
                     f"SET synchronous_commit = on; SET statement_timeout = {int(self._patience * 1000)}".encode()
                 )
@@ -183,7 +183,7 @@ class Server:
 
     @contextmanager
     def _in_time(self, connection: psycopg.Connection) -> Iterator[None]:
-        """Cut the connection where the server says nothing: libpq would wait for ever."""
+        """Cut the connection if the server does not answer: libpq would wait forever."""
         with socket.socket(fileno=os.dup(connection.fileno())) as wire:
 
             def cut() -> None:
@@ -199,30 +199,31 @@ class Server:
                 timer.cancel()
 
     def _refused(self, error: psycopg.Error) -> StateUnreachable:
-        """Return the error of a connection that did not come about."""
+        """Return the error for a failed connection."""
         text = str(error)
         for words, means, hint in _REFUSALS:
             if words.search(text):
-                return StateUnreachable(f"The server of {self._address} {means}: {_said(error)}.", hint=hint)
+                return StateUnreachable(f"The server of {self._address} {means}: {_message(error)}.", hint=hint)
         return StateUnreachable(
-            f"{self._address} cannot be reached: {_said(error)}.",
-            hint="See whether the server runs, and whether host and port are right: psql takes what stands before #.",
+            f"{self._address} cannot be reached: {_message(error)}.",
+            hint="Check that the server runs, and that host and port are right: psql accepts the address up to the #.",
         )
 
     def _failed(self, error: psycopg.Error) -> StateUnreachable:
-        """Return the error of a statement that the server did not carry out."""
+        """Return the error for a failed statement."""
         match error:
             case errors.UndefinedTable() | errors.UndefinedColumn() | errors.InvalidSchemaName():
-                means, hint = "has no tables for states", "`provisioner state migrate` makes them, once for all states."
+                means = "has no tables for states"
+                hint = "`provisioner state migrate` creates them, once for all states."
             case errors.InsufficientPrivilege():
-                means, hint = "does not let this user do that", _RIGHTS
+                means, hint = "does not allow this user to do that", _RIGHTS
             case errors.ReadOnlySqlTransaction():
-                means, hint = "takes no writes", _PRIMARY
+                means, hint = "does not accept writes", _PRIMARY
             case errors.QueryCanceled():
-                means, hint = "took too long", "See what holds the row of this state in pg_stat_activity and pg_locks."
+                means, hint = "took too long", "Find what locks the row of this state in pg_stat_activity and pg_locks."
             case _:
-                means, hint = "did not do it", "Put that right, then run again."
-        return StateUnreachable(f"{self._address} {means}: {_said(error)}.", hint=hint)
+                means, hint = "reported an error", "Correct that, then run again."
+        return StateUnreachable(f"{self._address} {means}: {_message(error)}.", hint=hint)
 
 
 def _is_over(error: psycopg.Error) -> bool:
@@ -230,20 +231,20 @@ def _is_over(error: psycopg.Error) -> bool:
     return is_of_the_connection and (error.sqlstate is None or error.sqlstate.startswith(_ENDED))
 
 
-def _said(error: psycopg.Error) -> str:
-    """Return what the server said, in one line; no message of libpq's holds a password."""
+def _message(error: psycopg.Error) -> str:
+    """Return the server's message in one line; libpq's messages contain no password."""
     text = error.diag.message_primary or re.sub(r"^connection (failed|is bad): ", "", str(error))
     text = " ".join("".join(each if each.isprintable() else " " for each in text).split()).rstrip(".")
-    return f"{text[:_MOST_SAID]}…" if len(text) > _MOST_SAID else text
+    return f"{text[:_MAX_MESSAGE]}…" if len(text) > _MAX_MESSAGE else text
 
 
-# ── What libpq is given ──────────────────────────────────────────────────────
+# ── Connection parameters ────────────────────────────────────────────────────
 
 
 def _parameters(conninfo: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return every parameter that libpq would look for in a variable or at home; raises ProgrammingError."""
+    """Return every parameter that libpq would read from a variable or the home folder; raises ProgrammingError."""
     given = {name: str(text) for name, text in conninfo_to_dict(conninfo).items()}
-    # Where there is no home folder, a name that is no folder's keeps libpq from looking for it.
+    # Without a home folder, a folder that does not exist keeps libpq from looking for one.
     home = Path(environ.get("HOME") or "/nonexistent")
     found = {"connect_timeout": _CONNECT_TIMEOUT, "application_name": "provisioner", **_user()}
     found |= {name: str(home / path) for name, path in _AT_HOME.items()}
@@ -267,7 +268,7 @@ def _user() -> dict[str, str]:
 
 
 def _of_service(name: str, home: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what the first service file that has it says of a service; raises SettingInvalid."""
+    """Return the parameters of a service from the first service file that has it; raises SettingInvalid."""
     files = [Path(environ.get("PGSERVICEFILE") or home / ".pg_service.conf")]
     if folder := environ.get("PGSYSCONFDIR"):
         files.append(Path(folder) / "pg_service.conf")
@@ -278,7 +279,7 @@ def _of_service(name: str, home: Path, environ: Mapping[str, str]) -> dict[str, 
         except FileNotFoundError:
             continue
         except (OSError, UnicodeDecodeError, configparser.Error) as error:
-            # What an error of the parser quotes may be a password.
+            # The parser's message may quote a password.
             raise SettingInvalid(
                 f"{file} cannot be read as a service file of PostgreSQL ({type(error).__name__}).", hint="Correct it."
             ) from None

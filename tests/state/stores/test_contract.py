@@ -280,7 +280,7 @@ def test_the_lines_of_each_save_are_the_history_in_their_order(store: Store) -> 
             version = store.save(f"{serial}".encode(), version, note)
             if lines:
                 store.record(note)
-        store.let_go()
+        store.release()
     recorded = store.recorded()
     assert ['{"a": "x: y"}', '{"b": 2}', '{"c": "xxx'] == [line[:13] for line in recorded[:2]] + [recorded[2][:10]]
     assert (3, 5000) == (len(recorded), recorded[2].count("x"))

@@ -70,10 +70,10 @@ def test_an_address_that_cannot_be_one_is_refused(tmp_path: Path, place: str) ->
 
 def test_a_project_without_the_remote_or_without_a_repository_hears_what_is_missing(tmp_path: Path) -> None:
     machine = git_machine(tmp_path / "one", "nowhere", place="git:upstream/branch/acme.json")
-    with pytest.raises(SettingInvalid, match="that has the remote upstream: error: No such remote"):
+    with pytest.raises(SettingInvalid, match="with the remote upstream: error: No such remote"):
         machine.store()
     machine = Machine(tmp_path, lambda _: git_machine(tmp_path / "two", "nowhere").open_backend(tmp_path))
-    with pytest.raises(SettingInvalid, match=r"needs a git repository that has the remote|cannot change"):
+    with pytest.raises(SettingInvalid, match=r"needs a git repository with the remote|cannot change"):
         machine.store()
 
 
@@ -342,7 +342,7 @@ def test_a_push_that_never_came_has_saved_nothing(tmp_path: Path, forge: Forge, 
     store = http_machine(tmp_path / "one", forge).store()
     version = store.save(OLD, store.load()[1])
     forge.befalls = [befalls] * 5
-    with pytest.raises(StateNotSaved, match="did not take a commit"):
+    with pytest.raises(StateNotSaved, match="did not accept a commit"):
         store.save(NEW, version)
     forge.befalls = []
     assert (OLD, version) == store.load()
@@ -353,7 +353,7 @@ def test_a_token_that_may_only_read_plans_and_saves_nothing(tmp_path: Path, forg
     store = http_machine(tmp_path / "two", forge, READS).store()
     raw, version = store.load()
     assert OLD == raw
-    with pytest.raises(StateNotSaved, match="would not take a commit"):
+    with pytest.raises(StateNotSaved, match="would not accept a commit"):
         store.backend.try_out()
     with pytest.raises(StateNotSaved) as caught:
         store.save(NEW, version)
@@ -385,7 +385,7 @@ def test_an_outcome_that_the_remote_does_not_take_is_kept_here_and_in_the_log(on
     with running(one, ADA, said) as run:
         run.save(LATER)
         remote.rename(remote.with_name("away.git"))
-        with pytest.raises(StateNotSaved, match="did not take a commit, or its answer was lost"):
+        with pytest.raises(StateNotSaved, match="did not accept a commit, or its answer was lost"):
             run.save(STATE)
         place = run.rescue(LATER, "lima", "op-1", None)
         assert place.endswith(".json.rescue, and in the log")
@@ -413,14 +413,14 @@ def test_a_branch_that_others_replace_while_it_is_read_is_said_to_be_one(
     )
     wrapper.chmod(0o755)
     path = {"PATH": f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}"}
-    with pytest.raises(StateUnreachable, match="its branch is replaced while we look"):
+    with pytest.raises(StateUnreachable, match="its branch keeps being replaced"):
         git_machine(tmp_path / "three", str(remote), path).store().load()
 
 
 def test_a_folder_in_the_place_of_the_state_is_named(one: Machine, remote: Path, tmp_path: Path) -> None:
     inside = git_machine(tmp_path / "three", str(remote), place="git:origin/provisioner-state/acme.json/x.json").store()
     inside.save(OLD, inside.load()[1])
-    with pytest.raises(StateInvalid, match="is not a file of a size that a state can have"):
+    with pytest.raises(StateInvalid, match="is not a file, or is larger than a state can be"):
         one.store().load()
 
 

@@ -438,7 +438,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_the_state(tmp_path: Path) -
     (tmp_path / "file").touch()
     with pytest.raises(StateError) as caught, held_by_bob(tmp_path / "file" / "state" / "acme.json"):
         pass
-    assert f"The folder {tmp_path / 'file' / 'state'} cannot be made: " in caught.value.message
+    assert f"The folder {tmp_path / 'file' / 'state'} cannot be created: " in caught.value.message
     assert not isinstance(caught.value, StateLocked)
 
 
@@ -589,7 +589,7 @@ def test_clearing_removes_the_file_and_asks_for_none(path: Path, kept: Path) -> 
 def test_no_room_to_reserve_is_said_before_anything_is_sent(path: Path, kept: Path, at: int) -> None:
     with pytest.raises(StateNotSaved) as caught:
         LocalStore(path, ScriptedDisk(at, full)).reserve(SPACE)
-    assert f"No room could be reserved at {kept}: No space left on device." == caught.value.message
+    assert f"No space could be reserved at {kept}: No space left on device." == caught.value.message
     assert "Nothing was sent." in caught.value.hint
     assert b"" == LocalStore(path).rescued()
 
@@ -598,7 +598,7 @@ def test_no_room_to_reserve_is_said_before_anything_is_sent(path: Path, kept: Pa
 def test_a_line_that_the_disk_does_not_take_leaves_no_half(path: Path, kept: Path, at: int) -> None:
     with pytest.raises(StateNotSaved) as caught:
         LocalStore(path, ScriptedDisk(at, full)).rescue(LINE)
-    assert f"{kept} could not keep it either: No space left on device." == caught.value.message
+    assert f"{kept} could not be written either: No space left on device." == caught.value.message
     # Half a line would stand in the next run's way; a whole one may be there too.
     assert LocalStore(path).rescued() == (b"" if at == 1 else LINE)
 
@@ -655,7 +655,7 @@ def rescue_read_only(folder: Path) -> None:
     store = LocalStore(folder / "state.json")
     with pytest.raises(StateNotSaved, match="Read-only file system"):
         store.reserve(SPACE)
-    with pytest.raises(StateNotSaved, match="could not keep it either: Read-only file system"):
+    with pytest.raises(StateNotSaved, match="could not be written either: Read-only file system"):
         store.rescue(LINE)
     with pytest.raises(StateError, match="cannot be removed: Read-only file system"):
         store.clear_rescued()
@@ -672,7 +672,7 @@ def test_a_rescue_that_cannot_be_removed_is_an_error_of_the_state(path: Path, ke
     with pytest.raises(StateError) as caught:
         LocalStore(path).clear_rescued()
     assert f"{kept} cannot be removed: " in caught.value.message
-    assert "missing from the state" in caught.value.hint
+    assert "The state has everything that is in the file" in caught.value.hint
 
 
 def to_a_folder(path: Path) -> None:
@@ -690,7 +690,7 @@ def test_a_rescue_that_cannot_be_read_may_hold_an_outcome(path: Path, kept: Path
     with pytest.raises(StateInvalid) as caught:
         LocalStore(path).rescued()
     assert f"{kept} cannot be read: " in caught.value.message
-    assert "It may hold an outcome" in caught.value.hint
+    assert "it may contain an outcome" in caught.value.hint
 
 
 @pytest.mark.parametrize("raw", [b"\xff\xfe garbage", b"hello\n", b"\0\0x"])
@@ -735,7 +735,7 @@ def test_it_is_its_owners_alone_whatever_the_umask_and_whatever_it_was(path: Pat
 @pytest.mark.parametrize("at", range(1, 4))
 def test_where_the_disk_does_not_take_it_what_was_kept_before_is_there(path: Path, forgotten: Path, at: int) -> None:
     LocalStore(path).keep_forgotten(LINE)
-    reason = f"could not be kept in {forgotten}: No space left on device"
+    reason = f"could not be saved to {forgotten}: No space left on device"
     with pytest.raises(StateNotSaved, match=reason) as caught:
         LocalStore(path, ScriptedDisk(at, full)).keep_forgotten(SECOND)
     assert "Nothing was forgotten." in caught.value.hint
@@ -748,7 +748,7 @@ def test_what_is_not_a_file_is_neither_followed_nor_replaced(
 ) -> None:
     make(forgotten)
     before = {each.name: each.lstat() for each in path.parent.iterdir()}
-    with pytest.raises(StateNotSaved, match="could not be kept"):
+    with pytest.raises(StateNotSaved, match="could not be saved"):
         LocalStore(path).keep_forgotten(LINE)
     assert before.keys() == {each.name for each in path.parent.iterdir()}
     assert before[forgotten.name].st_ino == forgotten.lstat().st_ino

@@ -172,7 +172,7 @@ def test_nothing_comes_from_the_environment_of_the_process(tmp_path: Path) -> No
     )
     process = environment(tmp_path) | {"AWS_SESSION_TOKEN": "of-somebody-else"}
     said = subprocess.run([sys.executable, "-c", code], env=process, capture_output=True, text=True, check=True).stdout
-    assert "AWS_SESSION_TOKEN is set in this process, and not in the environment that the project was given.\n" == said
+    assert "AWS_SESSION_TOKEN is set in this process, but not in the environment that the project was given.\n" == said
 
 
 # ── Its objects ──────────────────────────────────────────────────────────────
@@ -412,7 +412,7 @@ def test_a_save_that_never_came_or_of_which_nobody_can_say_is_not_called_saved(
     store = hindered.store()
     version = store.save(OLD, ABSENT)
     proxy.befalls = ["cut"] * 9
-    with pytest.raises(StateNotSaved, match="did not take an object, or its answer was lost"):
+    with pytest.raises(StateNotSaved, match="did not accept an object, or its answer was lost"):
         store.save(NEW, version)
     assert (OLD, version) == one.store().load()
     proxy.is_closed = True
@@ -445,7 +445,7 @@ def test_a_conflict_of_which_nothing_has_landed_is_asked_again(at_fake: Machine,
     fake.answers = [("PUT", 409, "ConditionalRequestConflict"), ("PUT", 503, "SlowDown")]
     assert (NEW, store.save(NEW, version)) == store.load()
     fake.answers = [("PUT", 409, "ConditionalRequestConflict")] * 9
-    with pytest.raises(StateNotSaved, match="it says each time that there is one, and there is none"):
+    with pytest.raises(StateNotSaved, match="it answers each time that the object exists, but it does not"):
         store.save(OLD, store.load()[1])
 
 
@@ -455,18 +455,18 @@ def test_a_conflict_of_which_nothing_has_landed_is_asked_again(at_fake: Machine,
 @pytest.mark.parametrize(
     ("flaw", "words"),
     [
-        ("ignores", "creates an object again that is there"),
-        ("imagines", "says that an object is there which is not"),
-        ("loses", "has lost or replaced an object that was created"),
-        ("races", "creates at once succeed, where one may"),
-        ("refuses", "lets none of 16 creates at once succeed"),
+        ("ignores", "creates an object again that exists"),
+        ("imagines", "says that an object exists which does not"),
+        ("loses", "lost or replaced an object that was created"),
+        ("races", "simultaneous creates succeed instead of one"),
+        ("refuses", "lets none of 16 simultaneous creates succeed"),
     ],
 )
 def test_a_server_that_keeps_no_condition_is_found_out_before_the_first_save(
     at_fake: Machine, fake: FakeS3, flaw: str, words: str
 ) -> None:
     fake.flaw = flaw
-    with pytest.raises(StateNotSaved, match=f"is no place for a state: its server .*{words}") as caught:
+    with pytest.raises(StateNotSaved, match=f"cannot keep a state: its server .*{words}") as caught:
         at_fake.store().save(OLD, ABSENT)
     assert "Nothing was sent." in caught.value.hint
     assert not [path for path in fake.objects if path.endswith(".json")]
@@ -477,7 +477,7 @@ def test_a_server_that_stops_to_keep_the_condition_is_found_out_by_trying_it_out
 ) -> None:
     at_fake.store().save(OLD, ABSENT)
     fake.flaw = "ignores"
-    with pytest.raises(StateNotSaved, match="creates an object again that is there"):
+    with pytest.raises(StateNotSaved, match="creates an object again that exists"):
         at_fake.store().backend.try_out()
     assert OLD == at_fake.store().load()[0]
 
@@ -503,11 +503,11 @@ def test_of_many_that_begin_at_once_one_proves_the_server(tmp_path: Path, fake: 
 @pytest.mark.parametrize(
     ("status", "code", "error", "words", "hint"),
     [
-        (403, "RequestTimeTooSkewed", StateUnreachable, "the clock of this machine is off", "Set the clock"),
-        (404, "NoSuchBucket", SettingInvalid, "there is no bucket states at http://127.0.0.1:", "Make the bucket"),
+        (403, "RequestTimeTooSkewed", StateUnreachable, "the clock of this machine is wrong", "Set the clock"),
+        (404, "NoSuchBucket", SettingInvalid, "there is no bucket states at http://127.0.0.1:", "Create the bucket"),
         (301, "PermanentRedirect", SettingInvalid, "is in another region", "AWS_REGION"),
         (400, "AuthorizationHeaderMalformed", SettingInvalid, "is in another region", "AWS_REGION"),
-        (403, "AccessDenied", StateUnreachable, "lack a right that is needed there (AccessDenied)", "s3:ListBucket"),
+        (403, "AccessDenied", StateUnreachable, "lack a necessary right (AccessDenied)", "s3:ListBucket"),
         (403, "ExpiredToken", SettingInvalid, "does not accept the credentials (ExpiredToken)", "AWS_ACCESS_KEY_ID"),
         (400, "IllegalLocation", StateUnreachable, "it answers with IllegalLocation", "the network reaches it"),
     ],
@@ -547,9 +547,9 @@ def test_who_may_only_read_plans_and_saves_nothing(tmp_path: Path, seaweed: Stor
     store = seaweed.machine(tmp_path / "two", place, {**seaweed.environ, **READS}).store()
     raw, version = store.load()
     assert OLD == raw
-    with pytest.raises(StateUnreachable, match="lack a right that is needed there"):
+    with pytest.raises(StateUnreachable, match="lack a necessary right"):
         store.backend.try_out()
-    with pytest.raises(StateNotSaved, match="lack a right that is needed there") as caught:
+    with pytest.raises(StateNotSaved, match="lack a necessary right") as caught:
         store.save(NEW, version)
     assert "s3:PutObject" in caught.value.hint
     assert SECRET not in caught.value.message + caught.value.hint
@@ -562,7 +562,7 @@ def test_where_there_are_no_credentials_it_says_how_to_give_them(tmp_path: Path,
         "az": {"AZURE_STORAGE_ACCOUNT_NAME": "one", "AZURE_MSI_ENDPOINT": "http://127.0.0.1:1"},
     }[place]
     storage = Storage(place, 0, nobody, "")
-    with pytest.raises(SettingInvalid, match=r"needs credentials for .*, and there are none") as caught:
+    with pytest.raises(SettingInvalid, match=r"needs credentials for .*, but there are none") as caught:
         storage.machine(tmp_path, storage.address()).store().load()
     assert "Set A" in caught.value.hint
 
@@ -570,7 +570,7 @@ def test_where_there_are_no_credentials_it_says_how_to_give_them(tmp_path: Path,
 @pytest.mark.parametrize("environ", [{"AWS_ACCESS_KEY_ID": "AKIA-1"}, {"AWS_SECRET_ACCESS_KEY": "hush-3b8e"}])
 def test_settings_of_which_a_half_is_missing_are_refused(tmp_path: Path, environ: Mapping[str, str]) -> None:
     storage = Storage("s3", 0, environ, "")
-    with pytest.raises(SettingInvalid, match="are not complete") as caught:
+    with pytest.raises(SettingInvalid, match="are incomplete or invalid") as caught:
         storage.machine(tmp_path, storage.address()).store()
     assert "hush" not in caught.value.message + caught.value.hint
 
@@ -611,7 +611,7 @@ def test_the_history_hears_of_what_was_done_while_the_run_goes_on(one: Machine) 
         store.record(DONE)
         # A run that is killed now has lost none of it.
         eventually(lambda: one.store().recorded() == DONE.lines)
-        store.let_go()
+        store.release()
 
 
 def test_a_history_that_is_not_taken_is_said_at_the_end_and_nobody_is_thought_at_work(
@@ -634,7 +634,7 @@ def test_a_history_that_is_not_taken_is_said_at_the_end_and_nobody_is_thought_at
         store.save(OLD, ABSENT, DONE)
         store.record(DONE)
         with pytest.raises(StateError, match=r"The history lacks what this run did\. The token has expired\."):
-            store.let_go()
+            store.release()
     assert one.store().holder() is None
 
 

@@ -107,7 +107,7 @@ def test_an_address_that_cannot_be_one_is_refused(tmp_path: Path, cluster: Clust
 def test_an_address_that_holds_a_password_is_refused_and_not_repeated(
     tmp_path: Path, cluster: Cluster, place: str
 ) -> None:
-    with pytest.raises(SettingInvalid, match="holds a password") as caught:
+    with pytest.raises(SettingInvalid, match="contains a password") as caught:
         cluster.machine(tmp_path, place).store()
     assert WRONG not in caught.value.message + caught.value.hint
 
@@ -212,7 +212,7 @@ def test_nothing_comes_from_the_environment_of_the_process(tmp_path: Path, clust
     said = subprocess.run(
         [sys.executable, "-c", code, place, cluster.password], env=process, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    assert "does not take the password" in said[0]
+    assert "does not accept the password" in said[0]
     assert "False" == said[1]
 
 
@@ -224,10 +224,10 @@ def test_the_tables_are_made_once_as_the_manual_has_them(tmp_path: Path, cluster
     store = cluster.machine(tmp_path, cluster.address(database="bare")).store()
     with pytest.raises(StateUnreachable, match="has no tables for states") as caught:
         store.load()
-    assert "`provisioner state migrate` makes them" in caught.value.hint
+    assert "`provisioner state migrate` creates them" in caught.value.hint
     with pytest.raises(StateNotSaved, match=r"The save failed\. .* has no tables for states"):
         store.save(OLD, ABSENT)
-    with pytest.raises(StateUnreachable, match="does not let this user do that"):
+    with pytest.raises(StateUnreachable, match="does not allow this user to do that"):
         cluster.machine(tmp_path, cluster.address("outside", database="bare")).store().backend.prepare()
     assert [True, False] == [store.backend.prepare() for _ in range(2)]
     assert (OLD, store.save(OLD, ABSENT)) == store.load()
@@ -251,16 +251,16 @@ def test_who_only_plans_cannot_save_and_who_applies_cannot_change_the_history(
     planner = cluster.machine(tmp_path / "plans", cluster.address("plans", row=row_of(address))).store()
     raw, version = planner.load()
     assert OLD == raw
-    with pytest.raises(StateUnreachable, match="does not let this user do that"):
+    with pytest.raises(StateUnreachable, match="does not allow this user to do that"):
         planner.backend.try_out()
-    with pytest.raises(StateNotSaved, match="does not let this user do that") as caught:
+    with pytest.raises(StateNotSaved, match="does not allow this user to do that") as caught:
         planner.save(NEW, version)
     assert "the rights that the manual lists" in caught.value.hint
     rights = (
         "SELECT privilege_type FROM information_schema.role_table_grants WHERE grantee = 'applies' AND table_name = %s"
     )
     assert {("SELECT",), ("INSERT",)} == {*cluster.sql(rights, "provisioner_history")}
-    with pytest.raises(StateUnreachable, match="does not let this user do that"):
+    with pytest.raises(StateUnreachable, match="does not allow this user to do that"):
         cluster.machine(tmp_path / "out", cluster.address("outside")).store().load()
 
 
@@ -461,7 +461,7 @@ def test_a_save_of_which_nobody_can_say_whether_it_came_is_not_called_saved(
     proxy.befalls = ["lost"] * 9
     with pytest.raises(StateNotSaved) as caught:
         store.save(NEW, version)
-    assert "whether the last statement was carried out is not known" in caught.value.message
+    assert "it is unknown whether the last statement was carried out" in caught.value.message
     assert ExitCode.STATE_UNUSABLE == caught.value.exit_code
     assert NEW == one.store().load()[0]
 
@@ -512,12 +512,12 @@ def test_a_row_that_somebody_else_has_locked_is_named(tmp_path: Path, cluster: C
 @pytest.mark.parametrize(
     ("user", "database", "query", "words", "hint"),
     [
-        ("applies", "states", "wrong", "does not take the password", "PGPASSWORD"),
-        ("applies", "states", "none", "does not take the password", "~/.pgpass"),
+        ("applies", "states", "wrong", "does not accept the password", "PGPASSWORD"),
+        ("applies", "states", "none", "does not accept the password", "~/.pgpass"),
         ("applies", "nowhere", "", "has no such database", "Correct `state`"),
-        ("tls_only", "states", "?sslmode=disable", "does not let this user in from here without TLS", "verify-full"),
-        ("unlisted", "states", "", "does not let this user in from here", "pg_hba.conf"),
-        ("applies", "states", "?sslmode=require", "has no TLS, which the address demands", "at the server"),
+        ("tls_only", "states", "?sslmode=disable", "refuses this user from here without TLS", "verify-full"),
+        ("unlisted", "states", "", "refuses this user from here", "pg_hba.conf"),
+        ("applies", "states", "?sslmode=require", "has no TLS, which the address requires", "at the server"),
     ],
 )  # fmt: skip
 def test_each_reason_why_nobody_is_let_in_has_its_words(  # noqa: PLR0913, PLR0917  # a table
@@ -549,7 +549,7 @@ def test_a_server_that_is_not_there_is_said_to_be_unreachable(tmp_path: Path, cl
     for place in (cluster.address(port=proxy.port), cluster.address(port=1), elsewhere):
         with pytest.raises(StateUnreachable, match="cannot be reached: ") as caught:
             cluster.machine(tmp_path, place).store().load()
-        assert "psql takes what stands before #" in caught.value.hint
+        assert "psql accepts the address up to the #" in caught.value.hint
 
 
 def test_a_standby_can_be_planned_from_and_says_that_it_takes_no_writes(
@@ -558,9 +558,9 @@ def test_a_standby_can_be_planned_from_and_says_that_it_takes_no_writes(
     version = one.store().save(OLD, ABSENT)
     store = cluster.machine(one.folder, standby.address(row=row_of(address))).store()
     eventually(lambda: store.load() == (OLD, version))
-    with pytest.raises(StateUnreachable, match="takes no writes"):
+    with pytest.raises(StateUnreachable, match="does not accept writes"):
         store.backend.try_out()
-    with pytest.raises(StateNotSaved, match="takes no writes") as caught:
+    with pytest.raises(StateNotSaved, match="does not accept writes") as caught:
         store.save(NEW, version)
     assert "Name the primary" in caught.value.hint
     both = f"postgresql://applies@127.0.0.1:{standby.port},127.0.0.1:{cluster.port}/states"
@@ -568,7 +568,7 @@ def test_a_standby_can_be_planned_from_and_says_that_it_takes_no_writes(
     store = cluster.machine(one.folder, place).store()
     assert (NEW, store.save(NEW, version)) == one.store().load()
     place = standby.address(query="?target_session_attrs=read-write")
-    with pytest.raises(StateUnreachable, match="takes no writes"):
+    with pytest.raises(StateUnreachable, match="does not accept writes"):
         cluster.machine(one.folder, place).store().load()
 
 
@@ -578,14 +578,14 @@ def test_a_server_is_known_by_its_certificate(tmp_path: Path, cluster: Cluster, 
     assert (None, ABSENT) == cluster.machine(tmp_path, standby.address("tls_only", query=checked)).store().load()
     at_home = {"HOME": str(tmp_path), "PGPASSWORD": cluster.password}
     machine = cluster.machine(tmp_path, standby.address("tls_only", query="?sslmode=verify-full"), at_home)
-    with pytest.raises(StateUnreachable, match="has another certificate") as caught:
+    with pytest.raises(StateUnreachable, match="does not have the certificate") as caught:
         machine.store().load()
     assert "sslrootcert" in caught.value.hint
     (tmp_path / ".postgresql").mkdir()
     (tmp_path / ".postgresql" / "root.crt").write_bytes(certificate.read_bytes())
     assert (None, ABSENT) == machine.store().load()
     place = standby.address(query=checked).replace("127.0.0.1", "localhost")
-    with pytest.raises(StateUnreachable, match="has another certificate"):
+    with pytest.raises(StateUnreachable, match="does not have the certificate"):
         cluster.machine(tmp_path, place).store().load()
 
 

@@ -6,7 +6,7 @@ interfaces in ``ports``; the caller passes the clock.
 """
 
 from provisioner.executor.adopt import Adopted, adopt
-from provisioner.executor.apply import NO_IDENTITY, Work, apply, leave
+from provisioner.executor.apply import NO_IDENTITY, Work, apply, report_unchanged
 from provisioner.executor.decide import RUN_DIED, active, existing, forget, is_answered, resolve, settle
 from provisioner.executor.inspect import (
     Refreshed,
@@ -41,7 +41,6 @@ __all__ = [
     "existing",
     "forget",
     "is_answered",
-    "leave",
     "open_active",
     "open_all_active",
     "open_edit",
@@ -49,6 +48,7 @@ __all__ = [
     "reason_of",
     "refresh",
     "rekey",
+    "report_unchanged",
     "resolve",
     "settle",
     "shared_logins",

@@ -119,7 +119,7 @@ class _Adoption:
 
     def take(self, name: str, login: str, *, alone: bool, different: bool) -> None:
         """Adopt one account unless the run was stopped; raises the refusal if it is ``alone``."""
-        outcome = self._run.held_back(name, "adopt")
+        outcome = self._run.skipped(name, "adopt")
         if outcome is None:
             try:
                 outcome = self._adopt(name, login, alone=alone, different=different)

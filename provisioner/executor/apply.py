@@ -1,4 +1,4 @@
-"""Carries a plan out, one account at a time: first what is created, then the rest, each in the order of the plan."""
+"""Carries out a plan, one account at a time: first the creates, then the rest, each in the order of the plan."""
 
 from __future__ import annotations
 
@@ -33,31 +33,31 @@ NO_IDENTITY: Final = "its login is sealed, and there is no identity to open it"
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What the changes of a plan need, made ready before the first request; by name."""
+    """What the changes of a plan need, prepared before the first request; by name."""
 
     creates: Mapping[str, CreateRequest] = field(default_factory=dict)
     edits: Mapping[str, EditRequest] = field(default_factory=dict)
-    """None for an update where there is no identity."""
+    """Without an identity, there are none."""
     opened: Mapping[str, SealedContent] = field(default_factory=dict)
-    """What is sealed of each account that is to be updated, by the name of its record."""
-    begun: Mapping[str, SealedContent] = field(default_factory=dict)
-    """The same of its unfinished edit, where that holds a password."""
+    """The sealed content of each account to update, by the name of its record."""
+    unfinished: Mapping[str, SealedContent] = field(default_factory=dict)
+    """The sealed content of its unfinished edit, if that has a password, by the name of its record."""
     faults: Mapping[str, str] = field(default_factory=dict)
-    """By the name of its record, why what is sealed of an account that is to be updated is not to be had."""
+    """Why the sealed content of an account to update cannot be opened, by the name of its record."""
 
 
-def apply(  # noqa: PLR0913  # the four that make a run, and the two that bound it
+def apply(  # noqa: PLR0913  # four inputs, and two that limit the run
     plan: Plan, state: State, work: Work, ports: Ports, *, keep_going: bool = False, stop: Stop | None = None
 ) -> Report:
-    """Carry ``plan`` out on ``state`` and return what became of every account.
+    """Carry out ``plan`` on ``state``, and return the outcome of every account.
 
-    The plan must have been made from ``state``. ``stop`` is what ended the refresh that
-    it was made after, if anything did: then nothing is sent. A failure of one account is
-    in the report; nothing is raised once the first request has been sent.
+    The plan must have been made from ``state``. ``stop`` is the reason if the refresh before the
+    plan stopped: then nothing is sent. If an account fails, the report says so; nothing is raised
+    after the first request.
 
     Raises:
         OverLimit: the plan needs more slots than there are; nothing was sent.
-        StateConflict: what is sealed of an account to be updated is no credentials; nothing was sent.
+        StateConflict: the sealed content of an account to update has no credentials; nothing was sent.
 
     """
     raise_if_over(plan)
@@ -70,15 +70,15 @@ def apply(  # noqa: PLR0913  # the four that make a run, and the two that bound 
             case Create() | Unmanaged():
                 continue
             case Update():
-                outcome = _held_back(run, change, work) or update(
+                outcome = _skipped(run, change, work) or update(
                     run,
                     change,
                     work.edits[change.name] if change.sends else None,
                     work.opened[change.record_name],
-                    work.begun.get(change.record_name),
+                    work.unfinished.get(change.record_name),
                 )
             case Unchanged() | Gone() | StillUnknown() | StillAbandoned():
-                outcome = _left_alone(change)
+                outcome = _without_request(change)
             case _:
                 assert_never(change)
         run.finish(outcome)
@@ -87,18 +87,18 @@ def apply(  # noqa: PLR0913  # the four that make a run, and the two that bound 
     return replace(report, outcomes=tuple(sorted(report.outcomes, key=lambda outcome: order[outcome.name])))
 
 
-def leave(plan: Plan, progress: Progress, stop: Stop | None = None) -> Report:
-    """Return what an apply of ``plan`` comes to, which changes nothing: no API is needed, and nobody to seal to."""
+def report_unchanged(plan: Plan, progress: Progress, stop: Stop | None = None) -> Report:
+    """Return the report of an apply of ``plan``, which changes nothing: neither the API nor recipients are needed."""
     known = (each for each in plan.changes if isinstance(each, Unchanged | Gone | StillUnknown | StillAbandoned))
-    outcomes = tuple(map(_left_alone, known))
+    outcomes = tuple(map(_without_request, known))
     for outcome in outcomes:
         progress.finished(outcome)
     return Report(plan.parent, outcomes, stop)
 
 
-def _held_back(run: Run, change: Update, work: Work) -> Outcome | None:
-    """Return the outcome of an account that is not to be changed; None: it is."""
-    stopped = run.held_back(change.name, "update")
+def _skipped(run: Run, change: Update, work: Work) -> Outcome | None:
+    """Return the outcome of an account that cannot be changed, or None."""
+    stopped = run.skipped(change.name, "update")
     if (fault := work.faults.get(change.record_name)) is not None:
         return Outcome(change.name, "update", Result.NOT_ATTEMPTED, fault, weight=ExitCode.STATE_UNUSABLE)
     if change.record_name not in work.opened:
@@ -106,8 +106,8 @@ def _held_back(run: Run, change: Update, work: Work) -> Outcome | None:
     return stopped
 
 
-def _left_alone(change: Unchanged | Gone | StillUnknown | StillAbandoned) -> Outcome:
-    """Return the outcome of an account for which nothing is sent, stopped or not."""
+def _without_request(change: Unchanged | Gone | StillUnknown | StillAbandoned) -> Outcome:
+    """Return the outcome of an account for which nothing is sent, whether or not the run has stopped."""
     match change:
         case Unchanged():
             return Outcome(change.name, change.action, Result.UNCHANGED)

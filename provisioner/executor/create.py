@@ -5,7 +5,7 @@ be done earlier or later happens between that save and the next request: all int
 sealed before the first save, and accounts are read back after the last create. An intent
 that is not sent after all is taken back.
 
-Refuses to send a create twice: an outcome that nobody can know is kept as unknown.
+Never sends a create twice: an outcome that nobody can know is saved as unknown.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from provisioner.errors import ExitCode
 from provisioner.executor.decide import FAILED_AFTER
 from provisioner.executor.inspect import not_read_back, read_back
 from provisioner.executor.ports import Ports
-from provisioner.executor.run import Ended, Intent, Run
+from provisioner.executor.run import Completed, Intent, Run
 from provisioner.model.account import DesiredAccount
 from provisioner.model.plan import Create
 from provisioner.model.report import Attempt, Outcome, Result, Stop
@@ -26,7 +26,7 @@ from provisioner.model.state import Active, Drift, Pending, Record, Slots, Unkno
 from provisioner.model.verdict import Created, CreateRequest, NotCreated, OutcomeUnknown, SealedContent, Then, Verdict
 
 _STILL_READ: Final = frozenset({ExitCode.OUTCOME_UNKNOWN, ExitCode.REFUSED})
-"""The exit codes of stops after which Octopush still answers whoever only reads."""
+"""The exit codes of stops after which reading from Octopush still works."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,12 @@ class _Attempt:
         return self.account.name
 
     def at(self, moment: str) -> _Attempt:
-        """Return the same, begun at ``moment``."""
+        """Return the same attempt, started at ``moment``."""
         return replace(self, intent=replace(self.intent, operation=replace(self.intent.operation, started_at=moment)))
 
-    def ended(self, record: Record | None) -> Ended:
-        """Return that it came to ``record``; None: nothing was created."""
-        return Ended(self.name, self.intent.operation.id, record)
+    def completed(self, record: Record | None) -> Completed:
+        """Return the completed operation with its ``record``; None: nothing was created."""
+        return Completed(self.name, self.intent.operation.id, record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class _Sent:
     outcome: Outcome
 
     @property
-    def ended(self) -> Ended:
-        return self.attempt.ended(self.record)
+    def completed(self) -> Completed:
+        return self.attempt.completed(self.record)
 
 
 def creates(
@@ -86,12 +86,12 @@ def creates(
             last = _send(run, following, keep_going=keep_going)
             sent.append(last)
     if last is not None:
-        run.finish(last.outcome.warned(run.save_create(last.ended, None)))
+        run.finish(last.outcome.warned(run.save_create(last.completed, None)))
     _read_back(run, sent)
 
 
 def _attempt(run: Run, account: DesiredAccount, request: CreateRequest) -> _Attempt:
-    """Make a create ready."""
+    """Prepare a create."""
     operation = run.ports.operation()
     content = SealedContent(run.state.lineage, run.state.parent, account.name, operation.id, password=request.password)
     return _Attempt(account, request, content, Pending(account.attributes, operation, run.ports.sealer.seal(content)))
@@ -100,41 +100,41 @@ def _attempt(run: Run, account: DesiredAccount, request: CreateRequest) -> _Atte
 def _next(run: Run, attempt: _Attempt, last: _Sent | None, slots: Slots) -> _Attempt | Outcome:
     """Save the outcome of the last create together with the intent of ``attempt``; return that, to be sent at once.
 
-    If it is not to be sent, return its outcome instead: the state then has no intent of it.
-    Progress can only be reported between the save and the request, as the outcome must be
-    durable by then. If that fails, or a signal comes meanwhile, the intent is taken back.
+    If it should not be sent, return its outcome instead: the state then has no intent of it.
+    Progress can only be reported between the save and the request, because the outcome must be
+    durable first. If reporting fails, or a signal comes meanwhile, the intent is taken back.
     """
-    ended = None if last is None else last.ended
+    completed = None if last is None else last.completed
     try:
-        held = _held_back(run, attempt, last, slots)
+        skipped = _skipped(run, attempt, last, slots)
         attempt = attempt.at(run.ports.now())
     except BaseException as error:
-        raise run.fault(error, ended) from error
-    unsaved = run.save_create(ended, Intent(attempt.name, attempt.intent) if held is None else None)
-    begun = held is None and unsaved is None
+        raise run.fault(error, completed) from error
+    unsaved = run.save_create(completed, Intent(attempt.name, attempt.intent) if skipped is None else None)
+    has_intent = skipped is None and unsaved is None
     try:
         if last is not None:
             run.finish(last.outcome.warned(unsaved))
-        if begun:
+        if has_intent:
             run.ports.progress.started(attempt.name, attempt.intent.operation.id)
-        held = held or run.held_back(attempt.name, "create")
+        skipped = skipped or run.skipped(attempt.name, "create")
     except BaseException:
-        if begun:
-            run.save_create(attempt.ended(None), None)
+        if has_intent:
+            run.save_create(attempt.completed(None), None)
         raise
-    if held is None:
+    if skipped is None:
         return attempt
-    return held.warned(run.save_create(attempt.ended(None), None)) if begun else held
+    return skipped.warned(run.save_create(attempt.completed(None), None)) if has_intent else skipped
 
 
-def _held_back(run: Run, attempt: _Attempt, last: _Sent | None, slots: Slots) -> Outcome | None:
+def _skipped(run: Run, attempt: _Attempt, last: _Sent | None, slots: Slots) -> Outcome | None:
     """Return the outcome of a create if the run has stopped, or no slot is left; None: it goes on."""
-    if (held := run.held_back(attempt.name, "create")) is not None:
-        return held
+    if (skipped := run.skipped(attempt.name, "create")) is not None:
+        return skipped
     state = run.state if last is None else run.state.with_record(last.attempt.name, last.record)
     if state.slots(limit=slots.limit, reserved=slots.reserved, planned=1).left < 0:
         run.stop(Stop(ExitCode.REFUSED, "there is no slot left"))
-    return run.held_back(attempt.name, "create")
+    return run.skipped(attempt.name, "create")
 
 
 def _send(run: Run, attempt: _Attempt, *, keep_going: bool) -> _Sent:
@@ -151,29 +151,29 @@ def _send(run: Run, attempt: _Attempt, *, keep_going: bool) -> _Sent:
     record: Record | None = None
     try:
         if isinstance(verdict, Created):
-            first = run.first_with(verdict.credentials.api_login, account.name)
+            first = run.first_owner(verdict.credentials.api_login, account.name)
             if first != account.name:
-                # They are kept there, and here would show that there is an account of this name.
+                # The credentials are saved for that account; here they would prove that this one was created.
                 content = replace(content, credentials=None)
-                verdict = OutcomeUnknown(f"the answer holds the login that {first} was given")
-        record, outcome = _judged(account, attempt.intent, content, verdict, ports)
+                verdict = OutcomeUnknown(f"the answer contains the login of {first}")
+        record, outcome = _record_and_outcome(account, attempt.intent, content, verdict, ports)
         _stop_by(verdict, account.name, run, keep_going=keep_going)
     except BaseException as error:
-        kept = record or _in_hand(attempt.intent, content, ports)
-        raise run.fault(error, attempt.ended(kept)) from error
+        rescued = record or _fallback_record(attempt.intent, content, ports)
+        raise run.fault(error, attempt.completed(rescued)) from error
     return _Sent(attempt, content, record, outcome)
 
 
-def _in_hand(intent: Pending, content: SealedContent, ports: Ports) -> Unknown:
-    """Return a record of what came, where this program failed before it could make a better one."""
+def _fallback_record(intent: Pending, content: SealedContent, ports: Ports) -> Unknown:
+    """Return a record of the answer, for when this program failed before it had the right record."""
     sealed = ports.sealer.seal(replace(content, sent=None))
     return Unknown(intent.attributes, intent.operation, FAILED_AFTER, sealed)
 
 
-def _judged(
+def _record_and_outcome(
     account: DesiredAccount, intent: Pending, content: SealedContent, verdict: Verdict, ports: Ports
 ) -> tuple[Record | None, Outcome]:
-    """Return the record and the outcome that ``verdict`` asks for; ``content`` is what is to be sealed."""
+    """Return the record and the outcome for ``verdict``; ``content`` is sealed into the record."""
     match verdict:
         case Created():
             record = Active(
@@ -196,24 +196,24 @@ def _judged(
 
 
 def _stop_by(verdict: Verdict, name: str, run: Run, *, keep_going: bool) -> None:
-    """Stop the run where ``verdict`` says that the next account is not to be tried."""
+    """Stop the run if, after ``verdict``, the next account should not be tried."""
     match verdict:
         case OutcomeUnknown() if not keep_going:
             run.stop(Stop(ExitCode.OUTCOME_UNKNOWN, f"the outcome of {name} is unknown"))
         case NotCreated() if verdict.then is not Then.GO_ON:
-            # A retry that is still asked for here has run out of attempts: what
-            # failed it (no connection, a rate limit) would fail the others too.
+            # If the verdict is still to retry, all attempts are used up: the cause
+            # (no connection, a rate limit) would fail the other accounts too.
             run.stop_by(verdict)
         case _:
             pass
 
 
-# ── What was created ─────────────────────────────────────────────────────────
+# ── Reading back ─────────────────────────────────────────────────────────────
 
 
 def _read_back(run: Run, sent: Sequence[_Sent]) -> None:
-    """Read back what was created, and keep what Octopush altered; a failure is a warning, as the accounts exist."""
-    hindrance = run.silenced(but=_STILL_READ)
+    """Read back what was created, and save what Octopush altered; a failure is a warning, as the accounts exist."""
+    obstacle = run.stop_reason(ignoring=_STILL_READ)
     outcomes: dict[str, Outcome] = {}
     altered: dict[str, Record] = {}
     try:
@@ -221,14 +221,14 @@ def _read_back(run: Run, sent: Sequence[_Sent]) -> None:
             name, record = each.attempt.name, each.record
             if not isinstance(record, Active) or run.state.accounts.get(name) is not record:
                 continue
-            if hindrance is None:
+            if obstacle is None:
                 run.ports.progress.started(name, record.operation.id)
                 back = read_back(each.content, record.attributes, run.ports)
-                hindrance = back.obstacle
+                obstacle = back.obstacle
                 found = Outcome(name, "read_back", Result.CREATED, back.warning, back.fields)
                 run.ports.progress.read_back(found)
             else:
-                back = not_read_back(hindrance)
+                back = not_read_back(obstacle)
             outcomes[name] = replace(each.outcome.warned(back.warning), fields=back.fields)
             if back.altered:
                 sealed = run.ports.sealer.seal(replace(each.content, altered=back.altered))
@@ -236,7 +236,7 @@ def _read_back(run: Run, sent: Sequence[_Sent]) -> None:
     finally:
         unsaved = run.save(run.state.with_records(altered)) if altered else None
     for name, outcome in outcomes.items():
-        run.amend(outcome.warned(unsaved) if name in altered else outcome)
+        run.replace_outcome(outcome.warned(unsaved) if name in altered else outcome)
 
 
 def _outcome(account: DesiredAccount, result: Result, reason: str | None) -> Outcome:

@@ -338,7 +338,7 @@ def _carried_out(ready: _Ready, run: RunContext, bounds: Bounds, held: list[Sess
         stop = None if planned.refreshed is None else planned.refreshed.report.stop
         plan = planned.plan if state is None else _as_settled(planned.plan, state)
         if state is None or not plan.pending:
-            report = executor.leave(plan, watch, stop)
+            report = executor.report_unchanged(plan, watch, stop)
         else:
             work = ready.work if same else _work(plan, state, parent, run.reporter)
             if plan.creates:

@@ -113,7 +113,7 @@ def test_where_the_first_intent_cannot_be_saved_nothing_is_sent(failure: Failure
     # One that was certainly not saved leaves nothing to be taken back.
     doubtful = failure is not MOVED
     assert (RescueEntry("lineage", "default", "athens", "operation 1", None),) * doubtful == run.rescued
-    kept = f" That nothing was sent for athens is kept in {PLACE}." if doubtful else ""
+    kept = f" The note that nothing was sent for athens is kept in {PLACE}." if doubtful else ""
     assert report.stop is not None
     assert f"{failure.error.hint}{kept}" == report.stop.hint
     assert ExitCode.STATE_UNUSABLE is exit_code([report])
@@ -152,7 +152,7 @@ def test_where_an_outcome_and_the_next_intent_cannot_be_saved_both_are_rescued_a
     doubtful = failure is not MOVED
     assert [RescueEntry("lineage", "default", following, f"operation {number}", None)] * doubtful == more
     kept = f" The outcome of {last} is kept in {PLACE}."
-    kept += f" That nothing was sent for {following} is kept in {PLACE}." if doubtful else ""
+    kept += f" The note that nothing was sent for {following} is kept in {PLACE}." if doubtful else ""
     assert report.stop is not None
     assert f"{failure.error.hint}{kept}" == report.stop.hint
 

@@ -134,7 +134,7 @@ def test_an_answer_that_comes_twice_makes_no_second_account(tmp_path: Path) -> N
         project = opened(many(server, tmp_path, {"default": TWO}))
         reports = applied(project)
         assert {"default": {"paris": "created", "rome": "unknown"}} == results(reports)
-        assert "the login that paris was given" in str(reports.reports[0].outcomes[1].reason)
+        assert "the login of paris" in str(reports.reports[0].outcomes[1].reason)
         (kept,) = project.open_credentials(["rome"])
         assert kept.content.credentials is None
         assert kept.content.password is not None

@@ -64,7 +64,7 @@ def sealed_to_another(project: Project, _: SandboxProcess) -> None:
 
 SPOILED: list[tuple[Callable[[Project, SandboxProcess], None], dict[str, str]]] = [
     (swapped, {"paris": "was sealed for default/rome", "rome": "was sealed for default/paris"}),
-    (duplicated, {"paris": "its login is also that of rome", "rome": "its login is also that of paris"}),
+    (duplicated, {"paris": "it has the same login as rome", "rome": "it has the same login as paris"}),
     (replaced, {"paris": "key for this login is not the sealed one"}),
     (emptied, {"paris": "contains no credentials"}),
     (rekeyed_by_hand, {"paris": "key for this login is not the sealed one"}),

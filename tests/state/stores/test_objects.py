@@ -663,7 +663,7 @@ def test_a_history_that_hangs_holds_up_no_save_and_the_end_only_for_a_while(
             store.save(NEW, version, replace(DONE, serial=4))
             store.record(replace(DONE, serial=4))
             with pytest.raises(StateError, match=r"what this run did\. It takes more than 0\.05 s\."):
-                store.let_go()
+                store.release()
         assert one.store().holder() is None
     finally:
         over.set()

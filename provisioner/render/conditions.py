@@ -14,7 +14,7 @@ from provisioner.model.plan import Change, Create, Plan, Update
 from provisioner.render.words import Code, Sentence, View, listed
 
 if TYPE_CHECKING:
-    from provisioner.model.terms import Setting, Terms
+    from provisioner.model.terms import Freeze, Setting, Terms
     from provisioner.placeholders import Read
 
 # The effect of each setting that differs from its default; any other setting is named.
@@ -168,18 +168,18 @@ def recipients(this: Terms) -> Iterator[Sentence]:
 
 def freeze(this: Terms | None) -> Sentence | None:
     """Return until when and why a parent is frozen, or None if it is not."""
-    if this is None or not this.is_frozen:
+    if this is None or this.frozen is None or not this.is_frozen:
         return None
-    return (f"{_until(this)}. ", Code("apply"), " and ", Code("reconcile"), " do nothing for this parent")
+    return (f"{until(this.frozen)}. ", Code("apply"), " and ", Code("reconcile"), " do nothing for this parent")
 
 
 def past_freeze(this: Terms | None) -> Sentence | None:
     """Return the note that a freeze in the settings is over, or None if there is none."""
     if this is None or this.frozen is None or this.is_frozen:
         return None
-    return (f"was frozen {_until(this)}. That is over: delete ", Code("frozen"), " from the settings")
+    return (f"was frozen {until(this.frozen)}. That is over: delete ", Code("frozen"), " from the settings")
 
 
-def _until(this: Terms) -> str:
-    assert this.frozen is not None  # noqa: S101  # the callers check it
-    return f"until {this.frozen.until} (UTC, that day included): {this.frozen.reason.rstrip('.')}"
+def until(this: Freeze) -> str:
+    """Return until when a parent is frozen, and why."""
+    return f"until {this.until} (UTC, that day included): {this.reason.rstrip('.')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
 
 _DIGITS: Final = 12
 """How many digits of a digest are shown, enough to tell plans apart; JSON has all of them."""
+
+
+def merged(these: Mapping[str, Iterable[Entry]]) -> list[tuple[str, Entry]]:
+    """Return the entries of all parents with their parents' names, newest first; ``these`` are by parent, likewise.
+
+    Each parent's own order stays, whatever the clocks of its machines said.
+    """
+    lists = ([(parent, each) for each in entries] for parent, entries in these.items())
+    return list(heapq.merge(*lists, key=lambda each: each[1].author.at, reverse=True))
 
 
 def text(these: Iterable[tuple[str, Entry]], *, several: bool) -> list[Line]:

@@ -8,7 +8,8 @@ from provisioner.model.exchange import Balance, Failed
 from provisioner.model.report import Attempt
 from provisioner.model.revision import Revision
 from provisioner.model.state import Active, Pending, State, Unknown
-from provisioner.render import words
+from provisioner.model.terms import Freeze
+from provisioner.render import conditions, words
 from provisioner.render.lines import BAD, HEADING, Line, counted, printable, table
 from provisioner.render.text import unknowns
 
@@ -18,12 +19,14 @@ def text(
     state: State | None,
     address: str,
     balances: Mapping[str, Balance | Failed] | None = None,
+    frozen: Freeze | None = None,
 ) -> list[Line]:
     """Return the accounts in one state, each with the time when it was created or tried, and its balance."""
+    stopped = [] if frozen is None else [Line(f"  frozen {printable(conditions.until(frozen))}", BAD)]
     if state is None:
-        return [Line(f"{parent}: there is no state at {printable(address)} yet", HEADING)]
+        return [Line(f"{parent}: there is no state at {printable(address)} yet", HEADING), *stopped]
     if not state.accounts:
-        return [Line(f"{parent}: no accounts yet", HEADING)]
+        return [Line(f"{parent}: no accounts yet", HEADING), *stopped]
     rows = [
         (
             printable(name),
@@ -42,7 +45,7 @@ def text(
         if isinstance(record, Pending | Unknown)
     }
     sought = [Line("Look in Octopush's dashboard for:", BAD), *unknowns(unknown, words.PUBLISHED)] if unknown else []
-    return [title, *table(heading, rows), *sought]
+    return [title, *stopped, *table(heading, rows), *sought]
 
 
 def history(these: Iterable[Revision]) -> list[Line]:

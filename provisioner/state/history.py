@@ -85,8 +85,9 @@ def _changed(was: Active, now: Active) -> tuple[str, str] | None:
     if was.edit is not None and now.edit is None:
         if now.operation.id != was.edit.operation.id:
             return "update", "gone" if now.drift.gone else "failed"
-        only_password = (was.edit.attributes, was.edit.password_version) == (was.attributes, was.password_version)
-        return "rotate-password" if only_password else "update", "updated"
+        unchanged = (was.edit.attributes, was.edit.password_version) == (was.attributes, was.password_version)
+        # An edit that sends what is recorded, and no password, restores what somebody changed at Octopush.
+        return "rotate-password" if unchanged and was.edit.sealed is not None else "update", "updated"
     if was.edit != now.edit:
         return None
     if was.operation.id != now.operation.id:

@@ -4,6 +4,7 @@ import re
 
 from provisioner.model.account import Attributes
 from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, State, Unknown
+from provisioner.model.terms import Freeze
 from provisioner.render import status
 from provisioner.render.lines import Line
 
@@ -47,6 +48,10 @@ Look in Octopush's dashboard for:
 def test_a_status_of_nothing() -> None:
     assert "p: there is no state at s.json yet" == rendered(status.text("p", None, "s.json"))
     assert "p: no accounts yet" == rendered(status.text("p", State("l", "p"), "s.json"))
+    frozen = Freeze("2026-12-31", "moves.")
+    assert "p: no accounts yet\n  frozen until 2026-12-31 (UTC, that day included): moves" == rendered(
+        status.text("p", State("l", "p"), "s.json", frozen=frozen)
+    )
 
 
 def test_a_status_tells_what_is_not_finished_and_not_right() -> None:

@@ -24,6 +24,7 @@ ADA: Final = Author("2026-01-02T03:04:05Z", "ada@laptop", "ada", "grace", "https
 BOB: Final = Author("2026-01-03T03:04:05Z", "bob@server")
 EDIT: Final = Edit(ACTIVE.attributes, Operation("op-2", "2026-01-02T03:05:00Z", "ada@laptop"), 2, "sealed")
 ROTATION: Final = replace(EDIT, password_version=1)
+RESTORING: Final = replace(ROTATION, sealed=None)
 OTHER: Final = of_operation(ACTIVE, "op-3")
 ANOTHER_KEY: Final = of_operation(replace(ACTIVE, sealed="another"), "op-3")
 
@@ -56,6 +57,7 @@ def said(before: Record | None, after: Record | None, operation: str | None = No
         (ACTIVE, replace(ACTIVE, edit=EDIT), None),
         (replace(ACTIVE, edit=EDIT), finished(EDIT), "update: updated"),
         (replace(ACTIVE, edit=ROTATION), finished(ROTATION), "rotate-password: updated"),
+        (replace(ACTIVE, edit=RESTORING, drift=Drift(changed=("last_name",))), finished(RESTORING), "update: updated"),
         (replace(ACTIVE, edit=EDIT), ACTIVE, "update: failed"),
         (replace(ACTIVE, edit=EDIT), replace(ACTIVE, drift=Drift(gone=True)), "update: gone"),
         (ACTIVE, replace(ACTIVE, drift=Drift(gone=True)), "refresh: gone"),

@@ -57,7 +57,7 @@ def command(
     failures = {each.parent: each.failure for each in found if each.failure is not None}
     if len(found) == 1 and failures:
         raise failures[found[0].parent]
-    entries = [(each.parent, entry) for each in found for entry in each.entries]
+    entries = texts.merged({each.parent: each.entries for each in found})
     if output == "json":
         console.document(texts.document(entries, failures))
     else:

@@ -74,7 +74,7 @@ def command(
             from provisioner.render import status as texts
 
             for each in known:
-                console.lines(texts.text(each.parent, each.state, each.address, each.balances))
+                console.lines(texts.text(each.parent, each.state, each.address, each.balances, each.frozen))
     for parent, failure in failures.items():
         console.failure(failure, parent)
     return gravest(each.exit_code for each in statuses)

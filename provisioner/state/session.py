@@ -396,10 +396,13 @@ def _kind(record: Record | None) -> str:
 
 
 def _tidy(session: Session, store: Store, warn: Warn) -> None:
-    try:
+    def clear() -> None:
         if not store.rescued():
             store.clear_rescued()
-        session.note()
-        store.release()
-    except StateError as error:
-        warn(error.message)
+
+    # Whatever fails, nobody is to wait for a run that has ended.
+    for step in (clear, session.note, store.release):
+        try:
+            step()
+        except StateError as error:
+            warn(error.message)

@@ -648,6 +648,31 @@ def test_where_there_is_no_place_the_log_is_one(project: Project) -> None:
     assert [f"{len(encode(LIMA)) + 1} bytes found no place."] == project.warnings
 
 
+class Spoiled(MemoryStore):
+    """A store whose rescued outcomes cannot be read once there are some; it notes that it was released."""
+
+    released = spoiled = False
+
+    def rescue(self, line: bytes) -> None:
+        self.spoiled = bool(line)
+
+    def rescued(self) -> bytes:
+        if self.spoiled:
+            raise StateInvalid("They cannot be read.")
+        return b""
+
+    def release(self) -> None:
+        self.released = True
+
+
+def test_whatever_fails_at_the_end_the_store_is_released(project: Project) -> None:
+    store = Spoiled()
+    with project.opened(store) as session:
+        session.rescue(LATER, "lima", "op-1", ACTIVE)
+    assert store.released
+    assert ["They cannot be read."] == project.warnings
+
+
 # ── What the session found ───────────────────────────────────────────────────
 
 

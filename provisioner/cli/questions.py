@@ -28,14 +28,14 @@ def about(project: Project, name: str, parents: Sequence[str], question: str) ->
     # If the state cannot be read, the command reports it.
     state = None if isinstance(look, ProvisionerError) else look.state
     record = None if state is None else state.accounts.get(name)
-    lines = [place(parent)]
+    lines = place(parent)
     if record is not None and not isinstance(record, Active):
         known = words.attempt(record.attributes, record.operation.started_at, words.PUBLISHED)
         lines += [f"{printable(name)}, {record.status}:", *(f"  {each}" for each in text.aligned(known.items()))]
     return "\n".join((*lines, question))
 
 
-def place(parent: Parent) -> str:
+def place(parent: Parent) -> list[str]:
     """Return where a parent's accounts and its state are, for a question at a terminal."""
     lines = text.place(parent.terms(), words.View(private=True))
-    return "\n".join((f"{printable(parent.name)}:", *(line.text for line in lines)))
+    return [f"{printable(parent.name)}:", *(line.text for line in lines)]

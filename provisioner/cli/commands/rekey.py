@@ -64,7 +64,7 @@ def _show_recipients(console: Console, these: Sequence[Rekey]) -> None:
     from provisioner.render.lines import printable
 
     for each in these:
-        console.talk(*place(each.parent).splitlines())
+        console.talk(*place(each.parent))
     alike = len({each.changes for each in these}) == 1
     for each in these[:1] if alike else these:
         if not alike:

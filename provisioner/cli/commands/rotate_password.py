@@ -106,7 +106,7 @@ def _asked(console: Console, these: Sequence[Rotation]) -> bool:
     from provisioner.render.lines import counted, printable
 
     for each in these:
-        console.talk(place(each.parent))
+        console.talk(*place(each.parent))
         if each.names:
             console.talk(f"  {', '.join(each.names)}")
         for error in each.refused.values():

@@ -36,6 +36,7 @@ ROME: Final = """\
     last_name: Gentileschi
     callbacks: {callback_url_for_deliveries: "https://hooks.example.com/?t=${env:HOOK_TOKEN}"}
 """
+LYON: Final = "  - {name: lyon, first_name: Louise, last_name: Labé}\n"
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +45,11 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("machine")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder / "wheels"]
     subprocess.run(build, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    subprocess.run([sys.executable, "-m", "venv", folder / "python"], check=True)
-    # The libraries are those that these tests run with; the package itself is what pip installs.
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "python"], check=True)
+    # The libraries are those that these tests run with, and so is pip; the package itself is what pip installs.
+    pip = folder / "python" / "bin" / "pip"
+    pip.write_text('#!/bin/sh\nexec python -m pip "$@"\n')
+    pip.chmod(0o755)
     (own,) = (folder / "python" / "lib").glob("python*/site-packages")
     (own / "libraries.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
     environ = environment(folder) | {"PATH": f"{folder / 'python' / 'bin'}:{os.environ['PATH']}"}

@@ -12,15 +12,15 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from tests import forks
-from tests.conftest import PATIENCE
+from tests.ready import shell
+from tests.ready.shell import Happens
 
 _EXPRESSION: Final = re.compile(r"\$\{\{(.*?)\}\}")
 _TOKEN: Final = re.compile(r"\s*('[^']*'|\|\||&&|==|!=|[!()]|[\w.\-]+)")
@@ -53,21 +53,13 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Happens:
-    """What befalls a job from outside."""
+class Run:
+    """A run of a workflow, with what GitHub keeps of it for a job that runs again."""
 
-    before: Mapping[str, Callable[[], object]] = field(default_factory=dict)
-    """What is done before a step, by its name."""
-    interrupts: str = ""
-    """The step that is cancelled."""
-    kills: str = ""
-    """The step in the middle of which the machine dies."""
-    at: Callable[[], bool] = lambda: True
-    """What it waits for before that."""
-    once: str = ""
-    """What it has to say before that."""
-    until: str = ""
-    """The step before which the machine dies."""
+    workflow: Mapping[str, Any]
+    github: Mapping[str, Any]
+    jobs: dict[str, Job] = field(default_factory=dict)
+    artifacts: dict[str, Path] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -80,9 +72,7 @@ class Runner:
     secrets: Mapping[str, str]
     token: str
     api: str
-    artifacts: dict[str, Path] = field(default_factory=dict)
-    installed: set[str] = field(default_factory=set)
-    """The scripts that have installed something; pip takes longer than all other steps, and does the same again."""
+    runs: list[Run] = field(default_factory=list)
     jobs: int = 0
 
     def run(
@@ -96,20 +86,15 @@ class Runner:
         parsed = yaml.safe_load(workflow.read_text(encoding="utf-8"))
         # YAML 1.1 reads the key `on` as a truth.
         assert trigger in parsed[True]
-        done: dict[str, Job] = {}
+        run = Run(parsed, {"event_name": trigger, **github})
+        self.runs.append(run)
         for name in parsed["jobs"]:
-            mine = (happens or {}).get(name, Happens())
-            done[name] = self._run_job(parsed, name, {"event_name": trigger, **github}, done, mine)
-        return done
+            run.jobs[name] = self.run_job(run, name, (happens or {}).get(name, Happens()))
+        return run.jobs
 
-    def _run_job(
-        self,
-        parsed: Mapping[str, Any],
-        name: str,
-        github: Mapping[str, Any],
-        done: Mapping[str, Job],
-        happens: Happens,
-    ) -> Job:
+    def run_job(self, run: Run, name: str, happens: Happens) -> Job:
+        """Run a job, for the first time or again, with what the other jobs of its run have made."""
+        parsed, github, done = run.workflow, run.github, run.jobs
         job = parsed["jobs"][name]
         self.jobs += 1
         temp = self.folder / f"temp-{self.jobs}"
@@ -152,22 +137,20 @@ class Runner:
         steps: dict[str, Step] = {}
         for each in job["steps"]:
             title = each.get("name") or each["uses"].partition("@")[0]
-            if title == happens.until:
-                break
             if title in happens.before:
                 happens.before[title]()
             step = Step(title, "skipped")
             if holds(each.get("if", "success()"), context, state):
                 if "uses" in each:
                     given = {key: expanded(value, context, state) for key, value in each.get("with", {}).items()}
-                    self._act(each["uses"], given, workspace)
+                    self._act(each["uses"], given, workspace, run)
                     step.outcome = "success"
                 else:
                     own = {key: expanded(value, context, state) for key, value in each.get("env", {}).items()}
                     self._shell(step, each["run"], {**environ, **own}, workspace, happens)
                     step.outputs = dict(line.split("=", 1) for line in files["GITHUB_OUTPUT"].read_text().splitlines())
                     state["failed"] |= step.outcome == "failure"
-                    state["cancelled"] |= title == happens.interrupts
+                    state["cancelled"] |= title == happens.cancels
             if "id" in each:
                 context["steps"][each["id"]] = {"outcome": step.outcome, "outputs": step.outputs}
             steps[title] = step
@@ -180,37 +163,21 @@ class Runner:
     def _shell(self, step: Step, script: str, environ: Mapping[str, str], workspace: Path, happens: Happens) -> None:
         # What somebody else wrote must reach a script by its environment alone.
         assert "${{" not in script
-        if script in self.installed:
+        installs = "pip install" in script
+        if installs and shell.installation(script, workspace) in shell.INSTALLED:
             step.outcome = "success"
             return
         path = Path(environ["RUNNER_TEMP"]) / "step.sh"
         path.write_text(script, encoding="utf-8")
-        with (
-            forks.interruptible(),
-            subprocess.Popen(
-                ["bash", "--noprofile", "--norc", "-eo", "pipefail", path],
-                cwd=workspace,
-                env=dict(environ),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            ) as process,
-        ):
-            assert process.stdout is not None
-            if step.name in {happens.interrupts, happens.kills}:
-                while happens.once not in step.said:
-                    step.said += process.stdout.readline()
-                while not happens.at():
-                    assert process.poll() is None
-                # Only the entry process hears of it.
-                os.kill(process.pid, signal.SIGINT if step.name == happens.interrupts else signal.SIGKILL)
-            step.said += process.communicate(timeout=PATIENCE * 4)[0]
-        step.outcome = "success" if process.returncode == 0 else "failure"
-        if "pip install" in script and step.outcome == "success":
-            self.installed.add(script)
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", path]
+        # Only the entry process hears that a run is cancelled.
+        ending = happens.ending(step.name, lambda entry: os.kill(entry, signal.SIGINT))
+        code, step.said = shell.run(command, workspace, environ, ending)
+        step.outcome = "success" if code == 0 else "failure"
+        if installs and step.outcome == "success":
+            shell.INSTALLED.add(shell.installation(script, workspace))
 
-    def _act(self, action: str, given: Mapping[str, str], workspace: Path) -> None:
+    def _act(self, action: str, given: Mapping[str, str], workspace: Path, run: Run) -> None:
         match action.partition("@")[0]:
             case "actions/checkout":
                 self._checkout(given, workspace)
@@ -222,9 +189,9 @@ class Runner:
                 if source.exists():
                     kept = self.folder / f"artifact-{self.jobs}-{given['name']}"
                     _copy(source, kept)
-                    self.artifacts[given["name"]] = kept
+                    run.artifacts[given["name"]] = kept
             case "actions/download-artifact":
-                shutil.copytree(self.artifacts[given["name"]], workspace / given["path"], dirs_exist_ok=True)
+                shutil.copytree(run.artifacts[given["name"]], workspace / given["path"], dirs_exist_ok=True)
             case _:
                 raise AssertionError(action)
 

@@ -180,23 +180,19 @@ class GitLab(CI):
             "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
         }
         variables |= {"CI_PROJECT_ID": "2"} if fork else {"PROVISIONER_NOTE_TOKEN": WRITES}
-        jobs = self.runner.run(branch, "merge_request_event", variables)
-        assert ["provisioner-validate", "provisioner-plan"] == list(jobs)
-        return jobs["provisioner-plan"]
+        return self.runner.run(branch, "merge_request_event", "provisioner-plan", variables)
 
     def applied(self, happens: Happens | None = None, *, begins: bool | None = None) -> pipeline.Job:
         if self.developer.state() is None if begins is None else begins:
-            return self.runner.run("main", "web", {"PROVISIONER_NEW_STATE": "yes"}, happens)[self.place]
-        return self.runner.run("main", "push", {}, happens)[self.place]
+            return self.runner.run("main", "web", self.place, {"PROVISIONER_NEW_STATE": "yes"}, happens)
+        return self.runner.run("main", "push", self.place, {}, happens)
 
     def applied_again(self) -> pipeline.Job:
         first = next(each for each in self.runner.pipelines if self.place in each.jobs)
         return self.runner.run_job(first, self.place, Happens())
 
     def reconcile(self) -> pipeline.Job:
-        jobs = self.runner.run("main", "schedule", {})
-        assert ["provisioner-install", "provisioner-reconcile"] == list(jobs)
-        return jobs["provisioner-reconcile"]
+        return self.runner.run("main", "schedule", "provisioner-reconcile", {})
 
     def overview(self, night: Done) -> str:
         (made,) = (each for run in self.runner.pipelines for each in run.jobs.values() if each is night)

@@ -88,6 +88,7 @@ def test_a_fork_gets_the_plan_and_no_comment(ci: CI) -> None:
     done = ci.proposed("fork", PARIS, ROME, fork=True)
     assert ("success", []) == (done.outcome, ci.forge.comments), done.said()
     assert ci.noteless in done.said()
+    assert "rome" in "".join(ci.public())
 
 
 def test_an_unknown_outcome_fails_the_run_and_is_kept(begin: Begin, sandbox: StartSandbox) -> None:

@@ -457,10 +457,10 @@ def test_a_plan_tells_its_creates_and_updates() -> None:
         (Update(ACCOUNT, (FIELD,)), True, False, "paris"),
         (Update(ACCOUNT, (FieldChange("password_version", "1", "2"),)), True, True, "paris"),
         (Update(ACCOUNT, (FieldChange("password", None, None),)), True, True, "paris"),
-        (Update(ACCOUNT, (), begun=BEGUN), True, False, "paris"),
-        (Update(ACCOUNT, (), begun=dataclasses.replace(BEGUN, sealed="x")), True, True, "paris"),
+        (Update(ACCOUNT, (), edit=BEGUN), True, False, "paris"),
+        (Update(ACCOUNT, (), edit=dataclasses.replace(BEGUN, sealed="x")), True, True, "paris"),
         (Update(ACCOUNT, (FieldChange("name", "lyon", "paris"),), "lyon"), False, False, "lyon"),
-        (Update(ACCOUNT, (FieldChange("name", "lyon", "paris"),), "lyon", begun=BEGUN), True, False, "lyon"),
+        (Update(ACCOUNT, (FieldChange("name", "lyon", "paris"),), "lyon", edit=BEGUN), True, False, "lyon"),
         (Update(ACCOUNT, (FieldChange("name", "lyon", "paris"), FIELD), "lyon"), True, False, "lyon"),
     ],
 )

@@ -232,14 +232,14 @@ def test_an_unfinished_edit_is_finished_whatever_the_manifest_says() -> None:
     begun = active(edit=Edit(replace(LEONARDO, company_name=None), OPERATION, 2))
     carried_on = desired("paris", replace(LEONARDO, company_name=None), password_version=2)
     fields = (FieldChange("company_name", "Italy", None), FieldChange("password_version", "1", "2"))
-    assert Update(carried_on, fields, begun=begun.edit) == only(wanted(carried_on), known(paris=begun))
+    assert Update(carried_on, fields, edit=begun.edit) == only(wanted(carried_on), known(paris=begun))
     taken_back = (FieldChange("company_name", None, "Italy"),)
-    assert Update(desired("paris"), taken_back, begun=begun.edit) == only(wanted("paris"), known(paris=begun))
+    assert Update(desired("paris"), taken_back, edit=begun.edit) == only(wanted("paris"), known(paris=begun))
 
 
 def test_an_edit_that_was_begun_is_finished_where_nothing_else_is_known_to_differ() -> None:
     change = only(wanted("paris"), known(paris=active(edit=Edit(LEONARDO, OPERATION, 1))))
-    assert Update(desired("paris"), (), begun=Edit(LEONARDO, OPERATION, 1)) == change
+    assert Update(desired("paris"), (), edit=Edit(LEONARDO, OPERATION, 1)) == change
     assert cast("Update", change).sends
 
 
@@ -271,7 +271,7 @@ def test_a_record_is_found_under_the_name_that_its_account_had() -> None:
     fields = (NAME, FieldChange("last_name", "Da Vinci", "Labé"))
     assert Update(edited, fields, "paris") == only(wanted(edited), known(paris=active()))
     begun = known(paris=active(edit=Edit(LEONARDO, OPERATION, 1)))
-    assert Update(LYON, (NAME,), "paris", begun=Edit(LEONARDO, OPERATION, 1)) == only(wanted(LYON), begun)
+    assert Update(LYON, (NAME,), "paris", edit=Edit(LEONARDO, OPERATION, 1)) == only(wanted(LYON), begun)
 
 
 def test_what_was_found_of_a_record_is_by_the_name_that_it_has() -> None:

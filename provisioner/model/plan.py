@@ -59,13 +59,13 @@ class Update:
     """Empty if this only finishes an edit that an earlier run started."""
     previous: str | None = None
     """The name of its record, if that differs; a rename alone sends nothing."""
-    begun: Edit | None = None
+    edit: Edit | None = None
     """The unfinished edit of an earlier run, whose outcome is not known."""
 
     @property
     def unfinished(self) -> bool:
         """Whether an earlier run left an unfinished edit."""
-        return self.begun is not None
+        return self.edit is not None
 
     @property
     def sends(self) -> bool:
@@ -75,14 +75,14 @@ class Update:
     @property
     def renews_password(self) -> bool:
         """Whether a new password is set: the manifest asks for one, or an earlier run may have set one."""
-        if self.begun is not None and self.begun.sealed is not None:
+        if self.edit is not None and self.edit.sealed is not None:
             return True
         return any(each.path in _PASSWORD for each in self.fields)
 
     @property
     def only_password(self) -> bool:
         """Whether a new password is the only change, including that of an unfinished edit."""
-        settled = self.begun is None or self.begun.attributes == self.account.attributes
+        settled = self.edit is None or self.edit.attributes == self.account.attributes
         return settled and self.renews_password and all(each.path in _PASSWORD for each in self.fields)
 
     @property
@@ -148,7 +148,7 @@ class StillUnknown:
     attributes: Attributes
     reason: str
     since: str | None = None
-    """When its request was begun, UTC; a person looks for it in Octopush's dashboard."""
+    """When its request was started, UTC; a person looks for it in Octopush's dashboard."""
 
 
 @dataclass(frozen=True, slots=True)

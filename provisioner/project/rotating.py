@@ -195,7 +195,7 @@ def _update(parent: Parent, state: State, name: str) -> Update:
         # An unfinished edit keeps its version.
         password_version=(record.edit or record).password_version,
     )
-    return Update(account, (FieldChange("password", None, None),), begun=record.edit)
+    return Update(account, (FieldChange("password", None, None),), edit=record.edit)
 
 
 def _request(

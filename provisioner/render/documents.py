@@ -229,7 +229,7 @@ def _change(change: Change) -> Document:
             document |= {key: text for key, text in facts.items() if text is not None}
         case Update():
             document["fields"] = [field(each) for each in change.fields]
-            document |= {} if change.begun is None else {"begun": _unfinished_edit(change.begun)}
+            document |= {} if change.edit is None else {"begun": _unfinished_edit(change.edit)}
         case StillUnknown() | StillAbandoned() | Gone():
             document["reason"] = change.reason
             if isinstance(change, StillUnknown) and change.since is not None:

@@ -138,8 +138,8 @@ def _description(change: Change, view: View) -> Iterator[Markup]:
             yield _given(words.given(account))
             yield from map(_note, words.notes(change))
         case Update():
-            if change.begun is not None:
-                edit = words.unfinished_edit(change.begun)
+            if change.edit is not None:
+                edit = words.unfinished_edit(change.edit)
                 yield _explanation((f"An earlier run started it, and its outcome is not known: {edit}.",))
             if change.fields:
                 yield filled(markup.FIELDS, joined(map(_field, change.fields)))

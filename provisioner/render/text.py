@@ -148,8 +148,8 @@ def _more(label: Label, change: Change, view: View) -> Iterator[str]:
                 yield from map(plain, note)
         case Update():
             yield from aligned(map(field, change.fields))
-            if change.begun is not None:
-                yield words.unfinished_edit(change.begun)
+            if change.edit is not None:
+                yield words.unfinished_edit(change.edit)
             if reading := conditions.reading(change):
                 yield printable(reading)
         case StillUnknown():

@@ -75,7 +75,7 @@ class Session:
         note = Note(state.lineage, state.serial, changes(self._state, state), lines)
         self._version = self._store.save(codec.encode(state, secrets.token_hex(_ID_BYTES)), self._version, note)
         self._state = state
-        # At once: a run that is killed in between has done something of which the history has nothing.
+        # At once: what a run did that is killed in between would be missing in the history.
         if lines:
             self._record(note)
         self.note()
@@ -92,17 +92,17 @@ class Session:
             return ()
 
     def _record(self, note: Note) -> None:
-        """Keep what was done; the state is saved, so that whatever fails here is said and no more."""
+        """Record what was done; the state is already saved, so a failure here is only a warning."""
         try:
             self._store.record(note)
         except Exception as error:  # noqa: BLE001  # what is saved must not be taken for unsaved
             self._lack(error)
 
     def _lack(self, error: Exception) -> None:
-        """Say once that the history has not taken everything."""
-        said = error.message if isinstance(error, ProvisionerError) else f"It failed ({type(error).__name__})."
+        """Warn once that the history is incomplete."""
+        reason = error.message if isinstance(error, ProvisionerError) else f"It failed ({type(error).__name__})."
         if self._records:
-            self._warn_safely(f"The history lacks what this run does. {said}")
+            self._warn_safely(f"The history lacks what this run does. {reason}")
         self._records = False
 
     def note(self) -> None:
@@ -157,7 +157,7 @@ class Session:
         """Keep a record that the state is about to forget, and return where; ``recover`` can put it back.
 
         Raises:
-            StateNotSaved: it was not kept.
+            StateNotSaved: it was not saved.
 
         """
         return self._store.keep_forgotten(f"{moment} {rescuing.encode(entry)}\n".encode())
@@ -270,7 +270,7 @@ def opened(  # noqa: PLR0913  # the parts of a session, all given by the caller
 
     ``accept`` skips the comparison with what this machine has seen, and records the state as
     one of ``account``'s. ``last_resort`` takes a rescue line that the store could not keep, and
-    returns whether it kept it. ``author`` returns who the history names. Raises StateLocked,
+    returns whether it did. ``author`` returns whom the history names. Raises StateLocked,
     StateInvalid, StateForeign, StateRolledBack and StateNotSaved; failures at the end only go to
     ``warn``, so as not to hide what the run did.
     """

@@ -143,10 +143,10 @@ def with_password(**more: Any) -> DesiredAccount:  # noqa: ANN401  # each has it
         (Update(with_password(), (LAST,)), None),
         (Update(LEONARDO, (RENEWED,)), "generated"),
         (Update(with_password(), (RENEWED,)), "given"),
-        (Update(LEONARDO, (), begun=BEGUN), "generated"),
-        (Update(with_password(), (), begun=BEGUN), "given"),
-        (Update(LEONARDO, (RENEWED,), begun=replace(BEGUN, sealed=None)), "generated"),
-        (Update(LEONARDO, (), begun=replace(BEGUN, sealed=None)), None),
+        (Update(LEONARDO, (), edit=BEGUN), "generated"),
+        (Update(with_password(), (), edit=BEGUN), "given"),
+        (Update(LEONARDO, (RENEWED,), edit=replace(BEGUN, sealed=None)), "generated"),
+        (Update(LEONARDO, (), edit=replace(BEGUN, sealed=None)), None),
     ],
 )
 def test_an_edit_sets_a_password_where_one_is_asked_for_or_may_be_set_already(

@@ -109,8 +109,8 @@ def test_a_plan_of_what_life_does_conforms() -> None:
     changes = (
         Create(account, "z"),
         Create(replace(account, previously="y")),
-        Update(account, (name, drifted, version), "b", begun=replace(BEGUN, sealed="x")),
-        Update(account, (), begun=BEGUN),
+        Update(account, (name, drifted, version), "b", edit=replace(BEGUN, sealed="x")),
+        Update(account, (), edit=BEGUN),
         Gone("c", LEO),
         Unchanged("d", LEO, DRIFT),
         Unmanaged("e", LEO, Drift(gone=True)),

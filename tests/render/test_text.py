@@ -154,8 +154,8 @@ def test_a_plan_shows_an_edit_that_was_begun_and_a_new_name() -> None:
         slots(),
         (
             Update(moved, (FieldChange("name", "paris", "lyon"),), "paris"),
-            Update(desired("nice"), (), begun=BEGUN),
-            Update(desired("oslo"), (), begun=replace(BEGUN, sealed="x")),
+            Update(desired("nice"), (), edit=BEGUN),
+            Update(desired("oslo"), (), edit=replace(BEGUN, sealed="x")),
         ),
     )
     assert """\

@@ -187,7 +187,7 @@ def _record_and_outcome(
         case OutcomeUnknown():
             unknown = Unknown(intent.attributes, intent.operation, verdict.reason, ports.sealer.seal(content))
             attempt = Attempt(intent.attributes, intent.operation.started_at)
-            outcome = _outcome(account, Result.UNKNOWN, f"{verdict.reason}{verdict.said}")
+            outcome = _outcome(account, Result.UNKNOWN, f"{verdict.reason}{verdict.api_message}")
             return unknown, replace(outcome, attempt=attempt)
         case NotCreated():
             return None, _outcome(account, Result.FAILED, verdict.reason)

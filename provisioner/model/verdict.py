@@ -85,7 +85,7 @@ class OutcomeUnknown:
 
     reason: str
     answer: Answer | None = None
-    said: str = ""
+    api_message: str = ""
     """The API's own words, secrets masked: for display, and never in clear in the state."""
 
 

@@ -362,7 +362,7 @@ def test_what_the_api_echoes_of_the_request_is_masked(status: int, what: str, se
     with scripted(answering(answer(f"{status} Whatever", body))) as server:
         verdict = client(server.url).create(request)
     assert not isinstance(verdict, Created)
-    assert "-***-" in (verdict.said if isinstance(verdict, OutcomeUnknown) else verdict.reason)
+    assert "-***-" in (verdict.api_message if isinstance(verdict, OutcomeUnknown) else verdict.reason)
     assert secret not in repr(verdict)
 
 

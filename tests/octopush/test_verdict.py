@@ -143,12 +143,12 @@ def test_a_2xx_that_does_not_prove_an_account_is_in_doubt_and_kept(body: object,
 
 
 def test_what_the_api_says_is_told_apart_from_the_reason_that_the_state_holds_in_clear() -> None:
-    assert ", code E1: No" == in_doubt(201, BOTH | {"code": "E1", "message": "No."}).said
+    assert ", code E1: No" == in_doubt(201, BOTH | {"code": "E1", "message": "No."}).api_message
 
 
 def test_what_the_api_says_never_repeats_what_else_its_answer_holds() -> None:
     body = BOTH | {"code": 5, "message": f"Created the key {BOTH['api_key']} for {BOTH['api_login']}, mail not sent."}
-    assert ", code 5: Created the key *** for ***, mail not sent" == in_doubt(201, body).said
+    assert ", code 5: Created the key *** for ***, mail not sent" == in_doubt(201, body).api_message
 
 
 def test_a_message_of_any_length_is_judged_at_once() -> None:

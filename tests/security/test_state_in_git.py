@@ -58,7 +58,7 @@ def test_no_files_of_a_project_are_taken_for_its_repository(tmp_path: Path) -> N
     assert (None, False) == (planned(project), ran.exists())
     (tmp_path / "clone" / ".git").rename(tmp_path / "away")
     error = planned(project)
-    assert ("there is none around" in str(error), False) == (True, ran.exists())
+    assert ("is not in one" in str(error), False) == (True, ran.exists())
 
 
 def test_git_finds_none_of_our_secrets(tmp_path: Path) -> None:

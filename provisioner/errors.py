@@ -8,6 +8,7 @@
     ├── StateError              5
     │   ├── StateInvalid            the document cannot be read as a state
     │   ├── StateUnreachable        the state's store does not answer, or denies access
+    │   │   └── StateForbidden          the store accepts the credentials, but they lack a right
     │   ├── StateForeign            it belongs to another project, parent or endpoint
     │   ├── StateRolledBack         it is older than one this machine has seen
     │   ├── StateMoved              somebody has saved it since it was loaded
@@ -219,6 +220,10 @@ class StateInvalid(StateError):
 
 class StateUnreachable(StateError):
     """The state's store does not answer, or denies access."""
+
+
+class StateForbidden(StateUnreachable):
+    """The state's store accepts the credentials, but they lack a right."""
 
 
 class StateForeign(StateError):

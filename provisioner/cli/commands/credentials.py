@@ -58,7 +58,9 @@ def show(context: Context, *, choice: Choice, name: str, parents: tuple[str, ...
         console.exact("".join(f"{line.text}\n" for line in lines))
     _warn(console, [opened], "one of these passwords is correct")
     if opened.content.credentials is None:
-        console.warn(f"the outcome of {name} is unknown: these credentials may not work.")
+        console.warn(
+            f"the outcome of {name} is unknown: this is what was kept of it, not credentials that are known to work."
+        )
     return ExitCode.DONE
 
 

@@ -21,7 +21,14 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import AzureStore, GCSStore, S3Store
 
-from provisioner.errors import ProvisionerError, SettingInvalid, StateInvalid, StateNotSaved, StateUnreachable
+from provisioner.errors import (
+    ProvisionerError,
+    SettingInvalid,
+    StateForbidden,
+    StateInvalid,
+    StateNotSaved,
+    StateUnreachable,
+)
 from provisioner.files import MAX_STATE_BYTES
 from provisioner.model.address import AddressError, is_this_machine, normal
 
@@ -260,7 +267,7 @@ class Bucket:
                     return True
             except ProvisionerError as error:
                 reason, hint = error.message, error.hint
-                if isinstance(error, SettingInvalid | NoRights):
+                if isinstance(error, SettingInvalid | StateForbidden):
                     break
             # An answer may be lost, and a server may refuse both of two creates that arrive at once.
             try:
@@ -311,7 +318,7 @@ class Bucket:
                 hint=self._service.set_one_of,
             )
         if status == "403":
-            return NoRights(
+            return StateForbidden(
                 f"{self._address}: the credentials lack a necessary right ({code or status}).",
                 hint=f"An apply needs {self._service.rights}; a plan only needs to list and to read.",
             )
@@ -320,10 +327,6 @@ class Bucket:
             f"{self._address} cannot be reached at {server}: {why}.",
             hint="Check that the server runs and that the network reaches it, then run it again.",
         )
-
-
-class NoRights(StateUnreachable):
-    """The server accepts the credentials, but they lack the right."""
 
 
 @lru_cache(maxsize=32)

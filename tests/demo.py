@@ -1,7 +1,7 @@
-"""The demonstration behind ``make demo``: the whole main job, against a sandbox on this machine.
+"""The demonstration behind ``make demo``: plan, apply and an unknown, against a sandbox on this machine.
 
-Everything happens in a scratch folder that is removed at the end; the real API is
-never called, and no identity or state of the user's is touched.
+Everything happens in a temporary folder that is removed at the end. It never calls
+the real API and does not touch the user's identity or states.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ accounts:
 
 
 def main() -> None:
-    """Play every scene; exit with 1 as soon as one does not end as it should."""
+    """Run every step; exit with 1 as soon as one ends with an unexpected exit code."""
     with tempfile.TemporaryDirectory(prefix="provisioner-demo-") as scratch:
         folder = Path(scratch)
         lost = folder / "one-more.yaml"
         lost.write_text(LOST, encoding="utf-8")
         sandbox, environment = start(folder)
         try:
-            title("A manifest says which sub-accounts should exist; a plan says what is missing.")
+            title("A manifest lists the sub-accounts that should exist. A plan shows what an apply would do.")
             run(environment, "plan", YAML)
-            title("An apply creates it, and seals the credentials that the API returns only once.")
-            run(environment, "apply", "--yes", "--new-state", YAML)
-            title("The same from a spreadsheet. What exists already is left alone.")
-            run(environment, "apply", "--yes", YAML, CSV)
-            title("Twice is once: nothing is left to do.")
+            title("An apply creates them, and encrypts the credentials, which Octopush returns only once.")
+            run(environment, "apply", "--yes", "--new-state", "--compact", YAML)
+            title("Manifests can be spreadsheets too. An apply skips the accounts that exist.")
+            run(environment, "apply", "--yes", "--compact", YAML, CSV)
+            title("Everything exists now, so a second run would do nothing.")
             run(environment, "plan", YAML, CSV)
             run(environment, "credentials", "list")
-            title("The worst case: the answer to a create is lost on its way. Nothing is guessed or sent again.")
-            run(environment, "apply", "--yes", YAML, CSV, str(lost), expected=8)
+            title("The worst case: the answer to a create is lost. The tool neither guesses nor sends it again.")
+            run(environment, "apply", "--yes", "--compact", YAML, CSV, str(lost), expected=8)
         finally:
             sandbox.terminate()
             sandbox.wait(timeout=10)
-    title("The scratch folder is gone. Yours begins with `provisioner init`.")
+    title("That was a sandbox, and its temporary folder is removed. Start your own project with `provisioner init`.")
 
 
 def start(folder: Path) -> tuple[subprocess.Popen[str], dict[str, str]]:
-    """Make an identity and start the sandbox; return it and the environment that leads to it."""
+    """Create an identity and start the sandbox; return the process and the environment to use it."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("OCTOPUSH_", "PROVISIONER_"))},
         "HOME": str(folder),
@@ -59,7 +59,7 @@ def start(folder: Path) -> tuple[subprocess.Popen[str], dict[str, str]]:
         "OCTOPUSH_API_LOGIN": "parent@example.com",
         "OCTOPUSH_API_KEY": "only-for-the-sandbox",
     }
-    # Eight requests are sent in all; the answer to the last one is lost.
+    # The eighth create is the last one, and its answer is lost.
     sandbox = subprocess.Popen(
         [*COMMAND, "sandbox", "--latency", "0.05", "--fault", "lost@8"],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
@@ -74,13 +74,13 @@ def start(folder: Path) -> tuple[subprocess.Popen[str], dict[str, str]]:
 
 
 def title(words: str) -> None:
-    """Say what comes next."""
+    """Print what the next command shows."""
     bold, plain = ("\033[1m", "\033[0m") if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else ("", "")
     print(f"\n{bold}# {words}{plain}", flush=True)
 
 
 def run(environment: dict[str, str], *arguments: str, expected: int = 0) -> None:
-    """Show a command and run it as a person would."""
+    """Print a command and run it as a person would."""
     shown = ["one-more.yaml" if argument.endswith("one-more.yaml") else argument for argument in arguments]
     print(f"$ provisioner {' '.join(shown)}", flush=True)
     code = subprocess.run([*COMMAND, *arguments], env=environment, cwd=ROOT, check=False).returncode

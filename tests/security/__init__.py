@@ -1,1 +1,1 @@
-"""Promises: what nobody can do, whatever they write, each test one of them."""
+"""The promises of docs/security.md, one test each: what nobody can do, whatever they write."""

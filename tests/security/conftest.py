@@ -1,4 +1,4 @@
-"""What the tests of promises share."""
+"""Fixtures for the tests of security promises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents that people can edit: whatever stands in one, the answer is an error of this program's, or none."""
+"""Documents that people can edit: any value in one gives one of this program's own errors, or none."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ values = st.recursive(
 
 
 def places(document: Any, path: tuple[Step, ...] = ()) -> list[tuple[Step, ...]]:  # noqa: ANN401  # JSON has no closer type
-    """Return the path of every value in ``document``, its own first."""
+    """Return the path of every value in ``document``, beginning with the document itself."""
     found = [path]
     steps = (
         document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
@@ -74,7 +74,7 @@ _KINDS: dict[str, tuple[str, Use]] = {
 
 @pytest.fixture
 def documents_of(applied: Project) -> Project:
-    """A project whose every document is JSON, which is YAML too."""
+    """A project with all documents in JSON, which is also YAML."""
     (applied.folder / "provisioner.yaml").write_text(
         json.dumps({"limit": 20, "reserved": 1, "timeout": 2.5, "keep_going": False, "proxy": "http://127.0.0.1:9"})
     )
@@ -93,7 +93,7 @@ def documents_of(applied: Project) -> Project:
 @pytest.mark.parametrize("kind", _KINDS)
 @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 @given(data=st.data())
-def test_no_value_in_a_document_ends_in_anything_but_an_error_of_ours(
+def test_no_value_in_an_edited_document_causes_an_internal_error(
     documents_of: Project, kind: str, data: st.DataObject
 ) -> None:
     name, use = _KINDS[kind]
@@ -113,7 +113,7 @@ def test_no_value_in_a_document_ends_in_anything_but_an_error_of_ours(
 
 
 @pytest.mark.parametrize("wrong", [None, True, -1, 1.5, "x", [], [1], {}, {"x": 1}])
-def test_a_saved_plan_with_a_value_of_a_wrong_type_is_stale(documents_of: Project, wrong: object) -> None:
+def test_a_saved_plan_with_a_value_of_the_wrong_type_is_stale(documents_of: Project, wrong: object) -> None:
     path = documents_of.folder / "plan.json"
     document = json.loads(path.read_text())
     project = opened(documents_of)

@@ -1,4 +1,4 @@
-"""What stands in the place of a file: nothing is waited for, followed, overwritten, or read without end."""
+"""Pipes, devices, folders and links in place of files: none is waited for, followed, overwritten or read forever."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def folder(path: Path) -> None:
 
 
 def device(path: Path) -> None:
-    """Make a link to one: to make a device itself takes more than most may do."""
+    """Make a link to one, because few users may make a device."""
     path.symlink_to("/dev/zero")
 
 
@@ -54,7 +54,7 @@ def hard_link(path: Path) -> None:
 
 KINDS = [pipe, folder, device, a_socket, link, hard_link]
 READ = [pipe, folder, device, a_socket]
-"""What is refused where files are only read: there, a link may lead to one."""
+"""What is refused if a file is only read: then, it may be a link."""
 
 
 @pytest.fixture
@@ -64,17 +64,15 @@ def place(tmp_path: Path) -> Path:
 
 
 def untouched(path: Path, make: Make) -> bool:
-    """Tell whether what ``make`` put at ``path`` is there still, and what it leads to is as it was."""
-    kept = path.with_name("mine")
-    return os.path.lexists(path) and (make not in {link, hard_link} or PRECIOUS == kept.read_text())
+    """Return whether what ``make`` put at ``path`` still exists, and whether a link's target is unchanged."""
+    target = path.with_name("mine")
+    return os.path.lexists(path) and (make not in {link, hard_link} or PRECIOUS == target.read_text())
 
 
 @pytest.mark.parametrize("make", KINDS)
-@pytest.mark.parametrize("beside", ["", ".lock", ".backup", ".rescue", ".forgotten"])
-def test_a_run_holds_no_state_where_something_else_stands_in_the_place_of_one_of_its_files(
-    place: Path, beside: str, make: Make
-) -> None:
-    path = place.with_name(f"{place.name}{beside}")
+@pytest.mark.parametrize("suffix", ["", ".lock", ".backup", ".rescue", ".forgotten"])
+def test_a_run_stops_if_one_of_its_state_files_is_something_else(place: Path, suffix: str, make: Make) -> None:
+    path = place.with_name(f"{place.name}{suffix}")
     make(path)
     with pytest.raises(StateError, match="it is a") as caught, LocalStore(place).hold(HOLDER, timeout=0, sleep=print):
         pass
@@ -83,7 +81,7 @@ def test_a_run_holds_no_state_where_something_else_stands_in_the_place_of_one_of
 
 
 @pytest.mark.parametrize("make", KINDS)
-def test_a_state_is_read_from_a_file_of_its_own_alone(place: Path, make: Make) -> None:
+def test_a_state_is_read_only_from_a_file_of_its_own(place: Path, make: Make) -> None:
     make(place)
     with pytest.raises(StateInvalid, match=r"cannot be read: it is a .*"):
         LocalStore(place).load()
@@ -91,7 +89,7 @@ def test_a_state_is_read_from_a_file_of_its_own_alone(place: Path, make: Make) -
 
 
 @pytest.mark.parametrize("make", KINDS)
-def test_what_this_machine_has_seen_is_neither_read_from_nor_added_to_something_else(place: Path, make: Make) -> None:
+def test_the_record_of_seen_states_is_kept_only_in_its_own_files(place: Path, make: Make) -> None:
     seen = Seen(place.parent / "seen")
     seen.note("here", STATE)
     (place.parent / "seen" / "mine").touch()
@@ -104,7 +102,7 @@ def test_what_this_machine_has_seen_is_neither_read_from_nor_added_to_something_
 
 
 @pytest.mark.parametrize("make", KINDS)
-def test_no_copy_of_a_state_is_held_and_no_account_claimed_through_something_else(place: Path, make: Make) -> None:
+def test_nothing_but_a_lock_file_is_used_as_a_lock(place: Path, make: Make) -> None:
     seen = Seen(place.parent / "seen")
     with seen.hold(STATE.lineage, HOLDER, timeout=0, sleep=print):
         seen.claim("https://a.example", "login", "here", STATE.lineage, pytest.fail)
@@ -122,7 +120,7 @@ def test_no_copy_of_a_state_is_held_and_no_account_claimed_through_something_els
 
 
 @pytest.mark.parametrize("make", KINDS)
-def test_nothing_but_a_file_of_ours_is_written_over_or_added_to(place: Path, make: Make) -> None:
+def test_only_our_own_files_are_overwritten_or_appended_to(place: Path, make: Make) -> None:
     make(place)
     for write in (write_atomically, append):
         with pytest.raises(OSError, match="it is a"):
@@ -135,19 +133,19 @@ def to_nowhere(path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [*READ, to_nowhere])
-def test_settings_and_saved_plans_are_read_from_files_alone(place: Path, make: Make) -> None:
+def test_settings_and_saved_plans_are_read_only_from_files(place: Path, make: Make) -> None:
     make(place)
     make(place.with_name("provisioner.yaml"))
-    # A link to nowhere is not taken for settings that nobody wrote.
+    # A link to nowhere does not mean that there are no settings.
     for named in (place, None):
         with pytest.raises(SettingInvalid, match=r"cannot be read: it is a .*"):
             loading.load(named, {}, {}, folder=place.parent)
-    # A plan may come through a pipe; this one has nobody who writes to it.
+    # A plan may come through a pipe, but nobody writes to this one.
     with pytest.raises(ProvisionerError, match="is not a saved plan" if make is pipe else "it is a"):
         saved.read(place)
 
 
-def test_nothing_is_read_without_end(place: Path) -> None:
+def test_every_read_has_a_size_limit(place: Path) -> None:
     with place.open("wb") as file:
         file.truncate(MAX_STATE_BYTES + 1)
     with pytest.raises(StateInvalid, match="it is over 256 MiB"):
@@ -158,7 +156,7 @@ def test_nothing_is_read_without_end(place: Path) -> None:
         saved.read(place)
 
 
-def test_a_file_that_somebody_keeps_under_the_name_of_a_lock_is_not_emptied(place: Path) -> None:
+def test_a_users_file_with_the_name_of_a_lock_is_not_emptied(place: Path) -> None:
     lock = place.with_name(f"{place.name}.lock")
     lock.write_text(PRECIOUS)
     with pytest.raises(StateError, match="is not a lock"), LocalStore(place).hold(HOLDER, timeout=0, sleep=print):
@@ -195,9 +193,7 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("kind", OURS, ids=lambda kind: kind.noun)
-def test_a_file_takes_the_place_of_an_earlier_one_of_its_kind_and_of_no_other(
-    place: Path, kind: outputs.OutputKind
-) -> None:
+def test_an_output_replaces_only_an_earlier_file_of_its_kind(place: Path, kind: outputs.OutputKind) -> None:
     of_others = [text for other, texts in OURS.items() if other is not kind for text in texts]
     for text in (*OTHERS, *of_others):
         place.write_bytes(text.encode())
@@ -216,7 +212,7 @@ def test_a_file_takes_the_place_of_an_earlier_one_of_its_kind_and_of_no_other(
 
 
 @pytest.mark.parametrize("make", KINDS)
-def test_what_is_no_file_of_ours_is_neither_followed_nor_replaced(place: Path, make: Make) -> None:
+def test_an_output_replaces_and_follows_nothing_but_a_regular_file(place: Path, make: Make) -> None:
     make(place)
     with pytest.raises(CommandInvalid, match="cannot be replaced: it is a"):
         outputs.require_place(place, outputs.REPORT, {}, place.parent)
@@ -238,7 +234,7 @@ def test_what_is_no_file_of_ours_is_neither_followed_nor_replaced(place: Path, m
         "sub/../ci/x",
     ],
 )
-def test_a_place_that_steers_git_or_a_pipeline_is_never_written_to(place: Path, name: str) -> None:
+def test_nothing_is_written_where_git_or_a_pipeline_reads_instructions(place: Path, name: str) -> None:
     project = place.parent
     (project / "sub").mkdir()
     with pytest.raises(CommandInvalid, match="takes instructions"):
@@ -248,7 +244,7 @@ def test_a_place_that_steers_git_or_a_pipeline_is_never_written_to(place: Path, 
         places.require_harmless(project / name, project / "sub")
 
 
-def test_a_project_may_itself_lie_in_a_folder_of_such_a_name(tmp_path: Path) -> None:
+def test_a_project_may_itself_be_in_a_folder_with_such_a_name(tmp_path: Path) -> None:
     project = tmp_path / "ci" / ".github" / "project"
     project.mkdir(parents=True)
     places.require_harmless(project / "report.json", project)

@@ -1,4 +1,4 @@
-"""What nobody can hide from the eyes of a reviewer."""
+"""Invisible characters, with which somebody could hide text from a reviewer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from provisioner.render import documents, html, markdown, text
 from provisioner.render.lines import printable
 from tests.render.samples import counts, desired
 
-# Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties, and glyphs that are blank all the same.
+# Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties, and other blank glyphs.
 UNSEEN: Final = (
     *(0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), *range(0x200B, 0x2010)),
     *(*range(0x202A, 0x202F), *range(0x2060, 0x2070), 0x3164, *range(0xFE00, 0xFE10), 0xFEFF, 0xFFA0),
@@ -23,17 +23,17 @@ UNSEEN: Final = (
 PERSIAN: Final = "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627"
 
 
-def test_no_character_that_shows_nothing_passes_inside_a_plain_name() -> None:
+def test_no_invisible_character_passes_in_a_plain_name() -> None:
     assert [f"{code:X}" for code in UNSEEN if text_fault(f"a{chr(code)}b") is None] == []
 
 
-def test_no_message_hides_behind_a_letter_an_emoji_or_an_ideograph() -> None:
+def test_no_message_can_hide_behind_a_letter_an_emoji_or_an_ideograph() -> None:
     hidden = "".join(chr(0xE0100 + each) for each in b"key")
     for base in "o\u2764\u845b\u0639":
         assert text_fault(f"{base}{hidden}") is not None
 
 
-def test_a_name_whose_joiners_are_meant_is_read_and_every_format_of_the_plan_shows_them() -> None:
+def test_every_format_of_a_plan_shows_the_joiners_that_a_name_needs() -> None:
     manifest = f"version: 1\naccounts:\n- {{name: a, first_name: {PERSIAN}, last_name: B}}\n"
     (entry,) = yaml_manifest.read(manifest.encode(), "m.yaml").entries
     assert entry.fields["first_name"] == PERSIAN
@@ -47,19 +47,19 @@ def test_a_name_whose_joiners_are_meant_is_read_and_every_format_of_the_plan_sho
         assert "\u200c" not in shown
 
 
-def test_no_json_holds_a_character_that_nobody_sees() -> None:
+def test_json_contains_no_invisible_character() -> None:
     whole = "".join(map(chr, UNSEEN))
     shown = documents.text({whole: whole})
     assert shown.isascii()
     assert json.loads(shown) == {whole: whole}
 
 
-def test_nothing_that_is_shown_holds_a_character_that_nobody_sees() -> None:
+def test_no_text_that_is_shown_contains_an_invisible_character() -> None:
     shown = printable("".join(map(chr, UNSEEN)))
     assert shown.isascii()
 
 
-def test_an_invisible_character_in_the_place_of_a_name_or_a_blank_is_named() -> None:
+def test_an_invisible_character_in_or_next_to_a_field_name_is_named() -> None:
     for line, code in (
         ("first_name\u200b: x", "U+200B"),
         ("\u00a0first_name: x", "U+00A0"),

@@ -1,4 +1,4 @@
-"""One Octopush account has one state: a second one would have everything created again."""
+"""One Octopush account has one state: with a second one, everything would be created again."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def apply(mine: Project, *, new_state: bool = True) -> int:
 
 
 def refused(mine: Project, server: SandboxProcess, kind: type[ProvisionerError] = StateForeign) -> ProvisionerError:
-    """Return the error with which an apply ends that sends nothing and makes no state."""
+    """Return the error of an apply, which must send nothing and create no state."""
     before = server.requests(), set(mine.root.rglob("*.json"))
     with pytest.raises(kind) as caught:
         apply(mine)
@@ -49,12 +49,14 @@ def refused(mine: Project, server: SandboxProcess, kind: type[ProvisionerError] 
     return caught.value
 
 
-def test_a_second_state_of_one_account_is_refused_wherever_it_would_be(mine: Project, server: SandboxProcess) -> None:
+def test_a_second_state_of_one_octopush_account_is_refused_wherever_it_is(
+    mine: Project, server: SandboxProcess
+) -> None:
     elsewhere = having(mine, PROVISIONER_STATE=str(mine.folder / "var/{parent}.json"))
     error = refused(elsewhere, server)
     assert str(mine.folder / "state" / "acme.json") in error.message
     assert "Nothing was sent." in error.hint
-    # That a state may be begun does not say that a second one may.
+    # --new-state does not allow a second state.
     assert 0 == apply(mine, new_state=False)
     # A person says that the other is lost.
     opened(elsewhere).recover(accept_state=True)
@@ -63,28 +65,28 @@ def test_a_second_state_of_one_account_is_refused_wherever_it_would_be(mine: Pro
     assert (0, 0) == (apply(mine), apply(elsewhere))
 
 
-def test_a_renamed_parent_does_not_begin_again(mine: Project, server: SandboxProcess) -> None:
+def test_a_renamed_parent_does_not_start_a_new_state(mine: Project, server: SandboxProcess) -> None:
     settings, table = mine.folder / "provisioner.yaml", mine.folder / "manifests" / "accounts.csv"
     settings.write_text(settings.read_text().replace('"acme"', '"acme-eu"'))
     table.write_text(table.read_text().replace(",acme\n", ",acme-eu\n"))
     assert "give the parent its old name" in refused(mine, server).hint
 
 
-def test_what_came_to_nothing_stands_in_nobodys_way(server: SandboxProcess, tmp_path: Path) -> None:
+def test_a_failed_attempt_blocks_nobody(server: SandboxProcess, tmp_path: Path) -> None:
     tried = many(server, tmp_path / "tried", {"acme": ("paris",)})
-    # With another's login by mistake, and no key for it: a state is there, and none of its accounts.
+    # With another parent's login by mistake, and without its key: this leaves a state without accounts.
     wrong = having(tried, ACME_LOGIN="globex@example.com")
     assert ExitCode.SETTING_INVALID == apply(wrong)
     assert state_of(tried, "acme").exists()
     theirs = many(server, tmp_path / "theirs", {"globex": ("rome",)})
     this = opened(theirs, folders=folders(tried))
     assert 0 == this.apply(this.plan()).exit_code
-    # Nor does its loss: nothing would be created again.
+    # Losing that state is harmless too: nothing would be created again.
     state_of(tried, "acme").unlink()
     assert 0 == apply(tried)
 
 
-def test_two_parents_of_one_file_do_not_have_one_account(server: SandboxProcess, tmp_path: Path) -> None:
+def test_two_parents_cannot_share_one_octopush_account(server: SandboxProcess, tmp_path: Path) -> None:
     both = many(server, tmp_path / "both", {"acme": ("paris",), "globex": ("rome",)})
     same = having(both, GLOBEX_LOGIN="Acme@Example.com", GLOBEX_KEY=key_of("acme"))
     this = opened(same)
@@ -94,29 +96,29 @@ def test_two_parents_of_one_file_do_not_have_one_account(server: SandboxProcess,
         each.failure.message for each in reports.reports if each.failure is not None
     }
     assert (5, []) == (reports.exit_code, server.requests())
-    # Of two accounts each has its own.
+    # With an account each, both work.
     assert 0 == apply(both)
 
 
-def test_one_parent_alone_is_refused_for_the_other_that_has_its_account(server: SandboxProcess, tmp_path: Path) -> None:
+def test_a_run_for_one_parent_is_refused_if_another_has_its_login(server: SandboxProcess, tmp_path: Path) -> None:
     both = many(server, tmp_path / "both", {"acme": ("paris",), "globex": ("rome",)})
     same = having(both, GLOBEX_LOGIN="acme@example.com")
     this = opened(same)
     with pytest.raises(StateForeign, match="have the same login"):
         this.apply(this.plan(parents=["acme"]))
-    # What cannot be read here is nobody's: a run for one parent needs no other's variables.
+    # A run for one parent does not need the variables of the others.
     unread = replace(both, environ={name: each for name, each in both.environ.items() if "GLOBEX" not in name})
     this = opened(unread)
     assert 0 == this.apply(this.plan(parents=["acme"])).exit_code
 
 
 def copy_of(mine: Project, root: Path) -> Project:
-    """Return a copy of the project, as ``cp -r`` or a git worktree makes one, of the same person."""
+    """Return a copy of the project for the same person, as ``cp -r`` or a git worktree makes one."""
     shutil.copytree(mine.folder, root / "project")
     return replace(mine, root=root)
 
 
-def test_of_two_copies_at_work_one_waits(mine: Project, server: SandboxProcess, tmp_path: Path) -> None:
+def test_only_one_of_two_copies_can_run_at_a_time(mine: Project, server: SandboxProcess, tmp_path: Path) -> None:
     copy = opened(copy_of(mine, tmp_path / "copy"), folders=folders(mine))
     for folder in (mine.folder, tmp_path / "copy" / "project"):
         (folder / "manifests" / "more.csv").write_text("name,first_name,last_name,parent\noslo,A,B,acme\n")
@@ -125,12 +127,12 @@ def test_of_two_copies_at_work_one_waits(mine: Project, server: SandboxProcess, 
 
     class AtWork(Heard):
         def started(self, *_: object) -> None:
-            """Let the copy begin while this one is at work."""
+            """Start the copy while this one runs."""
             failures.append(copy.apply(plans).reports[0].failure)
 
     this = opened(mine)
     assert 0 == this.apply(this.plan(), reporter=AtWork()).exit_code
-    # Afterwards it is behind, and is refused for that.
+    # Afterwards the copy is out of date, and refused for that.
     failures.append(copy.apply(plans).reports[0].failure)
     assert {StateLocked} == {type(each) for each in failures[:-1]}
     assert isinstance(failures[-1], StateRolledBack)
@@ -138,7 +140,7 @@ def test_of_two_copies_at_work_one_waits(mine: Project, server: SandboxProcess, 
     assert before + 1 == len(server.accounts())
 
 
-def test_a_damaged_memory_stops_nobody_and_is_said(mine: Project) -> None:
+def test_a_damaged_record_of_seen_states_gets_a_warning_and_stops_nobody(mine: Project) -> None:
     seen = mine.root / "home" / "state" / "octopush-provisioner" / "seen"
     assert 3 <= len([path.write_bytes(b"\0" * 10) for path in seen.iterdir() if path.suffix != ".lock"])
     heard = Heard()
@@ -151,7 +153,7 @@ def test_a_damaged_memory_stops_nobody_and_is_said(mine: Project) -> None:
     assert [] == heard.warnings
 
 
-def test_what_is_remembered_confirms_no_login(mine: Project) -> None:
+def test_the_record_of_seen_states_confirms_no_login(mine: Project) -> None:
     seen = mine.root / "home" / "state" / "octopush-provisioner" / "seen"
     for path in seen.iterdir():
         assert 0o600 == path.stat().st_mode & 0o777
@@ -159,5 +161,5 @@ def test_what_is_remembered_confirms_no_login(mine: Project) -> None:
     accounts = [path.name for path in seen.glob("account-*")]
     (seen / "key").write_bytes(bytes(32))
     assert 0 == apply(mine)
-    # Another key, another name: nobody finds the mark by the login alone.
+    # The file's name depends on the key, so the login alone does not lead to it.
     assert 2 == len({*accounts, *(path.name for path in seen.glob("account-*"))})

@@ -1,4 +1,4 @@
-"""A pull request changes files and nothing else: what a placeholder may read, it cannot decide."""
+"""A pull request only changes files: it cannot decide what a placeholder may read."""
 
 import os
 from collections.abc import Callable
@@ -30,7 +30,7 @@ IDENTITY = "AGE-SECRET-KEY-1NOTONEATALL"
 
 
 def project(tmp_path: Path, *, interactive: bool = False, settings: str = SETTINGS, **environ: str) -> Project:
-    """Open a project in ``tmp_path``; an identity is in the user's folder, and the environment lists what it may."""
+    """Open a project in ``tmp_path``; the user's folder has an identity, and ``environ`` sets variables."""
     (tmp_path / "p" / "manifests").mkdir(parents=True, exist_ok=True)
     (tmp_path / "p" / "provisioner.yaml").write_text(settings)
     folders = Folders(tmp_path / "home", tmp_path / "home")
@@ -41,7 +41,7 @@ def project(tmp_path: Path, *, interactive: bool = False, settings: str = SETTIN
 
 
 def refusals(this: Project, text: str, field: str = "callback_url_for_visits") -> list[str]:
-    """Return why a manifest with ``text`` in ``field`` is refused, by validate and, so, by plan."""
+    """Return why validate, and therefore plan, refuses a manifest with ``text`` in ``field``."""
     fields = {"first_name": "a", "last_name": "b", field: text}
     path = this.settings.base / "manifests" / "m.csv"
     path.write_text(f"name,{','.join(fields)}\nparis,{','.join(fields.values())}\n")
@@ -53,20 +53,20 @@ def refusals(this: Project, text: str, field: str = "callback_url_for_visits") -
 
 
 @pytest.mark.parametrize("variable", OWN)
-def test_a_manifest_cannot_send_our_own_secrets_anywhere_whatever_a_list_says(tmp_path: Path, variable: str) -> None:
+def test_a_manifest_cannot_send_our_own_secrets_whatever_the_list_says(tmp_path: Path, variable: str) -> None:
     for listed in ({"PLACEHOLDERS": f"* {variable} ./*"}, {}):
         this = project(tmp_path, interactive=True, **listed)
-        (told,) = refusals(this, PLACE.format(f"${{env:{variable}}}"))
-        assert f"may not read {variable}: secrets of the project" in told
+        (message,) = refusals(this, PLACE.format(f"${{env:{variable}}}"))
+        assert f"may not read {variable}: secrets of the project" in message
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_no_field_is_forgotten(tmp_path: Path, field: str) -> None:
+def test_placeholders_are_checked_in_every_field(tmp_path: Path, field: str) -> None:
     text = {"callback_url_for_visits": PLACE, "email_for_inbounds": "{}@evil.example"}.get(field, "{}")
     assert refusals(project(tmp_path, PLACEHOLDERS="*"), text.format("${env:OCTOPUSH_API_KEY}"), field)
 
 
-def test_what_reads_at_last_refuses_by_itself(tmp_path: Path) -> None:
+def test_the_final_read_checks_placeholders_again(tmp_path: Path) -> None:
     this = project(tmp_path, PLACEHOLDERS="HOOK_*")
     for name in ("OCTOPUSH_API_KEY", "OTHER"):
         with pytest.raises(SettingInvalid, match=f"may not read {name}"):
@@ -75,8 +75,8 @@ def test_what_reads_at_last_refuses_by_itself(tmp_path: Path) -> None:
 
 def test_only_what_the_environment_lists_is_read(tmp_path: Path) -> None:
     this = project(tmp_path, PLACEHOLDERS="HOOK_* PARIS_?")
-    (told,) = refusals(this, PLACE.format("${env:STRIPE_SECRET_KEY}"))
-    assert "may not read STRIPE_SECRET_KEY: it is not listed in PROVISIONER_PLACEHOLDERS" in told
+    (message,) = refusals(this, PLACE.format("${env:STRIPE_SECRET_KEY}"))
+    assert "may not read STRIPE_SECRET_KEY: it is not listed in PROVISIONER_PLACEHOLDERS" in message
     for name in ("HOOK", "XHOOK_A", "hook_a", "PARIS_12"):
         assert refusals(this, PLACE.format(f"${{env:{name}}}"))
     reader = this.readers.manifests
@@ -84,27 +84,27 @@ def test_only_what_the_environment_lists_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("list_", [None, ""])
-def test_nobody_at_a_terminal_and_nothing_listed_is_nothing_read(tmp_path: Path, list_: str | None) -> None:
+def test_without_a_list_and_without_a_terminal_nothing_is_read(tmp_path: Path, list_: str | None) -> None:
     this = project(tmp_path, **({} if list_ is None else {"PLACEHOLDERS": list_}))
     assert refusals(this, PLACE.format("${env:HOOK_TOKEN}"))
     assert refusals(this, PLACE.format("${file:token}"))
     assert not refusals(this, PLACE.format("plain"))
 
 
-def test_a_person_at_a_terminal_may_read_any_other(tmp_path: Path) -> None:
+def test_a_person_at_a_terminal_may_read_anything_else(tmp_path: Path) -> None:
     reader = project(tmp_path, interactive=True).readers.manifests
     base = tmp_path / "p" / "manifests"
     assert reader.refused("${env:HOOK_TOKEN}${file:secrets/token}", base) is None
     assert project(tmp_path, interactive=True, PLACEHOLDERS="").readers.manifests.refused("${env:HOOK_TOKEN}", base)
 
 
-def test_every_placeholder_that_is_refused_is_named(tmp_path: Path) -> None:
+def test_every_refused_placeholder_is_named(tmp_path: Path) -> None:
     text = "${env:A}${env:CI_TOKEN}${env:B}${file:../x}${env:GITHUB_TOKEN}${env:A}"
-    (told,) = refusals(project(tmp_path, PLACEHOLDERS=""), PLACE.format(text))
-    assert all(f"may not read {names}:" in told for names in ("CI_TOKEN, GITHUB_TOKEN", "A, B", "../x"))
+    (message,) = refusals(project(tmp_path, PLACEHOLDERS=""), PLACE.format(text))
+    assert all(f"may not read {names}:" in message for names in ("CI_TOKEN, GITHUB_TOKEN", "A, B", "../x"))
 
 
-def test_the_list_comes_from_the_environment_alone(tmp_path: Path) -> None:
+def test_the_list_comes_only_from_the_environment(tmp_path: Path) -> None:
     with pytest.raises(SettingInvalid, match="placeholders is not a known field"):
         project(tmp_path, settings="placeholders: '*'\n")
     (tmp_path / "p" / ".env").write_text("PROVISIONER_PLACEHOLDERS=*\n")
@@ -135,25 +135,25 @@ ELSEWHERE: dict[str, tuple[str, Callable[[Path], object]]] = {
 
 @pytest.mark.parametrize("case", ELSEWHERE)
 @pytest.mark.parametrize("list_", [None, "* ./* secrets/*"])
-def test_a_file_elsewhere_or_of_our_own_is_not_read(tmp_path: Path, case: str, list_: str | None) -> None:
+def test_no_file_outside_the_project_and_none_of_our_own_is_read(tmp_path: Path, case: str, list_: str | None) -> None:
     this = project(tmp_path, interactive=True, **({} if list_ is None else {"PLACEHOLDERS": list_}))
     base = tmp_path / "p" / "manifests"
     path, prepare = ELSEWHERE[case]
     prepare(base)
-    (told,) = refusals(this, PLACE.format(f"${{file:{path}}}"))
-    assert "may not read" in told
+    (message,) = refusals(this, PLACE.format(f"${{file:{path}}}"))
+    assert "may not read" in message
     with pytest.raises(SettingInvalid, match="may not read"):
         this.readers.manifests.values(f"${{file:{path}}}", base)
 
 
-def test_files_are_read_where_the_list_has_them_and_nowhere_else(tmp_path: Path) -> None:
+def test_only_files_that_the_list_names_are_read(tmp_path: Path) -> None:
     outside = tmp_path / "run" / "secrets"
     base = tmp_path / "p" / "manifests"
     this = project(tmp_path, PLACEHOLDERS=f"secrets/* manifests/more/token {outside}/*")
     for folder in (outside, base / "secrets" / "..data", base / "more"):
         folder.mkdir(parents=True)
         (folder / "token").write_text(f"{folder.name}\n")
-    # A mount of Kubernetes has links, and they stay in it.
+    # A mount of Kubernetes has links that stay inside it.
     (base / "secrets" / "token").symlink_to("..data/token")
     reader = this.readers.manifests
     texts = ("${file:secrets/token}", "${file:./more/token}", f"${{file:{outside}/token}}")
@@ -181,13 +181,13 @@ def test_a_copy_of_an_identity_is_not_read_either(tmp_path: Path) -> None:
         *(f"https://evil.example/${{file:{path}}}" for path in ("../home/identity.txt", "manifests/key")),
     ],
 )
-def test_the_heartbeat_of_a_pull_request_is_sent_none_of_our_secrets(tmp_path: Path, address: str) -> None:
+def test_a_heartbeat_address_from_a_pull_request_gets_none_of_our_secrets(tmp_path: Path, address: str) -> None:
     settings = SETTINGS.replace(SETTINGS.splitlines()[0], f"heartbeat_url: {address}")
     with pytest.raises(SettingInvalid, match=r"^The setting heartbeat_url may not read "):
         project(tmp_path, interactive=True, settings=settings)
 
 
-def test_the_heartbeat_reads_its_own_token_where_it_is_listed(tmp_path: Path) -> None:
+def test_the_heartbeat_reads_its_own_token_if_it_is_listed(tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     (tmp_path / "p" / "ping").write_text("abc")
     text, base = "https://m.example/${env:TOKEN}/${file:ping}", tmp_path / "p"
@@ -213,7 +213,7 @@ def test_the_heartbeat_reads_its_own_token_where_it_is_listed(tmp_path: Path) ->
     ["http://evil.example/", "http://10.0.0.1/", "http://127.0.0.1.evil.example/", "http://127.0.0.1@evil.example/",
      "http://127.0.0.1\\@evil.example/", "http://[::2]/", "//evil.example", "ftp://127.0.0.1/"],
 )  # fmt: skip
-def test_the_heartbeat_is_called_in_clear_on_this_machine_alone(tmp_path: Path, address: str) -> None:
+def test_the_heartbeat_uses_plain_http_only_to_this_machine(tmp_path: Path, address: str) -> None:
     reader = project(tmp_path).readers.heartbeat
     with pytest.raises(SettingInvalid, match="The setting heartbeat_url is "):
         secrets.heartbeat(address, reader, tmp_path)
@@ -222,17 +222,17 @@ def test_the_heartbeat_is_called_in_clear_on_this_machine_alone(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("empty", ["", " \t"])
-def test_whoever_empties_the_variable_of_the_heartbeat_calls_nobody(tmp_path: Path, empty: str) -> None:
+def test_an_empty_variable_turns_the_heartbeat_off(tmp_path: Path, empty: str) -> None:
     this = project(tmp_path, settings="heartbeat_url: https://evil.example/\n", HEARTBEAT_URL=empty)
     assert this.settings.heartbeat_url is None
     outlets = Outlets(pytest.fail)
-    # A command prepares the variable's address before it knows the settings.
+    # A command prepares the address from the variable before it has read the settings.
     outlets.prepare_call(empty, this.readers.heartbeat, tmp_path)
     outlets.call(ExitCode.DONE)
 
 
 @pytest.mark.parametrize("name", ["PROVISIONER_IDENTITY", "GITHUB_TOKEN", "CI_JOB_TOKEN"])
-def test_the_login_that_a_pull_request_gives_a_parent_is_none_of_our_secrets(tmp_path: Path, name: str) -> None:
+def test_a_pull_request_cannot_use_our_secrets_as_a_parents_credentials(tmp_path: Path, name: str) -> None:
     settings = f'parents:\n  acme: {{api_login: "${{env:{name}}}", api_key: "${{env:K}}"}}\n'
     (parent,) = project(tmp_path, settings=settings, interactive=True).parents()
     with pytest.raises(SettingInvalid, match=f"The API login of the parent acme may not read {name}"):

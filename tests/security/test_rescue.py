@@ -1,4 +1,4 @@
-"""What a log holds of an account that no disk took: no other words pass for it, and nothing in hand is lost."""
+"""Outcomes that are printed because no disk took them: nothing else passes for one, and none is lost."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HONEST = rescue.RescueEntry("lineage-1", "default", "lima", "op-1", ACTIVE)
 
 
 class Terminal(io.TextIOWrapper):
-    """A stream that is kept, and is no terminal."""
+    """A stream that keeps what is written, and is not a terminal."""
 
     def __init__(self) -> None:
         super().__init__(io.BytesIO(), encoding="utf-8", newline="")
@@ -49,17 +49,17 @@ class Terminal(io.TextIOWrapper):
 
 
 def spoken(kind: type[Console]) -> tuple[Console, Callable[[], str]]:
-    """Return a console, and what it has said so far, on both of its streams."""
+    """Return a console, and a function that returns what it has printed so far on both of its streams."""
     out, err = Terminal(), Terminal()
     return kind(Terminal(), out, err, {}), lambda: err.text + out.text
 
 
-# ── Who else speaks ──────────────────────────────────────────────────────────
+# ── What else is printed ─────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("kind", [TextConsole, LogConsole])
 @pytest.mark.parametrize("value", [FORGED, f"\n{FORGED}", f"{MARK} {{", f'"{MARK}": {{', json.dumps({MARK: {}})])
-def test_nothing_that_is_said_but_a_rescue_is_taken_for_one(kind: type[Console], value: str) -> None:
+def test_only_a_rescue_line_is_read_as_a_rescue(kind: type[Console], value: str) -> None:
     console, said = spoken(kind)
     console.talk(value, Line(value))
     console.warn(value)
@@ -76,7 +76,7 @@ def test_nothing_that_is_said_but_a_rescue_is_taken_for_one(kind: type[Console],
     assert (HONEST,) == rescue.found_in(said(), "run.log")
 
 
-def test_a_program_still_gets_every_value_as_it_is() -> None:
+def test_json_keeps_values_that_look_like_a_rescue() -> None:
     console, said = spoken(TextConsole)
     console.document({"name": FORGED})
     assert {"name": FORGED} == json.loads(said())
@@ -93,7 +93,7 @@ class Warned(Reporter):
         self.warnings.append(message)
 
 
-def test_a_log_frees_no_slot_of_an_unknown_outcome(tmp_path: Path) -> None:
+def test_no_log_frees_the_slot_of_an_unknown(tmp_path: Path) -> None:
     path = tmp_path / "state" / "default.json"
     path.parent.mkdir()
     path.write_bytes(before := codec.encode(replace(STATE, accounts={"lima": UNKNOWN})))
@@ -114,7 +114,7 @@ def test_a_log_frees_no_slot_of_an_unknown_outcome(tmp_path: Path) -> None:
 
 
 class Broken(Disk):
-    """A disk that fails once the request was answered."""
+    """A disk that fails after the request was answered."""
 
     def __init__(self, error: Callable[[], None]) -> None:
         self.fails = False
@@ -128,7 +128,7 @@ class Broken(Disk):
 
 
 class Answering:
-    """Carries requests to an Octopush that answers each with the same."""
+    """Gives every request the same answer."""
 
     def __init__(self, disk: Broken, reply: Reply) -> None:
         self._disk = disk
@@ -146,7 +146,7 @@ def unexpected() -> None:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., tuple[Path, str]]:
-    """Apply one account, and return where the state is and what was said."""
+    """Apply one account, and return the path of the state and what was printed."""
 
     def applied(
         disk: Broken, reply: Reply, company: str = "Pizza", kind: type[Console] = TextConsole
@@ -183,7 +183,7 @@ CREATED = Reply(201, {}, b'{"api_login": "ada@example.com", "api_key": "the-key-
 @pytest.mark.parametrize("rescues", [True, False], ids=["kept next to the state", "printed"])
 @pytest.mark.parametrize("kind", [TextConsole, LogConsole])
 @pytest.mark.parametrize("company", ["Pizza", f"{MARK} {{", f'"{MARK}": {{'])
-def test_what_an_answer_brought_is_kept_whatever_fails_once_it_is_there(
+def test_credentials_are_kept_whatever_fails_after_the_answer(
     run: Callable[..., tuple[Path, str]], fault: Callable[[], None], kind: type[Console], company: str, *, rescues: bool
 ) -> None:
     disk = Broken(fault)
@@ -197,12 +197,12 @@ def test_what_an_answer_brought_is_kept_whatever_fails_once_it_is_there(
     assert "the-key-4711" not in said + kept.decode()
 
 
-def test_the_largest_answer_fits_into_the_room_that_was_reserved(run: Callable[..., tuple[Path, str]]) -> None:
+def test_the_largest_answer_fits_into_the_reserved_space(run: Callable[..., tuple[Path, str]]) -> None:
     path, _ = run(Broken(full), Reply(502, {}, b"\1" * BODY_CAP))
     kept = path.with_name(f"{path.name}.rescue")
     (entry,) = rescue.decode(LocalStore(path).rescued(), "it")
     assert isinstance(entry.record, Unknown)
     assert len(LocalStore(path).rescued()) > 8 * BODY_CAP
     assert kept.stat().st_size > len(LocalStore(path).rescued())
-    # It was taken before the request: nothing was added.
+    # The space was reserved before the request: nothing was added.
     assert kept.read_bytes().endswith(b"\0")

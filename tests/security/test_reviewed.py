@@ -1,4 +1,4 @@
-"""What was reviewed is what happens: whatever steers a run stands in every format of its plan, and is compared."""
+"""What was reviewed is what happens: every format of a plan shows whatever steers the run, and an apply compares it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ LINES: Final = {
 
 @pytest.fixture
 def mine(project: NewProject) -> Iterator[Project]:
-    """A project that has nothing yet; nobody answers at its address, and nobody has to."""
+    """A project without a state; no server listens at its address, and none is needed."""
     fresh = project(SandboxProcess("http://127.0.0.1:9/v1/public", Path("none")), ("paris",))
     (fresh.folder / "ci").mkdir()
     (fresh.folder / "ci" / "roots.pem").write_text("roots")
@@ -60,7 +60,7 @@ def applied(sandbox: StartSandbox, project: NewProject) -> Project:
 
 
 def at(mine: Project, **options: Any) -> provisioner.Project:  # noqa: ANN401  # those of Project.open
-    """Open the project as a command does that is run in its folder."""
+    """Open the project as a command that runs in its folder does."""
     return opened(replace(mine), **{"folder": Path(), **options})
 
 
@@ -91,13 +91,13 @@ def stale(mine: Project, saved: Path, words: str, **options: object) -> None:
 
 
 @pytest.mark.usefixtures("mine")
-def test_every_setting_that_there_is_stands_in_the_plan_or_is_known_not_to_matter() -> None:
+def test_every_setting_is_in_the_plan_or_known_not_to_matter() -> None:
     usual = loading.load(None, {}, {}, folder=Path("nowhere"))
     assert () == steering.steering(usual)
     for each in fields(Settings):
         other = replace(usual, **{each.name: "ci/roots.pem"})
         assert (each.name in [found.name for found in steering.steering(other)]) == (
-            # Each parent has its own state, login, key and slots, which stand with its plan.
+            # Each parent has its own state, login, key and slots, which its plan shows.
             each.name not in {"state", "parents", "file", "stronger", "lock_timeout"}
         ), each.name
     assert {each.name for each in fields(ParentSettings)} == {
@@ -106,7 +106,7 @@ def test_every_setting_that_there_is_stands_in_the_plan_or_is_known_not_to_matte
 
 
 @pytest.mark.parametrize("name", LINES)
-def test_no_setting_changes_between_review_and_apply(mine: Project, name: str) -> None:
+def test_no_setting_can_change_between_review_and_apply(mine: Project, name: str) -> None:
     line, words = LINES[name]
     usual, saved = at(mine), mine.root / "plan.json"
     digest = usual.save_plan(usual.plan(), saved)
@@ -119,14 +119,14 @@ def test_no_setting_changes_between_review_and_apply(mine: Project, name: str) -
     assert at(mine).digest(at(mine).plan()) != digest
     stale(mine, saved, f"the setting {name} is ")
     assert not any("SECRET" in form for form in shown.values())
-    # And the other way: what was reviewed with it is not applied without.
+    # And the other way: what was reviewed with the line is not applied without it.
     at(mine).save_plan(at(mine).plan(), saved)
     at(mine).reviewed(saved)
     configured(mine)
     stale(mine, saved, f"the setting {name} is not set, and was ")
 
 
-def test_the_authorities_are_compared_by_what_they_are(mine: Project) -> None:
+def test_certificate_authorities_are_compared_by_content(mine: Project) -> None:
     saved = mine.root / "plan.json"
     configured(mine, "ca_file: ci/roots.pem")
     at(mine).save_plan(at(mine).plan(), saved)
@@ -144,7 +144,7 @@ def test_the_authorities_are_compared_by_what_they_are(mine: Project) -> None:
         ("proxy", "http://SECRET:a@127.0.0.1:9", "http://SECRET:b@127.0.0.1:9"),
     ],
 )
-def test_what_a_mask_hides_does_not_change_either(mine: Project, name: str, was: str, now: str) -> None:
+def test_a_masked_value_cannot_change_either(mine: Project, name: str, was: str, now: str) -> None:
     saved = mine.root / "plan.json"
     configured(mine, f"{name}: {was}")
     digest = at(mine).save_plan(at(mine).plan(), saved)
@@ -155,7 +155,7 @@ def test_what_a_mask_hides_does_not_change_either(mine: Project, name: str, was:
     assert "SECRET" not in saved.read_text()
 
 
-def test_whoever_applies_hears_of_it_at_their_own_address_and_at_no_other(mine: Project) -> None:
+def test_only_the_environment_may_change_the_heartbeat_after_the_review(mine: Project) -> None:
     saved = mine.root / "plan.json"
     at(mine).save_plan(at(mine).plan(), saved)
     configured(mine, "heartbeat_url: https://evil.example/${env:OTHER}")
@@ -164,7 +164,7 @@ def test_whoever_applies_hears_of_it_at_their_own_address_and_at_no_other(mine: 
     stale(mine, saved, "the setting heartbeat_url is https://evil.example/***/${env:OTHER}, and was not set")
 
 
-def test_a_stale_plan_leaves_word_nowhere_but_where_the_apply_itself_says(mine: Project) -> None:
+def test_a_stale_plan_is_reported_only_where_the_apply_itself_says(mine: Project) -> None:
     assert 0 == mine.run("plan", "--out", "plan.json").returncode
     configured(mine, "heartbeat_url: http://127.0.0.1:1/token", "metrics_file: metrics.prom")
     done = mine.run("apply", "--plan", "plan.json", "--yes")
@@ -205,7 +205,7 @@ def test_a_parent_keeps_the_credentials_slots_and_state_that_were_reviewed(
     stale(mine, saved, " parent default ")
 
 
-def test_every_format_says_where_a_plan_goes_and_that_it_begins_a_state(mine: Project) -> None:
+def test_every_format_shows_the_address_and_that_the_state_is_new(mine: Project) -> None:
     shown = formats(at(mine))
     places = {
         "address": "http://127.0.0.1:9/v1/public",
@@ -223,7 +223,7 @@ def test_every_format_says_where_a_plan_goes_and_that_it_begins_a_state(mine: Pr
     )  # fmt: skip
 
 
-def test_a_login_is_published_in_three_letters_and_no_digest_or_saved_plan_depends_on_it(mine: Project) -> None:
+def test_published_plans_show_three_letters_of_a_login_and_no_digest_depends_on_it(mine: Project) -> None:
     elsewhere = at(mine, environ={name: each for name, each in mine.environ.items() if name != "OCTOPUSH_API_LOGIN"})
     here, plans = at(mine), at(mine).plan()
     assert elsewhere.save_plan(elsewhere.plan(), mine.root / "there.json") == here.save_plan(
@@ -247,7 +247,7 @@ def test_a_login_in_the_settings_is_masked_and_compared_whole(mine: Project) -> 
     stale(mine, saved, "the plan of the parent default now differs")
 
 
-def test_every_format_says_what_is_read_and_to_whom_it_goes(mine: Project) -> None:
+def test_every_format_says_what_is_read_and_which_host_gets_it(mine: Project) -> None:
     shown = formats(at(mine))
     for form in ("text", "markdown", "html"):
         assert shown[form].count("reads HOOK_TOKEN for hooks.example.com") == 1, "at its head"
@@ -307,7 +307,7 @@ def edited(mine: Project, saved: Path) -> None:
 
 
 @pytest.mark.parametrize("replaced", [swapped, edited])
-def test_a_plan_that_was_swapped_is_not_applied(mine: Project, replaced: Callable[[Project, Path], None]) -> None:
+def test_a_swapped_plan_is_not_applied(mine: Project, replaced: Callable[[Project, Path], None]) -> None:
     saved = mine.root / "plan.json"
     digest = at(mine).save_plan(at(mine).plan(), saved)
     at(mine).reviewed(saved, digest=digest)
@@ -318,14 +318,14 @@ def test_a_plan_that_was_swapped_is_not_applied(mine: Project, replaced: Callabl
 
 
 @pytest.mark.parametrize("digest", ["", "0" * 63, "0" * 16, "g" * 64, "0" * 65, f"{'0' * 64}\n"])
-def test_a_digest_is_whole_or_none(mine: Project, digest: str) -> None:
+def test_an_incomplete_digest_is_refused(mine: Project, digest: str) -> None:
     saved = mine.root / "plan.json"
     at(mine).save_plan(at(mine).plan(), saved)
     with pytest.raises(CommandInvalid, match="not the digest of a plan"):
         at(mine).reviewed(saved, digest=digest)
 
 
-def test_a_plan_that_an_earlier_version_saved_is_stale(mine: Project) -> None:
+def test_a_plan_saved_by_an_earlier_version_is_stale(mine: Project) -> None:
     saved = mine.root / "plan.json"
     at(mine).save_plan(at(mine).plan(), saved)
     document = json.loads(saved.read_text())
@@ -347,7 +347,7 @@ def more(mine: Project) -> None:
     path.write_text(f"{path.read_text()}  - {{name: oslo, first_name: Edvard, last_name: Munch}}\n")
 
 
-def test_nobody_takes_the_owners_place_among_the_recipients_unseen(applied: Project) -> None:
+def test_nobody_replaces_the_owner_among_the_recipients_unseen(applied: Project) -> None:
     owner, stranger = applied.environ["PROVISIONER_RECIPIENTS"], new_identity()[1]
     more(applied)
     before = applied.state_path.read_bytes()
@@ -364,7 +364,7 @@ def test_nobody_takes_the_owners_place_among_the_recipients_unseen(applied: Proj
     with pytest.raises(Refused, match="none of the recipients of the state"):
         this.apply(this.plan())
     assert before == applied.state_path.read_bytes()
-    # Who says so, may; and one who stays is enough.
+    # It is allowed explicitly, or if one recipient remains.
     both = opened(applied, **for_others(applied, f"{owner} {stranger}"))
     assert 0 == both.apply(both.plan()).exit_code
     path = applied.folder / "manifests" / "accounts.yaml"
@@ -372,7 +372,7 @@ def test_nobody_takes_the_owners_place_among_the_recipients_unseen(applied: Proj
     assert 0 == this.apply(this.plan(), bounds=Bounds(new_recipients=True, lookalikes=True)).exit_code
 
 
-def test_a_state_that_names_nobody_does_not_make_room_for_a_stranger(applied: Project) -> None:
+def test_a_state_without_recipients_lets_no_stranger_in(applied: Project) -> None:
     stranger = new_identity()[1]
     more(applied)
     document = json.loads(applied.state_path.read_text())
@@ -383,7 +383,7 @@ def test_a_state_that_names_nobody_does_not_make_room_for_a_stranger(applied: Pr
         this.apply(this.plan())
 
 
-def test_an_account_that_is_adopted_is_not_sealed_to_strangers_alone(applied: Project) -> None:
+def test_an_adopted_account_is_not_sealed_only_to_strangers(applied: Project) -> None:
     before = applied.state_path.read_bytes()
     this = opened(applied, **for_others(applied, new_identity()[1]))
     with pytest.raises(Refused, match="none of the recipients of the state"):
@@ -418,7 +418,7 @@ OPENSSH: Final = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA\n---
         ("PROVISIONER_IDENTITY_COMMAND", OPENSSH),
     ],
 )
-def test_a_key_in_the_place_of_a_setting_is_in_no_plan_and_no_error(tmp_path: Path, variable: str, text: str) -> None:
+def test_no_plan_and_no_error_shows_a_key_given_as_a_setting(tmp_path: Path, variable: str, text: str) -> None:
     environ = {variable: text, "HOME": str(tmp_path)}
 
     def read() -> None:

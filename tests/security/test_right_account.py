@@ -1,4 +1,4 @@
-"""Nothing is taken over, made or left out on a mere resemblance."""
+"""No account is adopted, created or left out only because it looks like another."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ def stranger(server: SandboxProcess) -> str:
     return str(done.json()["api_login"])
 
 
-def test_a_login_that_is_not_who_was_sent_is_not_adopted_and_gets_no_password(
-    start: StartSandbox, tmp_path: Path
-) -> None:
+def test_a_login_of_somebody_else_is_not_adopted_and_gets_no_password(start: StartSandbox, tmp_path: Path) -> None:
     server = start(*accounts_of("acme"), "--fault", "lost@1:create")
     mine = opened(many(server, tmp_path, {"acme": ("paris",)}))
     assert ExitCode.OUTCOME_UNKNOWN == mine.apply(mine.plan()).exit_code
@@ -41,13 +39,13 @@ def test_a_login_that_is_not_who_was_sent_is_not_adopted_and_gets_no_password(
     assert 'first_name: "paris" sent for paris, "Ada" at Octopush' in caught.value.message
     assert {"acme": {"paris": "failed"}} == results(mine.adopt([("paris", login)]).reports)
     assert ExitCode.OUTCOME_UNKNOWN == mine.apply(mine.plan()).exit_code
-    # A person says that it is right: what was sent for somebody else is no password of it.
+    # A person may insist, but the account does not get a password that was sent for somebody else.
     assert ("paris",) == mine.adopt([("paris", login)], alone=True, different=True).without_password
     (opened_now,) = mine.open_credentials(["paris"])
     assert opened_now.content.password is None
 
 
-def test_no_outcome_is_resolved_away_that_the_answer_which_is_kept_proves(start: StartSandbox, tmp_path: Path) -> None:
+def test_an_unknown_that_the_stored_answer_proves_cannot_be_resolved(start: StartSandbox, tmp_path: Path) -> None:
     faults = [f"--fault={each}" for each in ("429-body@1", "missing-credential@2", "500@3", "lost@4")]
     project = many(start(*accounts_of("acme"), *faults), tmp_path, {"acme": ("bonn", "lyon", "oslo", "paris")})
     mine = opened(project)
@@ -57,9 +55,9 @@ def test_no_outcome_is_resolved_away_that_the_answer_which_is_kept_proves(start:
             with pytest.raises(Refused, match=f"{name} was created: the stored answer") as caught:
                 mine.resolve(name, abandon=abandon)
             assert f"`provisioner adopt {name} LOGIN`" in caught.value.hint
-            # What shows a login is another command's affair.
+            # Only other commands may show a login.
             assert "@" not in caught.value.message + caught.value.hint
-    # Whoever cannot open it may not say that nothing is there; given up, the account keeps it.
+    # Without an identity, nobody may say that the account does not exist; an abandoned account keeps the answer.
     project.identity_path.rename(tmp_path / "hidden")
     blind, heard = opened(project), Heard()
     for name in ("bonn", "oslo"):
@@ -67,13 +65,13 @@ def test_no_outcome_is_resolved_away_that_the_answer_which_is_kept_proves(start:
             blind.resolve(name, abandon=False)
     blind.resolve("bonn", abandon=True, reporter=heard)
     assert "may prove that it was created" in heard.warnings[0]
-    # Where no answer came, and where one that can be opened proves nothing, a person knows best.
+    # If no answer came, or if an answer that can be opened proves nothing, a person decides.
     blind.resolve("paris", abandon=False)
     (tmp_path / "hidden").rename(project.identity_path)
     assert {"bonn", "lyon"} == opened(project).resolve("oslo", abandon=False).accounts.keys()
 
 
-def test_a_rename_that_nobody_declared_is_not_created_unattended(start: StartSandbox, tmp_path: Path) -> None:
+def test_an_undeclared_rename_is_not_created_unattended(start: StartSandbox, tmp_path: Path) -> None:
     server = start(*accounts_of("acme"))
     project = many(server, tmp_path, {"acme": ("paris", "rome")})
     this = opened(project)
@@ -88,9 +86,7 @@ def test_a_rename_that_nobody_declared_is_not_created_unattended(start: StartSan
     assert 2 == len(server.accounts())
 
 
-def test_an_account_that_is_gone_is_told_by_everything_until_a_person_forgets_it(
-    start: StartSandbox, tmp_path: Path
-) -> None:
+def test_a_gone_account_is_reported_until_a_person_forgets_it(start: StartSandbox, tmp_path: Path) -> None:
     server = start(*accounts_of("acme"))
     project = many(server, tmp_path, {"acme": ("paris", "rome")})
     this = opened(project)
@@ -100,7 +96,7 @@ def test_an_account_that_is_gone_is_told_by_everything_until_a_person_forgets_it
     this.refresh()
     table = project.folder / "manifests" / "accounts.csv"
     table.write_text("\n".join(line for line in table.read_text().splitlines() if not line.startswith("rome")))
-    # One is in a manifest and one is not; nothing is read at Octopush.
+    # One is in a manifest and one is not; Octopush is not asked.
     assert ["gone", "gone"] == [each.action for each in this.plan().plans[0].changes]
     assert ExitCode.CHANGES_PENDING == this.plan().exit_code(detailed=True)
     assert ExitCode.SOME_FAILED == this.apply(this.plan()).exit_code

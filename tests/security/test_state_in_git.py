@@ -1,4 +1,4 @@
-"""A state in git: whoever changes the project's files makes git run nothing, read nothing else, and learn no secret."""
+"""A state in git: changes to a project's files cannot make git run a program, read anything else or get a secret."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ IDENTITY = "AGE-SECRET-KEY-1NOTONEATALL"
 
 
 def planned(folder: Path, settings: str = "", *, place: str = PLACE, **environ: str) -> ProvisionerError | None:
-    """Plan a project of one account, whose state is at ``place``, and return why that came to nothing."""
+    """Plan a project with one account and its state at ``place``, and return the error, if any."""
     (folder / "manifests").mkdir(parents=True, exist_ok=True)
     (folder / "manifests" / "m.csv").write_text("name,first_name,last_name\nparis,a,b\n")
     (folder / "provisioner.yaml").write_text(f"state: '{place}'\n{settings}")
@@ -45,8 +45,8 @@ def planned(folder: Path, settings: str = "", *, place: str = PLACE, **environ: 
     return plans.failures.get("default")
 
 
-def test_no_files_of_a_project_are_taken_for_its_repository(tmp_path: Path) -> None:
-    """A folder with HEAD, objects and refs is a repository to git, and its configuration says what git runs."""
+def test_a_projects_files_are_never_treated_as_its_repository(tmp_path: Path) -> None:
+    """To git, a folder with HEAD, objects and refs is a repository, and its configuration says what git runs."""
     remote = new_remote(tmp_path / "remote.git")
     project = new_clone(tmp_path / "clone", str(remote)) / "infra"
     ran = tmp_path / "ran"
@@ -106,7 +106,7 @@ def test_no_address_of_a_state_looks_like_another(tmp_path: Path, place: str) ->
         ("x", "1 a acme.json", "@9999999999999 +0000"),
     ],
 )
-def test_no_commit_that_somebody_else_made_ends_a_run(tmp_path: Path, subject: str, trailer: str, date: str) -> None:
+def test_no_commit_by_somebody_else_can_end_a_run(tmp_path: Path, subject: str, trailer: str, date: str) -> None:
     remote = new_remote(tmp_path / "remote.git")
     machine = git_machine(tmp_path / "one", str(remote))
     store = machine.store()
@@ -125,6 +125,6 @@ def test_no_commit_that_somebody_else_made_ends_a_run(tmp_path: Path, subject: s
 
 
 @pytest.mark.parametrize("place", [".git/hooks/pre-push", ".github/workflows/x.yml", "ci/x.json", "a/.gitlab-ci.yml"])
-def test_no_state_is_kept_where_git_or_a_pipeline_looks_for_what_to_do(tmp_path: Path, place: str) -> None:
+def test_no_state_is_kept_where_git_or_a_pipeline_reads_instructions(tmp_path: Path, place: str) -> None:
     project = new_clone(tmp_path / "clone", str(tmp_path))
     assert "The setting state cannot be used" in str(planned(project, place=place))

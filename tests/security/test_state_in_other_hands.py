@@ -1,6 +1,6 @@
-"""What whoever can write the state cannot do, and what one damaged record cannot: they have no identity.
+"""What somebody who can write the state, but has no identity, cannot do; and what one damaged record cannot do.
 
-All of them may know the recipients, which are public; a former reader knows the logins and keys too.
+They may know the recipients, which are public. A former reader also knows the logins and keys.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def mine(server: SandboxProcess, project: NewProject) -> Project:
 
 
 def forged_edit(mine: Project) -> Operation:
-    """Begin an edit as whoever can write the state can: with a password that they know."""
+    """Write an unfinished edit into the state, with a password that the forger knows."""
     state = mine.state()
     assert state is not None
     operation = Operation("11111111-2222-4333-8444-555555555555", "2026-01-01T00:00:00Z", "ci@runner")
@@ -60,7 +60,7 @@ def forged_edit(mine: Project) -> Operation:
 
 
 def damaged(sealed: str) -> str:
-    """Return a seal of which one bit has flipped."""
+    """Return the seal with one bit flipped."""
     lines = sealed.splitlines()
     raw = bytearray(base64.b64decode("".join(lines[1:-1])))
     raw[-5] ^= 1
@@ -77,23 +77,26 @@ def sealed_of(mine: Project, name: str) -> str:
 
 
 @pytest.mark.parametrize("by", ["apply", "rotate_passwords"])
-def test_a_forged_edit_sets_no_password_that_anybody_knows(mine: Project, server: SandboxProcess, by: str) -> None:
+def test_a_forged_edit_cannot_set_a_password_that_somebody_knows(
+    mine: Project, server: SandboxProcess, by: str
+) -> None:
     forged_edit(mine)
     this = opened(mine)
     done = this.apply(this.plan()) if by == "apply" else this.rotate_passwords(["paris"])
     assert 0 == done.exit_code
-    assert THEIRS != password_at(server, login_of(mine, "paris")) == _kept_password(mine)
+    assert THEIRS != password_at(server, login_of(mine, "paris")) == sealed_password(mine)
 
 
 def test_the_plan_says_that_a_password_will_be_set_since_when_and_by_whom(mine: Project) -> None:
     forged_edit(mine)
     (plan,) = opened(mine).plan().plans
     assert isinstance(plan.changes[0], Update)
-    said = "\n".join(line.text for line in text.plan(plan))
-    assert "sets a new password, because an edit that was started at 2026-01-01T00:00:00Z by ci@runner may have" in said
+    shown = "\n".join(line.text for line in text.plan(plan))
+    words = "sets a new password, because an edit that was started at 2026-01-01T00:00:00Z by ci@runner may have"
+    assert words in shown
 
 
-def _kept_password(mine: Project) -> str:
+def sealed_password(mine: Project) -> str:
     password = mine.opened("paris").password
     assert password is not None
     return password.reveal()
@@ -102,7 +105,7 @@ def _kept_password(mine: Project) -> str:
 # ── What is sealed against what is in clear ──────────────────────────────────
 
 
-def test_a_replaced_seal_sends_no_callbacks_but_those_of_the_record(mine: Project, server: SandboxProcess) -> None:
+def test_a_replaced_seal_cannot_change_the_callbacks_that_are_sent(mine: Project, server: SandboxProcess) -> None:
     content = mine.opened("paris")
     assert content.sent is not None
     theirs = replace(content.sent, callbacks=Callbacks(callback_url_for_inbounds=EVIL))
@@ -113,7 +116,7 @@ def test_a_replaced_seal_sends_no_callbacks_but_those_of_the_record(mine: Projec
     assert asked == len(server.requests())
 
 
-def test_no_seal_excuses_that_messages_go_elsewhere(mine: Project, server: SandboxProcess) -> None:
+def test_no_seal_hides_a_changed_callback(mine: Project, server: SandboxProcess) -> None:
     path = "callbacks.callback_url_for_inbounds"
     content = mine.opened("paris")
     keep(mine, "paris", replace(content, altered={path: EVIL, "first_name": "Z"}))
@@ -128,7 +131,7 @@ def test_no_seal_excuses_that_messages_go_elsewhere(mine: Project, server: Sandb
     assert HOOK == server.accounts()[-1]["callbacks"]["callback_url_for_inbounds"]
 
 
-def test_an_older_seal_is_refused_by_whatever_opens_it(mine: Project, server: SandboxProcess) -> None:
+def test_everything_that_opens_seals_refuses_an_older_one(mine: Project, server: SandboxProcess) -> None:
     old = sealed_of(mine, "paris")
     assert 0 == opened(mine).rotate_passwords(["paris"]).exit_code
     put(mine, "paris", old)
@@ -165,7 +168,7 @@ DAMAGES: Final = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_record_is_named_and_stops_nobody_else(mine: Project, damage: Any) -> None:  # noqa: ANN401  # a function
+def test_a_damaged_record_is_named_and_does_not_stop_the_others(mine: Project, damage: Any) -> None:  # noqa: ANN401  # a function
     put(mine, "paris", damage(sealed_of(mine, "paris")))
     this = opened(mine)
     with pytest.raises(StateInvalid, match=r"The sealed content of paris is damaged\."):
@@ -184,8 +187,8 @@ def test_a_damaged_record_is_named_and_stops_nobody_else(mine: Project, damage: 
     assert (5, 7) == (this.plan(refresh=True).exit_code(), verified.exit_code)
 
 
-def test_damage_is_not_blamed_on_the_identity_of_a_recipient(mine: Project) -> None:
-    # A bit of what names the recipient makes it that of a stranger.
+def test_damage_is_not_blamed_on_the_identity(mine: Project) -> None:
+    # One flipped bit in the recipient's name, and the seal looks like a stranger's.
     put(mine, "paris", AgeSealer([new_identity()[1]]).seal(mine.opened("paris")))
     tamper(mine, lambda accounts: accounts.pop("rome"))
     with pytest.raises(StateInvalid, match=r"damaged, or sealed to others: the identity belongs to this state"):
@@ -193,7 +196,7 @@ def test_damage_is_not_blamed_on_the_identity_of_a_recipient(mine: Project) -> N
     assert 5 == opened(mine).refresh().exit_code
 
 
-def test_a_rotation_says_where_the_manifest_asks_for_something_else_than_the_state_has(mine: Project) -> None:
+def test_a_rotation_warns_if_manifest_and_state_differ(mine: Project) -> None:
     manifest = mine.folder / "manifests" / "m.yaml"
     manifest.write_text(manifest.read_text().replace('"A"', '"Z"'))
     heard = Heard()

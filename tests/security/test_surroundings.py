@@ -17,7 +17,7 @@ def closed(project: Project, stream: str, *arguments: str) -> subprocess.Complet
     return project.run(*arguments, prefix=("sh", "-c", f'"$@" {stream}', "sh"))
 
 
-def test_a_closed_output_is_said_and_hides_nothing_that_was_done(server: SandboxProcess, project: NewProject) -> None:
+def test_a_closed_output_is_reported_and_loses_nothing(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, TWO)
     done = closed(mine, ">&-", "apply", "--yes")
     assert (1, True) == (done.returncode, "error: Standard output cannot be written: it is closed." in done.stderr)
@@ -30,7 +30,7 @@ def test_a_closed_output_is_said_and_hides_nothing_that_was_done(server: Sandbox
         assert "Traceback" not in done.stderr
     gone = mine.run("status", prefix=("sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && "$@"', "sh"))
     assert (64, "error: The current folder no longer exists.") == (gone.returncode, gone.stderr.splitlines()[0])
-    # A reader that goes away is none of our affair.
+    # A reader that goes away is not an error.
     assert "" == closed(mine, "| true", "--help").stderr
 
 
@@ -47,7 +47,7 @@ def test_a_run_keeps_its_own_exit_code_whatever_stream_is_broken(
         assert all(json.loads(line) for line in done.stderr.splitlines())
 
 
-def test_no_file_is_opened_in_the_place_of_a_stream_that_is_closed(server: SandboxProcess, project: NewProject) -> None:
+def test_no_file_is_opened_in_place_of_a_closed_stream(server: SandboxProcess, project: NewProject) -> None:
     mine = made(server, project)
     mine.environ["PROVISIONER_IDENTITY_COMMAND"] = f"echo said >&2; cat {mine.identity_path}"
     done = mine.run("verify", prefix=("sh", "-c", '"$@" <&- >&- 2>&-', "sh"))
@@ -55,7 +55,7 @@ def test_no_file_is_opened_in_the_place_of_a_stream_that_is_closed(server: Sandb
     assert {"paris": "active", "rome": "active"} == mine.statuses()
 
 
-def test_json_shows_nothing_that_a_terminal_would_obey() -> None:
+def test_json_contains_no_terminal_control_characters() -> None:
     evil = "x\x9b2J\u202egnp\x7f\u2066é\U000e0001"
     text = documents.text({"a": evil, "b": "caf\udce9"})
     assert all(character.isprintable() or character == "\n" for character in text)
@@ -63,7 +63,7 @@ def test_json_shows_nothing_that_a_terminal_would_obey() -> None:
     assert "é" in text
 
 
-def test_no_core_dump_holds_a_secret(server: SandboxProcess, project: NewProject) -> None:
+def test_no_core_dump_contains_a_secret(server: SandboxProcess, project: NewProject) -> None:
     mine = made(server, project)
     done = mine.run(
         "exec", "paris", "--", "sh", "-c", "ulimit -Sc", prefix=("sh", "-c", 'ulimit -c unlimited; "$@"', "sh")

@@ -1,4 +1,4 @@
-"""Callbacks carry no signature, so the URL is the secret: its query string, its user-info, or its very path."""
+"""Octopush does not sign its calls, so a callback's URL is the secret: its query string, user-info or path."""
 
 from dataclasses import replace
 
@@ -33,24 +33,24 @@ def having(url: str) -> Attributes:
 
 
 @pytest.mark.parametrize("url", TOKENS)
-def test_a_token_that_octopush_tells_is_never_written_into_a_manifest_or_the_clear_state(url: str) -> None:
+def test_a_token_from_octopush_is_never_written_into_a_manifest_or_the_clear_state(url: str) -> None:
     written, variables = with_placeholders("lyon", having(url))
     assert list(variables) == ["LYON_CALLBACK_URL_FOR_VISITS"]
     assert not holds_any(as_yaml([("lyon", written)]))
 
 
 @pytest.mark.parametrize("url", TOKENS)
-def test_a_token_that_octopush_tells_is_never_shown(url: str) -> None:
+def test_a_token_from_octopush_is_never_shown(url: str) -> None:
     change = FieldChange("callbacks.callback_url_for_visits", None, url, drifted=True)
     outcome = Outcome("lyon", "refresh", Result.DRIFTED, "changed", (change,))
-    told = [
+    shown = [
         repr(documents.field(change)),
         words.value(change.path, url),
         repr(documents.reports([Report("default", (outcome,))])),
         "\n".join(line.text for line in reports.text(Report("default", (outcome,)))),
         repr(having(url)),
     ]
-    assert [each for each in told if holds_any(each)] == []
+    assert [each for each in shown if holds_any(each)] == []
 
 
 @pytest.mark.parametrize("url", TOKENS)

@@ -20,7 +20,7 @@ def sealing(home: Path) -> dict[str, str]:
     return {**environment(home), "PROVISIONER_RECIPIENTS": new_identity()[1]}
 
 
-def test_a_reader_that_goes_away_is_no_crash(tmp_path: Path) -> None:
+def test_a_reader_that_goes_away_does_not_crash_it(tmp_path: Path) -> None:
     rows = "".join(f"  - {{name: a{number}, first_name: b{number}, last_name: c}}\n" for number in range(3000))
     (tmp_path / "m.yaml").write_text(f"version: 1\naccounts:\n{rows}")
     with subprocess.Popen(
@@ -34,7 +34,7 @@ def test_a_reader_that_goes_away_is_no_crash(tmp_path: Path) -> None:
         assert "" == process.stderr.read()
 
 
-def test_a_terminal_is_not_coloured_where_nobody_wants_it(tmp_path: Path) -> None:
+def test_no_colour_if_the_user_does_not_want_it(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text("version: 1\naccounts:\n  - {name: a, first_name: b, last_name: c}\n")
     said = {}
     for wanted in ("", "1"):
@@ -57,7 +57,7 @@ def test_a_terminal_is_not_coloured_where_nobody_wants_it(tmp_path: Path) -> Non
     assert "+ create     a  b  c" in said["1"]
 
 
-def test_a_full_standard_output_is_no_crash(applied: Project) -> None:
+def test_a_full_standard_output_does_not_crash_it(applied: Project) -> None:
     with Path("/dev/full").open("w") as full, applied.start("plan", stdout=full) as process:
         _, said = process.communicate()
     assert (1, True) == (process.returncode, "Standard output cannot be written: No space left on device." in said)
@@ -107,7 +107,9 @@ def test_warnings_and_errors_are_events_too(server: SandboxProcess, project: New
 
 
 @pytest.mark.parametrize("code", [0, 1])
-def test_what_a_password_manager_says_is_an_event_too(server: SandboxProcess, project: NewProject, code: int) -> None:
+def test_the_output_of_a_password_manager_is_an_event_too(
+    server: SandboxProcess, project: NewProject, code: int
+) -> None:
     mine = made(server, project)
     command = f"echo unlocking >&2; cat {mine.identity_path}; exit {code}"
     done = having(mine, PROVISIONER_IDENTITY_COMMAND=command).run("refresh", "--log-format", "json")
@@ -117,7 +119,7 @@ def test_what_a_password_manager_says_is_an_event_too(server: SandboxProcess, pr
 
 
 @pytest.mark.parametrize("command", ["refresh", "verify"])
-def test_other_commands_that_nobody_watches(server: SandboxProcess, project: NewProject, command: str) -> None:
+def test_other_commands_without_a_terminal(server: SandboxProcess, project: NewProject, command: str) -> None:
     mine = made(server, project)
     log = events(mine.run(command, "--log-format", "json"))
     assert ["request", "account", "request", "account"] == [each["event"] for each in log]

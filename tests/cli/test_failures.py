@@ -27,6 +27,6 @@ def ended_at_a_question(by: type[BaseException]) -> click.Abort:
         (Terminated(), 143, "Asked to end; nothing was being changed at Octopush."),
     ],
 )
-def test_a_no_is_not_an_end(error: BaseException, code: int, words: str) -> None:
+def test_the_answer_no_is_not_an_interrupt(error: BaseException, code: int, words: str) -> None:
     failure = reported(error)
     assert (code, words) == (failure.exit_code, failure.message)

@@ -132,7 +132,7 @@ def test_asked_to_end_while_it_loads_it_says_so_in_its_own_form(server: SandboxP
     assert {-signal.SIGTERM, 143} == set(codes)
 
 
-def test_asked_to_end_while_the_heartbeat_hangs_it_tells_what_was_done(
+def test_asked_to_end_while_the_heartbeat_hangs_it_reports_what_was_done(
     server: SandboxProcess, project: NewProject
 ) -> None:
     def deaf(wire: Wire) -> None:

@@ -64,7 +64,7 @@ def loaded(folder: Path, *arguments: str) -> set[str]:
 
 
 @pytest.mark.parametrize("flag", ["--help", "--version"])
-def test_what_is_asked_in_a_hurry_loads_no_library(tmp_path: Path, flag: str) -> None:
+def test_help_and_version_load_no_library(tmp_path: Path, flag: str) -> None:
     libraries = {name.partition(".")[0] for name in loaded(tmp_path, flag)}
     heavy = {"requests", "jsonschema", "jsonschema_rs", "pandas", "rich", "yaml", "tenacity", "pyrage"}
     assert set() == libraries & heavy
@@ -93,7 +93,7 @@ def test_without_a_command_the_help_is_shown_as_it_is(tmp_path: Path, arguments:
     assert "\\n" not in done.stderr
 
 
-def test_a_mistyped_name_is_met_with_the_nearest(applied: Project) -> None:
+def test_a_mistyped_name_gets_the_nearest_one_as_a_hint(applied: Project) -> None:
     for command in (
         ["credentials", "show", "pariss"],
         ["credentials", "export", "pariss"],
@@ -116,7 +116,7 @@ def test_there_must_be_a_state(server: SandboxProcess, project: NewProject) -> N
     assert not mine.state_path.exists()
 
 
-def test_a_seal_without_credentials_is_told_and_is_no_crash(applied: Project, server: SandboxProcess) -> None:
+def test_a_seal_without_credentials_is_reported_and_does_not_crash(applied: Project, server: SandboxProcess) -> None:
     state = applied.state()
     assert state is not None
     sealer, operation = AgeSealer(state.recipients), state.accounts["paris"].operation.id
@@ -187,7 +187,7 @@ def test_help_breaks_no_word_and_no_line_is_too_long(words: str) -> None:
 
 
 @pytest.mark.parametrize("words", [words for words, each in COMMANDS.items() if _arguments(each)])
-def test_whatever_takes_arguments_has_examples_and_each_is_a_command_line(words: str) -> None:
+def test_every_command_with_arguments_has_valid_examples(words: str) -> None:
     this = COMMANDS[words]
     assert isinstance(this, Command)
     assert this.examples
@@ -196,7 +196,7 @@ def test_whatever_takes_arguments_has_examples_and_each_is_a_command_line(words:
         this.make_context(words, shlex.split(line))
 
 
-def test_options_that_few_need_come_last() -> None:
+def test_advanced_options_come_last() -> None:
     this = COMMANDS["provisioner plan"]
     shown = this.get_help(this.context_class(this))
     places = [

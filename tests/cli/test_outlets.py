@@ -36,7 +36,7 @@ def test_the_report_is_kept(server: SandboxProcess, project: NewProject) -> None
     assert_no_secret(server, mine)
 
 
-def test_metrics_tell_of_slots_accounts_and_success(server: SandboxProcess, project: NewProject) -> None:
+def test_metrics_contain_slots_accounts_and_success(server: SandboxProcess, project: NewProject) -> None:
     mine = made(server, project)
     began = time.time()
     assert 0 == mine.run(*RECONCILE, "--metrics-file", "octopush.prom").returncode
@@ -100,7 +100,7 @@ def test_the_page_shows_what_is_wrong_and_when_a_run_last_succeeded(
     assert_no_secret(server, mine)
 
 
-def test_metrics_that_are_none_are_replaced(server: SandboxProcess, project: NewProject) -> None:
+def test_a_damaged_metrics_file_is_replaced(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, TWO)
     path = mine.folder / "octopush.prom"
     path.write_text('octopush_provisioner_slots{parent="default" 1\n')
@@ -121,7 +121,7 @@ def test_promtool_takes_the_metrics(server: SandboxProcess, project: NewProject)
 @pytest.mark.parametrize(
     ("code", "arguments"), [(0, ()), (4, ("--max-creates", "1")), (10, ("--ca-file", "missing"))], ids=str
 )
-def test_the_heartbeat_is_called_well_or_not(
+def test_the_heartbeat_reports_success_or_failure(
     server: SandboxProcess, project: NewProject, code: int, arguments: tuple[str, ...]
 ) -> None:
     def script(wire: Wire) -> None:
@@ -146,9 +146,7 @@ def test_the_heartbeat_is_called_well_or_not(
 
 
 @pytest.mark.parametrize("failure", ["hangs", "500", "nobody"])
-def test_a_heartbeat_that_is_not_heard_makes_no_run_fail(
-    server: SandboxProcess, project: NewProject, failure: str
-) -> None:
+def test_a_failed_heartbeat_does_not_fail_the_run(server: SandboxProcess, project: NewProject, failure: str) -> None:
     def script(wire: Wire) -> None:
         wire.request()
         if failure == "hangs":
@@ -190,7 +188,7 @@ def test_a_heartbeat_that_is_not_heard_makes_no_run_fail(
     ],
     ids=str,
 )
-def test_what_cannot_be_left_is_said_before_anything_is_done(
+def test_an_output_that_cannot_be_written_is_reported_before_anything_is_done(
     server: SandboxProcess, project: NewProject, code: int, arguments: tuple[str, ...]
 ) -> None:
     mine = project(server, TWO)
@@ -209,7 +207,7 @@ def test_what_cannot_be_left_is_said_before_anything_is_done(
         (True, "ca_file: missing\n", None),
     ],
 )
-def test_a_failure_before_the_run_is_told_too(
+def test_a_failure_before_the_run_is_reported_too(
     server: SandboxProcess,
     project: NewProject,
     kept: bool,  # noqa: FBT001  # a parameter of the test

@@ -29,7 +29,7 @@ def test_on_a_terminal_there_is_a_bar(applied: Project, server: SandboxProcess) 
     assert b"as sent" not in said
 
 
-def test_each_account_is_said_once_it_is_safe_and_what_reading_it_back_has_shown_after_the_last(
+def test_accounts_are_reported_once_safe_and_their_read_back_after_the_last(
     sandbox: StartSandbox, project: NewProject
 ) -> None:
     mine = project(sandbox("--fault", "drop=company_name@1:create"), ("paris", "rome"))
@@ -42,7 +42,7 @@ def test_each_account_is_said_once_it_is_safe_and_what_reading_it_back_has_shown
     assert f"created        paris  {altered}" in done.stdout
 
 
-def test_what_reading_back_has_shown_is_an_event_of_its_own(sandbox: StartSandbox, project: NewProject) -> None:
+def test_the_result_of_a_read_back_is_an_event_of_its_own(sandbox: StartSandbox, project: NewProject) -> None:
     mine = project(sandbox("--fault", "drop=company_name@1:create"), ("paris", "rome"))
     events = [json.loads(line) for line in mine.run("apply", "--yes", "--log-format", "json").stderr.splitlines()]
     (found,) = (each for each in events if each["event"] == "read_back")

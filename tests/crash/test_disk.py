@@ -52,7 +52,7 @@ def assert_all_kept(server: SandboxProcess, mine: Project) -> None:
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["once", "from then on"])
-def test_a_call_that_fails_loses_nothing_and_leaves_no_doubt(
+def test_a_failed_call_loses_nothing_and_leaves_no_unknown(
     server: SandboxProcess, project: NewProject, *, broken: bool
 ) -> None:
     rescued_to = set()
@@ -81,7 +81,7 @@ def test_a_call_that_fails_loses_nothing_and_leaves_no_doubt(
 # ── Every step of every save of an edit ──────────────────────────────────────
 
 
-def test_a_call_that_fails_in_an_edit_loses_nothing_and_the_next_run_finishes_it(
+def test_a_failed_call_during_an_edit_loses_nothing_and_the_next_run_finishes_it(
     server: SandboxProcess, project: NewProject
 ) -> None:
     """An edit and a rotation at once; the backup and the intent come before its request, one more save after it."""

@@ -75,7 +75,7 @@ def test_keep_going_goes_on_after_an_unknown(sandbox: StartSandbox, project: New
     assert_kept(server, mine, "paris")
 
 
-def test_an_unknown_that_is_given_up_keeps_its_slot_and_is_not_created_again(
+def test_an_abandoned_unknown_keeps_its_slot_and_is_not_created_again(
     sandbox: StartSandbox, project: NewProject
 ) -> None:
     server = sandbox("--fault", "lost@2")
@@ -90,7 +90,7 @@ def test_an_unknown_that_is_given_up_keeps_its_slot_and_is_not_created_again(
 
 
 @pytest.mark.parametrize("status", [429, 408])
-def test_what_is_proven_not_created_and_worth_it_is_tried_again(
+def test_a_create_that_provably_failed_is_retried_if_that_can_help(
     sandbox: StartSandbox, project: NewProject, status: int
 ) -> None:
     server = sandbox("--fault", f"{status}=0@2")
@@ -113,7 +113,9 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("fault", REFUSALS)
-def test_what_is_proven_not_created_leaves_no_doubt(sandbox: StartSandbox, project: NewProject, fault: str) -> None:
+def test_a_create_that_provably_failed_leaves_no_unknown(
+    sandbox: StartSandbox, project: NewProject, fault: str
+) -> None:
     code, statuses, said = REFUSALS[fault]
     server = sandbox("--fault", fault)
     mine = project(server, THREE)
@@ -137,7 +139,7 @@ def test_over_the_limit_nothing_is_sent(sandbox: StartSandbox, project: NewProje
     assert {} == mine.statuses()
 
 
-def test_what_the_manifest_hides_is_asked_for_before_the_first_request(
+def test_variables_of_the_manifest_are_checked_before_the_first_request(
     sandbox: StartSandbox, project: NewProject
 ) -> None:
     server = sandbox()

@@ -209,7 +209,9 @@ def test_asked_to_end_during_a_wait_it_ends_promptly_and_sends_nothing_more(
 # ── Four at once ─────────────────────────────────────────────────────────────
 
 
-def test_of_four_at_once_one_works_and_three_name_it(sandbox: StartSandbox, project: NewProject) -> None:
+def test_only_one_of_four_simultaneous_runs_works_and_the_others_name_it(
+    sandbox: StartSandbox, project: NewProject
+) -> None:
     server = sandbox("--fault", "delay=0.7@*")
     mine = project(server, FOUR)
     with ExitStack() as running:

@@ -155,7 +155,7 @@ def test_the_new_name_of_an_account_that_the_state_has_is_refused() -> None:
     assert [] == run.events
 
 
-def test_of_a_table_what_is_refused_stops_no_other() -> None:
+def test_a_refused_row_does_not_stop_the_others() -> None:
     run = Run(state(paris=active("paris")))
     done = adopt(run, ("lyon", LOGIN), ("paris", "new@x"), "rome")
     assert (
@@ -313,7 +313,7 @@ def test_what_octopush_makes_of_a_name_is_no_other_account(found: Attributes) ->
     assert isinstance(run.records["paris"], Active)
 
 
-def test_a_password_that_is_not_kept_is_told() -> None:
+def test_a_missing_password_is_reported() -> None:
     bare = SealedContent("lineage", "default", "rome", OPERATION.id)
     run = Run(state(rome=Unknown(attributes("rome"), OPERATION, "lost", SEALER.seal(bare))))
     assert ("paris", "rome") == adopt(run, "paris", "rome").without_password
@@ -336,7 +336,7 @@ def test_each_is_in_the_state_before_the_next_is_asked_for() -> None:
     ] == run.events
 
 
-def test_what_the_answer_does_not_tell_is_told() -> None:
+def test_fields_missing_from_the_answer_are_reported() -> None:
     run = Run(readings={"paris": Observed({"first_name": "Paris", "last_name": "Crash"}, Secret("key of paris"))})
     (outcome,) = adopt(run, "paris").report.outcomes
     assert f"it was in no manifest; the answer does not contain {', '.join(FIELDS[2:])}" == outcome.reason
@@ -426,7 +426,7 @@ def test_a_key_that_is_the_same_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("failed", [KEY, UNREACHED])
-def test_where_more_would_come_to_nothing_no_more_is_asked(failed: Failed) -> None:
+def test_no_more_accounts_are_read_after_an_error_that_concerns_all(failed: Failed) -> None:
     run = Run(readings={"paris": failed})
     report = adopt(run, "paris", "rome").report
     stop = Stop(failed.exit_code, failed.reason, failed.hint)
@@ -439,7 +439,7 @@ def test_where_more_would_come_to_nothing_no_more_is_asked(failed: Failed) -> No
 
 
 @pytest.mark.parametrize("reading", [MISSING, PROCESSED])
-def test_where_one_account_alone_may_be_the_reason_the_next_is_asked_for(reading: Reading) -> None:
+def test_reading_continues_after_an_error_that_may_concern_one_account(reading: Reading) -> None:
     report = adopt(Run(readings={"paris": reading}), "paris", "rome").report
     assert ({"paris": "failed", "rome": "adopted"}, None) == (results(report), report.stop)
 
@@ -511,6 +511,6 @@ def test_what_does_not_open_of_an_unknown_is_its_own_trouble(*, alone: bool) -> 
     assert ("read", "paris") not in run.events
 
 
-def test_a_reading_of_no_known_kind_is_a_defect() -> None:
+def test_an_unexpected_kind_of_reading_is_an_internal_error() -> None:
     with pytest.raises(AssertionError):
         adopt(Run(readings={"paris": cast("Reading", "what is this?")}), "paris")

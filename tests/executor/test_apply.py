@@ -36,7 +36,7 @@ from tests.executor.watched import Run
 # ── What is no create ────────────────────────────────────────────────────────
 
 
-def test_what_is_not_to_be_created_is_told_and_left_alone() -> None:
+def test_what_is_not_created_is_reported_and_left_unchanged() -> None:
     state = State(
         "lineage",
         "default",
@@ -76,7 +76,7 @@ def test_an_unknown_of_an_earlier_run_does_not_stop_this_one() -> None:
     assert {"athens": "unknown", "berlin": "created", "paris": "created"} == results(run.apply())
 
 
-def test_a_change_of_no_known_kind_is_a_defect() -> None:
+def test_an_unexpected_kind_of_change_is_an_internal_error() -> None:
     run = Run()
     todo = plan(manifest(), run.state, limit=20, reserved=0)
     run.by_plan = replace(todo, changes=(cast("Change", "what is this?"),))

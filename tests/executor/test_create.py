@@ -108,7 +108,7 @@ def test_placeholders_are_sent_expanded_and_kept_as_they_are() -> None:
     assert run.records["paris"].attributes == account.attributes
 
 
-def test_a_warning_of_the_api_is_told() -> None:
+def test_a_warning_from_the_api_is_reported() -> None:
     run = Run(wanted=("paris",), verdicts={"paris": Created(credentials("paris"), "HTTP 200")})
     assert (Outcome("paris", "create", Result.CREATED, "HTTP 200"),) == run.apply().outcomes
 
@@ -176,7 +176,7 @@ def test_what_becomes_of_every_verdict(row: Row, *, keep_going: bool) -> None:
 
 
 @pytest.mark.parametrize("verdict", [LOST, CUT], ids=["no answer", "an answer"])
-def test_a_doubt_keeps_the_reason_the_password_and_the_answer_as_it_came(verdict: OutcomeUnknown) -> None:
+def test_an_unknown_keeps_the_reason_the_password_and_the_answer_as_it_came(verdict: OutcomeUnknown) -> None:
     run = Run(wanted=("paris",), verdicts={"paris": verdict})
     run.apply()
     record = run.records["paris"]
@@ -194,7 +194,7 @@ def test_a_doubt_keeps_the_reason_the_password_and_the_answer_as_it_came(verdict
     ) == opened("paris", record)
 
 
-def test_a_verdict_of_no_known_kind_is_a_defect_and_is_kept_as_a_doubt() -> None:
+def test_an_unexpected_kind_of_verdict_is_an_internal_error_and_recorded_as_unknown() -> None:
     run = Run(wanted=("paris",), verdicts={"paris": cast("Verdict", "what is this?")})
     with pytest.raises(InternalError) as caught:
         run.apply()
@@ -300,7 +300,7 @@ def test_whatever_is_read_back_the_account_was_created(reading: Reading, warning
     assert content("athens", operation="operation 1") == opened("athens", record)
 
 
-def test_everything_that_is_read_back_otherwise_is_told() -> None:
+def test_every_difference_in_the_read_back_is_reported() -> None:
     reading = Observed({"first_name": "Paris!"}, Secret("another key"))
     report = Run(
         wanted=("paris",),
@@ -344,7 +344,7 @@ def test_a_value_that_was_filled_in_and_is_not_there_is_absent() -> None:
     assert (FieldChange("company_name", "${env:WHOSE}", None),) == report.outcomes[0].fields
 
 
-def test_where_what_was_altered_cannot_be_saved_the_accounts_are_there_all_the_same() -> None:
+def test_created_accounts_stay_in_the_state_even_if_corrections_cannot_be_saved() -> None:
     reading = observed(attributes("athens"), "key of athens", last_name="Crsh")
     run = Run(state(rome=active("rome")), readings={"athens": reading}, failures={5: Failure()})
     run.wanted = (*THREE, desired("rome", Attributes("Rome", "Georgia")))
@@ -393,7 +393,7 @@ def test_the_slots_are_counted_again_before_each_create() -> None:
     assert 2 == len(run.sent)
 
 
-def test_a_doubt_keeps_its_slot_and_a_refusal_gives_it_back() -> None:
+def test_an_unknown_keeps_its_slot_and_a_refusal_frees_it() -> None:
     for verdict, last in ((LOST, "not_attempted"), (REFUSED, "created")):
         run = Run(verdicts={"athens": verdict})
         todo = plan(manifest(*THREE), run.state, limit=4, reserved=0)

@@ -82,7 +82,7 @@ def test_what_is_abandoned_keeps_its_slot_and_what_was_sealed(record: Unknown | 
     ("record", "status"),
     [(active("paris"), "active"), (Abandoned(attributes("paris"), OPERATION, "lost"), "abandoned")],
 )
-def test_what_is_not_in_doubt_cannot_be_resolved(record: Record, status: str, *, abandon: bool) -> None:
+def test_only_an_unknown_can_be_resolved(record: Record, status: str, *, abandon: bool) -> None:
     with pytest.raises(CommandInvalid, match=f"paris is not unknown: it is {status}") as caught:
         executor.resolve(State("lineage", "default", accounts={"paris": record}), "paris", abandon=abandon)
     advice = Advice(Remedy.FREE_OR_ADOPT, "paris") if status == "abandoned" else None
@@ -93,13 +93,13 @@ def test_what_is_not_in_doubt_cannot_be_resolved(record: Record, status: str, *,
 
 
 @pytest.mark.parametrize("abandon", [False, True])
-def test_what_is_not_there_cannot_be_resolved(*, abandon: bool) -> None:
+def test_an_account_without_a_record_cannot_be_resolved(*, abandon: bool) -> None:
     with pytest.raises(CommandInvalid, match="no account paris") as caught:
         executor.resolve(State("lineage", "default"), "paris", abandon=abandon)
     assert Advice(Remedy.LIST, "paris") == caught.value.advice
 
 
-def test_an_edit_that_was_begun_is_left_for_an_apply_to_finish() -> None:
+def test_an_unfinished_edit_is_left_for_an_apply_to_finish() -> None:
     run = Run(known(paris=active("paris", edit=edit("paris", attributes("rome"), "a new one", version=2))))
     assert executor.settle(run.state, run.session) is run.state
     assert [] == run.events
@@ -126,7 +126,7 @@ def test_what_octopush_does_not_know_or_a_person_forces_is_forgotten(record: Rec
         (PROCESSED, "Octopush could not say whether it exists: the API answered HTTP 500"),
     ],
 )
-def test_what_may_be_there_is_not_forgotten(reading: Reading, why: str) -> None:
+def test_an_account_that_may_exist_is_not_forgotten(reading: Reading, why: str) -> None:
     with pytest.raises(StateConflict) as caught:
         executor.forget(known(paris=active("paris")), "paris", reading=reading)
     assert f"paris is not forgotten: {why}." == caught.value.message
@@ -141,14 +141,14 @@ def test_why_it_could_not_be_asked_for_brings_its_own_advice() -> None:
     assert ("Check OCTOPUSH_API_KEY.", Advice(Remedy.FORCE, "paris")) == (caught.value.hint, caught.value.advice)
 
 
-def test_what_was_gone_and_is_there_is_looked_for_again() -> None:
+def test_an_account_that_was_gone_and_exists_again_is_read_again() -> None:
     gone = active("paris", drift=Drift(gone=True))
     with pytest.raises(StateConflict) as caught:
         executor.forget(known(paris=gone), "paris", reading=observed(attributes("paris")))
     assert Advice(Remedy.REFRESH_OR_FORCE, "paris") == caught.value.advice
 
 
-def test_what_is_not_there_cannot_be_forgotten() -> None:
+def test_an_account_without_a_record_cannot_be_forgotten() -> None:
     with pytest.raises(CommandInvalid, match="no account paris"):
         executor.forget(known(), "paris", reading=None)
 
@@ -170,6 +170,6 @@ def test_the_login_of_what_is_not_active_is_not_known(record: Record, status: st
     assert Advice(remedy, "paris") == caught.value.advice
 
 
-def test_what_is_not_there_has_no_login() -> None:
+def test_an_account_without_a_record_has_no_login() -> None:
     with pytest.raises(CommandInvalid, match="no account paris"):
         executor.active(known(), "paris")

@@ -79,7 +79,7 @@ def test_an_account_that_is_as_it_was_sent_is_unchanged() -> None:
         assert (Drift(), Outcome("paris", "refresh", Result.UNCHANGED)) == (drift, outcome)
 
 
-def test_what_somebody_changed_is_told_and_changed_back_by_an_apply() -> None:
+def test_drift_is_reported_and_changed_back_by_an_apply() -> None:
     reading = observed(attributes("paris"), last_name="Texas")
     done = refreshed(state(paris=PLAIN), {"paris": reading})
     fields = (FieldChange("last_name", "Crash", "Texas", drifted=True),)
@@ -152,7 +152,7 @@ def test_an_empty_value_is_an_absent_one() -> None:
     assert Drift() == one(PLAIN, observed(attributes("paris"), company_name=""))[0]
 
 
-def test_what_was_not_told_is_not_called_right() -> None:
+def test_fields_missing_from_an_answer_are_not_called_unchanged() -> None:
     drift, outcome = one(PLAIN, Observed({"first_name": "Paris"}))
     reason = f"the answer does not contain {', '.join(FIELDS[1:])}"
     assert (Drift(), Outcome("paris", "refresh", Result.UNCHECKED, reason)) == (drift, outcome)
@@ -173,7 +173,7 @@ def test_what_a_placeholder_filled_in_is_shown_neither_by_the_refresh_nor_by_the
     assert {"paris": {HOOK: MASK}} == done.found
 
 
-def test_where_a_placeholder_stands_nothing_is_shown_of_what_is_found() -> None:
+def test_the_found_value_is_not_shown_if_the_field_has_a_placeholder() -> None:
     # As after an adoption: what differed is kept as the manifest has it, and not as anything was sent.
     written = replace(attributes("paris"), callbacks=Callbacks("https://hooks.example.com/?t=${env:TOKEN}"))
     there = replace(attributes("paris"), callbacks=Callbacks("https://hooks.example.com/s3cret"))
@@ -254,7 +254,7 @@ def test_every_active_account_is_read_in_the_order_of_names_and_no_other() -> No
 
 
 @pytest.mark.parametrize("failed", [UNREACHED, REJECTED, ELSEWHERE, SILENT])
-def test_where_more_would_come_to_nothing_no_more_is_asked(failed: Failed) -> None:
+def test_no_more_accounts_are_read_after_an_error_that_concerns_all(failed: Failed) -> None:
     drifted = replace(PLAIN, drift=Drift(changed=("last_name",)))
     watcher = Watcher()
     done = refreshed(state(paris=drifted, rome=active("rome")), {"paris": failed}, watcher)
@@ -270,7 +270,7 @@ def test_where_more_would_come_to_nothing_no_more_is_asked(failed: Failed) -> No
 
 
 @pytest.mark.parametrize("failed", [REFUSED, PROCESSED])
-def test_where_one_account_alone_may_be_the_reason_the_next_is_asked_for(failed: Failed) -> None:
+def test_reading_continues_after_an_error_that_may_concern_one_account(failed: Failed) -> None:
     done = refreshed(state(paris=PLAIN, rome=active("rome")), {"paris": failed})
     assert [Result.UNCHECKED, Result.UNCHANGED] == [each.result for each in done.report.outcomes]
     assert done.report.stop is None
@@ -328,7 +328,7 @@ def test_an_account_that_is_no_longer_what_was_read_stays_as_it_is(now: Record |
     assert alone is executor.with_drift(done, alone)
 
 
-def test_the_rest_of_a_newer_state_stays_and_so_does_what_is_sealed_anew() -> None:
+def test_the_rest_of_a_newer_state_stays_and_so_does_newly_sealed_content() -> None:
     done = refreshed(state(paris=PLAIN), {"paris": TEXAS})
     again = replace(PLAIN, sealed=SEALER.seal(content("paris")))
     newer = replace(state(oslo=active("oslo"), paris=again), serial=12, recipients=("age1other",))
@@ -374,7 +374,7 @@ def test_an_edit_that_this_run_finished_was_checked_by_reading_it_back(
     assert (() if checked else (Outcome("paris", "refresh", Result.UNCHECKED, UNFINISHED),)) == told
 
 
-def test_a_reading_of_no_known_kind_is_a_defect() -> None:
+def test_an_unexpected_kind_of_reading_is_an_internal_error() -> None:
     with pytest.raises(AssertionError):
         one(PLAIN, cast("Reading", "what is this?"))
 
@@ -465,7 +465,7 @@ def test_a_seal_that_is_not_that_of_its_record_fails_and_is_not_asked_for(record
     assert ("failed", "rome") in watcher.events
 
 
-def test_accounts_that_have_one_login_are_told_of_each_other_alone() -> None:
+def test_accounts_with_the_same_login_are_reported_with_each_other() -> None:
     same = replace(credentials("rome"), api_login="PARIS@sub-accounts.com")
     this = state(athens=active("athens"), lost=rome(credentials=None), paris=PLAIN, rome=rome(credentials=same))
     this = replace(this, accounts={**this.accounts, "lost": active("lost", kept=content("lost", credentials=None))})
@@ -500,7 +500,7 @@ def test_what_an_identity_does_not_open_fails_and_an_identity_that_opens_nothing
     assert RECIPIENT != recipient
 
 
-def test_a_reading_of_credentials_of_no_known_kind_is_a_defect() -> None:
+def test_an_unexpected_kind_of_credentials_reading_is_an_internal_error() -> None:
     with pytest.raises(AssertionError):
         verified(state(paris=PLAIN), {"paris": cast("Reading", "what is this?")})
 

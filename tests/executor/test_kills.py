@@ -291,7 +291,7 @@ def sends_after(machine: Machine, step: int) -> int:
     return machine.steps[step:].count("send")
 
 
-def test_a_run_that_dies_leaves_one_doubt_at_most_and_a_false_one_only_just_before_the_request() -> None:
+def test_a_dead_run_leaves_at_most_one_unknown_and_a_false_one_only_just_before_the_request() -> None:
     false = 0
     for script in SCRIPTS:
         for machine in runs(script, die):
@@ -323,7 +323,7 @@ def test_a_save_that_fails_loses_nothing_and_nothing_more_is_sent(error: StateEr
 
 @pytest.mark.parametrize("durable", [False, True])
 @pytest.mark.parametrize("failing", range(1, 6))
-def test_a_run_that_dies_after_a_save_that_failed_leaves_one_doubt_at_most(failing: int, *, durable: bool) -> None:
+def test_a_run_that_dies_after_a_failed_save_leaves_at_most_one_unknown(failing: int, *, durable: bool) -> None:
     for machine in runs((MADE, MADE, MADE), die, failing=failing, durable=durable):
         pending = machine.world.pending().keys()
         assert len(settled(machine.world)) <= len(pending) <= 1
@@ -338,7 +338,7 @@ def test_a_signal_lets_the_request_in_flight_end_and_takes_back_the_intent_of_th
 
 
 @pytest.mark.parametrize("happens", [fail, cut_off])
-def test_what_fails_loses_nothing_and_leaves_no_doubt_that_the_request_did_not(
+def test_a_failure_loses_nothing_and_adds_no_unknown_to_that_of_the_request(
     happens: Callable[[Machine], None],
 ) -> None:
     for script in FEW:

@@ -72,7 +72,7 @@ def test_what_cannot_be_opened_keeps_everything_as_it_was() -> None:
         executor.rekey(state(**RECORDS), OTHER, AgeSealer([RECIPIENT]), (RECIPIENT,))
 
 
-def test_what_was_moved_between_records_is_not_sealed_anew() -> None:
+def test_content_moved_between_records_is_not_sealed_again() -> None:
     moved = active("paris", kept=content("rome"))
     with pytest.raises(StateConflict):
         executor.rekey(state(paris=moved), OPENER, AgeSealer([RECIPIENT]), (RECIPIENT,))

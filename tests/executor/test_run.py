@@ -166,7 +166,7 @@ def test_a_created_account_whose_save_fails_has_that_as_its_only_reason() -> Non
     assert str(report.outcomes[0].reason).startswith("the state could not be saved, and the outcome is kept in")
 
 
-def test_a_doubt_that_cannot_be_saved_is_rescued_and_stays_the_strongest() -> None:
+def test_an_unknown_that_cannot_be_saved_is_rescued_and_stays_the_strongest() -> None:
     run = Run(failures={2: FULL}, verdicts={"athens": CUT})
     report = run.apply(keep_going=True)
     assert {"athens": "unknown", "berlin": "not_attempted", "paris": "not_attempted"} == results(report)
@@ -177,7 +177,7 @@ def test_a_doubt_that_cannot_be_saved_is_rescued_and_stays_the_strongest() -> No
     assert ANSWER == opened("athens", run.rescued[0].record).answer
 
 
-def test_a_refusal_that_cannot_be_saved_is_rescued_so_that_no_doubt_remains() -> None:
+def test_a_refusal_that_cannot_be_saved_is_rescued_so_that_nothing_stays_unknown() -> None:
     run = Run(failures={2: FULL}, verdicts={"athens": REFUSED})
     report = run.apply()
     assert {"athens": "failed", "berlin": "not_attempted", "paris": "not_attempted"} == results(report)

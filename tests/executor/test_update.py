@@ -78,7 +78,7 @@ def only(run: Run, name: str = "paris") -> Active:
 # ── The order of things ──────────────────────────────────────────────────────
 
 
-def test_the_intent_is_saved_before_the_request_with_the_new_password_beside_the_old() -> None:
+def test_the_intent_is_saved_before_the_request_with_both_passwords() -> None:
     run = editing()
     seen: list[Active] = []
     run.api.on_request = lambda _: seen.append(only(run))
@@ -203,7 +203,7 @@ def test_a_proven_refusal_leaves_everything_as_it_was(row: Row, record: Active) 
 
 @pytest.mark.parametrize("record", [BEFORE, UNFINISHED], ids=["none begun", "one begun"])
 @pytest.mark.parametrize("row", POSSIBLE.values(), ids=POSSIBLE)
-def test_what_may_have_been_carried_out_stays_begun_with_both_passwords(row: Row, record: Active) -> None:
+def test_an_edit_that_may_have_been_carried_out_stays_unfinished_with_both_passwords(row: Row, record: Active) -> None:
     run = ended(row[0], record, *row[1:], Advice(Remedy.APPLY, "paris"))
     after = run.records["paris"]
     assert isinstance(after, Active)
@@ -233,13 +233,13 @@ def test_a_login_that_is_not_known_is_gone_and_its_password_stays() -> None:
     assert [] == again.api.edited
 
 
-def test_a_login_that_is_not_known_keeps_the_password_of_an_edit_that_was_begun_before() -> None:
+def test_a_login_that_is_not_known_keeps_the_password_of_an_earlier_unfinished_edit() -> None:
     run = ended(MISSING, UNFINISHED, MISSING.reason, None)
     assert replace(UNFINISHED, drift=Drift(gone=True)) == run.records["paris"]
 
 
 @pytest.mark.parametrize("record", [BEFORE, UNFINISHED], ids=["none begun", "one begun"])
-def test_a_login_that_is_not_known_after_a_doubtful_attempt_keeps_the_password_of_that(record: Active) -> None:
+def test_a_login_that_is_not_known_after_an_unclear_attempt_keeps_its_password(record: Active) -> None:
     missing = replace(MISSING, possible=True)
     kept = "an earlier attempt may have been carried out, and its values are saved"
     run = ended(missing, record, f"{MISSING.reason}; {kept}", None, Advice(Remedy.REFRESH, "paris"))
@@ -250,7 +250,7 @@ def test_a_login_that_is_not_known_after_a_doubtful_attempt_keeps_the_password_o
     assert "a new password" == begun_password("paris", after)
 
 
-def test_a_verdict_of_no_known_kind_is_a_defect_and_leaves_the_edit_begun() -> None:
+def test_an_unexpected_kind_of_verdict_is_an_internal_error_and_leaves_the_edit_unfinished() -> None:
     run = editing(edits={"paris": cast("EditVerdict", "what is this?")})
     with pytest.raises(AssertionError):
         run.apply()
@@ -306,7 +306,7 @@ def test_where_the_intent_cannot_be_saved_nothing_is_sent(*, durable: bool) -> N
     assert {"paris": "updated", "rome": "updated"} == results(again.apply())
 
 
-def test_where_the_outcome_cannot_be_saved_the_edit_that_was_begun_is_sent_again() -> None:
+def test_if_the_outcome_cannot_be_saved_the_unfinished_edit_is_sent_again() -> None:
     run = editing(RENEWED, BEFORE, ROME, failures={2: Failure()})
     report = run.apply(keep_going=True)
     assert (
@@ -323,7 +323,7 @@ def test_where_the_outcome_cannot_be_saved_the_edit_that_was_begun_is_sent_again
 
 
 @pytest.mark.parametrize("verdict", [REFUSED, MISSING])
-def test_where_a_refusal_cannot_be_saved_the_edit_stays_begun(verdict: EditVerdict) -> None:
+def test_if_a_refusal_cannot_be_saved_the_edit_stays_unfinished(verdict: EditVerdict) -> None:
     run = editing(RENEWED, BEFORE, ROME, edits={"paris": verdict}, failures={2: Failure()})
     report = run.apply()
     assert isinstance(verdict, Failed | Missing)
@@ -445,7 +445,7 @@ LYON: Final = desired("lyon", attributes("paris"), previously="paris")
 MOVED: Final = replace(content("paris"), name="lyon")
 
 
-def test_a_new_name_alone_sends_nothing_and_seals_anew() -> None:
+def test_a_rename_alone_sends_nothing_and_seals_again() -> None:
     run = editing(LYON)
     assert (Outcome("lyon", "update", Result.UPDATED),) == run.apply().outcomes
     assert [("started", "lyon"), ("sealed credentials", "lyon"), {"lyon": "active"}, ("updated", "lyon")] == run.events
@@ -490,7 +490,7 @@ def test_a_new_name_and_an_edit_are_saved_together_before_the_request() -> None:
     ("verdict", "drift"), [(REFUSED, Drift()), (UNAUTHORIZED, Drift()), (MISSING, Drift(gone=True))]
 )
 @pytest.mark.parametrize("begun", [False, True])
-def test_where_the_edit_is_refused_the_new_name_stays_and_so_does_what_was_begun_before(
+def test_if_the_edit_is_refused_the_new_name_stays_and_so_does_an_earlier_unfinished_edit(
     verdict: EditVerdict, drift: Drift, *, begun: bool
 ) -> None:
     run = editing(
@@ -527,7 +527,7 @@ def test_where_the_edit_may_have_been_carried_out_all_is_under_the_new_name() ->
     assert Secret("a newer one") == opened("lyon", only(again, "lyon")).password
 
 
-def test_a_begun_edit_without_a_password_takes_the_new_name_too() -> None:
+def test_an_unfinished_edit_without_a_password_takes_the_new_name_too() -> None:
     run = editing(replace(LYON, attributes=NEW), active("paris", edit=edit("paris", NEW)), edits={"paris": REFUSED})
     run.apply()
     assert active("paris", edit=edit("paris", NEW)).edit == only(run, "lyon").edit

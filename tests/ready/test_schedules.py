@@ -188,7 +188,7 @@ def test_what_the_pods_of_an_indexed_job_start(place: Path, machine: dict[str, s
 
 @pytest.mark.parametrize("scheduler", [systemd, kubernetes])
 @pytest.mark.parametrize("parent", ["report", "provisioner"])
-def test_no_name_of_a_parent_meets_that_of_another_file(
+def test_a_parents_name_cannot_collide_with_another_file(
     place: Path, machine: dict[str, str], scheduler: Scheduler, parent: str
 ) -> None:
     project = place / "srv/provisioner"

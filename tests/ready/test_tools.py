@@ -181,7 +181,7 @@ def test_what_ci_installs_is_what_was_tested_and_nothing_that_a_stranger_could_p
         assert all("--require-hashes" in job for job in jobs if "pip install" in job)
 
 
-def test_until_somebody_says_where_the_program_is_nothing_is_installed(written: dict[str, Path]) -> None:
+def test_nothing_is_installed_until_somebody_says_where_the_program_is(written: dict[str, Path]) -> None:
     installing = {name: text for name, text in scripts(written) if "octopush-provisioner '" in text}
     assert 5 == len(installing)
     for name, text in installing.items():
@@ -222,9 +222,7 @@ def test_git_gets_the_token_for_the_forge_alone(written: dict[str, Path], tmp_pa
             assert gets == (b"password=pushes" in done.stdout), done.stderr
 
 
-def test_no_file_of_the_repository_stands_where_the_program_is_installed(
-    written: dict[str, Path], tmp_path: Path
-) -> None:
+def test_no_file_of_the_repository_is_where_the_program_is_installed(written: dict[str, Path], tmp_path: Path) -> None:
     jobs: dict[str, Any] = yaml.safe_load((written["gitlab"] / ".gitlab" / "provisioner.gitlab-ci.yml").read_text())
     guard, *_ = jobs[".provisioner-with-state"]["before_script"]
     project = new_clone(tmp_path / "project", "nowhere")

@@ -58,7 +58,7 @@ def test_a_name_is_repeated_as_it_is() -> None:
         ("", Advice(Remedy.LIST, "paris"), "`provisioner status` lists all accounts."),
     ],
 )
-def test_what_ended_a_command_tells_its_own_hint_first(hint: str, given: Advice | None, told: str) -> None:
+def test_the_hint_of_what_ended_a_command_comes_first(hint: str, given: Advice | None, told: str) -> None:
     error = StateConflict("It is there.", hint=hint, advice=given)
     assert told == advice.hint(error)
     assert told == documents.error(error)["error"]["hint"]
@@ -72,7 +72,7 @@ def test_an_error_has_no_advice_unless_it_is_given() -> None:
     assert Stop(ExitCode.FAILURE, "no").advice is None
 
 
-def test_an_outcome_tells_its_reason_first_in_text_and_json() -> None:
+def test_an_outcome_shows_its_reason_first_in_text_and_json() -> None:
     gone = [
         Outcome(name, "gone", Result.NOT_ATTEMPTED, "it is gone", advice=Advice(Remedy.FORGET, name))
         for name in ("paris", "rome")

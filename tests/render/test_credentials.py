@@ -239,7 +239,7 @@ def test_names_that_no_secret_can_have(name: str) -> None:
     assert "k1" not in str(caught.value) + caught.value.hint
 
 
-def test_of_no_account_every_face_is_empty_and_valid() -> None:
+def test_without_accounts_every_format_is_empty_and_valid() -> None:
     assert ("", "{}\n", "name,api_login,api_key,password\r\n", "") == (
         formats.as_env([]),
         formats.as_json([]),
@@ -292,7 +292,7 @@ def test_one_account_in_text() -> None:
     assert ["password: p1", "answer: HTTP 201: café \\x1b[0m \\xff"] == [line.text for line in formats.as_text(UNKNOWN)]
 
 
-def test_passwords_that_may_have_been_set_stand_beside_the_one_that_is_kept() -> None:
+def test_passwords_that_may_have_been_set_are_shown_next_to_the_recorded_one() -> None:
     begun = (Secret("p3"), Secret("p2"))
     assert ["password: p1", "password (new, not confirmed): p3", "password (new, not confirmed): p2"] == [
         line.text for line in formats.as_text(content(), begun)[2:]
@@ -309,7 +309,7 @@ def test_text_shows_what_a_placeholder_may_stand_for() -> None:
     assert ["last_name: ${env:X}", "callbacks.callback_url_for_deliveries: https://h.example.com/?t=token"] == lines[3:]
 
 
-def test_nothing_that_is_shown_speaks_to_a_terminal() -> None:
+def test_nothing_that_is_shown_can_control_a_terminal() -> None:
     odd = "x\x1b]52;c;cm0\x07\r\x9b2J\u202e\u200b\napi_key: real"
     one = SealedContent("lineage", "default", "paris", "op", Secret(odd), Credentials(odd, Secret(odd)))
     shown = [line.text for line in formats.as_text(one, [Secret(odd)])]

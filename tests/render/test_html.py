@@ -227,11 +227,11 @@ def row(change: Change, *, over: tuple[str, ...] = ()) -> str:
         ),
     ],
 )
-def test_every_kind_of_change_is_told(change: Change, said: str) -> None:
+def test_every_kind_of_change_is_shown(change: Change, said: str) -> None:
     assert said == row(change)
 
 
-def test_what_does_not_fit_is_marked_and_the_refusal_is_told() -> None:
+def test_what_does_not_fit_is_marked_and_the_refusal_is_shown() -> None:
     change = Create(desired("b", ADA))
     assert row(change, over=("b",)).startswith("x no slot b ")
     said = Parsed(html.page([one(change, over=tuple(f"n{i}" for i in range(22)))], "d")).said
@@ -239,7 +239,7 @@ def test_what_does_not_fit_is_marked_and_the_refusal_is_told() -> None:
     assert "n19 and 2 more. Nothing would be sent." in said
 
 
-def test_what_a_url_hides_stays_hidden_and_that_it_differs_is_told() -> None:
+def test_a_masked_part_of_a_url_stays_hidden_and_a_difference_in_it_is_shown() -> None:
     path = "callbacks.callback_url_for_visits"
     fields = (FieldChange(path, "https://u:p@h.example/x?t=1", "https://u:p@h.example/x?t=2"),)
     callbacks = Callbacks(callback_url_for_visits="https://u:p@h.example/x?t=3")
@@ -261,7 +261,7 @@ def test_unchanged_accounts_are_folded_and_counted() -> None:
     assert "<details" not in html.page([one(Gone("a", ADA))], "d")
 
 
-def test_a_parent_is_told_by_its_heading_its_slots_and_its_summary() -> None:
+def test_a_parent_has_a_heading_its_slots_and_a_summary() -> None:
     plans = [one(Create(desired("a", ADA))), Plan("acme", None, 0, counts(), ())]
     parsed = Parsed(html.page(plans, "sha-1"))
     assert ["default", "acme"] == parsed.all("h2")
@@ -276,7 +276,7 @@ def test_a_parent_is_told_by_its_heading_its_slots_and_its_summary() -> None:
     assert ["Plan for 0 parents"] == Parsed(html.page([], "d")).all("title")
 
 
-def test_the_filter_offers_the_actions_that_there_are() -> None:
+def test_the_filter_offers_the_actions_in_the_plan() -> None:
     parsed = Parsed(html.page([one(Create(desired("a", ADA)), Gone("b", ADA), Gone("c", ADA))], "d"))
     assert ["create (1)", "gone (2)"] == [label for label in parsed.all("label") if "(" in label]
 
@@ -401,7 +401,7 @@ def test_only_files_of_the_page_are_taken_for_markup() -> None:
     assert {("frame", "_asset"), ("markup", "filled")} == makers
 
 
-def test_nothing_gets_into_markup_but_by_the_one_way() -> None:
+def test_there_is_only_one_way_into_markup() -> None:
     """Escaping alone would leave in what cannot be seen."""
     for module in (frame, html):
         source = Path(module.__file__).read_text(encoding="utf-8")

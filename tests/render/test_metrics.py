@@ -81,7 +81,7 @@ def test_a_failure_keeps_the_last_success_and_what_it_could_not_see() -> None:
     assert (1, 6) == (failed["accounts", ("default", "active")], failed["slots", ("acme", "limit")])
 
 
-def test_a_parent_that_is_no_more_is_forgotten_by_a_run_that_came_to_all() -> None:
+def test_a_run_over_all_parents_drops_the_metrics_of_a_removed_one() -> None:
     before = after(run(ParentMetrics("default", 20, 0, None), ParentMetrics("acme", 5, 0, None)), {})
     assert [] == [key for key in after(run(ParentMetrics("default", 20, 0, None)), before) if "acme" in key[1]]
 
@@ -95,6 +95,6 @@ def test_what_is_not_ours_is_dropped() -> None:
 
 
 @pytest.mark.parametrize("text", ['octopush_provisioner_slots{parent="x" 1\n', "octopush_provisioner_slots x\n"])
-def test_what_is_no_such_text_is_said(text: str) -> None:
+def test_a_file_that_is_not_metrics_is_reported(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # the parser's own words
         parsed(text)

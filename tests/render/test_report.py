@@ -25,7 +25,7 @@ def rendered(lines: list[Line]) -> str:
     return "\n".join(line.text for line in lines)
 
 
-def test_a_report_tells_what_happened_and_groups_what_did_not() -> None:
+def test_a_report_shows_what_happened_and_groups_what_did_not() -> None:
     this = Report(
         "default",
         (
@@ -63,7 +63,7 @@ def test_a_report_of_nothing() -> None:
     assert "p:\nDone: no account." == rendered(report.text(Report("p", ())))
 
 
-def test_what_octopush_holds_instead_stands_under_its_account() -> None:
+def test_the_value_at_octopush_is_shown_under_its_account() -> None:
     this = Report(
         "p",
         (
@@ -81,7 +81,7 @@ p:
 Done: 1 updated, 1 unchanged, 1 verified.""" == rendered(report.text(this))
 
 
-def test_what_is_not_attempted_is_told_once_for_each_reason() -> None:
+def test_what_is_not_attempted_is_shown_once_per_reason() -> None:
     outcomes = [
         Outcome(name, "update", Result.NOT_ATTEMPTED, reason) for name, reason in zip("abc", "xyx", strict=True)
     ]

@@ -54,7 +54,7 @@ def test_a_status_of_nothing() -> None:
     )
 
 
-def test_a_status_tells_what_is_not_finished_and_not_right() -> None:
+def test_a_status_shows_what_is_unfinished_or_wrong() -> None:
     state = State(
         "lineage",
         "default",

@@ -93,7 +93,7 @@ def test_what_does_not_fit_is_marked() -> None:
     assert ["  + create     a  Leonardo  Da Vinci", "  x no slot    b  Leonardo  Da Vinci"] == said[1:3]
 
 
-def test_a_url_is_masked_and_a_difference_in_the_masked_part_is_told() -> None:
+def test_a_url_is_masked_and_a_difference_in_the_masked_part_is_shown() -> None:
     path = "callbacks.callback_url_for_visits"
     change = FieldChange(path, "https://u:p@h.example/x?t=1", "https://u:p@h.example/x?t=2")
     said = rendered(text.plan(Plan("p", "l", 1, slots(), (Update(desired("a"), (change,)),))))
@@ -101,7 +101,7 @@ def test_a_url_is_masked_and_a_difference_in_the_masked_part_is_told() -> None:
     assert "1 field\n" in said
 
 
-def test_nothing_that_a_terminal_obeys_comes_through() -> None:
+def test_no_terminal_control_character_is_printed() -> None:
     assert "a\\x1b[31mb\\u202ec" == printable("a\x1b[31mb\u202ec")
     evil = Plan("p", "l", 1, slots(), (StillUnknown("a\x1b]0;x", LEO, "b\nc"),))
     assert "\x1b" not in rendered(text.plan(evil))
@@ -145,7 +145,7 @@ the next apply finishes it if a manifest names the account
 Nothing to do: 2 unchanged, 4 unmanaged, 1 gone.""" == rendered(text.plan(plan))
 
 
-def test_a_plan_shows_an_edit_that_was_begun_and_a_new_name() -> None:
+def test_a_plan_shows_an_unfinished_edit_and_a_rename() -> None:
     moved = desired("lyon")
     plan = Plan(
         "p",
@@ -210,7 +210,7 @@ def test_a_field_in_one_line(change: FieldChange, said: str) -> None:
     assert [said] == text.aligned([text.field(change)])
 
 
-def test_a_change_of_no_known_kind_is_a_defect() -> None:
+def test_an_unexpected_kind_of_change_is_an_internal_error() -> None:
     class Odd:
         name = "odd"
         drift = Drift(gone=True)

@@ -95,7 +95,7 @@ def test_plans_are_summed_up_together() -> None:
     assert "Plan: 1 to update, 1 unchanged, 1 gone." == words.summary(both)
 
 
-def test_what_is_known_of_an_account_that_could_not_be_looked_at_is_said_too() -> None:
+def test_an_unchecked_account_is_shown_with_what_is_known() -> None:
     change = Unchanged("a", LEO, DRIFT, unchecked="HTTP 500")
     assert ("HTTP 500; Octopush altered first_name; somebody changed last_name",) == words.explanation(change)
 

@@ -349,7 +349,7 @@ def test_a_newer_version_is_left_to_a_newer_provisioner() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"[]", b"null", b'"text"', b"1", b"NaN", b"{}"])
-def test_json_that_is_no_state_is_refused(raw: bytes) -> None:
+def test_json_that_is_not_a_state_is_refused(raw: bytes) -> None:
     assert "state/acme.json is damaged: $ does not fit its schema, state.v1." == refusal(raw).message
 
 
@@ -382,7 +382,7 @@ def test_what_is_not_json_is_refused_by_its_place(raw: bytes, place: str) -> Non
           for each in ("=======", "=======\r", "<<<<<<< HEAD", ">>>>>>> theirs", "||||||| base")),
     ],
 )  # fmt: skip
-def test_a_state_that_something_spoilt_is_named_as_what_it_is(raw: bytes, said: str) -> None:
+def test_the_error_about_a_damaged_state_says_what_the_damage_is(raw: bytes, said: str) -> None:
     assert f"state/acme.json {said}" == refusal(raw).message
 
 
@@ -391,7 +391,7 @@ def test_what_is_not_utf_8_is_refused_by_its_place() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"[" * 100_000, b'{"version": ' + b"9" * 5000 + b"}"])
-def test_what_nobody_wrote_in_earnest_is_refused(raw: bytes) -> None:
+def test_json_that_is_too_deep_or_has_too_long_numbers_is_refused(raw: bytes) -> None:
     assert "state/acme.json is not a JSON document (too deep, or a number too long)." == refusal(raw).message
 
 
@@ -427,7 +427,7 @@ def test_a_repeated_key_cannot_speak_to_the_terminal() -> None:
     )
 
 
-def test_the_marks_of_a_merge_are_told_from_other_damage() -> None:
+def test_merge_markers_are_distinguished_from_other_damage() -> None:
     raw = codec.encode(STATE).replace(
         b'  "serial": 3,', b'<<<<<<< ours\n  "serial": 3,\n=======\n  "serial": 4,\n>>>>>>>'
     )

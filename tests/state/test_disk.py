@@ -105,7 +105,7 @@ def test_a_new_file_takes_nobodys_place(path: Path) -> None:
 
 
 @pytest.mark.parametrize("at", [1, 2])
-def test_a_new_file_is_there_wholly_or_not_at_all(tmp_path: Path, at: int) -> None:
+def test_a_new_file_is_complete_or_absent(tmp_path: Path, at: int) -> None:
     with pytest.raises(OSError, match="No space"):
         write_new(tmp_path / "new.yaml", NEW, ScriptedDisk(at, full))
     assert [] == names(tmp_path)
@@ -115,7 +115,7 @@ def test_a_file_is_read_whole(path: Path) -> None:
     assert OLD == read_file(path)
 
 
-def test_where_there_is_no_file_there_is_none(tmp_path: Path) -> None:
+def test_a_missing_file_is_read_as_none(tmp_path: Path) -> None:
     assert read_file(tmp_path / "none") is None
 
 
@@ -132,7 +132,7 @@ def test_a_call_that_fails_leaves_one_whole_document_and_nothing_else(path: Path
     assert ["state.json"] == names(path.parent)
 
 
-def test_a_write_that_takes_only_a_part_is_not_taken_for_a_whole_one(path: Path) -> None:
+def test_a_partial_write_is_not_mistaken_for_a_complete_one(path: Path) -> None:
     """The first write is cut at the limit, without an error; only going on shows that there is no more room."""
     with file_size_limit(len(OLD)), pytest.raises(OSError, match="File too large"):
         write_atomically(path, NEW, Disk())
@@ -189,7 +189,7 @@ def test_a_process_that_dies_leaves_one_whole_document(path: Path, at: int) -> N
 
 
 @pytest.mark.parametrize("name", ["state.json", "a [b]*?.json", "é\n.json"])
-def test_only_what_a_killed_run_left_beside_the_file_is_removed(tmp_path: Path, name: str) -> None:
+def test_only_leftovers_of_a_killed_run_are_removed(tmp_path: Path, name: str) -> None:
     gone = [f".{name}.0123.tmp", f".{name}.backup.0123.tmp"]
     kept = [name, f"{name}.backup", f"{name}.rescue", f"{name}.0123.tmp", ".a bb.json.0123.tmp", ".other.json.0123.tmp"]
     for each in (*gone, *kept):
@@ -198,7 +198,7 @@ def test_only_what_a_killed_run_left_beside_the_file_is_removed(tmp_path: Path, 
     assert sorted(kept) == names(tmp_path)
 
 
-def test_a_leftover_that_cannot_be_removed_is_in_nobodys_way(tmp_path: Path) -> None:
+def test_a_leftover_that_cannot_be_removed_blocks_nobody(tmp_path: Path) -> None:
     (tmp_path / ".state.json.0.tmp").mkdir()
     (tmp_path / ".state.json.1.tmp").touch()
     remove_leftovers(tmp_path / "state.json")
@@ -231,6 +231,6 @@ def test_a_folder_that_exists_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("below", [".", "a", "a/b"])
-def test_a_file_is_no_folder(path: Path, below: str) -> None:
+def test_a_file_is_not_a_folder(path: Path, below: str) -> None:
     with pytest.raises(OSError, match="is not a folder"):
         make_folder(path / below, Disk())

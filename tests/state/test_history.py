@@ -73,7 +73,7 @@ def test_what_a_save_means_follows_from_the_states_before_and_after_it(
     assert words == (None if (found := said(before, after)) is None else ": ".join(found))
 
 
-def test_what_the_states_do_not_tell_the_caller_says() -> None:
+def test_the_caller_says_what_the_states_do_not_show() -> None:
     for operation in ("resolve", "recover"):
         assert (operation, "not created") == said(PENDING, None, operation) == said(UNKNOWN, None, operation)
     assert ("recover", "created") == said(PENDING, ACTIVE, "recover")
@@ -116,11 +116,11 @@ def test_a_line_is_ascii_and_says_all_of_it_again() -> None:
     "line",
     ["", "{", "7", "[]", "{}", '{"at": 1, "by": "x", "operation": "x", "outcome": "x", "serial": 1}', "[" * 9999],
 )
-def test_what_is_no_entry_is_none(line: str) -> None:
+def test_an_invalid_line_is_not_an_entry(line: str) -> None:
     assert history.decode(line) is None
 
 
-def test_of_one_account_its_earlier_names_and_the_whole_state_count() -> None:
+def test_the_history_of_an_account_includes_its_earlier_names_and_the_whole_state() -> None:
     created = Entry(ADA, 2, "old", "create", "created")
     moved = Entry(ADA, 3, "new", "rename", "renamed", "old")
     rekeyed = Entry(ADA, 4, None, "rekey", "rekeyed")
@@ -145,7 +145,9 @@ class Deaf(MemoryStore):
 
 
 @pytest.mark.parametrize("names", [("paris",), ("paris", "rome")])
-def test_a_history_that_takes_nothing_is_said_once_and_stops_no_save(tmp_path: Path, names: tuple[str, ...]) -> None:
+def test_a_history_that_cannot_be_written_gets_one_warning_and_stops_no_save(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
     store, warnings = Deaf(), list[str]()
     with opened(
         store, parent="default", holder=Holder(1, "h", "ada", "2026-01-02T03:04:05Z"), lock_timeout=0, sleep=never,
@@ -178,7 +180,7 @@ def test_it_is_its_owners_alone(tmp_path: Path) -> None:
     assert 0o600 == lines(tmp_path / "state.json").stat().st_mode & 0o777
 
 
-def test_what_stands_in_its_place_is_neither_followed_nor_replaced_and_holds_no_run_up(tmp_path: Path) -> None:
+def test_anything_in_its_place_is_neither_followed_nor_replaced_and_blocks_no_run(tmp_path: Path) -> None:
     path, other = tmp_path / "state.json", tmp_path / "other"
     store, holder = LocalStore(path), Holder(1, "h", "ada", "2026-01-02T03:04:05Z")
     other.write_text("theirs")

@@ -29,12 +29,12 @@ def test_a_lease_is_read_as_it_was_written_and_ends() -> None:
         *({"holder": each} for each in (None, [], "x", {}, {"pid": 1, "other": 2})),
     ],
 )
-def test_a_lease_that_nobody_can_read_tells_nothing(change: dict[str, Any]) -> None:
+def test_an_unreadable_lease_is_ignored(change: dict[str, Any]) -> None:
     assert decode(json.dumps(json.loads(LEASE.encode()) | change).encode()) is None
 
 
 @pytest.mark.parametrize("raw", [None, b"", b"null", b"[]", b"\xff", b"[" * 100_000])
-def test_what_is_no_lease_tells_nothing(raw: bytes | None) -> None:
+def test_an_invalid_lease_is_ignored(raw: bytes | None) -> None:
     assert decode(raw) is None
 
 

@@ -81,7 +81,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return MemoryStore() if request.param is MemoryStore else LocalStore(tmp_path / "default.json")
 
 
-def test_where_there_is_nothing_the_snapshot_is_empty(store: Store) -> None:
+def test_without_a_state_the_snapshot_is_empty(store: Store) -> None:
     assert Snapshot(None, ABSENT) == load(store)
     assert load(store).settled is None
 

@@ -30,7 +30,7 @@ def kept(*entries: RescueEntry) -> bytes:
     return b"".join(f"{encode(each)}\n".encode() for each in entries)
 
 
-def test_where_nothing_is_kept_there_is_no_entry() -> None:
+def test_without_a_rescue_there_is_no_entry() -> None:
     assert () == decode(b"", "it")
 
 
@@ -50,7 +50,7 @@ def test_what_is_kept_second_stands_behind_the_first() -> None:
 @pytest.mark.parametrize(
     "raw", [b"\xff\xfe garbage", b"hello\n", encode(ENTRY)[8:].encode(), b"\0\0x", kept(ENTRY) + b"x"]
 )
-def test_something_else_is_not_taken_for_nothing(raw: bytes) -> None:
+def test_other_content_is_not_mistaken_for_an_empty_rescue(raw: bytes) -> None:
     with pytest.raises(StateInvalid) as caught:
         decode(raw, "state.json.rescue")
     assert "state.json.rescue contains something other than rescued outcomes." == caught.value.message
@@ -134,7 +134,7 @@ FORGED = "provisioner-rescue " + json.dumps(
     ],
 )
 @pytest.mark.parametrize("value", [FORGED, json.dumps(FORGED), "provisioner-rescue {", json.dumps({"message": FORGED})])
-def test_a_value_that_says_that_it_is_an_entry_is_none(around: str, value: str) -> None:
+def test_a_value_that_looks_like_an_entry_is_not_one(around: str, value: str) -> None:
     log = f"{around.format(value)}\n{encode(ENTRY)}\n{around.format(value)}\n"
     assert (ENTRY,) == found_in(log, "run.log")
 
@@ -153,7 +153,7 @@ def test_an_entry_that_a_report_had_is_found_in_a_file_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("text", [MARK, f"{MARK} {{", f"a {MARK} b {MARK}"])
-def test_whatever_else_is_printed_does_not_bear_the_mark(text: str) -> None:
+def test_nothing_else_that_is_printed_has_the_mark(text: str) -> None:
     assert MARK not in defused(text)
     assert MARK not in defused(json.dumps({text: [text]}))
     assert {text: [text]} == json.loads(defused(json.dumps({text: [text]})))
@@ -234,7 +234,7 @@ def test_an_account_that_went_through_another_operation_is_left_to_a_person(curr
 
 
 @pytest.mark.parametrize("rescued", [ACTIVE, UNKNOWN, None])
-def test_what_was_put_back_and_has_another_name_by_now_is_not_put_back_again(rescued: Record | None) -> None:
+def test_a_recovered_account_that_was_renamed_is_not_put_back_again(rescued: Record | None) -> None:
     moved = replace(STATE, accounts={"oslo": OSLO, "cusco": RESEALED})
     assert moved == put_back(moved, [replace(ENTRY, record=rescued)])
 
@@ -245,7 +245,7 @@ CHANGED = replace(ACTIVE, operation=replace(OPERATION, id="op-2"), first_operati
 
 @pytest.mark.parametrize("name", ["lima", "cusco"])
 @pytest.mark.parametrize("rescued", [ACTIVE, UNKNOWN, None])
-def test_what_was_put_back_and_was_changed_since_is_not_put_back_again(name: str, rescued: Record | None) -> None:
+def test_a_recovered_account_that_was_changed_is_not_put_back_again(name: str, rescued: Record | None) -> None:
     changed = replace(STATE, accounts={"oslo": OSLO, name: CHANGED})
     assert changed == put_back(changed, [replace(ENTRY, record=rescued)])
 
@@ -274,11 +274,11 @@ def test_an_outcome_without_a_state_is_refused() -> None:
         put_back(None, [ENTRY])
 
 
-def test_an_intent_that_never_reached_a_state_has_nothing_to_be_taken_from() -> None:
+def test_an_intent_that_never_reached_a_state_has_nothing_to_withdraw() -> None:
     assert put_back(None, [NOTHING_CREATED]) is None
 
 
-def test_an_intent_that_never_reached_a_state_stands_in_the_way_of_no_other_that_was_begun_since() -> None:
+def test_an_intent_that_never_reached_a_state_does_not_block_a_later_one() -> None:
     assert STATE == put_back(STATE, [replace(NOTHING_CREATED, lineage="lineage-2")])
 
 

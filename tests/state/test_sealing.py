@@ -147,7 +147,7 @@ def test_the_standard_tool_opens_what_stands_in_a_state_file(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("known", ["", "x" * 430, "x" * 900], ids=["little", "nearly a block", "more"])
-def test_the_length_of_a_seal_tells_no_length_of_a_password(known: str) -> None:
+def test_the_length_of_a_seal_says_nothing_about_the_password(known: str) -> None:
     sealer = AgeSealer([RECIPIENT])
     sent = Attributes("Leonardo", "Da Vinci", known)
 
@@ -223,7 +223,7 @@ def test_without_an_identity_nothing_opens() -> None:
 
 @pytest.mark.parametrize("held", ["credentials", "password", "others"])
 @pytest.mark.parametrize("control", ["\x1b]52;c;cm0\x07", "\r\n", "\0", "\x9b2J", "\u2028"])
-def test_credentials_with_control_characters_are_none(held: str, control: str) -> None:
+def test_credentials_with_control_characters_do_not_count(held: str, control: str) -> None:
     odd = Secret(f"x{control}")
     values = {"credentials": Credentials("paris@example.com", odd), "password": odd, "others": (odd,)}
     sealed = AgeSealer([RECIPIENT]).seal(replace(CONTENT, **{held: values[held]}))
@@ -358,7 +358,7 @@ def test_what_is_nothing_like_a_recipient_is_not_repeated(typed: str) -> None:
     ],
     ids=["identity", "lower case", "quoted", "both", "ssh"],
 )
-def test_an_identity_among_the_recipients_is_told_and_not_repeated(typed: str) -> None:
+def test_an_identity_among_the_recipients_is_reported_and_not_repeated(typed: str) -> None:
     with pytest.raises(SettingInvalid) as caught:
         AgeSealer([typed])
     assert "A recipient is an identity: this is a private key where the public key belongs." == caught.value.message

@@ -144,7 +144,7 @@ def test_half_a_line_counts_for_nothing_and_is_not_added_to(seen: Seen, folder: 
     assert b'{"serial": 4, "address": "/project/state/default.json"}\n' == mark.read_bytes()
 
 
-def test_a_mark_that_could_not_be_added_to_is_written_anew(seen: Seen, folder: Path) -> None:
+def test_a_mark_that_could_not_be_appended_to_is_rewritten(seen: Seen, folder: Path) -> None:
     seen.note(HERE, STATE)
     (mark,) = folder.glob("lineage-*")
     mark.unlink()
@@ -157,7 +157,7 @@ def test_a_mark_that_could_not_be_added_to_is_written_anew(seen: Seen, folder: P
 @pytest.mark.parametrize(
     "garbage", [b"", b"\xff", b"{", b"[]", b"1", b"{}", b'{"serial": "9"}', b'{"serial": null}', b"[" * 100_000]
 )
-def test_a_damaged_mark_stops_nobody_and_is_said_once(folder: Path, garbage: bytes) -> None:
+def test_a_damaged_mark_stops_nobody_and_gets_one_warning(folder: Path, garbage: bytes) -> None:
     for state, line in ((STATE, b""), (None, b"\n")):
         Seen(folder).note(HERE, LATER)
         for mark in folder.iterdir():
@@ -172,7 +172,7 @@ def test_a_damaged_mark_stops_nobody_and_is_said_once(folder: Path, garbage: byt
         check(Seen(folder), HERE, STATE)
 
 
-def test_a_home_that_cannot_be_one_is_told_by_noting_alone(seen: Seen, folder: Path) -> None:
+def test_an_unusable_home_is_only_reported_when_noting(seen: Seen, folder: Path) -> None:
     folder.parent.write_text("HOME=/dev/null is a habit of containers")
     check(seen, HERE, STATE)
     check(seen, HERE, None)
@@ -180,7 +180,7 @@ def test_a_home_that_cannot_be_one_is_told_by_noting_alone(seen: Seen, folder: P
         seen.note(HERE, STATE)
 
 
-def test_what_stands_in_the_place_of_a_mark_and_is_no_file_is_an_error(seen: Seen, folder: Path) -> None:
+def test_anything_but_a_file_in_place_of_a_mark_is_an_error(seen: Seen, folder: Path) -> None:
     Seen(folder).note(HERE, STATE)
     claim(Seen(folder), HERE, STATE.lineage)
     for mark in [*folder.glob("address-*"), folder / "key"]:
@@ -264,7 +264,7 @@ def test_an_address_is_the_same_however_it_is_written(seen: Seen) -> None:
             own(seen, THERE, None, api=f"http://{host}:8080/%76%31")
 
 
-def test_a_claim_that_never_came_to_a_save_makes_room_in_its_own_place(seen: Seen) -> None:
+def test_a_claim_without_a_save_is_replaced_in_its_own_place(seen: Seen) -> None:
     claim(seen, HERE, "lineage-1")
     own(seen, HERE, None)
     claim(seen, HERE, "lineage-2")
@@ -304,7 +304,7 @@ def test_what_is_remembered_confirms_no_login_and_is_its_owners_alone(seen: Seen
 
 
 @pytest.mark.parametrize("damage", [b"", b"short", None])
-def test_a_key_that_is_damaged_or_missing_stops_nobody_and_is_said(
+def test_a_damaged_or_missing_key_stops_nobody_and_gets_a_warning(
     seen: Seen, folder: Path, damage: bytes | None
 ) -> None:
     claim(seen, HERE, "lineage-1")
@@ -316,7 +316,7 @@ def test_a_key_that_is_damaged_or_missing_stops_nobody_and_is_said(
     own(seen, THERE, "lineage-2")
 
 
-def test_a_damaged_mark_of_an_account_stops_nobody_and_is_said(seen: Seen, folder: Path) -> None:
+def test_a_damaged_mark_of_an_account_stops_nobody_and_gets_a_warning(seen: Seen, folder: Path) -> None:
     claim(seen, HERE, "lineage-1")
     (mark,) = folder.glob("account-*")
     mark.write_bytes(b"{}")

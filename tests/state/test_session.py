@@ -275,14 +275,14 @@ def test_two_copies_of_one_project_are_not_held_at_once(project: Project) -> Non
     assert f"already seen {LATER.serial}, at {copy.path}." in caught.value.message
 
 
-def test_a_copy_of_a_state_that_is_being_begun_is_not_held_either(project: Project) -> None:
+def test_a_copy_of_a_new_state_is_not_locked_either(project: Project) -> None:
     with project.opened() as session:
         session.save(STATE)
         with pytest.raises(StateLocked), copied(project).opened():
             pass
 
 
-def test_of_two_copies_the_second_saves_nothing_whatever_was_locked(project: Project, tmp_path: Path) -> None:
+def test_the_second_of_two_copies_saves_nothing_whatever_was_locked(project: Project, tmp_path: Path) -> None:
     project.saved(STATE)
     with project.opened() as session:
         # A home on a file system without locks: another copy went on meanwhile.
@@ -296,7 +296,7 @@ def test_of_two_copies_the_second_saves_nothing_whatever_was_locked(project: Pro
 ACCOUNT = ("https://api.example/v1", "parent@example.com")
 
 
-def test_of_two_projects_that_begin_a_state_of_one_account_at_once_one_saves_nothing(project: Project) -> None:
+def test_only_one_of_two_projects_can_start_a_state_of_one_account(project: Project) -> None:
     other = replace(project, path=project.path.with_name("acme.json"))
     with project.opened(account=ACCOUNT) as first, other.opened(account=ACCOUNT) as second:
         first.save(STATE)
@@ -358,7 +358,7 @@ def test_a_state_that_is_gone_is_accepted_by_a_person_alone(project: Project) ->
     assert [] == project.warnings
 
 
-def test_a_home_that_cannot_be_written_is_only_warned_of(tmp_path: Path) -> None:
+def test_a_read_only_home_only_gets_a_warning(tmp_path: Path) -> None:
     (tmp_path / "home").touch()
     project = Project(tmp_path / "default.json", Seen(tmp_path / "home" / "seen"))
     project.saved(STATE)
@@ -640,7 +640,7 @@ class Refusing(MemoryStore):
         raise StateNotSaved(f"{len(line)} bytes found no place.")
 
 
-def test_where_there_is_no_place_the_log_is_one(project: Project) -> None:
+def test_a_rescue_that_the_store_refuses_goes_to_the_log(project: Project) -> None:
     with project.opened(Refusing()) as session:
         session.reserve(SPACE)
         assert IN_A_LOG == session.rescue(LATER, "lima", "op-1", ACTIVE)
@@ -863,7 +863,7 @@ def test_half_a_binding_is_completed() -> None:
         )
 
 
-def test_a_state_without_a_record_is_bound_anew() -> None:
+def test_a_state_without_a_record_is_bound_again() -> None:
     empty = replace(NEW, accounts={})
     mistaken = check_parent(
         empty, endpoint="http://127.0.0.1:1", api_login="mistyped@example.com", login_from="ACME_LOGIN"

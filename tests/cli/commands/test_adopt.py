@@ -143,7 +143,7 @@ def test_a_key_that_octopush_has_changed_is_taken_over(server: SandboxProcess, p
     assert (7, True) == (done.returncode, "does not know its login" in done.stdout)
 
 
-def test_what_differs_is_told_and_changed_by_the_next_apply(server: SandboxProcess, project: NewProject) -> None:
+def test_a_difference_is_reported_and_changed_by_the_next_apply(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, ("paris",))
     elsewhere_url = f"https://elsewhere.example.com/?t={OTHER_TOKEN}"
     login = made_for(server, mine, "paris", last_name="Other", callbacks={"callback_url_for_deliveries": elsewhere_url})
@@ -197,7 +197,7 @@ def test_a_token_in_the_path_of_what_was_found_is_shown_by_nothing(server: Sandb
     assert {"callback_url_for_deliveries": HOOK} == server.accounts()[-1]["callbacks"]
 
 
-def test_text_tells_what_is_wanted_and_what_was_found(server: SandboxProcess, project: NewProject) -> None:
+def test_text_shows_the_wanted_and_the_found_value(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, ("paris",))
     done = mine.run("adopt", "paris", made_for(server, mine, "paris", last_name="Other"), "--different")
     _, login, state, _, field = done.stdout.splitlines()[1:6]
@@ -282,7 +282,7 @@ def test_a_manifest_that_cannot_be_written_can_be_written_later(server: SandboxP
     assert (before, ["otto"]) == (mine.state_path.read_bytes(), [*written(mine)])
 
 
-def test_what_will_not_do_changes_nothing(server: SandboxProcess, project: NewProject) -> None:
+def test_unsuitable_input_changes_nothing(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, ("paris", "rome"))
     login, other = made_for(server, mine, "paris"), made_for(server, mine, "rome")
     assert 0 == mine.run("adopt", "paris", login).returncode
@@ -329,7 +329,7 @@ def test_a_login_that_nobody_has(server: SandboxProcess, project: NewProject, lo
     assert ["accounts.yaml"] == files(mine.folder / "manifests")
 
 
-def test_an_unknown_outcome_ends_and_its_password_is_kept(sandbox: StartSandbox, project: NewProject) -> None:
+def test_adopting_an_unknown_keeps_its_password(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox("--fault", "lost@1-2")
     mine = project(server, ("paris", "rome"))
     assert 8 == mine.run("apply", "--yes", "--keep-going").returncode
@@ -375,7 +375,9 @@ def test_reserved_is_to_be_lowered(server: SandboxProcess, project: NewProject) 
         ("429@1:read", 7, "try later"),
     ],
 )
-def test_octopush_does_not_tell(sandbox: StartSandbox, project: NewProject, fault: str, code: int, words: str) -> None:
+def test_a_failed_read_adopts_nothing(
+    sandbox: StartSandbox, project: NewProject, fault: str, code: int, words: str
+) -> None:
     server = sandbox("--fault", fault)
     mine = project(server, ("paris",))
     login = made_for(server, mine, "paris")
@@ -386,7 +388,9 @@ def test_octopush_does_not_tell(sandbox: StartSandbox, project: NewProject, faul
     assert 0 == mine.run("adopt", "paris", login).returncode
 
 
-def test_what_cannot_stand_in_a_manifest_is_written_into_one_first(server: SandboxProcess, project: NewProject) -> None:
+def test_an_account_that_cannot_be_written_into_a_manifest_must_be_in_one_first(
+    server: SandboxProcess, project: NewProject
+) -> None:
     mine = project(server, ("paris",))
     login = made_for(server, mine, "paris")
     change(server, login, first_name="")
@@ -426,7 +430,7 @@ def test_an_account_without_a_key_cannot_be_kept(server: SandboxProcess, project
     assert None is mine.state()
 
 
-def test_a_new_name_is_no_adoption(server: SandboxProcess, project: NewProject) -> None:
+def test_a_rename_is_not_an_adoption(server: SandboxProcess, project: NewProject) -> None:
     mine = made(server, project, ("paris",))
     login = login_of(mine, "paris")
     done = mine.run("adopt", "paname", login)
@@ -519,7 +523,7 @@ def test_a_project_that_has_no_manifest_yet(server: SandboxProcess, project: New
     assert ["anna"] == [*written(mine)]
 
 
-def test_every_problem_of_the_table_is_told_first(server: SandboxProcess, project: NewProject) -> None:
+def test_every_problem_in_the_table_is_reported_first(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, ("paris",))
     login = made_for(server, mine, "paris")
     rows = table(
@@ -543,7 +547,7 @@ def test_a_refused_key_stops_the_run(server: SandboxProcess, project: NewProject
     assert None is mine.state()
 
 
-def test_one_that_is_not_told_does_not_stop_the_others(sandbox: StartSandbox, project: NewProject) -> None:
+def test_one_account_that_cannot_be_read_does_not_stop_the_others(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox("--fault", "500@1:read")
     mine = project(server, ("paris", "rome"))
     rows = table(mine, ("paris", made_for(server, mine, "paris")), ("rome", made_for(server, mine, "rome")))
@@ -570,7 +574,7 @@ def test_an_interrupt_ends_it_between_two(sandbox: StartSandbox, project: NewPro
     assert [*names] == sorted(name for file in files for name in written(mine, file.name))
 
 
-def test_a_kept_seal_of_somebody_else_is_told(sandbox: StartSandbox, project: NewProject) -> None:
+def test_a_stored_seal_for_somebody_else_is_reported(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox("--fault", "lost@1")
     mine = project(server, ("paris", "rome"))
     _, stranger = new_identity()

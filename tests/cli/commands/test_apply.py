@@ -104,7 +104,7 @@ def test_a_state_of_another_account_or_address_is_refused(applied: Project, sand
     assert ExitCode.STATE_UNUSABLE == done.returncode
 
 
-def test_a_state_is_begun_by_a_person_or_by_who_says_so(server: SandboxProcess, project: NewProject) -> None:
+def test_a_new_state_needs_a_person_or_an_explicit_option(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, TWO)
     assert 0 == mine.run("plan", "--out", "plan.json").returncode
     for arguments in (("apply", "-y"), ("apply", "-y", "--plan", "plan.json"), ("reconcile",)):
@@ -190,7 +190,7 @@ def test_a_wait_says_why_and_how_long(sandbox: StartSandbox, project: NewProject
     assert 0 == done.returncode
 
 
-def test_everything_that_is_missing_is_said_at_once(server: SandboxProcess, project: NewProject) -> None:
+def test_everything_that_is_missing_is_reported_at_once(server: SandboxProcess, project: NewProject) -> None:
     mine = project(server, TWO)
     environ = {name: value for name, value in mine.environ.items() if not name.startswith("OCTOPUSH_API_L")}
     del environ["OCTOPUSH_API_KEY"]
@@ -272,7 +272,7 @@ def test_an_account_cannot_take_a_name_that_has_a_record(applied: Project, serve
     assert (before, asked) == (applied.state_path.read_bytes(), len(server.requests()))
 
 
-def test_forget_speaks_for_those_who_read(applied: Project, server: SandboxProcess) -> None:
+def test_forget_warns_that_the_next_apply_creates_the_account_again(applied: Project, server: SandboxProcess) -> None:
     delete(server, login_of(applied, "rome"))
     done = applied.run("forget", "rome", "--yes")
     assert "forgotten      rome" in done.stdout
@@ -282,9 +282,7 @@ def test_forget_speaks_for_those_who_read(applied: Project, server: SandboxProce
 # ── What nobody here could open again ────────────────────────────────────────
 
 
-def test_nothing_is_sealed_where_the_identity_in_use_could_not_open_it(
-    applied: Project, server: SandboxProcess
-) -> None:
+def test_nothing_is_sealed_that_the_identity_in_use_could_not_open(applied: Project, server: SandboxProcess) -> None:
     _, stranger = new_identity()
     before, sent = applied.state_path.read_bytes(), len(methods(server))
     edit_manifest(applied, "last_name: Crash", "last_name: Crush")
@@ -295,7 +293,7 @@ def test_nothing_is_sealed_where_the_identity_in_use_could_not_open_it(
     assert (before, sent) == (applied.state_path.read_bytes(), len(methods(server)))
 
 
-def test_a_person_is_asked_before_those_who_can_open_the_state_are_shut_out(applied: Project) -> None:
+def test_apply_asks_before_it_excludes_everybody_who_can_open_the_state(applied: Project) -> None:
     _, stranger = new_identity()
     before = applied.state_path.read_bytes()
     edit_manifest(applied, "accounts:\n", "accounts:\n  - {name: oslo, first_name: oslo}\n")
@@ -347,7 +345,7 @@ def test_apply_reports_what_it_could_not_check(sandbox: StartSandbox, project: N
     ] == [(name, action, status) for name, action, status, _ in outcomes(done.stdout)]
 
 
-def test_apply_sends_nothing_where_the_credentials_are_refused(sandbox: StartSandbox, project: NewProject) -> None:
+def test_apply_sends_nothing_if_the_credentials_are_refused(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox("--fault", "401@3:read")
     mine = made(server, project)
     edit_manifest(mine, "accounts:\n", "accounts:\n  - {name: oslo, first_name: oslo}\n")

@@ -103,7 +103,7 @@ def test_what_suits_the_command_is_offered(
 
 
 @pytest.mark.parametrize("name", ["provisioner.yaml", "manifests/a.yaml", "state/default.json"])
-def test_what_cannot_be_read_has_no_names_and_says_nothing(mine: Path, name: str) -> None:
+def test_completion_offers_nothing_and_stays_silent_if_files_cannot_be_read(mine: Path, name: str) -> None:
     (mine / name).write_text("- {name: $(touch here), first_name: *\n")
     asked = {"COMP_WORDS": "provisioner adopt ", "COMP_CWORD": "2", "_PROVISIONER_COMPLETE": "bash_complete"}
     done = run(mine, **asked)

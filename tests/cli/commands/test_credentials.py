@@ -74,7 +74,7 @@ def test_without_the_right_identity_nothing_opens(applied: Project, tmp_path: Pa
     assert 0 == applied.run("status").returncode
 
 
-def test_an_account_or_state_that_is_not_there(applied: Project, tmp_path: Path) -> None:
+def test_an_account_or_state_that_does_not_exist(applied: Project, tmp_path: Path) -> None:
     done = applied.run("credentials", "show", "oslo")
     assert (64, True) == (done.returncode, "no account oslo" in done.stderr)
     done = run(tmp_path, "credentials", "export")
@@ -84,7 +84,7 @@ def test_an_account_or_state_that_is_not_there(applied: Project, tmp_path: Path)
 # ── What is gone ─────────────────────────────────────────────────────────────
 
 
-def test_who_takes_the_credentials_of_what_is_gone_is_warned(applied: Project, server: SandboxProcess) -> None:
+def test_exporting_credentials_of_a_gone_account_gets_a_warning(applied: Project, server: SandboxProcess) -> None:
     delete(server, login_of(applied, "rome"))
     assert 0 == applied.run("refresh").returncode
     assert "Octopush no longer knows its login" in applied.run("status").stdout
@@ -194,7 +194,7 @@ def warning_of(done: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
-def test_both_passwords_are_shown_and_it_is_said_why(half_rotated: tuple[Project, str, str]) -> None:
+def test_both_passwords_are_shown_with_the_reason(half_rotated: tuple[Project, str, str]) -> None:
     mine, old, new = half_rotated
     done = mine.run("credentials", "show", "paris")
     assert f"password: {old}\npassword (new, not confirmed): {new}\n" in done.stdout
@@ -207,7 +207,7 @@ def test_both_passwords_are_shown_and_it_is_said_why(half_rotated: tuple[Project
     assert ({"api_login", "api_key", "password"}, "") == (json.loads(other.stdout)["rome"].keys(), other.stderr)
 
 
-def test_what_is_delivered_keeps_its_shape_and_it_is_said_what_is_in_doubt(
+def test_an_export_keeps_its_format_and_warns_about_unfinished_changes(
     half_rotated: tuple[Project, str, str],
 ) -> None:
     mine, old, new = half_rotated
@@ -266,7 +266,7 @@ def test_what_was_created_before_is_left_out(applied: Project) -> None:
     assert [] == exported(applied, "30m")
 
 
-def test_a_moment_is_that_of_utc_or_of_its_zone(applied: Project) -> None:
+def test_a_time_is_in_utc_or_in_its_own_zone(applied: Project) -> None:
     date(applied, paris="2026-03-01T12:00:00Z", rome="2026-03-01T12:01:00Z")
     expected = {
         "2026-03-01": [*TWO],
@@ -281,7 +281,7 @@ def test_a_moment_is_that_of_utc_or_of_its_zone(applied: Project) -> None:
     assert expected == {since: exported(applied, since) for since in expected}
 
 
-def test_where_nothing_is_new_the_output_is_empty_and_valid(applied: Project) -> None:
+def test_if_nothing_is_new_the_output_is_empty_and_valid(applied: Project) -> None:
     date(applied, paris=ago(hours=3), rome=ago(hours=3))
     for output in FORMATS:
         done = applied.run("credentials", "export", "--format", output, "--since", "2h")
@@ -300,7 +300,7 @@ def test_where_nothing_is_new_the_output_is_empty_and_valid(applied: Project) ->
     ["", "yesterday", "7", "7w", "-7d", "1.5h", "7d ", "\u0667d", "2026-13-01", "2026-01", "20260101",
      "2026-01-01T25:00", "2026-01-01-05:00", "9999999999d", "999999d", "0001-01-01T00:00+14:00", "1" * 5000 + "d"],
 )  # fmt: skip
-def test_what_is_no_moment_is_refused_with_a_hint(tmp_path: Path, since: str) -> None:
+def test_what_is_not_a_time_is_refused_with_a_hint(tmp_path: Path, since: str) -> None:
     done = run(tmp_path, "credentials", "export", "--since", since)
     assert (64, "") == (done.returncode, done.stdout)
     assert f"--since {since} is neither a date nor a duration." in done.stderr
@@ -313,7 +313,7 @@ def test_names_and_since_contradict_each_other(applied: Project) -> None:
     assert "Give either names or --since." in done.stderr
 
 
-def test_a_time_of_the_state_that_is_none_is_no_crash(applied: Project) -> None:
+def test_an_invalid_time_in_the_state_does_not_crash(applied: Project) -> None:
     date(applied, paris="2026-02-30T00:00:00Z")
     done = applied.run("credentials", "export", "--since", "7d")
     assert (5, True) == (done.returncode, "The creation time of paris in the state is not valid" in done.stderr)
@@ -356,7 +356,7 @@ def test_a_file_is_private_whatever_was_in_its_place(applied: Project, server: S
     assert {*before, "new", "wide"} == {each.name for each in applied.folder.iterdir()}
 
 
-def test_credentials_are_utf8_where_a_terminal_knows_no_such_letter(applied: Project) -> None:
+def test_credentials_are_utf8_even_if_the_terminal_lacks_the_letter(applied: Project) -> None:
     keep(applied, "paris", replace(applied.opened("paris"), password=Secret("pässwörd")))
     ascii_only = having(applied, PYTHONIOENCODING="ascii")
     assert (
@@ -374,7 +374,7 @@ def assert_not_written(project: Project, out: str, *words: str, prefix: tuple[st
     assert before == {path: path.lstat().st_mtime_ns for path in project.folder.rglob("*")}
 
 
-def test_where_no_file_can_be_nothing_is_left_behind(applied: Project) -> None:
+def test_if_the_file_cannot_be_written_nothing_is_left_behind(applied: Project) -> None:
     (applied.folder / "empty").mkdir()
     (applied.folder / "file").write_text("kept")
     for folder in ("empty", "empty/", "manifests", ".", "..", "/", ""):

@@ -65,7 +65,7 @@ def test_a_command_finds_the_account_and_none_of_our_own_secrets(applied: Projec
     assert server.accepts(Credentials(expected["OCTOPUSH_API_LOGIN"], Secret(expected["OCTOPUSH_API_KEY"])))
 
 
-def test_where_no_password_is_kept_a_command_finds_none(applied: Project, server: SandboxProcess) -> None:
+def test_without_a_stored_password_a_command_finds_none(applied: Project, server: SandboxProcess) -> None:
     keep(applied, "paris", replace(applied.opened("paris"), password=None))
     done = having(applied, OCTOPUSH_PASSWORD="of somebody else").run("exec", "paris", *ENVIRON)
     expected = {key: made_by(server)["paris"][key.removeprefix("OCTOPUSH_").lower()] for key in

@@ -69,7 +69,7 @@ def test_no_code_of_octopush_is_an_exit_code_too() -> None:
         ("²", "Known errors: "),
     ],
 )
-def test_what_is_no_code_and_no_error_is_said_to_be_none(tmp_path: Path, what: str, hint: str) -> None:
+def test_an_unknown_word_is_reported_as_neither_a_code_nor_an_error(tmp_path: Path, what: str, hint: str) -> None:
     done = run(tmp_path, "explain", what)
     assert (64, "") == (done.returncode, done.stdout)
     assert f"{what} is not an exit code, an error or a status of this program, nor a known Octopush code" in done.stderr

@@ -47,7 +47,7 @@ def test_what_was_forgotten_is_kept_for_as_long_as_anybody_wants_it(applied: Pro
     assert "Verified (keys, not passwords): 2 good." in applied.run("verify").stdout
 
 
-def test_of_a_name_that_was_forgotten_twice_the_latest_is_put_back(applied: Project) -> None:
+def test_if_a_name_was_forgotten_twice_the_latest_record_is_put_back(applied: Project) -> None:
     assert 0 == applied.run("forget", "rome", "--yes", "--force").returncode
     assert 0 == applied.run("apply", "--yes").returncode
     second = applied.opened("rome")
@@ -56,7 +56,7 @@ def test_of_a_name_that_was_forgotten_twice_the_latest_is_put_back(applied: Proj
     assert second == applied.opened("rome")
 
 
-def test_where_what_is_to_be_forgotten_cannot_be_kept_nothing_is_forgotten(applied: Project) -> None:
+def test_nothing_is_forgotten_if_its_record_cannot_be_kept(applied: Project) -> None:
     before = applied.state_path.read_bytes()
     applied.state_path.with_name("default.json.forgotten").mkdir()
     done = applied.run("forget", "rome", "--yes", "--force", "--format", "json")
@@ -75,7 +75,9 @@ def test_what_octopush_still_knows_is_not_forgotten(applied: Project) -> None:
 
 
 @pytest.mark.parametrize("fault", ["500@*:read", "lost@*:read", "not-json@*:read", "403@*:read", "429@*:read"])
-def test_what_cannot_be_asked_for_is_not_forgotten(sandbox: StartSandbox, project: NewProject, fault: str) -> None:
+def test_an_account_that_cannot_be_looked_up_is_not_forgotten(
+    sandbox: StartSandbox, project: NewProject, fault: str
+) -> None:
     server = sandbox("--fault", fault)
     mine = project(server, ("paris",))
     mine.run("apply", "--yes", "--attempts", "1")
@@ -85,7 +87,7 @@ def test_what_cannot_be_asked_for_is_not_forgotten(sandbox: StartSandbox, projec
     assert before == mine.state_path.read_bytes()
 
 
-def test_that_another_octopush_does_not_know_it_means_nothing(
+def test_an_account_that_another_octopush_does_not_know_is_not_forgotten(
     applied: Project, server: SandboxProcess, sandbox: StartSandbox
 ) -> None:
     other = sandbox()
@@ -142,7 +144,7 @@ def test_an_unknown_is_resolved_and_not_forgotten_without_force(sandbox: StartSa
     assert {} == mine.statuses()
 
 
-def test_forgetting_is_asked_for(applied: Project, server: SandboxProcess) -> None:
+def test_forget_asks_first(applied: Project, server: SandboxProcess) -> None:
     asked = len(server.requests())
     done = applied.run("forget", "rome")
     assert (64, True, asked) == (done.returncode, "--yes" in done.stderr, len(server.requests()))

@@ -38,7 +38,7 @@ def test_init_writes_a_project_that_plans_and_never_over_a_file(tmp_path: Path) 
     assert "*.lock" in (tmp_path / "mine" / ".gitignore").read_text()
 
 
-def test_where_there_is_a_remote_a_state_on_a_branch_of_it_is_proposed_and_with_a_pipeline_written(
+def test_with_a_git_remote_init_proposes_a_state_on_a_branch_and_writes_it_for_a_pipeline(
     tmp_path: Path,
 ) -> None:
     for words in (("init", "--quiet"), ("remote", "add", "upstream", "nowhere")):
@@ -96,7 +96,7 @@ def test_a_link_to_settings_is_kept(tmp_path: Path) -> None:
     assert "does not name the recipient" in done.stderr
 
 
-def test_a_folder_of_ones_own_that_is_relative_is_ignored(tmp_path: Path) -> None:
+def test_a_relative_folder_for_user_files_is_ignored(tmp_path: Path) -> None:
     done = run(tmp_path, "init", "mine", XDG_CONFIG_HOME="config", XDG_STATE_HOME=".", HOME=str(tmp_path / "home"))
     assert 0 == done.returncode
     assert (tmp_path / "home" / ".config" / "octopush-provisioner" / "identity.txt").is_file()
@@ -143,7 +143,7 @@ def test_a_project_that_exists_gets_only_what_was_asked_for(tmp_path: Path) -> N
     assert "identity " not in done.stderr
 
 
-def test_a_pipeline_that_exists_is_told_what_to_include(tmp_path: Path) -> None:
+def test_for_an_existing_pipeline_init_says_what_to_include(tmp_path: Path) -> None:
     pipeline = tmp_path / ".gitlab-ci.yml"
     pipeline.write_text("stages: [test, deploy]\n")
     said = run(tmp_path, "init", "--ci", "gitlab").stderr
@@ -153,7 +153,7 @@ def test_a_pipeline_that_exists_is_told_what_to_include(tmp_path: Path) -> None:
     assert "Add to" not in run(tmp_path, "init", "--ci", "gitlab").stderr
 
 
-def test_both_are_written_where_both_are_asked_for(tmp_path: Path) -> None:
+def test_both_are_written_if_both_are_asked_for(tmp_path: Path) -> None:
     (tmp_path / ".gitlab-ci.yml").write_text("stages: [test, deploy]\n")
     done = run(tmp_path, "init", "--ci", "gitlab", "--ci", "github", "--schedule", "cron", "--schedule", "systemd")
     assert (0, 1) == (done.returncode, done.stderr.count("Add to .gitlab-ci.yml"))
@@ -168,7 +168,7 @@ def test_both_are_written_where_both_are_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "what"), [("schedule", "is not a folder"), ("schedule/provisioner.cron/x", "is not a file")]
 )
-def test_what_is_in_the_way_is_told_and_nothing_is_written(tmp_path: Path, name: str, what: str) -> None:
+def test_init_reports_what_is_in_the_way_and_writes_nothing(tmp_path: Path, name: str, what: str) -> None:
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text("mine\n")
     done = run(tmp_path, "init", "--schedule", "cron")
@@ -176,7 +176,7 @@ def test_what_is_in_the_way_is_told_and_nothing_is_written(tmp_path: Path, name:
     assert {name: "mine\n"} == files(tmp_path)
 
 
-def test_what_a_state_leaves_is_not_ignored_and_what_is_of_this_machine_is(tmp_path: Path) -> None:
+def test_git_ignores_files_of_this_machine_and_not_those_of_the_state(tmp_path: Path) -> None:
     assert 0 == run(tmp_path, "init", "--ci", "github").returncode
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     committed = ["state/default.json", "state/default.json.forgotten", "state/acme.json", "ci/requirements.txt"]

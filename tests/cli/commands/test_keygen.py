@@ -13,7 +13,7 @@ from tests.cli.steps import run
 from tests.conftest import environment
 
 
-def test_keygen_prints_the_recipient_alone_and_never_writes_over_a_key(tmp_path: Path) -> None:
+def test_keygen_prints_only_the_recipient_and_never_overwrites_a_key(tmp_path: Path) -> None:
     done = run(tmp_path, "keygen", "-o", "key.txt")
     text = (tmp_path / "key.txt").read_text()
     assert (0, 0o600) == (done.returncode, stat.S_IMODE((tmp_path / "key.txt").stat().st_mode))

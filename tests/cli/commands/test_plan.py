@@ -77,7 +77,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_sent(server: SandboxProcess, 
         {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
     ],
 )
-def test_a_plan_is_shown_where_its_letters_are_not_known(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_a_plan_is_shown_even_if_the_terminal_lacks_its_letters(tmp_path: Path, environ: dict[str, str]) -> None:
     (tmp_path / "a.yaml").write_text("version: 1\naccounts: [{name: berlin, first_name: Käthe, last_name: Kollwitz}]\n")
     done = subprocess.run(
         [*COMMAND, "plan", "a.yaml"],
@@ -116,7 +116,7 @@ def test_a_plan_names_the_recipients_that_differ(applied: Project) -> None:
         ("age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj", "its private key is public"),
     ],
 )
-def test_a_plan_warns_where_an_apply_could_seal_to_nobody(
+def test_a_plan_warns_if_an_apply_could_seal_to_nobody(
     server: SandboxProcess, project: NewProject, recipients: str | None, words: str
 ) -> None:
     mine = project(server, TWO)
@@ -130,7 +130,7 @@ def test_a_plan_warns_where_an_apply_could_seal_to_nobody(
 # ── Another name ─────────────────────────────────────────────────────────────
 
 
-def test_what_looks_like_a_new_name_is_told(applied: Project) -> None:
+def test_an_apparent_rename_is_reported(applied: Project) -> None:
     edit_manifest(applied, "name: rome,", "name: roma,")
     done = applied.run("plan")
     assert "rome is in no manifest and has the same names" in done.stdout
@@ -139,7 +139,7 @@ def test_what_looks_like_a_new_name_is_told(applied: Project) -> None:
     assert ["rome"] == [each["resembles"] for each in plan["changes"] if each["action"] == "create"]
 
 
-def test_a_mistyped_earlier_name_is_told_before_a_second_account_is_made(applied: Project) -> None:
+def test_a_mistyped_earlier_name_is_reported_before_a_second_account_is_created(applied: Project) -> None:
     edit_manifest(applied, "name: rome, first_name: rome", "name: roma, previously: rone, first_name: Roma")
     done = applied.run("plan")
     assert "The state has no rone, its previous name, so nothing moves: this is a new account." in done.stdout
@@ -150,7 +150,7 @@ def test_a_mistyped_earlier_name_is_told_before_a_second_account_is_made(applied
 # ── What is unfinished ───────────────────────────────────────────────────────
 
 
-def test_an_unfinished_edit_of_what_no_manifest_names_is_shown_by_every_face(
+def test_every_format_shows_an_unfinished_edit_of_an_unmanaged_account(
     sandbox: StartSandbox, project: NewProject
 ) -> None:
     mine = made(sandbox("--fault", "reset-after@1:edit"), project)
@@ -209,9 +209,7 @@ def test_a_plan_says_what_it_could_not_check(sandbox: StartSandbox, project: New
     assert 4 == mine.run("plan", "--refresh", "--detailed-exitcode", "--limit", "2").returncode
 
 
-def test_a_plan_marks_what_it_could_not_look_at_and_counts_what_drifted(
-    sandbox: StartSandbox, project: NewProject
-) -> None:
+def test_a_plan_marks_unchecked_accounts_and_counts_drifted_ones(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox("--fault", "500@3-:read")
     mine = made(server, project)
     done = mine.run("plan", "--refresh", "--format", "json", "--attempts", "1")
@@ -221,7 +219,7 @@ def test_a_plan_marks_what_it_could_not_look_at_and_counts_what_drifted(
     assert "? unchecked" in mine.run("plan", "--refresh", "--attempts", "1").stdout
 
 
-def test_a_plan_that_looked_tells_of_drift_by_its_exit_code(applied: Project, server: SandboxProcess) -> None:
+def test_a_refreshed_plan_reports_drift_with_its_exit_code(applied: Project, server: SandboxProcess) -> None:
     delete(server, login_of(applied, applied.names[0]))
     assert 2 == applied.run("plan", "--refresh", "--detailed-exitcode").returncode
     assert 0 == applied.run("plan", "--refresh").returncode

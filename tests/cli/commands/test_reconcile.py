@@ -70,7 +70,7 @@ def test_an_identity_that_was_given_must_be_right(server: SandboxProcess, projec
     assert (10, before) == (mine.run(*RECONCILE).returncode, sent(server))
 
 
-def test_without_a_state_it_refuses_to_begin_one(server: SandboxProcess, project: NewProject) -> None:
+def test_without_a_state_it_refuses_to_start_one(server: SandboxProcess, project: NewProject) -> None:
     mine = made(server, project)
     mine.state_path.unlink()
     # A machine that has never seen the state: a scheduler's, with the wrong checkout or an empty volume.

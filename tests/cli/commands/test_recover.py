@@ -57,7 +57,7 @@ def rescued(project: Project, name: str) -> str:
     return f"2026-01-01T00:00:00Z provisioner-rescue {json.dumps({**entry, 'record': record})}\n"
 
 
-def test_what_was_put_back_and_has_another_name_and_operation_by_now_is_not_put_back_again(applied: Project) -> None:
+def test_a_recovered_account_that_was_renamed_and_changed_is_not_put_back_again(applied: Project) -> None:
     log = applied.folder / "run.log"
     log.write_text(rescued(applied, "paris"))
     manifest = applied.folder / "manifests" / "accounts.yaml"
@@ -103,7 +103,7 @@ def test_an_account_that_was_adopted_under_another_name_is_not_put_back_a_second
 # ── What is asked ────────────────────────────────────────────────────────────
 
 
-def test_what_is_accepted_as_the_state_is_said(applied: Project) -> None:
+def test_recover_says_which_state_it_accepts(applied: Project) -> None:
     code, said = answering(applied, "n\n", "recover", "--accept-state")
     state = applied.state()
     assert state is not None

@@ -120,7 +120,7 @@ def test_what_was_deleted_by_hand_is_gone(applied: Project, server: SandboxProce
     assert "`provisioner forget paris` frees its slot" in reason
 
 
-def test_what_octopush_made_of_a_field_at_create_is_told_apart(sandbox: StartSandbox, project: NewProject) -> None:
+def test_octopushs_own_corrections_are_shown_separately(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox("--fault", "drop=company_name@1")
     mine = made(server, project)
     before = mine.state_path.read_bytes()
@@ -171,7 +171,7 @@ def test_what_could_not_be_checked_is_not_called_right(sandbox: StartSandbox, pr
     assert ("company_name",) == record_of(mine, "rome").drift.changed
 
 
-def test_an_answer_that_tells_too_little_is_no_check(sandbox: StartSandbox, project: NewProject) -> None:
+def test_an_incomplete_answer_is_not_a_check(sandbox: StartSandbox, project: NewProject) -> None:
     mine = made(sandbox("--fault", "missing-credential@3-4:read", "--fault", "cut@5-:read"), project)
     assert ExitCode.SOME_FAILED == mine.run("verify", "--attempts", "1").returncode
     done = mine.run("refresh", "--attempts", "1")
@@ -257,7 +257,7 @@ def test_a_server_that_never_answers_costs_each_parent_the_time_of_one_account(
         assert states == {path: path.read_bytes() for path in mine.state_path.parent.glob("*.json")}
 
 
-def test_an_error_of_one_account_alone_stops_no_other(sandbox: StartSandbox, project: NewProject) -> None:
+def test_an_error_with_one_account_does_not_stop_the_others(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox("--fault", "500@3-4:read", "--fault", "503@6-7:read")
     mine = made(server, project)
     for command in ("refresh", "verify"):
@@ -390,7 +390,7 @@ def test_no_secret_is_shown_or_kept_in_clear(sandbox: StartSandbox, project: New
     assert_no_secret(server, mine, *said, done.stdout, done.stderr)
 
 
-def test_where_a_placeholder_stands_nothing_is_shown_of_what_is_found(applied: Project, server: SandboxProcess) -> None:
+def test_the_found_value_is_not_shown_if_the_field_has_a_placeholder(applied: Project, server: SandboxProcess) -> None:
     # Wherever in the manifest's URL the token has its place, somebody may have put it into another.
     url = f"https://elsewhere.example.com/{HOOK_TOKEN}/dlr?x=1"
     change(server, login_of(applied, "rome"), callbacks={"callback_url_for_deliveries": url})
@@ -399,7 +399,7 @@ def test_where_a_placeholder_stands_nothing_is_shown_of_what_is_found(applied: P
     assert_no_secret(server, applied, done.stdout, done.stderr)
 
 
-def test_of_a_url_without_placeholder_all_is_shown_but_the_query(applied: Project, server: SandboxProcess) -> None:
+def test_a_url_without_placeholders_is_shown_except_for_its_query(applied: Project, server: SandboxProcess) -> None:
     edit_manifest(applied, "?t=${env:HOOK_TOKEN}", "plain")
     assert 0 == applied.run("apply", "--yes").returncode
     change(
@@ -421,7 +421,7 @@ def statuses_in(report: dict[str, Any]) -> list[str]:
     return [each["status"] for each in report["outcomes"]]
 
 
-def test_the_trouble_of_one_parent_is_its_own(server: SandboxProcess, project: NewProject) -> None:
+def test_a_problem_with_one_parent_does_not_affect_the_others(server: SandboxProcess, project: NewProject) -> None:
     mine = made(server, project)
     (mine.folder / "provisioner.yaml").write_text(
         'parents:\n  acme: {api_login: acme@example.com, api_key: "${env:ACME_KEY}"}\n  default: {}\n'
@@ -483,7 +483,7 @@ def test_a_project_without_state_has_nothing_to_compare(server: SandboxProcess, 
     assert not list(mine.folder.glob("state.*"))
 
 
-def test_no_more_requests_begin_than_the_rate(sandbox: StartSandbox, project: NewProject) -> None:
+def test_requests_start_no_faster_than_the_rate(sandbox: StartSandbox, project: NewProject) -> None:
     mine = made(sandbox(), project, ("a", "b", "c", "d"))
     for command in ("refresh", "verify"):
         start = time.monotonic()

@@ -104,7 +104,7 @@ def test_ssh_keys_are_recipients_and_identities(applied: Project, tmp_path: Path
     assert (4, True) == (done.returncode, opens(ssh))
 
 
-def test_recipients_that_will_not_do_change_nothing(applied: Project) -> None:
+def test_unusable_recipients_change_nothing(applied: Project) -> None:
     identity, recipient = new_identity()
     secret = identity.reveal()
     (mine,) = applied.environ["PROVISIONER_RECIPIENTS"].split()
@@ -132,7 +132,7 @@ def test_recipients_that_will_not_do_change_nothing(applied: Project) -> None:
     assert before == applied.state_path.read_bytes()
 
 
-def test_adding_one_that_is_there_is_no_harm(applied: Project) -> None:
+def test_adding_an_existing_recipient_does_no_harm(applied: Project) -> None:
     assert 0 == applied.run("rekey", "--add", applied.environ["PROVISIONER_RECIPIENTS"], "--yes").returncode
     state = applied.state()
     assert state is not None
@@ -155,7 +155,7 @@ def test_all_or_nothing(applied: Project) -> None:
         assert before == applied.state_path.read_bytes()
 
 
-def test_everything_is_sealed_anew_whatever_its_status(sandbox: StartSandbox, project: NewProject) -> None:
+def test_everything_is_sealed_again_whatever_its_status(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox("--fault", "lost@2", "--fault", "lost@1:edit")
     mine = project(server, TWO)
     assert 8 == mine.run("apply", "--yes").returncode

@@ -44,7 +44,7 @@ def test_an_abandoned_account_keeps_its_slot_and_is_not_created_again(doubtful: 
     assert "abandoned" in doubtful.run("plan").stdout
 
 
-def test_what_was_kept_of_an_unknown_can_be_looked_at_and_not_exported(doubtful: Project) -> None:
+def test_the_sealed_content_of_an_unknown_can_be_shown_but_not_exported(doubtful: Project) -> None:
     done = doubtful.run("credentials", "show", "paris")
     assert (0, True, True) == (done.returncode, "password: " in done.stdout, "answer: HTTP 201" in done.stdout)
     assert "the outcome of paris is unknown" in done.stderr

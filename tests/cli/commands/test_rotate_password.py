@@ -111,7 +111,7 @@ def test_a_lost_answer_is_tried_again_with_the_same_password(sandbox: StartSandb
     assert (2, 1) == (len(edits), len(set(edits)))
 
 
-def test_a_version_that_was_begun_is_finished_as_that_version(sandbox: StartSandbox, project: NewProject) -> None:
+def test_an_unfinished_password_version_is_finished_as_that_version(sandbox: StartSandbox, project: NewProject) -> None:
     server = sandbox("--fault", "lost@1:edit")
     mine = made(server, project, ("paris",))
     edit_manifest(mine, "first_name: paris", "first_name: paris, password_version: 2")
@@ -136,7 +136,7 @@ def test_an_unfinished_change_is_applied_first(sandbox: StartSandbox, project: N
     assert "Changed" == server.accounts()[-1]["last_name"]
 
 
-def test_what_is_gone_gets_no_password(applied: Project, server: SandboxProcess) -> None:
+def test_a_gone_account_gets_no_password(applied: Project, server: SandboxProcess) -> None:
     delete(server, login_of(applied, "rome"))
     done = applied.run("rotate-password", "rome", "--yes", "--format", "json")
     assert (7, "failed") == (done.returncode, outcomes(done.stdout)[0][2])

@@ -117,7 +117,7 @@ def test_other_settings(planned: Project, server: SandboxProcess) -> None:
     )
 
 
-def test_a_state_that_went_on(server: SandboxProcess, project: NewProject) -> None:
+def test_a_state_that_changed(server: SandboxProcess, project: NewProject) -> None:
     mine = made(server, project)
     add_manifest(mine)
     assert 0 == mine.run("plan", "--out", "plan.json").returncode
@@ -190,7 +190,7 @@ def test_what_was_found_is_looked_for_again(drifted: Project, server: SandboxPro
     assert {"Crash"} == last_names(server)
 
 
-def test_what_somebody_changed_since(drifted: Project, server: SandboxProcess) -> None:
+def test_an_account_that_somebody_changed_since(drifted: Project, server: SandboxProcess) -> None:
     change(server, login_of(drifted, "rome"), last_name="By Hand")
     done = drifted.run(*APPLY)
     assert (9, "") == (done.returncode, done.stdout)
@@ -245,7 +245,7 @@ def test_a_plan_that_was_edited(planned: Project, server: SandboxProcess) -> Non
         ('{"version": 1, "plans": []}', "does not say what it was made from"),
     ],
 )
-def test_what_is_no_plan(planned: Project, server: SandboxProcess, content: str, words: str) -> None:
+def test_a_file_that_is_not_a_plan(planned: Project, server: SandboxProcess, content: str, words: str) -> None:
     (planned.folder / "plan.json").write_text(content)
     done = planned.run(*APPLY)
     assert (9, "") == (done.returncode, done.stdout)
@@ -300,7 +300,7 @@ def test_what_a_manifest_has_in_clear_is_masked_in_it(server: SandboxProcess, pr
     refused(mine, server, "has changed")
 
 
-def test_of_two_that_apply_it_at_once_one_does(planned: Project, server: SandboxProcess) -> None:
+def test_only_one_of_two_simultaneous_runs_applies_the_plan(planned: Project, server: SandboxProcess) -> None:
     runs = [planned.start(*APPLY) for _ in range(2)]
     codes = sorted(finished(each).returncode for each in runs)
     assert codes in ([0, 6], [0, 9])
@@ -384,7 +384,7 @@ def test_other_recipients(planned: Project, server: SandboxProcess) -> None:
     refused(stranger, server, "the recipients have changed")
 
 
-def test_the_digest_of_every_face_is_that_of_the_file(planned: Project) -> None:
+def test_every_format_has_the_digest_of_the_file(planned: Project) -> None:
     digest = json.loads((planned.folder / "plan.json").read_text())["digest"]
     for form in ("text", "markdown", "html"):
         assert digest in planned.run("plan", "--format", form).stdout

@@ -54,7 +54,7 @@ def test_every_account_is_asked_for_its_own_balance(applied: Project, server: Sa
     assert_no_secret(server, applied, done.stdout, done.stderr, text)
 
 
-def test_a_balance_that_cannot_be_had_is_shown_with_its_reason(applied: Project, server: SandboxProcess) -> None:
+def test_a_balance_that_cannot_be_read_is_shown_with_its_reason(applied: Project, server: SandboxProcess) -> None:
     change(server, login_of(applied, "paris"), api_key="key-made-by-hand-7f3a")
     done = applied.run("status", "--balances", "--format", "json")
     paris, rome = accounts_of(done.stdout)

@@ -9,7 +9,7 @@ from tests.cli.steps import run
 from tests.conftest import NewProject, StartSandbox
 
 
-def test_validate_tells_everything_and_exits_with_3(tmp_path: Path) -> None:
+def test_validate_reports_everything_and_exits_with_3(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("version: 1\naccounts:\n  - {name: Paris, first_nam: Leo, last_name: V}\n")
     done = run(tmp_path, "validate", "bad.yaml", "--format", "json")
     document = json.loads(done.stdout)
@@ -38,7 +38,7 @@ def test_warnings_do_not_make_a_manifest_invalid(tmp_path: Path) -> None:
     assert "s3cretpw" not in text + done.stdout
 
 
-def test_problems_stand_beside_their_lines(sandbox: StartSandbox, project: NewProject) -> None:
+def test_problems_are_shown_next_to_their_lines(sandbox: StartSandbox, project: NewProject) -> None:
     mine = project(sandbox(), ("athens",))
     (mine.folder / "manifests" / "bad.yaml").write_text("version: 1\naccounts:\n  - name: Oslo\n")
     github = mine.run("validate", "--format", "github")

@@ -63,7 +63,7 @@ def store(request: pytest.FixtureRequest) -> Store:
 # ── The state ────────────────────────────────────────────────────────────────
 
 
-def test_where_nothing_was_saved_there_is_no_state(store: Store) -> None:
+def test_before_the_first_save_there_is_no_state(store: Store) -> None:
     assert (None, ABSENT) == store.load()
     assert store.backup is None
 
@@ -102,7 +102,7 @@ def test_a_save_that_comes_too_late_overwrites_nothing(store: Store, stale: str)
     assert ExitCode.STATE_UNUSABLE == caught.value.exit_code
 
 
-def test_of_two_runs_that_loaded_the_same_state_one_saves(store: Store) -> None:
+def test_only_one_of_two_runs_that_loaded_the_same_state_saves(store: Store) -> None:
     _, mine = store.load()
     _, theirs = store.load()
     store.save(NEW, theirs)
@@ -136,7 +136,7 @@ def test_a_store_has_an_address_and_a_key(store: Store) -> None:
 # ── Who is at work ───────────────────────────────────────────────────────────
 
 
-def test_a_second_run_hears_who_holds_the_state(store: Store) -> None:
+def test_a_second_run_sees_who_holds_the_state(store: Store) -> None:
     with (
         store.hold(ADA, timeout=0, sleep=never),
         pytest.raises(StateLocked) as caught,
@@ -181,7 +181,7 @@ def test_a_run_that_waits_gets_it_when_it_is_free(store: Store) -> None:
     assert [0.1, 0.1, 0.1] == slept
 
 
-def test_a_run_waits_no_longer_than_it_was_told(store: Store) -> None:
+def test_a_run_waits_no_longer_than_its_timeout(store: Store) -> None:
     slept: list[float] = []
     with (
         store.hold(ADA, timeout=0, sleep=never),

@@ -68,7 +68,7 @@ def test_an_address_that_cannot_be_one_is_refused(tmp_path: Path, place: str) ->
         machine.store()
 
 
-def test_a_project_without_the_remote_or_without_a_repository_hears_what_is_missing(tmp_path: Path) -> None:
+def test_without_the_remote_or_a_repository_the_error_says_what_is_missing(tmp_path: Path) -> None:
     machine = git_machine(tmp_path / "one", "nowhere", place="git:upstream/branch/acme.json")
     with pytest.raises(SettingInvalid, match="with the remote upstream: error: No such remote"):
         machine.store()
@@ -123,7 +123,7 @@ def test_other_files_of_the_branch_stay_and_a_save_goes_on_top_of_them(
     assert 4 == len(log(remote))
 
 
-def test_a_tag_that_is_named_like_the_branch_is_never_taken_for_it(one: Machine, two: Machine) -> None:
+def test_a_tag_with_the_name_of_the_branch_is_never_mistaken_for_it(one: Machine, two: Machine) -> None:
     version = one.store().save(OLD, ABSENT)
     project = two.folder / "project"
     (project / "acme.json").write_bytes(NEW)
@@ -242,7 +242,7 @@ def test_a_branch_that_was_pushed_back_by_force_is_noticed_by_the_machine_that_h
 # ── Who is faster ────────────────────────────────────────────────────────────
 
 
-def test_of_two_machines_the_second_hears_who_is_at_work(one: Machine, two: Machine) -> None:
+def test_the_second_of_two_machines_sees_who_is_running(one: Machine, two: Machine) -> None:
     with running(one, ADA) as run:
         run.save(STATE)
         with pytest.raises(StateLocked) as caught, running(two, BOB):
@@ -275,7 +275,7 @@ def test_a_lease_decides_nothing_the_push_does(one: Machine, two: Machine) -> No
     assert LATER == codec.decode(one.store().load()[0] or b"", "")
 
 
-def test_a_run_that_died_holds_others_up_until_its_lease_ends_or_a_person_says_so(one: Machine, two: Machine) -> None:
+def test_a_dead_run_blocks_others_until_its_lease_ends_or_a_person_unlocks_it(one: Machine, two: Machine) -> None:
     dead = one.store()
     with dead.hold(ADA, timeout=0, sleep=never):
         dead.save(OLD, dead.load()[1])
@@ -298,7 +298,7 @@ def test_a_run_that_died_holds_others_up_until_its_lease_ends_or_a_person_says_s
         pass
 
 
-def test_of_many_that_save_at_once_one_does(remote: Path, tmp_path: Path) -> None:
+def test_only_one_of_many_simultaneous_saves_succeeds(remote: Path, tmp_path: Path) -> None:
     machines = [git_machine(tmp_path / f"m{number}", str(remote)) for number in range(RACERS)]
     start, saved, refused = threading.Barrier(RACERS), list[int](), list[ProvisionerError]()
 
@@ -370,7 +370,7 @@ def test_a_remote_that_is_gone_or_lets_nobody_in_is_named(tmp_path: Path, forge:
         git_machine(tmp_path / "two", str(tmp_path / "gone.git")).store().load()
 
 
-def test_a_rule_of_the_server_that_forbids_it_is_repeated(one: Machine, remote: Path) -> None:
+def test_the_message_of_a_server_rule_is_shown(one: Machine, remote: Path) -> None:
     hook = remote / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\necho 'GH006: the branch is protected' >&2\nexit 1\n")
     hook.chmod(0o755)
@@ -396,9 +396,7 @@ def test_an_outcome_that_the_remote_does_not_take_is_kept_here_and_in_the_log(on
         assert "lima" not in run.state.accounts
 
 
-def test_a_branch_that_others_replace_while_it_is_read_is_said_to_be_one(
-    one: Machine, remote: Path, tmp_path: Path
-) -> None:
+def test_a_branch_that_others_replace_during_a_read_is_reported(one: Machine, remote: Path, tmp_path: Path) -> None:
     one.store().save(OLD, ABSENT)
     git_itself = shutil.which("git")
     where, empty = (
@@ -432,7 +430,7 @@ def test_a_password_in_the_address_of_the_remote_is_in_no_message(tmp_path: Path
     assert "hunter2" not in caught.value.message + caught.value.hint + store.key
 
 
-def test_a_git_that_hangs_is_given_up(tmp_path: Path) -> None:
+def test_a_hanging_git_is_stopped(tmp_path: Path) -> None:
     project = new_clone(tmp_path / "project", "nowhere")
     hangs = Repository("git:origin/a/b", project, "origin", "refs/heads/a", {"PATH": "/usr/bin:/bin"}, 0)
     with pytest.raises(SettingInvalid, match="git remote did not end within 0 s"):
@@ -443,6 +441,6 @@ def test_a_git_that_hangs_is_given_up(tmp_path: Path) -> None:
     assert ("origin", None) == (first_remote(project, environ), first_remote(project, environ, timeout=0))
 
 
-def test_a_machine_without_git_hears_so(tmp_path: Path) -> None:
+def test_without_git_the_error_says_so(tmp_path: Path) -> None:
     with pytest.raises(SettingInvalid, match="needs git, which is not installed here"):
         git_machine(tmp_path / "one", "nowhere", {"PATH": str(tmp_path)}).store()

@@ -321,7 +321,7 @@ def held_by_bob(path: Path, timeout: float = 0, sleep: Callable[[float], None] =
         yield
 
 
-def test_another_process_hears_who_holds_the_state_and_where_the_lock_is(path: Path) -> None:
+def test_another_process_sees_who_holds_the_state_and_where_the_lock_is(path: Path) -> None:
     with another_process(path), pytest.raises(StateLocked) as caught, held_by_bob(path):
         pass
     assert f"The state is held by {ADA}." == caught.value.message
@@ -354,7 +354,7 @@ def test_a_process_that_waits_gets_it_when_it_is_free(path: Path) -> None:
     assert [0.1, 0.1, 0.1] == slept
 
 
-def test_a_process_waits_no_longer_than_it_was_told(path: Path) -> None:
+def test_a_process_waits_no_longer_than_its_timeout(path: Path) -> None:
     slept: list[float] = []
     with another_process(path), pytest.raises(StateLocked), held_by_bob(path, 0.25, slept.append):
         pass
@@ -507,7 +507,7 @@ def test_of_four_at_once_exactly_one_wins(tmp_path: Path) -> None:
     assert ["lost", "lost", "lost", "won"] == sorted(results)
 
 
-def test_to_ask_who_holds_it_makes_nothing(tmp_path: Path) -> None:
+def test_asking_who_holds_it_creates_nothing(tmp_path: Path) -> None:
     assert LocalStore(tmp_path / "new" / "acme.json").holder() is None
     assert LocalStore(tmp_path / "acme.json").holder() is None
     assert [] == names(tmp_path)
@@ -576,7 +576,7 @@ def test_what_is_rescued_is_durable(path: Path) -> None:
     assert ["write", "sync", f"folder {path.parent.name}", "sync"] == disk.calls
 
 
-def test_clearing_removes_the_file_and_asks_for_none(path: Path, kept: Path) -> None:
+def test_clearing_removes_the_file_and_needs_none(path: Path, kept: Path) -> None:
     store = LocalStore(path)
     store.rescue(LINE)
     store.clear_rescued()
@@ -694,7 +694,7 @@ def test_a_rescue_that_cannot_be_read_may_hold_an_outcome(path: Path, kept: Path
 
 
 @pytest.mark.parametrize("raw", [b"\xff\xfe garbage", b"hello\n", b"\0\0x"])
-def test_what_else_is_there_is_returned_as_it_is_and_kept(path: Path, kept: Path, raw: bytes) -> None:
+def test_other_content_is_returned_unchanged_and_kept(path: Path, kept: Path, raw: bytes) -> None:
     kept.write_bytes(raw + b"\0\0")
     assert raw == LocalStore(path).rescued()
     LocalStore(path).rescue(SECOND)
@@ -764,7 +764,7 @@ def test_it_says_where_a_backup_is_only_where_there_is_one(path: Path) -> None:
     assert str(backup_of(path)) == store.backup
 
 
-def test_older_copies_are_those_that_are_there(path: Path, forgotten: Path) -> None:
+def test_only_existing_older_copies_are_listed(path: Path, forgotten: Path) -> None:
     store = LocalStore(path)
     assert () == store.older_copies()
     store.keep_forgotten(LINE)

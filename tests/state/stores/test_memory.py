@@ -37,7 +37,7 @@ def test_what_a_person_had_it_forget_can_be_looked_at() -> None:
     assert b"first\nsecond\n" == store.forgotten
 
 
-def test_of_many_threads_that_save_at_once_one_does() -> None:
+def test_only_one_of_many_simultaneous_threads_saves() -> None:
     store, start = MemoryStore(), Barrier(RUNS)
 
     def save(number: int) -> int | None:
@@ -53,7 +53,7 @@ def test_of_many_threads_that_save_at_once_one_does() -> None:
     assert str(saved).encode() == store.load()[0]
 
 
-def test_of_many_threads_at_once_one_holds_it() -> None:
+def test_only_one_of_many_threads_holds_it() -> None:
     store, start, end = MemoryStore(), Barrier(RUNS), Barrier(RUNS)
 
     def held(_: int) -> bool:

@@ -262,7 +262,7 @@ def test_a_state_whose_newest_was_removed_is_noticed_by_the_machine_that_has_see
         pass
 
 
-def test_what_else_is_in_the_folder_is_no_state(one: Machine, storage: Storage, address: str) -> None:
+def test_other_objects_in_the_folder_are_not_states(one: Machine, storage: Storage, address: str) -> None:
     for name in ("99999999.json.bak", "notes.txt", "x/99999999.json", "9.json"):
         storage.bucket().put(f"{folder_of(address)}/{name}", b"mine")
     assert (None, ABSENT) == one.store().load()
@@ -300,7 +300,7 @@ def section() -> str:
 # ── Who is faster ────────────────────────────────────────────────────────────
 
 
-def test_of_two_machines_the_second_hears_who_is_at_work(one: Machine, two: Machine) -> None:
+def test_the_second_of_two_machines_sees_who_is_running(one: Machine, two: Machine) -> None:
     with running(one, ADA) as run:
         run.save(STATE)
         with pytest.raises(StateLocked) as caught, running(two, BOB):
@@ -322,7 +322,7 @@ def test_a_lease_decides_nothing_the_object_does(one: Machine, two: Machine) -> 
     assert LATER == codec.decode(one.store().load()[0] or b"", "")
 
 
-def test_a_run_that_died_holds_others_up_until_its_lease_ends_or_a_person_says_so(one: Machine, two: Machine) -> None:
+def test_a_dead_run_blocks_others_until_its_lease_ends_or_a_person_unlocks_it(one: Machine, two: Machine) -> None:
     dead = one.store()
     with dead.hold(ADA, timeout=0, sleep=lambda _: None):
         version = dead.save(OLD, ABSENT)
@@ -342,7 +342,9 @@ def test_a_run_that_died_holds_others_up_until_its_lease_ends_or_a_person_says_s
 
 
 @pytest.mark.parametrize("begins", [True, False])
-def test_of_many_that_save_at_once_one_does(tmp_path: Path, storage: Storage, address: str, *, begins: bool) -> None:
+def test_only_one_of_many_simultaneous_saves_succeeds(
+    tmp_path: Path, storage: Storage, address: str, *, begins: bool
+) -> None:
     stores = [storage.machine(tmp_path / f"m{number}", address).store() for number in range(RACERS)]
     if not begins:
         stores[0].save(OLD, ABSENT)
@@ -406,7 +408,7 @@ def test_whoever_was_faster_while_an_answer_was_lost_is_not_overwritten(
     assert (OLD + b" ", newest) == one.store().load()
 
 
-def test_a_save_that_never_came_or_of_which_nobody_can_say_is_not_called_saved(
+def test_a_save_that_failed_or_is_unclear_does_not_count_as_saved(
     hindered: Machine, one: Machine, proxy: Proxy
 ) -> None:
     store = hindered.store()
@@ -422,7 +424,7 @@ def test_a_save_that_never_came_or_of_which_nobody_can_say_is_not_called_saved(
     assert ExitCode.STATE_UNUSABLE == caught.value.exit_code
 
 
-def test_a_server_that_goes_in_the_middle_of_a_run_leaves_the_outcome_here_and_in_the_log(
+def test_if_the_server_goes_down_during_a_run_the_outcome_is_kept_here_and_in_the_log(
     hindered: Machine, proxy: Proxy
 ) -> None:
     said: list[str] = []
@@ -439,7 +441,7 @@ def test_a_server_that_goes_in_the_middle_of_a_run_leaves_the_outcome_here_and_i
         assert "lima" not in run.state.accounts
 
 
-def test_a_conflict_of_which_nothing_has_landed_is_asked_again(at_fake: Machine, fake: FakeS3) -> None:
+def test_a_conflict_after_which_nothing_was_saved_is_retried(at_fake: Machine, fake: FakeS3) -> None:
     store = at_fake.store()
     version = store.save(OLD, ABSENT)
     fake.answers = [("PUT", 409, "ConditionalRequestConflict"), ("PUT", 503, "SlowDown")]
@@ -462,7 +464,7 @@ def test_a_conflict_of_which_nothing_has_landed_is_asked_again(at_fake: Machine,
         ("refuses", "lets none of 16 simultaneous creates succeed"),
     ],
 )
-def test_a_server_that_keeps_no_condition_is_found_out_before_the_first_save(
+def test_a_server_that_ignores_conditions_is_detected_before_the_first_save(
     at_fake: Machine, fake: FakeS3, flaw: str, words: str
 ) -> None:
     fake.flaw = flaw
@@ -472,9 +474,7 @@ def test_a_server_that_keeps_no_condition_is_found_out_before_the_first_save(
     assert not [path for path in fake.objects if path.endswith(".json")]
 
 
-def test_a_server_that_stops_to_keep_the_condition_is_found_out_by_trying_it_out(
-    at_fake: Machine, fake: FakeS3
-) -> None:
+def test_a_server_that_stops_honouring_conditions_is_detected_by_a_trial(at_fake: Machine, fake: FakeS3) -> None:
     at_fake.store().save(OLD, ABSENT)
     fake.flaw = "ignores"
     with pytest.raises(StateNotSaved, match="creates an object again that exists"):
@@ -482,7 +482,7 @@ def test_a_server_that_stops_to_keep_the_condition_is_found_out_by_trying_it_out
     assert OLD == at_fake.store().load()[0]
 
 
-def test_a_server_that_was_proven_leaves_no_probe_and_needs_no_preparing(
+def test_a_server_that_passed_leaves_no_probe_and_needs_no_preparation(
     one: Machine, storage: Storage, address: str
 ) -> None:
     assert one.store().backend.prepare() is False
@@ -490,7 +490,7 @@ def test_a_server_that_was_proven_leaves_no_probe_and_needs_no_preparing(
     assert ["00000001.json"] == names(storage, address)
 
 
-def test_of_many_that_begin_at_once_one_proves_the_server(tmp_path: Path, fake: FakeS3) -> None:
+def test_only_one_of_many_simultaneous_first_runs_tests_the_server(tmp_path: Path, fake: FakeS3) -> None:
     stores = [reaching(tmp_path, fake, place=f"s3://{BUCKET}/parent-{number}").store() for number in range(RACERS)]
     with ThreadPoolExecutor(RACERS) as threads:
         assert RACERS == len(list(threads.map(lambda store: store.save(OLD, ABSENT), stores)))
@@ -512,7 +512,7 @@ def test_of_many_that_begin_at_once_one_proves_the_server(tmp_path: Path, fake: 
         (400, "IllegalLocation", StateUnreachable, "it answers with IllegalLocation", "the network reaches it"),
     ],
 )
-def test_each_reason_why_nobody_is_let_in_has_its_words(  # noqa: PLR0913, PLR0917  # a table
+def test_each_reason_for_a_refused_login_has_its_message(  # noqa: PLR0913, PLR0917  # a table
     at_fake: Machine, fake: FakeS3, status: int, code: str, error: type[ProvisionerError], words: str, hint: str
 ) -> None:
     store = at_fake.store()
@@ -568,7 +568,7 @@ def test_where_there_are_no_credentials_it_says_how_to_give_them(tmp_path: Path,
 
 
 @pytest.mark.parametrize("environ", [{"AWS_ACCESS_KEY_ID": "AKIA-1"}, {"AWS_SECRET_ACCESS_KEY": "hush-3b8e"}])
-def test_settings_of_which_a_half_is_missing_are_refused(tmp_path: Path, environ: Mapping[str, str]) -> None:
+def test_half_given_settings_are_refused(tmp_path: Path, environ: Mapping[str, str]) -> None:
     storage = Storage("s3", 0, environ, "")
     with pytest.raises(SettingInvalid, match="are incomplete or invalid") as caught:
         storage.machine(tmp_path, storage.address()).store()
@@ -579,21 +579,19 @@ def test_settings_of_which_a_half_is_missing_are_refused(tmp_path: Path, environ
     ("endpoint", "words"),
     [("http://minio.example.com:9000", "is an http address"), ("minio:9000", "is not an http")],
 )
-def test_a_server_is_spoken_to_in_clear_on_this_machine_alone(
-    tmp_path: Path, fake: FakeS3, endpoint: str, words: str
-) -> None:
+def test_plain_http_is_used_only_on_this_machine(tmp_path: Path, fake: FakeS3, endpoint: str, words: str) -> None:
     with pytest.raises(SettingInvalid, match=f"AWS_ENDPOINT_URL_S3 {words}") as caught:
         reaching(tmp_path, fake, {"AWS_ENDPOINT_URL_S3": endpoint}).store()
     assert "https" in caught.value.hint
 
 
-def test_a_server_that_is_not_there_is_said_to_be_unreachable(tmp_path: Path, storage: Storage) -> None:
+def test_a_missing_server_is_reported_as_unreachable(tmp_path: Path, storage: Storage) -> None:
     machine = storage.machine(tmp_path, storage.address(), storage.at(1))
     with pytest.raises(StateUnreachable, match=r"cannot be reached at http://127.0.0.1:1.*: it does not answer"):
         machine.store().load()
 
 
-def test_a_document_that_is_no_state_is_named(one: Machine, address: str) -> None:
+def test_a_document_that_is_not_a_state_is_named(one: Machine, address: str) -> None:
     one.store().save(b"no state", ABSENT)
     with pytest.raises(StateInvalid, match=address), running(one):
         pass
@@ -604,7 +602,7 @@ def test_a_document_that_is_no_state_is_named(one: Machine, address: str) -> Non
 DONE: Final = Note("lineage-1", 3, "paris: active", ('{"done": 1}',))
 
 
-def test_the_history_hears_of_what_was_done_while_the_run_goes_on(one: Machine) -> None:
+def test_the_history_records_what_was_done_during_the_run(one: Machine) -> None:
     store = one.store()
     with store.hold(ADA, timeout=0, sleep=never):
         store.save(OLD, ABSENT, DONE)
@@ -614,7 +612,7 @@ def test_the_history_hears_of_what_was_done_while_the_run_goes_on(one: Machine) 
         store.release()
 
 
-def test_a_history_that_is_not_taken_is_said_at_the_end_and_nobody_is_thought_at_work(
+def test_a_history_that_cannot_be_written_is_reported_at_the_end_and_no_lease_is_left(
     storage: Storage, address: str, one: Machine
 ) -> None:
     class Expired(ObjectBackend):

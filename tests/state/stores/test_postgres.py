@@ -177,9 +177,7 @@ def test_a_password_comes_from_wherever_libpq_has_it_from(tmp_path: Path, cluste
     assert (None, ABSENT) == cluster.machine(tmp_path / "one", address, environ).store().load()
 
 
-def test_a_service_that_is_not_there_is_named_and_a_file_that_is_none_not_repeated(
-    tmp_path: Path, cluster: Cluster
-) -> None:
+def test_a_missing_service_is_named_and_an_invalid_file_is_not_repeated(tmp_path: Path, cluster: Cluster) -> None:
     environ = {"HOME": str(tmp_path), "PGSERVICE": "states"}
     with pytest.raises(SettingInvalid, match=r"There is no service states in .*\.pg_service\.conf"):
         cluster.machine(tmp_path, "postgresql://#x", environ).store()
@@ -315,7 +313,7 @@ def test_a_document_that_somebody_changed_meanwhile_is_not_overwritten(
 # ── Who is faster ────────────────────────────────────────────────────────────
 
 
-def test_of_two_machines_the_second_hears_who_is_at_work(one: Machine, two: Machine) -> None:
+def test_the_second_of_two_machines_sees_who_is_running(one: Machine, two: Machine) -> None:
     with running(one, ADA) as run:
         run.save(STATE)
         with pytest.raises(StateLocked) as caught, running(two, BOB):
@@ -338,7 +336,7 @@ def test_a_lease_decides_nothing_the_row_does(one: Machine, two: Machine) -> Non
     assert LATER == codec.decode(one.store().load()[0] or b"", "")
 
 
-def test_a_run_that_died_holds_others_up_until_its_lease_ends_or_a_person_says_so(one: Machine, two: Machine) -> None:
+def test_a_dead_run_blocks_others_until_its_lease_ends_or_a_person_unlocks_it(one: Machine, two: Machine) -> None:
     dead = one.store()
     with dead.hold(ADA, timeout=0, sleep=never):
         dead.save(OLD, dead.load()[1])
@@ -360,7 +358,9 @@ def test_a_run_that_died_holds_others_up_until_its_lease_ends_or_a_person_says_s
 
 @pytest.mark.parametrize("begins", [True, False])
 @pytest.mark.parametrize("isolation", ["read committed", "serializable"])
-def test_of_many_that_save_at_once_one_does(tmp_path: Path, cluster: Cluster, isolation: str, *, begins: bool) -> None:
+def test_only_one_of_many_simultaneous_saves_succeeds(
+    tmp_path: Path, cluster: Cluster, isolation: str, *, begins: bool
+) -> None:
     """Whatever the database is set to, which has it answer the others in different ways."""
     query = f"?options=-cdefault_transaction_isolation%3D{isolation.replace(' ', '%5C%20')}"
     address = cluster.address(query=query)
@@ -453,9 +453,7 @@ def test_whoever_was_faster_while_an_answer_was_lost_is_not_overwritten(
     assert NEW == one.store().load()[0]
 
 
-def test_a_save_of_which_nobody_can_say_whether_it_came_is_not_called_saved(
-    one: Machine, hindered: Machine, proxy: Proxy
-) -> None:
+def test_a_save_with_an_unclear_outcome_does_not_count_as_saved(one: Machine, hindered: Machine, proxy: Proxy) -> None:
     store = hindered.store()
     version = store.save(OLD, ABSENT)
     proxy.befalls = ["lost"] * 9
@@ -466,7 +464,7 @@ def test_a_save_of_which_nobody_can_say_whether_it_came_is_not_called_saved(
     assert NEW == one.store().load()[0]
 
 
-def test_a_server_that_goes_in_the_middle_of_a_run_leaves_the_outcome_here_and_in_the_log(
+def test_if_the_server_goes_down_during_a_run_the_outcome_is_kept_here_and_in_the_log(
     hindered: Machine, proxy: Proxy
 ) -> None:
     said: list[str] = []
@@ -484,9 +482,7 @@ def test_a_server_that_goes_in_the_middle_of_a_run_leaves_the_outcome_here_and_i
         assert "lima" not in run.state.accounts
 
 
-def test_a_server_that_was_started_again_meanwhile_is_connected_to_again(
-    one: Machine, cluster: Cluster, address: str
-) -> None:
+def test_a_restarted_server_is_connected_to_again(one: Machine, cluster: Cluster, address: str) -> None:
     with running(one) as run:
         run.save(STATE)
         cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'applies'")
@@ -520,7 +516,7 @@ def test_a_row_that_somebody_else_has_locked_is_named(tmp_path: Path, cluster: C
         ("applies", "states", "?sslmode=require", "has no TLS, which the address requires", "at the server"),
     ],
 )  # fmt: skip
-def test_each_reason_why_nobody_is_let_in_has_its_words(  # noqa: PLR0913, PLR0917  # a table
+def test_each_reason_for_a_refused_login_has_its_message(  # noqa: PLR0913, PLR0917  # a table
     tmp_path: Path, cluster: Cluster, user: str, database: str, query: str, words: str, hint: str
 ) -> None:
     known = {"PGPASSWORD": WRONG} if query == "wrong" else {} if query == "none" else None
@@ -543,7 +539,7 @@ def test_a_user_that_the_server_does_not_have_is_named(tmp_path: Path, cluster: 
         cluster.machine(tmp_path, place).store().load()
 
 
-def test_a_server_that_is_not_there_is_said_to_be_unreachable(tmp_path: Path, cluster: Cluster, proxy: Proxy) -> None:
+def test_a_missing_server_is_reported_as_unreachable(tmp_path: Path, cluster: Cluster, proxy: Proxy) -> None:
     proxy.is_closed = True
     elsewhere = cluster.address(row="x").replace("127.0.0.1", "nowhere.invalid")
     for place in (cluster.address(port=proxy.port), cluster.address(port=1), elsewhere):
@@ -589,7 +585,7 @@ def test_a_server_is_known_by_its_certificate(tmp_path: Path, cluster: Cluster, 
         cluster.machine(tmp_path, place).store().load()
 
 
-def test_a_document_that_is_no_state_is_named(one: Machine, address: str) -> None:
+def test_a_document_that_is_not_a_state_is_named(one: Machine, address: str) -> None:
     one.store().save(b"no state", ABSENT)
     with pytest.raises(StateInvalid, match=row_of(address)), running(one):
         pass

@@ -1,4 +1,4 @@
-"""Steps that tests of the command line share: what a person does, in the project and at Octopush, and what came of it.
+"""Steps that tests of the command line share: what a person does in the project and at Octopush, and the result.
 
 A step asserts that it could be done. Whether what came of it is right is for the test to say.
 """
@@ -33,13 +33,13 @@ COMPANY: Final = "By Hand"
 """A company that no manifest asks for."""
 
 RECONCILE: Final = ("reconcile", "--new-state")
-"""A first run that nobody attends to."""
+"""A first unattended run."""
 
 # ── Commands ─────────────────────────────────────────────────────────────────
 
 
 def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in ``folder``, with nothing set but ``environ``."""
+    """Run the command in ``folder``, with only ``environ`` set."""
     plain = {name: value for name, value in environment(folder).items() if not name.startswith("OCTOPUSH_")}
     return forks.command(arguments, folder, {**plain, **environ})
 
@@ -61,7 +61,7 @@ def answering(project: Project, answer: str, *arguments: str) -> tuple[int, str]
 
 
 def conforming(text: str, schema: str) -> Any:  # noqa: ANN401  # JSON has no closer type
-    """Return the one JSON document that ``text`` holds, checked against its schema."""
+    """Return the one JSON document in ``text``, checked against its schema."""
     document = json.loads(text)
     Draft202012Validator(schemas.load(schema)).validate(document)
     return document
@@ -90,7 +90,7 @@ def error_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 
 def events(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
-    """Return what a log for programs holds; every line must be an event, with fields of that event alone."""
+    """Return the events of a log for programs; every line must be an event with only its own fields."""
     found = [json.loads(line) for line in done.stderr.splitlines()]
     known = {each.label: {*COMMON, *each.fields, MARK} for each in Event}
     assert [] == [each for each in found if not each.keys() <= known[each["event"]]]
@@ -115,7 +115,7 @@ def manifest_of(project: Project) -> Path:
 
 
 def edit_manifest(project: Project, old: str, new: str) -> None:
-    """Write ``new`` in the manifest, wherever ``old`` stands."""
+    """Replace ``old`` with ``new`` in the manifest."""
     text = manifest_of(project).read_text()
     assert old in text
     manifest_of(project).write_text(text.replace(old, new))
@@ -151,7 +151,7 @@ def only(project: Project, **environ: str) -> Project:
 
 
 def state_of(project: Project) -> State:
-    """Return the state, which is there."""
+    """Return the state, which must exist."""
     state = project.state()
     assert state is not None
     return state
@@ -172,13 +172,13 @@ def login_of(project: Project, name: str) -> str:
 
 
 def password_of(content: SealedContent) -> str:
-    """Return the password that ``content`` holds."""
+    """Return the password in ``content``."""
     assert content.password is not None
     return content.password.reveal()
 
 
 def begun_password(project: Project, name: str) -> str:
-    """Return the new password of an edit that is not finished."""
+    """Return the new password of an unfinished edit."""
     opener = AgeOpener(parse_identities(Secret(project.identity_path.read_text()), "the test"))
     content = executor.open_edit(state_of(project), name, opener)
     assert content is not None
@@ -186,7 +186,7 @@ def begun_password(project: Project, name: str) -> str:
 
 
 def tamper(project: Project, alter: Callable[[dict[str, Any]], None]) -> None:
-    """Alter the accounts of the state as somebody would who can write the file."""
+    """Alter the accounts of the state, as anybody who can write the file can."""
     document = json.loads(project.state_path.read_text())
     alter(document["accounts"])
     document["serial"] += 1
@@ -194,17 +194,17 @@ def tamper(project: Project, alter: Callable[[dict[str, Any]], None]) -> None:
 
 
 def put(project: Project, name: str, sealed: str) -> None:
-    """Put something else in the place of what is sealed of an account."""
+    """Replace the sealed content of an account."""
     tamper(project, lambda accounts: accounts[name].update(sealed=sealed))
 
 
 def keep(project: Project, name: str, content: SealedContent) -> None:
-    """Let the record of an account hold ``content``, sealed as whoever knows a recipient can do it."""
+    """Seal ``content`` into the record of an account, as anybody who knows a recipient can."""
     put(project, name, AgeSealer([project.environ["PROVISIONER_RECIPIENTS"]]).seal(content))
 
 
 def replay(project: Project) -> None:
-    """Change an account, and put back what was sealed of it before."""
+    """Change an account, and put back its earlier seal."""
     old = json.loads(project.state_path.read_text())["accounts"]["paris"]["sealed"]
     edit_manifest(project, "first_name: paris", "first_name: Paris")
     assert 0 == project.run("apply", "--yes").returncode

@@ -1,4 +1,4 @@
-"""What is said and in which form: terminals, readers that go away, and the log for programs."""
+"""What is printed and in which form: terminals, readers that go away, and the log for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of whatever ended a command."""
+"""The message for whatever ended a command."""
 
 from __future__ import annotations
 

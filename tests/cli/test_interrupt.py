@@ -1,4 +1,4 @@
-"""Signals: what a run does that is asked to end, and which signals it does not hear."""
+"""Signals: what a run does when it is asked to end, and which signals it ignores."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_asked_to_end_while_it_loads_it_says_so_in_its_own_form(server: SandboxP
     codes: list[int] = []
     mine.state_path.parent.mkdir()
     with mine.state_path.with_name("default.json.lock").open("w") as lock:
-        # It waits for the lock once it has loaded, so that a signal which comes late enough is heard for certain.
+        # After loading, it waits for the lock, so a late signal certainly reaches it.
         fcntl.flock(lock, fcntl.LOCK_EX)
         while codes[-2:] != [143, 143]:
             with mine.start(*RECONCILE, "--log-format", "json", "--lock-timeout", "30") as process:
@@ -128,7 +128,7 @@ def test_asked_to_end_while_it_loads_it_says_so_in_its_own_form(server: SandboxP
                 done = finished(process)
             codes.append(done.returncode)
             events(done)
-    # Before this program has begun, the system ends it.
+    # Before this program runs, the system ends it.
     assert {-signal.SIGTERM, 143} == set(codes)
 
 

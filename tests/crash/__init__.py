@@ -1,4 +1,4 @@
-"""What kills, fills and races for real."""
+"""Tests that really kill processes, fill disks and run several at once."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Where the projects of these tests are kept."""
+"""The folder for the projects of these tests."""
 
 from __future__ import annotations
 

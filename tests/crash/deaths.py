@@ -20,11 +20,11 @@ from provisioner.state.disk import Disk
 from tests.conftest import PATIENCE
 
 SAVE_STEPS = 5
-"""A write begins, is half done, a sync of the file, a replace, a sync of the folder."""
+"""The start of a write, half a write, a sync of the file, a replace, a sync of the folder."""
 
 
 def drawing() -> random.Random:
-    """Return a source of chance whose seed a failed test shows; CRASH_SEED repeats it."""
+    """Return a random generator; a failed test prints its seed, and CRASH_SEED sets it."""
     seed = os.environ.get("CRASH_SEED") or str(random.SystemRandom().randrange(10**6))
     print(f"CRASH_SEED={seed}")  # noqa: T201  # pytest shows it where the test fails
     return random.Random(seed)  # noqa: S311  # it hides nothing
@@ -36,7 +36,7 @@ def die() -> None:
 
 
 class _CountingDisk(Disk):
-    """Asks ``_before`` ahead of every call, and of each write when it is half done; the calls of all threads count."""
+    """Calls ``_before`` before every call, and in the middle of each write; the calls of all threads count."""
 
     def __init__(self) -> None:
         self._calls = count(1)
@@ -76,7 +76,7 @@ class MortalDisk(_CountingDisk):
 
 
 class FailingDisk(_CountingDisk):
-    """Fails at one step and, where it is ``broken``, at all that follow."""
+    """Fails at one step and, if it is ``broken``, at all later ones."""
 
     def __init__(self, first: int, *, broken: bool) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class MortalTransport:
 
     @cached_property
     def _real(self) -> Transport:
-        """What carries requests, made in the process that dies: a transport cannot be handed to another."""
+        """The transport; the process that dies creates it, because another process could not use it."""
         return Transport(timeout=PATIENCE)
 
     def exchange(self, request: Request) -> Reply | Failure:
@@ -133,7 +133,7 @@ def every_death(*, saves: int, requests: int) -> Iterator[tuple[Disk, MortalTran
 
 
 def no_death(*, saves: int, requests: int) -> tuple[Disk, MortalTransport]:
-    """Return what kills a run only if it does more than that."""
+    """Return deaths that only happen if a run does more than that."""
     return MortalDisk(SAVE_STEPS * (1 + saves) + 1), MortalTransport(requests + 1, Moment.BEFORE)
 
 

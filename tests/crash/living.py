@@ -16,7 +16,7 @@ from tests.conftest import HOOK_TOKEN, NewProject, Project, SandboxProcess, asse
 from tests.crash import runs
 
 Entry: TypeAlias = dict[str, Any]
-"""An account as a manifest has it."""
+"""An account as in a manifest."""
 
 _PLACEHOLDER: Final = "${env:HOOK_TOKEN}"
 _HOOK: Final = f"https://hooks.example.com/?t={_PLACEHOLDER}"
@@ -42,18 +42,18 @@ def created(server: SandboxProcess, project: NewProject, *entries: Entry) -> Pro
 
 
 def ask_for(mine: Project, *entries: Entry) -> None:
-    """Let the project's manifest ask for these; their company is the project, which tells whose the server has."""
+    """Write these accounts into the project's manifest; the company names the project, to find them on the server."""
     document = {"version": 1, "defaults": {"company_name": mine.root.name}, "accounts": entries}
     _manifest(mine).write_text(json.dumps(document))
 
 
 def ledger(server: SandboxProcess, mine: Project) -> dict[str, dict[str, Any]]:
-    """Return the project's accounts by login, as the server has them now: its ledger tells each of their changes."""
+    """Return the project's accounts by login, as the server has them now; its ledger lists every change."""
     return {each["api_login"]: each for each in server.accounts() if each["company_name"] == mine.root.name}
 
 
 def seals(state: State) -> dict[str, str]:
-    """Return everything that is sealed, by the name of its account; that of a begun edit by the name and a plus."""
+    """Return all sealed content by account name; that of an unfinished edit by the name and a plus."""
     found = {name: record.sealed for name, record in state.accounts.items() if record.sealed is not None}
     for name, record in state.accounts.items():
         if isinstance(record, Active) and record.edit is not None and record.edit.sealed is not None:
@@ -101,7 +101,7 @@ def assert_nothing_lost(server: SandboxProcess, mine: Project, *, adopting: Coll
 
 
 def assert_settled(server: SandboxProcess, mine: Project, *, adopting: Collection[str] = ()) -> None:
-    """Check that nothing is lost, that nothing is begun, and that the server has what the manifest asks for.
+    """Check that nothing is lost or unfinished, and that the server has what the manifest asks for.
 
     Then that one more run sends nothing and does not write the state.
     """
@@ -142,7 +142,7 @@ def _manifest(mine: Project) -> Path:
 
 
 def _told(account: Entry) -> Entry:
-    """Return what the ledger tells of an account, but for its credentials."""
+    """Return what the ledger says about an account, without its credentials."""
     return {key: account[key] for key in ("first_name", "last_name", "company_name", "callbacks")}
 
 

@@ -30,12 +30,12 @@ from tests.conftest import Project
 from tests.forks import exit_code_of
 
 PASSWORD_MARK: Final = "Known-to-the-test-1"
-"""What every generated password begins with, so that a test also finds one that was never sent, which no ledger has."""
+"""The start of every generated password, with which a test also finds those that were never sent."""
 FLAGS: Final[Mapping[str, object]] = {"attempts": 1, "retry_budget": 0.0}
 
 
 class _Log(Reporter):
-    """Writes what a person would be told."""
+    """Writes the messages that a person would see."""
 
     def warning(self, message: str) -> None:
         sys.stderr.write(f"{message}\n")
@@ -50,7 +50,7 @@ class _Log(Reporter):
 
 @dataclass(frozen=True, slots=True)
 class _Swapped:
-    """Makes a project of a disk and a connection that may fail."""
+    """Makes a project from a disk and a connection that may fail."""
 
     disk: Disk
     exchange: Exchange | None
@@ -69,7 +69,7 @@ def _marked_password() -> Secret:
     return Secret(PASSWORD_MARK + new_password().reveal())
 
 
-# ── The operations, each with its exit code, -9 where it was killed ──────────
+# ── The operations, each with its exit code; -9 means killed ─────────────────
 
 
 def log_of(project: Project) -> Path:
@@ -83,7 +83,7 @@ def run(project: Project, disk: Disk | None = None, transport: Exchange | None =
 
 
 def adopt(project: Project, name: str, login: str, disk: Disk | None = None, transport: Exchange | None = None) -> int:
-    """Take over the account that has ``login``, unless ``name`` has it already."""
+    """Adopt the account with ``login``, unless ``name`` has it already."""
     return _in_child(project, disk, transport, partial(_adopt, rows=[(name, login)]))
 
 
@@ -93,7 +93,7 @@ def rekey(project: Project, disk: Disk | None = None) -> int:
 
 
 def recover(project: Project, log: Path) -> int:
-    """Put back what ``log`` holds."""
+    """Recover what ``log`` contains."""
     return _in_child(project, None, None, partial(_recover, log=log))
 
 
@@ -102,7 +102,7 @@ def resolve(project: Project, name: str) -> int:
     return _in_child(project, None, None, partial(_resolve, name=name))
 
 
-# ── What each does in the child ──────────────────────────────────────────────
+# ── What runs in the child ────────────────────────────────────────────────────
 
 
 def _apply(mine: provisioner.Project, jobs: int) -> Reports:

@@ -66,7 +66,7 @@ def test_a_failed_call_loses_nothing_and_leaves_no_unknown(
         if "provisioner-rescue {" in log.read_text():
             rescued_to.add("log")
             assert 0 == runs.recover(mine, log)
-            # A log frees no slot: that nothing was created, a person says.
+            # No log frees a slot: a person must say that nothing was created.
             for name, made in server_accounts(server, mine).items():
                 if not made and mine.statuses().get(name) == "pending":
                     assert 0 == runs.resolve(mine, name)

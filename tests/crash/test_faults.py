@@ -1,4 +1,4 @@
-"""What goes wrong on the way, end to end: the real command against a sandbox with faults to order."""
+"""Failed requests, end to end: the real command against a sandbox with faults on demand."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tests.conftest import NewProject, StartSandbox, assert_kept, assert_no_secr
 
 THREE = ("athens", "berlin", "paris")
 LOST = {"lost@2": None, "reset-after@2": None, "cut@2": 201, "500-after@2": 500, "redirect@2": 307}
-"""Faults that leave a doubt, and the status of the answer that is kept, where one came."""
+"""Faults after which the outcome is unknown, and the status of the stored answer, if any."""
 UNMADE = {"redirect@2"}
-"""Those that come before the account is made: the client cannot tell."""
+"""Those that happen before the account is created; the client cannot know that."""
 
 
 @pytest.mark.parametrize("fault", LOST)
@@ -45,7 +45,7 @@ def test_an_answer_that_is_lost_leaves_one_unknown_that_a_person_resolves(
     assert 8 == again.returncode
     assert {"athens": "active", "berlin": "unknown", "paris": "active"} == mine.statuses()
 
-    # What proves that it was created is not resolved away: only who has deleted it may forget it.
+    # An unknown that the answer proves cannot be resolved: only a person who has deleted the account may forget it.
     proven = content.answer is not None and b"api_key" in content.answer.body
     assert (4 if proven else 0) == mine.run("resolve", "berlin", "--not-created", "--yes").returncode
     assert not proven or 0 == mine.run("forget", "berlin", "--force", "--yes").returncode
@@ -109,7 +109,7 @@ REFUSALS = {
     "400@2": (7, [201, 400, 201], "1 failed"),
     "429=0@2-": (7, [201, 429, 429], "try later"),
 }
-"""What the run exits with, what each create was answered, and what the run says."""
+"""The exit code of the run, the answer to each create, and what the run prints."""
 
 
 @pytest.mark.parametrize("fault", REFUSALS)

@@ -35,7 +35,7 @@ DISK: Final = 256 * PAGE
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """A view of the file system of our own, in which the folder of a project's state is a small disk."""
+    """A separate view of the file system, in which the folder of a project's state is a small disk."""
 
     keeper: int
     """The process that keeps it."""
@@ -57,7 +57,7 @@ class Namespace:
         self.shell(f"head -c $(({taken})) /dev/zero >filler")
 
     def free(self) -> None:
-        """Make room again."""
+        """Free the space again."""
         self.shell("rm filler")
 
     def make_read_only(self) -> None:
@@ -69,7 +69,7 @@ class Namespace:
         self.shell('folder="$PWD" && cd / && umount "$folder"')
 
     def see(self) -> None:
-        """Copy what is in here to where the test can read it, under the same path."""
+        """Copy the files to where the test can read them, under the same path."""
         state = self.project.folder / "state"
         shutil.copytree(Path(f"/proc/{self.keeper}/root{state}"), state, dirs_exist_ok=True)
 

@@ -40,10 +40,10 @@ FOUR = ("athens", "berlin", "madrid", "paris")
 TWENTY = tuple(f"account-{number:02}" for number in range(20))
 
 RESERVE_STEPS = 4
-"""A write begins, is half done, a sync of the file, a sync of the folder."""
+"""The start of a write, half a write, a sync of the file, a sync of the folder."""
 SAVES = len(TWENTY) + 1
 LAST_STEP = SAVE_STEPS
-"""Until the replace, which is the step before, a save is not there."""
+"""Before the replace, the step before this one, the save does not exist."""
 DOUBT_AT_MOMENT = {Moment.BEFORE: 0, Moment.ANSWERED: 1, Moment.AFTER: 1}
 """A kill at each moment of an account's create leaves an unknown; how many accounts it has on the server."""
 
@@ -68,7 +68,7 @@ def test_killed_at_every_step_of_the_reservation(server: SandboxProcess, project
 
 @pytest.mark.parametrize("number", range(SAVES))
 def test_killed_at_steps_of_every_save(server: SandboxProcess, project: NewProject, number: int) -> None:
-    """Until it is there, the create before it is in doubt; from then on that one is kept, and the next is in doubt."""
+    """Before the save exists, the create before it is unknown; afterwards it is recorded, and the next is unknown."""
     for step in range(1, SAVE_STEPS + 1):
         if (step + number) % SAVE_STEPS and "CRASH_EVERY_STEP" not in os.environ:
             continue
@@ -95,7 +95,7 @@ def test_killed_at_every_moment_of_the_create_of_an_account(
 def test_killed_at_a_moment_of_the_read_back_of_an_account(
     server: SandboxProcess, project: NewProject, number: int
 ) -> None:
-    """One of the three for each account: its credentials are saved by then, and nothing is in doubt."""
+    """One of the three for each account: its credentials are already saved, and nothing is unknown."""
     moment = list(Moment)[number % len(Moment)]
     mine = project(server, TWENTY)
     assert KILLED == runs.run(mine, transport=MortalTransport(len(TWENTY) + create(number), moment))
@@ -117,7 +117,7 @@ def test_there_is_no_other_step_or_request(server: SandboxProcess, project: NewP
 def test_killed_again_at_every_step_of_the_run_after(server: SandboxProcess, project: NewProject) -> None:
     backup_settle_and_reserve = 2 * SAVE_STEPS + RESERVE_STEPS
     at_step = [*[None] * (SAVE_STEPS - 1), 0, *[1] * (SAVE_STEPS - 1), None]
-    """What a kill at each step of the two saves of the only create leaves: see DOUBT_AT_MOMENT; None is no doubt."""
+    """What a kill at each step of the only create's two saves leaves: see DOUBT_AT_MOMENT; None means no unknown."""
     killed = [(KILLED, doubt) for doubt in [*[None] * backup_settle_and_reserve, *at_step]]
     spared = (UNKNOWN, None)
     for step, (code, doubt) in enumerate([*killed, spared], start=1):

@@ -62,7 +62,7 @@ def server(sandbox: StartSandbox) -> SandboxProcess:
 def test_killed_at_every_step_and_moment_of_a_change(
     server: SandboxProcess, project: NewProject, change: Entry
 ) -> None:
-    # A rename is our own affair; what else is begun is saved, sent, read back and saved as finished.
+    # A rename sends nothing; every other change is saved, sent, read back and saved as finished.
     saves, sent = (1, 0) if change == RENAMED else (2, 2)
     for disk, transport in every_death(saves=saves, requests=sent):
         mine = changed(server, project, change)
@@ -78,7 +78,7 @@ def test_killed_at_every_step_and_moment_of_a_change(
 def test_killed_at_every_step_and_moment_of_what_follows_a_rotation_that_was_answered_with_500(
     sandbox: StartSandbox, project: NewProject, fault: str, then: Entry
 ) -> None:
-    """The server has the new password or, where nothing was processed, the old one: no one can tell.
+    """The server has the new password or, if it processed nothing, the old one; nobody can know which.
 
     What follows finishes the rotation or, in the same request, does something else too.
     """
@@ -99,7 +99,7 @@ def test_killed_at_every_step_and_moment_of_what_follows_a_rotation_that_was_ans
 def test_a_refusal_of_what_follows_loses_no_rotation_that_was_answered_with_500(
     sandbox: StartSandbox, project: NewProject
 ) -> None:
-    """The account has its new name by then, and what is sealed of the rotation is sealed for that name."""
+    """The account already has its new name, and the rotation's sealed content is for that name."""
     server = sandbox("--fault", "500-after@1:edit", "--fault", "400@2:edit")
     mine = changed(server, project, ROTATED)
     for change in (ROTATED, ROTATED | RENAMED | EDITED):
@@ -111,7 +111,7 @@ def test_a_refusal_of_what_follows_loses_no_rotation_that_was_answered_with_500(
 
 
 def changed(server: SandboxProcess, project: NewProject, change: Entry) -> Project:
-    """Return a project whose accounts exist, and of which paris is then asked for otherwise."""
+    """Return a project whose accounts exist, and whose manifest then changes paris."""
     mine = created(server, project, PARIS, ROME)
     ask_for(mine, PARIS | change, ROME)
     return mine
@@ -121,7 +121,7 @@ def changed(server: SandboxProcess, project: NewProject, change: Entry) -> Proje
 
 
 def test_killed_at_every_step_of_a_rekey(server: SandboxProcess, project: NewProject) -> None:
-    """All seals are opened by the old identity, or all by the new one; that of a rotation that was begun too."""
+    """Either the old or the new identity opens all seals, including that of an unfinished rotation."""
     for disk, _ in every_death(saves=1, requests=0):
         mine = changed(server, project, ROTATED)
         assert KILLED == runs.run(mine, transport=MortalTransport(1, Moment.ANSWERED))
@@ -137,7 +137,7 @@ def test_killed_at_every_step_of_a_rekey(server: SandboxProcess, project: NewPro
 
 
 def rekeyed(mine: Project) -> tuple[Project, Secret, Secret]:
-    """Return the project with another recipient, the old identity and the new one; its person holds both."""
+    """Return the project with another recipient, the old identity and the new one; the user has both."""
     old = Secret(mine.identity_path.read_text())
     new, recipient = new_identity()
     mine.identity_path.write_text(f"{old.reveal()}{new.reveal()}\n")
@@ -173,7 +173,7 @@ def seals_of(mine: Project) -> dict[str, str]:
 def test_killed_at_every_step_and_moment_of_the_adoption_of_a_stranger(
     server: SandboxProcess, project: NewProject
 ) -> None:
-    """What differs from the manifest is then changed by the apply; its password stays nobody's."""
+    """The apply then changes what differs from the manifest; the account stays without a stored password."""
     for disk, transport in every_death(saves=1, requests=1):
         mine = created(server, project, ROME)
         login = created_by_hand(server, mine)
@@ -204,7 +204,7 @@ def test_killed_at_every_step_and_moment_of_the_adoption_of_an_unknown(
 
 
 def created_by_hand(server: SandboxProcess, mine: Project) -> str:
-    """Make an account that no state knows, and return its login."""
+    """Create an account that is in no state, and return its login."""
     body = {"first_name": "paris", "last_name": "Stranger", "company_name": mine.root.name}
     address, password = f"{server.url}/subaccount/create", f"{PASSWORD_MARK}-by-hand"
     answer = requests.post(address, json={**body, "password": password}, headers=headers(PARENT), timeout=PATIENCE)

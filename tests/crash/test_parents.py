@@ -1,4 +1,4 @@
-"""Eight parents side by side, killed at saves and requests: one parent's death is nobody's loss.
+"""Eight parents in parallel, killed at saves and requests: no account is lost.
 
 Each kill has a project of its own, in which ``Project.apply`` works on eight parents at once
 and dies at one step on the disk, or at one moment of one request, counted over all of them.
@@ -34,7 +34,7 @@ RESERVE_STEPS: Final = 4
 STEPS: Final = len(PARENTS) * (RESERVE_STEPS + SAVE_STEPS * (len(NAMES) + 1))
 REQUESTS: Final = len(PARENTS) * 2 * len(NAMES)
 PARTS: Final = 6
-"""Of so many deaths one is taken by each test."""
+"""Each test takes one of this many deaths."""
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def assert_settles(server: SandboxProcess, mine: Project) -> int:
             assert account["password"] == (content.password and content.password.reveal())
     assert len(PARENTS) == len(list(states(mine)))
     assert code == (8 if unknown else 0)
-    # One request at a time within a parent: a death leaves one doubt in each at most.
+    # One request at a time within a parent: a death leaves at most one unknown in each.
     assert unknown <= len(PARENTS)
     marks = (runs.PASSWORD_MARK.encode(), b"AGE-SECRET-KEY-", b"key-of-parent")
     secrets = [*marks, *(each["api_key"].encode() for each in there)]
@@ -87,7 +87,7 @@ def assert_settles(server: SandboxProcess, mine: Project) -> int:
 
 
 def taken(part: int, deaths: int) -> range:
-    """Return which of so many deaths a test takes: a few, or its share of all."""
+    """Return the deaths that a test takes: a few, or its share of all."""
     if "CRASH_EVERY_STEP" in os.environ:
         return range(1 + part, deaths + 1, PARTS)
     return range(1 + 7 * part % (deaths // PARTS), deaths + 1, deaths // PARTS)

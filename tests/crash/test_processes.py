@@ -83,7 +83,7 @@ def test_killed_at_random_moments_while_it_edits_and_run_again_until_it_settles(
 
 
 def _killed(server: SandboxProcess, mine: Project, drawn: random.Random) -> str:
-    """Run an apply, kill it a while after its first request, or whenever it is at, and return what it said."""
+    """Run an apply, kill it some time after its first request, or at any time, and return what it printed."""
     before = len(server.requests())
     with mine.start("apply", "--yes") as process:
         if drawn.random() < 0.75:
@@ -220,7 +220,7 @@ def test_only_one_of_four_simultaneous_runs_works_and_the_others_name_it(
     assert [0, 6, 6, 6] == sorted(each.returncode for each in done)
     holder = next(process.pid for process in processes if process.returncode == 0)
     for each in done:
-        # The one that came in the very moment in which the lock was taken finds no name in it yet.
+        # A run that looks just after the lock was taken finds no name in it yet.
         assert each.returncode == 0 or re.search(f"held by (process {holder} of|another run)", each.stderr)
     assert dict.fromkeys(FOUR, 1) == {name: len(made) for name, made in server_accounts(server, mine).items()}
     for name in FOUR:

@@ -1,4 +1,4 @@
-"""What the tests of the executor speak of: accounts, their records, and what is sealed of them."""
+"""Examples for the tests of the executor: accounts, their records and their sealed content."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def manifest(*accounts: str | DesiredAccount) -> Manifest:
 
 
 def content(name: str, **changes: Any) -> SealedContent:  # noqa: ANN401
-    """Return what is sealed of an account that was created."""
+    """Return the sealed content of a created account."""
     usual: dict[str, Any] = {
         "operation": OPERATION.id,
         "password": Secret(f"password of {name}"),
@@ -96,7 +96,7 @@ def state(**accounts: Record) -> State:
 
 
 def observed(fields: Attributes, key: str | None = None, **changes: str | None) -> Observed:
-    """Return a whole answer to a read; ``changes`` are by dotted path, with two underscores for the dot."""
+    """Return a complete answer to a read; ``changes`` are by dotted path, with two underscores for the dot."""
     flat = fields.flat()
     told = {path: flat.get(path) for path in FIELDS} | {path.replace("__", "."): v for path, v in changes.items()}
     return Observed(told, None if key is None else Secret(key))

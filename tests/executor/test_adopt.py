@@ -49,7 +49,7 @@ KEY: Final = Failed("not accepted (HTTP 401)", Then.STOP, None, ExitCode.SETTING
 
 
 def plain(_: str, found: Attributes) -> Attributes:
-    """Let everything stand in a manifest as it is."""
+    """Accept every value for a manifest, unchanged."""
     return found
 
 
@@ -62,7 +62,7 @@ def adopt(  # noqa: PLR0913  # those of the function that is tested
     opener: executor.Opener = OPENER,
     writable: Any = plain,  # noqa: ANN401
 ) -> Adopted:
-    """Adopt accounts, each under a name that its login begins with where no login is given."""
+    """Adopt accounts; if no login is given, it begins with the account's name."""
     return executor.adopt(
         [(each, f"{each}@sub-accounts.com") if isinstance(each, str) else each for each in rows],
         run.state,
@@ -194,7 +194,7 @@ def test_what_differs_is_drift_for_every_refresh_and_the_next_apply_changes_it()
     assert (
         FieldChange("first_name", "Paris", "Paname"),
         FieldChange("company_name", None, "Somebody"),
-        # Where a placeholder stands, what was found may hold some of what it stands for.
+        # If the field has a placeholder, the found value may contain part of the placeholder's value.
         FieldChange(HOOK, "https://hooks.example.com/${env:TOKEN}", MASK),
     ) == outcome.fields
     assert f"as in the manifest: last_name; the next apply changes {', '.join(differ)}" == outcome.reason
@@ -217,7 +217,7 @@ def test_what_was_kept_of_an_unknown_outcome_brings_its_password() -> None:
     run = Run(state(paris=Unknown(attributes("paris"), OPERATION, "lost", SEALER.seal(kept))))
     done = adopt(run, "paris", wanted=(desired("paris"),))
     after = opened("paris", only(done.state))
-    # By that its outcome is known again, should it turn up in a log.
+    # This identifies its outcome if it is found in a log later.
     assert OPERATION.id == only(done.state).first_operation
     assert (Secret("sent"), "operation 1", credentials("paris")) == (after.password, after.operation, after.credentials)
     assert () == done.without_password
@@ -301,14 +301,14 @@ def test_a_login_that_is_not_the_one_which_octopush_answered_is_not_adopted(kind
     run = Run(state(paris=record), readings={"paris": observed(attributes("paris"), "k")})
     with pytest.raises(Refused, match=f"login in the saved answer for paris is not {LOGIN}"):
         adopt(run, "paris", alone=True)
-    # Whoever says that it is right has no password of it: that one was sent for the other.
+    # A person may insist, but there is no password: the stored one was sent for the other account.
     assert ("paris",) == adopt(run, "paris", different=True).without_password
 
 
 @pytest.mark.parametrize("found", [Attributes("PARIS", " crash"), Attributes("Pâris!", "Crash", "")])
 def test_what_octopush_makes_of_a_name_is_no_other_account(found: Attributes) -> None:
     run = Run(state(paris=lost()), readings={"paris": observed(found, "key of paris")})
-    # It may be; and a password that is none is worse than one that is to be set.
+    # It may be the same account, but a wrong password is worse than one that must be set.
     assert ("paris",) == adopt(run, "paris", wanted=(PARIS,)).without_password
     assert isinstance(run.records["paris"], Active)
 
@@ -350,11 +350,11 @@ def test_without_a_key_nothing_is_kept() -> None:
     assert {} == run.records
 
 
-# ── What is in no manifest ───────────────────────────────────────────────────
+# ── Unmanaged accounts ─────────────────────────────────────────────────────────
 
 
 def written(name: str, found: Attributes) -> Attributes:
-    """Return what a manifest may have of an account: placeholders for what must not stand in one."""
+    """Return an account's fields for a manifest, with placeholders for secrets."""
     return replace(found, last_name=f"${{env:{name.upper()}}}")
 
 
@@ -474,7 +474,7 @@ def test_where_it_cannot_be_saved_nothing_is_adopted_any_more(*, known: bool) ->
         Outcome("rome", "adopt", Result.NOT_ATTEMPTED, "The state could not be saved: full"),
     ) == done.report.outcomes
     assert Stop(ExitCode.STATE_UNUSABLE, "The state could not be saved: full", "Make room.") == done.report.stop
-    # It can be adopted again: nothing came that cannot be asked for once more.
+    # It can be adopted again: everything that was read can be read once more.
     assert () == run.rescued
     assert (before, known) == (done.state, "paris" in done.unwritten)
     assert () == done.without_password

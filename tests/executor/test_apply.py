@@ -1,4 +1,4 @@
-"""A plan carried out: what is sent, what is left alone, and where every account is in the end."""
+"""Applying a plan: what is sent, what stays unchanged, and how every account ends."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.executor.examples import (
 )
 from tests.executor.watched import Run
 
-# ── What is no create ────────────────────────────────────────────────────────
+# ── Other changes ──────────────────────────────────────────────────────────────
 
 
 def test_what_is_not_created_is_reported_and_left_unchanged() -> None:

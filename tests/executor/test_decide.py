@@ -1,4 +1,4 @@
-"""What ends a doubt: intents of a run that died, and what a person decides."""
+"""What settles an unknown: intents of a dead run, and what a person decides."""
 
 from __future__ import annotations
 

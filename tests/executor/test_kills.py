@@ -55,7 +55,7 @@ WINDOW: Final = frozenset({"finished", "started", "asked", "send"})
 
 
 class Killed(BaseException):
-    """The process is no more."""
+    """The process has died."""
 
 
 @dataclass
@@ -65,7 +65,7 @@ class World:
     script: Mapping[str, Verdict | None] = field(default_factory=dict)
     state: State = EMPTY
     rescued: list[RescueEntry] = field(default_factory=list)
-    """What a run kept beside the state."""
+    """What a run kept next to the state."""
     there: dict[str, str] = field(default_factory=dict)
     """The account's name, by the login that Octopush has given."""
     seals: dict[str, SealedContent] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class Machine:
     heard: ExitCode | None = None
     saves: int = 0
     known: State = EMPTY
-    """As this run has loaded or saved it last."""
+    """As this run last loaded or saved it."""
     operation: str = ""
     report: Report | None = None
 
@@ -113,7 +113,7 @@ class Machine:
     # ── A run ────────────────────────────────────────────────────────────────
 
     def run(self, *, keep_going: bool = False) -> None:
-        """Take up what is there, as an apply does, and create what is missing."""
+        """Continue from the state, as an apply does, and create what is missing."""
         world = self.world
         state = rescue.put_back(world.state, world.rescued) or EMPTY
         if state != world.state:
@@ -128,7 +128,7 @@ class Machine:
     def ports(self) -> Ports:
         return Ports(self, self, self, self, self.now, self.new_id, "me@here", self.interrupted)
 
-    # ── What it touches ──────────────────────────────────────────────────────
+    # ── Its ports ────────────────────────────────────────────────────────────
 
     def save(self, state: State) -> None:
         world = self.world
@@ -260,7 +260,7 @@ def runs(script: Script, happens: Callable[[Machine], None], **options: Any) -> 
 
 
 def settled(world: World) -> set[str]:
-    """Take up what is there by another run, to which Octopush is kind; return the names of which nothing is known.
+    """Continue with another run, in which Octopush does not fail; return the names whose outcome is unknown.
 
     Every account that exists is in the state under its name, once, and with its credentials where they are known.
     """
@@ -282,7 +282,7 @@ def settled(world: World) -> set[str]:
 
 
 def unknown(machine: Machine) -> set[str]:
-    """Return of which accounts Octopush itself left a run in doubt."""
+    """Return the accounts whose outcome is unknown because of Octopush's answer."""
     these = dict(machine.world.state.accounts) | {each.name: each.record for each in machine.world.rescued}
     return {name for name, record in these.items() if isinstance(record, Unknown)}
 

@@ -68,7 +68,7 @@ def editing(
 
 
 def only(run: Run, name: str = "paris") -> Active:
-    """Return the record that is durable; there is no other but that of rome, where it was wanted too."""
+    """Return the durable record; the only other one is that of rome, if rome was wanted too."""
     assert {name} == run.records.keys() - {"rome"}
     record = run.records[name]
     assert isinstance(record, Active)

@@ -43,7 +43,7 @@ from tests.executor.examples import (
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A save that fails; ``durable`` where the state is there all the same."""
+    """A save that fails; ``durable`` if the state was saved nevertheless."""
 
     error: StateError = NOT_SAVED
     durable: bool = False
@@ -86,7 +86,7 @@ class WatchedStore(MemoryStore):
 
 
 class Watcher:
-    """Hears of the progress of a command, and notes it."""
+    """Records the progress of a command."""
 
     def __init__(self, events: list[object] | None = None) -> None:
         self.events: list[object] = [] if events is None else events
@@ -153,19 +153,19 @@ class Run:
     state: State = EMPTY
     wanted: Sequence[str | DesiredAccount] = ("athens", "berlin", "paris")
     verdicts: dict[str, Verdict] = field(default_factory=dict)
-    """What the API says of an account to be created; Created where nothing is said."""
+    """The API's verdict on a create, by account; Created by default."""
     edits: dict[str, EditVerdict] = field(default_factory=dict)
     readings: dict[str, Reading] = field(default_factory=dict)
     failures: dict[int, Failure] = field(default_factory=dict)
     interrupt: tuple[str, ExitCode] | None = None
-    """The account while whose request is in flight a signal comes."""
+    """The account during whose request a signal comes."""
     limit: int = 20
     reserved: int = 0
     by_plan: Plan | None = None
     environ: dict[str, str] = field(default_factory=dict)
     new_password: str = "a new password"
     identity: bool = True
-    """Whether whoever runs it can open what is sealed."""
+    """Whether the run has an identity that opens sealed content."""
 
     events: list[object] = field(default_factory=list)
     """Every save, as the kind of each record, and every other call, as a pair of words; in their order."""
@@ -196,7 +196,7 @@ class Run:
         return self.by_plan or plan(manifest(*self.wanted), self.state, limit=self.limit, reserved=self.reserved)
 
     def work(self, todo: Plan) -> Work:
-        """Make ready what a plan needs, as the command line does."""
+        """Prepare what a plan needs, as the command line does."""
         creates = {
             each.name: CreateRequest(attributes(each.name), Secret(f"password of {each.name}")) for each in todo.creates
         }

@@ -62,7 +62,7 @@ def elsewhere(
 
 
 def made_for(server: SandboxProcess, project: Project, name: str, **fields: object) -> str:
-    """Create an account that is as the project's manifest has it, but for ``fields``."""
+    """Create an account as in the project's manifest, except for ``fields``."""
     usual = {"callbacks": {"callback_url_for_deliveries": HOOK}}
     return elsewhere(server, name, project.root.name, **{**usual, **fields})
 
@@ -72,7 +72,7 @@ def files(folder: Path) -> list[str]:
 
 
 def pending(project: Project) -> list[tuple[str, str]]:
-    """Return what an apply would do, but for what is as it should be."""
+    """Return what an apply would change."""
     (plan,) = conforming(project.run("plan", "--format", "json").stdout, "plan.v1")["plans"]
     return [(each["action"], each["name"]) for each in plan["changes"] if each["action"] != "unchanged"]
 
@@ -408,7 +408,7 @@ def test_a_text_that_looks_like_a_placeholder_stays_what_it_is(server: SandboxPr
     login = made_for(server, mine, "paris", callbacks=None)
     change(server, login, company_name="${env:HOME} Ltd", last_name="\x1b[31mRed")
     done = mine.run("adopt", "otto", login)
-    # What a terminal would obey is no text of a manifest.
+    # A manifest cannot contain control characters.
     assert (7, False) == (done.returncode, "\x1b" in done.stdout + done.stderr)
     change(server, login, last_name="Dix")
     assert 0 == mine.run("adopt", "otto", login).returncode

@@ -1,4 +1,4 @@
-"""``credentials``: exports, their formats and files, and what is said about what they hold."""
+"""``credentials``: exports, their formats and files, and the warnings about them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``keygen``: an identity, its owner's alone."""
+"""``keygen``: an identity that only its owner can read."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ def test_every_format_shows_an_unfinished_edit_of_an_unmanaged_account(
     assert [("unmanaged", True)] == [
         (each["action"], each["unfinished"]) for each in plan["changes"] if each["name"] == "paris"
     ]
-    # An apply leaves it alone, as it leaves alone whatever no manifest names.
+    # An apply does not change it, because no manifest names it.
     assert 0 == mine.run("apply", "--yes").returncode
     assert record_of(mine, "paris").edit is not None
     edit_manifest(mine, "accounts:\n", "accounts:\n  - {name: paris, first_name: Paris}\n")

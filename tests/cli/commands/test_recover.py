@@ -75,7 +75,7 @@ def test_a_recovered_account_that_was_renamed_and_changed_is_not_put_back_again(
     applied.identity_path.touch(mode=0o600)
     applied.identity_path.write_text(identity)
     assert "Verified (keys, not passwords): 2 good." in applied.run("verify").stdout
-    # The same where it kept its name.
+    # The same if it kept its name.
     log.write_text(rescued(applied, "rome"))
     manifest.write_text(manifest.read_text().replace("first_name: rome", "first_name: Roma"))
     assert 0 == applied.run("apply", "--yes").returncode
@@ -94,7 +94,7 @@ def test_an_account_that_was_adopted_under_another_name_is_not_put_back_a_second
     done = applied.run("recover", "run.log")
     assert (5, before) == (done.returncode, applied.state_path.read_bytes())
     assert "paris is not put back: it has the same login as lutetia." in done.stderr
-    # Only a seal tells the login: without an identity it is said that nobody looked.
+    # Only the seal contains the login: without an identity, the output says that it was not checked.
     applied.identity_path.unlink()
     done = applied.run("recover", "run.log")
     assert (0, True) == (done.returncode, "it was not compared with other accounts" in done.stderr)

@@ -57,7 +57,7 @@ def test_a_colleague_is_let_in_and_leaves_again(applied: Project, server: Sandbo
     assert "default.json.backup" in done.stderr
     assert "default.json.forgotten" not in done.stderr
     assert [True, False] == [opens(applied), opens(colleague)]
-    # What was read cannot be unread: the copy beside the state still opens.
+    # A rekey takes nothing back: the copy next to the state still opens.
     backup = json.loads(applied.state_path.with_name("default.json.backup").read_text())
     opener = AgeOpener(parse_identities(identity, "the test"))
     record = backup["accounts"]["paris"]

@@ -86,7 +86,7 @@ def test_both_passwords_are_kept_until_the_answer_is_certain(
     assert old != new
     assert (old, new if processed else old) == (password_of(mine.opened("paris")), password_at(server, login))
     assert 0 == mine.run("rotate-password", "paris", "--yes").returncode
-    # What was begun stood in the state: whoever can write that could know it.
+    # The unfinished change was in the state: anybody who can write the state may know its password.
     assert password_at(server, login) not in {old, new}
     assert password_of(mine.opened("paris")) == password_at(server, login)
     assert record_of(mine, "paris").edit is None

@@ -181,7 +181,7 @@ def drifted(server: SandboxProcess, project: NewProject) -> Project:
 
 
 def last_names(server: SandboxProcess) -> set[str]:
-    """Return the last names that the server has now; its ledger tells each of their changes."""
+    """Return the last names that the server has now; its ledger lists every change."""
     return {each["last_name"] for each in {each["api_login"]: each for each in server.accounts()}.values()}
 
 
@@ -202,7 +202,7 @@ def test_what_was_refreshed_needs_the_identity_again(drifted: Project) -> None:
     assert 10 == without_identity(drifted).run(*APPLY).returncode
 
 
-# ── Files that are no plan ───────────────────────────────────────────────────
+# ── Files that are not plans ──────────────────────────────────────────────────
 
 
 def altered(document: dict[str, Any], *path: str | int, to: object) -> str:

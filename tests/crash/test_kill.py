@@ -68,7 +68,7 @@ def test_killed_at_every_step_of_the_reservation(server: SandboxProcess, project
 
 @pytest.mark.parametrize("number", range(SAVES))
 def test_killed_at_steps_of_every_save(server: SandboxProcess, project: NewProject, number: int) -> None:
-    """Before the save exists, the create before it is unknown; afterwards it is recorded, and the next is unknown."""
+    """Before the save exists, the create before it is unknown; then it is recorded, and the next is unknown."""
     for step in range(1, SAVE_STEPS + 1):
         if (step + number) % SAVE_STEPS and "CRASH_EVERY_STEP" not in os.environ:
             continue

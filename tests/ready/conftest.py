@@ -1,4 +1,4 @@
-"""What the tests of the ready-made files share: the package as pip installs it, a forge, and a project in it."""
+"""Fixtures for the tests of the ready-made files: the package as pip installs it, a forge, and a project in it."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class Developer:
         self.git("push", "--quiet", "origin", "main")
 
     def pull(self) -> None:
-        """Come to the latest main."""
+        """Check out the latest main."""
         self.git("checkout", "--quiet", "main")
         self.git("pull", "--quiet", "--ff-only", "origin", "main")
 
@@ -163,7 +163,7 @@ class Developer:
         return (Path(self.environ["XDG_CONFIG_HOME"]) / "octopush-provisioner" / "identity.txt").read_text()
 
     def opened(self, name: str) -> SealedContent:
-        """Return what the state has sealed for an account."""
+        """Return the sealed content of an account."""
         state = self.state()
         assert state is not None
         opener = AgeOpener(parse_identities(Secret(self.identity), "the test"))
@@ -200,7 +200,7 @@ class Developer:
 
 
 def begun(folder: Path, machine: dict[str, str], forge: Forge, server: SandboxProcess, kind: str) -> Developer:
-    """Return a developer who has begun a project with the files of a CI, whose main has no account yet."""
+    """Return a developer with a new project that has the files of a CI; its main has no account yet."""
     (folder / "project").mkdir(parents=True)
     environ = machine | {
         "HOME": str(folder),

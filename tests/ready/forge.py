@@ -33,7 +33,7 @@ _PAGE: Final = 100
 
 @dataclass(slots=True)
 class Forge:
-    """What the forge holds, and where it is."""
+    """The forge's content and address."""
 
     folder: Path
     url: str = ""
@@ -60,7 +60,7 @@ class Forge:
         return [each["body"] for each in self.comments]
 
     def add(self, body: str, *, mine: bool) -> dict[str, Any]:
-        """Keep a comment of ours or of somebody else, in the words of both forges."""
+        """Store a comment of ours or of somebody else, in the formats of both forges."""
         who = {"id": 1 if mine else 2, "type": "Bot" if mine else "User", "login": "somebody"}
         comment = {"id": 1000 + len(self.comments), "body": body, "user": who, "author": who}
         self.comments.append(comment)

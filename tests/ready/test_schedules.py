@@ -1,4 +1,4 @@
-"""The schedules: what each would start is started, with the environment that it would give."""
+"""The schedules: the tests start what each would start, with the same environment."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def write_manifest(folder: Path, *accounts: str) -> None:
 
 
 def apply_first(folder: Path, environ: dict[str, str]) -> None:
-    """Begin the state by hand, as the head of each file says, and want one account more from then on."""
+    """Create the state by hand, as the head of each file says, then add one account to the manifest."""
     subprocess.run(
         ["provisioner", "apply", "--yes", "--new-state"],
         cwd=folder,

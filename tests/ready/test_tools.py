@@ -1,4 +1,4 @@
-"""What ``init`` writes is what the tools that will read it accept: each is asked, and shown to refuse what is wrong."""
+"""The tools that read what ``init`` writes accept it, and each is shown to refuse a wrong file."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def asked(*command: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a tool, and return all that it says as its output."""
+    """Run a tool, and return all its output."""
     return subprocess.run(
         command, cwd=cwd, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )  # fmt: skip
@@ -175,7 +175,7 @@ def test_what_ci_installs_is_what_was_tested_and_nothing_that_a_stranger_could_p
         tested = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split() if "==" in line)
         assert pinned.items() <= {name.lower(): version for name, version in tested.items()}.items()
         assert needed("octopush-provisioner") == pinned.keys()
-        # The program itself is where its keeper says; until then, no job goes on.
+        # Its owner says where the program itself is; until then, no job continues.
         assert not re.search(r"^octopush-provisioner", lock, re.MULTILINE)
         jobs = [path.read_text() for path in written[kind].rglob("*.yml")]
         assert all("--require-hashes" in job for job in jobs if "pip install" in job)
@@ -200,7 +200,7 @@ def test_nothing_is_installed_where_a_secret_of_production_is(written: dict[str,
     with_secrets = {name for name, job in jobs.items() if "environment" in job}
     assert {"provisioner-apply", "provisioner-reconcile"} == with_secrets
     assert not [name for name in with_secrets if "pip " in str(jobs[name])]
-    # Whoever approves one of them holds the other up for nobody.
+    # An approval for one of them does not block the other.
     assert jobs["provisioner-apply"]["environment"] != jobs["provisioner-reconcile"]["environment"]
 
 

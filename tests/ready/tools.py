@@ -1,4 +1,4 @@
-"""Where the tools are that check the ready-made files; a test whose tool cannot be had is skipped, and says so."""
+"""Finds the tools that check the ready-made files; a test whose tool is missing is skipped, and says so."""
 
 from __future__ import annotations
 

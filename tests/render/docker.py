@@ -1,4 +1,4 @@
-"""Docker's own client, and what it asks of a daemon."""
+"""Docker's own client, and its requests to a daemon."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _Daemon(BaseHTTPRequestHandler):
 
 
 def docker_create(folder: Path, *options: str) -> dict[str, Any]:
-    """Return what the real client asks a daemon to make of ``docker create OPTIONS``; skips where there is none."""
+    """Return the real client's request to a daemon for ``docker create OPTIONS``; skip the test without a client."""
     client = system("docker")
     asked: dict[str, Any] = {}
     address = folder / "docker.sock"

@@ -70,12 +70,12 @@ anything: Final = st.one_of(
 
 
 def desired(name: str, attributes: Attributes) -> DesiredAccount:
-    """Return an account as a manifest asks for it."""
+    """Return an account as in a manifest."""
     return DesiredAccount(name, attributes, None, Origin("m.yaml"))
 
 
 def with_texts(texts: Sequence[str]) -> list[Plan]:
-    """Return plans that hold ``texts`` wherever a plan holds one; a few may serve for many places."""
+    """Return plans with ``texts`` wherever a plan has a text; a few texts may fill many places."""
     more = cycle(texts or ["x"])
 
     def t() -> str:
@@ -124,14 +124,14 @@ def with_texts(texts: Sequence[str]) -> list[Plan]:
 
 
 def counts(*, limit: int = 20, reserved: int = 0, used: int = 0, unknown: int = 0, planned: int = 0) -> Slots:
-    """Return slots, of which those that are not named are zero."""
+    """Return slots; those that are not named are zero."""
     return Slots(limit, reserved, used, unknown, planned)
 
 
 # ── Statuses ─────────────────────────────────────────────────────────────────
 
 NOW: Final = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
-"""When the statuses of these samples were looked at."""
+"""The time at which the statuses of these samples were read."""
 
 
 def _begun(days: int) -> Operation:
@@ -187,7 +187,7 @@ def _status(number: int) -> ParentStatus:
 
 
 def done(count: int) -> list[tuple[str, Entry]]:
-    """Return what was done to that many parents, oldest first."""
+    """Return operations of that many parents, oldest first."""
     author = Author("2026-02-01T03:17:05Z", "ci@runner-7", "ada", "bob", "https://ci.example/runs/7", "5d0e2c")
     last = replace(author, at="2026-02-28T03:17:05Z", actor=None, approver=None, run=None)
     return [

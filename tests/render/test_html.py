@@ -93,7 +93,7 @@ class Parsed(HTMLParser):
 
     @property
     def said(self) -> str:
-        """All text that is no script and no style, spaces as a browser would show them."""
+        """All text outside scripts and styles, with spaces as a browser would show them."""
         return " ".join(" ".join(data for _, data in self.texts).split())
 
     def all(self, tag: str) -> list[str]:
@@ -402,7 +402,7 @@ def test_only_files_of_the_page_are_taken_for_markup() -> None:
 
 
 def test_there_is_only_one_way_into_markup() -> None:
-    """Escaping alone would leave in what cannot be seen."""
+    """Escaping alone would keep invisible characters."""
     for module in (frame, html):
         source = Path(module.__file__).read_text(encoding="utf-8")
         assert not re.search(r"\.(join|format|format_map|unescape|__\w+__)\(|markup\.[A-Z_]+ ?[%+*.]| % ", source)
@@ -469,7 +469,7 @@ def test_a_browser_takes_the_files_of_the_page_as_they_are() -> None:
         assert b"<!--" not in raw
 
 
-# ── For whoever cannot see it, or not well ───────────────────────────────────
+# ── Accessibility ──────────────────────────────────────────────────────────
 
 
 def test_the_page_has_a_language_landmarks_and_tables_with_headings() -> None:
@@ -691,7 +691,7 @@ def test_a_plan_of_twenty_thousand_accounts_stays_usable(chromium: browser.Brows
         print(f"opened in {opened:.1f} s, filtered in {filtered:.1f} s")  # noqa: T201  # for whoever runs it with -s
 
 
-# What it cannot decide counts too, but for what it takes for pictures, and the numbers drawn into the gauge.
+# What it cannot decide counts too, except for what it takes for pictures and for the numbers in the gauge.
 AXE_FOUND: Final = """
 axe.run(document, {resultTypes: ['violations', 'incomplete']}).then((all) => [...all.violations, ...all.incomplete]
   .flatMap((each) => each.nodes.map((node) => [each.id, each.help, node.html, node.any[0]?.data?.messageKey]))

@@ -1,4 +1,4 @@
-"""Metrics: what a run tells, and what it takes over from the run before."""
+"""Metrics: what a run writes, and what it keeps from the previous run."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_every_status_and_every_kind_of_slot_is_counted() -> None:
         ("accounts", ("default", "pending")): 1,
         ("accounts", ("default", "unknown")): 1,
         ("accounts", ("default", "abandoned")): 1,
-        # What Octopush itself makes of a value is no change that anybody must look at.
+        # Octopush's own corrections are not changes that need attention.
         ("drifted_accounts", ("default",)): 2,
         ("unfinished_edits", ("default",)): 1,
         ("last_run_timestamp_seconds", ()): 1000.0,

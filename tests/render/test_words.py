@@ -1,4 +1,4 @@
-"""The words that the formats share, and that none of them forgets a kind of change."""
+"""The words that the formats share; no format forgets a kind of change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state, tested; here is what these tests share: examples, disks that fail, and other processes."""
+"""Helpers for the tests of the state: examples, disks that fail, and other processes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ BOB: Final = Holder(12, "server", "bob", "2026-01-02T03:04:06Z")
 
 
 def never(seconds: float) -> None:
-    """Sleep for whoever must not wait."""
+    """A sleep for runs that must not wait."""
     raise AssertionError(f"It slept for {seconds} seconds.")
 
 
@@ -60,7 +60,7 @@ def of_operation(record: Active | Pending | Unknown, operation: str) -> Active |
 
 @contextmanager
 def with_umask(mask: int) -> Iterator[None]:
-    """Have what is made be made under another umask."""
+    """Use another umask."""
     before = os.umask(mask)
     try:
         yield
@@ -69,7 +69,7 @@ def with_umask(mask: int) -> Iterator[None]:
 
 
 def mode(path: Path) -> int:
-    """Return the permissions of what is at ``path``."""
+    """Return the permissions of ``path``."""
     return stat.S_IMODE(path.stat().st_mode)
 
 
@@ -90,7 +90,7 @@ def die() -> None:
 
 
 class ScriptedDisk(Disk):
-    """Notes its calls; at the one with number ``at`` it does ``then`` first, a write having done its half."""
+    """Records its calls; before call number ``at``, or in the middle of it if it is a write, it calls ``then``."""
 
     def __init__(self, at: int = 0, then: Callable[[], None] = full) -> None:
         self.calls: list[str] = []
@@ -128,7 +128,7 @@ _TOP: Final = Path(__file__).parents[2]
 
 @contextmanager
 def file_size_limit(size: int) -> Iterator[None]:
-    """Let no file of this process grow beyond ``size`` bytes: a disk that is full, where nothing can be mounted."""
+    """Let no file of this process grow beyond ``size`` bytes: a full disk, if nothing can be mounted."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

@@ -1,4 +1,4 @@
-"""The document of a state: what it looks like, that nothing is lost in it, and all that is refused."""
+"""The document of a state: its form, that it loses nothing, and everything that is refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from provisioner.state import codec
 from tests.state import ABANDONED, ACTIVE, LEONARDO, OPERATION, PENDING, SEALED, STATE, UNKNOWN
 
 MARK = "s3cret-value"
-"""What stands where a value must not be repeated."""
+"""A value that no message may repeat."""
 
 DOCUMENT = codec.encode(STATE).decode()
 
@@ -229,7 +229,7 @@ def refusal(raw: bytes) -> StateInvalid:
 
 
 def begun(**changes: object) -> dict[str, object]:
-    """Return the document of an edit that was begun."""
+    """Return the document of an unfinished edit."""
     usual: dict[str, object] = codec.encode_record(replace(ACTIVE, edit=Edit(LEONARDO, OPERATION, 2)))["edit"]
     return usual | changes
 
@@ -298,7 +298,7 @@ def paris(document: dict[str, Any]) -> Any:  # noqa: ANN401  # it is JSON
 )
 def test_what_breaks_the_schema_is_refused_by_its_place(place: str, edit: Change) -> None:
     error = refusal(edited(edit))
-    # Where a record breaks the rule of its status, or more, the record itself may be the place.
+    # If a record breaks the rule of its status, or more than one, the place may be the record itself.
     assert re.search(rf"is damaged: {re.escape(place)}(\.\w+)? does not fit its schema, state\.v1\.$", error.message)
     assert ".backup" in error.hint
     assert "`provisioner adopt NAME LOGIN`" in error.hint
@@ -404,7 +404,7 @@ def parses(raw: bytes) -> bool:
 
 
 def test_no_depth_at_all_is_too_deep_for_a_clear_refusal() -> None:
-    """Between what the parser takes and what the validator can follow lie a few depths: each of them is tried."""
+    """The parser accepts a few depths that the validator cannot follow: each of them is tried."""
     whole = edited(lambda d: d.update(recipients=MARK))
 
     def nested(depth: int) -> bytes:
@@ -548,7 +548,7 @@ def test_nothing_is_taken_that_the_reference_refuses(
             assert expected or not taken, (path, document)
             if expected and not taken:
                 stricter.add(path)
-    # To Python's own patterns, the end of a line is the end of a text.
+    # In Python's own patterns, `$` also matches before a final line feed.
     assert stricter == ({("parent_check",)} if schema == "state.v1" else set())
 
 

@@ -1,4 +1,4 @@
-"""Durable files: the order of the calls, and what is left where one of them fails or the process dies at it."""
+"""Durable files: the order of the calls, and what is left if one of them fails or the process dies at it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.state import (
 OLD, NEW = b"old document", b"the new document, which is longer"
 CALLS = ["write", "sync", "replace state.json", "folder", "sync"]
 REPLACED = 4
-"""The call from which on the new document is in place."""
+"""The call after which the new document is in place."""
 
 
 @pytest.fixture

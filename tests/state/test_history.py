@@ -34,7 +34,7 @@ def finished(edit: Edit) -> Active:
 
 
 def said(before: Record | None, after: Record | None, operation: str | None = None) -> tuple[str, str] | None:
-    """Return what a save says that puts one record in the place of another."""
+    """Return the entries of a save that replaces one record with another."""
     known = {} if before is None else {"paris": before}
     state = State("lineage-1", "default", 3, accounts=known)
     found = [*history.entries(state, state.with_record("paris", after), ADA, operation)]

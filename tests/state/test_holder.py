@@ -1,4 +1,4 @@
-"""How a holder of a state is named."""
+"""The name of whoever holds a state."""
 
 from __future__ import annotations
 

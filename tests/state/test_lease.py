@@ -1,4 +1,4 @@
-"""What a lease that somebody else wrote can do: tell who is at work, or nothing."""
+"""A lease that somebody else wrote: it can show who is running, and do nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a state that a run may be at, with what was rescued next to it."""
+"""Reading a state that a run may be changing, with the rescue next to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The line that keeps what a request brought, in whatever holds it, and how it is put back."""
+"""The line that keeps an outcome in a file or a log, and how it is put back."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def opener(*identities: Secret) -> AgeOpener:
 
 
 def assert_silent(error: ProvisionerError, *secrets: str) -> None:
-    """Check that nothing that can be printed of ``error`` holds a secret."""
+    """Check that no printed form of ``error`` contains a secret."""
     said = "".join(traceback.format_exception(error)) + repr(error) + error.message + error.hint
     assert [] == [each for each in (API_KEY, PASSWORD, IDENTITY.reveal(), *secrets) if each in said]
 
@@ -208,7 +208,7 @@ def test_what_is_damaged_is_not_blamed_on_the_identity(sealed: str) -> None:
 
 @given(st.integers(0, len(RAW) - 1), st.integers(0, 7))
 def test_no_bit_that_flips_is_without_its_error(place: int, bit: int) -> None:
-    """Only where the header names the recipient does age take it for one that is sealed to others."""
+    """Only damage to the recipients in the header makes age call it sealed to others."""
     flipped = bytearray(RAW)
     flipped[place] ^= 1 << bit
     with pytest.raises((StateInvalid, IdentityRejected)) as caught:
@@ -428,7 +428,7 @@ def test_a_new_identity_is_another_one_each_time() -> None:
 
 @pytest.fixture(scope="module")
 def ssh_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make an ed25519 key pair; the public half stands beside it as ``.pub``."""
+    """Make an ed25519 key pair; the public half is next to it as ``.pub``."""
     if shutil.which("ssh-keygen") is None:
         pytest.skip("ssh-keygen is not installed")
     path = tmp_path_factory.mktemp("ssh") / "id_ed25519"

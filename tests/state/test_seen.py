@@ -1,4 +1,4 @@
-"""What this machine remembers of the states that it has seen."""
+"""The record of states that this machine has seen."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OTHER = replace(STATE, lineage="../lineage/2", serial=0)
 
 
 def check(seen: Seen, address: str, state: State | None, backup: str | None = None) -> None:
-    """Compare a state with what was seen, and let nothing of that be damaged."""
+    """Compare a state with the record, which must not be damaged."""
     seen.check(address, state, pytest.fail, backup)
 
 
@@ -82,7 +82,7 @@ def test_a_state_that_is_gone_is_noticed_where_it_was(seen: Seen) -> None:
         check(seen, HERE, None, f"{HERE}.backup")
     assert f"{HERE}.backup is the state from before an earlier run. " in caught.value.hint
     assert "`provisioner adopt NAME LOGIN`" in caught.value.hint
-    # Where it was moved, and a run has met it since, is said.
+    # The error says where it was moved, if a run has seen it there.
     seen.note(THERE, STATE)
     with pytest.raises(StateRolledBack, match=f"seen one there; it was last at {THERE}") as caught:
         check(seen, HERE, None)
@@ -226,12 +226,12 @@ API = "https://api.octopush.com/v1/public"
 
 
 def own(seen: Seen, address: str, lineage: str | None, *, login: str = LOGIN, api: str = API) -> None:
-    """Ask whether a state may be the account's, and let nothing be damaged."""
+    """Check that a state may be the account's; the record must not be damaged."""
     seen.require_own(api, login, address, lineage, pytest.fail)
 
 
 def claim(seen: Seen, address: str, lineage: str) -> None:
-    """Remember a state as the account's."""
+    """Record a state as the account's."""
     seen.claim(API, LOGIN, address, lineage, pytest.fail)
 
 

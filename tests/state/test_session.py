@@ -1,4 +1,4 @@
-"""One run's hold on a state, from the lock to the last mark."""
+"""A run's session with a state, from the lock to the last mark."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Project:
     seen: Seen
     warnings: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
-    """The lines that were left to the last resort."""
+    """The lines that went to the last resort."""
 
     @property
     def rescue_path(self) -> Path:
@@ -77,11 +77,11 @@ class Project:
         return self.path.with_name(f"{self.path.name}.forgotten")
 
     def rescued(self) -> tuple[RescueEntry, ...]:
-        """Return what is rescued on the disk."""
+        """Return the rescue on the disk."""
         return decode(LocalStore(self.path).rescued(), str(self.rescue_path))
 
     def logged(self, line: str) -> bool:
-        """Keep a line where nothing else did."""
+        """Keep a line that nothing else took."""
         self.log.append(line)
         return True
 
@@ -247,7 +247,7 @@ def test_a_save_is_remembered_at_once_so_that_a_run_that_dies_leaves_no_older_st
     found = project.path.read_bytes()
     with project.opened() as session:
         session.save(LATER)
-        # What a run that is killed here leaves: the state, its backup, and what this machine remembers.
+        # What a run that is killed here leaves: the state, its backup, and this machine's record.
         with pytest.raises(StateRolledBack, match="has already seen"):
             project.seen.check(str(project.path), STATE, pytest.fail)
     project.path.write_bytes(found)
@@ -285,7 +285,7 @@ def test_a_copy_of_a_new_state_is_not_locked_either(project: Project) -> None:
 def test_the_second_of_two_copies_saves_nothing_whatever_was_locked(project: Project, tmp_path: Path) -> None:
     project.saved(STATE)
     with project.opened() as session:
-        # A home on a file system without locks: another copy went on meanwhile.
+        # A home on a file system without locks: another copy was saved meanwhile.
         Seen(tmp_path / "home" / "seen").note("/copy/default.json", LATER)
         with pytest.raises(StateMoved, match=r"a copy of it has been saved since: .* 4, at /copy/default.json"):
             session.save(LATER)
@@ -375,7 +375,7 @@ def test_a_read_only_home_only_gets_a_warning(tmp_path: Path) -> None:
 
 
 def rescued(project: Project, *entries: RescueEntry) -> None:
-    """Leave ``entries`` as a run does whose save failed."""
+    """Leave ``entries`` as a run whose save failed does."""
     project.path.parent.mkdir(parents=True, exist_ok=True)
     store = LocalStore(project.path)
     store.reserve(SPACE)
@@ -451,7 +451,7 @@ def test_a_damaged_rescue_is_kept_and_stops_the_run(project: Project) -> None:
 
 
 def test_a_save_that_fails_is_rescued_and_the_next_run_goes_on(project: Project) -> None:
-    """The first run of all, on a full disk: its intent is in no state, and nothing may stand in the next one's way."""
+    """The very first run, on a full disk: its intent is in no state, and must not block the next run."""
     with project.opened(LocalStore(project.path, ScriptedDisk(RESERVE + 1, full))) as session:
         session.reserve(SPACE)
         with pytest.raises(StateNotSaved):
@@ -546,7 +546,7 @@ def test_what_the_store_does_not_take_goes_to_the_last_resort(project: Project, 
         assert IN_A_LOG == session.rescue(LATER, "lima", "op-1", ACTIVE)
         assert [encode(LIMA)] == project.log
         assert [f"{project.rescue_path} could not be written either: No space left on device."] == project.warnings
-    # Half a line would stand in the next run's way; a whole one may be there too.
+    # Half a line would block the next run; a whole one may be there too.
     assert project.rescued() in {(), (LIMA,)}
 
 
@@ -634,7 +634,7 @@ def test_a_rescue_that_is_a_link_is_left_for_the_log(project: Project) -> None:
 
 
 class Refusing(MemoryStore):
-    """A store that has no place for what is rescued."""
+    """A store that refuses rescued lines."""
 
     def rescue(self, line: bytes) -> None:
         raise StateNotSaved(f"{len(line)} bytes found no place.")
@@ -795,7 +795,7 @@ def test_a_first_apply_binds_the_state_to_its_account() -> None:
 
 
 def test_a_check_has_sixteen_bits_and_confirms_no_guess() -> None:
-    """Whoever guesses logins finds several that fit: a tag as short as this is no proof of any."""
+    """Somebody who guesses logins finds several that fit: such a short tag proves none of them."""
     bound = check_parent(NEW, endpoint=ENDPOINT, api_login=LOGIN, login_from="ACME_LOGIN")
     salt, tag = str(bound.parent_check).split("$")
     assert (32, 4) == (len(salt), len(tag))
@@ -815,7 +815,7 @@ def test_a_check_of_the_earlier_form_is_compared_and_replaced() -> None:
 
 
 def test_no_second_tag_of_one_login_is_made() -> None:
-    """Two of them, as a history would hold them, would be twice as many bits."""
+    """Two different tags, as a history would keep them, would give away twice as many bits."""
     empty = check_parent(replace(NEW, accounts={}), endpoint=ENDPOINT, api_login=LOGIN, login_from="ACME_LOGIN")
     assert empty == check_parent(empty, endpoint=ENDPOINT, api_login=LOGIN, login_from="ACME_LOGIN")
 

@@ -1,1 +1,1 @@
-"""Stores, tested: one contract for all of them, and what is true of one alone."""
+"""Tests of the stores: one contract for all of them, and the specifics of each."""

@@ -50,7 +50,7 @@ def statements() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The server, and how it is reached."""
+    """The server and its address."""
 
     folder: Path
     """Its own, where its socket is too."""
@@ -59,7 +59,7 @@ class Cluster:
     """That of every role."""
 
     def sql(self, statement: str, *given: object, database: str = DATABASE) -> list[tuple[Any, ...]]:
-        """Have the owner of everything run a statement."""
+        """Run a statement as the owner of everything."""
         with self._connected(database) as connection:
             connection.autocommit = True
             cursor = connection.execute(statement.encode(), given or None)
@@ -74,7 +74,7 @@ class Cluster:
             connection.rollback()
 
     def waiting(self) -> int:
-        """Return how many wait for what another holds."""
+        """Return how many connections wait for a lock."""
         return int(self.sql("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0])
 
     def _connected(self, database: str) -> psycopg.Connection:
@@ -83,7 +83,7 @@ class Cluster:
     def address(
         self, user: str = APPLIES, *, database: str = DATABASE, port: int = 0, query: str = "", row: str = ""
     ) -> str:
-        """Return the address of a state: a new one, where no ``row`` is named."""
+        """Return the address of a state: a new one if no ``row`` is given."""
         row = row or f"row-{uuid.uuid4()}"
         return f"postgresql://{user}@127.0.0.1:{port or self.port}/{database}{query}#{row}"
 
@@ -115,7 +115,7 @@ class Cluster:
 
 @contextmanager
 def running_cluster() -> Iterator[Cluster]:
-    """Run a server for the length of a ``with``; skip the test where there is none to be had."""
+    """Run a server for the length of a ``with``; skip the test if it is not installed."""
     with _own_folder() as folder:
         options = ("--no-sync", "--no-instructions", "--locale=C", "--encoding=UTF8", "--auth=trust")
         _run("initdb", "-D", str(folder / "data"), "-U", "postgres", "--wal-segsize=1", *options)
@@ -151,7 +151,7 @@ def _serving(folder: Path, *more: str) -> Iterator[Cluster]:
                     time.sleep(0.02)
             yield made
         finally:
-            process.send_signal(signal.SIGINT)  # it ends the connections that there are
+            process.send_signal(signal.SIGINT)  # it also ends open connections
 
 
 @contextmanager
@@ -168,7 +168,7 @@ def _own_folder() -> Iterator[Path]:
 
 
 def _who() -> dict[str, Any]:
-    """Return whom a program of the server runs as: never as root."""
+    """Return the user that runs the server's programs: never root."""
     if os.getuid() != 0:
         return {}
     known = {each.pw_name: each for each in pwd.getpwall()}
@@ -182,7 +182,7 @@ def _run(name: str, *arguments: str) -> None:
 
 
 def _program(name: str) -> str:
-    """Return where a program of the server is: Debian has it in no PATH."""
+    """Return the path of a program of the server: Debian does not add it to PATH."""
     places = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True)
     found = shutil.which(name, path=os.pathsep.join([*map(str, places), os.environ["PATH"]]))
     if found is None:

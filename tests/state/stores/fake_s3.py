@@ -20,7 +20,7 @@ _ERROR: Final = "<Error><Code>{}</Code><Message>Of key AKIA-1, with signature s1
 
 @dataclass(slots=True)
 class FakeS3:
-    """What the server holds, and what is wrong with it."""
+    """The server's objects, and its flaw."""
 
     port: int = 0
     objects: dict[str, bytes] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class FakeS3:
 
     @property
     def environ(self) -> dict[str, str]:
-        """How it is reached; it knows nobody, and lets everybody in."""
+        """Its address and any credentials; it accepts everybody."""
         endpoint = f"http://127.0.0.1:{self.port}"
         return {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "AKIA-1", "AWS_SECRET_ACCESS_KEY": "hush-3b8e"}
 
@@ -105,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer(200, b"<DeleteResult></DeleteResult>")
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 @contextmanager

@@ -16,7 +16,7 @@ _CHUNK: Final = 1 << 20
 
 @dataclass(slots=True)
 class Proxy:
-    """Passes on what it is sent, but for what ``befalls`` it; a test may change that at any time."""
+    """Forwards everything, except what ``befalls`` it; a test may change that at any time."""
 
     port: int
     words: bytes
@@ -28,9 +28,9 @@ class Proxy:
     is_closed: bool = False
     """Whether it hangs up on everybody."""
     release: threading.Event = field(default_factory=threading.Event)
-    """Lets go what comes late."""
+    """Releases what is late."""
     arrived: threading.Event = field(default_factory=threading.Event)
-    """That what came late was answered."""
+    """Set when what was late has been answered."""
 
 
 @contextmanager

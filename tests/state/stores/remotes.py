@@ -22,7 +22,7 @@ from tests.state import ADA, never
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 PATIENCE = 20.0
-"""Seconds after which a command of git that hangs is given up."""
+"""Seconds after which a hanging git command is stopped."""
 GIT = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
 PLACE = "git:origin/provisioner-state/acme.json"
 
@@ -109,7 +109,7 @@ def http_machine(folder: Path, forge: Forge, token: str = WRITES, patience: floa
 
 
 def running(machine: Machine, holder: Holder = ADA, said: list[str] | None = None) -> AbstractContextManager[Session]:
-    """Hold the machine's store as a run does; what is warned of and rescued to the log goes to ``said``."""
+    """Hold the machine's store as a run does; warnings and lines rescued to the log go to ``said``."""
     heard = [] if said is None else said
 
     def kept(line: str) -> bool:

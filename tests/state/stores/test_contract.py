@@ -192,7 +192,7 @@ def test_a_run_waits_no_longer_than_its_timeout(store: Store) -> None:
     assert pytest.approx([0.1, 0.1, 0.05]) == slept
 
 
-class Stopped(Exception):  # noqa: N818  # it is no error of anybody's
+class Stopped(Exception):  # noqa: N818  # it is not an error
     """Ends a block."""
 
 

@@ -265,7 +265,7 @@ def test_a_run_that_saves_nothing_pushes_nothing(one: Machine, remote: Path) -> 
 
 
 def test_a_lease_decides_nothing_the_push_does(one: Machine, two: Machine) -> None:
-    """Both begin before either has said that it is at work: the first save wins, and the other has sent nothing."""
+    """Both start before either has written its lease: the first save wins, and the other has sent nothing."""
     with running(one, ADA) as mine, running(two, BOB) as theirs:
         mine.save(STATE)
         with pytest.raises(StateMoved) as caught:

@@ -1,4 +1,4 @@
-"""What is true of a state in a file, and of what lies next to it."""
+"""A state in a file, and the files next to it."""
 
 from __future__ import annotations
 
@@ -301,7 +301,7 @@ def hold_until_told(path: Path, holder: Holder, pipe: Connection) -> None:
 
 @contextmanager
 def another_process(path: Path, holder: Holder = ADA) -> Iterator[tuple[Any, Connection]]:
-    """Let another process hold the state for the length of a ``with``, or until it is told or killed."""
+    """Let another process hold the state for the length of a ``with``, or until it is stopped or killed."""
     mine, theirs = processes.Pipe()
     process = processes.Process(target=hold_until_told, args=(path, holder, theirs))
     process.start()
@@ -599,7 +599,7 @@ def test_a_line_that_the_disk_does_not_take_leaves_no_half(path: Path, kept: Pat
     with pytest.raises(StateNotSaved) as caught:
         LocalStore(path, ScriptedDisk(at, full)).rescue(LINE)
     assert f"{kept} could not be written either: No space left on device." == caught.value.message
-    # Half a line would stand in the next run's way; a whole one may be there too.
+    # Half a line would block the next run; a whole one may be there too.
     assert LocalStore(path).rescued() == (b"" if at == 1 else LINE)
 
 
@@ -698,7 +698,7 @@ def test_other_content_is_returned_unchanged_and_kept(path: Path, kept: Path, ra
     kept.write_bytes(raw + b"\0\0")
     assert raw == LocalStore(path).rescued()
     LocalStore(path).rescue(SECOND)
-    # A line is known by where it stands.
+    # A line is recognised by its position.
     assert raw.rstrip(b"\n") + b"\n" + SECOND == kept.read_bytes()
 
 

@@ -72,7 +72,7 @@ def two(tmp_path: Path, storage: Storage, address: str) -> Machine:
 @pytest.fixture(scope="module")
 def on_the_way(storage: Storage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     with proxy_to("127.0.0.1", storage.port, b"if-none-match") as made:
-        # So that the server is proven by now: a test may be in a hurry.
+        # So that the server is already tested: some tests have little time.
         storage.machine(tmp_path_factory.mktemp("first"), storage.address(), storage.at(made.port)).store().save(
             OLD, ABSENT
         )
@@ -616,7 +616,7 @@ def test_a_history_that_cannot_be_written_is_reported_at_the_end_and_no_lease_is
     storage: Storage, address: str, one: Machine
 ) -> None:
     class Expired(ObjectBackend):
-        """Has credentials that are no longer accepted when the history is to be told."""
+        """Has credentials that are no longer accepted when the history is written."""
 
         def record(self, note: Note) -> None:
             del note

@@ -428,7 +428,7 @@ def test_a_save_whose_answer_was_lost_is_settled_on_a_new_connection(
 def test_a_save_that_comes_late_changes_nothing_any_more(
     hindered: Machine, cluster: Cluster, proxy: Proxy, address: str
 ) -> None:
-    """The network had it all along: by now it was sent again, and another save has followed."""
+    """The network only delayed it: meanwhile, it was sent again, and another save followed."""
     store = hindered.store()
     version = store.save(OLD, ABSENT, Note("lineage-1", 1, "first"))
     proxy.befalls = ["late"]

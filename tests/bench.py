@@ -1,8 +1,8 @@
-"""The measurements behind ``make bench``: ratios, each beside a yardstick measured in the same run.
+"""The measurements behind ``make bench``: each is a ratio to a yardstick measured in the same run.
 
-Machines are noisy and shared. So every figure is the median of several runs, the
-command's and the yardstick's taken in turn, and what is printed is how they
-compare. Nothing here fails because something was slow.
+Machines are noisy and shared. So every figure is the median of several runs that
+alternate between the command and the yardstick, and the ratio is what counts.
+Nothing here fails because something was slow.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ ACCOUNTS = 20
 ROUNDS = 11
 MANY = 20_000
 
-# What a person would write without this tool: it saves nothing, and loses what is lost. It looks
-# at what it made, as an apply does.
+# What a person would write without this tool: it saves nothing, so lost answers stay lost. It reads
+# back what it created, as an apply does.
 PLAIN_LOOP = """
 import os, requests
 session = requests.Session()
@@ -58,7 +58,7 @@ for number in range(int(os.environ["ACCOUNTS"])):
     assert answer.json()["first_name"] == "Ada", answer.text
 """
 
-# The same for accounts that exist, whose logins somebody has written down.
+# The same for existing accounts with known logins.
 READING_LOOP = """
 import os, requests
 session = requests.Session()
@@ -68,7 +68,7 @@ for login in os.environ["LOGINS"].split():
     assert answer.json()["first_name"] == "Ada", answer.text
 """
 
-# The same for many parents, on sixteen threads. It looks only with READS, and keeps its connections only with KEEPS.
+# The same for many parents, on sixteen threads. It reads back only with READS, and keeps connections only with KEEPS.
 PLAIN_POOL = """
 import os, requests
 from concurrent.futures import ThreadPoolExecutor
@@ -90,7 +90,7 @@ with ThreadPoolExecutor(16) as threads:
 
 
 def main() -> None:
-    """Measure everything in a scratch folder, and print it."""
+    """Measure everything in a temporary folder, and print it."""
     with tempfile.TemporaryDirectory(prefix="provisioner-bench-") as scratch:
         folder = Path(scratch)
         environment = prepared(folder)
@@ -121,7 +121,7 @@ def plans(folder: Path, environment: dict[str, str]) -> None:
 
 
 def formats(folder: Path, environment: dict[str, str]) -> None:
-    """Compare the formats of a plan with its text, and each for all of many accounts with that for half of them."""
+    """Compare the formats of a plan with its text, and each format for many accounts with that for half of them."""
     bound = 1.3
 
     def plan(manifest: Path, form: str) -> float:
@@ -139,7 +139,7 @@ def formats(folder: Path, environment: dict[str, str]) -> None:
 
 
 def applies(folder: Path, environment: dict[str, str]) -> None:
-    """Compare applying with a plain loop, and with the waiting for the server alone."""
+    """Compare applying with a plain loop, and with only the time spent waiting for the server."""
     manifest = written(folder / "apply.yaml", ACCOUNTS)
 
     def apply() -> float:
@@ -151,14 +151,14 @@ def applies(folder: Path, environment: dict[str, str]) -> None:
             return timed([sys.executable, "-c", PLAIN_LOOP], {**environment, "OCTOPUSH_API_URL": url})
 
     command, yardstick = alternately(apply, loop)
-    # Each of the 21 saves waits for three fsyncs: a disk that takes milliseconds for one is over.
+    # Each of the 21 saves waits for three fsyncs: a disk that needs milliseconds for one exceeds the bound.
     shown(f"apply of {ACCOUNTS} accounts / a plain requests loop", command / yardstick, 2.0)
 
     latency = 0.2
     with sandbox(environment, "--limit", "100000", "--latency", str(latency)) as url:
         there = {**environment, "OCTOPUSH_API_URL": url}
         slow = min(timed(apply_command(folder, manifest), there) for _ in range(2))
-        # Start-up is an apply that has nothing to create: its plan is made and its state held.
+        # Start-up is an apply with nothing to create: it plans and locks the state.
         done = apply_command(folder, manifest)
         timed(done, there)
         start_up = min(timed(done, there) for _ in range(3))
@@ -167,7 +167,7 @@ def applies(folder: Path, environment: dict[str, str]) -> None:
 
 
 def inspections(folder: Path, environment: dict[str, str]) -> None:
-    """Compare looking at accounts that exist with the waiting for the server, and with a plain loop."""
+    """Compare reading existing accounts with the time spent waiting for the server, and with a plain loop."""
     latency = 0.1
     manifest = written(folder / "inspected.yaml", ACCOUNTS)
     state = folder / "inspected.json"
@@ -178,7 +178,7 @@ def inspections(folder: Path, environment: dict[str, str]) -> None:
         exported = subprocess.run(export, env=there, capture_output=True, check=True).stdout
         there["LOGINS"] = " ".join(each["api_login"] for each in json.loads(exported).values())
         loop = statistics.median(timed([sys.executable, "-c", READING_LOOP], there) for _ in range(3))
-        # Start-up is the same command with nothing to look at: the state of no account.
+        # Start-up is the same command with nothing to read: a state without accounts.
         empty = folder / "empty.json"
         nothing = {**json.loads(state.read_text()), "accounts": {}}
         empty.write_text(json.dumps(nothing))
@@ -191,7 +191,7 @@ def inspections(folder: Path, environment: dict[str, str]) -> None:
 
 
 def side_by_side(folder: Path, environment: dict[str, str]) -> None:
-    """Compare applying to many parents at once with one after the other, and with a plain pool of threads."""
+    """Compare applying to many parents in parallel with one after the other, and with a plain pool of threads."""
     few, many, jobs, latency = 4, 100, 16, 0.05
     with fleet_sandbox(environment, few, "--latency", str(latency)) as there:
         alone = timed_fleet(folder / "alone", few, 1, there)
@@ -200,7 +200,7 @@ def side_by_side(folder: Path, environment: dict[str, str]) -> None:
     scaled = alone * many / few
     shown(f"apply of {many} parents x {ACCOUNTS} at 50 ms, {jobs} jobs / 1 job", together / scaled, 1 / 12)
     times = f"{jobs} jobs: {together:.1f} s; 1 job: {scaled:.0f} s, scaled from {alone:.1f} s for {few} parents"
-    print(f"  {times} (12 times as fast wanted, {scaled / together:.1f} is)", flush=True)
+    print(f"  {times} ({scaled / together:.1f} times as fast, 12 wanted)", flush=True)
 
     def apply() -> float:
         with fleet_sandbox(environment, jobs) as there:
@@ -223,7 +223,7 @@ def side_by_side(folder: Path, environment: dict[str, str]) -> None:
 
 @contextmanager
 def fleet_sandbox(environment: dict[str, str], parents: int, *options: str) -> Iterator[dict[str, str]]:
-    """Serve many parents for the length of a ``with``; yields the environment in which they are used."""
+    """Serve many parents for the length of a ``with``; yield the environment to use them."""
     key = "only-for-the-sandbox"
     logins = [f"--parent-account=parent-{number:04}@example.com:{key}" for number in range(parents)]
     with sandbox(environment, *logins, *options) as url:
@@ -239,7 +239,7 @@ def timed_fleet(folder: Path, parents: int, jobs: int, environment: dict[str, st
 
 
 def many_parents(folder: Path, environment: dict[str, str]) -> None:
-    """Show how long planning for many parents that have a state takes, how that grows, and how much memory."""
+    """Show how long planning for many parents with a state takes, how that grows, and how much memory it needs."""
     few, many = 100, 1000
     for kind in ("csv", "yaml"):
         plans = {count: fleet_plan(folder / f"fleet-{kind}-{count}", count, kind, environment) for count in (few, many)}
@@ -251,7 +251,7 @@ def many_parents(folder: Path, environment: dict[str, str]) -> None:
 
 
 def in_objects(folder: Path, environment: dict[str, str]) -> None:
-    """Show how long many parents take whose states are in an object storage that is far away."""
+    """Show how long many parents take if their states are in a distant object store."""
     latency, jobs, many, few = 0.02, "32", 1000, 10
     served = folder / "storage"
     served.mkdir()
@@ -283,18 +283,18 @@ def in_objects(folder: Path, environment: dict[str, str]) -> None:
             longer, shorter = alternately(lambda: apply(4 * few), lambda: apply(few), rounds=3)
             shown(f"apply of {4 * few} parents x {ACCOUNTS} in that object store / of {few}", longer / shorter, 4)
     except pytest.skip.Exception as missing:
-        print(f"many parents in an object store are not measured: {missing}", flush=True)
+        print(f"many parents in an object store: not measured: {missing}", flush=True)
 
 
 def put_state(bucket: Bucket, path: Path) -> None:
-    """Put a state from a file into an object storage, as its own save does."""
+    """Put a state from a file into an object store, as a save does."""
     lineage = json.loads(path.read_bytes())["lineage"]
     bucket.create(f"fleet/{path.stem}/00000040.json", path.read_bytes(), {"serial": "40", "lineage": lineage})
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """A project of many parents, each with a state, and the command that plans it."""
+    """A project with many parents, each with a state, and the command that plans it."""
 
     folder: Path
     command: list[str]
@@ -346,7 +346,7 @@ def account_names(parent: str) -> list[str]:
 
 
 def active(number: int, sealed: str) -> Active:
-    """Return the record of an account that was created as it was wanted, but for the first of each parent."""
+    """Return the record of a created account; the first of each parent differs from its manifest."""
     hooks = Callbacks(callback_url_for_deliveries=f"https://hooks.example.com/{number}")
     attributes = Attributes("Ada", f"Lovelace {number}", "Engines" if number else "Looms", hooks)
     operation = Operation(str(uuid.uuid4()), "2026-01-01T00:00:00Z", "ada@build-server")
@@ -354,7 +354,7 @@ def active(number: int, sealed: str) -> Active:
 
 
 def sealed_as_usual(recipient: str) -> str:
-    """Return a seal as long as that of an account that was created."""
+    """Return a seal as long as that of a created account."""
     sent = Attributes("Ada", "Lovelace 0", "Engines", Callbacks("https://hooks.example.com/0"))
     content = SealedContent(
         str(uuid.uuid4()),
@@ -369,7 +369,7 @@ def sealed_as_usual(recipient: str) -> str:
 
 
 def write_manifests(folder: Path, parents: list[str], kind: str) -> None:
-    """Write one table of all accounts, or a YAML manifest for each hundred parents."""
+    """Write one table with all accounts, or a YAML manifest per hundred parents."""
     if kind == "csv":
         with (folder / "all.csv").open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file)
@@ -403,7 +403,7 @@ def growth(folder: Path, environment: dict[str, str]) -> None:
 
 
 def lazy(environment: dict[str, str]) -> None:
-    """Show what the cheap commands load."""
+    """Show which libraries the cheap commands load."""
     for flag in ("--help", "--version"):
         command = [sys.executable, "-X", "importtime", *COMMAND[1:], flag]
         loaded = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stderr
@@ -418,7 +418,7 @@ def lazy(environment: dict[str, str]) -> None:
 def alternately(
     first: Callable[[], float], second: Callable[[], float], *, rounds: int = ROUNDS
 ) -> tuple[float, float]:
-    """Return the median of several runs of each, taken in turn, so that both see the same machine."""
+    """Return the median of several alternating runs of each, so that both see the same machine."""
     pairs = [(first(), second()) for _ in range(rounds)]
     return statistics.median(one for one, _ in pairs), statistics.median(other for _, other in pairs)
 
@@ -433,7 +433,7 @@ def timed(command: list[str] | tuple[str, ...], environment: dict[str, str], fol
 
 
 def peak(command: list[str], environment: dict[str, str], folder: Path | None = None) -> int:
-    """Return the largest memory of a process in MB; it is the largest child of a process of its own."""
+    """Return the peak memory of a process in MB, measured as the largest child of a separate process."""
     child = os.fork()
     if child == 0:
         subprocess.run(
@@ -446,20 +446,20 @@ def peak(command: list[str], environment: dict[str, str], folder: Path | None = 
 
 
 def apply_command(folder: Path, manifest: Path) -> list[str]:
-    """Return an apply; with the first one, of a new state, by somebody whose machine knows no other."""
+    """Return the command of an apply with a new state, on a machine that has seen no other."""
     own = folder / f"state-{time.perf_counter_ns()}"
     options = ["--yes", "--new-state", "--limit", "100000", "--state", f"{own}.json"]
     return ["env", f"XDG_STATE_HOME={own}", *COMMAND, "apply", *options, str(manifest)]
 
 
 def shown(what: str, ratio: float, bound: float) -> None:
-    """Print one ratio beside what it may be."""
+    """Print one ratio and its bound."""
     print(f"{what:<58}{ratio:>8.2f}{bound:>9.2f}{'' if ratio <= bound else '   over'}", flush=True)
 
 
 @contextmanager
 def sandbox(environment: dict[str, str], *options: str) -> Iterator[str]:
-    """Serve for the length of a ``with``, as a process of its own; yields the address."""
+    """Run a sandbox in a process for the length of a ``with``; yield its address."""
     with subprocess.Popen(
         [*COMMAND, "sandbox", *options], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as server:
@@ -471,7 +471,7 @@ def sandbox(environment: dict[str, str], *options: str) -> Iterator[str]:
 
 
 def prepared(folder: Path) -> dict[str, str]:
-    """Make an identity in the scratch folder, and return the environment of every process."""
+    """Create an identity in the temporary folder, and return the environment of every process."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),

@@ -19,7 +19,7 @@ def github(tmp_path: Path, machine: dict[str, str], forge: Forge, server: Sandbo
     return GitHub(tmp_path, machine, forge, server)
 
 
-def test_what_is_wrong_stands_beside_its_line_and_no_old_plan_is_left(github: GitHub) -> None:
+def test_a_problem_is_shown_at_its_line_and_no_old_plan_is_left(github: GitHub) -> None:
     github.plan(github.developer.propose("typo", PARIS, ROME))
     job = github.plan(github.developer.propose("typo", PARIS, "  - {name: rome, frist_name: Arte, last_name: X}\n"))
     assert "failure" == job.outcome
@@ -50,7 +50,7 @@ def test_a_comment_that_was_not_taken_is_tried_again(github: GitHub) -> None:
     assert 1 == len(github.forge.comments)
 
 
-def test_what_others_merge_meanwhile_hinders_no_save(github: GitHub) -> None:
+def test_what_others_merge_meanwhile_does_not_block_a_save(github: GitHub) -> None:
     def somebody_pushes() -> None:
         (github.developer.folder / "NOTES").write_text("of somebody else\n")
         github.developer.pull()
@@ -70,7 +70,7 @@ def test_a_main_branch_that_is_protected_is_an_ordinary_case(github: GitHub) -> 
     assert '"approver": "grace"' in git(github.forge.repository, "log", "-1", "--grep=paris: active", BRANCH)
 
 
-def test_a_branch_that_nobody_may_push_to_has_nothing_sent(github: GitHub, server: SandboxProcess) -> None:
+def test_nothing_is_sent_if_nobody_may_push_to_the_branch(github: GitHub, server: SandboxProcess) -> None:
     hook = github.forge.repository / "hooks" / "update"
     hook.write_text(f'#!/bin/sh\n[ "$1" != refs/heads/{BRANCH} ] || {{ echo "a rule forbids it" >&2; exit 1; }}\n')
     hook.chmod(0o755)
@@ -128,7 +128,7 @@ def test_a_branch_that_is_not_the_default_and_a_tag_of_its_name_have_no_state(
     assert 1 == len(server.accounts())
 
 
-def test_what_is_refused_is_told_with_its_reason(github: GitHub, server: SandboxProcess) -> None:
+def test_a_refusal_is_reported_with_its_reason(github: GitHub, server: SandboxProcess) -> None:
     accounts = [f"  - {{name: a{number}, first_name: A{number}, last_name: B}}\n" for number in range(9)]
     assert "success" == github.apply()["apply"].outcome
     github.merge("many", PARIS, *accounts)

@@ -1,4 +1,4 @@
-"""Runs the jobs of a GitHub workflow: its shell as a runner would, and its actions by what they stand for.
+"""Runs the jobs of a GitHub workflow: its shell as a runner would, and its actions by their effect.
 
 Known are those parts of the language that the ready-made workflows use; anything else
 fails, so that a test never passes over it.
@@ -29,7 +29,7 @@ REPOSITORY: Final = "team/accounts"
 
 @dataclass(slots=True)
 class Step:
-    """What became of a step."""
+    """The result of a step."""
 
     name: str
     outcome: str
@@ -39,7 +39,7 @@ class Step:
 
 @dataclass(slots=True)
 class Job:
-    """What became of a job; ``steps`` of those that ran, by name."""
+    """The result of a job; ``steps`` has those that ran, by name."""
 
     outcome: str
     steps: dict[str, Step]
@@ -64,7 +64,7 @@ class Run:
 
 @dataclass(slots=True)
 class Runner:
-    """A machine that GitHub lends: ``environ`` is what it has before any workflow says something."""
+    """A runner: ``environ`` is its environment before a workflow adds to it."""
 
     folder: Path
     remote: str
@@ -161,7 +161,7 @@ class Runner:
         return Job(outcome, steps, outputs, files["GITHUB_STEP_SUMMARY"].read_text(), workspace)
 
     def _shell(self, step: Step, script: str, environ: Mapping[str, str], workspace: Path, happens: Happens) -> None:
-        # What somebody else wrote must reach a script by its environment alone.
+        # Text that somebody else wrote may only reach a script through its environment.
         assert "${{" not in script
         installs = "pip install" in script
         if installs and shell.installation(script, workspace) in shell.INSTALLED:
@@ -237,7 +237,7 @@ def _text(value: object) -> str:
 
 
 def holds(condition: str, context: Mapping[str, Any], state: Mapping[str, bool]) -> bool:
-    """Tell whether a condition holds; one that asks for no status holds only after successes."""
+    """Return whether a condition holds; one that does not check the status holds only after successes."""
     asks = any(f"{each}()" in condition for each in ("always", "cancelled", "success"))
     return bool(evaluated(condition if asks else f"success() && ({condition})", context, state))
 

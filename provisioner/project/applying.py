@@ -42,8 +42,8 @@ from provisioner.project.reports import Reports, failed
 from provisioner.project.running import attempted, each
 from provisioner.render.lines import counted
 from provisioner.state import rescue
+from provisioner.state.reading import check_endpoint
 from provisioner.state.rescue import RescueEntry
-from provisioner.state.session import check_endpoint
 
 if TYPE_CHECKING:
     from provisioner.errors import ExitCode

@@ -120,6 +120,7 @@ def _credentials(parent: Parent) -> str:
 
 def _state(parent: Parent, run: RunContext) -> str:
     state = parent.look(run.reporter).state
+    parent.warn_of_refusal(state, run.reporter)
     if state is None:
         return f"there is none at {parent.store.address} yet"
     return f"{parent.store.address} with serial {state.serial} and {counted(len(state.accounts), 'account')}"

@@ -6,6 +6,7 @@ check that its state belongs to its account. Does not decide what to do with the
 
 from __future__ import annotations
 
+import os
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,12 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import CommandInvalid, Refused, SettingInvalid, StateConflict, StateError, StateForeign
+from provisioner.model.address import is_same
 from provisioner.model.state import Active, Pending, Record, State, without_comment
 from provisioner.model.terms import Terms
 from provisioner.project.places import require_harmless
-from provisioner.settings import ParentSettings, Settings
+from provisioner.render.lines import counted
+from provisioner.settings import USUAL_STATE, ParentSettings, Settings
 from provisioner.settings.paths import is_address
-from provisioner.state.reading import Snapshot, read
+from provisioner.state import codec
+from provisioner.state.reading import Snapshot, check_endpoint, read
 from provisioner.state.seen import Seen
 from provisioner.state.stores.opening import Place
 
@@ -48,6 +52,7 @@ _POLL: Final = 0.1
 """Seconds between two checks whether another run has ended."""
 _POLL_REMOTE: Final = 2.0
 """The same if each check is a request to a server."""
+_NOTHING_SENT: Final = " Nothing was sent."
 _NAMED: Final = 5
 """The number of states that one error lists; it counts the rest."""
 
@@ -195,6 +200,7 @@ class Parent:
         self.parts = shared.parts
         self._seen = shared.seen
         self._folder, self._machine = shared.folder, shared.machine
+        self._usual_state = str(shared.folder / USUAL_STATE)
         self._interactive = shared.interactive
         self._steering = shared.steering
         self._account: tuple[str, str] | None = None
@@ -391,7 +397,8 @@ class Parent:
         """Check that ``state``, or None if there is none, can be that of the parent's account.
 
         Raises:
-            StateForeign: another parent in the settings has the login, or this machine knows another state for it.
+            StateForeign: another parent in the settings has the login, or this machine knows another state for it,
+                or it would begin a state while the project has one at the usual place.
             SettingInvalid: the parent has no credentials.
 
         """
@@ -402,17 +409,76 @@ class Parent:
                 hint="Use one parent for each account, so that it has one state and one count of slots: remove a"
                 " parent, or correct its login. Nothing was sent.",
             )
-        account = (self.settings.api_url, login)
-        lineage = None if state is None else state.lineage
-        self._seen.require_own(*account, self.store.key, lineage, partial(self.warn, reporter))
-        self._account = account
+        self._require_one_state(login, state, reporter)
+        self._account = (self.settings.api_url, login)
+
+    def warn_of_refusal(self, state: State | None, reporter: Reporter) -> None:
+        """Warn if an apply would refuse ``state``, as far as that is known without a secret."""
+        try:
+            if state is not None:
+                check_endpoint(state, self.settings.api_url)
+            self._require_one_state(self._known_login, state, reporter)
+        except StateError as error:
+            hint = error.hint.removesuffix(_NOTHING_SENT)
+            self.warn(reporter, f"`provisioner apply` would refuse this. {error.message} {hint}")
+
+    def _require_one_state(self, login: str | None, state: State | None, reporter: Reporter) -> None:
+        """Raise StateForeign if the account has another state, as far as this machine or the project knows.
+
+        ``login`` is None if it is not known here: then only the project is searched.
+        """
+        warn, lineage = partial(self.warn, reporter), None if state is None else state.lineage
+        account = None if login is None else (self.settings.api_url, login, self.store.key, lineage)
+        if (state is None or not state.accounts) and (left := self._left_behind()) is not None:
+            usual, other = left
+            if account is None or not self._seen.accepts(*account, warn):
+                raise StateForeign(
+                    f"There are no accounts in a state at {self.store.address} yet, but {usual.address} is a state of"
+                    f" the parent {self.name} with {counted(len(other.accounts), 'account')}.",
+                    hint="They would be created a second time. Bring that state here with `provisioner state migrate"
+                    f" --from '{self._usual_state}'`. If it is not the state of this parent, delete the file or"
+                    f" move it away; to keep both, run `provisioner recover --accept-state`.{_NOTHING_SENT}",
+                )
+        if account is not None:
+            self._seen.require_own(*account, warn)
+
+    def _left_behind(self) -> tuple[Store, State] | None:
+        """Return the store and the state at the project's usual place, if the setting names another place.
+
+        Only a state that has accounts of this parent, at the address in the settings, counts.
+
+        Raises StateInvalid if that state cannot be read.
+        """
+        place = self._usual_state.replace("{parent}", self.name)
+        # Most projects have none: then this is all that is done.
+        if not os.path.lexists(place):
+            return None
+        usual = self.store_at(place)
+        base = Path(os.path.realpath(self._folder))
+        if usual.key == self.store.key or not Path(usual.key).is_relative_to(base):
+            return None
+        raw, _ = usual.load()
+        if raw is None or codec.moved_to(raw) is not None:
+            return None
+        left = codec.decode(raw, usual.address)
+        is_there = left.endpoint is None or is_same(left.endpoint, self.settings.api_url)
+        return (usual, left) if left.accounts and left.parent == self.name and is_there else None
 
     def look_up_account(self, reporter: Reporter) -> None:
-        """Read the parent's login, without any check; warn if that is not possible."""
+        """Read the parent's login, without any check; warn if that is not possible.
+
+        If the project has a state at the usual place, this machine then knows it as the account's.
+        """
         try:
-            self._account = (self.settings.api_url, self.credentials.api_login)
+            self._account = account = (self.settings.api_url, self.credentials.api_login)
+            if (left := self._left_behind()) is not None:
+                # If others are known, the one that a person accepts is recorded along with those.
+                with suppress(StateForeign):
+                    self._seen.claim(*account, left[0].key, left[1].lineage, partial(self.warn, reporter))
         except SettingInvalid as error:
             self.warn(reporter, f"this machine still remembers the account's other states. {error.message}")
+        except OSError as error:
+            self.warn(reporter, f"This machine cannot remember the state: {error.strerror or error}.")
 
     def bound(self, state: State | None, reporter: Reporter) -> State:
         """Return ``state``, or a new one, bound to the parent's account at the address in the settings.

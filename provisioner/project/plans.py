@@ -284,7 +284,11 @@ def _looked(workspace: Workspace, name: str, run: RunContext, *, wait: bool) -> 
     parent = workspace.parent(name)
     if wait:
         parent.wait_for_others(run.cancel)
-    return parent, parent.look(run.reporter)
+    snapshot = parent.look(run.reporter)
+    if not wait:
+        # The apply that follows a plan with ``wait`` says it itself.
+        parent.warn_of_refusal(snapshot.state, run.reporter)
+    return parent, snapshot
 
 
 def _planned(

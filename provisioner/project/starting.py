@@ -16,6 +16,7 @@ from typing import Final
 from provisioner import files
 from provisioner.errors import CommandInvalid
 from provisioner.project import identity, templates
+from provisioner.settings import USUAL_STATE
 from provisioner.state.disk import PUBLIC, Disk, write_atomically
 from provisioner.state.stores import repository
 
@@ -80,7 +81,7 @@ credentials*
 
 _IN_A_FILE: Final = (
     "in a file. Commit it: secrets in it are sealed, and only it knows all accounts.",
-    "state/{parent}.json",
+    USUAL_STATE,
 )
 _IN_GIT: Final = (
     "on its own git branch, which every clone and every runner can reach.",

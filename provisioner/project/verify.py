@@ -16,6 +16,7 @@ from provisioner.project.refresh import active_accounts, looked
 from provisioner.project.reports import Reports, failed
 from provisioner.project.running import attempted, each
 from provisioner.render import advice
+from provisioner.state.reading import check_endpoint
 
 if TYPE_CHECKING:
     from provisioner.project.parent import Parent
@@ -90,8 +91,6 @@ def balances(
 
 
 def _balances(parent: Parent, state: State, run: RunContext) -> Balances:
-    from provisioner.state.session import check_endpoint  # rarely needed
-
     check_endpoint(state, parent.settings.api_url)
     opener = parent.opener(run.reporter)
     watch = run.watch(parent.name)

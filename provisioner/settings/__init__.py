@@ -19,6 +19,8 @@ from provisioner.model.terms import Freeze
 from provisioner.settings.paths import is_address
 
 FILE: Final = "provisioner.yaml"
+USUAL_STATE: Final = "state/{parent}.json"
+"""Where a state is, relative to the project folder, unless the setting ``state`` names another place."""
 TUNING: Final = (
     "limit",
     "reserved",

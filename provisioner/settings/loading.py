@@ -18,7 +18,7 @@ from provisioner.errors import SettingInvalid
 from provisioner.model import address
 from provisioner.model.account import AUTO_PARENT, DEFAULT_PARENT, Problem, Severity
 from provisioner.model.terms import Freeze
-from provisioner.settings import FILE, TUNING, ParentSettings, Settings
+from provisioner.settings import FILE, TUNING, USUAL_STATE, ParentSettings, Settings
 from provisioner.settings.paths import from_home, is_address, require_plain
 
 _SCHEMA: Final = "config.v1"
@@ -55,7 +55,7 @@ def load(
     _expand_homes(given, environ, "on the command line")
     known = schemas.load(_SCHEMA)["properties"]
     defaults: dict[str, Any] = {name: _deref(each).get("default") for name, each in known.items()}
-    defaults["state"] = str(folder / defaults["state"])
+    defaults["state"] = str(folder / USUAL_STATE)
     stronger = {**_from_environment(environ), **given}
     merged: dict[str, Any] = {**defaults, **from_file, **stronger}
     merged["api_url"] = _address(merged["api_url"], _API_URL if "api_url" in stronger else f"api_url of {path}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from provisioner.errors import StateForeign, StateRolledBack
+from provisioner.model import address
 from provisioner.model.state import State
 from provisioner.state import codec
 from provisioner.state.seen import Seen, Warn
@@ -97,4 +98,18 @@ def check(store: Store, state: State | None, parent: str) -> None:
             f"{store.address} is the state of the parent {state.parent}, not of {parent}.",
             hint="Give each parent its own state: put {parent} into the setting `state`. A parent that was renamed"
             " needs its old name, because the sealed contents contain it.",
+        )
+
+
+def check_endpoint(state: State, endpoint: str) -> None:
+    """Raise StateForeign if ``endpoint`` is not the address where the accounts of ``state`` live."""
+    if state.accounts and state.endpoint is not None and not address.is_same(state.endpoint, endpoint):
+        from urllib.parse import urlsplit  # noqa: PLC0415  # rarely needed
+
+        sandbox = " A sandbox keeps its address and its accounts with --port and --ledger."
+        ours = urlsplit(endpoint).hostname
+        raise StateForeign(
+            f"The accounts of this state live at {state.endpoint}; the settings say {endpoint}.",
+            hint="Set OCTOPUSH_API_URL to the state's address, or use another state."
+            f"{sandbox if address.is_this_machine(ours or '') else ''} Nothing was sent.",
         )

@@ -160,6 +160,11 @@ class Seen:
         if mark is not None:
             _require_among(self._states(mark, warn), address, lineage)
 
+    def accepts(self, endpoint: str, login: str, address: str, lineage: str | None, warn: Warn) -> bool:
+        """Return whether the state at ``address`` is one of the account's, or a person allows a new one there."""
+        mark = self._account_mark(endpoint, login, warn)
+        return mark is not None and not {lineage, address}.isdisjoint(self._states(mark, warn))
+
     def claim(self, endpoint: str, login: str, address: str, lineage: str, warn: Warn) -> None:
         """Record the state ``lineage`` at ``address`` as the account's, unless it has another one.
 

@@ -12,16 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Final, Self, TypeAlias
-from urllib.parse import urlsplit
 
 from provisioner.errors import ProvisionerError, StateError, StateForeign, StateInvalid, StateNotSaved
-from provisioner.model import address
 from provisioner.model.history import Author
 from provisioner.model.state import Active, Record, State
 from provisioner.state import codec, history
 from provisioner.state import rescue as rescuing
 from provisioner.state.holder import Holder
-from provisioner.state.reading import Snapshot, check, load
+from provisioner.state.reading import Snapshot, check, check_endpoint, load
 from provisioner.state.rescue import RescueEntry
 from provisioner.state.seen import Seen, Warn
 from provisioner.state.stores import Note, Store
@@ -328,18 +326,6 @@ def check_parent(state: State, *, endpoint: str, api_login: str, login_from: str
     if not fits or _is_slow(check):
         check = _tag(api_login, secrets.token_hex(16))
     return replace(state, endpoint=endpoint, parent_check=check)
-
-
-def check_endpoint(state: State, endpoint: str) -> None:
-    """Raise StateForeign if ``endpoint`` is not the address where the accounts of ``state`` live."""
-    if state.accounts and state.endpoint is not None and not address.is_same(state.endpoint, endpoint):
-        sandbox = " A sandbox keeps its address and its accounts with --port and --ledger."
-        ours = urlsplit(endpoint).hostname
-        raise StateForeign(
-            f"The accounts of this state live at {state.endpoint}; the settings say {endpoint}.",
-            hint="Set OCTOPUSH_API_URL to the state's address, or use another state."
-            f"{sandbox if address.is_this_machine(ours or '') else ''} Nothing was sent.",
-        )
 
 
 def _fits(check: str, api_login: str) -> bool:

@@ -163,3 +163,59 @@ def test_the_record_of_seen_states_confirms_no_login(mine: Project) -> None:
     assert 0 == apply(mine)
     # The file's name depends on the key, so the login alone does not lead to it.
     assert 2 == len({*accounts, *(path.name for path in seen.glob("account-*"))})
+
+
+def test_a_new_place_is_refused_while_the_old_state_is_in_the_project(
+    mine: Project, server: SandboxProcess, tmp_path: Path
+) -> None:
+    # A CI runner: a fresh checkout, no memory, and a state that may be begun elsewhere.
+    runner = copy_of(having(mine, PROVISIONER_STATE=str(tmp_path / "elsewhere" / "{parent}.json")), tmp_path / "runner")
+    usual = state_of(runner, "acme")
+    error = refused(runner, server)
+    assert f"{usual} is a state of the parent acme with 2 accounts." in error.message
+    assert f"migrate --from '{usual.parent}/{{parent}}.json'" in error.hint
+    heard = Heard()
+    assert 2 == opened(runner).plan(reporter=heard).creates
+    assert [True] == [error.message in each for each in heard.warnings]
+    # Neither the state of another server nor a note of a move stands in the way.
+    for harmless in (
+        usual.read_text().replace(server.url, "https://api.example.com/v1"),
+        '{"version": 1, "moved_to": "git:origin/b/acme.json"}',
+    ):
+        kept = usual.read_text()
+        usual.write_text(harmless)
+        opened(runner).plan(reporter=(quiet := Heard()))
+        assert [] == quiet.warnings
+        usual.write_text(kept)
+    # A person says that there shall be two.
+    opened(runner).recover(accept_state=True)
+    assert 0 == apply(runner)
+    assert 4 == len(server.accounts())
+    assert 0 == apply(runner, new_state=False)
+
+
+def test_a_migrated_state_creates_nothing(mine: Project, server: SandboxProcess, tmp_path: Path) -> None:
+    runner = copy_of(having(mine, PROVISIONER_STATE=str(tmp_path / "elsewhere" / "{parent}.json")), tmp_path / "runner")
+    opened(runner).migrate_states(str(runner.folder / "state" / "{parent}.json"))
+    assert 0 == apply(runner, new_state=False)
+    assert 2 == len(server.accounts())
+
+
+def test_plan_and_doctor_warn_of_a_state_that_apply_refuses(
+    mine: Project, server: SandboxProcess, tmp_path: Path
+) -> None:
+    copy = copy_of(mine, tmp_path / "copy")
+    shutil.rmtree(copy.folder / "state")
+    second = opened(copy, folders=folders(mine))
+    heard = [Heard(), Heard()]
+    assert 2 == second.plan(reporter=heard[0]).creates
+    second.examine(offline=True, reporter=heard[1])
+    said = f"This machine knows a state of the same Octopush account at {state_of(mine, 'acme')}"
+    assert [[True], [True]] == [[said in each for each in one.warnings] for one in heard]
+    # A plan needs no login: then it cannot compare.
+    unknown = replace(copy, environ={name: each for name, each in copy.environ.items() if "ACME" not in name})
+    opened(unknown, folders=folders(mine)).plan(reporter=(quiet := Heard()))
+    assert [] == quiet.warnings
+    moved = Heard()
+    opened(having(mine, OCTOPUSH_API_URL="http://127.0.0.1:9/v1")).plan(reporter=moved)
+    assert [True] == [f"The accounts of this state live at {server.url}" in each for each in moved.warnings]

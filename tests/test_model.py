@@ -43,7 +43,7 @@ from provisioner.model.exchange import (
     differing,
     unreported,
 )
-from provisioner.model.history import Author, Entry
+from provisioner.model.history import Author, HistoryEntry
 from provisioner.model.plan import (
     ACTIONS,
     Change,
@@ -139,7 +139,7 @@ EVERY_KIND: tuple[object, ...] = (
     Shard(1, 3),
     SETTING,
     AUTHOR,
-    Entry(AUTHOR, 3, "paris", "create", "created"),
+    HistoryEntry(AUTHOR, 3, "paris", "create", "created"),
     Selection(("paris",), 3, 1),
     Freeze("2026-12-31", "the contract moves"),
     Terms("https://api.example.com", "${env:LOGIN}", "${env:KEY}", "state/default.json", settings=(SETTING,)),

@@ -26,7 +26,7 @@ def trace(error: InternalError) -> str:
     return "".join(traceback.format_tb(cause.__traceback__))
 
 
-class Ended(Exception):  # noqa: N818  # nothing went wrong
+class CommandEnded(Exception):  # noqa: N818  # nothing went wrong
     """Carries a request to end past click, which would print something of its own."""
 
     def __init__(self, by: KeyboardInterrupt) -> None:
@@ -39,7 +39,7 @@ def reported(error: BaseException) -> ProvisionerError:
     match error:
         case ProvisionerError():
             return error
-        case Ended():
+        case CommandEnded():
             return reported(error.by)
         case click.UsageError():
             command = f"`{error.ctx.command_path} --help`" if error.ctx else "`provisioner --help`"

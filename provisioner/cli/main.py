@@ -24,7 +24,7 @@ import click
 
 from provisioner._version import __version__
 from provisioner.cli.console import Console, LogConsole, TextConsole
-from provisioner.cli.failures import Ended, Terminated, reported, trace
+from provisioner.cli.failures import CommandEnded, Terminated, reported, trace
 from provisioner.cli.help import Group
 from provisioner.cli.options import Context
 from provisioner.errors import MEANINGS, ExitCode, InternalError, ProvisionerError
@@ -95,7 +95,7 @@ class _Commands(Group):
                     signal.signal(number, _terminated)
             return super().invoke(ctx)
         except KeyboardInterrupt as signalled:
-            raise Ended(signalled) from None
+            raise CommandEnded(signalled) from None
 
 
 @click.group(
@@ -170,7 +170,7 @@ def run(arguments: list[str], environ: Mapping[str, str]) -> int:
             return ExitCode.FAILURE
         if _SIGNALS and not isinstance(error, ProvisionerError):
             # A signal while modules load may surface as any exception of the interrupted module.
-            error = Ended(Terminated())
+            error = CommandEnded(Terminated())
         return _failed(error, console, as_json=_given(arguments, "--format") == "json")
     return int(code or (ExitCode.FAILURE if console.lost_data else ExitCode.DONE))
 
@@ -178,7 +178,7 @@ def run(arguments: list[str], environ: Mapping[str, str]) -> int:
 def _ended_early(_: int, __: FrameType | None) -> NoReturn:
     """End a command that has not started: click, which is parsing the command line, would print an empty line."""
     _SIGNALS.append(signal.SIGTERM)
-    raise Ended(Terminated())
+    raise CommandEnded(Terminated())
 
 
 def _terminated(_: int, __: FrameType | None) -> NoReturn:
@@ -191,7 +191,7 @@ def _failed(error: BaseException, console: Console, *, as_json: bool) -> int:
     failure = reported(error)
     if isinstance(failure, InternalError):
         console.raw(trace(failure))
-    elif isinstance(error, Ended | KeyboardInterrupt | click.Abort) and console.stderr.isatty():
+    elif isinstance(error, CommandEnded | KeyboardInterrupt | click.Abort) and console.stderr.isatty():
         console.raw("\n")
     console.failure(failure)
     if as_json:

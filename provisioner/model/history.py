@@ -24,7 +24,7 @@ class Author:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class HistoryEntry:
     """One operation whose outcome is in the state."""
 
     author: Author

@@ -13,7 +13,7 @@ from provisioner.render.lines import counted
 from provisioner.state import history as lines
 
 if TYPE_CHECKING:
-    from provisioner.model.history import Entry
+    from provisioner.model.history import HistoryEntry
     from provisioner.project.parent import Parent
     from provisioner.project.reporter import Reporter
 
@@ -23,7 +23,7 @@ class ParentHistory:
     """The history of one parent's state, or why it cannot be read."""
 
     parent: str
-    entries: tuple[Entry, ...]
+    entries: tuple[HistoryEntry, ...]
     """Newest first."""
     failure: ProvisionerError | None = None
 
@@ -37,7 +37,7 @@ def history(
         _require_known(name, parents, whole, reporter)
     earliest = "" if since is None else since.strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def chosen(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    def chosen(entries: tuple[HistoryEntry, ...]) -> tuple[HistoryEntry, ...]:
         own = entries if name is None else lines.of(entries, name)
         return tuple(each for each in own if each.author.at >= earliest)
 

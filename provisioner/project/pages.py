@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from provisioner.errors import ExitCode, ProvisionerError
 from provisioner.project import metrics, outputs
 from provisioner.render import overview
-from provisioner.render.overview import Ended
+from provisioner.render.overview import RunEnd
 from provisioner.state.disk import PUBLIC, read_file
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ def write(this: PageRequest, project: Project, done: Reports | ProvisionerError)
     now = datetime.now(UTC)
     statuses = project.status(parents=this.parents, shard=this.shard, jobs=this.jobs)
     if isinstance(done, ProvisionerError):
-        ended = Ended(done.exit_code, done)
+        ended = RunEnd(done.exit_code, done)
     else:
-        ended = Ended(done.exit_code, reports=done.reports)
+        ended = RunEnd(done.exit_code, reports=done.reports)
     if done.exit_code is ExitCode.DONE:
         success: str | None = now.isoformat(timespec="seconds").replace("+00:00", "Z")
     else:
@@ -72,7 +72,7 @@ def _page(
     project: Project,
     statuses: Sequence[ParentStatus],
     now: datetime,
-    ended: Ended | None,
+    ended: RunEnd | None,
     success: str | None,
     *,
     markdown: bool,

@@ -59,7 +59,7 @@ _EMPTY: Final = ("", '""')
 
 
 @dataclass(frozen=True, slots=True)
-class Update:
+class FileUpdate:
     """The update of a file by this version."""
 
     text: str
@@ -111,10 +111,10 @@ def marked(content: str) -> str:
     return f"# {mark}\n{content}"
 
 
-def update(there: str | None, content: str) -> Update:
+def update(there: str | None, content: str) -> FileUpdate:
     """Return the update of the text ``there``, if any, to this version's ``content``."""
     if there is None:
-        return Update(marked(content), is_new=True, is_edited=False)
+        return FileUpdate(marked(content), is_new=True, is_edited=False)
     there = there.replace("\r\n", "\n")
     mark = _MARK.search(there)
     own = there if mark is None else there[: mark.start()] + there[mark.end() :]
@@ -122,7 +122,7 @@ def update(there: str | None, content: str) -> Update:
     written = None if mark is None else mark[1]
     # Older versions wrote no such line: compare with the content itself.
     is_as_written = _digest(own) in {written, _digest(content)}
-    return Update(marked(filled), is_new=written != _digest(content), is_edited=not (is_whole and is_as_written))
+    return FileUpdate(marked(filled), is_new=written != _digest(content), is_edited=not (is_whole and is_as_written))
 
 
 def _digest(content: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from provisioner import placeholders
 from provisioner.model.account import MASK
 from provisioner.model.plan import Change, Create, Plan, Update
-from provisioner.render.words import Code, Sentence, View, listed
+from provisioner.render.words import CodeText, Sentence, View, listed
 
 if TYPE_CHECKING:
     from provisioner.model.terms import Freeze, Setting, Terms
@@ -158,9 +158,13 @@ def recipients(this: Terms) -> Iterator[Sentence]:
     if this.removed:
         yield (f"does not seal to {', '.join(this.removed)}, which only the state lists",)
     if this.shuts_out:
-        yield ("seals to none of those that the state lists: ", Code("apply"), " needs --new-recipients for that")
+        yield ("seals to none of those that the state lists: ", CodeText("apply"), " needs --new-recipients for that")
     elif this.added or this.removed:
-        yield ("if that is right, ", Code("provisioner rekey"), " seals existing credentials to the same recipients")
+        yield (
+            "if that is right, ",
+            CodeText("provisioner rekey"),
+            " seals existing credentials to the same recipients",
+        )
 
 
 # ── A freeze ─────────────────────────────────────────────────────────────────
@@ -170,14 +174,14 @@ def freeze(this: Terms | None) -> Sentence | None:
     """Return until when and why a parent is frozen, or None if it is not."""
     if this is None or this.frozen is None or not this.is_frozen:
         return None
-    return (f"{until(this.frozen)}. ", Code("apply"), " and ", Code("reconcile"), " do nothing for this parent")
+    return (f"{until(this.frozen)}. ", CodeText("apply"), " and ", CodeText("reconcile"), " do nothing for this parent")
 
 
 def past_freeze(this: Terms | None) -> Sentence | None:
     """Return the note that a freeze in the settings is over, or None if there is none."""
     if this is None or this.frozen is None or this.is_frozen:
         return None
-    return (f"was frozen {until(this.frozen)}. That is over: delete ", Code("frozen"), " from the settings")
+    return (f"was frozen {until(this.frozen)}. That is over: delete ", CodeText("frozen"), " from the settings")
 
 
 def until(this: Freeze) -> str:

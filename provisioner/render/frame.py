@@ -19,7 +19,7 @@ from markupsafe import Markup
 from provisioner.model.state import Slots
 from provisioner.render import markup
 from provisioner.render.markup import filled, joined
-from provisioner.render.words import Code, Name, Sentence
+from provisioner.render.words import CodeText, Name, Sentence
 
 _ROWS: Final = 250
 """The most rows of one table; a longer one is split, so that a browser lays out only what is in view."""
@@ -91,7 +91,7 @@ def _source(content: str) -> str:
 
 def sentence(pieces: Sentence) -> Markup:
     """Return a sentence with names and commands as code."""
-    return joined(filled(markup.CODE if isinstance(each, Name | Code) else markup.TEXT, each) for each in pieces)
+    return joined(filled(markup.CODE if isinstance(each, Name | CodeText) else markup.TEXT, each) for each in pieces)
 
 
 def label(key: str, mark: str, word: str) -> Markup:

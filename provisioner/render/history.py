@@ -11,14 +11,14 @@ from provisioner.render.lines import Line, printable, table
 
 if TYPE_CHECKING:
     from provisioner.errors import ProvisionerError
-    from provisioner.model.history import Author, Entry
+    from provisioner.model.history import Author, HistoryEntry
     from provisioner.render.documents import Document
 
 _DIGITS: Final = 12
 """How many digits of a digest are shown, enough to tell plans apart; JSON has all of them."""
 
 
-def merged(these: Mapping[str, Iterable[Entry]]) -> list[tuple[str, Entry]]:
+def merged(these: Mapping[str, Iterable[HistoryEntry]]) -> list[tuple[str, HistoryEntry]]:
     """Return the entries of all parents with their parents' names, newest first; ``these`` are by parent, likewise.
 
     Each parent's own order stays, whatever the clocks of its machines said.
@@ -27,7 +27,7 @@ def merged(these: Mapping[str, Iterable[Entry]]) -> list[tuple[str, Entry]]:
     return list(heapq.merge(*lists, key=lambda each: each[1].author.at, reverse=True))
 
 
-def text(these: Iterable[tuple[str, Entry]], *, several: bool) -> list[Line]:
+def text(these: Iterable[tuple[str, HistoryEntry]], *, several: bool) -> list[Line]:
     """Return a line for each pair of parent and entry; with ``several`` parents, each line names its parent.
 
     Empty columns are left out.
@@ -50,13 +50,13 @@ def _by(author: Author) -> str:
     return author.by if author.actor is None else f"{author.actor} ({author.by})"
 
 
-def document(these: Iterable[tuple[str, Entry]], failures: Mapping[str, ProvisionerError]) -> Document:
+def document(these: Iterable[tuple[str, HistoryEntry]], failures: Mapping[str, ProvisionerError]) -> Document:
     """Return the document of ``history --format json``; ``schemas/operations.v1.schema.json`` describes it."""
     entries = [_entry(parent, each) for parent, each in these]
     return {"version": documents.VERSION, "entries": entries} | documents.failed_parents(failures)
 
 
-def _entry(parent: str, this: Entry) -> Document:
+def _entry(parent: str, this: HistoryEntry) -> Document:
     author = this.author
     found: Document = {
         "parent": parent,

@@ -17,14 +17,14 @@ from typing import Final
 from provisioner.errors import MEANINGS, Advice, ExitCode, ProvisionerError, Remedy
 from provisioner.model.account import Attributes
 from provisioner.model.exchange import Balance, Failed
-from provisioner.model.history import Entry
+from provisioner.model.history import HistoryEntry
 from provisioner.model.plan import LOGIN_GONE
 from provisioner.model.report import Report, Result
 from provisioner.model.state import Abandoned, Active, Pending, Record, Unknown
 from provisioner.model.status import ParentStatus
 from provisioner.render import advice, words
 from provisioner.render.lines import counted
-from provisioner.render.words import Code, Sentence
+from provisioner.render.words import CodeText, Sentence
 
 OPERATIONS: Final = 20
 """How many operations are shown."""
@@ -75,12 +75,12 @@ class Finding:
     """What to do next; empty if that is not known."""
 
 
-Done = tuple[str, Entry]
+Done = tuple[str, HistoryEntry]
 """One operation, with the name of its parent."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class RunEnd:
     """The run that has just ended."""
 
     exit_code: ExitCode
@@ -101,7 +101,7 @@ class Overview:
     """Most serious first, then oldest first."""
     operations: tuple[Done, ...]
     """The last few, newest first."""
-    ended: Ended | None
+    ended: RunEnd | None
     last_success: str | None
     """When a run last ended with exit code 0, UTC; None if that is not known."""
     troubles: Mapping[str, Counter[Trouble]]
@@ -113,7 +113,7 @@ def overview(
     now: datetime,
     *,
     done: Iterable[Done] = (),
-    ended: Ended | None = None,
+    ended: RunEnd | None = None,
     last_success: str | None = None,
 ) -> Overview:
     """Return the overview of ``statuses``, and of the operations ``done``, at ``now``."""
@@ -160,7 +160,7 @@ def _todo(remedy: Remedy | None, name: str, parent: str, *, several: bool) -> Se
     # Accounts of two parents may have the same name, and a command must not pick the wrong one.
     whose = f" --parent {parent}" if several else ""
     found = words.todo(Advice(remedy, name))
-    return tuple(Code(f"{each}{whose}") if isinstance(each, Code) else each for each in found)
+    return tuple(CodeText(f"{each}{whose}") if isinstance(each, CodeText) else each for each in found)
 
 
 def _of_parent(this: ParentStatus, report: Report | None) -> Iterator[Finding]:
@@ -271,7 +271,7 @@ def when(stamp: str, now: datetime) -> str:
     return f"{_shown(then)}, {words.elapsed(seconds)}"
 
 
-def done(this: Entry) -> str:
+def done(this: HistoryEntry) -> str:
     """Return one operation, and who did it."""
     author = this.author
     what = f"{this.operation} from {this.previous}" if this.previous else this.operation

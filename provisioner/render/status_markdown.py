@@ -14,7 +14,7 @@ from provisioner.render import overview, words
 from provisioner.render.lines import counted, printable
 from provisioner.render.markdown import LONGEST, code, fence_length
 from provisioner.render.overview import Done, Finding, Overview
-from provisioner.render.words import Code
+from provisioner.render.words import CodeText
 
 _PARENTS: Final = 50
 """The most parents in the table; those with trouble come first."""
@@ -86,12 +86,12 @@ def _finding(each: Finding, this: Overview) -> Iterable[str]:
     yield f"    {overview.why(each, this.now)}"
     text = "Next: "
     for piece in each.todo:
-        if isinstance(piece, Code) and piece.startswith("provisioner "):
+        if isinstance(piece, CodeText) and piece.startswith("provisioner "):
             # A command is on its own line, so that it can be copied.
             yield from (f"    {text.strip()}", f"{_COMMAND}{piece}")
             text = ""
         else:
-            text += f"`{piece}`" if isinstance(piece, Code) else piece
+            text += f"`{piece}`" if isinstance(piece, CodeText) else piece
     if each.todo and text.strip():
         yield f"    {text.strip()}"
 

@@ -21,7 +21,7 @@ from provisioner.model.plan import (
 )
 from provisioner.render import conditions, words
 from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, counted, printable, table
-from provisioner.render.words import Code, Label, Sentence, View
+from provisioner.render.words import CodeText, Label, Sentence, View
 
 if TYPE_CHECKING:  # no plan has a report
     from provisioner.model.report import Attempt
@@ -160,7 +160,7 @@ def _more(label: Label, change: Change, view: View) -> Iterator[str]:
 
 def plain(sentence: Sentence) -> str:
     """Return a sentence as text without terminal control sequences."""
-    return printable("".join(f"`{piece}`" if isinstance(piece, Code) else piece for piece in sentence))
+    return printable("".join(f"`{piece}`" if isinstance(piece, CodeText) else piece for piece in sentence))
 
 
 def field(change: FieldChange) -> tuple[str, str]:

@@ -60,7 +60,7 @@ class Name(str):
     __slots__ = ()
 
 
-class Code(str):
+class CodeText(str):
     """Something to type, inside a sentence."""
 
     __slots__ = ()
@@ -186,7 +186,7 @@ def todo(this: Advice) -> Sentence:
 
 def coded(text: str) -> Sentence:
     """Return one of our own texts with the parts between backticks as code."""
-    return tuple(Code(piece) if number % 2 else piece for number, piece in enumerate(text.split("`")) if piece)
+    return tuple(CodeText(piece) if number % 2 else piece for number, piece in enumerate(text.split("`")) if piece)
 
 
 def notes(change: Create) -> Iterator[tuple[Sentence, ...]]:
@@ -201,7 +201,7 @@ def notes(change: Create) -> Iterator[tuple[Sentence, ...]]:
         twin = Name(change.resembles)
         yield (
             (twin, " is in no manifest and has the same names. If ", own, " is its new name,"),
-            ("write ", Code(f"previously: {twin}"), " under ", own, "; otherwise this is a second account."),
+            ("write ", CodeText(f"previously: {twin}"), " under ", own, "; otherwise this is a second account."),
         )
 
 

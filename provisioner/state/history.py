@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
-from provisioner.model.history import Author, Entry
+from provisioner.model.history import Author, HistoryEntry
 from provisioner.model.state import NO_DRIFT, Abandoned, Active, Edit, Pending, Record, State, Unknown
 
 _AUTHOR: Final = ("at", "by", "actor", "approver", "run", "plan")
@@ -25,14 +25,14 @@ _SAYS_NOT_CREATED: Final = frozenset({"resolve", "recover"})
 
 def entries(
     before: State | None, after: State, author: Author, operation: str | None = None, found: State | None = None
-) -> Iterator[Entry]:
+) -> Iterator[HistoryEntry]:
     """Yield the entries for the save of ``after`` over ``before``; none for an intent, which has no outcome yet.
 
     ``operation`` is what the caller does, if the two states do not show it. ``found`` is the
     state as this run found it: an intent in it belongs to a dead run.
     """
     if operation in _WHOLE_STATE:
-        yield Entry(author, after.serial, None, operation, _WHOLE_STATE[operation])
+        yield HistoryEntry(author, after.serial, None, operation, _WHOLE_STATE[operation])
         return
     old = {} if before is None else before.accounts
     dead = {} if found is None else found.accounts
@@ -40,7 +40,7 @@ def entries(
     for name in sorted({*old, *after.accounts} - {*moved.values()}):
         was, now = old.get(name), after.accounts.get(name)
         if (previous := moved.get(name)) is not None:
-            yield Entry(author, after.serial, name, "rename", "renamed", previous)
+            yield HistoryEntry(author, after.serial, name, "rename", "renamed", previous)
             was = old[previous]
         if was != now and (what := _what(was, now)) is not None:
             derived, outcome = what
@@ -48,7 +48,7 @@ def entries(
                 outcome = _NOT_CREATED
             died = was is not None and was == dead.get(name)
             sender = author if operation else _sent_by(was, now, author, died=died)
-            yield Entry(sender, after.serial, name, operation or derived, outcome)
+            yield HistoryEntry(sender, after.serial, name, operation or derived, outcome)
 
 
 def _moved(old: Mapping[str, Record], new: Mapping[str, Record]) -> dict[str, str]:
@@ -114,14 +114,14 @@ def _sent_by(was: Record | None, now: Record | None, author: Author, *, died: bo
 # ── A line ───────────────────────────────────────────────────────────────────
 
 
-def encode(this: Entry) -> str:
+def encode(this: HistoryEntry) -> str:
     """Return an entry as a line of ASCII, without the line end."""
     own = {"name": this.name, "operation": this.operation, "outcome": this.outcome, "previous": this.previous}
     found = {**asdict(this.author), **own, "serial": this.serial}
     return json.dumps({key: each for key, each in found.items() if each is not None})
 
 
-def decode(line: str) -> Entry | None:
+def decode(line: str) -> HistoryEntry | None:
     """Return the entry in a line, or None if it is cut off or not an entry: anybody may write to the file."""
     try:
         found = json.loads(line)
@@ -135,10 +135,10 @@ def decode(line: str) -> Entry | None:
     if not all(isinstance(texts[key], str | None) for key in _OPTIONAL):
         return None
     author = Author(**{key: texts[key] for key in _AUTHOR})
-    return Entry(author, serial, texts["name"], texts["operation"], texts["outcome"], texts["previous"])
+    return HistoryEntry(author, serial, texts["name"], texts["operation"], texts["outcome"], texts["previous"])
 
 
-def of(this: tuple[Entry, ...], name: str) -> tuple[Entry, ...]:
+def of(this: tuple[HistoryEntry, ...], name: str) -> tuple[HistoryEntry, ...]:
     """Return the entries of the account ``name``, also under earlier names, and of the whole state; newest first."""
     names, found = {name}, []
     for each in this:

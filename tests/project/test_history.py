@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from provisioner import Bounds, schemas
 from provisioner.errors import CommandInvalid
-from provisioner.model.history import Author, Entry
+from provisioner.model.history import Author, HistoryEntry
 from provisioner.project import provenance
 from provisioner.project.parts import Parts
 from provisioner.project.project import Project as Opened
@@ -164,8 +164,8 @@ def test_a_history_that_cannot_be_written_warns_and_changes_nothing_else(mine: P
 
 
 def test_the_histories_of_several_parents_become_one_newest_first() -> None:
-    def entry(at: str, serial: int) -> Entry:
-        return Entry(Author(at, "ada@laptop"), serial, "paris", "update", "updated")
+    def entry(at: str, serial: int) -> HistoryEntry:
+        return HistoryEntry(Author(at, "ada@laptop"), serial, "paris", "update", "updated")
 
     acme, beta = (entry("T4", 3), entry("T1", 2), entry("T2", 1)), (entry("T5", 9), entry("T3", 8))
     both = rendered.merged({"acme": acme, "beta": beta})

@@ -46,17 +46,17 @@ def test_every_file_names_the_version_that_wrote_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_a_file_of_another_version_is_replaced_unless_edited(name: str) -> None:
     new = templates.marked(ALL[name])
-    assert templates.Update(new, is_new=False, is_edited=False) == templates.update(new, ALL[name])
-    assert templates.Update(new, is_new=True, is_edited=False) == templates.update(older(name), ALL[name])
+    assert templates.FileUpdate(new, is_new=False, is_edited=False) == templates.update(new, ALL[name])
+    assert templates.FileUpdate(new, is_new=True, is_edited=False) == templates.update(older(name), ALL[name])
     windows = older(name).replace("\n", "\r\n")
-    assert templates.Update(new, is_new=True, is_edited=False) == templates.update(windows, ALL[name])
+    assert templates.FileUpdate(new, is_new=True, is_edited=False) == templates.update(windows, ALL[name])
     edited = older(name) + "\n"
-    assert templates.Update(new, is_new=True, is_edited=True) == templates.update(edited, ALL[name])
+    assert templates.FileUpdate(new, is_new=True, is_edited=True) == templates.update(edited, ALL[name])
     # Already the content of this version: nothing to replace.
-    assert templates.Update(new, is_new=False, is_edited=True) == templates.update(new + "\n", ALL[name])
+    assert templates.FileUpdate(new, is_new=False, is_edited=True) == templates.update(new + "\n", ALL[name])
     # Older versions wrote no such line.
-    assert templates.Update(new, is_new=True, is_edited=False) == templates.update(ALL[name], ALL[name])
-    assert templates.Update(new, is_new=True, is_edited=True) == templates.update(ALL[name] + "\n", ALL[name])
+    assert templates.FileUpdate(new, is_new=True, is_edited=False) == templates.update(ALL[name], ALL[name])
+    assert templates.FileUpdate(new, is_new=True, is_edited=True) == templates.update(ALL[name] + "\n", ALL[name])
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ def test_filled_in_places_are_kept_and_do_not_count_as_edits(name: str, empty: s
     update = templates.update(older(name).replace(empty, filled), ALL[name])
     new = templates.marked(ALL[name])
     wanted = new + PROGRAM if name == LOCK else new.replace(empty, filled)
-    assert templates.Update(wanted, is_new=True, is_edited=False) == update
+    assert templates.FileUpdate(wanted, is_new=True, is_edited=False) == update
     # The second time, nothing changes.
-    assert templates.Update(wanted, is_new=False, is_edited=False) == templates.update(wanted, ALL[name])
+    assert templates.FileUpdate(wanted, is_new=False, is_edited=False) == templates.update(wanted, ALL[name])
 
 
 def test_a_filled_in_value_without_a_place_is_not_lost() -> None:

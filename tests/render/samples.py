@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from provisioner.errors import StateInvalid
 from provisioner.model.account import Attributes, Callbacks, DesiredAccount, Origin
 from provisioner.model.exchange import Balance, Failed, Pack
-from provisioner.model.history import Author, Entry
+from provisioner.model.history import Author, HistoryEntry
 from provisioner.model.plan import (
     Create,
     FieldChange,
@@ -186,22 +186,25 @@ def _status(number: int) -> ParentStatus:
     )
 
 
-def done(count: int) -> list[tuple[str, Entry]]:
+def done(count: int) -> list[tuple[str, HistoryEntry]]:
     """Return operations of that many parents, oldest first."""
     author = Author("2026-02-01T03:17:05Z", "ci@runner-7", "ada", "bob", "https://ci.example/runs/7", "5d0e2c")
     last = replace(author, at="2026-02-28T03:17:05Z", actor=None, approver=None, run=None)
     return [
-        ("parent-00", Entry(author, 3, "berlin", "create", "unknown")),
-        *((f"parent-{each:02}", Entry(last, 7, f"shop-{each:02}-0", "create", "created")) for each in range(count)),
-        ("parent-00", Entry(replace(last, at="2026-03-01T03:17:05Z"), 8, None, "rekey", "rekeyed")),
+        ("parent-00", HistoryEntry(author, 3, "berlin", "create", "unknown")),
+        *(
+            (f"parent-{each:02}", HistoryEntry(last, 7, f"shop-{each:02}-0", "create", "created"))
+            for each in range(count)
+        ),
+        ("parent-00", HistoryEntry(replace(last, at="2026-03-01T03:17:05Z"), 8, None, "rekey", "rekeyed")),
     ]
 
 
-def done_with_texts(texts: Sequence[str]) -> list[tuple[str, Entry]]:
+def done_with_texts(texts: Sequence[str]) -> list[tuple[str, HistoryEntry]]:
     """Return an operation that holds ``texts`` wherever one does."""
     more = cycle(texts or ["x"])
     author = Author(*(next(more) for _ in range(6)))
-    return [(next(more), Entry(author, 7, *(next(more) for _ in range(4))))]
+    return [(next(more), HistoryEntry(author, 7, *(next(more) for _ in range(4))))]
 
 
 def statuses_with_texts(texts: Sequence[str]) -> list[ParentStatus]:

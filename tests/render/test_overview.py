@@ -19,14 +19,14 @@ from provisioner.model.state import State
 from provisioner.model.status import ParentStatus
 from provisioner.model.terms import Freeze
 from provisioner.render import markdown, overview, status_html, status_markdown, text
-from provisioner.render.overview import Ended, Overview, Trouble
+from provisioner.render.overview import Overview, RunEnd, Trouble
 from tests.render import browser
 from tests.render import test_html as pages
 from tests.render import test_markdown as texts
 from tests.render.samples import HOSTILE, NOW, anything, done, done_with_texts, statuses, statuses_with_texts
 
 
-def seen(count: int, ended: Ended | None = None) -> Overview:
+def seen(count: int, ended: RunEnd | None = None) -> Overview:
     return overview.overview(statuses(count), NOW, done=done(count), ended=ended, last_success="2026-02-27T03:17:40Z")
 
 
@@ -77,7 +77,7 @@ def test_a_run_that_ended_adds_what_the_states_do_not_say() -> None:
         Report("parent-05", (), failure=StateLocked("The state is locked.", hint="Wait.")),
         Report("parent-00", (Outcome("paris", "update", Result.FAILED, "Octopush does not know it", advice=gone),)),
     )
-    this = seen(6, Ended(ExitCode.OUTCOME_UNKNOWN, None, reports))
+    this = seen(6, RunEnd(ExitCode.OUTCOME_UNKNOWN, None, reports))
     failed = [(e.parent, e.account, e.what, text.plain(e.todo)) for e in this.findings if e.trouble is Trouble.FAILED]
     assert [
         ("parent-03", None, "state/parent-03.json is not JSON (line 7).\nIt may be cut.", "Bring back a backup."),

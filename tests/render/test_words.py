@@ -25,7 +25,7 @@ from provisioner.model.report import Outcome, Report, Result
 from provisioner.model.state import Active, Drift, Edit, Operation, Record, Unknown
 from provisioner.model.verdict import Then
 from provisioner.render import documents, html, markdown, report, text, words
-from provisioner.render.words import Code, Label, Name
+from provisioner.render.words import CodeText, Label, Name
 from tests.render.samples import counts as slots
 from tests.render.samples import desired
 
@@ -108,8 +108,8 @@ def test_names_are_listed_up_to_a_number_of_them() -> None:
 
 
 def test_what_a_person_would_type_is_marked_in_a_sentence() -> None:
-    assert [Code("provisioner forget a")] == [
-        each for each in words.explanation(Gone("a", LEO)) if isinstance(each, Code)
+    assert [CodeText("provisioner forget a")] == [
+        each for each in words.explanation(Gone("a", LEO)) if isinstance(each, CodeText)
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from provisioner.errors import StateError
-from provisioner.model.history import Author, Entry
+from provisioner.model.history import Author, HistoryEntry
 from provisioner.model.state import Active, Drift, Edit, Operation, Record, State
 from provisioner.state import history
 from provisioner.state.holder import Holder
@@ -78,13 +78,13 @@ def test_the_caller_says_what_the_states_do_not_show() -> None:
         assert (operation, "not created") == said(PENDING, None, operation) == said(UNKNOWN, None, operation)
     assert ("recover", "created") == said(PENDING, ACTIVE, "recover")
     (rekey,) = history.entries(STATE, replace(STATE, serial=4, recipients=("age1def",)), ADA, "rekey")
-    assert Entry(ADA, 4, None, "rekey", "rekeyed") == rekey
+    assert HistoryEntry(ADA, 4, None, "rekey", "rekeyed") == rekey
 
 
 def test_a_rename_is_one_entry_and_what_comes_with_it_another() -> None:
     state = State("lineage-1", "default", 3, accounts={"old": ACTIVE})
     (renamed,) = history.entries(state, state.with_record("new", replace(ACTIVE, edit=EDIT), previous="old"), ADA)
-    assert Entry(ADA, 4, "new", "rename", "renamed", "old") == renamed
+    assert HistoryEntry(ADA, 4, "new", "rename", "renamed", "old") == renamed
 
 
 def test_an_outcome_that_another_run_saves_is_that_of_whoever_sent_it() -> None:
@@ -102,9 +102,9 @@ def test_an_outcome_that_another_run_saves_is_that_of_whoever_sent_it() -> None:
 
 def test_a_line_is_ascii_and_says_all_of_it_again() -> None:
     for entry in (
-        Entry(ADA, 4, "paris", "create", "created"),
-        Entry(Author("", "zoë\n\x1b@h"), 1, None, "rekey", "rekeyed"),
-        Entry(BOB, 9, "new", "rename", "renamed", "old"),
+        HistoryEntry(ADA, 4, "paris", "create", "created"),
+        HistoryEntry(Author("", "zoë\n\x1b@h"), 1, None, "rekey", "rekeyed"),
+        HistoryEntry(BOB, 9, "new", "rename", "renamed", "old"),
     ):
         line = history.encode(entry)
         assert line.isascii()
@@ -121,10 +121,10 @@ def test_an_invalid_line_is_not_an_entry(line: str) -> None:
 
 
 def test_the_history_of_an_account_includes_its_earlier_names_and_the_whole_state() -> None:
-    created = Entry(ADA, 2, "old", "create", "created")
-    moved = Entry(ADA, 3, "new", "rename", "renamed", "old")
-    rekeyed = Entry(ADA, 4, None, "rekey", "rekeyed")
-    again = Entry(ADA, 5, "old", "create", "created")
+    created = HistoryEntry(ADA, 2, "old", "create", "created")
+    moved = HistoryEntry(ADA, 3, "new", "rename", "renamed", "old")
+    rekeyed = HistoryEntry(ADA, 4, None, "rekey", "rekeyed")
+    again = HistoryEntry(ADA, 5, "old", "create", "created")
     # An account that got the name later is another one.
     whole = (again, rekeyed, moved, created)
     assert (rekeyed, moved, created) == history.of(whole, "new")

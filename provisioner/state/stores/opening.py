@@ -69,7 +69,7 @@ def _postgres(place: Place) -> Store:
     import time  # noqa: PLC0415
 
     try:
-        from provisioner.state.stores.server import Server  # noqa: PLC0415
+        from provisioner.state.stores.server import StateServer  # noqa: PLC0415
     except ImportError as error:
         raise SettingInvalid(
             f"The store for PostgreSQL needs psycopg, which is not installed here ({error}).",
@@ -77,8 +77,8 @@ def _postgres(place: Place) -> Store:
         ) from error
     from provisioner.state.stores.postgres import PostgresBackend  # noqa: PLC0415
 
-    def server(conninfo: str) -> Server:
-        return Server(place.address, conninfo, place.environ, time.sleep)
+    def server(conninfo: str) -> StateServer:
+        return StateServer(place.address, conninfo, place.environ, time.sleep)
 
     return _remote(PostgresBackend(place.address, server), place)
 

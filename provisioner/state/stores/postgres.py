@@ -16,7 +16,7 @@ from provisioner.model import address as addresses
 from provisioner.model.revision import Revision
 from provisioner.state.lease import Lease, decode
 from provisioner.state.stores import ABSENT, Note, moved, version
-from provisioner.state.stores.server import Server, ServerRow
+from provisioner.state.stores.server import ServerRow, StateServer
 
 _ADDRESS: Final = re.compile(r"(?P<conninfo>postgresql://[^#\s]*)#(?P<parent>[\w.@][\w.@/-]{0,199})")
 
@@ -103,7 +103,7 @@ class PostgresBackend:
 
     keeps_history = True
 
-    def __init__(self, address: str, open_server: Callable[[str], Server]) -> None:
+    def __init__(self, address: str, open_server: Callable[[str], StateServer]) -> None:
         """``open_server`` takes libpq's connection string. Raises SettingInvalid if ``address`` is not valid."""
         if addresses.holds_password(address):
             raise SettingInvalid(

@@ -88,7 +88,7 @@ _REFUSALS: Final = tuple(
 )
 
 
-class Server:
+class StateServer:
     """The server of one address; used by one thread at a time."""
 
     def __init__(

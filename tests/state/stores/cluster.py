@@ -22,7 +22,7 @@ import psycopg
 import pytest
 
 from provisioner.state.stores.postgres import PostgresBackend
-from provisioner.state.stores.server import PATIENCE, Server
+from provisioner.state.stores.server import PATIENCE, StateServer
 from tests.state.stores.remotes import Machine
 
 PASSWORD: Final = "pass-of-a-role-4f7a"
@@ -94,7 +94,7 @@ class Cluster:
         known = {"PGPASSWORD": PASSWORD} if environ is None else environ
 
         def backend(_: Path) -> PostgresBackend:
-            return PostgresBackend(address, lambda given: Server(address, given, known, lambda _: None, patience))
+            return PostgresBackend(address, lambda given: StateServer(address, given, known, lambda _: None, patience))
 
         folder.mkdir(exist_ok=True)
         return Machine(folder, backend)

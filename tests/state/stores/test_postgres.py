@@ -201,9 +201,10 @@ def test_nothing_comes_from_the_environment_of_the_process(tmp_path: Path, clust
     private(home / ".pg_service.conf", f"[elsewhere]\npassword={cluster.password}\n")
     code = (
         "import sys\n"
-        "from provisioner.state.stores.server import Server\n"
+        "from provisioner.state.stores.server import StateServer\n"
         "for given in {}, {'PGPASSWORD': sys.argv[2]}:\n"
-        "    try: print(Server('It', sys.argv[1], given, print).ask('SELECT count(*) FROM provisioner_state', {})[1])\n"
+        "    server = StateServer('It', sys.argv[1], given, print)\n"
+        "    try: print(server.ask('SELECT count(*) FROM provisioner_state', {})[1])\n"
         "    except Exception as error: print(error.message)"
     )
     place = cluster.address().partition("#")[0]

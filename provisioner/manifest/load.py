@@ -29,7 +29,7 @@ from provisioner.model.account import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from provisioner.document import Value
@@ -73,14 +73,14 @@ def load(
     owner: str = DEFAULT_PARENT,
     reader: Reader | None = None,
     encoding: str | None = None,
-    places: bool = False,
+    parents: Collection[str] = (),
 ) -> Loaded:
     """Read the manifests at ``paths``: files, or folders with manifests directly inside.
 
     :param owner: the parent of accounts that name none, in a file that names none.
     :param reader: refuses the placeholders that it could not read later; None: nobody will read them.
     :param encoding: the encoding of tables that are not UTF-8; None: Windows-1252, if nothing else is plausible.
-    :param places: whether accounts may be placed on one of several parents.
+    :param parents: the parents in the settings, to compare with those of the accounts; empty: nothing is compared.
     """
     files: list[ProblemLog] = []
     entries: dict[str, dict[str, Entry]] = {}
@@ -95,8 +95,10 @@ def load(
         file_parent = part.parent or owner
         files.append(ProblemLog(part.problems, part.more))
         files[-1].extend(_add(entries, file_parent, part))
-        if not places:
+        if len(parents) == 1:
             files[-1].extend(_unplaced(file_parent, part))
+        if parents:
+            files[-1].extend(_without_parent(file_parent, part, parents))
         read.append((file_parent, part, files[-1]))
     # Only after every file is read: the previous name may be in any of them.
     claimed: dict[str, dict[str, Entry]] = {}
@@ -155,6 +157,22 @@ def _unplaced(file_parent: str, part: FileContent) -> Iterator[Problem]:
             hint = f"Name several under `parents` in provisioner.yaml, or delete `parent: {AUTO_PARENT}`."
             yield Problem(entry.name_origin, entry.name_path, message, hint)
             return
+
+
+def _without_parent(file_parent: str, part: FileContent, parents: Collection[str]) -> Iterator[Problem]:
+    """Yield a warning for each parent that is not in the settings, at the first of its accounts."""
+    found: dict[str, list[Entry]] = {}
+    for entry in part.entries:
+        owner = entry.owner(file_parent)
+        if owner is not None and owner not in {*parents, AUTO_PARENT}:
+            found.setdefault(owner, []).append(entry)
+    for owner, (first, *others) in found.items():
+        name = first.fields.get("name")
+        whose = (shown(name) if isinstance(name, str) else None) or "This account"
+        have = f" and {len(others)} more have" if others else " has"
+        message = f"{whose}{have} the parent {shown(owner) or 'here'}, which is not in the settings."
+        hint = "Correct the parent, or name it under `parents` in provisioner.yaml: without it, a plan exits with 10."
+        yield Problem(first.name_origin, first.name_path, message, hint, Severity.WARNING)
 
 
 def _among(entries: Mapping[str, Mapping[str, Entry]], owner: str, *names: str) -> Entry | None:

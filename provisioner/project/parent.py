@@ -420,7 +420,7 @@ class Parent:
             self._require_one_state(self._known_login, state, reporter)
         except StateError as error:
             hint = error.hint.removesuffix(_NOTHING_SENT)
-            self.warn(reporter, f"`provisioner apply` would refuse this. {error.message} {hint}")
+            self.warn(reporter, f"apply would refuse this. {error.message} {hint}")
 
     def _require_one_state(self, login: str | None, state: State | None, reporter: Reporter) -> None:
         """Raise StateForeign if the account has another state, as far as this machine or the project knows.

@@ -131,8 +131,9 @@ def loaded(workspace: Workspace, paths: Sequence[Path], reporter: Reporter) -> L
     """Load the manifests at ``paths``, and report all their problems."""
     settings = workspace.settings
     reader = workspace.readers.manifests
-    several = len(settings.parents) > 1
-    found = manifest.load(paths, owner=settings.owner, reader=reader, encoding=settings.encoding, places=several)
+    found = manifest.load(
+        paths, owner=settings.owner, reader=reader, encoding=settings.encoding, parents=settings.parents
+    )
     for problem in found.problems:
         reporter.problem(problem)
     return found

@@ -210,19 +210,19 @@ def test_an_account_that_is_placed_shares_its_names_with_no_other(tmp_path: Path
         'The name "x" is already used: line 2, row 1.',
         '"old" is still in the manifest (line 5, row 4): its record cannot move.',
         '"x" is still in the manifest (line 3, row 2): its record cannot move.',
-    ] == [each.message for each in load([path], places=True).errors]
+    ] == [each.message for each in load([path], parents=("acme", "other")).errors]
     path = rows(tmp_path / "b.csv", "auto,x,a,b,old", "acme,y,c,d,old")
-    (found,) = load([path], places=True).errors
+    (found,) = load([path], parents=("acme", "other")).errors
     assert '"old" is already the old name of another account: line 2, row 1.' == found.message
     path = rows(tmp_path / "c.csv", "auto,x,a,b,", "acme,y,c,d,")
-    assert {"auto": ["x"], "acme": ["y"]} == names(load([path], places=True))
+    assert {"auto": ["x"], "acme": ["y"]} == names(load([path], parents=("acme", "other")))
 
 
 def test_where_there_is_one_parent_nothing_is_placed(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     rows = "".join(f"- {{name: {name}, first_name: A, last_name: B}}\n" for name in "xy")
     path.write_text(f"version: 1\ndefaults: {{parent: auto}}\naccounts:\n{rows}")
-    (found,) = load([path]).errors
+    (found,) = load([path], parents=("default",)).errors
     assert (
         "`parent: auto` places an account on one of several parents, but the settings have only one." == found.message
     )
@@ -515,3 +515,15 @@ def test_pandas_is_imported_for_a_table_alone() -> None:
         "load([Path('manifests/example.csv')]).require(); assert 'pandas' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
+
+
+def test_a_parent_that_the_settings_do_not_know_gets_a_warning_with_its_place(tmp_path: Path) -> None:
+    path = rows(tmp_path / "a.csv", "acme,x,a,b,", "nosuch,y,c,d,", "nosuch,z,e,f,", "auto,u,g,h,")
+    (found,) = load([path], parents=("acme", "other")).warnings
+    assert (Severity.WARNING, path.name, 3) == (found.severity, Path(found.origin.file).name, found.origin.line)
+    assert '"y" and 1 more have the parent "nosuch", which is not in the settings.' == found.message
+    # Other problems do not hide it.
+    path = rows(tmp_path / "b.csv", "nosuch,y,c,d,", "acme,x,a,,")
+    assert ['"y" has the parent "nosuch", which is not in the settings.', "The last_name of row 2 is empty."] == [
+        each.message for each in load([path], parents=("acme",)).problems
+    ]

@@ -36,7 +36,6 @@ def command(
 
     --parent chooses which accounts are counted; the problems of all are reported.
     """
-    from provisioner.model.account import AUTO_PARENT
     from provisioner.render import documents, text
 
     console = context.console
@@ -46,9 +45,6 @@ def command(
     except CommandInvalid as error:
         _report_nothing(console, error, output)
         raise
-    for each in loaded.manifests:
-        if each.parent not in {*project.settings.parents, AUTO_PARENT}:
-            console.warn(f"the settings have no parent {each.parent}: planning its accounts exits with 10.")
     if output == "json":
         console.document(documents.problems(loaded.problems))
     elif output in {"github", "gitlab"}:

@@ -193,6 +193,14 @@ class ManifestInvalid(ProvisionerError):
     problems: tuple[Any, ...] = ()
     """Each :class:`provisioner.model.account.Problem` that is an error; empty if no manifest was read."""
 
+    def __str__(self) -> str:
+        """Return the message and the first problem, as a traceback shows them."""
+        if not self.problems:
+            return self.message
+        first = self.problems[0]
+        place = first.origin.file if first.origin.line is None else f"{first.origin.file}:{first.origin.line}"
+        return f"{self.message} {place}: {first.message}"
+
 
 class Refused(ProvisionerError):
     """A safety rule forbids the run."""

@@ -74,4 +74,7 @@ def _project(this: click.Context) -> Project:
     from provisioner.project.project import Project  # only these completions open a project
 
     flags = {"state": this.params.get("state")}
-    return Project.open(this.params.get("config"), environ=this.obj.environ, flags=flags, folder=Path())
+    # Somebody is typing, although a shell takes what we print: names do not depend on a list of placeholders.
+    return Project.open(
+        this.params.get("config"), environ=this.obj.environ, flags=flags, folder=Path(), interactive=True
+    )

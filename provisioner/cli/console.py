@@ -150,7 +150,8 @@ class Console(ABC):
         from provisioner.render.lines import Line  # most commands do not ask
 
         asked = _wrapped(map(Line, f"{_safe(question)}{_ANSWERS}".split("\n")), _width(self.stderr) or _USUAL_WIDTH)
-        return click.confirm("\n".join(line.text for line in asked), prompt_suffix=" ", show_default=False, err=True)
+        text = "\n".join(line.text for line in asked)
+        return bool(click.prompt(text, "n", value_proc=_is_yes, prompt_suffix=" ", show_default=False, err=True))
 
     # ── Talk ─────────────────────────────────────────────────────────────────
 
@@ -332,6 +333,12 @@ class LogConsole(Console):
         # Only this key may contain the mark; everything else is written without it.
         named = _encoded(ERROR, Event.RESCUE, **{MARK: json.loads(line.removeprefix(MARK))})
         return self._written(named.replace(f'"{defused(MARK)}": ', f'"{MARK}": ', 1))
+
+
+def _is_yes(answer: str) -> bool:
+    if (word := answer.strip().lower()) not in {"y", "yes", "n", "no"}:
+        raise click.UsageError("Please answer y or n.")
+    return word.startswith("y")
 
 
 def _width(stream: TextIO) -> int | None:

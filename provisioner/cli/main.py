@@ -164,6 +164,9 @@ def run(arguments: list[str], environ: Mapping[str, str]) -> int:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # The command has ended. Nothing may interrupt the report of why.
             signal.signal(number, signal.SIG_IGN)
+        if "_PROVISIONER_COMPLETE" in environ:
+            # A shell is completing a word: a message would appear in the line that is being typed.
+            return reported(error).exit_code
         if isinstance(error, OSError) and error.errno in _UNWRITABLE:
             # Our own file access raises our own errors: this is standard output, where click writes help itself.
             console.lose(error)

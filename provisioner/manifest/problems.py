@@ -77,7 +77,9 @@ def refuse_any(problems: Iterable[Problem], noun: str) -> None:
     """
     if found := errors(problems):
         number, plural = len(found), "" if len(found) == 1 else "s"
-        error = ManifestInvalid(f"{number} problem{plural} in the {noun}.", hint="Correct each; nothing was sent.")
+        error = ManifestInvalid(
+            f"{number} problem{plural} in the {noun}.", hint=f"Correct {'each' if plural else 'it'}; nothing was sent."
+        )
         error.problems = found
         raise error
 

@@ -245,6 +245,7 @@ def raise_if_over(plan: Plan) -> None:
         raise OverLimit(
             f"Parent {plan.parent}: {slots.planned} to create, and {free} of {slots.limit} slots free;"
             f" these do not fit: {named}.",
-            hint=f"Remove accounts from the manifest, or set `limit` if Octopush has raised yours.{fewer}"
-            " Nothing was sent.",
+            hint=f"Remove accounts from the manifest, leave some out with --only, or set `limit` if"
+            f" Octopush has raised yours. `provisioner forget` frees the slot of an account that was deleted by hand."
+            f"{fewer} Nothing was sent.",
         )

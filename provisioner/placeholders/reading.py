@@ -193,8 +193,8 @@ _NEAR: Final = (
 
 def _unlisted(name: str) -> Fault:
     hint = (
-        f"List what may be read in {LIST}, in the environment of the run, as in HOOK_* ./secrets/*."
-        " If it is not set, only a person at a terminal may read others."
+        f"Set {LIST} in the environment of the run, for example to 'HOOK_* ./secrets/*'. Without it, only a person at a"
+        " terminal may read others, and a command whose output goes into a pipe does not count as one."
     )
     return f"may not read {name}: it is not listed in {LIST}", hint
 

@@ -241,7 +241,8 @@ def _warn_of_difference(update: Update, desired: DesiredAccount | None, reporter
     wanted, sent = (each.attributes.flat() for each in (desired or update.account, update.account))
     if differ := [path for path in FIELDS if wanted.get(path) != sent.get(path)]:
         reporter.warning(
-            f"{update.name} differs between manifest and state in {', '.join(differ)}; the state's values are sent."
+            f"The manifest also changes {update.name} ({', '.join(differ)}); only its password changes now, the rest"
+            " with the next apply."
         )
 
 

@@ -50,7 +50,7 @@ _PROGRAM: Final = re.compile(r"^octopush-provisioner\b(?:.*\\\n)*.*(?:\n|\Z)", r
 _PLACES: Final = (
     re.compile(r"(PROVISIONER_PLACEHOLDERS(?:[:=]|\n +value:))(.*)"),
     re.compile(
-        r"(# And each variable that a placeholder of your manifests names\.\n)"
+        r"(# And each variable that a placeholder of your (?:settings or )?manifests names\.\n)"
         r"((?: +[A-Za-z_]\w*: \$\{\{ secrets\.\w+ \}\}\n)*)"
     ),
 )

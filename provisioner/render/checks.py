@@ -21,9 +21,9 @@ def text(checks: Sequence[Check]) -> list[Line]:
     for each in checks:
         _, _, words, failure = each
         sign, style = ("ok    ", GOOD) if failure is None else ("FAILED", BAD)
-        found.append(Line(f"{sign}  {_subject(each).ljust(width)}  {_in_one_line(words)}", style))
+        found.append(Line(f"{sign}  {_subject(each).ljust(width)}  {_in_one_line(words)}", style, width + 10))
         if failure is not None and failure.hint:
-            found.append(Line(f"{'':{width + 10}}{_in_one_line(failure.hint)}", QUIET))
+            found.append(Line(f"{'':{width + 10}}{_in_one_line(failure.hint)}", QUIET, width + 10))
     return found
 
 

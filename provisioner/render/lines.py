@@ -18,6 +18,8 @@ class Line:
 
     text: str
     style: str = ""
+    hanging: int | None = None
+    """How far the rest is indented where the line is wrapped; None: a little further than its beginning."""
 
 
 HEADING: Final = "bold"
@@ -56,7 +58,7 @@ def wrapped(line: Line, width: int) -> Iterator[Line]:
     import textwrap  # noqa: PLC0415  # only needed for a narrow terminal
 
     lead = " " * (len(line.text) - len(line.text.lstrip(" ")))
-    rest = f"{lead}    " if lead else ""
+    rest = " " * line.hanging if line.hanging is not None else f"{lead}    " if lead else ""
     pieces = textwrap.wrap(
         line.text, width, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False,
         expand_tabs=False, replace_whitespace=False,

@@ -36,6 +36,7 @@ _WORDS: Final = {
     ("verify", Result.VERIFIED): "good",
     ("balance", Result.VERIFIED): "asked",
 }
+_PLURALS: Final = {"password set": "passwords set"}
 _DOINGS: Final = {"refresh": "Checked", "verify": "Verified (keys, not passwords)"}
 
 
@@ -110,8 +111,9 @@ def _summary(outcomes: Sequence[Outcome]) -> str:
     actions = {each.action for each in outcomes}
     (action,) = actions if len(actions) == 1 else ("",)
     words = Counter(_word(replace(each, action=action)) for kind in Result for each in outcomes if each.result is kind)
-    counts = [f"{count} {word}" for word, count in words.items()]
-    return f"{_DOINGS.get(action, 'Done')}: {', '.join(counts) or 'no account'}."
+    counts = [f"{count} {_PLURALS.get(word, word) if count > 1 else word}" for word, count in words.items()]
+    idle = bool(outcomes) and all(each.result is Result.NOT_ATTEMPTED for each in outcomes)
+    return f"{_DOINGS.get(action, 'Nothing done' if idle else 'Done')}: {', '.join(counts) or 'no account'}."
 
 
 def _word(this: Outcome) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from provisioner.model.exchange import Balance, Failed
@@ -50,8 +51,13 @@ def text(
 
 def history(these: Iterable[Revision]) -> list[Line]:
     """Return a line for each save of a state."""
-    rows = [(str(each.serial), each.saved_at, printable(each.what), printable(each.by)) for each in these]
+    rows = [(str(each.serial), each.saved_at, printable(each.what), printable(_by(each))) for each in these]
     return list(table(("SERIAL", "SAVED", "WHAT", "BY"), rows)) if rows else [Line("Nothing was saved yet.")]
+
+
+def _by(this: Revision) -> str:
+    """Return who made a save as ``user@host``, as a history does; a lock and its commit say more."""
+    return re.sub(r"^process \d+ of (.+) on (\S+), since [^,]+", r"\1@\2", this.by)
 
 
 def _balance(this: Balance | Failed | None) -> str:

@@ -44,7 +44,8 @@ def plans(these: Sequence[Plan], digest: str, view: View = words.PUBLISHED) -> l
     for this in these:
         lines += plan(this, replace(view, compact=compact))
     short = [Line(words.SHORTENED, QUIET)] if compact and view.compact is None else []
-    return [*lines, *short, Line(f"Plan digest: {digest}", QUIET)]
+    total = [Line(f"All {len(these)} parents: {words.summary(these)}", HEADING)] if len(these) > 1 else []
+    return [*lines, *total, *short, Line(f"Plan digest: {digest}", QUIET)]
 
 
 def is_compact(these: Iterable[Plan], view: View) -> bool:
@@ -124,7 +125,7 @@ def _rest(change: Create) -> str:
     """Return the rest of the only line of an account to create."""
     hooks = len(change.account.attributes.callbacks.given())
     parts = (counted(hooks, "callback") if hooks else "", printable(conditions.reading(change)))
-    return "".join(f", {part}" for part in parts if part)
+    return f" ({', '.join(filter(None, parts))})" if any(parts) else ""
 
 
 def _what(change: Update | Unchanged | Unmanaged | Gone | StillUnknown | StillAbandoned) -> str:

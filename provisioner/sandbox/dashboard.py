@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import Enum
 from http import HTTPStatus
 from typing import Final
@@ -59,7 +59,11 @@ class Dashboard:
         self._received = received
 
     def answer(self, request: SandboxRequest) -> SandboxReply:
-        """Return the answer; raises RefusalError."""
+        """Return the answer, which ends with a newline for a terminal; raises RefusalError."""
+        done = self._done(request)
+        return replace(done, body=done.body + b"\n")
+
+    def _done(self, request: SandboxRequest) -> SandboxReply:
         action, login = routed(request, ROUTES)
         match action:
             case Action.REQUESTS:

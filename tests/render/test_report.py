@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -96,6 +97,9 @@ def test_what_was_sealed_again_or_got_a_password_is_not_called_updated() -> None
     )
     renewed = Report("p", (Outcome("a", "update", Result.UPDATED, only_password=True),))
     assert ["p:", "  password set   a", "Done: 1 password set."] == rendered(report.text(renewed)).split("\n")
+    assert "Done: 2 passwords set." in rendered(report.text(replace(renewed, outcomes=renewed.outcomes * 2)))
+    waiting = Report("p", (Outcome("a", "create", Result.NOT_ATTEMPTED),))
+    assert "Nothing done: 1 not attempted." in rendered(report.text(waiting))
 
 
 def test_a_stop_without_a_hint() -> None:

@@ -81,7 +81,7 @@ Plan: 2 to create, 1 to update, 1 unchanged, 1 unmanaged, 1 unknown, 1 abandoned
     )
     compact = rendered(text.plan(plan, View(compact=True)))
     assert (
-        "  + create     berlin  Ada       King      Engines, 2 callbacks\n  + create     bern    Leonardo  Da Vinci\n"
+        "  + create     berlin  Ada       King      Engines (2 callbacks)\n  + create     bern    Leonardo  Da Vinci\n"
         in compact
     )
 

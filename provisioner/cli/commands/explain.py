@@ -94,6 +94,7 @@ def command(context: Context, *, what: str) -> int:
     """
     from provisioner.document import nearest
     from provisioner.model.codes import CODES
+    from provisioner.render.lines import Line
 
     console = context.console
     kinds = {kind.__name__.lower(): kind for kind in _kinds(ProvisionerError)}
@@ -102,12 +103,12 @@ def command(context: Context, *, what: str) -> int:
         _explain(console, ExitCode(number), f"Exit code {number}")
     elif number in CODES:
         code = CODES[number]
-        console.data(f"Octopush's code {number}: {code.meaning}.\n{code.source.value}\n{code.todo}\n")
+        console.lines(map(Line, (f"Octopush's code {number}: {code.meaning}.", code.source.value, code.todo)))
     elif what.lower() in _TERMS:
         meaning, *todo = _TERMS[what.lower()]
-        console.data("\n".join((f"{what.lower()}: {meaning}", *todo, "")))
+        console.lines(map(Line, (f"{what.lower()}: {meaning}", *todo)))
     elif (kind := kinds.get(what.lower())) is not None:
-        console.data(f"{kind.__name__}: {inspect.getdoc(kind)}\n")
+        console.lines(map(Line, f"{kind.__name__}: {inspect.getdoc(kind)}".splitlines()))
         _explain(console, kind.exit_code, f"It ends the command with exit code {int(kind.exit_code)}")
     else:
         near = nearest(
@@ -125,8 +126,10 @@ def command(context: Context, *, what: str) -> int:
 
 
 def _explain(console: Console, code: ExitCode, subject: str) -> None:
+    from provisioner.render.lines import Line
+
     meaning, todo = MEANINGS[code]
-    console.data(f"{subject}: {meaning}.\n" + (f"{todo}\n" if todo else ""))
+    console.lines(map(Line, (f"{subject}: {meaning}.", *todo.splitlines())))
 
 
 def _kinds(kind: type[ProvisionerError]) -> Iterator[type[ProvisionerError]]:

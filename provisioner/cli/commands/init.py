@@ -78,11 +78,14 @@ def command(
     done = start(folder, kinds, identity, context.environ, force=force)
     _show_files(console, done)
     if done.recipient is not None:
-        console.talk(f"identity {identity}: keep a copy in a safe place; nothing else opens the credentials")
+        console.talk(f"identity {identity}. Keep a copy of it somewhere safe: it alone opens the credentials.")
         if not done.names_recipient:
             console.warn(f"provisioner.yaml does not name the recipient of this identity, {done.recipient}.")
         step = "" if folder == Path() else f"cd {folder}, "
         console.talk(f"Next: {step}edit the manifests in manifests/, then run `provisioner plan`.")
+        console.talk(
+            "Before an apply, set OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY to the login and key of your account."
+        )
     if done.remote is not None:
         console.talk(
             "To share one state between machines, keep it on a branch of this repository: set"

@@ -101,7 +101,7 @@ def command(
             console.talk(
                 f"The key: {'the one in --parent-account' if parent_accounts else 'the one that is set already'}."
             )
-        console.talk(f"Its dashboard, to list, PATCH and DELETE accounts by hand: curl {server.dashboard}")
+        console.talk("Its dashboard, to list, PATCH and DELETE accounts by hand:", f"  curl {server.dashboard}")
         server.serve_forever()
     return ExitCode.DONE
 

@@ -20,7 +20,8 @@ from tests.conftest import environment
 from tests.executor.examples import EMPTY, OPERATION, attributes
 
 SETTINGS = "parents:\n  default: {}\n  acme: {api_login: a@example.com, api_key: '${env:ACME_KEY}'}\n"
-MANIFEST = "version: 1\naccounts:\n  - {name: new, first_name: A, last_name: B}\n"
+# The list of what placeholders may read is not set here: names need no placeholder.
+MANIFEST = "version: 1\naccounts:\n  - {name: new, first_name: A, last_name: B, password: '${env:NEW_PASSWORD}'}\n"
 OTHER = "version: 1\nparent: acme\naccounts:\n  - {name: far, first_name: A, last_name: C}\n"
 KEPT: dict[str, Record] = {
     "paris": Active(attributes("paris"), OPERATION, "2026-01-01T00:00:00Z", "sealed"),

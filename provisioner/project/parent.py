@@ -433,7 +433,7 @@ class Parent:
             usual, other = left
             if account is None or not self._seen.accepts(*account, warn):
                 raise StateForeign(
-                    f"There are no accounts in a state at {self.store.address} yet, but {usual.address} is a state of"
+                    f"There is no state with accounts at {self.store.address} yet, but {usual.address} is a state of"
                     f" the parent {self.name} with {counted(len(other.accounts), 'account')}.",
                     hint="They would be created a second time. Bring that state here with `provisioner state migrate"
                     f" --from '{self._usual_state}'`. If it is not the state of this parent, delete the file or"

@@ -79,7 +79,9 @@ def _from_file(path: Path, environ: Mapping[str, str], *, required: bool) -> dic
     except FileNotFoundError as error:
         if not required:
             return {}
-        raise SettingInvalid(f"There is no {path}.", hint="Check --config or PROVISIONER_CONFIG.") from error
+        raise SettingInvalid(
+            f"There is no folder or settings file {path}.", hint="Check --config or PROVISIONER_CONFIG."
+        ) from error
     except OSError as error:
         raise SettingInvalid(
             f"The settings {path} cannot be read: {error.strerror}.", hint="They must be in a file that you can read."

@@ -52,7 +52,7 @@ def place(this: Terms, view: View, *, begun: bool | None = None) -> dict[str, st
     state = this.state
     if this.begins:
         ending = {None: "", True: ", begun by this run", False: ", not begun by this run"}[begun]
-        state = f"{state}{ending}" if ending else f"none yet at {state}: apply begins one"
+        state = f"{state}{ending}" if ending else f"none yet at {state}: apply starts one"
     return found | {"state": state}
 
 

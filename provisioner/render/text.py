@@ -44,8 +44,8 @@ def plans(these: Sequence[Plan], digest: str, view: View = words.PUBLISHED) -> l
     for this in these:
         lines += plan(this, replace(view, compact=compact))
     short = [Line(words.SHORTENED, QUIET)] if compact and view.compact is None else []
-    total = [Line(f"All {len(these)} parents: {words.summary(these)}", HEADING)] if len(these) > 1 else []
-    return [*lines, *total, *short, Line(f"Plan digest: {digest}", QUIET)]
+    total = f"{words.summary(these).removesuffix('.')}, for all {len(these)} parents."
+    return [*lines, *([Line(total, HEADING)] if len(these) > 1 else []), *short, Line(f"Plan digest: {digest}", QUIET)]
 
 
 def is_compact(these: Iterable[Plan], view: View) -> bool:

@@ -86,6 +86,13 @@ Plan: 2 to create, 1 to update, 1 unchanged, 1 unmanaged, 1 unknown, 1 abandoned
     )
 
 
+def test_the_plans_of_several_parents_end_with_their_total() -> None:
+    one, other = (Plan(each, None, 0, slots(planned=1), (Create(desired(each)),)) for each in ("acme", "globex"))
+    total = "Plan: 2 to create, for all 2 parents."
+    assert [total, "Plan digest: d"] == rendered(text.plans((one, other), "d")).splitlines()[-2:]
+    assert total not in rendered(text.plans((one,), "d"))
+
+
 def test_what_does_not_fit_is_marked() -> None:
     plan = Plan("p", None, 0, slots(limit=6), (Create(desired("a")), Create(desired("b"))), over=("b",))
     said = rendered(text.plan(plan)).splitlines()

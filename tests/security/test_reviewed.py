@@ -189,7 +189,7 @@ def test_a_stale_plan_is_reported_only_where_the_apply_itself_says(mine: Project
             "parents: {default: {api_login: '${file:ci/login}'}}",
             ("login    from the file ci/login", "<dt>login</dt> <dd>from the file ci/login<"),
         ),
-        ("state: elsewhere/{parent}.json", ("none yet at elsewhere/default.json: apply begins one",)),
+        ("state: elsewhere/{parent}.json", ("none yet at elsewhere/default.json: apply starts one",)),
         ("limit: 99", ("of 99 slots",)),
         ("reserved: 9", ("9 reserved",)),
     ],
@@ -210,7 +210,7 @@ def test_every_format_shows_the_address_and_that_the_state_is_new(mine: Project)
     places = {
         "address": "http://127.0.0.1:9/v1/public",
         "login": f"{PARENT.api_login[:3]}*** (from OCTOPUSH_API_LOGIN)",
-        "state": "none yet at state/default.json: apply begins one",
+        "state": "none yet at state/default.json: apply starts one",
     }
     for label, said in places.items():
         assert f"\n  {label:<7}  {said}\n" in shown["text"]

@@ -99,7 +99,7 @@ def test_a_note_is_reported_next_to_an_error(tmp_path: Path) -> None:
         (Severity.NOTE, None),
         (Severity.ERROR, 4),
     ]
-    with pytest.raises(ManifestInvalid, match=r"^1 problem in the table of logins\. .*logins\.csv:4: The name of row 3 "):
+    with pytest.raises(ManifestInvalid, match=r"^1 problem in the table of logins\. .*logins\.csv:4: The name "):
         found.require()
 
 

@@ -18,7 +18,6 @@ from tests.docs.pages import PAGES, ROOT, Block
 from tests.docs.reader import Reader, reading
 
 NOT_RUN: Final[dict[tuple[str, str], str]] = {
-    ("docs/ci.md", "sh"): "the digest is that of a plan that somebody else reviewed; tests/security/test_reviewed.py",
     ("docs/contributing.md", "text"): "it lists folders",
     ("docs/design.md", "text"): "it draws the life of an account, and the layers",
     ("docs/stores.md", "sh"): "they need a server or a remote: tests/state, tests/project and tests/cli have them",

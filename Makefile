@@ -6,7 +6,10 @@ VENV     := .venv
 BIN      := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo validate plan apply test tools check format docs coverage bench clean
+.PHONY: help demo validate plan apply test tools check format docs coverage bench proof clean
+
+# The commands that docs/proof.md is made of.
+PROOF    :=
 
 help:  ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +64,9 @@ coverage: $(VENV)/.dev  ## Run every test and show which lines none of them reac
 
 bench: $(VENV)/.dev  ## Measure speed, each time compared with a simple yardstick
 	@$(BIN)/python -m tests.bench
+
+proof:  ## Run every command of docs/proof.md, and write their results there
+	@for each in $(PROOF); do $(MAKE) --no-print-directory $$each PUBLISH=1 || exit; done
 
 clean:  ## Remove the environment and all caches
 	rm -rf $(VENV) .tools .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis .coverage .coverage.*

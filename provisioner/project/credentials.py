@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner import executor, placeholders
 from provisioner.errors import (
+    GRAVITY,
     CommandInvalid,
     ExitCode,
     ManifestInvalid,
@@ -108,22 +109,39 @@ def chosen(
     verified: bool,
 ) -> tuple[Opened, ...]:
     """Open the requested credentials; see :meth:`Project.open_credentials`."""
+    states: list[tuple[Parent, State | ProvisionerError, tuple[str, ...]]]
     if names:
-        states = by_owner(workspace.parents(parents), names, run.reporter)
+        states = [*by_owner(workspace.parents(parents), names, run.reporter)]
     else:
         looks = looked(workspace.parents(parents), run.reporter)
-        states = [(parent, _readable(look, parent), ()) for parent, look in looks]
+        states = [
+            (parent, look if isinstance(look, ProvisionerError) else require_state(look.state, parent), ())
+            for parent, look in looks
+        ]
     found: list[Opened] = []
+    failures: dict[str, ProvisionerError] = {}
     for parent, state, own in states:
-        found += opened(parent, state, own, run, since=since, verified=verified)
+        done = (
+            attempted(opened, parent, state, own, run, since=since, verified=verified)
+            if isinstance(state, State)
+            else state
+        )
+        if isinstance(done, ProvisionerError):
+            failures[parent.name] = done
+        else:
+            found += done
+    if failures:
+        raise _all_of(failures)
     return tuple(found)
 
 
-def _readable(look: Snapshot | ProvisionerError, parent: Parent) -> State:
-    """Return the state; raise the error if it cannot be read, since an incomplete export looks complete."""
-    if isinstance(look, ProvisionerError):
-        raise look
-    return require_state(look.state, parent)
+def _all_of(failures: Mapping[str, ProvisionerError]) -> ProvisionerError:
+    """Return one error that reports the ``failures`` of all parents, since an incomplete export looks complete."""
+    first, *more = sorted(failures.values(), key=lambda each: GRAVITY.index(each.exit_code))
+    if not more:
+        return first
+    messages = "\n".join(f"{parent}: {failure.message}" for parent, failure in failures.items())
+    return type(first)(messages, hint="Nothing was exported. Export the other parents with --parent.")
 
 
 def opened(

@@ -102,8 +102,10 @@ def _placements(workspace: Workspace, run: RunContext) -> tuple[Check, ...]:
 def _of(parent: Parent, workspace: Workspace, run: RunContext, *, offline: bool) -> tuple[Check, ...]:
     """Return the checks of one parent; those that depend on a failed check are left out."""
     credentials = _check(parent.name, "credentials", lambda: _credentials(parent))
+    if isinstance(terms := attempted(parent.terms), ProvisionerError):
+        return credentials, Check(parent.name, "settings", terms.message, terms)
     checks = [credentials, _check(parent.name, "state", lambda: _state(parent, run))]
-    if (frozen := conditions.freeze(terms := parent.terms()) or conditions.past_freeze(terms)) is not None:
+    if (frozen := conditions.freeze(terms) or conditions.past_freeze(terms)) is not None:
         checks.insert(0, Check(parent.name, "freeze", text.plain(frozen)))
     if checks[-1].failure is None:
         if isinstance(store := parent.store, RemoteStore):

@@ -16,11 +16,20 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from provisioner.errors import CommandInvalid, Refused, SettingInvalid, StateConflict, StateError, StateForeign
+from provisioner.errors import (
+    CommandInvalid,
+    ProvisionerError,
+    Refused,
+    SettingInvalid,
+    StateConflict,
+    StateError,
+    StateForeign,
+)
 from provisioner.model.address import is_same
 from provisioner.model.state import Active, Pending, Record, State, without_comment
 from provisioner.model.terms import Terms
 from provisioner.project.places import require_harmless
+from provisioner.project.running import attempted
 from provisioner.render.lines import counted
 from provisioner.settings import USUAL_STATE, ParentSettings, Settings
 from provisioner.settings.paths import is_address
@@ -255,7 +264,11 @@ class Parent:
 
     def with_terms(self, report: Report) -> Report:
         """Return ``report`` with the parent's terms, since nobody may have seen a plan that shows them."""
-        return replace(report, terms=self.terms())
+        terms = attempted(self.terms)
+        if isinstance(terms, ProvisionerError):
+            # A failure that the report has already may have the same cause.
+            return replace(report, failure=report.failure or terms)
+        return replace(report, terms=terms)
 
     def warn_of_recipients(self, state: State | None, reporter: Reporter) -> None:
         """Warn if ``state`` is sealed to other recipients than those in the settings, since no plan shows that."""

@@ -562,6 +562,7 @@ class Project:
 
         ``source`` is the log's name in messages; ``only`` is the one account to put back from it.
         With ``accept_state``, accepts a state as it is, although this machine has seen another.
+        Of several parents, one with an error has a ``failure``.
 
         Raises:
             StateConflict, StateForeign: an outcome belongs to another state, or its account has changed since.
@@ -615,20 +616,25 @@ class Project:
     ) -> tuple[Moved, ...]:
         """Move the states from ``origin``, an address with ``{parent}`` in it, to the address in the settings.
 
-        A note at the old address then says where they are. Raises StateForeign if another state is at the new one.
+        A note at the old address then says where they are. Of several parents, one whose state
+        cannot be moved has a ``failure``. Raises StateForeign if another state is at the new address.
         """
         from provisioner.project import states
 
         run = self._run(reporter, cancel, None, sends=False)
         chosen = (*self.parents(parents), *(() if parents else self._workspace.records()))
         moved = states.migrate_each(chosen, origin, run)
-        return tuple(each for each in moved if each.state is not None or each.parent in self.settings.parents)
+        own = self.settings.parents
+        return tuple(each for each in moved if each.state or each.failure or each.parent in own)
 
     def prepare_states(self, *, parents: Sequence[str] = ()) -> tuple[Prepared, ...]:
-        """Create what the stores need before the first save, such as tables. Safe to repeat."""
+        """Create what the stores need before the first save, such as tables. Safe to repeat.
+
+        Of several parents, one that cannot be prepared has a ``failure``. Raises StateUnreachable.
+        """
         from provisioner.project import states
 
-        return tuple(states.prepare(parent) for parent in self.parents(parents))
+        return states.prepare_each(self.parents(parents))
 
     def state_history(self, *, parents: Sequence[str] = ()) -> tuple[Revision, ...]:
         """Return the saves of one parent's state, newest first; raises CommandInvalid if its store has no history."""

@@ -46,6 +46,8 @@ class Recovered:
     after: State | None
     names: tuple[str, ...]
     """The accounts in the given rescued outcomes, without duplicates."""
+    failure: ProvisionerError | None = None
+    """Why nothing was put back or accepted here; None if there was no error."""
 
 
 _MAX_LOG_BYTES: Final = 100_000_000
@@ -103,38 +105,59 @@ def recover(
     approve: Accept | None,
 ) -> tuple[Recovered, ...]:
     """Put back ``entries`` and the outcomes next to the states; see :meth:`Project.recover`."""
-    if accept_state:
-        parents = parents if len(parents) == 1 else _refused(parents, run.reporter)
-        states = tuple(Accepted(parent.store.address, _unchecked(parent)) for parent in parents)
-        confirmed(None if approve is None else lambda: approve(states))
-    if len(parents) > 1 and (others := {entry.parent for entry in entries} - {parent.name for parent in parents}):
+    alone = len(parents) == 1
+    if not alone and (others := {entry.parent for entry in entries} - {parent.name for parent in parents}):
         raise CommandInvalid(
             f"There are rescued outcomes of {', '.join(sorted(others))}, not one of the chosen parents.",
             hint="Check --parent, and `parents` in the settings. Nothing was changed.",
         )
-    done = [
-        attempted(_recovered, parent, entries, run, accept_state=accept_state, alone=len(parents) == 1)
-        for parent in parents
-    ]
-    for outcome in done:
+    accepted: dict[str, Accepted] = {}
+    unreadable: dict[str, ProvisionerError] = {}
+    if accept_state:
+        accepted, unreadable = _to_accept(parents, run.reporter)
+        confirmed(None if approve is None or not accepted else lambda: approve(tuple(accepted.values())))
+    done: list[Recovered] = []
+    for parent in parents:
+        name = parent.name
+        outcome: Recovered | ProvisionerError | None = unreadable.get(name)
+        if outcome is None:
+            outcome = attempted(_recovered, parent, entries, run, accept=name in accepted, alone=alone)
         if isinstance(outcome, ProvisionerError):
-            raise outcome
-    return tuple(outcome for outcome in done if not isinstance(outcome, ProvisionerError | None))
+            if alone:
+                raise outcome
+            outcome = Recovered(name, parent.settings.state_address(name), None, None, (), outcome)
+        if outcome is not None:
+            done.append(outcome)
+    return tuple(done)
 
 
-def _refused(parents: Sequence[Parent], reporter: Reporter) -> list[Parent]:
-    """Return the parents whose state is not the one that this machine knows; raises CommandInvalid if none."""
-    found = [
-        parent
-        for parent in parents
-        if isinstance(attempted(parent.look, reporter), StateRolledBack | StateForeign)
-        or isinstance(attempted(parent.require_own, _unchecked(parent), reporter), StateForeign)
-    ]
-    if not found:
+def _to_accept(
+    parents: Sequence[Parent], reporter: Reporter
+) -> tuple[dict[str, Accepted], dict[str, ProvisionerError]]:
+    """Return the states to accept, and the errors of states that cannot be read, by parent.
+
+    Of several parents, only states that this machine refuses are accepted. Raises CommandInvalid if there are none.
+    """
+    accepted: dict[str, Accepted] = {}
+    unreadable: dict[str, ProvisionerError] = {}
+    for parent in parents:
+        state = attempted(_unchecked, parent)
+        if isinstance(state, ProvisionerError):
+            unreadable[parent.name] = state
+        elif len(parents) == 1 or _is_refused(parent, state, reporter):
+            accepted[parent.name] = Accepted(parent.store.address, state)
+    if not accepted and not unreadable:
         raise CommandInvalid(
             "Every state is the one that this machine knows, or a later one.", hint="There is nothing to accept."
         )
-    return found
+    return accepted, unreadable
+
+
+def _is_refused(parent: Parent, state: State | None, reporter: Reporter) -> bool:
+    """Return whether ``state`` is not the one that this machine knows."""
+    return isinstance(attempted(parent.look, reporter), StateRolledBack | StateForeign) or isinstance(
+        attempted(parent.require_own, state, reporter), StateForeign
+    )
 
 
 def _unchecked(parent: Parent) -> State | None:
@@ -148,18 +171,18 @@ def _recovered(
     entries: Sequence[RescueEntry],
     run: RunContext,
     *,
-    accept_state: bool,
+    accept: bool,
     alone: bool,
 ) -> Recovered | None:
     # With only one parent, outcomes of other states are refused instead of left out.
     own = tuple(entry for entry in entries if alone or entry.parent == parent.name)
     not_created = [entry for entry in own if entry.record is None]
     own = tuple(entry for entry in own if entry.record is not None)
-    if not (alone or own or not_created or accept_state or parent.store.rescued()):
+    if not (alone or own or not_created or accept or parent.store.rescued()):
         return None
-    if accept_state:
+    if accept:
         parent.look_up_account(run.reporter)
-    with parent.hold(run, accept=accept_state) as session:
+    with parent.hold(run, accept=accept) as session:
         before = session.state
         _require_own_logins(parent, before, rescue.put_back(before, own), run.reporter)
         session.put_back(own)

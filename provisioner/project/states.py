@@ -47,6 +47,8 @@ class Moved:
     """Where it is now."""
     state: State | None
     """None if there was none."""
+    failure: ProvisionerError | None = None
+    """Why it was not moved; None if it was, or if there was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class Prepared:
     address: str
     is_new: bool
     """Whether anything had to be created."""
+    failure: ProvisionerError | None = None
+    """Why it was not prepared; None if it was."""
 
 
 def one(workspace: Workspace, names: Sequence[str]) -> Parent:
@@ -151,11 +155,36 @@ def prepare(parent: Parent) -> Prepared:
 
 
 def migrate_each(parents: Sequence[Parent], origin: str, run: RunContext) -> tuple[Moved, ...]:
-    """Move the states of all ``parents``; the first failure is raised after all others were tried."""
-    done = [attempted(migrate, each, origin.replace("{parent}", each.name), run) for each in parents]
-    if failure := next((each for each in done if isinstance(each, ProvisionerError)), None):
+    """Move the states of all ``parents``; raises the error of the only one."""
+    found = []
+    for parent in parents:
+        old, new = (
+            each.replace("{parent}", parent.name) for each in (origin, parent.settings.state_address(parent.name))
+        )
+        done = attempted(migrate, parent, old, run)
+        if isinstance(done, ProvisionerError):
+            done = Moved(parent.name, old, new, None, _unless_alone(done, parents))
+        found.append(done)
+    return tuple(found)
+
+
+def prepare_each(parents: Sequence[Parent]) -> tuple[Prepared, ...]:
+    """Prepare the stores of all ``parents``; raises the error of the only one."""
+    found = []
+    for parent in parents:
+        done = attempted(prepare, parent)
+        if isinstance(done, ProvisionerError):
+            address = parent.settings.state_address(parent.name)
+            done = Prepared(parent.name, address, is_new=False, failure=_unless_alone(done, parents))
+        found.append(done)
+    return tuple(found)
+
+
+def _unless_alone(failure: ProvisionerError, parents: Sequence[Parent]) -> ProvisionerError:
+    """Return the ``failure`` of one of ``parents``; raise it if there is only one."""
+    if len(parents) == 1:
         raise failure
-    return tuple(each for each in done if not isinstance(each, ProvisionerError))
+    return failure
 
 
 def migrate(parent: Parent, origin: str, run: RunContext) -> Moved:

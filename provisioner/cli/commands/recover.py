@@ -11,7 +11,7 @@ import click
 from provisioner.cli import completion, options
 from provisioner.cli.help import Command
 from provisioner.cli.options import Choice, Context
-from provisioner.errors import CommandInvalid, ExitCode
+from provisioner.errors import CommandInvalid, gravest
 
 if TYPE_CHECKING:
     from provisioner.project.recovering import Accepted, Recovered
@@ -88,13 +88,15 @@ def command(
     for each in recovered:
         for name in each.names:
             console.talk(_put_back(name, each))
-        if accept_state and each.after is None:
+        if each.failure is not None:
+            console.failure(each.failure, each.parent)
+        elif accept_state and each.after is None:
             console.talk(f"Accepted: there is no state at {each.address}. The next apply may begin a state here.")
         else:
             console.lines(texts.text(each.parent, each.after, each.address))
     if not recovered:
         console.talk("There is nothing to restore.")
-    return ExitCode.DONE
+    return gravest(each.failure.exit_code for each in recovered if each.failure is not None)
 
 
 def _described(this: Accepted) -> str:

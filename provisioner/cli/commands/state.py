@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 import click
 
 from provisioner.cli import completion, options
 from provisioner.cli.help import Group
 from provisioner.cli.options import Choice, Context
-from provisioner.errors import ExitCode
+from provisioner.errors import ExitCode, ProvisionerError, gravest
+
+if TYPE_CHECKING:
+    from provisioner.cli.console import Console
 
 _STDIN: Final = "-"
 
@@ -93,19 +97,31 @@ def migrate(context: Context, *, choice: Choice, origin: str | None, parents: tu
     """
     from provisioner.cli.progress import reporter_for
 
-    project = choice.open(context)
+    console, project = context.console, choice.open(context)
     if origin is None:
-        for ready in project.prepare_states(parents=parents):
+        prepared = project.prepare_states(parents=parents)
+        for ready in prepared:
             done = "The tables were created" if ready.is_new else "Everything that it needs exists already"
-            context.console.talk(f"{done}: {ready.address}")
-        return ExitCode.DONE
-    for moved in project.migrate_states(origin, parents=parents, reporter=reporter_for(context.console)):
-        context.console.talk(
-            f"{moved.parent}: there is no state at {moved.origin}."
-            if moved.state is None
-            else f"The state of {moved.parent} has moved from {moved.origin} to {moved.address}."
-        )
-    return ExitCode.DONE
+            if ready.failure is None:
+                console.talk(f"{done}: {ready.address}")
+        return _ended(console, {each.parent: each.failure for each in prepared})
+    moves = project.migrate_states(origin, parents=parents, reporter=reporter_for(console))
+    for moved in moves:
+        if moved.failure is None:
+            console.talk(
+                f"{moved.parent}: there is no state at {moved.origin}."
+                if moved.state is None
+                else f"The state of {moved.parent} has moved from {moved.origin} to {moved.address}."
+            )
+    return _ended(console, {each.parent: each.failure for each in moves})
+
+
+def _ended(console: Console, failures: Mapping[str, ProvisionerError | None]) -> ExitCode:
+    """Print what kept a command from some parents, and return the exit code."""
+    found = {parent: failure for parent, failure in failures.items() if failure is not None}
+    for parent, failure in found.items():
+        console.failure(failure, parent)
+    return gravest(failure.exit_code for failure in found.values())
 
 
 @command.command("history")

@@ -21,6 +21,7 @@ from provisioner.settings.readers import alone
 if TYPE_CHECKING:
     from provisioner.cli.console import Console
     from provisioner.cli.options import Choice, Context
+    from provisioner.model.shard import Shard
     from provisioner.project.pages import PageRequest
     from provisioner.project.project import Project
     from provisioner.project.reports import Reports
@@ -34,13 +35,16 @@ def watched(  # noqa: PLR0913  # the project, the run, and its outputs
     run: Run,
     *,
     manifests: Sequence[Path],
+    parents: Sequence[str] | None,
+    shard: Shard | None,
     output: str,
     report: Path | None,
     page: PageRequest | None = None,
 ) -> int:
     """Do ``run``, write the outputs that the settings ask for, print its reports, and return the exit code.
 
-    If an output cannot be written, the code is 1, unless the run itself ended with another.
+    ``parents`` and ``shard`` choose the parents of the run; None: a saved plan does. If an output
+    cannot be written, the code is 1, unless the run itself ended with another.
     """
     console = context.console
     outlets, reporter = Outlets(console.warn), ConsoleReporter(console)
@@ -56,7 +60,7 @@ def watched(  # noqa: PLR0913  # the project, the run, and its outputs
         reader = alone(context.environ, Path(), interactive=console.is_interactive)
         outlets.prepare_call(None if named is None else str(named), reader, Path())
         project = choice.open(context)
-        outlets.prepare(project, manifests, report, page)
+        outlets.prepare(project, manifests, report, page, parents, shard)
         with reporter_for(console, len(project.settings.parents)) as reporter:
             reports = run(project, reporter)
         reports.require_any()

@@ -19,6 +19,7 @@ from provisioner.settings import secrets
 
 if TYPE_CHECKING:
     from provisioner.model.account import Secret
+    from provisioner.model.shard import Shard
     from provisioner.placeholders.reading import Reader
     from provisioner.project.pages import PageRequest
     from provisioner.project.project import Project
@@ -41,6 +42,7 @@ class Outlets:
         self._page: PageRequest | None = None
         self._heartbeat: Secret | None = None
         self._project: Project | None = None
+        self._parents: tuple[str, ...] = ()
 
     @property
     def duration(self) -> float:
@@ -52,9 +54,17 @@ class Outlets:
         self._heartbeat = secrets.heartbeat((address or "").strip() or None, reader, base)
 
     def prepare(
-        self, project: Project, manifests: Sequence[Path], report: Path | None, page: PageRequest | None
+        self,
+        project: Project,
+        manifests: Sequence[Path],
+        report: Path | None,
+        page: PageRequest | None,
+        parents: Sequence[str] | None,
+        shard: Shard | None,
     ) -> None:
         """Prepare the outputs in the settings, a ``report`` and a ``page``; after an error, those before it stay ready.
+
+        ``parents`` and ``shard`` choose the parents of the run; None: they are not known yet.
 
         Raises:
             CommandInvalid: the report or the page cannot be written to its path.
@@ -62,6 +72,9 @@ class Outlets:
 
         """
         self._project, settings = project, project.settings
+        if parents is not None:
+            known = settings.parents.keys() & (set(parents) or settings.parents.keys())
+            self._parents = tuple(name for name in known if shard is None or name in shard)
         if settings.heartbeat_url is not None:
             self.prepare_call(settings.heartbeat_url, project.readers.heartbeat, settings.base)
         if report is None and page is None and settings.metrics_file is None:
@@ -101,7 +114,6 @@ class Outlets:
 
         ``phases`` has the duration of each part of the run, in seconds.
         """
-        reports = None if isinstance(done, ProvisionerError) else done
         written = True
         try:
             if self._report is not None:
@@ -120,8 +132,7 @@ class Outlets:
             if self._metrics is not None and self._project is not None:
                 from provisioner.project import metrics
 
-                code, duration = done.exit_code, self.duration
-                metrics.write(self._metrics, self._project, reports, code, phases, duration, self._warn)
+                metrics.write(self._metrics, self._project, done, self._parents, phases, self.duration, self._warn)
         except CommandInvalid as error:
             self._warn(f"the metrics were not updated: {error.message}")
             written = False

@@ -1,7 +1,8 @@
 """A run's metrics for Prometheus: gauges, in the textfile format of the node exporter.
 
 Owns the names, labels and help of the metrics. What a run does not know (a parent that it
-did not reach, the last success if it failed) is copied from the previous file.
+did not reach, the last success if it failed) is copied from the previous file, and with it
+the time when it was known.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.parser import text_string_to_metric_families
 
 from provisioner.errors import ExitCode
-from provisioner.model.state import Abandoned, Active, Pending, State, Unknown
+from provisioner.model.state import Abandoned, Active, Pending, Slots, State, Unknown
 
 _PREFIX: Final = "octopush_provisioner_"
 _METRICS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
@@ -29,6 +30,12 @@ _METRICS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
         ("parent",),
     ),
     "unfinished_edits": ("Active accounts whose last change is not known to be finished.", ("parent",)),
+    "parent_last_read_timestamp_seconds": (
+        "When the metrics above were last read from a parent's state; a run that cannot use the state keeps them.",
+        ("parent",),
+    ),
+    "parent_last_run_exit_code": ("The exit code of the last run for a parent.", ("parent",)),
+    "parent_last_success_timestamp_seconds": ("When the last run with exit code 0 for a parent ended.", ("parent",)),
     "last_run_timestamp_seconds": ("When the last run ended.", ()),
     "last_success_timestamp_seconds": ("When the last run with exit code 0 ended.", ()),
     "last_run_exit_code": ("The exit code of the last run.", ()),
@@ -37,6 +44,7 @@ _METRICS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 }
 _STATUSES: Final = tuple(kind.status for kind in (Active, Pending, Unknown, Abandoned))
 _LAST_SUCCESS: Final = "last_success_timestamp_seconds"
+_PARENT_SUCCESS: Final = "parent_last_success_timestamp_seconds"
 
 Samples = dict[tuple[str, tuple[str, ...]], float]
 """Values by the metric's name without its prefix, and its labels in order."""
@@ -47,9 +55,12 @@ class ParentMetrics:
     """One parent at the end of a run."""
 
     parent: str
-    limit: int
-    reserved: int
+    exit_code: ExitCode
+    """That of the run for this parent alone."""
+    slots: Slots | None
+    """None if the run could not use its state."""
     state: State | None
+    """None if there is none, or the run could not use it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +75,8 @@ class RunMetrics:
     """Seconds."""
     phases: Mapping[str, float]
     """The duration of each phase in seconds."""
-    whole: bool
-    """Whether it reached every parent: then no others exist."""
+    parents: Collection[str]
+    """All parents in the settings, whether or not the run was about them."""
 
 
 def parsed(text: str) -> Samples:
@@ -81,11 +92,9 @@ def parsed(text: str) -> Samples:
 
 def after(run: RunMetrics, before: Samples) -> Samples:
     """Return the samples after ``run``; ``before`` are the samples of the previous file."""
-    mine = {each.parent for each in run.seen}
-    kept = {key: value for key, value in before.items() if _lasts(key, mine, whole=run.whole)}
-    samples = {**kept, **_of_run(run)}
+    samples = {key: value for key, value in before.items() if _lasts(key, run)} | _of_run(run)
     for each in run.seen:
-        samples |= _of_parent(each)
+        samples |= _of_parent(each, run.ended)
     return samples
 
 
@@ -94,10 +103,12 @@ def last_success(samples: Samples) -> float | None:
     return samples.get((_LAST_SUCCESS, ()))
 
 
-def _lasts(key: tuple[str, tuple[str, ...]], seen: Collection[str], *, whole: bool) -> bool:
+def _lasts(key: tuple[str, tuple[str, ...]], run: RunMetrics) -> bool:
+    """Return whether an earlier sample stays if the run has none of its own."""
     metric, labels = key
-    of_another = "parent" in _METRICS[metric][1] and labels[0] not in seen
-    return metric == _LAST_SUCCESS or (of_another and not whole)
+    if "parent" in _METRICS[metric][1]:
+        return labels[0] in run.parents
+    return metric == _LAST_SUCCESS
 
 
 def registry(samples: Samples) -> CollectorRegistry:
@@ -128,15 +139,20 @@ def _of_run(run: RunMetrics) -> Samples:
     return samples
 
 
-def _of_parent(seen: ParentMetrics) -> Samples:
-    state = seen.state or State(lineage="", parent=seen.parent)
-    slots = state.slots(limit=seen.limit, reserved=seen.reserved, planned=0)
-    kinds = {kind: getattr(slots, kind) for kind in ("limit", "reserved", "used", "unknown", "left")}
-    samples: Samples = {("slots", (seen.parent, kind)): value for kind, value in kinds.items()}
-    counts = Counter(record.status for record in state.accounts.values())
+def _of_parent(seen: ParentMetrics, ended: float) -> Samples:
+    samples: Samples = {("parent_last_run_exit_code", (seen.parent,)): seen.exit_code}
+    if seen.exit_code is ExitCode.DONE:
+        samples[_PARENT_SUCCESS, (seen.parent,)] = ended
+    if seen.slots is None:
+        return samples
+    samples["parent_last_read_timestamp_seconds", (seen.parent,)] = ended
+    for kind in ("limit", "reserved", "used", "unknown", "left"):
+        samples["slots", (seen.parent, kind)] = getattr(seen.slots, kind)
+    records = () if seen.state is None else seen.state.accounts.values()
+    counts = Counter(record.status for record in records)
     for status in _STATUSES:
         samples["accounts", (seen.parent, status)] = counts[status]
-    active = [record for record in state.accounts.values() if isinstance(record, Active)]
+    active = [record for record in records if isinstance(record, Active)]
     drifted = sum(bool(record.drift.changed) or record.drift.gone for record in active)
     samples["drifted_accounts", (seen.parent,)] = drifted
     samples["unfinished_edits", (seen.parent,)] = sum(record.edit is not None for record in active)

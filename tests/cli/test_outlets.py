@@ -65,6 +65,9 @@ def test_metrics_of_a_run_that_fails_keep_the_last_success(server: SandboxProces
     assert 3 == mine.run(*RECONCILE).returncode
     invalid = metrics(mine.folder / "octopush.prom")
     assert (7, 3) == (gone["last_run_exit_code"], invalid["last_run_exit_code"])
+    assert (7, 3) == (gone["parent_last_run_exit_code default"], invalid["parent_last_run_exit_code default"])
+    read = "parent_last_read_timestamp_seconds default"
+    assert (gone["last_run_timestamp_seconds"],) * 2 == (gone[read], invalid[read])
     for each in (gone, invalid):
         assert good["last_success_timestamp_seconds"] == each["last_success_timestamp_seconds"]
         assert good["last_run_timestamp_seconds"] < each["last_run_timestamp_seconds"]

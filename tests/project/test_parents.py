@@ -22,6 +22,7 @@ from provisioner.project.recovering import Accepted
 from provisioner.settings import Settings
 from provisioner.state.holder import Holder
 from provisioner.state.stores.local import LocalStore
+from tests.cli.steps import metrics
 from tests.conftest import Project, SandboxProcess, StartSandbox, assert_no_secret
 from tests.project.opened import Heard, accounts_of, having, many, opened, results, state_of
 
@@ -93,8 +94,14 @@ def test_good_parents_are_applied_and_each_bad_one_says_why(
 
 def test_json_documents_contain_the_same(troubled: tuple[SandboxProcess, Project]) -> None:
     _, mine = troubled
-    done = mine.run("apply", "--yes", "--format", "json", "--log-format", "json")
+    done = mine.run("apply", "--yes", "--format", "json", "--log-format", "json", "--metrics-file", "run.prom")
     assert 8 == done.returncode
+    found = metrics(mine.folder / "run.prom")
+    codes = {"damaged": 5, "doubt": 8, "locked": 6, "refused": 10}
+    assert {parent: found[f"parent_last_run_exit_code {parent}"] for parent in codes} == codes
+    assert {0} == {found[f"parent_last_run_exit_code {parent}"] for parent in GOOD}
+    # There is nothing in a state that nobody could read.
+    assert {*GOOD, "doubt", "refused"} == {each.split()[-1] for each in found if each.startswith("slots limit")}
     document = json.loads(done.stdout)
     Draft202012Validator(schemas.load("report.v1")).validate(document)
     reports = {each["parent"]: each for each in document["reports"]}

@@ -355,7 +355,7 @@ def test_the_rules_name_metrics_that_are_written(written: dict[str, Path]) -> No
     text = (written["cron"] / "monitoring" / "provisioner.rules.yml").read_text()
     named = set(re.findall(rf"{_PREFIX}(\w+)", text))
     assert named <= set(_METRICS)
-    assert 6 == len(named)
+    assert 7 == len(named)
 
 
 # ── The hook for pre-commit ──────────────────────────────────────────────────

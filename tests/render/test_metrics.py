@@ -26,8 +26,22 @@ def state(**accounts: Any) -> State:  # noqa: ANN401  # any record
     return State("lineage", "default", accounts=MappingProxyType(accounts))
 
 
-def run(*seen: ParentMetrics, code: ExitCode = ExitCode.DONE, ended: float = 1000.0, whole: bool = True) -> RunMetrics:
-    return RunMetrics(seen, code, ended, 2.5, {"apply": 1.5}, whole)
+def parent(name: str, state: State | None = None, code: ExitCode = ExitCode.DONE, limit: int = 20) -> ParentMetrics:
+    known = state or State("lineage", name)
+    return ParentMetrics(name, code, known.slots(limit=limit, reserved=3, planned=0), state)
+
+
+def unread(name: str, code: ExitCode) -> ParentMetrics:
+    return ParentMetrics(name, code, None, None)
+
+
+def run(
+    *seen: ParentMetrics,
+    code: ExitCode = ExitCode.DONE,
+    ended: float = 1000.0,
+    parents: tuple[str, ...] = ("default", "acme"),
+) -> RunMetrics:
+    return RunMetrics(seen, code, ended, 2.5, {"apply": 1.5}, parents)
 
 
 def written(samples: Samples) -> str:
@@ -44,7 +58,7 @@ def test_every_status_and_every_kind_of_slot_is_counted() -> None:
         f=Unknown(ATTRIBUTES, OPERATION, "lost"),
         g=Abandoned(ATTRIBUTES, OPERATION, "lost"),
     )
-    samples = after(run(ParentMetrics("default", 20, 3, known)), {})
+    samples = after(run(parent("default", known)), {})
     assert {
         ("slots", ("default", "limit")): 20,
         ("slots", ("default", "reserved")): 3,
@@ -58,6 +72,9 @@ def test_every_status_and_every_kind_of_slot_is_counted() -> None:
         # Octopush's own corrections are not changes that need attention.
         ("drifted_accounts", ("default",)): 2,
         ("unfinished_edits", ("default",)): 1,
+        ("parent_last_read_timestamp_seconds", ("default",)): 1000.0,
+        ("parent_last_run_exit_code", ("default",)): 0,
+        ("parent_last_success_timestamp_seconds", ("default",)): 1000.0,
         ("last_run_timestamp_seconds", ()): 1000.0,
         ("last_success_timestamp_seconds", ()): 1000.0,
         ("last_run_exit_code", ()): 0,
@@ -67,23 +84,41 @@ def test_every_status_and_every_kind_of_slot_is_counted() -> None:
 
 
 def test_what_is_written_is_read_again() -> None:
-    samples = after(run(ParentMetrics("default", 20, 0, None), ParentMetrics("acme", 5, 1, state(a=active()))), {})
+    samples = after(run(parent("default"), parent("acme", state(a=active()))), {})
     assert samples == parsed(written(samples))
 
 
 def test_a_failure_keeps_the_last_success_and_what_it_could_not_see() -> None:
-    before = after(run(ParentMetrics("default", 20, 0, state(a=active())), ParentMetrics("acme", 5, 0, None)), {})
-    failed = after(
-        run(ParentMetrics("acme", 6, 0, None), code=ExitCode.STATE_LOCKED, ended=2000.0, whole=False), before
-    )
+    before = after(run(parent("default", state(a=active())), parent("acme")), {})
+    failed = after(run(parent("acme", None, ExitCode.REFUSED, 6), code=ExitCode.REFUSED, ended=2000.0), before)
     assert 1000.0 == failed["last_success_timestamp_seconds", ()]
-    assert (2000.0, 6) == (failed["last_run_timestamp_seconds", ()], failed["last_run_exit_code", ()])
+    assert (2000.0, 4) == (failed["last_run_timestamp_seconds", ()], failed["last_run_exit_code", ()])
     assert (1, 6) == (failed["accounts", ("default", "active")], failed["slots", ("acme", "limit")])
 
 
-def test_a_run_over_all_parents_drops_the_metrics_of_a_removed_one() -> None:
-    before = after(run(ParentMetrics("default", 20, 0, None), ParentMetrics("acme", 5, 0, None)), {})
-    assert [] == [key for key in after(run(ParentMetrics("default", 20, 0, None)), before) if "acme" in key[1]]
+def test_a_parent_whose_state_cannot_be_used_says_so_and_how_old_its_metrics_are() -> None:
+    before = after(run(parent("acme", state(a=active())), parent("default")), {})
+    now = after(run(unread("acme", ExitCode.STATE_LOCKED), parent("default"), ended=2000.0), before)
+    assert (6, 1000.0, 1000.0, 1) == (
+        now["parent_last_run_exit_code", ("acme",)],
+        now["parent_last_read_timestamp_seconds", ("acme",)],
+        now["parent_last_success_timestamp_seconds", ("acme",)],
+        now["accounts", ("acme", "active")],
+    )
+    assert (0, 2000.0, 2000.0) == (
+        now["parent_last_run_exit_code", ("default",)],
+        now["parent_last_read_timestamp_seconds", ("default",)],
+        now["parent_last_success_timestamp_seconds", ("default",)],
+    )
+    # A first run that fails has only this to say.
+    assert {("parent_last_run_exit_code", ("acme",)): 6} == {
+        key: value for key, value in after(run(unread("acme", ExitCode.STATE_LOCKED)), {}).items() if "acme" in key[1]
+    }
+
+
+def test_the_metrics_of_a_parent_end_with_its_settings() -> None:
+    before = after(run(parent("default"), parent("acme")), {})
+    assert [] == [key for key in after(run(parents=("default",)), before) if "acme" in key[1]]
 
 
 def test_before_the_first_success_there_is_none() -> None:

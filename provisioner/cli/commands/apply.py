@@ -167,7 +167,8 @@ def command(
                 cancel=interrupt,
             )
 
-    return watched(context, choice, run, manifests=manifests, output=output, report=report)
+    chosen = parents if saved is None else None
+    return watched(context, choice, run, manifests=manifests, parents=chosen, shard=shard, output=output, report=report)
 
 
 _SHUT_OUT: Final = "Nobody who can open the state now could open what this apply seals. Seal it anyway?"

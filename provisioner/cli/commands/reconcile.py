@@ -110,4 +110,14 @@ def command(
             )
 
     wanted = None if page is None else PageRequest(page, parents, shard, jobs)
-    return watched(context, choice, run, manifests=manifests, output=output, report=report, page=wanted)
+    return watched(
+        context,
+        choice,
+        run,
+        manifests=manifests,
+        parents=parents,
+        shard=shard,
+        output=output,
+        report=report,
+        page=wanted,
+    )

@@ -1,12 +1,14 @@
-# Every target first creates the environment that it needs, in .venv, from constraints.txt.
+# Every target first creates the environment that it needs, in .venv, from the hashes in locks/.
 
 PYTHON   ?= python3
 MANIFEST ?= manifests
 VENV     := .venv
 BIN      := $(VENV)/bin
+PIP      := $(BIN)/python -m pip install -q --disable-pip-version-check
+LOCK     := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c constraints.txt pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo validate plan apply test tools check format docs coverage bench proof clean
+.PHONY: help demo validate plan apply test tools check format docs lock coverage bench proof clean
 
 # The commands that docs/proof.md is made of.
 PROOF    :=
@@ -56,6 +58,11 @@ format: $(VENV)/.dev  ## Format the code
 docs: $(VENV)/.dev  ## Generate the tables of docs/ from the code
 	@$(BIN)/python -m tests.docs.tables
 
+lock: $(VENV)/.proof  ## Write locks/ from pyproject.toml and constraints.txt, after a change of either
+	@echo hatchling | $(LOCK) - -o locks/runtime.txt
+	@$(LOCK) --extra dev -o locks/dev.txt
+	@$(LOCK) --extra dev --extra proof -o locks/proof.txt
+
 coverage: $(VENV)/.dev  ## Run every test and show which lines none of them reaches
 	@rm -f .coverage .coverage.*
 	@$(BIN)/python -m coverage run -m pytest -q
@@ -77,11 +84,17 @@ $(VENV)/.created:
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
+# A file that is not the one in locks/ is refused, wherever it comes from.
+$(VENV)/.installed: $(VENV)/.created pyproject.toml locks/runtime.txt
 	@echo "Setting up $(VENV), once …"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e .
+	@$(PIP) --require-hashes -r locks/runtime.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.installed
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+$(VENV)/.dev: $(VENV)/.installed locks/dev.txt
+	@$(PIP) --require-hashes -r locks/dev.txt
+	@touch $@
+
+$(VENV)/.proof: $(VENV)/.dev locks/proof.txt
+	@$(PIP) --require-hashes -r locks/proof.txt
 	@touch $@

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
+
+import pytest
 
 from provisioner import __version__, schemas
 from tests.conftest import environment
@@ -72,8 +75,33 @@ def test_make_alone_lists_every_target() -> None:
 
 def test_every_dependency_is_pinned() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    pinned = re.findall(r"^([A-Za-z0-9_.-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
-    known = {name.lower().replace("_", "-") for name in pinned}
     wanted = {name.lower() for name in re.findall(r'^  "([A-Za-z0-9-]+)(?:\[\w+\])?>=', project, re.MULTILINE)}
-    assert wanted - known == set()
+    assert wanted - pins(ROOT / "constraints.txt").keys() == set()
     assert len(wanted) > 15
+
+
+@pytest.mark.parametrize("extras", [(), ("dev",), ("dev", "proof")], ids=("runtime", "dev", "proof"))
+def test_what_make_installs_is_locked_by_hashes(extras: tuple[str, ...]) -> None:
+    path = ROOT / "locks" / f"{extras[-1] if extras else 'runtime'}.txt"
+    locked, constraints = pins(path), pins(ROOT / "constraints.txt")
+    only_on_windows = {"colorama"}
+    assert {name: constraints.get(name) for name in locked.keys() - only_on_windows} == {
+        name: version for name, version in locked.items() if name not in only_on_windows
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    optional = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *(each for extra in extras for each in optional[extra])]
+    names = {canonical(re.split(r"[\[>; ]", each)[0]) for each in wanted} - {project["name"]}
+    assert names - locked.keys() == set()
+    pinned = re.findall(r"^\S+==\S+.*((?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?)+)$", path.read_text(), re.MULTILINE)
+    assert len(pinned) == len(locked)
+
+
+def pins(path: Path) -> dict[str, str]:
+    """Return the version of each package in a file of pins."""
+    found = re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {canonical(name): version for name, version in found}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

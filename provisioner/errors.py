@@ -34,10 +34,11 @@ the commands, so it attaches advice, which ``render`` turns into a sentence. Onl
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
+
+from provisioner.immutable import immutable
 
 
 class ExitCode(IntEnum):
@@ -141,7 +142,7 @@ class Remedy(Enum):
     CHANGE_BACK = "change back what somebody changed, or keep it"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Advice:
     """What can be done, as data: the words, which name commands, are in ``render``."""
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import OverLimit, StateConflict
+from provisioner.immutable import immutable
 from provisioner.model.account import AUTO_PARENT, DesiredAccount
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 _OWN: Final = "Write `parent: NAME` under each"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Room:
     """One parent, with what decides how many slots it has free."""
 
@@ -40,7 +41,7 @@ class Room:
     """Whether the settings freeze it: then it takes no account that could go elsewhere."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Placed:
     """Which account goes where."""
 

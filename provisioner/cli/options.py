@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -14,6 +13,7 @@ import click
 from provisioner import schemas
 from provisioner.cli import completion
 from provisioner.errors import CommandInvalid
+from provisioner.immutable import immutable
 
 if TYPE_CHECKING:
     from provisioner.cli.console import Console
@@ -34,7 +34,7 @@ CREATION: Final = ("retry_on_429", "retry_on_503", "keep_going")
 _MOST_JOBS: Final = 256
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Context:
     """The console and environment that every command gets."""
 
@@ -45,7 +45,7 @@ class Context:
 pass_context = click.make_pass_decorator(Context)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Choice:
     """The project to open, and the settings that flags override."""
 

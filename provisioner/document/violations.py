@@ -7,13 +7,14 @@ override a message with ``errorMessage`` and ``patternErrorMessage``, which edit
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum, auto
 from functools import cache, partial
 from operator import attrgetter
 from typing import Any, Final, cast
 
 from provisioner import schemas
+from provisioner.immutable import immutable
 from provisioner.model.characters import disguise, shown
 from provisioner.native import undisturbed
 
@@ -68,7 +69,7 @@ class Part(Enum):
     """The last step is missing; its parent is there."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Violation:
     """One breach of a schema."""
 
@@ -169,7 +170,7 @@ def _fits(check: Check, text: str) -> bool:
 # ── What is wrong ────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Breach:
     """One keyword of a schema that a value breaks."""
 
@@ -184,7 +185,7 @@ class _Breach:
     is_name: bool
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _RestoringSurrogates:
     """A check of a text whose surrogates were substituted."""
 

@@ -9,11 +9,12 @@ and anything deeper, larger or more repetitive than a person would write.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final, cast
 
 from provisioner.document.building import Builder, Places, Unreadable
 from provisioner.document.violations import Check, Part, Step, Value, Violation, inlined, spelled, violations
+from provisioner.immutable import immutable
 from provisioner.model.account import Origin, Problem
 from provisioner.model.characters import character, decoded, is_utf32, merge_mark
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Document:
     """One YAML file as plain values."""
 

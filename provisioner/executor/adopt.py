@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeAlias, assert_never
 from unicodedata import normalize
 
@@ -20,6 +20,7 @@ from provisioner.executor.decide import active
 from provisioner.executor.ports import Opener, Ports
 from provisioner.executor.run import Run
 from provisioner.executor.seals import credentials_of
+from provisioner.immutable import immutable
 from provisioner.model.account import (
     FIELDS,
     MASK,
@@ -47,7 +48,7 @@ Writable: TypeAlias = Callable[[str, Attributes], Attributes | Problem]
 """Given an account's name and the attributes found: the attributes for a manifest, or why no manifest accepts them."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Adopted:
     """The result of an adoption."""
 
@@ -291,7 +292,7 @@ class _Adoption:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Found:
     """An account as Octopush has it, and as it should be."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final, assert_never
 
 from provisioner.errors import Advice, ExitCode, Remedy
@@ -12,6 +12,7 @@ from provisioner.executor.ports import Ports, Progress
 from provisioner.executor.run import Run
 from provisioner.executor.seals import credentials_of
 from provisioner.executor.update import update
+from provisioner.immutable import immutable
 from provisioner.model.exchange import EditRequest
 from provisioner.model.plan import (
     Create,
@@ -31,7 +32,7 @@ from provisioner.model.verdict import CreateRequest, SealedContent
 NO_IDENTITY: Final = "its login is sealed, and there is no identity to open it"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Work:
     """What the changes of a plan need, prepared before the first request; by name."""
 

@@ -11,7 +11,7 @@ Never sends a create twice: an outcome that nobody can know is saved as unknown.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, assert_never
 
 from provisioner.errors import ExitCode
@@ -19,6 +19,7 @@ from provisioner.executor.decide import FAILED_AFTER
 from provisioner.executor.inspect import not_read_back, read_back
 from provisioner.executor.ports import Ports
 from provisioner.executor.run import Completed, Intent, Run
+from provisioner.immutable import immutable
 from provisioner.model.account import DesiredAccount
 from provisioner.model.plan import Create
 from provisioner.model.report import Attempt, Outcome, Result, Stop
@@ -29,7 +30,7 @@ _STILL_READ: Final = frozenset({ExitCode.OUTCOME_UNKNOWN, ExitCode.REFUSED})
 """The exit codes of stops after which reading from Octopush still works."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Attempt:
     """One create, ready to be sent."""
 
@@ -51,7 +52,7 @@ class _Attempt:
         return Completed(self.name, self.intent.operation.id, record)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Sent:
     """A create that was sent, and its outcome."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeAlias, assert_never
 from urllib.parse import unquote, urlsplit
 
@@ -16,6 +16,7 @@ from provisioner.executor import seals
 from provisioner.executor.ports import Api, Opener, Ports, Progress
 from provisioner.executor.run import INTERRUPTED
 from provisioner.executor.seals import credentials_of
+from provisioner.immutable import immutable
 from provisioner.model.account import FIELDS, MASK, Attributes, Credentials, has_placeholder, shown_value
 from provisioner.model.exchange import Balance, Failed, Missing, Observed, Reading, differing, unreported
 from provisioner.model.plan import UNFINISHED, FieldChange, Plan
@@ -31,7 +32,7 @@ _NOT_ASKED: Final = "not checked, because {}"
 # ── Drift ────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Refreshed:
     """The result of reading every active account."""
 
@@ -238,7 +239,7 @@ def _field_change(
 # ── Reading back what was just written ───────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ReadBack:
     """The result of reading an account right after it was created or changed."""
 

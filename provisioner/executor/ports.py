@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from provisioner.errors import ExitCode
+from provisioner.immutable import immutable
 from provisioner.model.account import Credentials
 from provisioner.model.exchange import Balance, EditRequest, EditVerdict, Failed, Reading
 from provisioner.model.report import Outcome
@@ -71,7 +71,7 @@ class Progress(Protocol):
         """Report the result of reading back an account whose creation was reported before."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Ports:
     """The outside world of a run."""
 

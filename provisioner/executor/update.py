@@ -6,7 +6,7 @@ password that Octopush may have.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import assert_never
 
 from provisioner.errors import Advice, Remedy
@@ -14,6 +14,7 @@ from provisioner.executor.inspect import read_back
 from provisioner.executor.ports import Ports
 from provisioner.executor.run import Run
 from provisioner.executor.seals import credentials_of
+from provisioner.immutable import immutable
 from provisioner.model.exchange import Edited, EditRequest, Failed, Missing
 from provisioner.model.plan import Update
 from provisioner.model.report import Outcome, Result
@@ -21,7 +22,7 @@ from provisioner.model.state import Active, Drift, Edit, Operation
 from provisioner.model.verdict import SealedContent, Then
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Before:
     """The account before the change, under its new name."""
 

@@ -12,7 +12,7 @@ import csv
 import io
 import re
 from array import array
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from provisioner.document import decoded, is_utf32, merge_mark
+from provisioner.immutable import immutable
 from provisioner.manifest import eight_bit
 from provisioner.model.account import Origin, Problem, Severity
 
@@ -54,7 +55,7 @@ class UnreadableTable(Exception):  # noqa: N818  # it only carries a problem up 
         self.problem = Problem(origin, "", message, hint)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Row:
     """One row of accounts."""
 
@@ -65,7 +66,7 @@ class Row:
     """As many as in the header; None where the row ends early."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Table:
     """An open table."""
 

@@ -13,9 +13,10 @@ import csv
 import io
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+
+from provisioner.immutable import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -88,7 +89,7 @@ _MARKS: Final = re.compile(
 """The characters of Windows-1252 that are not letters, each in its usual context."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Encoding:
     codec: str
     """The name that Python knows, and that the user may set."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from provisioner.immutable import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 SCHEMA: Final = "manifest.v1"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Entry:
     """One account of a file, with defaults merged; valid only if its file has no error."""
 
@@ -32,7 +33,7 @@ class Entry:
         return parent if isinstance(parent, str) and parent else None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class FileContent:
     """The content of one file."""
 

@@ -8,13 +8,14 @@ other way.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from provisioner import placeholders
 from provisioner.document import Value, spelled, text_fault, violations
 from provisioner.errors import SettingInvalid
+from provisioner.immutable import immutable
 from provisioner.manifest.entries import SCHEMA
 from provisioner.manifest.formats import LITERAL_CHECKS
 from provisioner.model.account import Attributes, DesiredAccount, Secret
@@ -88,7 +89,7 @@ def password(account: DesiredAccount, reader: Reader) -> Secret | None:
     return _password(account, placeholders.fill(text, _values(account, text, reader)))
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Expanded:
     """An account with its placeholders filled in."""
 

@@ -7,11 +7,11 @@ returns half a manifest: with one error anywhere there is none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from provisioner.document import shown
+from provisioner.immutable import immutable
 from provisioner.manifest import yaml_manifest
 from provisioner.manifest.problems import ProblemLog, errors, refuse_any, to_report
 from provisioner.manifest.sources import YAML_SUFFIXES, Source, sources
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from provisioner.placeholders.reading import Reader
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Loaded:
     """The manifests in the files, and their problems."""
 

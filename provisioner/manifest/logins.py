@@ -6,10 +6,10 @@ problem: with its key, it is a credential.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from provisioner.document import character, text_fault, violations
+from provisioner.immutable import immutable
 from provisioner.manifest.cells import Table, UnreadableTable
 from provisioner.manifest.columns import cell, fitting, header_problems, open_table, positions
 from provisioner.manifest.entries import SCHEMA
@@ -34,7 +34,7 @@ _REST: Final = cast("dict[str, Value]", Attributes(_STAND_IN, _STAND_IN).documen
 """The other required fields, so that the schema complains about the name alone."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Login:
     """One existing account: its name here, and its login at Octopush."""
 
@@ -43,7 +43,7 @@ class Login:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class LoginTable:
     """The rows of a table of logins, and its problems."""
 

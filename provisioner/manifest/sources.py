@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from pathlib import Path
 from stat import S_ISDIR
 from typing import TYPE_CHECKING, Final
 
 from provisioner import files
+from provisioner.immutable import immutable
 from provisioner.model.account import Origin, Problem, Severity
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _OF_A_MERGE: Final = re.compile(r"_(?:BACKUP|BASE|LOCAL|REMOTE)_\d+\.[^.]+$")
 """The files that `git mergetool` leaves next to a file."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class FileKind:
     """A kind of file, and what problems call it."""
 
@@ -58,7 +59,7 @@ MANIFEST: Final = FileKind(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Source:
     """The content of one file."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from enum import StrEnum
 from itertools import groupby
 from typing import Any, Final
 from unicodedata import normalize
 from urllib.parse import urlsplit, urlunsplit
 
+from provisioner.immutable import immutable
 from provisioner.model.url import masked_path
 
 DEFAULT_PARENT: Final = "default"
@@ -27,7 +28,7 @@ _FIRST_STAND_IN: Final = 0xE000
 """The first of the 6,400 private-use characters, which have no meaning of their own."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@immutable
 class Secret:
     """A text that must not be printed by accident.
 
@@ -45,7 +46,7 @@ class Secret:
         return MASK
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Credentials:
     """What the API returns once."""
 
@@ -101,7 +102,7 @@ def _masked_pair(pair: str, clear: re.Pattern[str]) -> str:
     return f"{name}={value}" if value and clear.search(value) is None else clear.sub(MASK, pair)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@immutable
 class Callbacks:
     """Where Octopush sends its reports; the field names are the API's."""
 
@@ -126,7 +127,7 @@ FIELDS: Final = ("first_name", "last_name", "company_name", *(f"callbacks.{name}
 """The dotted path of every field that can be read back."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Attributes:
     """An account's fields except its password; placeholders are not expanded."""
 
@@ -226,7 +227,7 @@ def _keeps_host(text: str, value: str) -> bool:
     return found.endswith(host[end:])
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Origin:
     """A position in a manifest; numbers count from 1."""
 
@@ -253,7 +254,7 @@ class Origin:
         return f"{name}!{letters}{self.line}" if letters else f"{name}!{self.line}:{self.line}"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class DesiredAccount:
     """One sub-account that a manifest asks for."""
 
@@ -276,7 +277,7 @@ class DesiredAccount:
         return self.attributes.flat() | password
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Manifest:
     """Everything that the manifests want of one parent."""
 
@@ -292,7 +293,7 @@ class Severity(StrEnum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Problem:
     """One problem in a manifest, for the person who wrote it."""
 

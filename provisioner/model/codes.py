@@ -7,10 +7,11 @@ answer decides, and its code only explains.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 from typing import Final
+
+from provisioner.immutable import immutable
 
 
 class Evidence(Enum):
@@ -20,7 +21,7 @@ class Evidence(Enum):
     OLD_CLIENT = "Older client programs use it for sub-accounts: that it still means this is likely, not certain."
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Code:
     """One code of the API."""
 

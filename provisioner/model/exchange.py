@@ -7,15 +7,16 @@ settles what happened.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from provisioner.errors import ExitCode
+from provisioner.immutable import immutable
 from provisioner.model.account import Attributes, Secret
 from provisioner.model.verdict import Then
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class EditRequest:
     """All fields that an account should have, placeholders filled in."""
 
@@ -26,7 +27,7 @@ class EditRequest:
     """The values of placeholders: no message may contain them."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Observed:
     """An account as Octopush has it."""
 
@@ -38,12 +39,12 @@ class Observed:
     api_key: Secret | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Edited:
     """The edit was accepted; only a read shows whether it was carried out exactly."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Missing:
     """Octopush does not know the login."""
 
@@ -52,7 +53,7 @@ class Missing:
     """For an edit: an earlier attempt may have been carried out."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Failed:
     """No usable answer, or a refusal."""
 
@@ -81,7 +82,7 @@ class Failed:
         return self.then is Then.STOP or self.spreads
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Pack:
     """A part of a balance that expires."""
 
@@ -91,7 +92,7 @@ class Pack:
     """With its time zone."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Balance:
     """The credit that a sub-account has left."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from provisioner.immutable import immutable
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Author:
     """Who saves a state, and when."""
 
@@ -23,7 +23,7 @@ class Author:
     """The digest of the plan being applied."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class HistoryEntry:
     """One operation whose outcome is in the state."""
 

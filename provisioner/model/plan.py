@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, Final
 
 from provisioner.errors import OverLimit
+from provisioner.immutable import immutable
 from provisioner.model.account import Attributes, DesiredAccount
 from provisioner.model.state import NO_DRIFT, Drift, Edit, Slots
 from provisioner.model.terms import Terms
@@ -20,7 +21,7 @@ _PASSWORD: Final = frozenset({"password", "password_version"})
 """The fields that ask for a new password."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class FieldChange:
     """One field of an update; None means no value."""
 
@@ -34,7 +35,7 @@ class FieldChange:
     """What stands there is not known from the state, and None in ``before``: a plan with a refresh shows it."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Create:
     """The account does not exist yet."""
 
@@ -49,7 +50,7 @@ class Create:
         return self.account.name
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Update:
     """The account exists and will be changed."""
 
@@ -96,7 +97,7 @@ class Update:
         return self.account.name
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Unchanged:
     """The account exists as it should, or as close to that as Octopush stores it."""
 
@@ -113,7 +114,7 @@ class Unchanged:
         return self.drift == NO_DRIFT and self.unchecked is None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Unmanaged:
     """The account exists but no manifest names it; it is never touched."""
 
@@ -125,7 +126,7 @@ class Unmanaged:
     """An earlier run left an unfinished edit."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Gone:
     """Octopush no longer knows the account, whether or not a manifest names it; a person must decide."""
 
@@ -139,7 +140,7 @@ class Gone:
         return LOGIN_GONE
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class StillUnknown:
     """Nobody knows whether the account exists; a person must resolve it."""
 
@@ -151,7 +152,7 @@ class StillUnknown:
     """When its request was started, UTC; a person looks for it in Octopush's dashboard."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class StillAbandoned:
     """The account was abandoned: it keeps its slot and is not created again."""
 
@@ -168,7 +169,7 @@ ACTIONS: Final = tuple(
 """The actions of all kinds of change."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Selection:
     """The accounts to which a plan was restricted, and what it leaves out for that."""
 
@@ -180,7 +181,7 @@ class Selection:
     """How many other accounts are to be changed."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Plan:
     """What an apply would do for one parent, sorted by name."""
 

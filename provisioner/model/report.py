@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
 from provisioner.errors import Advice, ExitCode, ProvisionerError, gravest
+from provisioner.immutable import immutable
 from provisioner.model.account import Attributes
 from provisioner.model.plan import FieldChange
 from provisioner.model.terms import Terms
@@ -38,7 +39,7 @@ _EXITS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Attempt:
     """What was sent for an account, and when."""
 
@@ -48,7 +49,7 @@ class Attempt:
     """UTC, ISO 8601 with a Z."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Outcome:
     """What a command did for one account."""
 
@@ -85,7 +86,7 @@ class Scope(StrEnum):
     """All parents of the run: it was interrupted."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Stop:
     """Why the work for a parent ended before it was done."""
 
@@ -102,7 +103,7 @@ class Stop:
         return cls(error.exit_code, error.message.removesuffix("."), error.hint, advice=error.advice)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Report:
     """What a command did for one parent."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from provisioner.immutable import immutable
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Revision:
     """What was saved, when and by whom; a store's ``revision`` returns the document itself."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 
 from provisioner.errors import CommandInvalid
+from provisioner.immutable import immutable
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Shard:
     """Shard ``index`` of ``count``, counted from 1; raises CommandInvalid if there is no such shard."""
 

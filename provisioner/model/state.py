@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import ClassVar, Final
 
 from provisioner.errors import SettingInvalid
+from provisioner.immutable import immutable
 from provisioner.model.account import Attributes
 
 _PUBLISHED: Final = frozenset(
@@ -20,7 +21,7 @@ _PUBLISHED: Final = frozenset(
 """Recipients in age's examples and test vectors, whose identities are public: they protect nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Operation:
     """One attempt to create or change an account."""
 
@@ -31,7 +32,7 @@ class Operation:
     """``user@host``."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Pending:
     """The intent is durable; the record alone does not show whether the request was sent."""
 
@@ -47,7 +48,7 @@ class Pending:
         return "its run has not saved an outcome: it is still running, or it died"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Drift:
     """Where the account at Octopush differs from what was sent; fields are dotted paths."""
 
@@ -64,7 +65,7 @@ class Drift:
 NO_DRIFT: Final = Drift()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Edit:
     """An unfinished change, which may have been carried out; edits are idempotent, so a later run finishes it."""
 
@@ -75,7 +76,7 @@ class Edit:
     """The new password, if it sets one; the record keeps the old one until the answer is certain."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Active:
     """The account exists and its credentials are sealed here."""
 
@@ -99,7 +100,7 @@ class Active:
         return frozenset(filter(None, (self.operation.id, self.first_operation)))
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Unknown:
     """Nobody can know whether the account exists; it keeps its slot."""
 
@@ -111,7 +112,7 @@ class Unknown:
     """The password that was sent and the raw answer, if there was one."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Abandoned:
     """A person gave up on an unknown; it keeps its slot for ever."""
 
@@ -125,7 +126,7 @@ class Abandoned:
 Record = Pending | Active | Unknown | Abandoned
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Slots:
     """A parent's slots."""
 
@@ -142,7 +143,7 @@ class Slots:
         return self.limit - self.reserved - self.used - self.planned
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class State:
     """Everything that is known about one parent's sub-accounts."""
 

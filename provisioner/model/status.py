@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from provisioner.errors import ExitCode, ProvisionerError
+from provisioner.immutable import immutable
 from provisioner.model.exchange import Balance, Failed
 from provisioner.model.state import Slots, State
 from provisioner.model.terms import Freeze
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ParentStatus:
     """One parent's state, or why it cannot be read."""
 

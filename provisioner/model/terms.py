@@ -6,10 +6,12 @@ compared before it is applied.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from provisioner.immutable import immutable
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Setting:
     """A setting that is not the default."""
 
@@ -28,7 +30,7 @@ class Setting:
         return self.sha256 == other.sha256 if self.sha256 is not None else self == other
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Freeze:
     """A time in which nothing is created or changed for a parent."""
 
@@ -41,7 +43,7 @@ class Freeze:
         return now[: len(self.until)] <= self.until
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Terms:
     """The terms of one parent's plan."""
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from provisioner.errors import ExitCode
+from provisioner.immutable import immutable
 from provisioner.model.account import MASK, Attributes, Credentials, Secret
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Answer:
     """The raw body of an answer, for a person to read; it may contain a credential."""
 
@@ -21,7 +22,7 @@ class Answer:
         return f"Answer(status={self.status}, body={MASK})"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SealedContent:
     """The encrypted part of a record; lineage, parent and name say where it belongs."""
 
@@ -41,7 +42,7 @@ class SealedContent:
     """For an unfinished edit: the passwords of earlier ones; Octopush may have one of these instead."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CreateRequest:
     """The fields to create one account with, placeholders expanded."""
 
@@ -59,7 +60,7 @@ class Then(Enum):
     STOP = "stop"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Created:
     """The account exists and these are its credentials."""
 
@@ -67,7 +68,7 @@ class Created:
     warning: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class NotCreated:
     """The request was provably not processed."""
 
@@ -79,7 +80,7 @@ class NotCreated:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class OutcomeUnknown:
     """Nobody can know whether the account was created."""
 

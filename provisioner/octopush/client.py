@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Final, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
 from provisioner._version import __version__
+from provisioner.immutable import immutable
 from provisioner.model.account import CALLBACK_NAMES, MASK, Attributes, Credentials, is_key, is_login
 from provisioner.model.exchange import Balance, Edited, EditRequest, EditVerdict, Failed, Reading
 from provisioner.model.url import masked_path
@@ -42,7 +43,7 @@ class Exchange(Protocol):
         """Send ``request`` and return the outcome."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Client:
     """The API for one parent account; keeps no state between two calls."""
 

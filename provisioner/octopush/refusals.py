@@ -6,12 +6,12 @@ a success or a doubtful answer: those depend on the call.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 
 from provisioner.errors import ExitCode
+from provisioner.immutable import immutable
 from provisioner.model.verdict import Then
 from provisioner.octopush import answers
 from provisioner.octopush.transport import Failure, Reply
@@ -33,7 +33,7 @@ PARENT_CREDENTIALS: Final = "OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY"
 """Where the login and the key come from, unless the settings name other variables."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Caller:
     """Whose credentials a call carries, for the messages of a refusal."""
 
@@ -47,7 +47,7 @@ class Caller:
     """Whether the path contains a login; a login such as ``create`` leads to another call (405) at a right address."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Refusal:
     """Why a request failed, and what to do next."""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
+from provisioner.immutable import immutable
 from provisioner.model.exchange import Failed
 from provisioner.model.verdict import NotCreated, Then
 
@@ -27,7 +27,7 @@ def _silent(_: str) -> None:
     """Report nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RetryPolicy:
     """How long a request is retried; ``sleep`` may return early if the run is interrupted.
 

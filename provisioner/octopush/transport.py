@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from pathlib import Path
@@ -34,6 +34,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import parse_url
 
 from provisioner import files
+from provisioner.immutable import immutable
 from provisioner.model import address
 from provisioner.octopush.framing import (
     BrokenChunkError,
@@ -50,7 +51,7 @@ WATCHDOG: Final = "exchange deadlines"
 """The name of the thread that ends late exchanges."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Request:
     """One HTTP request; ``headers`` contain the parent's key, so they are never shown."""
 
@@ -60,7 +61,7 @@ class Request:
     body: bytes | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Reply:
     """An answer, complete or cut."""
 
@@ -73,7 +74,7 @@ class Reply:
     """The host that was called."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Failure:
     """No answer arrived."""
 
@@ -224,7 +225,7 @@ class _Authorities:
             return self._context
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Transport:
     """How requests travel; ``timeout`` is the deadline of one exchange in seconds."""
 

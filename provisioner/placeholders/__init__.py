@@ -7,11 +7,11 @@ and reads them. Never expands the result of an expansion, and never puts a value
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from provisioner.errors import SettingInvalid
+from provisioner.immutable import immutable
 from provisioner.model.account import PLACEHOLDER, stood_in
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(match.group()[2:-1] for match in PLACEHOLDER.finditer(text))
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Read:
     """One placeholder of an account: what an apply would read, and who receives the field."""
 

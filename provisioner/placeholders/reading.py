@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Final
 
 from provisioner import files
 from provisioner.errors import SettingInvalid
+from provisioner.immutable import immutable
 from provisioner.model.account import PLACEHOLDER
 from provisioner.placeholders import fault, fill
 
@@ -63,7 +64,7 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, each) for each in patterns)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Reader:
     """Reads what the placeholders of one kind of text may read, and nothing else."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from provisioner import executor, placeholders
 from provisioner.errors import CommandInvalid, ProvisionerError
 from provisioner.executor.adopt import Adopted, NamedLogin
+from provisioner.immutable import immutable
 from provisioner.manifest import logins, yaml_manifest
 from provisioner.manifest.problems import errors
 from provisioner.manifest.sources import YAML_SUFFIXES
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 _DEFAULT_TARGET: Final = Path(MANIFESTS) / "adopted.yaml"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Written:
     """A manifest that was written for adopted accounts."""
 
@@ -59,7 +60,7 @@ class Written:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Adoption:
     """The result of an adoption."""
 

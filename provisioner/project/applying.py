@@ -12,7 +12,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from provisioner import executor
@@ -29,6 +29,7 @@ from provisioner.errors import (
     StateLocked,
 )
 from provisioner.executor import Work
+from provisioner.immutable import immutable
 from provisioner.manifest.expansion import edits, requests
 from provisioner.model.plan import Change, Plan, StillUnknown, raise_if_over
 from provisioner.model.report import Outcome, Report, Result, Scope, Stop
@@ -66,7 +67,7 @@ _LONGEST_REASON: Final = 1000
 """In characters. Real reasons are shorter, since none quotes a server."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Ready:
     """One parent's plan after all checks; nothing was held, saved or sent for it yet."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from provisioner.immutable import immutable
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Bounds:
     """What one apply may do at most; it refuses larger plans. The flags allow what only a person can judge."""
 

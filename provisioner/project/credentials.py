@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +24,7 @@ from provisioner.errors import (
     StateInvalid,
     gravest,
 )
+from provisioner.immutable import immutable
 from provisioner.model.account import Secret
 from provisioner.model.state import Active, Record, State
 from provisioner.model.verdict import SealedContent
@@ -45,7 +45,7 @@ _LONG_KEY: Final = 16
 """Characters. A key this long is not part of a text by coincidence."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Opened:
     """The sealed content of one account, opened."""
 
@@ -83,7 +83,7 @@ class Opened:
         return tuple(messages)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Listed:
     """The opened credentials of a project's active accounts, and the errors of the others."""
 

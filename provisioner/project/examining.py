@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import CommandInvalid, ManifestInvalid, ProvisionerError, SettingInvalid, Unverified
+from provisioner.immutable import immutable
 from provisioner.model.exchange import Balance
 from provisioner.model.state import Active
 from provisioner.project.running import attempted, each
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _NO_IDENTITY: Final = "there is none: accounts can be created, but not changed or delivered"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Check:
     """The result of one check."""
 

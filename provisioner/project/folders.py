@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from provisioner.errors import SettingInvalid
+from provisioner.immutable import immutable
 
 PROGRAM: Final = "octopush-provisioner"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Folders:
     """A user's folders outside any project."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from provisioner.errors import CommandInvalid, ProvisionerError
+from provisioner.immutable import immutable
 from provisioner.project.running import attempted
 from provisioner.render.lines import counted
 from provisioner.state import history as lines
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from provisioner.project.reporter import Reporter
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ParentHistory:
     """The history of one parent's state, or why it cannot be read."""
 

@@ -11,12 +11,12 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from provisioner import files
 from provisioner.errors import CommandInvalid
+from provisioner.immutable import immutable
 from provisioner.manifest.sources import MANIFEST
 from provisioner.project.places import real_place, require_harmless
 from provisioner.project.plans import MANIFESTS
@@ -34,7 +34,7 @@ _HEAD: Final = 1000
 _METRIC: Final = re.compile(r"(?:# (?:HELP|TYPE) )?octopush_provisioner_")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class OutputKind:
     """A kind of output."""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import ExitCode, ProvisionerError
+from provisioner.immutable import immutable
 from provisioner.project import metrics, outputs
 from provisioner.render import overview
 from provisioner.render.overview import RunEnd
@@ -27,7 +28,7 @@ _MARKDOWN: Final = frozenset({".md", ".markdown"})
 _LAST_SUCCESS: Final = re.compile(rf"{re.escape(overview.SIGNATURE)}(\d[\dT:-]+Z)")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class PageRequest:
     """Where a run writes its page, and about which parents."""
 

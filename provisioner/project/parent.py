@@ -11,7 +11,7 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,6 +25,7 @@ from provisioner.errors import (
     StateError,
     StateForeign,
 )
+from provisioner.immutable import immutable
 from provisioner.model.address import is_same
 from provisioner.model.state import Active, Pending, Record, State, without_comment
 from provisioner.model.terms import Terms
@@ -176,7 +177,7 @@ class LoginOwners:
             return self._owners.get(login.casefold(), ())
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Shared:
     """What the parents of a project share."""
 

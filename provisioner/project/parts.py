@@ -6,9 +6,9 @@ Owns the defaults. A program can bring its own, and tests use parts that fail.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from provisioner.immutable import immutable
 from provisioner.state.stores.opening import Place, open_store
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def now() -> str:
     return provenance.now()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Parts:
     """A function for each part."""
 

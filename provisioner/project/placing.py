@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import PlanStale, ProvisionerError, StateConflict, StateMoved
+from provisioner.immutable import immutable
 from provisioner.model.account import AUTO_PARENT, DesiredAccount, Manifest
 from provisioner.model.state import State
 from provisioner.placement import Room, place
@@ -33,7 +34,7 @@ _ATTEMPTS: Final = 10
 """How often a save is tried again if other runs save in between."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Placement:
     """The result of placing accounts, compared with the record."""
 

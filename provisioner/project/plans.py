@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from provisioner import manifest
 from provisioner.errors import CommandInvalid, ExitCode, OverLimit, ProvisionerError, gravest
+from provisioner.immutable import immutable
 from provisioner.manifest.load import Loaded
 from provisioner.manifest.sources import Source, holds_any
 from provisioner.model.account import AUTO_PARENT, DesiredAccount, Manifest
@@ -39,7 +40,7 @@ MANIFESTS: Final = "manifests"
 Look = tuple[Parent, Snapshot]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ParentPlan:
     """The plan of one parent, and everything that it was made from."""
 
@@ -51,7 +52,7 @@ class ParentPlan:
     """The result of the refresh, if there was one."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Plans:
     """What an apply would do; :meth:`Project.apply` carries it out."""
 

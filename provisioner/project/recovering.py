@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -16,6 +15,7 @@ from provisioner.errors import (
     StateForeign,
     StateRolledBack,
 )
+from provisioner.immutable import immutable
 from provisioner.model.state import Pending, State, Unknown
 from provisioner.project.deciding import confirmed
 from provisioner.project.running import attempted
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from provisioner.state.rescue import RescueEntry
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Accepted:
     """A state to accept as it is, although this machine has seen another."""
 
@@ -36,7 +36,7 @@ class Accepted:
     state: State | None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Recovered:
     """The result for one parent's state."""
 

@@ -6,11 +6,11 @@ Nobody can lock themselves out.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provisioner import executor
 from provisioner.errors import CommandInvalid, ProvisionerError, StateConflict
+from provisioner.immutable import immutable
 from provisioner.model.report import Outcome, Report, Result
 from provisioner.model.state import State, without_comment
 from provisioner.project.deciding import confirmed
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from provisioner.state.reading import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Rekey:
     """The planned change to the recipients of one parent."""
 

@@ -6,8 +6,9 @@ program that uses the library.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from provisioner.immutable import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from provisioner.model.report import Outcome
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Requested:
     """One finished request, without secrets."""
 

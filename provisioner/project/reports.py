@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from provisioner.immutable import immutable
 from provisioner.model.report import Report, exit_code
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from provisioner.model.state import State
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Reports:
     """The report of each parent, sorted by name."""
 

@@ -9,7 +9,7 @@ outcome stops the parent, so that at most one of its passwords is unknown.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from provisioner.errors import (
     StateLocked,
 )
 from provisioner.executor import Work
+from provisioner.immutable import immutable
 from provisioner.manifest import expansion
 from provisioner.model.account import FIELDS, DesiredAccount, Origin
 from provisioner.model.exchange import EditRequest
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from provisioner.state.reading import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Rotation:
     """The new passwords for one parent's accounts; nothing was held, saved or sent yet."""
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeAlias, TypeVar
 
 from provisioner.errors import CommandInvalid, ProvisionerError, internal
+from provisioner.immutable import immutable
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -36,7 +36,7 @@ Jobs: TypeAlias = "int | Executor"
 """The number of parents at once, or an executor of threads to run them."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RunContext:
     """The context of one operation, shared by all parents."""
 

@@ -13,13 +13,14 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from provisioner import document as checking
 from provisioner import files, schemas
 from provisioner.errors import CommandInvalid, PlanStale, ProvisionerError
+from provisioner.immutable import immutable
 from provisioner.model.account import AUTO_PARENT, MASK
 from provisioner.model.terms import Setting
 from provisioner.project.plans import Plans, loaded, plans_of
@@ -41,7 +42,7 @@ _OWN_WORDS: Final = frozenset({"api_url", "recipients"})
 """Settings that have their own messages."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SavedPlan:
     """A saved plan that has not been changed since."""
 

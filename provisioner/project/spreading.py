@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import CancelledError, Executor, Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import InternalError, ProvisionerError, Refused
+from provisioner.immutable import immutable
 from provisioner.model.plan import Create, Update
 from provisioner.model.report import Attempt, Outcome, Report, Result, Scope, Stop
 from provisioner.model.state import Active, Pending, State, Unknown
@@ -36,7 +37,7 @@ Done = tuple[Report, bool, State | None]
 """The report of one parent, whether its state was held, and the state afterwards."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Cluster:
     """The workers that get the tasks, and the settings that they use."""
 
@@ -48,7 +49,7 @@ class Cluster:
     flags: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Task:
     """The task of a worker; it contains no secret, and is safe to repeat."""
 

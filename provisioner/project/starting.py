@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Final
 
 from provisioner import files
 from provisioner.errors import CommandInvalid
+from provisioner.immutable import immutable
 from provisioner.project import identity, templates
 from provisioner.settings import USUAL_STATE
 from provisioner.state.disk import PUBLIC, Disk, write_atomically
@@ -101,7 +101,7 @@ class Fate(Enum):
     """Not replaced, because somebody has edited it."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Started:
     """The result of creating a project."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provisioner.errors import (
@@ -18,6 +18,7 @@ from provisioner.errors import (
     StateInvalid,
     StateRolledBack,
 )
+from provisioner.immutable import immutable
 from provisioner.model.state import Active
 from provisioner.project.running import attempted
 from provisioner.state import codec
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from provisioner.state.stores import Store
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Moved:
     """The result of a push or a migration of one parent's state."""
 
@@ -51,7 +52,7 @@ class Moved:
     """Why it was not moved; None if it was, or if there was none."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Prepared:
     """The prepared store of one parent's state."""
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from provisioner import schemas
 from provisioner._version import __version__
+from provisioner.immutable import immutable
 
 _TEMPLATES: Final = Path(__file__).resolve().parent.parent / "templates"
 _SETS: Final = {
@@ -58,7 +58,7 @@ _PLACES: Final = (
 _EMPTY: Final = ("", '""')
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class FileUpdate:
     """The update of a file by this version."""
 

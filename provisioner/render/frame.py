@@ -10,12 +10,12 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from markupsafe import Markup
 
+from provisioner.immutable import immutable
 from provisioner.model.state import Slots
 from provisioner.render import markup
 from provisioner.render.markup import filled, joined
@@ -31,7 +31,7 @@ _NUMBERED: Final = 0.03
 """The smallest share of the gauge with room for a number."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Page:
     """The content of one page."""
 

@@ -6,13 +6,13 @@ A line must be understandable without its style, because output need not be colo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from provisioner.immutable import immutable
 from provisioner.model.characters import UNSEEN
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Line:
     """One line; ``style`` is one of rich's style names, or empty."""
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.parser import text_string_to_metric_families
 
 from provisioner.errors import ExitCode
+from provisioner.immutable import immutable
 from provisioner.model.state import Abandoned, Active, Pending, Slots, State, Unknown
 
 _PREFIX: Final = "octopush_provisioner_"
@@ -50,7 +50,7 @@ Samples = dict[tuple[str, tuple[str, ...]], float]
 """Values by the metric's name without its prefix, and its labels in order."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ParentMetrics:
     """One parent at the end of a run."""
 
@@ -63,7 +63,7 @@ class ParentMetrics:
     """None if there is none, or the run could not use it."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RunMetrics:
     """One finished run."""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
 from provisioner.errors import MEANINGS, Advice, ExitCode, ProvisionerError, Remedy
+from provisioner.immutable import immutable
 from provisioner.model.account import Attributes
 from provisioner.model.exchange import Balance, Failed
 from provisioner.model.history import HistoryEntry
@@ -59,7 +59,7 @@ class Trouble(Enum):
         """Its name in the filter and the style."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Finding:
     """One account, or one parent, that needs attention."""
 
@@ -79,7 +79,7 @@ Done = tuple[str, HistoryEntry]
 """One operation, with the name of its parent."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RunEnd:
     """The run that has just ended."""
 
@@ -89,7 +89,7 @@ class RunEnd:
     reports: tuple[Report, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Overview:
     """All parents at one time."""
 

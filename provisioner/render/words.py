@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from provisioner import placeholders
 from provisioner.errors import Advice, Remedy
+from provisioner.immutable import immutable
 from provisioner.model.account import FIELDS, MASK, Attributes, DesiredAccount, shown_value
 from provisioner.model.characters import character
 from provisioner.model.plan import (
@@ -66,7 +67,7 @@ class CodeText(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class View:
     """Who sees a plan or a report, when, and in how much detail."""
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
+from provisioner.immutable import immutable
 from provisioner.model.account import CALLBACK_NAMES, Callbacks, Secret
 
 NO_CALLBACKS: Final = Callbacks()
@@ -19,7 +20,7 @@ PROHIBITED: Final = dict.fromkeys((*range(0x20), 0x7F, *map(ord, '<>{}[]|\\^~"`#
 """Deleted from names; which characters the real API deletes is not documented."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SandboxAccount:
     """One sub-account, as stored."""
 

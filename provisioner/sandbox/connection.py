@@ -11,10 +11,10 @@ import re
 import socket
 import struct
 import threading
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
+from provisioner.immutable import immutable
 from provisioner.sandbox.dashboard import BY_HAND, Dashboard
 from provisioner.sandbox.faulty import FaultyApi
 from provisioner.sandbox.head import Head, read_head
@@ -27,7 +27,7 @@ DRAIN_CAP: Final = 16 * 2**20
 IDLE_SECONDS: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Service:
     """What all connections share."""
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Final
 
+from provisioner.immutable import immutable
 from provisioner.model.account import CALLBACK_NAMES
 from provisioner.sandbox.reply import LIMIT_REACHED, Ending, SandboxReply, answered, refused, status_line
 from provisioner.sandbox.request import Endpoint
@@ -31,7 +32,7 @@ def _nothing(_: Fault) -> tuple[str, ...]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class FaultKind:
     """One way in which a request or its answer can go wrong."""
 
@@ -55,7 +56,7 @@ class FaultKind:
         return re.fullmatch(self.names or re.escape(re.split(r"\[?=", self.shown)[0]), name, re.ASCII) is not None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Fault:
     """One kind of fault and the requests that it strikes."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import BinaryIO, Final
 
+from provisioner.immutable import immutable
 from provisioner.sandbox.reply import refuse
 
 LINE_CAP: Final = 64 * 2**10
@@ -21,7 +21,7 @@ _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VERSION: Final = re.compile(rb"HTTP/([0-9]+)\.([0-9]+)")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Head:
     """The head of one request."""
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from provisioner.errors import CommandInvalid
+from provisioner.immutable import immutable
 from provisioner.model.account import Secret
 
 MADE_UP_KEY: Final = Secret("sandbox")
@@ -23,7 +23,7 @@ _HINT: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SandboxParent:
     """One parent account, with the credentials that its requests carry."""
 

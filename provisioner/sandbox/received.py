@@ -7,13 +7,15 @@ Keeps no header and no body, so it contains no secret.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
+
+from provisioner.immutable import immutable
 
 KEPT: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ReceivedRequest:
     """One received request; ``n`` counts them from 1."""
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
 from typing import Final, NoReturn
+
+from provisioner.immutable import immutable
 
 
 class Ending(Enum):
@@ -22,7 +23,7 @@ class Ending(Enum):
     RESET = "reset"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SandboxReply:
     """One answer, honest or distorted."""
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum, StrEnum
 from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import unquote
 
+from provisioner.immutable import immutable
 from provisioner.sandbox.reply import refuse
 
 
@@ -31,7 +31,7 @@ class Endpoint(StrEnum):
 Call = TypeVar("Call", bound=Enum)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SandboxRequest:
     """One request, with its whole body."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from provisioner.immutable import immutable
 from provisioner.sandbox.faults import Fault
 from provisioner.sandbox.parent import SandboxParent
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SandboxSettings:
     """How one sandbox behaves."""
 

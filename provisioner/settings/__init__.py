@@ -7,12 +7,13 @@ no secret: placeholders stay as written.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
 from provisioner import placeholders
 from provisioner.errors import SettingInvalid
+from provisioner.immutable import immutable
 from provisioner.model import address
 from provisioner.model.account import DEFAULT_PARENT
 from provisioner.model.terms import Freeze
@@ -45,7 +46,7 @@ OUTLETS: Final = frozenset({"heartbeat_url", "metrics_file"})
 """Where a run reports to. Whoever runs an apply may name their own, in a variable or a flag."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ParentSettings:
     """One Octopush account that owns sub-accounts; login and key are placeholders."""
 
@@ -63,7 +64,7 @@ class ParentSettings:
         return tuple(dict.fromkeys(named))
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Settings:
     """All settings of a project; seconds are floats."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from provisioner import placeholders
 from provisioner.errors import SettingInvalid
+from provisioner.immutable import immutable
 from provisioner.placeholders.reading import LIST, MACHINES, OWN, STORES, Reader, holds_identity, is_own
 from provisioner.settings.paths import from_home
 
@@ -21,7 +22,7 @@ _PUSH_TOKEN: Final = "PROVISIONER_PUSH_TOKEN"  # noqa: S105  # the name of a var
 _OURS: Final = ("OCTOPUSH_API_LOGIN*", "OCTOPUSH_API_KEY*", "PROVISIONER_*")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Readers:
     """The readers of one project's placeholders."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from provisioner.immutable import immutable
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Holder:
     """The run that holds a state."""
 

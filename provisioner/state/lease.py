@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 
+from provisioner.immutable import immutable
 from provisioner.state.holder import Holder
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Lease:
     """Says that a run is at work, until it ends or stops renewing the lease."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from provisioner.errors import StateForeign, StateRolledBack
+from provisioner.immutable import immutable
 from provisioner.model import address
 from provisioner.model.state import State
 from provisioner.state import codec
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from provisioner.state.rescue import RescueEntry
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Snapshot:
     """A state at one moment."""
 

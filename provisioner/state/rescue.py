@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from provisioner.errors import StateConflict, StateForeign, StateInvalid
+from provisioner.immutable import immutable
 from provisioner.model.rescue import MARK, defused
 from provisioner.model.state import Abandoned, Active, Pending, Record, State, Unknown
 from provisioner.state import codec
@@ -31,7 +32,7 @@ _KEEP: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RescueEntry:
     """The outcome of one operation that is not in the state yet."""
 

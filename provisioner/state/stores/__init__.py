@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from provisioner.errors import StateMoved
+from provisioner.immutable import immutable
 
 if TYPE_CHECKING:
     from provisioner.state.holder import Holder
@@ -23,7 +23,7 @@ ABSENT: Final = ""
 """The version of a state that does not exist."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Note:
     """What a store with a history records about a save."""
 

@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeVar
@@ -30,6 +29,7 @@ from provisioner.errors import (
     StateUnreachable,
 )
 from provisioner.files import MAX_STATE_BYTES
+from provisioner.immutable import immutable
 from provisioner.model.address import AddressError, is_this_machine, normal
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ _AZURE: Final = (
 _GOOGLE: Final = "GOOGLE_APPLICATION_CREDENTIALS GOOGLE_SERVICE_ACCOUNT GOOGLE_SERVICE_ACCOUNT_KEY GOOGLE_BEARER_TOKEN"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Service:
     """One kind of object storage."""
 
@@ -115,7 +115,7 @@ _NOT_ACCEPTED: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Object:
     """One object as it was read."""
 

@@ -18,12 +18,12 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import quote, unquote
 
 from provisioner.errors import ProvisionerError, SettingInvalid, StateNotSaved
+from provisioner.immutable import immutable
 from provisioner.model.revision import Revision
 from provisioner.state.lease import Lease, decode
 from provisioner.state.stores import ABSENT, Note, moved
@@ -49,7 +49,7 @@ _PROVING: Final = threading.Lock()
 """Held while finding out: many parents start at once, and one proof is enough for all."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Head:
     """The object with the highest number."""
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.errors import SettingInvalid
+from provisioner.immutable import immutable
 from provisioner.state.stores import Store
 
 if TYPE_CHECKING:
     from provisioner.state.stores.remote import Backend
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Place:
     """Where a state is, and what its store needs to find it."""
 

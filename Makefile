@@ -8,10 +8,10 @@ PIP      := $(BIN)/python -m pip install -q --disable-pip-version-check
 LOCK     := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c constraints.txt pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo validate plan apply test tools check format docs lock coverage bench proof clean
+.PHONY: help demo validate plan apply test tools check format docs lock coverage bench proof chaos clean
 
 # The commands that docs/proof.md is made of.
-PROOF    :=
+PROOF    := chaos
 
 help:  ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,7 +41,7 @@ tools:  ## Install what some tests use, on Debian as root: shellcheck, promtool,
 	-@$(PYTHON) -m venv .tools/moto && timeout 150 .tools/moto/bin/pip install -q --disable-pip-version-check 'moto[s3]==5.2.5' flask==3.1.3 flask-cors==6.0.5
 	-@timeout 60 apt-get -qq update
 	-@mkdir -p /etc/postgresql-common/createcluster.d && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/tests.conf
-	-@DEBIAN_FRONTEND=noninteractive timeout 150 apt-get -qq install --no-install-recommends age chromium cron postgresql rsync shellcheck
+	-@DEBIAN_FRONTEND=noninteractive timeout 150 apt-get -qq install --no-install-recommends age chromium cron faketime postgresql rsync shellcheck strace
 	-@mkdir -p .tools && cd .tools && timeout 60 apt-get -qq download prometheus docker.io && dpkg-deb -x prometheus_*.deb . \
 		&& dpkg-deb --fsys-tarfile docker.io_*.deb | tar -x ./usr/bin/docker
 
@@ -74,6 +74,9 @@ bench: $(VENV)/.dev  ## Measure speed, each time compared with a simple yardstic
 
 proof:  ## Run every command of docs/proof.md, and write their results there
 	@for each in $(PROOF); do $(MAKE) --no-print-directory $$each PUBLISH=1 || exit; done
+
+chaos: $(VENV)/.dev  ## Run applies under faults and compare with the sandbox's ledger: RUNS= SEED= LAYER= PUBLISH=
+	@$(BIN)/python -m tests.proof.chaos
 
 clean:  ## Remove the environment and all caches
 	rm -rf $(VENV) .tools .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis .coverage .coverage.*

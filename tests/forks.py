@@ -156,30 +156,30 @@ def exit_code_of(target: Callable[..., None], *arguments: object) -> int:
 
 def _run(arguments: list[str], folder: Path, environ: dict[str, str], out: Path, err: Path) -> None:
     with Path(os.devnull).open("rb") as stdin, out.open("wb") as stdout, err.open("wb") as stderr:
-        _become(folder, environ, stdin.fileno(), stdout.fileno(), stderr.fileno())
+        become(folder, environ, stdin.fileno(), stdout.fileno(), stderr.fileno())
     main(arguments)
 
 
 def _program(text: str, folder: Path, environ: dict[str, str], out: Path, err: Path) -> None:
     with Path(os.devnull).open("rb") as stdin, out.open("wb") as stdout, err.open("wb") as stderr:
-        _become(folder, environ, stdin.fileno(), stdout.fileno(), stderr.fileno())
+        become(folder, environ, stdin.fileno(), stdout.fileno(), stderr.fileno())
     exec(text, {"__name__": "__main__"})  # noqa: S102  # it is a test's own
 
 
 def _run_at_terminal(arguments: list[str], folder: Path, environ: dict[str, str], terminal: str) -> None:
     descriptor = os.open(terminal, os.O_RDWR | os.O_NOCTTY)
-    _become(folder, environ, descriptor, descriptor, descriptor)
+    become(folder, environ, descriptor, descriptor, descriptor)
     os.close(descriptor)
     main(arguments)
 
 
 def _serve(arguments: list[str], folder: Path, environ: dict[str, str], out: Connection) -> None:
     with out, Path(os.devnull).open("rb") as stdin, Path(os.devnull).open("wb") as stderr:
-        _become(folder, environ, stdin.fileno(), out.fileno(), stderr.fileno())
+        become(folder, environ, stdin.fileno(), out.fileno(), stderr.fileno())
     main(arguments)
 
 
-def _become(folder: Path, environ: dict[str, str], *descriptors: int) -> None:
+def become(folder: Path, environ: dict[str, str], *descriptors: int) -> None:
     """Make this process one that was just started in ``folder``; ``descriptors`` are its input, output and errors."""
     gc.disable()  # as ``python -m provisioner`` does
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -16,6 +16,7 @@ from provisioner.model.account import MASK, Attributes, DesiredAccount, Manifest
 from provisioner.model.plan import (
     Change,
     Create,
+    Elsewhere,
     FieldChange,
     Gone,
     Plan,
@@ -82,6 +83,50 @@ def restricted(plan: Plan, manifest: Manifest, only: Collection[str]) -> Plan:
         updates=len(plan.updates) - sum(isinstance(change, Update) for change in changes),
     )
     return replace(plan, changes=changes, slots=slots, over=_over(creates, slots), selection=selection)
+
+
+def with_moves(plans: Sequence[Plan], manifests: Sequence[Manifest]) -> tuple[Plan, ...]:
+    """Return the ``plans`` made from ``manifests``, with accounts marked that seem to move to another parent.
+
+    Octopush cannot move an account: what looks like a move leaves one account, and creates another.
+    """
+    left: dict[tuple[str, ...], list[Elsewhere]] = {}
+    for plan, manifest in zip(plans, manifests, strict=True):
+        for change in plan.changes:
+            if isinstance(change, Unmanaged | StillUnknown) and not _names(manifest, change):
+                left.setdefault(change.attributes.holder(), []).append(Elsewhere(plan.parent, change.name))
+    if not left:
+        return tuple(plans)
+    origins: dict[Elsewhere, Elsewhere] = {}
+    targets: dict[Elsewhere, Elsewhere] = {}
+    for plan in plans:
+        for create in plan.creates:
+            twins = [each for each in left.get(create.account.attributes.holder(), ()) if each.parent != plan.parent]
+            if twins and create.resembles is None:
+                new = Elsewhere(plan.parent, create.name)
+                origins[new] = old = next((each for each in twins if each.name == create.name), twins[0])
+                targets.setdefault(old, new)
+    return tuple(replace(plan, changes=tuple(_moved(plan, origins, targets))) if origins else plan for plan in plans)
+
+
+def _names(manifest: Manifest, change: Unmanaged | StillUnknown) -> bool:
+    """Return whether ``manifest`` names the account of ``change``."""
+    return isinstance(change, StillUnknown) and any(
+        change.name in {account.name, account.previously} for account in manifest.accounts
+    )
+
+
+def _moved(
+    plan: Plan, origins: Mapping[Elsewhere, Elsewhere], targets: Mapping[Elsewhere, Elsewhere]
+) -> Iterator[Change]:
+    for change in plan.changes:
+        this = Elsewhere(plan.parent, change.name)
+        if isinstance(change, Create) and this in origins:
+            yield replace(change, moved_from=origins[this])
+        elif isinstance(change, Unmanaged | StillUnknown) and this in targets:
+            yield replace(change, moved_to=targets[this])
+        else:
+            yield change
 
 
 def _over(creates: Sequence[str], slots: Slots) -> tuple[str, ...]:

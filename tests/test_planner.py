@@ -25,7 +25,7 @@ from provisioner.model.plan import (
 )
 from provisioner.model.report import Outcome, Report, Result
 from provisioner.model.state import Abandoned, Active, Drift, Edit, Operation, Pending, Record, Slots, State, Unknown
-from provisioner.planner import plan, restricted, with_unchecked
+from provisioner.planner import plan, restricted, with_moves, with_unchecked
 
 LEONARDO = Attributes("Leonardo", "Da Vinci", "Italy", Callbacks(email_for_inbounds="sms@example.com"))
 SOFONISBA = Attributes("Sofonisba", "Anguissola")
@@ -581,3 +581,43 @@ def test_what_is_chosen_is_still_compared_with_the_whole_manifest_and_the_whole_
     assert cast("Create", created).resembles is None
     (created,) = chosen(wanted(desired("paris", SOFONISBA)), state, 20, "paris").changes
     assert "rome" == cast("Create", created).resembles
+
+
+# ── Accounts that seem to move to another parent ─────────────────────────────
+
+
+def of(parent: str, *names: str, **records: Record) -> tuple[Plan, Manifest]:
+    manifest = Manifest(parent, tuple(desired(name) for name in names))
+    return plan(manifest, replace(known(**records), parent=parent), limit=9, reserved=0), manifest
+
+
+def moves(*made: tuple[Plan, Manifest]) -> dict[str, str]:
+    found = {}
+    for this in with_moves([each for each, _ in made], [manifest for _, manifest in made]):
+        for change in this.changes:
+            other = change.moved_from if isinstance(change, Create) else getattr(change, "moved_to", None)
+            if other is not None:
+                found[f"{this.parent}/{change.name}"] = f"{other.parent}/{other.name}"
+    return found
+
+
+def test_a_create_for_the_holder_of_an_account_that_another_parent_lost_is_marked_with_it() -> None:
+    old, new = of("acme", paris=active()), of("globex", "paris")
+    assert {"acme/paris": "globex/paris", "globex/paris": "acme/paris"} == moves(old, new) == moves(new, old)
+    assert {"acme/paris": "globex/lyon", "globex/lyon": "acme/paris"} == moves(old, of("globex", "lyon"))
+    lost = of("acme", paris=unknown())
+    assert {"acme/paris": "globex/paris", "globex/paris": "acme/paris"} == moves(lost, new)
+
+
+def test_the_account_of_the_same_name_comes_first() -> None:
+    found = moves(of("acme", a=active(), paris=active()), of("globex", "paris"))
+    assert {"acme/paris": "globex/paris", "globex/paris": "acme/paris"} == found
+
+
+def test_nothing_moves_that_a_manifest_names_or_octopush_has_deleted_or_another_holder_has() -> None:
+    new = of("globex", "paris")
+    assert {} == moves(of("acme", "paris", paris=active()), new)
+    assert {} == moves(of("acme", "paris", paris=unknown()), new)
+    assert {} == moves(of("acme", paris=active(drift=Drift(gone=True))), new)
+    assert {} == moves(of("acme", paris=active(SOFONISBA)), new)
+    assert {} == moves(of("acme", "lyon", paris=active()))

@@ -36,6 +36,14 @@ class FieldChange:
 
 
 @immutable
+class Elsewhere:
+    """An account of another parent."""
+
+    parent: str
+    name: str
+
+
+@immutable
 class Create:
     """The account does not exist yet."""
 
@@ -43,6 +51,8 @@ class Create:
     account: DesiredAccount
     resembles: str | None = None
     """An unmanaged account for the same person: this may be that account under a new name."""
+    moved_from: Elsewhere | None = None
+    """An unmanaged account of another parent for the same person; Octopush cannot move it, so this is a second one."""
 
     @property
     def name(self) -> str:
@@ -124,6 +134,8 @@ class Unmanaged:
     drift: Drift = NO_DRIFT
     unfinished: bool = False
     """An earlier run left an unfinished edit."""
+    moved_to: Elsewhere | None = None
+    """An account for the same person that would be created for another parent."""
 
 
 @immutable
@@ -150,6 +162,8 @@ class StillUnknown:
     reason: str
     since: str | None = None
     """When its request was started, UTC; a person looks for it in Octopush's dashboard."""
+    moved_to: Elsewhere | None = None
+    """If no manifest names it: an account for the same person that would be created for another parent."""
 
 
 @immutable

@@ -95,7 +95,7 @@ def apply(
     run = replace(run, digest=plans.part_of or digest)
     if plans.plans:
         run.reporter.planned(plans.plans, digest)
-    names = sorted((*plans.parents, *plans.failures))
+    names = sorted((*(name for name, one in plans.parents.items() if one.in_manifests), *plans.failures))
     ready = {name: attempted(_ready, workspace, name, plans, bounds, run.reporter) for name in names}
     if len(ready) == 1 and isinstance(only := next(iter(ready.values())), ProvisionerError):
         raise only
@@ -228,12 +228,18 @@ def _bound(parent: Parent, planned: ParentPlan, state: State | None, reporter: R
 
 def _require_no_lookalikes(plan: Plan) -> None:
     """Raise Refused if an account to create looks like a renamed one."""
-    found = [f"{change.name} like {change.resembles}" for change in plan.creates if change.resembles is not None]
+    found = [
+        f"{change.name} like {twin}"
+        for change in plan.creates
+        for twin in (change.resembles, change.moved_from and f"{change.moved_from.name} of {change.moved_from.parent}")
+        if twin is not None
+    ]
     if found:
         raise Refused(
-            f"Parent {plan.parent}: accounts that look like renamed ones would be created a second time:"
+            f"Parent {plan.parent}: accounts that look like renamed or moved ones would be created a second time:"
             f" {', '.join(found)}.",
-            hint="If you renamed an account, write `previously: OLD` under the new name. If it is a second account, run"
+            hint="If you renamed an account, write `previously: OLD` under the new name. If you moved one to another"
+            " parent, move it back: Octopush cannot move it. If it is a second account, run"
             " `provisioner apply` at a terminal, which asks about it by name. Nothing was sent.",
         )
 
@@ -388,11 +394,13 @@ def _as_settled(plan: Plan, state: State) -> Plan:
 
 def _require_same_plan(planned: ParentPlan, state: State | None, parent: Parent) -> None:
     """Raise PlanStale unless ``state``, which somebody else has saved since the plan, still gives the same plan."""
-    from provisioner.render.documents import plans  # rarely needed
+    from provisioner.render import documents  # rarely needed
 
     only = () if planned.plan.selection is None else planned.plan.selection.names
     again = made_from(planned.manifest, state, parent, planned.refreshed, only)
-    before, after = (plans([replace(one, serial=0)])["plans"][0] for one in (planned.plan, again))
+    before, after = (
+        documents.without_moves(documents.plans([replace(one, serial=0)])["plans"][0]) for one in (planned.plan, again)
+    )
     if before != after:
         names = _differing(before["changes"], after["changes"])
         differing = f"; the plan now differs for {', '.join(names)}" if names else ""

@@ -20,7 +20,7 @@ from provisioner.manifest.sources import Source, holds_any
 from provisioner.model.account import AUTO_PARENT, DesiredAccount, Manifest
 from provisioner.model.plan import Create, Plan, Update, counts, raise_if_over
 from provisioner.model.state import State
-from provisioner.planner import NOTHING_FOUND, Found, restricted
+from provisioner.planner import NOTHING_FOUND, Found, restricted, with_moves
 from provisioner.planner import plan as planned
 from provisioner.project.parent import Parent
 from provisioner.project.running import attempted, each
@@ -50,6 +50,8 @@ class ParentPlan:
     """The state when it was read."""
     refreshed: Refreshed | None = None
     """The result of the refresh, if there was one."""
+    in_manifests: bool = True
+    """Whether the manifests have the parent; otherwise, its accounts are only shown."""
 
 
 @immutable
@@ -229,15 +231,16 @@ def plans_of(
         autos = asked[AUTO_PARENT]
         asked, placement, failures = placing.placed(workspace, asked, known, looked)
         failures = failures if _has(autos, only) else {}
-    manifests = tuple(this for name, this in asked.items() if (not parents or name in parents) and _has(this, only))
-    if not manifests and not failures:
-        raise CommandInvalid(
-            f"No manifest has an account of {', '.join(parents)}.", hint="Check --parent and the manifests."
-        )
-    if shard is not None:
-        manifests = tuple(this for this in manifests if this.parent in shard)
-        if not manifests and not failures:
-            run.reporter.warning(f"no parent in the manifests is in shard {shard}: there is nothing to do.")
+    manifests = tuple(
+        this
+        for name, this in asked.items()
+        if (not parents or name in parents) and (shard is None or name in shard) and _has(this, only)
+    )
+    others: dict[str, ParentPlan] = {}
+    if not only and [*named] == [workspace.folder / MANIFESTS]:
+        others = _others(workspace, asked, parents, shard, run, jobs)
+    if not (manifests or failures or others):
+        _require_shard(shard, parents, run)
     looked = looked or look_at_all([this.parent for this in manifests])
     looks = [looked[this.parent] for this in manifests]
     found: list[Refreshed | ProvisionerError | None] = [None] * len(looks)
@@ -247,14 +250,61 @@ def plans_of(
         names = [_known_as(this, only) for this in manifests]
         found = refreshed(looks, names, run, jobs)
         run.reporter.phase("refresh", time.monotonic() - start)
-    made: dict[str, ParentPlan] = {}
+    made = others
     for this, look, seen in zip(manifests, looks, found, strict=True):
         outcome = attempted(_planned, this, look, seen, only)
         if isinstance(outcome, ProvisionerError):
             failures[this.parent] = outcome
         else:
             made[this.parent] = outcome
-    return Plans(made, failures, tuple(named), read.sources, workspace.settings.owner, refresh, placement)
+    parents_made = _with_moves({name: made[name] for name in sorted(made)})
+    return Plans(parents_made, failures, tuple(named), read.sources, workspace.settings.owner, refresh, placement)
+
+
+def _others(
+    workspace: Workspace,
+    asked: Collection[str],
+    parents: Sequence[str],
+    shard: Shard | None,
+    run: RunContext,
+    jobs: Jobs,
+) -> dict[str, ParentPlan]:
+    """Return the plans of parents that have accounts, but none in the manifests, and so not in ``asked``.
+
+    They are only shown, so an error is only a warning.
+    """
+    chosen = [parent for parent in workspace.parents(parents, shard) if parent.name not in asked]
+    found: dict[str, ParentPlan] = {}
+    for parent, made in zip(
+        chosen, each(chosen, lambda parent: attempted(_left, parent, run), jobs, run.cancel), strict=True
+    ):
+        if isinstance(made, ProvisionerError):
+            parent.warn(run.reporter, f"no manifest has accounts of it, and its state cannot be shown. {made.message}")
+        elif made is not None:
+            found[parent.name] = made
+    return found
+
+
+def _left(parent: Parent, run: RunContext) -> ParentPlan | None:
+    """Return the plan of a parent that no manifest names, or None if it has no accounts."""
+    snapshot, this = parent.look(run.reporter), Manifest(parent.name, ())
+    if (state := snapshot.settled) is None or not state.accounts:
+        return None
+    return ParentPlan(made_from(this, state, parent, None, ()), this, snapshot, in_manifests=False)
+
+
+def _with_moves(made: Mapping[str, ParentPlan]) -> dict[str, ParentPlan]:
+    marked = with_moves([each.plan for each in made.values()], [each.manifest for each in made.values()])
+    return {name: replace(one, plan=plan) for (name, one), plan in zip(made.items(), marked, strict=True)}
+
+
+def _require_shard(shard: Shard | None, parents: Sequence[str], run: RunContext) -> None:
+    """Warn that no parent is in the ``shard``; raises CommandInvalid if that is not why there is nothing to plan."""
+    if shard is None:
+        raise CommandInvalid(
+            f"No manifest has an account of {', '.join(parents)}.", hint="Check --parent and the manifests."
+        )
+    run.reporter.warning(f"no parent in the manifests is in shard {shard}: there is nothing to do.")
 
 
 def _has(this: Manifest, only: Collection[str]) -> bool:

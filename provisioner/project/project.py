@@ -186,7 +186,8 @@ class Project:
     ) -> Plans:
         """Return what an apply would do, for every parent in the manifests at ``paths``.
 
-        Without ``paths``, reads the folder ``manifests/``. Holds, saves and sends nothing, and
+        Without ``paths``, reads the folder ``manifests/``, and also shows the accounts of parents that
+        have none there any more; an apply does nothing for those. Holds, saves and sends nothing, and
         needs no secret. Only ``refresh``, which reads the accounts at Octopush, needs the
         credentials and an identity. With ``wait``, for plans to apply at once, waits for
         another run as long as the setting ``lock_timeout`` says. A parent that cannot be

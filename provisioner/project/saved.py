@@ -225,6 +225,8 @@ def _moved_files(saved: SavedPlan, files: Mapping[str, str]) -> Iterator[str]:
 
 def _moved(parent: str, was: documents.Document | None, now: documents.Document | None) -> Iterator[str]:
     """Yield what has changed since one parent's plan was made; at least one reason if the plans differ."""
+    # One parent may be planned again on its own, as on a worker of a cluster.
+    was, now = (None if each is None else documents.without_moves(each) for each in (was, now))
     if was != now:
         yield from tuple(_named(parent, was, now)) or (f"the plan of the parent {parent} now differs",)
 

@@ -19,6 +19,7 @@ from provisioner.model.account import Problem, Severity, shown_value
 from provisioner.model.plan import (
     Change,
     Create,
+    Elsewhere,
     FieldChange,
     Gone,
     Plan,
@@ -227,6 +228,7 @@ def _change(change: Change) -> Document:
         case Create(account=account):
             facts = {"placed": account.placed, "previously": account.previously, "resembles": change.resembles}
             document |= {key: text for key, text in facts.items() if text is not None}
+            document |= _elsewhere("moved_from", change.moved_from)
         case Update():
             document["fields"] = [field(each) for each in change.fields]
             document |= {} if change.edit is None else {"begun": _unfinished_edit(change.edit)}
@@ -242,11 +244,23 @@ def _change(change: Change) -> Document:
                     "changed": list(drift.changed),
                     "gone": drift.gone,
                 }
+    if isinstance(change, Unmanaged | StillUnknown):
+        document |= _elsewhere("moved_to", change.moved_to)
     if isinstance(change, Update | Unmanaged) and change.unfinished:
         document["unfinished"] = True
     if isinstance(change, Unchanged) and change.unchecked is not None:
         document["unchecked"] = change.unchecked
     return document | _reads(conditions.reads(change))
+
+
+def _elsewhere(key: str, this: Elsewhere | None) -> Document:
+    return {} if this is None else {key: {"parent": this.parent, "name": this.name}}
+
+
+def without_moves(plan: Document) -> Document:
+    """Return the document of one parent's plan without what only the plans of other parents say."""
+    changes = [{key: each[key] for key in each if key not in {"moved_from", "moved_to"}} for each in plan["changes"]]
+    return {**plan, "changes": changes}
 
 
 def _reads(these: Iterable[Read]) -> Document:

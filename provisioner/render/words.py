@@ -25,6 +25,7 @@ from provisioner.model.plan import (
     UNFINISHED,
     Change,
     Create,
+    Elsewhere,
     FieldChange,
     Gone,
     Plan,
@@ -84,6 +85,9 @@ PUBLISHED: Final = View()
 
 Sentence = tuple[str, ...]
 """Pieces to join without spaces: plain text, :class:`Name` and :class:`Code`."""
+
+
+_UNMANAGED: Final = "exists but is in no manifest; it is not changed"
 
 
 class Label(Enum):
@@ -166,17 +170,23 @@ def explanation(change: Unchanged | Unmanaged | Gone | StillUnknown | StillAband
             return ("; ".join(filter(None, (change.unchecked, drift(change.drift)))),)
         case Unmanaged():
             known = [each for each in (drift(change.drift), UNFINISHED if change.unfinished else "") if each]
-            if not known:
-                return ("exists but is in no manifest; it is not changed",)
-            return ("; ".join(("is in no manifest", *known)),)
+            text = "; ".join(("is in no manifest", *known)) if known else _UNMANAGED
+            return (text, *_second(change.moved_to))
         case Gone():
             return (change.reason, "; ", *todo(Advice(Remedy.FORGET, change.name)))
         case StillUnknown():
-            return (change.reason,)
+            return (change.reason, *_second(change.moved_to))
         case StillAbandoned():
             return (f"{change.reason}; it keeps its slot; to create it again, give it another name",)
         case _:
             assert_never(change)
+
+
+def _second(this: Elsewhere | None) -> Sentence:
+    """Return what a reader should know of an account that seems to move to another parent."""
+    if this is None:
+        return ()
+    return ("; it cannot be moved: ", Name(this.name), " of ", Name(this.parent), " has the same names")
 
 
 def todo(this: Advice) -> Sentence:
@@ -203,6 +213,16 @@ def notes(change: Create) -> Iterator[tuple[Sentence, ...]]:
         yield (
             (twin, " is in no manifest and has the same names. If ", own, " is its new name,"),
             ("write ", CodeText(f"previously: {twin}"), " under ", own, "; otherwise this is a second account."),
+        )
+    if (old := change.moved_from) is not None:
+        yield (
+            (
+                Name(old.name),
+                " of ",
+                Name(old.parent),
+                " is in no manifest and has the same names. Octopush cannot move",
+            ),
+            ("an account to another parent: this is a second account, with its own login, key and slot.",),
         )
 
 

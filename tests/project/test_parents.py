@@ -22,6 +22,7 @@ from provisioner.project.recovering import Accepted
 from provisioner.settings import Settings
 from provisioner.state.holder import Holder
 from provisioner.state.stores.local import LocalStore
+from tests import forks
 from tests.cli.steps import metrics
 from tests.conftest import Project, SandboxProcess, StartSandbox, assert_no_secret
 from tests.project.opened import Heard, accounts_of, having, many, opened, results, state_of
@@ -429,3 +430,72 @@ def test_accept_state_accepts_only_states_that_this_machine_refuses(three: Proje
     state_of(three, "acme").write_bytes(newest)
     with pytest.raises(CommandInvalid, match="Every state is the one"):
         opened(three).recover(accept_state=True)
+
+
+# ── Accounts that leave a manifest ───────────────────────────────────────────
+
+
+def table(mine: Project) -> Path:
+    return mine.folder / "manifests" / "accounts.csv"
+
+
+def rewrite(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_an_account_that_moves_to_another_parent_is_shown_in_both_and_created_only_by_a_person(
+    three: Project, server: SandboxProcess
+) -> None:
+    assert 0 == opened(three).apply(opened(three).plan()).exit_code
+    before = len(server.accounts())
+    # With the last name, which is the old parent's.
+    rewrite(table(three), "rome,rome,acme,three,acme", "rome,rome,acme,three,globex")
+    shown = three.run("plan")
+    assert "  ! unmanaged  rome  exists but is in no manifest; it is not changed;" in shown.stdout
+    assert " it cannot be moved: rome of globex has the same names\n" in shown.stdout
+    assert "      rome of acme is in no manifest and has the same names. Octopush cannot move\n" in shown.stdout
+    document = json.loads(three.run("plan", "--format", "json", "--out", "plan.json").stdout)
+    Draft202012Validator(schemas.load("plan.v1")).validate(document)
+    changes = {plan["parent"]: {each["name"]: each for each in plan["changes"]} for plan in document["plans"]}
+    assert {"parent": "globex", "name": "rome"} == changes["acme"]["rome"]["moved_to"]
+    assert {"parent": "acme", "name": "rome"} == changes["globex"]["rome"]["moved_from"]
+    for form in ("markdown", "html"):
+        page = three.run("plan", "--format", form).stdout
+        assert ("it cannot be moved" in page, "Octopush cannot move" in page) == (True, True)
+    for arguments in ("apply", "--yes"), ("reconcile",), ("apply", "--plan", "plan.json", "--yes"):
+        done = three.run(*arguments)
+        assert 4 == done.returncode
+        assert "rome like rome of acme" in done.stdout
+    assert before == len(server.accounts())
+    asked = forks.at_terminal(("apply", "--yes"), three.folder, three.environ, "y\n")
+    assert "rome of globex has the same names as rome of acme, which no manifest contains any more." in asked[1]
+    assert (0, before + 1) == (asked[0], len(server.accounts()))
+    assert "cannot be moved" not in three.run("plan").stdout
+
+
+def test_accounts_of_a_parent_that_no_manifest_names_are_shown_and_nothing_else(
+    three: Project, server: SandboxProcess
+) -> None:
+    assert 0 == opened(three).apply(opened(three).plan()).exit_code
+    rewrite(table(three), "oslo,oslo,globex,three,globex\n", "")
+    sent = len(server.requests())
+    without = having(three, GLOBEX_KEY="")
+    shown = without.run("plan", "--out", "plan.json")
+    assert (0, True) == (shown.returncode, "globex: 1 of 20 slots used" in shown.stdout), shown.stderr
+    assert "  ! unmanaged  oslo  exists but is in no manifest; it is not changed\n" in shown.stdout
+    with LocalStore(state_of(three, "globex")).hold(OTHER, timeout=0, sleep=lambda _: None):
+        for arguments in ("apply", "--yes"), ("apply", "--yes", "--plan", "plan.json"):
+            done = without.run(*arguments)
+            assert (0, False) == (done.returncode, "globex:" in done.stdout), done.stderr
+        done = without.run("plan", "--refresh")
+        assert (0, True) == (done.returncode, "unmanaged  oslo" in done.stdout), done.stderr
+    # The refresh reads the three other accounts.
+    assert sent + 3 == len(server.requests())
+    assert 0 == three.run("plan", "--parent", "globex").returncode
+    assert "oslo" not in three.run("plan", str(table(three))).stdout
+    # Its state concerns nobody: that it cannot be read is only a warning.
+    state_of(three, "globex").write_text("{")
+    done = three.run("plan")
+    assert (0, True) == (done.returncode, "warning: globex: no manifest has accounts of it" in done.stderr)

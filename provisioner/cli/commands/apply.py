@@ -99,8 +99,8 @@ def command(
     With --refresh, it first looks for what somebody changed at Octopush, and changes it back.
     With --plan, it makes the saved plan again and compares the two, so exactly what was
     reviewed is applied. With --digest as well, the plan must have this digest, which every
-    format of `plan` prints. If a create looks like a renamed account, it asks about that
-    account, even with --yes; without a terminal, it refuses (4).
+    format of `plan` prints. If a create looks like an account that was renamed or moved, it asks
+    about that account, even with --yes; without a terminal, it refuses (4).
     """
     from provisioner.cli.interrupt import Interrupt
     from provisioner.cli.watched import watched
@@ -183,6 +183,11 @@ def doubts(plans: Plans) -> Iterator[str]:
                 yield (
                     f"{change.name} has the same names as {change.resembles}{whose}, which no manifest contains any"
                     f" more. Create {change.name} as another account?"
+                )
+            if (old := change.moved_from) is not None:
+                yield (
+                    f"{change.name} of {plan.parent} has the same names as {old.name} of {old.parent}, which no"
+                    f" manifest contains any more. Octopush cannot move it. Create {change.name} as another account?"
                 )
 
 

@@ -66,7 +66,7 @@ def command(
     """Make Octopush match the manifests, unattended: for a scheduler.
 
     Looks for drift if there is an identity, plans, and applies, without asking. Over a
-    threshold, or if a create looks like a renamed account, it does nothing and exits with 4.
+    threshold, or if a create looks like a renamed or moved account, it does nothing and exits with 4.
     If nothing is new, it only reads, and writes no state. Needs the parents' credentials and
     the recipients to seal to.
     """

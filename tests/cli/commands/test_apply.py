@@ -129,7 +129,10 @@ def test_a_create_that_looks_like_a_renamed_account_is_for_a_person(
     for arguments in (("apply", "--yes"), ("apply", "--yes", "--plan", "plan.json"), ("reconcile",)):
         done = mine.run(*arguments)
         assert 4 == done.returncode
-        assert "accounts that look like renamed ones would be created a second time: roma like rome." in done.stderr
+        assert (
+            "accounts that look like renamed or moved ones would be created a second time: roma like rome."
+            in done.stderr
+        )
         assert "write `previously: OLD` under the new name" in done.stderr
     code, said = answering(mine, "n\n", "apply", "--yes")
     assert (130, 2) == (code, len(server.accounts()))

@@ -1,8 +1,8 @@
 """A command's output: data on standard output, messages on standard error.
 
-Owns printing, prompts and colour. There are two consoles, one for people and one for
-programs; the process chooses one when it starts, and passes it on. rich is imported only if
-there is a terminal to colour.
+Owns printing, prompts and colour. There are two consoles, one for people and one whose
+messages are events for programs; the process chooses one when it starts, and passes it on.
+rich is imported only if there is a terminal to colour.
 
 Output that cannot be written never ends a command, because its work matters more than its
 messages. If data could not be written, the exit code is 1, unless the command ends with
@@ -15,17 +15,17 @@ import errno
 import json
 import os
 import threading
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
-from provisioner.cli.events import Event
-from provisioner.errors import CommandInvalid, ProvisionerError
+from provisioner.errors import CommandInvalid, ExitCode, ProvisionerError, gravest
 from provisioner.model.rescue import MARK, defused
+from provisioner.render import events
+from provisioner.render.events import ERROR, INFO, WARNING, Event
 
 if TYPE_CHECKING:
     from provisioner.model.account import Problem
@@ -35,17 +35,14 @@ if TYPE_CHECKING:
 
 _ANSWERS: Final = " [y/N]:"
 _USUAL_WIDTH: Final = 80
-INFO: Final = "info"
-WARNING: Final = "warning"
-ERROR: Final = "error"
 
 
 class OutputError(ProvisionerError):
     """Standard output did not take what was written."""
 
 
-class Console(ABC):
-    """The streams of one command."""
+class Console:
+    """The streams of one command; its messages are for people."""
 
     def __init__(self, stdin: TextIO, stdout: TextIO, stderr: TextIO, environ: Mapping[str, str]) -> None:
         self.stdout = stdout
@@ -173,97 +170,58 @@ class Console(ABC):
             self.stderr.flush()
         return not self._lost_messages
 
-    @abstractmethod
     def talk(self, *these: Line | str) -> None:
-        """Write messages for people, while the command runs."""
-
-    @abstractmethod
-    def warn(self, message: str) -> None:
-        """Say what a person should know and no exit code says."""
-
-    @abstractmethod
-    def problem(self, this: Problem) -> None:
-        """Say what is wrong with a manifest, and where."""
-
-    @abstractmethod
-    def failure(self, error: ProvisionerError, parent: str | None = None) -> None:
-        """Say what ended the command, or what kept it from a parent, and what to do."""
-
-    @abstractmethod
-    def endings(self, these: Sequence[Report], *, are_read: bool) -> None:
-        """Say why work ended early, parent by parent; ``are_read``: standard output has said it to people."""
-
-    @abstractmethod
-    def event(self, level: str, event: Event, **fields: object) -> None:
-        """Write what only a log holds; of no interest to a person."""
-
-    @abstractmethod
-    def raw(self, text: str) -> None:
-        """Write lines as they are, for example a traceback."""
-
-    @abstractmethod
-    def urgent(self, message: str) -> bytes:
-        """Return the bytes that a signal handler may write to standard error directly."""
-
-    @abstractmethod
-    def last_resort(self, line: str) -> bool:
-        """Write a sealed outcome that could not be saved to disk, and return whether that worked."""
-
-
-class TextConsole(Console):
-    """Writes for people."""
-
-    def talk(self, *these: Line | str) -> None:
-        """Write lines to standard error, coloured on a terminal."""
+        """Write messages while the command runs, coloured on a terminal."""
         from provisioner.render.lines import Line  # only needed for messages
 
         with self._lock, self._writing():
             self._write(self.stderr, (each if isinstance(each, Line) else Line(each) for each in these))
 
     def warn(self, message: str) -> None:
-        """See :class:`Console`."""
+        """Say what a person should know and no exit code says."""
         from provisioner.render.lines import CHANGED, Line  # only needed for messages
 
         self.talk(Line(f"warning: {message}", CHANGED))
 
     def problem(self, this: Problem) -> None:
-        """See :class:`Console`."""
+        """Say what is wrong with a manifest, and where."""
         from provisioner.render import text  # most manifests have none
 
         self.talk(*text.problem(this))
 
     def failure(self, error: ProvisionerError, parent: str | None = None) -> None:
-        """See :class:`Console`."""
+        """Say what ended the command, or what kept it from a parent, and what to do."""
         from provisioner.render import advice  # most commands do not fail
-        from provisioner.render.lines import BAD, Line, printable
 
-        first, *more = error.message.splitlines() or [""]
-        whose = "" if parent is None else f"{parent}: "
-        self.talk(Line(f"error: {whose}{printable(first)}", BAD), *(Line(f"  {printable(line)}", BAD) for line in more))
-        self.talk(*(f"  {printable(line)}" for line in advice.hint(error).splitlines()))
+        self.talk(*advice.failure(error, "error: " if parent is None else f"error: {parent}: "))
+
+    def failed(self, these: Mapping[str, ProvisionerError | None]) -> ExitCode:
+        """Say what kept the command from some parents, and return the exit code."""
+        found = {parent: error for parent, error in these.items() if error is not None}
+        for parent, error in found.items():
+            self.failure(error, parent)
+        return gravest(error.exit_code for error in found.values())
 
     def endings(self, these: Sequence[Report], *, are_read: bool) -> None:
-        """See :class:`Console`."""
+        """Say why work ended early, parent by parent, unless standard output says it to people."""
         from provisioner.render import report  # most commands report nothing
 
         if not are_read:
             self.talk(*report.endings(these))
 
     def event(self, level: str, event: Event, **fields: object) -> None:
-        """Write nothing: people get this information in another way."""
+        """Write what only a log holds; nothing for people."""
 
     def raw(self, text: str) -> None:
-        """See :class:`Console`."""
-        with self._writing():
-            self.stderr.write(defused(text))
-            self.stderr.flush()
+        """Write lines as they are, for example a traceback."""
+        self._written(defused(text))
 
     def urgent(self, message: str) -> bytes:
-        """See :class:`Console`."""
+        """Return the bytes that a signal handler may write to standard error directly."""
         return f"\n{message}\n".encode()
 
     def last_resort(self, line: str) -> bool:
-        """See :class:`Console`."""
+        """Write a sealed outcome that could not be saved to disk, and return whether that worked."""
         return self._written(f"{line}\n")
 
 
@@ -316,9 +274,7 @@ class LogConsole(Console):
         A reader that goes away ends nothing: between a request and the save of its answer,
         that would lose an account.
         """
-        with self._lock, self._writing():
-            self.stderr.write(_encoded(level, event, **fields))
-            self.stderr.flush()
+        self._written(events.line(level, event, **fields))
 
     def raw(self, text: str) -> None:
         """Write an event for each line."""
@@ -326,12 +282,12 @@ class LogConsole(Console):
 
     def urgent(self, message: str) -> bytes:
         """See :class:`Console`."""
-        return _encoded(WARNING, Event.SIGNAL, message=message).encode()
+        return events.line(WARNING, Event.SIGNAL, message=message).encode()
 
     def last_resort(self, line: str) -> bool:
         """Write the outcome under its own key, so that ``recover`` finds it in a log."""
         # Only this key may contain the mark; everything else is written without it.
-        named = _encoded(ERROR, Event.RESCUE, **{MARK: json.loads(line.removeprefix(MARK))})
+        named = events.line(ERROR, Event.RESCUE, **{MARK: json.loads(line.removeprefix(MARK))})
         return self._written(named.replace(f'"{defused(MARK)}": ', f'"{MARK}": ', 1))
 
 
@@ -354,8 +310,7 @@ def _width(stream: TextIO) -> int | None:
 def _wrapped(these: Iterable[Line], width: int) -> Iterator[Line]:
     from provisioner.render.lines import wrapped  # only for a terminal
 
-    for line in these:
-        yield from wrapped(line, width)
+    return chain.from_iterable(wrapped(line, width) for line in these)
 
 
 def _safe(text: str) -> str:
@@ -363,10 +318,3 @@ def _safe(text: str) -> str:
     from provisioner.render.lines import printable  # only needed for messages
 
     return defused("\n".join(map(printable, text.split("\n"))))
-
-
-def _encoded(level: str, event: Event, **fields: object) -> str:
-    """Return one line: the time (UTC, ISO 8601), the level, the event, and those ``fields`` that are known."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    known = {name: value for name, value in fields.items() if value is not None}
-    return defused(json.dumps({"time": now, "level": level, "event": event.label} | known)) + "\n"

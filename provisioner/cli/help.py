@@ -22,14 +22,14 @@ _WIDEST, _WIDEST_IF_NARROW = 26, 16
 """The widest column for terms; a wider term gets a line of its own."""
 _LONGEST: Final = 500
 """Enough characters for every command's short help."""
-_ADVANCED: Final = frozenset(
-    {
-        *("config", "state", "shard", "encoding", "jobs", "rate", "cluster", "report", "new_recipients"),
-        *("timeout", "attempts", "retry_budget", "retry_after_cap", "retry_on_429", "retry_on_503", "proxy", "ca_file"),
-        *("keep_going", "lock_timeout", "metrics_file", "heartbeat_url", "log_format", "accept_state"),
-    }
-)
-"""The advanced options, by the names of their parameters."""
+
+
+class Option(click.Option):
+    """An option; an ``advanced`` one comes last in the help."""
+
+    def __init__(self, *declared: Any, advanced: bool = False, **attributes: Any) -> None:  # noqa: ANN401  # click's
+        super().__init__(*declared, **attributes)
+        self.advanced = advanced
 
 
 class _Formatter(click.HelpFormatter):
@@ -99,7 +99,7 @@ class Group(click.Group):
 
 def _options(this: click.Command, ctx: click.Context, *, advanced: bool) -> Rows:
     options = (each for each in this.get_params(ctx) if isinstance(each, click.Option))
-    chosen = (each for each in options if (each.name in _ADVANCED) is advanced)
+    chosen = (each for each in options if getattr(each, "advanced", False) is advanced)  # --help is click's own
     return [row for each in chosen if (row := each.get_help_record(ctx)) is not None]
 
 

@@ -23,10 +23,10 @@ from typing import Final, NoReturn
 import click
 
 from provisioner._version import __version__
-from provisioner.cli.console import Console, LogConsole, TextConsole
+from provisioner.cli.console import Console, LogConsole
+from provisioner.cli.context import Context
 from provisioner.cli.failures import CommandEnded, Terminated, reported, trace
 from provisioner.cli.help import Group
-from provisioner.cli.options import Context
 from provisioner.errors import MEANINGS, ExitCode, InternalError, ProvisionerError
 
 EXITS: Final = tuple(
@@ -38,37 +38,12 @@ EXITS: Final = tuple(
 _UNWRITABLE: Final = (errno.EBADF, errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT, errno.EAGAIN)
 _SIGNALS: Final[list[signal.Signals]] = []
 """The signals that have asked this process to end while it was only reading."""
-COMMANDS: Final[Mapping[str, str]] = {
-    name: f"provisioner.cli.commands.{module}"
-    for name, module in (
-        ("init", "init"),
-        ("keygen", "keygen"),
-        ("doctor", "doctor"),
-        ("validate", "validate"),
-        ("plan", "plan"),
-        ("apply", "apply"),
-        ("reconcile", "reconcile"),
-        ("refresh", "refresh"),
-        ("verify", "verify"),
-        ("status", "status"),
-        ("history", "history"),
-        ("credentials", "credentials"),
-        ("exec", "execute"),
-        ("resolve", "resolve"),
-        ("adopt", "adopt"),
-        ("forget", "forget"),
-        ("rotate-password", "rotate_password"),
-        ("rekey", "rekey"),
-        ("recover", "recover"),
-        ("state", "state"),
-        ("unlock", "unlock"),
-        ("explain", "explain"),
-        ("schema", "schema"),
-        ("completion", "completion"),
-        ("sandbox", "sandbox"),
-    )
-}
-"""The commands in the order in which they are used; each module's command is its ``command``."""
+COMMANDS: Final = (
+    *("init", "keygen", "doctor", "validate", "plan", "apply", "reconcile", "refresh", "verify", "status", "history"),
+    *("credentials", "exec", "resolve", "adopt", "forget", "rotate-password", "rekey", "recover", "state", "unlock"),
+    *("explain", "schema", "completion", "sandbox"),
+)
+"""The commands in the order in which they are used; each has a module of its name, with its ``command``."""
 
 
 class _Commands(Group):
@@ -84,7 +59,7 @@ class _Commands(Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = import_module(COMMANDS[cmd_name]).command
+        found: click.Command = import_module(f"provisioner.cli.commands.{cmd_name.replace('-', '_')}").command
         return found
 
     def invoke(self, ctx: click.Context) -> object:
@@ -148,7 +123,7 @@ def run(arguments: list[str], environ: Mapping[str, str]) -> int:
     """Run the command line and return the exit code. Every error has been reported by then."""
     # Needed before the command line is parsed: a log for programs contains only events.
     log = _given(arguments, "--log-format", environ.get("PROVISIONER_LOG_FORMAT")) == "json"
-    console = (LogConsole if log else TextConsole)(sys.stdin, sys.stdout, sys.stderr, environ)
+    console = (LogConsole if log else Console)(sys.stdin, sys.stdout, sys.stderr, environ)
     try:
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is signal.SIG_DFL:  # nohup, for example, ignores them

@@ -1,188 +1,280 @@
-"""Options that several commands share, and the types of their values."""
+"""Options as typed parameters: the parameters of a command's function are its options, in the order of its help.
+
+A parameter's annotation says how a person gives its value::
+
+    @options.command("Release the lock of a run that has died.")
+    def command(*, lease: Annotated[str, argument()], context: Annotated[Context, settings()]) -> int:
+
+Those that several commands have stand here once.
+"""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import click
 
 from provisioner import schemas
 from provisioner.cli import completion
-from provisioner.errors import CommandInvalid
+from provisioner.cli.context import Context
+from provisioner.cli.help import Command, Group, Option
 from provisioner.immutable import immutable
 
 if TYPE_CHECKING:
-    from provisioner.cli.console import Console
     from provisioner.model.shard import Shard
-    from provisioner.project.project import Project
-    from provisioner.project.spreading import Cluster
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 _KINDS: Final = {"integer": int, "number": float, "string": str}
 _METAVARS: Final = {
     "encoding": "NAME", "proxy": "URL", "heartbeat_url": "URL", "ca_file": "FILE", "metrics_file": "FILE",
 }  # fmt: skip
+_PLAIN: Final = frozenset({"limit", "reserved", "max_creates", "max_updates"})
+"""The settings whose options are not advanced."""
 FILE: Final = click.Path(path_type=Path)
 CONNECTION: Final = ("timeout", "attempts", "retry_budget", "retry_after_cap", "proxy", "ca_file")
 """The settings of every command that sends requests to Octopush."""
 CREATION: Final = ("retry_on_429", "retry_on_503", "keep_going")
 """The settings of every command that creates accounts; a plan shows them too."""
+APPLICATION: Final = ("encoding", *CONNECTION, *CREATION, "lock_timeout", "metrics_file", "heartbeat_url")
+"""The settings of the commands that apply a plan, besides its bounds."""
+WHEN: Final = "a date or time (UTC), or in the last 30m, 12h or 7d."
 _MOST_JOBS: Final = 256
+_FASTEST: Final = 1000
 
 
 @immutable
-class Context:
-    """The console and environment that every command gets."""
+class Declared:
+    """An option or an argument of a command; it has the name of its parameter, unless it has its own."""
 
-    console: Console
-    environ: Mapping[str, str]
+    kind: type[click.Parameter]
+    attributes: Mapping[str, Any]
+    flags: tuple[str, ...] = ()
+    name: str | None = None
 
-
-pass_context = click.make_pass_decorator(Context)
+    def parameters(self, name: str) -> list[click.Parameter]:
+        """Return what click needs to parse it."""
+        return [self.kind([self.name or name, *self.flags], **self.attributes)]
 
 
 @immutable
-class Choice:
-    """The project to open, and the settings that flags override."""
+class Settings:
+    """The options of a command that opens a project: where it is, and the settings in ``names``.
 
-    config: Path | None
-    flags: Mapping[str, object]
-
-    def open(self, context: Context) -> Project:
-        """Return the project; raises SettingInvalid."""
-        from provisioner.project.project import Project  # noqa: PLC0415  # --help opens no project
-
-        try:
-            Path.cwd()
-        except FileNotFoundError:
-            raise CommandInvalid(
-                "The current folder no longer exists.", hint="Change to an existing folder, and run the command again."
-            ) from None
-        interactive = context.console.is_interactive
-        # Another settings file does not change the folder that paths are relative to.
-        return Project.open(
-            self.config, environ=context.environ, flags=self.flags, folder=Path(), interactive=interactive
-        )
-
-
-@contextmanager
-def cluster_at(address: str | None, choice: Choice) -> Iterator[Cluster | None]:
-    """Connect to the cluster that ``--executor`` names, if any; raises SettingInvalid."""
-    if address is None:
-        yield None
-        return
-    from provisioner.project import worker  # noqa: PLC0415  # most runs use no cluster
-
-    with worker.opened(address, choice.config, choice.flags) as cluster:
-        yield cluster
-
-
-def project(*tuning: str) -> Callable[[_Command], _Command]:
-    """Add the options of a command that opens a project, and those of the ``tuning`` settings that it uses.
-
-    The command gets them as one argument, ``choice``. Their types and help come from the
-    schema of the settings.
+    Their types and help come from the schema of the settings. The command finds them in its context.
     """
-    names = ("state", *tuning)
 
-    def add(command: _Command) -> _Command:
-        @functools.wraps(command)
-        def called(*arguments: object, config: Path | None, **options: object) -> object:
-            flags = {name: options.pop(name) for name in names}
-            return command(*arguments, choice=Choice(config, flags), **options)
+    names: tuple[str, ...]
 
-        with_options = cast("_Command", called)
-        for name in reversed(tuning):
-            with_options = _tuning(name)(with_options)
-        with_options = click.option(
-            "--state", metavar="PATH", shell_complete=completion.files,
-            help="The place of each state; {parent} stands for the parent's name.",
-        )(with_options)  # fmt: skip
-        return click.option(
-            "--config", type=FILE, metavar="FILE", help="The settings file [default: provisioner.yaml]."
-        )(with_options)
-
-    return add
+    def parameters(self, _: str) -> list[click.Parameter]:
+        """Return what click needs to parse them."""
+        return [found for each in (_CONFIG, _STATE, *map(_setting, self.names)) for found in each.parameters("")]
 
 
-def _tuning(name: str) -> Callable[[_Command], _Command]:
+def command(
+    words: str | None = None,
+    *,
+    name: str | None = None,
+    of: Group | None = None,
+    **attributes: Any,  # noqa: ANN401  # click's
+) -> Callable[[Callable[..., int]], Command]:
+    """Make a function a command, ``words`` its short help, and its docstring its help; ``of`` is its group."""
+
+    def made(function: Callable[..., int]) -> Command:
+        parameters: list[click.Parameter] = []
+        flags: list[str] = []
+        for parameter, annotation in function.__annotations__.items():
+            for declared in getattr(annotation, "__metadata__", ()):
+                found = declared.parameters(parameter)
+                parameters += found
+                flags += [each.name for each in found if isinstance(declared, Settings)]
+
+        def run(**values: Any) -> int:  # noqa: ANN401  # each parameter has its own type
+            own = {each: values.pop(each) for each in flags}
+            context = click.get_current_context().ensure_object(Context)
+            return function(context=replace(context, config=own.pop("config", None), flags=own), **values)
+
+        this = Command(
+            name=name, callback=run, params=parameters, help=function.__doc__, short_help=words, **attributes
+        )
+        if of is not None:
+            of.add_command(this)
+        return this
+
+    return made
+
+
+def settings(*names: str) -> Settings:
+    """Declare the options of a command that opens a project, and those of the settings in ``names``."""
+    return Settings(names)
+
+
+def argument(**attributes: object) -> Declared:
+    """Declare an argument."""
+    return Declared(click.Argument, attributes)
+
+
+def option(flag: str, words: str, short: str = "", **attributes: object) -> Declared:
+    """Declare an option with this help."""
+    return Declared(Option, {"help": words, **attributes}, (flag, short) if short else (flag,))
+
+
+def flag(name: str, words: str, short: str = "", **attributes: object) -> Declared:
+    """Declare an option without a value."""
+    return option(name, words, short, is_flag=True, **attributes)
+
+
+def file(name: str, words: str, short: str = "", **attributes: object) -> Declared:
+    """Declare an option that names a file."""
+    return option(name, words, short, type=FILE, metavar="FILE", **attributes)
+
+
+def formats(*names: str) -> Declared:
+    """Declare ``--format``; the first of ``names`` is the default."""
+    words = "The format of standard output."
+    return option("--format", words, type=click.Choice(names), default=names[0], show_default=True)
+
+
+def _setting(name: str) -> Declared:
     known = schemas.load("config.v1")
     schema = known["properties"][name]
     if "$ref" in schema:
         schema = known["$defs"][schema["$ref"].rpartition("/")[2]]
     flag = "--" + name.replace("_", "-")
     words = schema["description"] + (f" [default: {schema['default']}]" if schema.get("default") else "")
+    more: dict[str, Any] = {"default": None}
     if schema["type"] == "boolean":
-        return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=words)
-    names_file = completion.files if name.endswith("_file") else None
-    metavar = _METAVARS.get(name, {"integer": "N", "number": "SECONDS"}.get(schema["type"]))
-    return click.option(flag, name, type=_KINDS[schema["type"]], metavar=metavar, help=words, shell_complete=names_file)
+        flag = f"{flag}/--no-{flag[2:]}"
+    else:
+        metavar = _METAVARS.get(name, {"integer": "N", "number": "SECONDS"}.get(schema["type"]))
+        completed = completion.files if name.endswith("_file") else None
+        more |= {"type": _KINDS[schema["type"]], "metavar": metavar, "shell_complete": completed}
+    return Declared(Option, {"help": words, "advanced": name not in _PLAIN, **more}, (flag,), name)
 
 
-def output(*formats: str, words: str = "The format of standard output.") -> Callable[[_Command], _Command]:
-    """Add ``--format``; the command gets it as ``output``."""
-    return click.option(
-        "--format", "output", type=click.Choice(formats), default=formats[0], show_default=True, help=words
-    )
-
-
-def _shard(text: str | None) -> Shard | None:
+def _shard(_: click.Context, __: click.Parameter, text: str | None) -> Shard | None:
     from provisioner.model.shard import Shard  # noqa: PLC0415  # --help needs no shard
 
     return None if text is None else Shard.parse(text)
 
 
-parents = click.option(
-    "--parent", "parents", metavar="NAME", multiple=True, shell_complete=completion.parents(),
-    help="Only this parent; may be repeated [default: all].",
-)  # fmt: skip
-shard = click.option(
-    "--shard", metavar="I/N", callback=lambda _, __, text: _shard(text),
-    help="Only the parents of shard I of N, to divide the work among several runs.",
-)  # fmt: skip
-only = click.option(
-    "--only", metavar="NAME", multiple=True, shell_complete=completion.accounts(planned=True),
-    help="Only this account; may be repeated [default: all]. Slots still count all accounts.",
-)  # fmt: skip
-jobs = click.option(
-    "--jobs",
-    type=click.IntRange(1, _MOST_JOBS),
-    metavar="N",
-    default=8,
-    show_default=True,
-    help="How many parents to work on in parallel.",
+def _since(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
+    from provisioner.cli.moments import since  # noqa: PLC0415  # --help needs no time
+
+    return since(text)
+
+
+_CONFIG: Final = Declared(
+    Option,
+    {"help": "The settings file [default: provisioner.yaml].", "type": FILE, "metavar": "FILE", "advanced": True},
+    ("--config",),
+    "config",
 )
-rate = click.option(
-    "--rate", type=click.IntRange(1, 1000), metavar="N", default=20, show_default=True,
-    help="The most requests to start per second, over all parents.",
-)  # fmt: skip
-apply_rate = click.option(
-    "--rate", type=click.IntRange(1, 1000), metavar="N",
-    help="The most requests to start per second, over all parents [default: no limit].",
-)  # fmt: skip
-refresh = click.option("--refresh", is_flag=True, help="Read every account at Octopush first; this needs an identity.")
-log_format = click.option(
-    "--log-format", type=click.Choice(["text", "json"]), default="text", envvar="PROVISIONER_LOG_FORMAT",
-    expose_value=False,  # it takes effect before the command line is parsed
-    help="The format of standard error: text, or one JSON object per line.",
-)  # fmt: skip
-report = click.option("--report", type=FILE, metavar="FILE", help="Also write the JSON report, or the error, to FILE.")
-cluster = click.option(
-    "--executor", "cluster", metavar="dask://HOST:PORT",
-    help="Apply on the workers of this cluster. Each needs a copy of the project, and its own credentials.",
-)  # fmt: skip
-manifests = click.argument("manifests", nargs=-1, type=FILE, metavar="[MANIFEST]...")
-yes = click.option("--yes", "-y", is_flag=True, help="Do not ask; required if there is no terminal.")
-new_state = click.option(
-    "--new-state", is_flag=True,
-    help="Begin a state if there is none. With --plan, or if nobody is asked, only this option allows that (else 5).",
-)  # fmt: skip
-compact = click.option(
-    "--compact/--no-compact", default=None,
-    help="Show each account to create on one line, in text and Markdown [default: if there are more than 20].",
-)  # fmt: skip
-detailed = click.option("--detailed-exitcode", "detailed", is_flag=True, help="Exit with 2 if changes are pending.")
+_STATE: Final = Declared(
+    Option,
+    {
+        "help": "The place of each state; {parent} stands for the parent's name.",
+        "metavar": "PATH",
+        "shell_complete": completion.files,
+        "advanced": True,
+    },
+    ("--state",),
+    "state",
+)
+_LOG_FORMAT: Final = Declared(
+    Option,
+    {
+        "help": "The format of standard error: text, or one JSON object per line.",
+        "type": click.Choice(["text", "json"]),
+        "default": "text",
+        "envvar": "PROVISIONER_LOG_FORMAT",
+        "expose_value": False,  # it takes effect before the command line is parsed
+        "advanced": True,
+    },
+    ("--log-format",),
+    "log_format",
+)
+
+Output: TypeAlias = Annotated[str, formats("text", "json")]
+LoggedOutput: TypeAlias = Annotated[str, formats("text", "json"), _LOG_FORMAT]
+"""The formats of standard output and of standard error."""
+Manifests: TypeAlias = Annotated[tuple[Path, ...], argument(nargs=-1, type=FILE, metavar="[MANIFEST]...")]
+Names: TypeAlias = Annotated[
+    tuple[str, ...], argument(nargs=-1, metavar="[NAME]...", shell_complete=completion.accounts("active"))
+]
+Parents: TypeAlias = Annotated[
+    tuple[str, ...],
+    option(
+        "--parent", "Only this parent; may be repeated [default: all].",
+        metavar="NAME", multiple=True, shell_complete=completion.parents(),
+    ),
+]  # fmt: skip
+Shards: TypeAlias = Annotated[
+    "Shard | None",
+    option(
+        "--shard", "Only the parents of shard I of N, to divide the work among several runs.",
+        metavar="I/N", callback=_shard, advanced=True,
+    ),
+]  # fmt: skip
+Only: TypeAlias = Annotated[
+    tuple[str, ...],
+    option(
+        "--only", "Only this account; may be repeated [default: all]. Slots still count all accounts.",
+        metavar="NAME", multiple=True, shell_complete=completion.accounts(planned=True),
+    ),
+]  # fmt: skip
+Since: TypeAlias = Annotated[datetime | None, option("--since", f"Only since {WHEN}", metavar="WHEN", callback=_since)]
+Created: TypeAlias = Annotated[
+    datetime | None, option("--since", f"Only accounts created since {WHEN}", metavar="WHEN", callback=_since)
+]
+Jobs: TypeAlias = Annotated[
+    int,
+    option(
+        "--jobs", "How many parents to work on in parallel.",
+        type=click.IntRange(1, _MOST_JOBS), metavar="N", default=8, show_default=True, advanced=True,
+    ),
+]  # fmt: skip
+Rate: TypeAlias = Annotated[
+    int,
+    option(
+        "--rate", "The most requests to start per second, over all parents.",
+        type=click.IntRange(1, _FASTEST), metavar="N", default=20, show_default=True, advanced=True,
+    ),
+]  # fmt: skip
+ApplyRate: TypeAlias = Annotated[
+    int | None,
+    option(
+        "--rate", "The most requests to start per second, over all parents [default: no limit].",
+        type=click.IntRange(1, _FASTEST), metavar="N", advanced=True,
+    ),
+]  # fmt: skip
+Cluster: TypeAlias = Annotated[
+    str | None,
+    option(
+        "--executor",
+        "Apply on the workers of this cluster. Each needs a copy of the project, and its own credentials.",
+        metavar="dask://HOST:PORT", advanced=True,
+    ),
+]  # fmt: skip
+Report: TypeAlias = Annotated[
+    Path | None, file("--report", "Also write the JSON report, or the error, to FILE.", advanced=True)
+]
+Refresh: TypeAlias = Annotated[bool, flag("--refresh", "Read every account at Octopush first; this needs an identity.")]
+Yes: TypeAlias = Annotated[bool, flag("--yes", "Do not ask; required if there is no terminal.", "-y")]
+NewState: TypeAlias = Annotated[
+    bool,
+    flag(
+        "--new-state",
+        "Begin a state if there is none. With --plan, or if nobody is asked, only this option allows that (else 5).",
+    ),
+]
+Compact: TypeAlias = Annotated[
+    bool | None,
+    option(
+        "--compact/--no-compact",
+        "Show each account to create on one line, in text and Markdown [default: if there are more than 20].",
+        default=None,
+    ),
+]

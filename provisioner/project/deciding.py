@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from provisioner.project.parent import Parent
     from provisioner.project.running import RunContext
 
-Confirm = Callable[[], bool]
-"""Asks a person to confirm, after all checks."""
+Confirm = Callable[["Parent", State], bool]
+"""Gets the account's parent and its state after all checks, and returns whether a person confirms."""
 
 
-def confirmed(confirm: Confirm | None) -> None:
+def confirmed(confirm: Callable[[], bool] | None) -> None:
     """Ask a person to confirm; raises InterruptedRunError if they decline."""
     if confirm is not None and not confirm():
         raise InterruptedRunError("Not confirmed; nothing was changed.")
@@ -62,7 +62,7 @@ def resolve(parent: Parent, name: str, run: RunContext, *, abandon: bool, confir
     require_known(seen, [name])
     executor.resolve(seen, name, abandon=abandon)
     _require_unproven(parent, seen, name, run, abandon=abandon)
-    confirmed(confirm)
+    confirmed(None if confirm is None else lambda: confirm(parent, seen))
     with parent.hold(run) as session:
         state = require_state(session.state, parent)
         require_same([name], seen, state)
@@ -126,7 +126,7 @@ def forget(parent: Parent, name: str, run: RunContext, *, force: bool, confirm: 
     seen = require_state(parent.look(run.reporter).settled, parent)
     require_known(seen, [name])
     executor.forget(seen, name, reading=None if force else _reading(parent, seen, name, run))
-    confirmed(confirm)
+    confirmed(None if confirm is None else lambda: confirm(parent, seen))
     with parent.hold(run) as session:
         state = require_state(session.state, parent)
         require_same([name], seen, state)

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import Advice, ProvisionerError, Remedy
+from provisioner.render.lines import BAD, Line, printable
 
 if TYPE_CHECKING:
     from provisioner.model.report import Outcome, Stop
@@ -62,3 +63,10 @@ def hint(this: ProvisionerError | Stop) -> str:
         return this.hint
     todo = clause(this.advice)
     return " ".join(filter(None, (this.hint, f"{todo[0].upper()}{todo[1:]}.")))
+
+
+def failure(this: ProvisionerError, label: str) -> list[Line]:
+    """Return the lines of an error, the first after ``label``, and below them what to do."""
+    first, *more = this.message.splitlines() or [""]
+    said = [Line(f"{label}{printable(first)}", BAD), *(Line(f"  {printable(line)}", BAD) for line in more)]
+    return [*said, *(Line(f"  {printable(line)}") for line in hint(this).splitlines())]

@@ -13,7 +13,7 @@ from provisioner.model.report import Outcome, Report, Result
 from provisioner.render import advice
 from provisioner.render.lines import BAD, CHANGED, GOOD, HEADING, QUIET, Line, printable
 from provisioner.render.text import place, unknowns
-from provisioner.render.words import PUBLISHED, Once, View, remark, value
+from provisioner.render.words import PUBLISHED, Once, View, listed, remark, value
 
 _RESULT_STYLES: Final = {
     Result.CREATED: GOOD,
@@ -36,6 +36,12 @@ _WORDS: Final = {
     ("verify", Result.VERIFIED): "good",
     ("balance", Result.VERIFIED): "asked",
 }
+# The results of accounts that a run worked on; the others appear only in the report.
+_WORK: Final = frozenset({Result.CREATED, Result.UPDATED, Result.ADOPTED, Result.FAILED, Result.UNKNOWN})
+# The results that need no line of their own while a bar is shown.
+_EXPECTED: Final = frozenset({Result.CREATED, Result.UNCHANGED, Result.VERIFIED})
+_NAMED: Final = 20
+"""How many accounts one sentence names; it only counts the rest."""
 _PLURALS: Final = {"password set": "passwords set"}
 _DOINGS: Final = {"refresh": "Checked", "verify": "Verified (keys, not passwords)"}
 
@@ -46,6 +52,18 @@ def outcome(this: Outcome) -> Line:
     reason = advice.reason(this)
     more = f"  {printable(reason)}" if reason else ""
     return Line(f"{words:<13}  {printable(this.name)}{more}", _RESULT_STYLES[this.result])
+
+
+def is_progress(this: Outcome) -> bool:
+    """Return whether the run worked on the account; an old unknown is not its work."""
+    if this.action in {"refresh", "verify", "balance"}:
+        return True
+    return this.action in {"create", "update", "adopt"} and this.result in _WORK
+
+
+def is_remarkable(this: Outcome) -> bool:
+    """Return whether an outcome needs a line of its own; otherwise a bar shows enough."""
+    return this.result not in _EXPECTED or bool(this.reason)
 
 
 def text(this: Report, view: View = PUBLISHED) -> list[Line]:
@@ -79,6 +97,17 @@ def text(this: Report, view: View = PUBLISHED) -> list[Line]:
     return lines
 
 
+def unchecked(this: Report) -> Iterator[str]:
+    """Yield a sentence for each reason why a refresh could not check accounts."""
+    names: dict[str, list[str]] = {}
+    for each in this.outcomes:
+        if each.exit_code:
+            reason = advice.reason(each) or ""
+            names.setdefault(next((known for known in names if reason.endswith(known)), reason), []).append(each.name)
+    for reason, these in names.items():
+        yield f"{''.join(listed(these, _NAMED))} could not be checked: {reason}."
+
+
 def endings(these: Sequence[Report]) -> list[Line]:
     """Return why a command did not finish its work, if it did not; with several parents, each is named."""
     lines: list[Line] = []
@@ -96,9 +125,7 @@ def _heading(this: Report) -> Line:
 def _ending(this: Report) -> list[Line]:
     lines: list[Line] = []
     if this.failure is not None:
-        first, *more = this.failure.message.splitlines() or [""]
-        lines += [Line(f"Failed: {printable(first)}", BAD), *(Line(f"  {printable(line)}", BAD) for line in more)]
-        lines += [Line(f"  {printable(line)}") for line in advice.hint(this.failure).splitlines()]
+        lines += advice.failure(this.failure, "Failed: ")
     if this.stop is not None:
         lines.append(Line(f"Stopped: {printable(this.stop.reason)}.", BAD))
         if hint := advice.hint(this.stop):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from provisioner.model.exchange import Balance, Failed
 from provisioner.model.report import Attempt
@@ -47,6 +47,16 @@ def text(
     }
     sought = [Line("Look in Octopush's dashboard for:", BAD), *unknowns(unknown, words.PUBLISHED)] if unknown else []
     return [title, *stopped, *table(heading, rows), *sought]
+
+
+def restored(names: Iterable[str], before: State | None, after: State | None) -> Iterator[str]:
+    """Yield what became of each account with a rescued outcome."""
+    for name in names:
+        was, record = (None if state is None else state.accounts.get(name) for state in (before, after))
+        if was == record:
+            yield f"There was nothing to restore for {name}: the state has its outcome, perhaps under another name."
+        else:
+            yield f"{name} was not created: its slot is free." if record is None else f"{name} is back in the state."
 
 
 def history(these: Iterable[Revision]) -> list[Line]:

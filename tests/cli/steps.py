@@ -17,11 +17,11 @@ from jsonschema import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
 
 from provisioner import executor, schemas
-from provisioner.cli.events import COMMON, Event
 from provisioner.model.account import Secret
 from provisioner.model.rescue import MARK
 from provisioner.model.state import Active, State
 from provisioner.model.verdict import SealedContent
+from provisioner.render.events import COMMON, Event
 from provisioner.state.sealing import AgeOpener, AgeSealer, new_identity, parse_identities
 from tests import forks
 from tests.conftest import NewProject, Project, SandboxProcess, environment

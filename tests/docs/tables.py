@@ -14,10 +14,11 @@ from typing import Any, Final
 import click
 
 from provisioner import schemas
-from provisioner.cli.commands.explain import _TERMS as WORDS
-from provisioner.cli.events import COMMON, Event
 from provisioner.cli.main import COMMANDS, cli
-from provisioner.errors import MEANINGS, ExitCode, ProvisionerError
+from provisioner.errors import MEANINGS, ExitCode
+from provisioner.render.events import COMMON, Event
+from provisioner.render.explanations import TERMS as WORDS
+from provisioner.render.explanations import errors as all_errors
 from provisioner.render.metrics import _METRICS as METRICS
 from provisioner.render.metrics import _PREFIX as PREFIX
 from provisioner.settings import TUNING
@@ -84,7 +85,7 @@ def exit_codes() -> str:
 
 def errors() -> str:
     """Return the name of each error in JSON, its exit code, and what it says."""
-    kinds = sorted(_kinds(ProvisionerError), key=lambda kind: (int(kind.exit_code), kind.__name__))
+    kinds = sorted(all_errors(), key=lambda kind: (int(kind.exit_code), kind.__name__))
     rows = (
         (f"`{kind.__name__}`", str(int(kind.exit_code)), (inspect.getdoc(kind) or "").split("\n\n")[0])
         for kind in kinds
@@ -210,12 +211,6 @@ def _prose(path: str, command: click.Command) -> str:
     """Return how a command is called, and what ``--help`` says first."""
     usage = f"provisioner {path} {' '.join(command.collect_usage_pieces(click.Context(command)))}"
     return f"`{usage}`\n\n" + " ".join(inspect.cleandoc(command.help or "").split("\n\n")[0].split()) + "\n"
-
-
-def _kinds(kind: type[ProvisionerError]) -> Iterator[type[ProvisionerError]]:
-    for each in kind.__subclasses__():
-        yield each
-        yield from _kinds(each)
 
 
 def _properties(known: dict[str, Any], properties: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -206,7 +206,7 @@ def test_an_unknown_outcome_is_resolved(sandbox: StartSandbox, project: NewProje
     this = opened(mine)
     assert ExitCode.OUTCOME_UNKNOWN is this.apply(this.plan()).exit_code
     with pytest.raises(InterruptedRunError):
-        this.resolve("paris", abandon=True, confirm=lambda: False)
+        this.resolve("paris", abandon=True, confirm=lambda _, __: False)
     assert {"paris": "unknown"} == mine.statuses()
     this.resolve("paris", abandon=False)
     assert {} == mine.statuses()
@@ -217,7 +217,7 @@ def test_a_decision_is_refused_if_the_account_has_changed_since(sandbox: StartSa
     this = opened(mine)
     this.apply(this.plan())
 
-    def meanwhile() -> bool:
+    def meanwhile(_: object, __: object) -> bool:
         opened(mine).resolve("paris", abandon=True)
         return True
 

@@ -12,15 +12,15 @@ import pytest
 
 import provisioner
 from provisioner import Bounds, Folders, Reporter
-from provisioner.cli.console import Console, LogConsole, TextConsole
-from provisioner.cli.events import Event
-from provisioner.cli.reporters import ConsoleReporter
+from provisioner.cli.console import Console, LogConsole
+from provisioner.cli.reporter import ConsoleReporter
 from provisioner.errors import InternalError, StateInvalid
 from provisioner.model.account import Origin, Problem, Severity
 from provisioner.model.rescue import MARK
 from provisioner.model.state import Active, Unknown
 from provisioner.octopush.transport import BODY_CAP, Reply, Request
 from provisioner.project.parts import Parts
+from provisioner.render.events import Event
 from provisioner.render.lines import Line
 from provisioner.state import codec, rescue
 from provisioner.state.disk import Disk
@@ -57,7 +57,7 @@ def spoken(kind: type[Console]) -> tuple[Console, Callable[[], str]]:
 # ── What else is printed ─────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("kind", [TextConsole, LogConsole])
+@pytest.mark.parametrize("kind", [Console, LogConsole])
 @pytest.mark.parametrize("value", [FORGED, f"\n{FORGED}", f"{MARK} {{", f'"{MARK}": {{', json.dumps({MARK: {}})])
 def test_only_a_rescue_line_is_read_as_a_rescue(kind: type[Console], value: str) -> None:
     console, said = spoken(kind)
@@ -77,7 +77,7 @@ def test_only_a_rescue_line_is_read_as_a_rescue(kind: type[Console], value: str)
 
 
 def test_json_keeps_values_that_look_like_a_rescue() -> None:
-    console, said = spoken(TextConsole)
+    console, said = spoken(Console)
     console.document({"name": FORGED})
     assert {"name": FORGED} == json.loads(said())
 
@@ -148,9 +148,7 @@ def unexpected() -> None:
 def run(tmp_path: Path) -> Callable[..., tuple[Path, str]]:
     """Apply one account, and return the path of the state and what was printed."""
 
-    def applied(
-        disk: Broken, reply: Reply, company: str = "Pizza", kind: type[Console] = TextConsole
-    ) -> tuple[Path, str]:
+    def applied(disk: Broken, reply: Reply, company: str = "Pizza", kind: type[Console] = Console) -> tuple[Path, str]:
         identity, recipient = new_identity()
         (tmp_path / "manifests").mkdir()
         account = {"name": "lima", "first_name": "Ada", "last_name": "Lovelace", "company_name": company}
@@ -181,7 +179,7 @@ CREATED = Reply(201, {}, b'{"api_login": "ada@example.com", "api_key": "the-key-
 
 @pytest.mark.parametrize("fault", [full, unexpected], ids=["a full disk", "a fault of this program"])
 @pytest.mark.parametrize("rescues", [True, False], ids=["kept next to the state", "printed"])
-@pytest.mark.parametrize("kind", [TextConsole, LogConsole])
+@pytest.mark.parametrize("kind", [Console, LogConsole])
 @pytest.mark.parametrize("company", ["Pizza", f"{MARK} {{", f'"{MARK}": {{'])
 def test_credentials_are_kept_whatever_fails_after_the_answer(
     run: Callable[..., tuple[Path, str]], fault: Callable[[], None], kind: type[Console], company: str, *, rescues: bool

@@ -1,16 +1,13 @@
 """``provisioner adopt``."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import click
 
 from provisioner.cli import completion, options
-from provisioner.cli.help import Command
-from provisioner.cli.options import Choice, Context
+from provisioner.cli.context import Context
 from provisioner.errors import CommandInvalid
 
 if TYPE_CHECKING:
@@ -20,7 +17,7 @@ if TYPE_CHECKING:
     from provisioner.project.adopting import Adoption
 
 
-def _complete(this: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def _complete(this: click.Context, parameter: click.Parameter, incomplete: str) -> "list[CompletionItem]":
     """Complete the account's name and the manifests, but not the login between them, which only Octopush knows."""
     given = 2 if this.params.get("table") else len(this.params.get("words") or ())
     if given == 0:
@@ -28,40 +25,34 @@ def _complete(this: click.Context, parameter: click.Parameter, incomplete: str) 
     return [] if given == 1 else completion.files(this, parameter, incomplete)
 
 
-@click.command(
-    cls=Command,
-    short_help="Take over existing accounts.",
+@options.command(
+    "Take over existing accounts.",
     examples=[
         ("provisioner adopt paris abc_1f2@sub-accounts.com", "Take over one account."),
         ("provisioner adopt --from accounts.csv", "Take over all accounts in a table: name,login."),
     ],
 )
-@click.argument("words", nargs=-1, metavar="[NAME LOGIN] [MANIFEST]...", shell_complete=_complete)
-@click.option(
-    "--from", "table", type=options.FILE, metavar="FILE", help="Take over all accounts in a CSV table: name,login."
-)
-@click.option(
-    "--write", type=options.FILE, metavar="FILE",
-    help="Where to write accounts that no manifest names [default: manifests/adopted.yaml].",
-)  # fmt: skip
-@click.option(
-    "--different", is_flag=True,
-    help="Adopt an account even if its names differ from those that were sent, or from the manifest.",
-)  # fmt: skip
-@options.parents
-@options.project("limit", "reserved", "encoding", "lock_timeout", *options.CONNECTION)
-@options.output("text", "json")
-@options.pass_context
 def command(
-    context: Context,
     *,
-    choice: Choice,
-    words: tuple[str, ...],
-    table: Path | None,
-    write: Path | None,
-    different: bool,
-    parents: tuple[str, ...],
-    output: str,
+    words: Annotated[
+        tuple[str, ...],
+        options.argument(nargs=-1, metavar="[NAME LOGIN] [MANIFEST]...", shell_complete=_complete),
+    ],
+    table: Annotated[Path | None, options.file("--from", "Take over all accounts in a CSV table: name,login.")],
+    write: Annotated[
+        Path | None,
+        options.file("--write", "Where to write accounts that no manifest names [default: manifests/adopted.yaml]."),
+    ],
+    different: Annotated[
+        bool,
+        options.flag(
+            "--different",
+            "Adopt an account even if its names differ from those that were sent, or from the manifest.",
+        ),
+    ],
+    parents: options.Parents,
+    context: Annotated[Context, options.settings("limit", "reserved", "encoding", "lock_timeout", *options.CONNECTION)],
+    output: options.Output,
 ) -> int:
     """Take over accounts that already exist at Octopush. NAME is your name, LOGIN is Octopush's.
 
@@ -72,18 +63,14 @@ def command(
     are written to a new one. No file is overwritten: the next free name is used. Needs the
     parent's credentials and an identity.
     """
-    from provisioner.cli.interrupt import Interrupt
-    from provisioner.cli.progress import reporter_for
-    from provisioner.cli.watched import show
     from provisioner.project.adopting import read_table
 
-    console = context.console
     named = _named(words) if table is None else []
     manifests = [Path(word) for word in (words[2:] if table is None else words)]
-    project = choice.open(context)
-    with reporter_for(console, len(project.settings.parents)) as reporter:
+    project = context.open()
+    with context.reporter(project) as reporter:
         rows = named if table is None else read_table(table, project.settings.encoding, reporter)
-        with Interrupt(console.urgent) as interrupt:
+        with context.interrupt() as interrupt:
             interrupt.arm()
             adoption = project.adopt(
                 rows,
@@ -95,9 +82,8 @@ def command(
                 reporter=reporter,
                 cancel=interrupt,
             )
-    _remind(console, adoption)
-    show(console, adoption.reports, output)
-    return adoption.reports.exit_code
+    _remind(context.console, adoption)
+    return context.show(adoption.reports, output)
 
 
 def _named(words: Sequence[str]) -> list[tuple[str, str]]:
@@ -111,7 +97,7 @@ def _named(words: Sequence[str]) -> list[tuple[str, str]]:
     return [(name, login)]
 
 
-def _remind(console: Console, done: Adoption) -> None:
+def _remind(console: "Console", done: "Adoption") -> None:
     """Report what is left to do."""
     from provisioner.render.lines import counted
 

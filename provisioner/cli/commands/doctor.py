@@ -1,23 +1,20 @@
 """``provisioner doctor``."""
 
-from __future__ import annotations
-
-import click
+from typing import Annotated
 
 from provisioner.cli import options
-from provisioner.cli.help import Command
-from provisioner.cli.options import Choice, Context
+from provisioner.cli.context import Context
+from provisioner.errors import gravest
 
 
-@click.command(cls=Command, short_help="Check that everything is set up.")
-@options.parents
-@options.project(*options.CONNECTION)
-@options.output("text", "json")
-@click.option("--offline", is_flag=True, help="Do not check whether Octopush accepts the credentials.")
-@options.jobs
-@options.pass_context
+@options.command("Check that everything is set up.")
 def command(
-    context: Context, *, choice: Choice, parents: tuple[str, ...], output: str, offline: bool, jobs: int
+    *,
+    parents: options.Parents,
+    context: Annotated[Context, options.settings(*options.CONNECTION)],
+    output: options.Output,
+    offline: Annotated[bool, options.flag("--offline", "Do not check whether Octopush accepts the credentials.")],
+    jobs: options.Jobs,
 ) -> int:
     """Check settings, manifests, keys, states and credentials, before they are needed.
 
@@ -25,15 +22,13 @@ def command(
     is possible without saving. It asks Octopush for the balance of each parent, to see whether
     login and key are accepted. The exit code is that of the most serious failure.
     """
-    from provisioner.cli.progress import reporter_for
-    from provisioner.errors import gravest
     from provisioner.render import checks as texts
 
-    console = context.console
-    checks = choice.open(context).examine(parents=parents, offline=offline, jobs=jobs, reporter=reporter_for(console))
+    project = context.open()
+    checks = project.examine(parents=parents, offline=offline, jobs=jobs, reporter=context.reporter(project))
     these = [(each.parent, each.what, each.found, each.failure) for each in checks]
     if output == "json":
-        console.document(texts.document(these))
+        context.console.document(texts.document(these))
     else:
-        console.lines(texts.text(these))
+        context.console.lines(texts.text(these))
     return gravest(each.failure.exit_code for each in checks if each.failure is not None)

@@ -1,43 +1,28 @@
 """``provisioner history``."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-import click
+from typing import Annotated
 
 from provisioner.cli import completion, options
-from provisioner.cli.help import Command
-from provisioner.cli.options import Choice, Context
+from provisioner.cli.context import Context
 
-if TYPE_CHECKING:
-    from provisioner.model.shard import Shard
+_STATUSES = ("pending", "active", "unknown", "abandoned")
 
 
-@click.command(
-    cls=Command,
-    short_help="List who did what to which account.",
+@options.command(
+    "List who did what to which account.",
     examples=[
         ("provisioner history", "List all operations."),
         ("provisioner history paris --since 7d", "List the last week's operations on one account."),
     ],
 )
-@click.argument("name", required=False, shell_complete=completion.accounts("pending", "active", "unknown", "abandoned"))
-@options.parents
-@options.shard
-@options.project()
-@options.output("text", "json")
-@click.option("--since", metavar="WHEN", help="Only since a date or time (UTC), or in the last 30m, 12h or 7d.")
-@options.pass_context
 def command(
-    context: Context,
     *,
-    choice: Choice,
-    name: str | None,
-    parents: tuple[str, ...],
-    shard: Shard | None,
-    output: str,
-    since: str | None,
+    name: Annotated[str | None, options.argument(required=False, shell_complete=completion.accounts(*_STATUSES))],
+    parents: options.Parents,
+    shard: options.Shards,
+    context: Annotated[Context, options.settings()],
+    output: options.Output,
+    since: options.Since,
 ) -> int:
     """List every operation, newest first: when, on which account, its outcome, and who did it.
 
@@ -46,24 +31,16 @@ def command(
     forgotten; earlier names of an account are found too. To list the saves of a state, for
     `state show`, use `state history`. Needs no secret.
     """
-    from provisioner.cli.moments import since as moment
-    from provisioner.cli.reporters import ConsoleReporter
-    from provisioner.errors import ExitCode, gravest
     from provisioner.render import history as texts
 
-    console = context.console
-    project = choice.open(context)
-    found = project.history(name, parents=parents, shard=shard, since=moment(since), reporter=ConsoleReporter(console))
+    project = context.open()
+    found = project.history(name, parents=parents, shard=shard, since=since, reporter=context.reporter(project))
     failures = {each.parent: each.failure for each in found if each.failure is not None}
     if len(found) == 1 and failures:
         raise failures[found[0].parent]
     entries = texts.merged({each.parent: each.entries for each in found})
     if output == "json":
-        console.document(texts.document(entries, failures))
+        context.console.document(texts.document(entries, failures))
     else:
-        console.lines(texts.text(entries, several=len(found) > 1))
-    for parent, failure in failures.items():
-        console.failure(failure, parent)
-    return gravest(
-        [ExitCode.DONE, *(each.exit_code for each in failures.values())],
-    )
+        context.console.lines(texts.text(entries, several=len(found) > 1))
+    return context.console.failed(failures)

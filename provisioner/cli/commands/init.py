@@ -1,15 +1,12 @@
 """``provisioner init``."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import click
 
 from provisioner.cli import completion, options
-from provisioner.cli.help import Command
-from provisioner.cli.options import Context
+from provisioner.cli.context import Context
 from provisioner.errors import CommandInvalid, ExitCode
 
 if TYPE_CHECKING:
@@ -17,37 +14,39 @@ if TYPE_CHECKING:
     from provisioner.project.starting import Started
 
 
-@click.command(
-    cls=Command,
-    short_help="Write a starter project.",
+@options.command(
+    "Write a starter project.",
     examples=[
         ("provisioner init customers --ci github", "Start a project with workflows for GitHub."),
         ("provisioner init --diff", "Show what this version would change in these files."),
         ("provisioner init --force", "Replace the files that nobody has edited."),
     ],
 )
-@click.argument("folder", default=".", type=options.FILE, shell_complete=completion.folders)
-@click.option(
-    "--ci", type=click.Choice(["github", "gitlab"]), multiple=True,
-    help="Plan each pull request, apply what is merged, reconcile every night; may be repeated.",
-)  # fmt: skip
-@click.option(
-    "--schedule", type=click.Choice(["cron", "systemd", "kubernetes"]), multiple=True,
-    help="Reconcile every night on your own machine or cluster, with alert rules for Prometheus; may be repeated.",
-)  # fmt: skip
-@click.option("--force", is_flag=True, help="Replace the files of --ci and --schedule that nobody has edited.")
-@click.option("--diff", is_flag=True, help="Only show what this version would change in these files.")
-@click.option("--detailed-exitcode", "detailed", is_flag=True, help="With --diff: exit with 2 if there is a change.")
-@options.pass_context
 def command(
-    context: Context,
     *,
-    folder: Path,
-    ci: tuple[str, ...],
-    schedule: tuple[str, ...],
-    force: bool,
-    diff: bool,
-    detailed: bool,
+    folder: Annotated[Path, options.argument(default=".", type=options.FILE, shell_complete=completion.folders)],
+    ci: Annotated[
+        tuple[str, ...],
+        options.option(
+            "--ci",
+            "Plan each pull request, apply what is merged, reconcile every night; may be repeated.",
+            type=click.Choice(["github", "gitlab"]),
+            multiple=True,
+        ),
+    ],
+    schedule: Annotated[
+        tuple[str, ...],
+        options.option(
+            "--schedule",
+            "Reconcile every night on your own machine or cluster, with alert rules for Prometheus; may be repeated.",
+            type=click.Choice(["cron", "systemd", "kubernetes"]),
+            multiple=True,
+        ),
+    ],
+    force: Annotated[bool, options.flag("--force", "Replace the files of --ci and --schedule that nobody has edited.")],
+    diff: Annotated[bool, options.flag("--diff", "Only show what this version would change in these files.")],
+    detailed: Annotated[bool, options.flag("--detailed-exitcode", "With --diff: exit with 2 if there is a change.")],
+    context: Context,
 ) -> int:
     """Write a starter project: settings, a manifest, and an identity outside the repository.
 
@@ -82,23 +81,21 @@ def command(
         if not done.names_recipient:
             console.warn(f"provisioner.yaml does not name the recipient of this identity, {done.recipient}.")
         step = "" if folder == Path() else f"cd {folder}, "
-        console.talk(f"Next: {step}edit the manifests in manifests/, then run `provisioner plan`.")
         console.talk(
-            "Before an apply, set OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY to the login and key of your account."
+            f"Next: {step}edit the manifests in manifests/, then run `provisioner plan`.",
+            "Before an apply, set OCTOPUSH_API_LOGIN and OCTOPUSH_API_KEY to the login and key of your account.",
         )
     if done.remote is not None:
         console.talk(
             "To share one state between machines, keep it on a branch of this repository: set"
             f' `state: "git:{done.remote}/provisioner-state/{{parent}}.json"` in provisioner.yaml.'
         )
-    for each in done.steps:
-        console.talk(each)
+    console.talk(*done.steps)
     return ExitCode.DONE
 
 
-def _show_files(console: Console, done: Started) -> None:
-    for path, fate in done.files:
-        console.talk(f"{fate.value:8} {path}")
+def _show_files(console: "Console", done: "Started") -> None:
+    console.talk(*(f"{fate.value:8} {path}" for path, fate in done.files))
     if any(fate.value == "edited" for _, fate in done.files):
         console.talk(
             "Edited files are not changed. `provisioner init --diff` shows what this version would write. Copy what you"

@@ -1,23 +1,19 @@
 """``provisioner keygen``."""
 
-from __future__ import annotations
-
 from pathlib import Path
-
-import click
+from typing import Annotated
 
 from provisioner.cli import options
-from provisioner.cli.help import Command
-from provisioner.cli.options import Context
+from provisioner.cli.context import Context
 from provisioner.errors import ExitCode
 
 
-@click.command(cls=Command, short_help="Create an age identity.")
-@click.option(
-    "-o", "--out", type=options.FILE, metavar="FILE", help="Where to write it [default: your configuration folder]."
-)
-@options.pass_context
-def command(context: Context, *, out: Path | None) -> int:
+@options.command("Create an age identity.")
+def command(
+    *,
+    context: Context,
+    out: Annotated[Path | None, options.file("--out", "Where to write it [default: your configuration folder].", "-o")],
+) -> int:
     """Create an age identity (0600) and print its recipient."""
     from provisioner.project import identity
     from provisioner.project.folders import Folders

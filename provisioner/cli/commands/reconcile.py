@@ -1,67 +1,44 @@
 """``provisioner reconcile``."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import click
+from typing import TYPE_CHECKING, Annotated
 
 from provisioner.cli import options
-from provisioner.cli.help import Command
-from provisioner.cli.options import Choice, Context
+from provisioner.cli.context import Context
 
 if TYPE_CHECKING:
-    from provisioner.cli.reporters import ConsoleReporter
-    from provisioner.model.shard import Shard
+    from provisioner.cli.reporter import ConsoleReporter
     from provisioner.project.plans import Plans
     from provisioner.project.project import Project
-    from provisioner.project.reports import Reports
 
 
-@click.command(
-    cls=Command,
-    short_help="Apply on a schedule, unattended.",
+@options.command(
+    "Apply on a schedule, unattended.",
     examples=[
         ("provisioner reconcile --max-creates 5", "Apply manifests/, unless it creates more than 5 accounts."),
         ("provisioner reconcile --page status.html", "Also write a page about all parents."),
     ],
 )
-@options.manifests
-@options.parents
-@options.shard
-@options.project(
-    "max_creates", "max_updates", "limit", "reserved", "encoding", *options.CONNECTION, *options.CREATION,
-    "lock_timeout", "metrics_file", "heartbeat_url",
-)  # fmt: skip
-@options.output("text", "json")
-@options.log_format
-@options.report
-@click.option(
-    "--page",
-    type=options.FILE,
-    metavar="FILE",
-    help="Write a page about all parents to FILE, for people: HTML, or Markdown if FILE ends in .md.",
-)
-@options.new_state
-@options.jobs
-@options.cluster
-@options.apply_rate
-@options.pass_context
 def command(
-    context: Context,
     *,
-    choice: Choice,
-    manifests: tuple[Path, ...],
-    parents: tuple[str, ...],
-    shard: Shard | None,
-    output: str,
-    report: Path | None,
-    page: Path | None,
-    new_state: bool,
-    jobs: int,
-    cluster: str | None,
-    rate: int | None,
+    manifests: options.Manifests,
+    parents: options.Parents,
+    shard: options.Shards,
+    context: Annotated[
+        Context, options.settings("max_creates", "max_updates", "limit", "reserved", *options.APPLICATION)
+    ],
+    output: options.LoggedOutput,
+    report: options.Report,
+    page: Annotated[
+        Path | None,
+        options.file(
+            "--page", "Write a page about all parents to FILE, for people: HTML, or Markdown if FILE ends in .md."
+        ),
+    ],
+    new_state: options.NewState,
+    jobs: options.Jobs,
+    cluster: options.Cluster,
+    rate: options.ApplyRate,
 ) -> int:
     """Make Octopush match the manifests, unattended: for a scheduler.
 
@@ -70,54 +47,23 @@ def command(
     If nothing is new, it only reads, and writes no state. Needs the parents' credentials and
     the recipients to seal to.
     """
-    from provisioner.cli.interrupt import Interrupt
-    from provisioner.cli.watched import watched
+    from provisioner.cli.applying import Work
     from provisioner.project.bounds import Bounds
     from provisioner.project.pages import PageRequest
 
-    def run(project: Project, reporter: ConsoleReporter) -> Reports:
+    wanted = None if page is None else PageRequest(page, parents, shard, jobs)
+    work = Work(context, output, manifests, parents, shard, report, jobs, cluster, rate, wanted)
+
+    def plan(project: "Project", reporter: "ConsoleReporter") -> "Plans":
         looks = project.has_identity
         if not looks:
             reporter.warning("there is no identity, so no account is compared with Octopush or changed.")
-        plans = project.plan(
+        return project.plan(
             manifests, parents=parents, shard=shard, refresh=looks, wait=True, jobs=jobs, rate=rate, reporter=reporter
         )
-        settings = project.settings
-        bounds = Bounds(
-            max_creates=settings.max_creates,
-            max_updates=settings.max_updates,
-            new_state=new_state,
-            lookalikes=False,
-        )
-        with (
-            options.cluster_at(cluster, choice) as workers,
-            Interrupt(context.console.urgent) as interrupt,
-        ):
 
-            def approve(_: Plans) -> bool:
-                interrupt.arm()
-                return True
+    def bounds(project: "Project") -> Bounds:
+        most = project.settings
+        return Bounds(max_creates=most.max_creates, max_updates=most.max_updates, new_state=new_state, lookalikes=False)
 
-            return project.apply(
-                plans,
-                approve=approve,
-                bounds=bounds,
-                jobs=jobs,
-                cluster=workers,
-                rate=rate,
-                reporter=reporter,
-                cancel=interrupt,
-            )
-
-    wanted = None if page is None else PageRequest(page, parents, shard, jobs)
-    return watched(
-        context,
-        choice,
-        run,
-        manifests=manifests,
-        parents=parents,
-        shard=shard,
-        output=output,
-        report=report,
-        page=wanted,
-    )
+    return work.run(plan, bounds, lambda _, __: True)

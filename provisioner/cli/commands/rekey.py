@@ -1,70 +1,57 @@
 """``provisioner rekey``."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-import click
+from typing import TYPE_CHECKING, Annotated
 
 from provisioner.cli import options
-from provisioner.cli.help import Command
-from provisioner.cli.options import Choice, Context
+from provisioner.cli.context import Context
 
 if TYPE_CHECKING:
     from provisioner.cli.console import Console
     from provisioner.project.rekeying import Rekey
 
 
-@click.command(cls=Command, short_help="Change who can open the credentials.")
-@click.option("--add", multiple=True, metavar="RECIPIENT", help="Also seal to this recipient; may be repeated.")
-@click.option("--remove", multiple=True, metavar="RECIPIENT", help="No longer seal to this recipient; may be repeated.")
-@options.parents
-@options.project("lock_timeout")
-@options.output("text", "json")
-@options.yes
-@options.pass_context
+def _recipients(flag: str, words: str) -> options.Declared:
+    return options.option(flag, f"{words} to this recipient; may be repeated.", multiple=True, metavar="RECIPIENT")
+
+
+@options.command("Change who can open the credentials.")
 def command(
-    context: Context,
     *,
-    choice: Choice,
-    add: tuple[str, ...],
-    remove: tuple[str, ...],
-    parents: tuple[str, ...],
-    output: str,
-    yes: bool,
+    add: Annotated[tuple[str, ...], _recipients("--add", "Also seal")],
+    remove: Annotated[tuple[str, ...], _recipients("--remove", "No longer seal")],
+    parents: options.Parents,
+    context: Annotated[Context, options.settings("lock_timeout")],
+    output: options.Output,
+    yes: options.Yes,
 ) -> int:
     """Open everything and seal it again, all or nothing for each parent.
 
     Seals to the recipients in the settings, changed by --add and --remove. A recipient that
     only the state names is unknown, and is removed. Needs an identity.
     """
-    from provisioner.cli.progress import reporter_for
-    from provisioner.cli.watched import show
-
     console = context.console
     console.require_answer(yes=yes)
-    project = choice.open(context)
+    project = context.open()
 
-    def approve(these: Sequence[Rekey]) -> bool:
+    def approve(these: Sequence["Rekey"]) -> bool:
         _show_recipients(console, these)
         return console.confirm(_question(these), yes=yes)
 
     reports, done = project.rekey(
-        add=add, remove=remove, parents=parents, approve=approve, reporter=reporter_for(console)
+        add=add, remove=remove, parents=parents, approve=approve, reporter=context.reporter(project)
     )
     reports.require_any()
     _remind(console, [each for each in done if each.parent.name in reports.states])
-    show(console, reports, output)
-    return reports.exit_code
+    return context.show(reports, output)
 
 
-def _show_recipients(console: Console, these: Sequence[Rekey]) -> None:
-    from provisioner.cli.questions import place
+def _show_recipients(console: "Console", these: Sequence["Rekey"]) -> None:
+    from provisioner.render import questions
     from provisioner.render.lines import printable
 
     for each in these:
-        console.talk(*place(each.parent))
+        console.talk(*questions.place(each.parent.name, each.parent.terms()))
     alike = len({each.changes for each in these}) == 1
     for each in these[:1] if alike else these:
         if not alike:
@@ -74,7 +61,7 @@ def _show_recipients(console: Console, these: Sequence[Rekey]) -> None:
             console.talk(f"  {sign} {printable(recipient)}{unknown}")
 
 
-def _question(these: Sequence[Rekey]) -> str:
+def _question(these: Sequence["Rekey"]) -> str:
     from provisioner.render.lines import counted
 
     accounts = counted(sum(len(each.state.accounts) for each in these), "account")
@@ -84,7 +71,7 @@ def _question(these: Sequence[Rekey]) -> str:
     return f"Seal {accounts}{many} again, to {recipients}?"
 
 
-def _remind(console: Console, these: Sequence[Rekey]) -> None:
+def _remind(console: "Console", these: Sequence["Rekey"]) -> None:
     """Report what rekeying cannot do, and what is left to do."""
     from provisioner.render.lines import printable
 

@@ -1,16 +1,11 @@
 """``provisioner rotate-password``."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-import click
-
-from provisioner.cli import completion, options
-from provisioner.cli.help import Command
-from provisioner.cli.options import Choice, Context
+from provisioner.cli import options
+from provisioner.cli.context import Context
 from provisioner.errors import CommandInvalid
 
 if TYPE_CHECKING:
@@ -18,40 +13,31 @@ if TYPE_CHECKING:
     from provisioner.project.rotating import Rotation
 
 
-@click.command(
-    "rotate-password",
-    short_help="Give accounts new passwords.",
-    cls=Command,
+@options.command(
+    "Give accounts new passwords.",
     examples=[
         ("provisioner rotate-password paris rome", "Set new passwords for two accounts."),
         ("provisioner rotate-password --all --parent acme", "Set new passwords for all accounts of one parent."),
     ],
 )
-@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.accounts("active"))
-@click.option("--all", "everyone", is_flag=True, help="All active accounts: of every parent, or of those of --parent.")
-@click.option(
-    "--manifest", "manifests", type=options.FILE, multiple=True, metavar="FILE",
-    help="A manifest that may contain their passwords; may be repeated [default: manifests/].",
-)  # fmt: skip
-@options.parents
-@options.project("encoding", "lock_timeout", *options.CONNECTION)
-@options.output("text", "json")
-@options.jobs
-@options.apply_rate
-@options.yes
-@options.pass_context
 def command(
-    context: Context,
     *,
-    choice: Choice,
-    names: tuple[str, ...],
-    everyone: bool,
-    manifests: tuple[Path, ...],
-    parents: tuple[str, ...],
-    output: str,
-    jobs: int,
-    rate: int | None,
-    yes: bool,
+    names: options.Names,
+    everyone: Annotated[bool, options.flag("--all", "All active accounts: of every parent, or of those of --parent.")],
+    manifests: Annotated[
+        tuple[Path, ...],
+        options.file(
+            "--manifest",
+            "A manifest that may contain their passwords; may be repeated [default: manifests/].",
+            multiple=True,
+        ),
+    ],
+    parents: options.Parents,
+    context: Annotated[Context, options.settings("encoding", "lock_timeout", *options.CONNECTION)],
+    output: options.Output,
+    jobs: options.Jobs,
+    rate: options.ApplyRate,
+    yes: options.Yes,
 ) -> int:
     """Give accounts new passwords: those in the manifests, or else generated ones.
 
@@ -59,18 +45,13 @@ def command(
     is kept until it is certain that the new one is set. An account that cannot get a new password
     now is reported, and the others continue. Needs the parents' credentials and an identity.
     """
-    from provisioner.cli.interrupt import Interrupt
-    from provisioner.cli.progress import reporter_for
-    from provisioner.cli.watched import show
-
-    console = context.console
     _require_accounts(names, everyone=everyone)
-    console.require_answer(yes=yes)
-    project = choice.open(context)
-    with Interrupt(console.urgent) as interrupt, reporter_for(console, len(project.settings.parents)) as reporter:
+    context.console.require_answer(yes=yes)
+    project = context.open()
+    with context.interrupt() as interrupt, context.reporter(project) as reporter:
 
-        def approve(these: Sequence[Rotation]) -> bool:
-            agreed = yes or _asked(console, these)
+        def approve(these: Sequence["Rotation"]) -> bool:
+            agreed = yes or _asked(context.console, these)
             interrupt.arm()
             return agreed
 
@@ -85,8 +66,7 @@ def command(
             cancel=interrupt,
         )
     reports.require_any()
-    show(console, reports, output)
-    return reports.exit_code
+    return context.show(reports, output)
 
 
 def _require_accounts(names: Sequence[str], *, everyone: bool) -> None:
@@ -100,13 +80,13 @@ def _require_accounts(names: Sequence[str], *, everyone: bool) -> None:
             raise CommandInvalid(f"{name} cannot be an account's name.", hint="Name a manifest with --manifest FILE.")
 
 
-def _asked(console: Console, these: Sequence[Rotation]) -> bool:
+def _asked(console: "Console", these: Sequence["Rotation"]) -> bool:
     """Show whose passwords would change, and ask for confirmation."""
-    from provisioner.cli.questions import place
+    from provisioner.render import questions
     from provisioner.render.lines import counted, printable
 
     for each in these:
-        console.talk(*place(each.parent))
+        console.talk(*questions.place(each.parent.name, each.parent.terms()))
         if each.names:
             console.talk(f"  {', '.join(each.names)}")
         for error in each.refused.values():

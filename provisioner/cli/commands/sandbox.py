@@ -1,18 +1,15 @@
 """``provisioner sandbox``."""
 
-from __future__ import annotations
-
 import gc
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import click
 
 from provisioner.cli import options
-from provisioner.cli.help import Command
-from provisioner.cli.options import Context
+from provisioner.cli.context import Context
 from provisioner.errors import ExitCode
 from provisioner.model.account import Secret
 
@@ -20,52 +17,54 @@ if TYPE_CHECKING:
     from provisioner.sandbox import SandboxParent
 
 _PARENTS_SHOWN: Final = 10
-
-
 _CALLS: Final = (
     ("GET /sandbox/accounts", "List the accounts of all parents, with their logins."),
-    (
-        "PATCH /sandbox/accounts/LOGIN",
-        "Change first_name, last_name, company_name, callbacks or api_key.",
-    ),
+    ("PATCH /sandbox/accounts/LOGIN", "Change first_name, last_name, company_name, callbacks or api_key."),
     ("DELETE /sandbox/accounts/LOGIN", "Delete an account, and free its slot."),
 )
 
 
-@click.command(
-    cls=Command,
+@options.command(
+    "Run a local Octopush to try things out.",
     table=("Requests that do what a person does in the dashboard", _CALLS),
-    short_help="Run a local Octopush to try things out.",
     examples=[
         ("provisioner sandbox --port 8080", "Run it on a port of your choice."),
         ("provisioner sandbox --fault lost@2", "Lose the answer to the second create."),
     ],
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The loopback port [default: a free one].")
-@click.option(
-    "--parent-account", "parent_accounts", multiple=True, metavar="LOGIN:KEY[:LIMIT]",
-    help="A parent, with a made-up key; may be repeated [default: the parent in the environment].",
-)  # fmt: skip
-@click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="Slots of each parent.")
-@click.option("--latency", type=click.FloatRange(0, 60), default=0.0, metavar="S", help="Seconds before each answer.")
-@click.option("--ledger", type=options.FILE, metavar="FILE", help="Keep the accounts in FILE for the next start.")
-@click.option(
-    "--fault",
-    "faults",
-    multiple=True,
-    metavar="SPEC",
-    help="A fault to simulate; `--fault help` describes all of them.",
-)
-@options.pass_context
 def command(
-    context: Context,
     *,
-    port: int,
-    parent_accounts: tuple[str, ...],
-    limit: int,
-    latency: float,
-    ledger: Path | None,
-    faults: tuple[str, ...],
+    port: Annotated[
+        int,
+        options.option("--port", "The loopback port [default: a free one].", type=click.IntRange(0, 65535), default=0),
+    ],
+    parent_accounts: Annotated[
+        tuple[str, ...],
+        options.option(
+            "--parent-account",
+            "A parent, with a made-up key; may be repeated [default: the parent in the environment].",
+            multiple=True,
+            metavar="LOGIN:KEY[:LIMIT]",
+        ),
+    ],
+    limit: Annotated[
+        int,
+        options.option("--limit", "Slots of each parent.", type=click.IntRange(0), default=20, show_default=True),
+    ],
+    latency: Annotated[
+        float,
+        options.option(
+            "--latency", "Seconds before each answer.", type=click.FloatRange(0, 60), default=0.0, metavar="S"
+        ),
+    ],
+    ledger: Annotated[Path | None, options.file("--ledger", "Keep the accounts in FILE for the next start.")],
+    faults: Annotated[
+        tuple[str, ...],
+        options.option(
+            "--fault", "A fault to simulate; `--fault help` describes all of them.", multiple=True, metavar="SPEC"
+        ),
+    ],
+    context: Context,
 ) -> int:
     """Run a local Octopush to try things out, with limits, latency and faults on demand.
 
@@ -106,7 +105,7 @@ def command(
     return ExitCode.DONE
 
 
-def _exports(url: str, parents: Sequence[SandboxParent], usual_key: str | None) -> Iterator[str]:
+def _exports(url: str, parents: Sequence["SandboxParent"], usual_key: str | None) -> Iterator[str]:
     """Yield the shell commands that make a sandbox with ``parents`` the address to use."""
     yield f"  export OCTOPUSH_API_URL={url}"
     if len(parents) > 1:

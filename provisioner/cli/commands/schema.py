@@ -1,33 +1,13 @@
 """``provisioner schema``."""
 
-from __future__ import annotations
-
-from typing import Final
+from typing import Annotated, Final
 
 import click
 
 from provisioner import schemas
 from provisioner.cli import options
-from provisioner.cli.help import Command
-from provisioner.cli.options import Context
+from provisioner.cli.context import Context
 from provisioner.errors import ExitCode
-
-SCHEMAS: Final = (
-    "manifest",
-    "config",
-    "state",
-    "plan",
-    "report",
-    "status",
-    "problems",
-    "credentials",
-    "credentials-list",
-    "history",
-    "operations",
-    "doctor",
-    "error",
-)
-
 
 _DESCRIPTIONS: Final = (
     ("manifest", "a manifest (the default)"),
@@ -44,19 +24,17 @@ _DESCRIPTIONS: Final = (
     ("doctor", "doctor"),
     ("error", "every command that fails"),
 )
+_NAMES: Final = click.Choice([name for name, _ in _DESCRIPTIONS])
 
 
-@click.command(
-    cls=Command,
+@options.command(
+    "Print a JSON Schema.",
     table=("What each NAME describes", _DESCRIPTIONS),
-    short_help="Print a JSON Schema.",
-    examples=[
-        ("provisioner schema > manifest.schema.json", "Save the schema of manifests for an editor."),
-    ],
+    examples=[("provisioner schema > manifest.schema.json", "Save the schema of manifests for an editor.")],
 )
-@click.argument("name", type=click.Choice(SCHEMAS), default="manifest", metavar="[NAME]")
-@options.pass_context
-def command(context: Context, *, name: str) -> int:
+def command(
+    *, name: Annotated[str, options.argument(type=_NAMES, default="manifest", metavar="[NAME]")], context: Context
+) -> int:
     """Print the JSON Schema of a file, or of a command's JSON output."""
     context.console.data(schemas.text(f"{name}.v1"))
     return ExitCode.DONE

@@ -1,22 +1,13 @@
 """``provisioner state``: the whole state, and its history."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import Annotated
 
 import click
 
 from provisioner.cli import completion, options
+from provisioner.cli.context import Context
 from provisioner.cli.help import Group
-from provisioner.cli.options import Choice, Context
-from provisioner.errors import ExitCode, ProvisionerError, gravest
-
-if TYPE_CHECKING:
-    from provisioner.cli.console import Console
-
-_STDIN: Final = "-"
+from provisioner.errors import ExitCode
 
 
 @click.group(cls=Group, short_help="Save, replace or move a whole state, and see its history.")
@@ -28,66 +19,63 @@ def command() -> None:
     """
 
 
-@command.command("pull")
-@options.parents
-@options.project()
-@options.pass_context
-def pull(context: Context, *, choice: Choice, parents: tuple[str, ...]) -> int:
+@options.command(name="pull", of=command)
+def pull(*, parents: options.Parents, context: Annotated[Context, options.settings()]) -> int:
     """Print the state as it is stored. All secrets in it are sealed."""
-    context.console.exact(choice.open(context).pull_state(parents=parents).decode(errors="replace"))
+    context.console.exact(context.open().pull_state(parents=parents).decode(errors="replace"))
     return ExitCode.DONE
 
 
-@command.command("push", examples=[("provisioner state push old.json", "Restore what `state pull` saved.")])
-@click.argument("file", shell_complete=completion.files)
-@click.option(
-    "--undo-move", is_flag=True, help="Also replace the note that a move left, because the new place is lost."
+@options.command(
+    name="push", of=command, examples=[("provisioner state push old.json", "Restore what `state pull` saved.")]
 )
-@options.parents
-@options.project("lock_timeout")
-@options.yes
-@options.pass_context
-def push(context: Context, *, choice: Choice, file: str, undo_move: bool, parents: tuple[str, ...], yes: bool) -> int:
+def push(
+    *,
+    file: Annotated[str, options.argument(shell_complete=completion.files)],
+    undo_move: Annotated[
+        bool,
+        options.flag("--undo-move", "Also replace the note that a move left, because the new place is lost."),
+    ],
+    parents: options.Parents,
+    context: Annotated[Context, options.settings("lock_timeout")],
+    yes: options.Yes,
+) -> int:
     """Replace the state with the one in FILE (- is standard input).
 
     For a state that is damaged or too old. A newer state is never replaced.
     """
-    from provisioner.cli.progress import reporter_for
     from provisioner.errors import InterruptedRunError
-    from provisioner.project.recovering import read_log
     from provisioner.render import status as texts
 
     console = context.console
     console.require_answer(yes=yes)
-    if file == _STDIN:
-        source = "standard input"
-        text = read_log(cast("BinaryIO", click.open_file(file, "rb")), source)
-    else:
-        source = file
-        text = read_log(Path(file), source)
+    text, source = context.read(file)
     if not console.confirm(f"Replace the state with the one in {source}?", yes=yes):
         raise InterruptedRunError("Not confirmed; nothing was changed.")
-    project = choice.open(context)
+    project = context.open()
     pushed = project.push_state(
-        text.encode(), source, undo_move=undo_move, parents=parents, reporter=reporter_for(console)
+        text.encode(), source, undo_move=undo_move, parents=parents, reporter=context.reporter(project)
     )
     console.talk(f"{pushed.address} now contains the state from {source}.")
     console.lines(texts.text(pushed.parent, pushed.state, pushed.address))
     return ExitCode.DONE
 
 
-@command.command("migrate")
-@click.option(
-    "--from",
-    "origin",
-    metavar="ADDRESS",
-    shell_complete=completion.files,
-    help="The old place; {parent} stands for the parent's name.",
-)
-@options.parents
-@options.project("lock_timeout")
-@options.pass_context
-def migrate(context: Context, *, choice: Choice, origin: str | None, parents: tuple[str, ...]) -> int:
+@options.command(name="migrate", of=command)
+def migrate(
+    *,
+    origin: Annotated[
+        str | None,
+        options.option(
+            "--from",
+            "The old place; {parent} stands for the parent's name.",
+            metavar="ADDRESS",
+            shell_complete=completion.files,
+        ),
+    ],
+    parents: options.Parents,
+    context: Annotated[Context, options.settings("lock_timeout")],
+) -> int:
     """Move the states from ADDRESS to the place in the settings.
 
     Set `state` to the new place first. A note stays at the old place, and points every run
@@ -95,17 +83,15 @@ def migrate(context: Context, *, choice: Choice, origin: str | None, parents: tu
 
     It also creates the tables that states in PostgreSQL need. Without --from, it does only that.
     """
-    from provisioner.cli.progress import reporter_for
-
-    console, project = context.console, choice.open(context)
+    console, project = context.console, context.open()
     if origin is None:
         prepared = project.prepare_states(parents=parents)
         for ready in prepared:
             done = "The tables were created" if ready.is_new else "Everything that it needs exists already"
             if ready.failure is None:
                 console.talk(f"{done}: {ready.address}")
-        return _ended(console, {each.parent: each.failure for each in prepared})
-    moves = project.migrate_states(origin, parents=parents, reporter=reporter_for(console))
+        return console.failed({each.parent: each.failure for each in prepared})
+    moves = project.migrate_states(origin, parents=parents, reporter=context.reporter(project))
     for moved in moves:
         if moved.failure is None:
             console.talk(
@@ -113,28 +99,18 @@ def migrate(context: Context, *, choice: Choice, origin: str | None, parents: tu
                 if moved.state is None
                 else f"The state of {moved.parent} has moved from {moved.origin} to {moved.address}."
             )
-    return _ended(console, {each.parent: each.failure for each in moves})
+    return console.failed({each.parent: each.failure for each in moves})
 
 
-def _ended(console: Console, failures: Mapping[str, ProvisionerError | None]) -> ExitCode:
-    """Print what kept a command from some parents, and return the exit code."""
-    found = {parent: failure for parent, failure in failures.items() if failure is not None}
-    for parent, failure in found.items():
-        console.failure(failure, parent)
-    return gravest(failure.exit_code for failure in found.values())
-
-
-@command.command("history")
-@options.parents
-@options.project()
-@options.output("text", "json")
-@options.pass_context
-def history(context: Context, *, choice: Choice, parents: tuple[str, ...], output: str) -> int:
+@options.command(name="history", of=command)
+def history(
+    *, parents: options.Parents, context: Annotated[Context, options.settings()], output: options.Output
+) -> int:
     """List every save, newest first, and who made it."""
     from provisioner.render import documents
     from provisioner.render import status as texts
 
-    revisions = choice.open(context).state_history(parents=parents)
+    revisions = context.open().state_history(parents=parents)
     if output == "json":
         context.console.document(documents.history(revisions))
     else:
@@ -142,13 +118,19 @@ def history(context: Context, *, choice: Choice, parents: tuple[str, ...], outpu
     return ExitCode.DONE
 
 
-@command.command("show")
-@click.option("--serial", type=click.IntRange(1), required=True, help="The serial of the save, as in `state history`.")
-@options.parents
-@options.project()
-@options.pass_context
-def show(context: Context, *, choice: Choice, serial: int, parents: tuple[str, ...]) -> int:
+@options.command(name="show", of=command)
+def show(
+    *,
+    serial: Annotated[
+        int,
+        options.option(
+            "--serial", "The serial of the save, as in `state history`.", type=click.IntRange(1), required=True
+        ),
+    ],
+    parents: options.Parents,
+    context: Annotated[Context, options.settings()],
+) -> int:
     """Print the state that was saved with this serial."""
-    raw = choice.open(context).state_revision(serial, parents=parents)
+    raw = context.open().state_revision(serial, parents=parents)
     context.console.exact(raw.decode(errors="replace"))
     return ExitCode.DONE

@@ -1,47 +1,32 @@
 """``provisioner status``."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-import click
+from typing import Annotated
 
 from provisioner.cli import options
-from provisioner.cli.help import Command
-from provisioner.cli.options import Choice, Context
-
-if TYPE_CHECKING:
-    from provisioner.model.shard import Shard
+from provisioner.cli.context import Context
+from provisioner.errors import gravest
 
 
-@click.command(
-    cls=Command,
-    short_help="List the accounts of the state.",
+@options.command(
+    "List the accounts of the state.",
     examples=[
         ("provisioner status", "List the accounts of all parents."),
         ("provisioner status --format html > status.html", "Make a page about all parents."),
     ],
 )
-@options.parents
-@options.shard
-@options.project(*options.CONNECTION)
-@options.output("text", "markdown", "json", "html")
-@click.option(
-    "--balances",
-    is_flag=True,
-    help="Also show each account's balance; this asks as that account, and needs an identity.",
-)
-@options.jobs
-@options.pass_context
 def command(
-    context: Context,
     *,
-    choice: Choice,
-    parents: tuple[str, ...],
-    shard: Shard | None,
-    output: str,
-    balances: bool,
-    jobs: int,
+    parents: options.Parents,
+    shard: options.Shards,
+    context: Annotated[Context, options.settings(*options.CONNECTION)],
+    output: Annotated[str, options.formats("text", "markdown", "json", "html")],
+    balances: Annotated[
+        bool,
+        options.flag(
+            "--balances", "Also show each account's balance; this asks as that account, and needs an identity."
+        ),
+    ],
+    jobs: options.Jobs,
 ) -> int:
     """List the accounts in every parent's state, with their statuses.
 
@@ -49,18 +34,13 @@ def command(
     what to do next, slots, and the last operations. Needs no secret and no network, except
     for --balances.
     """
-    from provisioner.cli.progress import reporter_for
-    from provisioner.errors import gravest
-
     console = context.console
-    project = choice.open(context)
-    reporter = reporter_for(console, len(project.settings.parents))
-    with reporter:
+    project = context.open()
+    with context.reporter(project) as reporter:
         statuses = project.status(parents=parents, shard=shard, balances=balances, jobs=jobs, reporter=reporter)
     failures = {each.parent: each.failure for each in statuses if each.failure is not None}
     if len(statuses) == 1 and failures and output in {"text", "json"}:
         raise failures[statuses[0].parent]
-    known = [each for each in statuses if each.parent not in failures]
     match output:
         case "json":
             from provisioner.render import documents
@@ -73,8 +53,8 @@ def command(
         case _:
             from provisioner.render import status as texts
 
-            for each in known:
-                console.lines(texts.text(each.parent, each.state, each.address, each.balances, each.frozen))
-    for parent, failure in failures.items():
-        console.failure(failure, parent)
+            for each in statuses:
+                if each.failure is None:
+                    console.lines(texts.text(each.parent, each.state, each.address, each.balances, each.frozen))
+    console.failed(failures)
     return gravest(each.exit_code for each in statuses)

@@ -1,46 +1,27 @@
 """``provisioner verify``."""
 
-from __future__ import annotations
+from typing import Annotated
 
-from typing import TYPE_CHECKING
-
-import click
-
-from provisioner.cli import completion, options
-from provisioner.cli.help import Command
-from provisioner.cli.options import Choice, Context
-
-if TYPE_CHECKING:
-    from provisioner.model.shard import Shard
+from provisioner.cli import options
+from provisioner.cli.context import Context
 
 
-@click.command(
-    cls=Command,
-    short_help="Check that the credentials work.",
+@options.command(
+    "Check that the credentials work.",
     examples=[
         ("provisioner verify", "Check all accounts."),
         ("provisioner verify paris rome", "Check two accounts."),
     ],
 )
-@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.accounts("active"))
-@options.parents
-@options.shard
-@options.project(*options.CONNECTION)
-@options.output("text", "json")
-@options.log_format
-@options.jobs
-@options.rate
-@options.pass_context
 def command(
-    context: Context,
     *,
-    choice: Choice,
-    names: tuple[str, ...],
-    parents: tuple[str, ...],
-    shard: Shard | None,
-    output: str,
-    jobs: int,
-    rate: int,
+    names: options.Names,
+    parents: options.Parents,
+    shard: options.Shards,
+    context: Annotated[Context, options.settings(*options.CONNECTION)],
+    output: options.LoggedOutput,
+    jobs: options.Jobs,
+    rate: options.Rate,
 ) -> int:
     """Open all credentials, or those named, and compare them with the state and with Octopush.
 
@@ -48,13 +29,8 @@ def command(
     or copied, and then exits with 7. It proves that the key belongs to the login at Octopush;
     nothing can prove a password. Needs the parents' credentials and an identity. Changes nothing.
     """
-    from provisioner.cli.progress import reporter_for
-    from provisioner.cli.watched import show
-
-    project = choice.open(context)
-    reporter = reporter_for(context.console, len(project.settings.parents))
-    with reporter:
+    project = context.open()
+    with context.reporter(project) as reporter:
         reports = project.verify(names, parents=parents, shard=shard, jobs=jobs, rate=rate, reporter=reporter)
     reports.require_any()
-    show(context.console, reports, output)
-    return reports.exit_code
+    return context.show(reports, output)

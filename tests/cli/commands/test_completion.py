@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from click.shell_completion import ShellComplete
 
-from provisioner.cli.console import TextConsole
+from provisioner.cli.console import Console
+from provisioner.cli.context import Context
 from provisioner.cli.main import cli
-from provisioner.cli.options import Context
 from provisioner.model.state import Abandoned, Active, Record, Unknown
 from provisioner.state import codec
 from tests.cli.steps import run
@@ -51,7 +51,7 @@ def mine(tmp_path: Path) -> Path:
 def offered(folder: Path, line: str) -> list[str]:
     """Return what a shell is offered to complete the last word of ``line``, or what kind of file."""
     *words, incomplete = line.split(" ")
-    console = TextConsole(sys.stdin, sys.stdout, sys.stderr, {})
+    console = Console(sys.stdin, sys.stdout, sys.stderr, {})
     with chdir(folder):
         completer = ShellComplete(cli, {"obj": Context(console, environment(folder))}, "provisioner", "_COMPLETE")
         return [

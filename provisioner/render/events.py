@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
+from provisioner.model.rescue import defused
+
+if TYPE_CHECKING:
+    from provisioner.model.report import Outcome
+
+INFO: Final = "info"
+WARNING: Final = "warning"
+ERROR: Final = "error"
 COMMON: Final = {
     "time": "when, in UTC, as in `2026-01-02T03:04:05.678Z`",
     "level": "`info`, `warning` or `error`",
@@ -56,3 +66,34 @@ class Event(Enum):
         self.label = label
         self.meaning = meaning
         self.fields = fields
+
+
+def line(level: str, event: Event, **fields: object) -> str:
+    """Return one line: the time (UTC, ISO 8601), the level, the event, and those ``fields`` that are known."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    known = {name: value for name, value in fields.items() if value is not None}
+    return defused(json.dumps({"time": now, "level": level, "event": event.label} | known)) + "\n"
+
+
+def level(this: Outcome) -> str:
+    """Return the level of the event of an outcome."""
+    from provisioner.errors import ExitCode  # noqa: PLC0415  # most events are about no outcome
+    from provisioner.model.report import Result  # noqa: PLC0415
+
+    if this.result in {Result.FAILED, Result.UNKNOWN}:
+        return ERROR
+    doubtful = this.result in {Result.DRIFTED, Result.GONE} or this.exit_code is not ExitCode.DONE
+    return WARNING if doubtful or this.reason else INFO
+
+
+def account(this: Outcome) -> dict[str, Any]:
+    """Return the fields of the event of an outcome."""
+    from provisioner.render import advice  # noqa: PLC0415  # most events are about no outcome
+
+    return {
+        "account": this.name,
+        "action": this.action,
+        "status": this.result.value,
+        "reason": advice.reason(this),
+        "fields": [each.path for each in this.fields] or None,
+    }

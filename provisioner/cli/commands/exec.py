@@ -1,57 +1,50 @@
 """``provisioner exec``."""
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import click
 
 from provisioner.cli import completion, options
-from provisioner.cli.help import Command
-from provisioner.cli.options import Choice, Context
+from provisioner.cli.context import Context
 from provisioner.errors import CommandInvalid, StateConflict
 
 # Python ignores these signals, and the command would inherit that.
 _IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
+_LINE: Final = options.argument(
+    nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND [ARG]...", shell_complete=completion.files
+)
 
 
-@click.command(
-    "exec",
-    short_help="Run a command as one account.",
+@options.command(
+    "Run a command as one account.",
     context_settings={"allow_interspersed_args": False},
-    cls=Command,
-    examples=[
-        ("provisioner exec paris -- ./send.sh", "Run a script as the account paris."),
-    ],
+    examples=[("provisioner exec paris -- ./send.sh", "Run a script as the account paris.")],
 )
-@options.parents
-@options.project()
-@click.argument("name", shell_complete=completion.accounts("active"))
-@click.argument(
-    "words", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND [ARG]...", shell_complete=completion.files
-)
-@options.pass_context
-def command(context: Context, *, choice: Choice, parents: tuple[str, ...], name: str, words: tuple[str, ...]) -> int:
+def command(
+    *,
+    parents: options.Parents,
+    context: Annotated[Context, options.settings()],
+    name: Annotated[str, options.argument(shell_complete=completion.accounts("active"))],
+    words: Annotated[tuple[str, ...], _LINE],
+) -> int:
     """Run a command with the credentials of one account in its environment, and nowhere else.
 
     The command gets OCTOPUSH_API_LOGIN, OCTOPUSH_API_KEY and, if the password is known,
     OCTOPUSH_PASSWORD. It gets no variables of this program, of the CI system, of a parent or of
     a placeholder. The exit code is the command's own.
     """
-    from provisioner.cli.commands.credentials import DELIVERED
-    from provisioner.cli.progress import reporter_for
+    from provisioner.cli.commands.credentials import DELIVERED, warn
     from provisioner.project.credentials import require_credentials
     from provisioner.render import credentials as formats
 
     line = _command_line(words)
-    project = choice.open(context)
-    (opened,) = project.open_credentials([name], parents=parents, reporter=reporter_for(context.console))
+    project = context.open()
+    (opened,) = project.open_credentials([name], parents=parents, reporter=context.reporter(project))
     require_credentials([opened], "Nothing was run.")
-    for warning in opened.warnings(DELIVERED):
-        context.console.warn(warning)
+    warn(context.console, [opened], DELIVERED)
     environ = project.inherited(sorted(formats.VARIABLES)) | formats.as_environment(opened.content)
     before = {each: signal.signal(each, signal.SIG_DFL) for each in _IGNORED}
     try:

@@ -8,10 +8,10 @@ PIP      := $(BIN)/python -m pip install -q --disable-pip-version-check
 LOCK     := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c constraints.txt pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo validate plan apply test tools check format docs lock coverage bench proof chaos clean
+.PHONY: help demo validate plan apply test tools check format docs lock coverage bench proof chaos mutants clean
 
 # The commands that docs/proof.md is made of.
-PROOF    := chaos
+PROOF    := chaos mutants
 
 help:  ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ proof:  ## Run every command of docs/proof.md, and write their results there
 
 chaos: $(VENV)/.dev  ## Run applies under faults and compare with the sandbox's ledger: RUNS= SEED= LAYER= PUBLISH=
 	@$(BIN)/python -m tests.proof.chaos
+
+mutants: $(VENV)/.proof  ## Put small faults into the core, and see that tests catch them: MODULE= SAMPLE= SEED= JOBS= PUBLISH=
+	@$(BIN)/python -m tests.proof.mutants
 
 clean:  ## Remove the environment and all caches
 	rm -rf $(VENV) .tools .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis .coverage .coverage.*

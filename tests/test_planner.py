@@ -274,6 +274,14 @@ def test_a_record_is_found_under_the_name_that_its_account_had() -> None:
     assert Update(LYON, (NAME,), "paris", edit=Edit(LEONARDO, OPERATION, 1)) == only(wanted(LYON), begun)
 
 
+@pytest.mark.parametrize("name", ["lyon", "rennes"])  # one sorts before paris, one after
+def test_whatever_the_new_name_the_record_moves_to_it(name: str) -> None:
+    account = desired(name, previously="paris")
+    assert Update(account, (FieldChange("name", "paris", name),), "paris") == only(
+        wanted(account), known(paris=active())
+    )
+
+
 def test_what_was_found_of_a_record_is_by_the_name_that_it_has() -> None:
     state = known(paris=active(drift=Drift(changed=("last_name",))))
     fields = (NAME, FieldChange("last_name", "Vinci", "Da Vinci", drifted=True))
@@ -559,6 +567,12 @@ def test_only_those_that_are_chosen_are_planned_and_the_rest_is_counted() -> Non
     assert Selection(("oslo", "paris"), creates=1, updates=1) == made.selection
     # Every occupied slot counts, and of the planned ones only the one in the plan.
     assert Slots(20, 0, used=4, unknown=1, planned=1) == made.slots
+
+
+def test_the_rest_is_what_is_not_chosen_of_creates_and_of_updates() -> None:
+    state = known(**{name: active(SOFONISBA) for name in ("rome", "oslo", "lima", "bonn")})
+    made = chosen(wanted(*state.accounts, "paris", "cairo", "turin", "milan"), state, 20, "rome", "paris")
+    assert Selection(("paris", "rome"), creates=3, updates=3) == made.selection
 
 
 def test_what_is_chosen_may_fit_where_the_whole_manifest_does_not() -> None:

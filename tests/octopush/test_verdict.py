@@ -28,7 +28,7 @@ def judged(
 ) -> Verdict:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {} if retry_after is None else {"Retry-After": retry_after}
-    return judge(Reply(status, headers, raw, cut), retry_on_503=False, now=NOW, hidden=hidden)
+    return judge(Reply(status, headers, raw, cut), now=NOW, hidden=hidden)
 
 
 def refused(status: int, body: object = b"", *hidden: str) -> NotCreated:
@@ -360,7 +360,7 @@ def test_a_503_is_tried_again_only_where_a_gateway_guarantees_it() -> None:
     reply = Reply(503, {"Retry-After": "3"}, b"")
     expected = NotCreated("the API is not available (HTTP 503)", Then.RETRY, 3.0)
     assert expected == judge(reply, retry_on_503=True, now=NOW)
-    assert isinstance(judge(reply, retry_on_503=False, now=NOW), OutcomeUnknown)
+    assert isinstance(judge(reply, now=NOW), OutcomeUnknown)
     assert isinstance(judge(Reply(502, {}, b""), retry_on_503=True, now=NOW), OutcomeUnknown)
 
 

@@ -146,6 +146,7 @@ class Builder:
         self._text = ""
         self._has_pairs = False
         self._has_comments = False
+        self._has_signs = False
         self._root: Value = None
         self._documents = 0
         self._values = 0
@@ -161,6 +162,7 @@ class Builder:
             self._has_pairs = "\\u" in text and bool(_PAIR.search(text)) and not _TYPED_SUBSTITUTE.search(text)
             self._text = _PAIR.sub(r"\1\\0\2\\0\3", text) if self._has_pairs else text
             self._has_comments = "#" in text
+            self._has_signs = self._has_comments or "?" in text
             self._read(_LOADER(self._text))
         except yaml.MarkedYAMLError as error:
             raise Unreadable(self._file, *syntax.explained(error, text.splitlines())) from None
@@ -191,6 +193,8 @@ class Builder:
             case yaml.SequenceStartEvent():
                 self._open(event, mark, [])
             case yaml.CollectionEndEvent():
+                if self._has_comments:
+                    self._require_apart(event)
                 self._close()
             case yaml.AliasEvent():
                 self._alias(event, mark)
@@ -209,6 +213,8 @@ class Builder:
         plain = None if event.style else text
         anchor = self._define(event.anchor, mark) if event.anchor else None
         frame = self._stack[-1] if self._stack else None
+        if self._has_signs:
+            self._require_apart(event)
         if frame and frame.key is _Key.AWAITED and isinstance(frame.value, dict):
             if anchor:
                 anchor.take(text, 1 + len(text) // _WEIGHED, plain)
@@ -364,6 +370,20 @@ class Builder:
         # The message does not name the tag: it may be a password that begins with an exclamation mark.
         message = "A value cannot have a YAML tag: YAML reads a text that begins with ! as one."
         self._problem(mark, self._path(), message, "Put the text in quotes, or delete the tag.")
+
+    def _require_apart(self, event: yaml.Event) -> None:
+        """Report a sign that the parser, against YAML's rules, cuts off from the text that it touches.
+
+        It reads ``"a"#b`` as ``a`` and a comment, and in braces ``?a`` as the key ``a``.
+        """
+        end, start = event.end_mark, event.start_mark
+        style = event.style if isinstance(event, yaml.ScalarEvent) else "}"
+        if end and style in {"'", '"', "}"} and self._text.startswith("#", end.index):
+            message = "A # right after this would begin a comment, which needs a space before it."
+            hint = "If you mean a comment, write a space before the #; if not, put the whole text in quotes."
+            self._problem((end.line, end.column), self._path(), message, hint)
+        elif start and not style and self._text.endswith("?", 0, start.index):
+            self._problem((start.line, start.column - 1), self._path(), *syntax.unquoted("?"))
 
     def _path(self) -> tuple[Step, ...]:
         """Return the path of the next value, as far as the schema knows it."""

@@ -117,8 +117,13 @@ def _sign(places: Sequence[Mark], lines: Sequence[str], *, is_sure: bool) -> Exp
         sign = line[place[1] : place[1] + 1]
         is_value = is_sure or _VALUE_BEGINS.search(line[: place[1]])
         if sign in _RESERVED or (sign in _INDICATORS and is_value):
-            return place, f"A text that begins with {sign} must be in quotes.", f'Write it as in "{sign} Co".'
+            return place, *unquoted(sign)
     return None
+
+
+def unquoted(sign: str) -> tuple[str, str]:
+    """Return the message and the hint about an unquoted text that begins with ``sign``, which is special to YAML."""
+    return f"A text that begins with {sign} must be in quotes.", f'Write it as in "{sign} Co".'
 
 
 def _other(complaint: str, at: Mark, start: Mark, lines: Sequence[str]) -> Explanation:

@@ -27,6 +27,7 @@ from provisioner.project.plans import Plans, loaded, plans_of
 from provisioner.render import documents
 from provisioner.render.lines import printable
 from provisioner.settings import OUTLETS
+from provisioner.state import codec
 
 if TYPE_CHECKING:
     from provisioner.project.running import Jobs, RunContext
@@ -269,7 +270,8 @@ def _parsed(path: Path) -> dict[str, Any]:
             f"The plan {path} cannot be read: {error.strerror or error}.", hint="`provisioner plan --out` saves one."
         ) from error
     try:
-        saved = json.loads(raw)
+        # A reader of the file might see another one of two values with the same key.
+        saved = json.loads(raw, object_pairs_hook=codec.unique, parse_constant=codec.no_number)
     except (ValueError, RecursionError):
         saved = None
     hint = "`provisioner plan --out plan.json` saves one. Nothing was sent."

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
-from typing import Any, Final, assert_never, cast
+from typing import Any, Final, NoReturn, assert_never, cast
 
 from provisioner import schemas
 from provisioner.document import merge_mark
@@ -221,7 +221,7 @@ def parse(raw: bytes, source: str) -> Document:
 
     """
     try:
-        return cast("Document", json.loads(raw.decode(), object_pairs_hook=unique))
+        return cast("Document", json.loads(raw.decode(), object_pairs_hook=unique, parse_constant=no_number))
     except _DuplicateKeyError as error:
         raise StateInvalid(f"{source} contains the key {json.dumps(str(error))} twice.", hint=_RESTORE) from None
     except (ValueError, RecursionError) as error:
@@ -251,8 +251,8 @@ def _not_json(raw: bytes, source: str, error: ValueError | RecursionError) -> St
         return StateInvalid(f"{source} is not UTF-8 (byte {error.start}).", hint=_RESTORE)
     if (nul := raw.find(b"\0")) >= 0:
         return StateInvalid(f"{source} contains NUL bytes from byte {nul} on, as after a power failure.", hint=_RESTORE)
-    # All other errors are about a nesting or a number too long for any real document.
-    where = "too deep, or a number too long"
+    # All other errors are about a nesting or a number that no real document has.
+    where = "too deep, a number too long, or no number at all"
     if isinstance(error, json.JSONDecodeError):
         where = f"line {error.lineno}, column {error.colno}"
     return StateInvalid(f"{source} is not a JSON document ({where}).", hint=_RESTORE)
@@ -335,6 +335,11 @@ def unique(pairs: list[tuple[str, Any]]) -> Document:
         keys = [key for key, _ in pairs]
         raise _DuplicateKeyError(next(key for key in keys if keys.count(key) > 1))
     return document
+
+
+def no_number(_: str) -> NoReturn:
+    """Refuse NaN and Infinity, which Python reads although they are not JSON; raises ValueError."""
+    raise ValueError
 
 
 def _drift(document: Document) -> Drift:

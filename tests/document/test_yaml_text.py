@@ -463,6 +463,29 @@ def test_a_comment_that_closes_nothing_is_blamed() -> None:
     assert problem.hint.startswith("A # after a space begins a comment")
 
 
+@pytest.mark.parametrize(
+    ("text", "message", "column"),
+    [
+        ('a: "b"#c', "A # right after this would begin a comment, which needs a space before it.", 7),
+        ("a: 'b'#c", "A # right after this would begin a comment, which needs a space before it.", 7),
+        ("a: [b]#c", "A # right after this would begin a comment, which needs a space before it.", 7),
+        ('"a"#b: c', "A # right after this would begin a comment, which needs a space before it.", 4),
+        ("{?a: b}", "A text that begins with ? must be in quotes.", 2),
+        ("a: [?b]", "A text that begins with ? must be in quotes.", 5),
+    ],
+)
+def test_no_sign_is_cut_off_the_text_that_it_touches(text: str, message: str, column: int) -> None:
+    (problem,) = parsed(text).problems
+    assert (problem.message, problem.origin.line, problem.origin.column) == (message, 1, column)
+
+
+@pytest.mark.parametrize(
+    "text", ['a: "b" #c', "a: [b]\n#c", "a: {b: c}\n# d", "a: b#c", "? a\n: b", "a: ?b", "{a: b?}", "{? a: b}"]
+)
+def test_a_sign_that_stands_apart_or_inside_a_text_is_no_problem(text: str) -> None:
+    assert parsed(text).problems == ()
+
+
 def test_problems_before_broken_syntax_are_told_too() -> None:
     document = parsed("a: 1\na: 2\nb: 'c")
     assert [each.origin.line for each in document.problems] == [2, 3]

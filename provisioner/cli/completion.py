@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import click
-from click.shell_completion import CompletionItem
-
 if TYPE_CHECKING:
+    import click
+    from click.shell_completion import CompletionItem
+
     from provisioner.project.project import Project
 
-Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+    Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
-_HARMLESS: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*", re.ASCII)
+_HARMLESS: Final = r"(?a)[a-zA-Z0-9][a-zA-Z0-9._-]*"
 """Names that are one plain word for any shell: it inserts a completion as if it had been typed."""
 
 
@@ -46,12 +46,12 @@ def words(found: Callable[[], Iterable[str]]) -> Complete:
 
 def files(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Let the shell complete the name of a file."""
-    return [CompletionItem(incomplete, type="file")]
+    return [_item(incomplete, "file")]
 
 
 def folders(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Let the shell complete the name of a folder."""
-    return [CompletionItem(incomplete, type="dir")]
+    return [_item(incomplete, "dir")]
 
 
 def _quiet(found: Callable[[click.Context, click.Parameter], Iterable[str]]) -> Complete:
@@ -60,9 +60,15 @@ def _quiet(found: Callable[[click.Context, click.Parameter], Iterable[str]]) -> 
             names = [*found(this, parameter)]
         except Exception:  # noqa: BLE001  # a traceback would appear in the line that is being typed
             return []
-        return [CompletionItem(name) for name in names if name.startswith(incomplete) and _HARMLESS.fullmatch(name)]
+        return [_item(name) for name in names if name.startswith(incomplete) and re.fullmatch(_HARMLESS, name)]
 
     return complete
+
+
+def _item(word: str, kind: str = "plain") -> CompletionItem:
+    from click.shell_completion import CompletionItem  # only a shell that completes a word needs it
+
+    return CompletionItem(word, type=kind)
 
 
 def _given(this: click.Context, name: str | None) -> Iterable[str]:

@@ -42,15 +42,15 @@ _WEIGHED: Final = 100
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS: Final = frozenset(("", "~", "null", "Null", "NULL"))
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}")
-_DECIMAL: Final = re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{1,18}")
+_DECIMAL: Final = r"[-+]?[0-9]{1,18}\.[0-9]{1,18}"
 _COMMENT: Final = re.compile(r"[ \t]+(?=#(?:[^\s#]|\s*$))", re.MULTILINE)
 """The end of an unquoted scalar before a comment that looks like its next word, as in ``Shop #1`` and ``C #``."""
 
 # JSON writes a character beyond the first plane as two surrogates, which YAML does not know. While
 # the parser reads, `\0` replaces the `\u` of each: a valid escape of the same length, so no place moves.
-_PAIR: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
-_TYPED_SUBSTITUTE: Final = re.compile(r"\\0(d[89ab][0-9a-f]{2})\\0(d[c-f][0-9a-f]{2})", re.IGNORECASE)
-_READ_SUBSTITUTE: Final = re.compile(r"\0(d[89ab][0-9a-f]{2})\0(d[c-f][0-9a-f]{2})", re.IGNORECASE)
+_PAIR: Final = r"(?i)(?<!\\)((?:\\\\)*)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})"
+_TYPED_SUBSTITUTE: Final = r"(?i)\\0(d[89ab][0-9a-f]{2})\\0(d[c-f][0-9a-f]{2})"
+_READ_SUBSTITUTE: Final = r"(?i)\0(d[89ab][0-9a-f]{2})\0(d[c-f][0-9a-f]{2})"
 
 
 class Unreadable(Exception):  # noqa: N818  # it only carries a problem up to the reader
@@ -159,8 +159,8 @@ class Builder:
         """
         try:
             # Unless the text already contains what would replace a surrogate.
-            self._has_pairs = "\\u" in text and bool(_PAIR.search(text)) and not _TYPED_SUBSTITUTE.search(text)
-            self._text = _PAIR.sub(r"\1\\0\2\\0\3", text) if self._has_pairs else text
+            self._has_pairs = "\\u" in text and bool(re.search(_PAIR, text)) and not re.search(_TYPED_SUBSTITUTE, text)
+            self._text = re.sub(_PAIR, r"\1\\0\2\\0\3", text) if self._has_pairs else text
             self._has_comments = "#" in text
             self._has_signs = self._has_comments or "?" in text
             self._read(_LOADER(self._text))
@@ -409,8 +409,8 @@ class Builder:
 def _whole(text: str, style: str | None) -> str:
     """Return a scalar with its surrogate pairs as characters, or as typed if they are not escapes."""
     if style != '"':
-        return _TYPED_SUBSTITUTE.sub(r"\\u\1\\u\2", text)
-    return _READ_SUBSTITUTE.sub(lambda found: bytes.fromhex("".join(found.groups())).decode("utf-16-be"), text)
+        return re.sub(_TYPED_SUBSTITUTE, r"\\u\1\\u\2", text)
+    return re.sub(_READ_SUBSTITUTE, lambda found: bytes.fromhex("".join(found.groups())).decode("utf-16-be"), text)
 
 
 def _typed(text: str, wanted: str) -> Value:
@@ -419,7 +419,7 @@ def _typed(text: str, wanted: str) -> Value:
         return None
     if wanted in {"integer", "number"} and _INTEGER.fullmatch(text):
         return int(text)
-    if wanted == "number" and _DECIMAL.fullmatch(text):
+    if wanted == "number" and re.fullmatch(_DECIMAL, text):
         return float(text)
     if wanted == "boolean" and text.lower() in {"true", "false"}:
         return text.lower() == "true"

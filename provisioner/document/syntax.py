@@ -28,7 +28,7 @@ _NOUNS: Final = {"{": "brace", "[": "bracket"}
 _INDICATORS: Final = frozenset("-?:,[]{}&*!|>%@`")
 _RESERVED: Final = frozenset("@`")
 """No unquoted text can begin with one of these."""
-_VALUE_BEGINS: Final = re.compile(r"[:?-]\s+$|[\[{,]\s*$")
+_VALUE_BEGINS: Final = r"[:?-]\s+$|[\[{,]\s*$"
 """What precedes a value on its line."""
 _SIGNED: Final = ("an alias", "an anchor", "a tag", "a block scalar")
 """If the parser was scanning one of these, its first character is to blame."""
@@ -36,7 +36,7 @@ _BULLETS: Final = frozenset({"Pd", "Po", "Sm", "So"})
 """The Unicode categories of what people type instead of a list's hyphen."""
 _COLONS: Final = frozenset("\uff1a\ufe55\ufe13\ua789\u2236\u02d0\u05c3")
 """Characters that only look like a colon."""
-_NO_BLANK: Final = re.compile(r"\s*(?:- +)*[\w-]+:(?!//)(\S)")
+_NO_BLANK: Final = r"\s*(?:- +)*[\w-]+:(?!//)(\S)"
 
 
 def explained(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> Explanation:
@@ -115,7 +115,7 @@ def _sign(places: Sequence[Mark], lines: Sequence[str], *, is_sure: bool) -> Exp
     for place in places:
         line = _line(lines, place)
         sign = line[place[1] : place[1] + 1]
-        is_value = is_sure or _VALUE_BEGINS.search(line[: place[1]])
+        is_value = is_sure or re.search(_VALUE_BEGINS, line[: place[1]])
         if sign in _RESERVED or (sign in _INDICATORS and is_value):
             return place, *unquoted(sign)
     return None
@@ -129,7 +129,7 @@ def unquoted(sign: str) -> tuple[str, str]:
 def _other(complaint: str, at: Mark, start: Mark, lines: Sequence[str]) -> Explanation:
     line = _line(lines, at)
     if "simple key" in complaint:
-        if found := _NO_BLANK.match(_line(lines, start)):
+        if found := re.match(_NO_BLANK, _line(lines, start)):
             return (start[0], found.start(1)), "A space is missing after the colon here.", "Write it as in name: paris."
         if like := next((one for one in _line(lines, start) if one in _COLONS), ""):
             column = _line(lines, start).index(like)

@@ -14,7 +14,7 @@ from provisioner.model.state import Abandoned, Active, Pending, Record, State, U
 # States contain these reasons: `is_answered` must recognize those of earlier versions.
 RUN_DIED: Final = "the run that sent it died before it saved the outcome"
 FAILED_AFTER: Final = "this program failed once the answer was there"
-_ANSWERED: Final = re.compile(r"\bHTTP [1-9][0-9]{2}\b")
+_ANSWERED: Final = r"\bHTTP [1-9][0-9]{2}\b"
 """Matches the reason of an outcome whose answer was saved."""
 
 
@@ -58,7 +58,7 @@ def resolve(state: State, name: str, *, abandon: bool) -> State:
 
 def is_answered(record: Record) -> bool:
     """Return whether the record of an unknown outcome may have a sealed answer, according to its reason."""
-    return isinstance(record, Unknown) and (record.reason == FAILED_AFTER or bool(_ANSWERED.search(record.reason)))
+    return isinstance(record, Unknown) and (record.reason == FAILED_AFTER or bool(re.search(_ANSWERED, record.reason)))
 
 
 def forget(state: State, name: str, *, reading: Reading | None) -> State:

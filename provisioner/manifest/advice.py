@@ -30,14 +30,14 @@ NOT_ESCAPED: Final = (
     "contains an escape as plain text, backslash included",
     "If you mean the character, type it; or in YAML, put the text in double quotes.",
 )
-_ESCAPE: Final = re.compile(r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})")
+_ESCAPE: Final = r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})"
 NO_TLS: Final = (
     "is not encrypted: it begins with http://",
     "Write https:// if the server supports it: messages are private.",
 )
 _IN_CLEAR: Final = "seems to contain a token in its {}, in clear text, visible to everybody who can read this file"
 _USE_PLACEHOLDER: Final = "Replace it with ${env:NAME} or ${file:PATH}, and have a new token issued."
-_LOST: Final = re.compile(r"\?(?=[^\W\d_])|\?{3,}|(?<!\w)\?{2,}")
+_LOST: Final = r"\?(?=[^\W\d_])|\?{3,}|(?<!\w)\?{2,}"
 _LOST_LETTER: Final = (
     "has a question mark instead of a letter",
     "A program that cannot save a letter writes one: type the letter again, and save the file as UTF-8.",
@@ -83,9 +83,9 @@ def _texts(fields: Mapping[str, Value]) -> Iterator[tuple[tuple[Step, ...], str]
 def _misspelled(text: str) -> Iterator[tuple[str, str]]:
     if not is_normalized("NFC", text):
         yield NOT_COMPOSED
-    if "\\" in text and _ESCAPE.search(text):
+    if "\\" in text and re.search(_ESCAPE, text):
         yield NOT_ESCAPED
-    if "?" in text and _LOST.search(text):
+    if "?" in text and re.search(_LOST, text):
         yield _LOST_LETTER
     if _was_utf8(text):
         yield _GARBLED

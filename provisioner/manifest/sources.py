@@ -31,7 +31,7 @@ TABLE_SUFFIXES: Final = (".csv", ".tsv", *WORKBOOK_SUFFIXES)
 _OTHER_WORKBOOKS: Final = (".xls", ".xlsm", ".xlsb", ".xltx", ".xltm")
 
 
-_OF_A_MERGE: Final = re.compile(r"_(?:BACKUP|BASE|LOCAL|REMOTE)_\d+\.[^.]+$")
+_OF_A_MERGE: Final = r"_(?:BACKUP|BASE|LOCAL|REMOTE)_\d+\.[^.]+$"
 """The files that `git mergetool` leaves next to a file."""
 
 
@@ -130,7 +130,9 @@ def holds_any(folder: Path) -> bool:
 
 def _is_other(path: Path) -> bool:
     """Return whether a file in a folder is not one of its manifests: hidden, temporary, or the settings."""
-    return path.name.startswith((".", "~")) or path.name == "provisioner.yaml" or bool(_OF_A_MERGE.search(path.name))
+    return (
+        path.name.startswith((".", "~")) or path.name == "provisioner.yaml" or bool(re.search(_OF_A_MERGE, path.name))
+    )
 
 
 def content(path: Path, kind: FileKind) -> Source | Problem:

@@ -22,7 +22,7 @@ AUTO_PARENT: Final = "auto"
 MASK: Final = "***"
 PLACEHOLDER: Final = re.compile(r"\$\{(?:env:([A-Za-z_][A-Za-z0-9_]*)|file:([^{}\x00-\x1f\x7f]+))\}")
 """A reference to a value that the manifest does not contain: an environment variable or a file."""
-_UP_TO_HOST: Final = re.compile(r"[^/?#\\]*(?://[^/?#\\]*)?")
+_UP_TO_HOST: Final = r"[^/?#\\]*(?://[^/?#\\]*)?"
 """A URL's scheme, user-info, host and port."""
 _FIRST_STAND_IN: Final = 0xE000
 """The first of the 6,400 private-use characters, which have no meaning of their own."""
@@ -222,7 +222,7 @@ def _keeps_host(text: str, value: str) -> bool:
     bare, written = stood_in(text)
     if "://" not in bare:
         return True
-    host, found = (str(_UP_TO_HOST.findall(each)[0]) for each in (bare, value))
+    host, found = (str(re.findall(_UP_TO_HOST, each)[0]) for each in (bare, value))
     end = max((host.rfind(chr(each)) for each in written), default=-1) + 1
     return found.endswith(host[end:])
 

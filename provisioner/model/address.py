@@ -23,13 +23,12 @@ _ODD: Final = (
     (re.compile(r"[?#]"), "contains more than a host and a path: the part that begins with {}"),
 )
 _ADDRESS: Final = re.compile(
-    r"(?P<scheme>https?)://"
-    r"(?P<host>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])"
+    r"(?P<scheme>[hH][tT][tT][pP][sS]?)://"
+    r"(?P<host>[a-zA-Z0-9_-]+(?:\.[a-zA-Z0-9_-]+)*\.?|\[[0-9a-fA-F:.]+\])"
     r"(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<path>(?:/[a-z0-9._~!$&'()*+,;=:%-]*)*)",
-    re.IGNORECASE,
+    r"(?P<path>(?:/[a-zA-Z0-9._~!$&'()*+,;=:%-]*)*)"
 )
-_PASSWORD: Final = re.compile(r"[^/]*//[^/@]*:[^/@]*@|[^?]*\?(?:.*&)?(?:ssl)?password=", re.IGNORECASE)
+_GIVES_AWAY: Final = r"(?i)[^/]*//[^/@]*:[^/@]*@|[^?]*\?(?:.*&)?(?:ssl)?password="
 
 
 class AddressError(ValueError):
@@ -59,7 +58,7 @@ def normal(text: str) -> str:
 
 def holds_password(text: str) -> bool:
     """Return whether the address of a store contains a password."""
-    return _PASSWORD.match(text) is not None
+    return re.match(_GIVES_AWAY, text) is not None
 
 
 def is_same(one: str, other: str) -> bool:

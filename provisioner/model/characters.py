@@ -12,7 +12,7 @@ import unicodedata
 from functools import cache
 from typing import Final
 
-UNSEEN: Final = re.compile(
+UNSEEN: Final = (
     # Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.
     r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     r"\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
@@ -76,7 +76,7 @@ _BY_CATEGORY: Final = {
     "Zp": "which cannot be seen",
     "Zs": "which only looks like a space",
 }
-_MERGE_MARK: Final = re.compile(r"^(?:(?:<{7,}|>{7,}|\|{7,})(?![^ \r\n])|={7,}\r?$)", re.MULTILINE)
+_MERGE_MARK: Final = r"(?m)^(?:(?:<{7,}|>{7,}|\|{7,})(?![^ \r\n])|={7,}\r?$)"
 _UNMERGED: Final = (
     "A merge was not finished: this line is one of the marks that git leaves.",
     "Keep one of the two sides, and delete the lines that begin with <<<<<<<, ======= and >>>>>>>.",
@@ -135,13 +135,13 @@ def shown(text: str) -> str | None:
     the wrong place, has other characters or is longer.
     """
     plain = len(text) <= _SHOWN_CHARACTERS and all(each.isalnum() or each in " _.-" for each in text)
-    return f'"{text}"' if text and plain and not UNSEEN.search(text) else None
+    return f'"{text}"' if text and plain and not re.search(UNSEEN, text) else None
 
 
 def merge_mark(text: str) -> tuple[int, str, str] | None:
     """Return line (from 0), message and hint for the first conflict mark of an unfinished merge, or None."""
     # A plain search is far quicker, and almost no text has one.
-    if any(7 * sign in text for sign in "<>=|") and (found := _MERGE_MARK.search(text)):
+    if any(7 * sign in text for sign in "<>=|") and (found := re.search(_MERGE_MARK, text)):
         return text.count("\n", 0, found.start()), *_UNMERGED
     return None
 
@@ -170,10 +170,10 @@ def disguise(text: str) -> tuple[str, str] | None:
 
 def _odd(text: str) -> str:
     """Return the first character of ``text`` that is invisible where it is, or an empty string."""
-    if text.isprintable() and (text.isascii() or not ("\ufffd" in text or UNSEEN.search(text))):
+    if text.isprintable() and (text.isascii() or not ("\ufffd" in text or re.search(UNSEEN, text))):
         return ""
     left = _meant().sub("", text)
-    return next((one for one in left if not one.isprintable() or one == "\ufffd" or UNSEEN.match(one)), "")
+    return next((one for one in left if not one.isprintable() or one == "\ufffd" or re.match(UNSEEN, one)), "")
 
 
 @cache

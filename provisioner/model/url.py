@@ -14,27 +14,27 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 _STAND_IN: Final = "\ue000"
-_CLEAR: Final = re.compile("[^\ue000-\uf8ff]+")
+_CLEAR: Final = "[^\ue000-\uf8ff]+"
 """Everything but stand-ins for placeholders, which are private-use characters."""
 _PLACEHOLDER: Final = re.compile(r"\$\{(?:env|file):[^{}]*\}")
 _PIECES: Final = re.compile(r"[^\W_]+")
-_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _LETTERS: Final = r"([^\W\d_]*)"
-_READABLE: Final = re.compile(rf"\d{{0,5}}{_LETTERS}\d{{0,8}}|{_LETTERS}[24]{_LETTERS}|[^\W\d_]{{0,5}}\d{{9,14}}")
+_READABLE: Final = rf"\d{{0,5}}{_LETTERS}\d{{0,8}}|{_LETTERS}[24]{_LETTERS}|[^\W\d_]{{0,5}}\d{{9,14}}"
 """A word with a number before or after it, a word like web2sms, or a company number such as a SIRET or VAT number."""
-_READABLE_BELOW_HOOK: Final = re.compile(rf"{_LETTERS}(?:\d{{1,2}}|(?:19|20)\d\d)?|\d{{1,8}}")
+_READABLE_BELOW_HOOK: Final = rf"{_LETTERS}(?:\d{{1,2}}|(?:19|20)\d\d)?|\d{{1,8}}"
 _LONG: Final = 16
-_MIXED: Final = re.compile(r"(?=.*\d)(?=.*[a-z])(?=.*[A-Z])")
+_MIXED: Final = r"(?=.*\d)(?=.*[a-z])(?=.*[A-Z])"
 """A long text in mixed case with a digit is a token, however readable it seems."""
 _SHORTEST: Final = 5
 """Nothing shorter is a token: mp3, b2b."""
 _SHORTEST_NAMED: Final = 4
 """The same for a value whose name says that it is secret."""
-_HUMPS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_HUMPS: Final = r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])"
 _SHORTEST_HUMPS: Final = 3
 """The words of a camelCase name are at least this long on average; those in random letters are not."""
 _LONGEST_WORD: Final = 24
-_CONSONANTS: Final = re.compile(r"[b-df-hj-np-tv-xz]", re.IGNORECASE)
+_CONSONANTS: Final = r"(?i)[b-df-hj-np-tv-xz]"
 _MOST_CONSONANTS: Final = 0.75
 _HOOKS: Final = frozenset(
     {"bot", "catch", "hook", "hooks", "incoming", "incomingwebhook", "integration", "integrations", "ping", "services",
@@ -49,14 +49,14 @@ _NAMES: Final = _NAMES_IN_PATHS | frozenset(
      "senha", "session", "sid", "sig", "sign", "signature", "t", "tok"}
 )  # fmt: skip
 """Names of parameters with secret values, alone or within a longer name such as api_key or mot_de_passe."""
-_WORDS: Final = re.compile("[A-Z]?[a-z]+|[A-Z]+")
+_WORDS: Final = "[A-Z]?[a-z]+|[A-Z]+"
 
 
 def masked_path(path: str, mask: str) -> str:
     """Return the path of a URL with ``mask`` in place of anything that looks like a token; stand-ins are kept."""
     segments = path.split("/")
     for number in _tokens(segments):
-        segments[number] = _CLEAR.sub(mask, segments[number])
+        segments[number] = re.sub(_CLEAR, mask, segments[number])
     return "/".join(segments)
 
 
@@ -99,7 +99,7 @@ def _tokens(segments: list[str]) -> frozenset[int]:
     found = set()
     before, below_hook = "", False
     for number, segment in enumerate(segments):
-        named = _names_next(before) and len("".join(_CLEAR.findall(segment))) >= _SHORTEST_NAMED
+        named = _names_next(before) and len("".join(re.findall(_CLEAR, segment))) >= _SHORTEST_NAMED
         if named or _is_token(segment, below_hook=below_hook):
             found.add(number)
         before = segment
@@ -111,7 +111,7 @@ def _names_next(segment: str) -> bool:
     """Return whether the last word of a ``segment``, as in api-key, says that the next segment is a secret."""
     if not segment.lower().endswith(_ENDS):
         return False
-    return _WORDS.findall(segment)[-1].lower() in _NAMES_IN_PATHS
+    return re.findall(_WORDS, segment)[-1].lower() in _NAMES_IN_PATHS
 
 
 def _is_parameter(text: str) -> bool:
@@ -125,7 +125,7 @@ def _is_parameter(text: str) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    words = _WORDS.findall(unquote(text))
+    words = re.findall(_WORDS, unquote(text))
     return any(word.lower() in _NAMES for word in (*words, text))
 
 
@@ -143,10 +143,10 @@ def _is_token(text: str, *, below_hook: bool) -> bool:
     for piece in _PIECES.findall(text):
         if len(piece) < _SHORTEST or not piece.isascii():
             continue
-        match = readable.fullmatch(piece)
+        match = re.fullmatch(readable, piece)
         if match is None or not all(_is_word(word) for word in match.groups() if word):
             return True
-        if len(piece) >= _LONG and _MIXED.search(piece):
+        if len(piece) >= _LONG and re.search(_MIXED, piece):
             return True
     return False
 
@@ -155,11 +155,11 @@ def _is_word(letters: str) -> bool:
     """Return whether ASCII ``letters`` may be a word, or several in camelCase, in any language."""
     if len(letters) < _SHORTEST:
         return True
-    humps = _HUMPS.findall(letters)
+    humps = re.findall(_HUMPS, letters)
     if len(letters) < len(humps) * _SHORTEST_HUMPS:
         return False
     return all(
         len(hump) <= _LONGEST_WORD
-        and (len(hump) <= 2 * _SHORTEST or len(_CONSONANTS.findall(hump)) <= len(hump) * _MOST_CONSONANTS)
+        and (len(hump) <= 2 * _SHORTEST or len(re.findall(_CONSONANTS, hump)) <= len(hump) * _MOST_CONSONANTS)
         for hump in humps
     )

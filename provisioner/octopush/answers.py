@@ -21,15 +21,15 @@ ACCEPTED: Final = 300
 _WORDS: Final = frozenset({"code", "message"})
 _CODE_LENGTH: Final = 40
 _MESSAGE_LENGTH: Final = 300
-_BINARY: Final = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_BINARY: Final = rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]"
 """Bytes that no text contains, but all compressed data does."""
 _CREDENTIAL: Final = re.compile(".*(?:login|apikey)")
 """The name of a credential, in lower case, without characters other than letters and digits."""
-_IN_TEXT: Final = re.compile(
+_IN_TEXT: Final = (
+    "(?i)"
     r"""api[\s_.-]{0,3}(?:login|key)[\s"'\\]{0,9}(?:[:=>]|%3[ad]){1,3}[\s"'\\>]{0,9}([^\s"'\\<>&,;{}\[\]]{1,4096})"""
     # The form of a login (seen): good enough to notice one, but not to refuse one.
-    r"|([\w.+-]{1,64}@sub-accounts\.com)",
-    re.IGNORECASE,
+    r"|([\w.+-]{1,64}@sub-accounts\.com)"
 )
 
 
@@ -164,7 +164,7 @@ def _is_unreadable(reply: Reply) -> bool:
         return False
     codings = ",".join(reply.headers.get(name, "") for name in ("Content-Encoding", "Transfer-Encoding"))
     coded = {each.strip().lower() for each in codings.split(",")} - {"", "identity", "chunked"}
-    return bool(coded) or _BINARY.search(reply.body) is not None
+    return bool(coded) or re.search(_BINARY, reply.body) is not None
 
 
 def _is_broken(reply: Reply) -> bool:
@@ -203,7 +203,7 @@ def _may_be_one(value: str, known: str) -> bool:
 
 def _text_holds(text: str, known: str) -> bool:
     """Return whether a text contains one; a word about a key, as in ``api_key: missing``, is not a key."""
-    found = ((one or other).rstrip(".!?:)") for one, other in _IN_TEXT.findall(text))
+    found = ((one or other).rstrip(".!?:)") for one, other in re.findall(_IN_TEXT, text))
     return any(re.search("[0-9@]", each) and _may_be_one(each, known) for each in found)
 
 

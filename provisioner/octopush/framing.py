@@ -26,7 +26,7 @@ _SWITCHING: Final = 101
 _SUCCESS: Final = 200
 _BODILESS: Final = frozenset({_SWITCHING, 204, 304})
 _LENGTH: Final = re.compile("[0-9]{1,18}")
-_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t -~\x80-\xff]*)?\r?\n")
+_CHUNK_LINE: Final = rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t -~\x80-\xff]*)?\r?\n"
 
 
 class CutHeadError(HTTPException):
@@ -155,7 +155,7 @@ class _Chunks(_Body):
     def _begin(self) -> None:
         """Read the frame of the next chunk, and the trailer after the last one."""
         line = self._stream.readline(_LINE_CAP) if self._left == 0 else b"\n"
-        if line in {b"\r\n", b"\n"} and (found := _CHUNK_LINE.fullmatch(line := self._stream.readline(_LINE_CAP))):
+        if line in {b"\r\n", b"\n"} and (found := re.fullmatch(_CHUNK_LINE, line := self._stream.readline(_LINE_CAP))):
             self._left = int(found[1], 16)
             self._ended = self._left == 0
         else:

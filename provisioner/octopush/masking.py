@@ -25,13 +25,13 @@ _DEPTH: Final = 3
 _LOOKED_AT: Final = 4000
 """Characters: far more than are ever shown."""
 _KEY_LENGTH: Final = 8
-_WORD: Final = re.compile(r"""[^\s"'()\[\]{}<>]*[^\s"'()\[\]{}<>.:!?,;]""")
+_WORD: Final = r"""[^\s"'()\[\]{}<>]*[^\s"'()\[\]{}<>.:!?,;]"""
 """A word without the punctuation after it."""
-_EMAIL: Final = re.compile(r"^([^@\s]+)@[a-z0-9.-]+\.[a-z]{2,}$", re.IGNORECASE)
-_QUERY: Final = re.compile(r"\?(?=.*=)", re.DOTALL)
-_ESCAPED: Final = re.compile(r"\\+(?:u\{?([0-9a-fA-F]{4})\}?|x([0-9a-fA-F]{2}))")
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{6,}")
-_HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2}){4,}")
+_EMAIL: Final = r"(?i)^([^@\s]+)@[a-z0-9.-]+\.[a-z]{2,}$"
+_QUERY: Final = r"(?s)\?(?=.*=)"
+_ESCAPED: Final = r"\\+(?:u\{?([0-9a-fA-F]{4})\}?|x([0-9a-fA-F]{2}))"
+_BASE64: Final = r"[A-Za-z0-9+/_-]{6,}"
+_HEX: Final = r"(?:[0-9a-fA-F]{2}){4,}"
 
 
 def masked(text: str, hidden: Iterable[str]) -> str:
@@ -40,7 +40,7 @@ def masked(text: str, hidden: Iterable[str]) -> str:
     A hidden text that begins with ``?`` and contains ``=`` is a query: its names are not secret.
     """
     secrets = sorted({each for each in hidden if each}, key=len, reverse=True)  # one may contain another
-    for each in (_QUERY.sub("", secret) for secret in secrets):
+    for each in (re.sub(_QUERY, "", secret) for secret in secrets):
         text = re.sub(re.escape(each), MASK, text, flags=re.IGNORECASE)
     text = "".join(each if each.isprintable() else " " for each in text)
     if len(text) > _LOOKED_AT:
@@ -49,7 +49,7 @@ def masked(text: str, hidden: Iterable[str]) -> str:
     if any(len(each) >= _SHORTEST_CUT and each in bare for each in map(_bare, secrets)):
         return MASK
     pieces = {piece for each in secrets for piece in _pieces(each)}
-    return _WORD.sub(lambda found: MASK if _gives_away(found[0], pieces) else found[0], text)
+    return re.sub(_WORD, lambda found: MASK if _gives_away(found[0], pieces) else found[0], text)
 
 
 def _gives_away(word: str, pieces: set[str]) -> bool:
@@ -63,9 +63,9 @@ def _gives_away(word: str, pieces: set[str]) -> bool:
 
 def _pieces(secret: str) -> Iterator[str]:
     """Yield the pieces, in any form, that give a secret away; for an e-mail address, none of its domain."""
-    if _QUERY.match(secret):
+    if re.match(_QUERY, secret):
         return
-    for text in _forms(_EMAIL.sub(r"\1", secret)):
+    for text in _forms(re.sub(_EMAIL, r"\1", secret)):
         for part in text.split() if len(text) >= _SHORTEST_CUT else ():
             length = min(max(_PIECES[0], len(part) // 3), _PIECES[1])
             yield from (part[at : at + length] for at in range(len(part) - length + 1))
@@ -83,10 +83,10 @@ def _forms(word: str) -> set[str]:
 def _decoded(word: str) -> Iterator[str]:
     yield unquote(word)
     yield html.unescape(word)
-    yield _ESCAPED.sub(lambda found: chr(int(found[1] or found[2], 16)), word)
-    for run in _HEX.findall(word):
+    yield re.sub(_ESCAPED, lambda found: chr(int(found[1] or found[2], 16)), word)
+    for run in re.findall(_HEX, word):
         yield bytes.fromhex(run).decode(errors="ignore")
-    for run in _BASE64.findall(word):
+    for run in re.findall(_BASE64, word):
         # The text before it can shift it, by up to three characters.
         for start in range(4):
             whole = run[start:].replace("-", "+").replace("_", "/")

@@ -24,10 +24,7 @@ from provisioner.octopush.transport import Failure, Reply
 # How Octopush refuses the 21st sub-account is not documented. A refusal that mentions a
 # limit and sub-accounts, but not a length, counts as one. If that is wrong, the run only
 # stops early.
-_LIMIT: Final = re.compile(
-    r"(?=.*(?:limit|maximum|quota|too many))(?=.*sub.?accounts?)(?!.*(?:length|characters|too long))",
-    re.IGNORECASE | re.DOTALL,
-)
+_LIMIT: Final = r"(?is)(?=.*(?:limit|maximum|quota|too many))(?=.*sub.?accounts?)(?!.*(?:length|characters|too long))"
 
 
 def judge(  # noqa: PLR0913  # the outcome, the assumptions about gateways, and what the messages need
@@ -121,7 +118,7 @@ def _judge_refusal(reply: Reply, words: str, now: datetime, credential_names: st
         unpaid="Check the parent's balance.",
     )
     refusal = refused(reply, words, now, caller)
-    if refusal.then is not Then.RETRY and _LIMIT.match(answers.message(reply)):
+    if refusal.then is not Then.RETRY and re.match(_LIMIT, answers.message(reply)):
         return NotCreated(
             f"the API refused one more sub-account (HTTP {reply.status}{words})",
             Then.STOP,

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from provisioner.model.account import DesiredAccount
 
-_SCHEME: Final = re.compile(r"^(?:https?:|[\ue000-\uf8ff]+:?)//", re.IGNORECASE)
-_BEHIND_HOST: Final = re.compile(r"[/?#]")
+_SCHEME: Final = r"^(?:[hH][tT][tT][pP][sS]?:|[\ue000-\uf8ff]+:?)//"
+_BEHIND_HOST: Final = r"[/?#]"
 _NEARLY: Final = ("${", "$(env:", "$(file:")
 _HINT: Final = "Write ${env:NAME} for an environment variable or ${file:PATH} for a file, without spaces."
 
@@ -94,5 +94,5 @@ def _receiver(path: str, text: str) -> str | None:
         return None
     bare, written = stood_in(text)
     if path.startswith("callbacks.callback_url_"):
-        bare = _BEHIND_HOST.split(_SCHEME.sub("", bare), maxsplit=1)[0]
+        bare = re.split(_BEHIND_HOST, re.sub(_SCHEME, "", bare), maxsplit=1)[0]
     return bare.rpartition("@")[2].lower().translate(written)

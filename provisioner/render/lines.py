@@ -5,6 +5,7 @@ A line must be understandable without its style, because output need not be colo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -38,7 +39,7 @@ def printable(text: str) -> str:
 
 def is_seen(text: str) -> bool:
     """Return whether ``text`` contains no control characters and no invisible characters."""
-    return text.isprintable() and (text.isascii() or not UNSEEN.search(text))
+    return text.isprintable() and (text.isascii() or not re.search(UNSEEN, text))
 
 
 def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[Line]:

@@ -13,7 +13,7 @@ from provisioner.errors import SettingInvalid
 from provisioner.placeholders.reading import holds_identity
 
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|git:")
-_VARIABLE: Final = re.compile(r"\$\w+|%\w+%")
+_VARIABLE: Final = r"\$\w+|%\w+%"
 
 
 def is_address(text: str) -> bool:
@@ -47,7 +47,7 @@ def from_home(text: str, environ: Mapping[str, str], name: str) -> str:
 
     """
     require_plain(text, name)
-    if (variable := _VARIABLE.search(text)) is not None:
+    if (variable := re.search(_VARIABLE, text)) is not None:
         raise SettingInvalid(
             f"{name} contains {variable.group()}, which only a shell would expand.",
             hint="Write the folder itself; ~ is your home folder.",

@@ -42,8 +42,8 @@ _RESTORE: Final = (
 
 _DEPTH: Final = 32
 """Far more levels of nesting than a state has."""
-_HALVES: Final = re.compile("[\ud800-\udfff]")
-_PLAIN_STEP: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
+_HALVES: Final = "[\ud800-\udfff]"
+_PLAIN_STEP: Final = r"[a-zA-Z][a-zA-Z0-9_]*"
 
 Document = dict[str, Any]
 
@@ -302,7 +302,7 @@ def _json_path(value: Any, steps: Sequence[str | int]) -> str:  # noqa: ANN401  
         if isinstance(value, dict) and isinstance(each, int):
             # The validator takes an account name that consists of digits for an index.
             step = next(key for key in value if key.isdecimal() and int(key) == each)
-        path += f".{step}" if _PLAIN_STEP.fullmatch(str(step)) else f"[{step!r}]"
+        path += f".{step}" if re.fullmatch(_PLAIN_STEP, str(step)) else f"[{step!r}]"
         value = value[step]
     return path
 
@@ -314,7 +314,7 @@ def _followed(value: Any, levels: int) -> Any:  # noqa: ANN401  # JSON has no cl
     names every field, so it has already refused a document that deep.
     """
     if isinstance(value, str):
-        return _HALVES.sub("\N{REPLACEMENT CHARACTER}", value)
+        return re.sub(_HALVES, "\N{REPLACEMENT CHARACTER}", value)
     if isinstance(value, dict | list) and not levels:
         return None
     if isinstance(value, list):

@@ -21,10 +21,10 @@ from provisioner.model.state import Abandoned, Active, Pending, Record, State, U
 from provisioner.state import codec
 
 _KEYS: Final = frozenset({"lineage", "parent", "name", "operation", "record"})
-_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[mK]")
-_LINE: Final = re.compile(rf"""(?:[^"'{{}}]*(?:[\w\])|]|\]:)\s+)?{MARK} (?=\{{)""")
+_COLOUR: Final = r"\x1b\[[0-9;]*[mK]"
+_LINE: Final = rf"""(?:[^"'{{}}]*(?:[\w\])|]|\]:)\s+)?{MARK} (?=\{{)"""
 """A rescue line, possibly after a log's time stamp or name; not a field whose value contains the mark."""
-_EVENT: Final = re.compile(rf'"{MARK}": ?(?=\{{)')
+_EVENT: Final = rf'"{MARK}": ?(?=\{{)'
 """In a log of JSON objects, the member with the entry."""
 _KEEP: Final = (
     "Keep it: it may be the only trace of an account that exists. Look for the account in Octopush's dashboard, and"
@@ -94,14 +94,14 @@ def found_in(text: str, source: str) -> tuple[RescueEntry, ...]:
 def _document(line: str) -> str | None:
     """Return the entry in a line of a log as JSON, whole or damaged; None if the line has none."""
     # JSON escapes colour codes, so an entry contains none; a log may have put some around it.
-    line = _COLOUR.sub("", line)
-    if match := _LINE.match(line):
+    line = re.sub(_COLOUR, "", line)
+    if match := re.match(_LINE, line):
         found = _object(line, match.end())
         return line[match.end() :] if found is None else json.dumps(found)
     event = _object(line, line.find("{"))
     if event is None:
         # An entry that the log cut off is damaged; it must not be ignored.
-        return line[match.end() :] if (match := _EVENT.search(line)) else None
+        return line[match.end() :] if (match := re.search(_EVENT, line)) else None
     return json.dumps(event[MARK]) if event.get("event") == "rescue" and MARK in event else None
 
 

@@ -23,11 +23,11 @@ with undisturbed():
     from pyrage import ssh, x25519
 
 _SSH_PREFIX: Final = "ssh-"
-_PRIVATE: Final = re.compile(r"AGE-SECRET-KEY-|PRIVATE KEY", re.IGNORECASE)
+_PRIVATE: Final = r"(?i)AGE-SECRET-KEY-|PRIVATE KEY"
 _NO_KEY: Final = "No matching keys found"
 """age's message when no identity matches a recipient; all its other messages are about damage."""
 _RESTORE: Final = "Restore the state from version control."
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL: Final = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"
 _PASSWORD_BYTES: Final = 256
 """Every password is padded to the length of the longest usual one."""
 _BLOCK_BYTES: Final = 1024
@@ -171,7 +171,7 @@ def _recipient(text: str) -> Recipient:
         kind = ssh if text.startswith(_SSH_PREFIX) else x25519
         parsed: Recipient = kind.Recipient.from_str(text)
     except (pyrage.RecipientError, UnicodeEncodeError):
-        if _PRIVATE.search(text):
+        if re.search(_PRIVATE, text):
             raise SettingInvalid(
                 "A recipient is an identity: this is a private key where the public key belongs.",
                 hint="Remove it, make a new identity, and use the age1… text that belongs to it.",
@@ -290,6 +290,6 @@ def _text(value: object) -> str:
 def _line(value: object) -> str:
     """Return a text without control characters, which no password contains; raises ValueError otherwise."""
     text = _text(value)
-    if _CONTROL.search(text):
+    if re.search(_CONTROL, text):
         raise ValueError
     return text

@@ -1,6 +1,5 @@
 """``provisioner plan``."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -95,6 +94,8 @@ def _save(console: "Console", project: "Project", plans: "Plans", out: Path) -> 
     if plans.failures:
         console.warn(f"the plan is not saved to {out}: {', '.join(plans.failures)} could not be planned.")
         return
+    import shlex
+
     project.save_plan(plans, out)
     console.talk(f"Saved to {out}: `provisioner apply --plan {shlex.quote(str(out))}` applies exactly this plan.")
 

@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import field
 from functools import partial
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
@@ -103,6 +103,8 @@ class _Phase:
         self.connecting = False
         self.sent = False
         self.expired = False
+        self.reply: Reply | None = None
+        """The answer, once all that comes of it has been read."""
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
 
@@ -139,7 +141,8 @@ class _Phase:
         """Close the second handle."""
         with self._lock:
             if self._socket is not None:
-                self._socket.close()
+                with suppress(OSError):  # the handle is gone even then
+                    self._socket.close()
                 self._socket = None
 
 
@@ -246,6 +249,9 @@ class Transport:
             with closing(_Adapter(phase, partial(self._authorities.context, self.ca_file))) as adapter:
                 return self._send(adapter, phase, request)
         except Exception as error:  # noqa: BLE001  # how far the request got decides, not the exception
+            if phase.reply is not None:
+                # Only the end of the connection failed. The answer may be the only copy of credentials.
+                return phase.reply
             reason = self._late() if phase.expired else _describe(error, self.timeout)
             return Failure(
                 phase.sent,
@@ -278,7 +284,9 @@ class Transport:
             if phase.expired and (cut or "Content-Length" not in response.headers):
                 # Without a declared length, being cut at the deadline looks like a normal end.
                 cut = self._late()
-            return Reply(response.status_code, response.headers, bytes(body[:BODY_CAP]), cut, self._host(request.url))
+            kept = bytes(body[:BODY_CAP])
+            phase.reply = Reply(response.status_code, response.headers, kept, cut, self._host(request.url))
+            return phase.reply
 
     def _host(self, url: str) -> str:
         """Return the host and its proxy, and nothing else of an address, which may contain a secret."""

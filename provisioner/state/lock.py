@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -52,7 +52,8 @@ def held(
         finally:
             _write(descriptor, b"")
     finally:
-        os.close(descriptor)
+        with suppress(OSError):  # the descriptor, and with it the lock, is gone even then
+            os.close(descriptor)
 
 
 def holder_of(path: Path) -> str | None:

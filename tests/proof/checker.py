@@ -45,6 +45,8 @@ class Account:
     key: str
     password: str | None
     """None: the program does not hold it."""
+    others: frozenset[str] = frozenset()
+    """More passwords, one of which may be the valid one: a change of it was under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,10 @@ def _record(where: tuple[str, str], name: str, record: Mapping[str, Any], identi
         return Holding(doubtful=doubtful, problems=(f"what is sealed of {name} is another account's",))
     if status != "active":
         return Holding(doubtful=doubtful, sealed=json.dumps(content, ensure_ascii=False))
-    held = Account((parent, name), content["api_login"], content["api_key"], content.get("password"))
+    others = set(content.get("others", ()))
+    if sealed := record.get("edit", {}).get("sealed"):
+        others.add(json.loads(opened(sealed, identity))["password"])
+    held = Account((parent, name), content["api_login"], content["api_key"], content.get("password"), frozenset(others))
     return Holding(held=(held,))
 
 
@@ -215,7 +220,7 @@ def _lost(account: Account, holding: Holding, *, arrived: bool) -> str | None:
     """Return how an account's credentials are lost, or None."""
     mine = [each for each in holding.held if (each.login, each.key) == (account.login, account.key)]
     if mine:
-        passwords = {each.password for each in mine} - {None}
+        passwords = {each.password for each in mine} - {None} | {other for each in mine for other in each.others}
         return None if not passwords or account.password in passwords else "its password is held wrongly"
     if account.name not in holding.doubtful:
         return "it exists, and nothing says so"

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import pyrage
 import pytest
 
 from tests.proof import checker
-from tests.proof.chaos import Layer
+from tests.proof.chaos import Layer, concluded
 from tests.proof.chaos.__main__ import tally
-from tests.proof.chaos.layers import every_layer
+from tests.proof.chaos.grounds import new_ground
+from tests.proof.chaos.layers import WORKER, every_layer
 from tests.proof.chaos.subject import Provisioner
-from tests.proof.chaos.tracing import NotSupported
+from tests.proof.chaos.tracing import Injection, NotSupported, require_strace, run
 from tests.proof.checker import Account, Holding, Verdict
 
 IDENTITY = pyrage.x25519.Identity.generate()
@@ -87,9 +89,12 @@ def test_the_judge_finds_a_secret_in_clear(text: str) -> None:
 
 
 def record(status: str = "active", **content: str) -> dict[str, Any]:
+    return {"status": status, "sealed": sealed(**content)}
+
+
+def sealed(**content: str) -> str:
     inner = {"lineage": "l", "parent": "default", "name": "paris", "api_login": "paris@sub", "api_key": "key-1"}
-    sealed = pyrage.encrypt(json.dumps(inner | content).encode(), [IDENTITY.to_public()], armored=True)
-    return {"status": status, "sealed": sealed.decode()}
+    return pyrage.encrypt(json.dumps(inner | content).encode(), [IDENTITY.to_public()], armored=True).decode()
 
 
 def state(**accounts: dict[str, Any]) -> Holding:
@@ -103,6 +108,12 @@ def test_a_state_is_read() -> None:
     unknown = state(paris=record("unknown"))
     assert (unknown.held, unknown.doubtful) == ((), {PARIS.name})
     assert "key-1" in unknown.sealed
+
+
+def test_the_password_of_an_unfinished_edit_may_be_the_valid_one() -> None:
+    edited = state(paris=record(password="word-0") | {"edit": {"sealed": sealed(password="word-1")}})
+    assert (0, 0, 0) == counts(judged(PARIS, holding=edited))
+    assert (0, 1, 0) == counts(judged(PARIS, holding=state(paris=record(password="word-0"))))
 
 
 def test_a_state_with_something_wrong_in_it_is_a_loss() -> None:
@@ -121,3 +132,22 @@ def test_a_rescue_line_is_read(form: str) -> None:
     line = form.replace("{{", "{").replace("}}", "}").replace("{}", json.dumps(entry))
     assert Holding((PARIS,)) == checker.rescued(f"before\n{line}\nafter\n", str(IDENTITY))
     assert checker.rescued(line[:-20], str(IDENTITY)).problems
+
+
+# ── What it has found ────────────────────────────────────────────────────────
+
+
+def test_an_answer_survives_a_connection_that_cannot_be_closed(tmp_path: Path) -> None:
+    try:
+        require_strace()
+    except NotSupported as missing:
+        pytest.skip(str(missing))
+    subject = Provisioner()
+    with new_ground(tmp_path / "record", subject) as ground:
+        before, _, _ = run(subject.command(ground), WORKER).log.partition("HTTP/1.1 201")
+    closes = before.count("close(")
+    with new_ground(tmp_path / "again", subject) as ground:
+        faulted = run(subject.command(ground), WORKER, [Injection("close", closes + 1, "EIO", lasting=True)])
+        outcome = concluded(ground, subject, [faulted], faults=faulted.injected)
+    assert outcome.faults > 0
+    assert outcome.clean, outcome.notes

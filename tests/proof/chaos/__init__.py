@@ -17,15 +17,17 @@ and compares again.
 To add a subject, write a class that has what :class:`Subject` asks for. What it holds is a
 :class:`~tests.proof.checker.Holding`, so that the same judge judges all of them.
 
-The same seed, layer and subject are the same run, as far as processes can be the same twice.
-Seeds that follow each other try different faults, and all of them if there are ``Layer.cases`` of them.
+The same seed, layer and subject are the same run, as far as processes can be the same twice. Seeds
+that follow each other try different faults, and all of them if there are ``Layer.cases`` of them. Where
+a seed chooses among what was recorded just before, such as the calls of a run, another recording may
+differ a little: so a failed run also says what it was hit by, and ``HIT=`` asks for just that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -46,12 +48,18 @@ class Outcome:
     unsettled: int = 0
     """Wanted accounts that the recovery did not bring about, or whose credentials are not held after it."""
     notes: tuple[str, ...] = ()
-    """A sentence for each thing that was counted, and what the fault was."""
+    """What the fault was, and a sentence for each thing that was counted."""
+    hit: str = ""
+    """What ``HIT=`` must be to meet the same fault, if the seed alone may not suffice."""
 
     @property
     def clean(self) -> bool:
         """Whether all is as it should be."""
         return not (self.duplicates or self.lost or self.secrets or self.unsettled)
+
+    def of(self, note: str, hit: str = "") -> Outcome:
+        """Return it with a first sentence about what the fault was."""
+        return replace(self, notes=(note, *self.notes), hit=hit)
 
     def __add__(self, other: Outcome) -> Outcome:
         return Outcome(
@@ -114,23 +122,31 @@ class Layer(Protocol):
         """Make one run in ``folder``, which is empty, and judge it. Runs may be made in threads, side by side."""
 
 
-def concluded(
-    ground: Ground, subject: Subject, runs: Sequence[Run], *, faults: int, could_write: bool = True
+def concluded(  # noqa: PLR0913  # each says something about the runs
+    ground: Ground,
+    subject: Subject,
+    runs: Sequence[Run],
+    *,
+    faults: int,
+    could_write: bool = True,
+    arrived: Collection[str] | None = None,
 ) -> Outcome:
     """Judge what ``runs`` left, have the subject recover, and judge again.
 
-    ``could_write`` says whether a process that went on living could still write somewhere.
+    ``could_write`` says whether a process that went on living could still write somewhere. ``arrived``
+    are the logins whose answers reached such a process; None: those that strace saw it read.
     """
     created = ground.created()
-    arrived = {
-        each.login
-        for each in created
-        for run in runs
-        if could_write and not run.killed and run.received(each.login) and run.received(each.key)
-    }
+    if arrived is None:
+        arrived = {
+            each.login
+            for each in created
+            for run in runs
+            if could_write and not run.killed and run.received(each.login) and run.received(each.key)
+        }
     first = _judged(ground, subject, runs, created, arrived)
     after = [*runs, *subject.settle(ground, runs)]
-    before = {each.login for each in created} - arrived
+    before = {each.login for each in created}.difference(arrived)
     created = ground.created()
     second = _judged(ground, subject, after, created, {each.login for each in created} - before)
     holding = subject.holding(ground, after)
@@ -157,7 +173,7 @@ def _judged(
     subject: Subject,
     runs: Sequence[Run],
     created: Sequence[checker.Account],
-    arrived: set[str],
+    arrived: Collection[str],
 ) -> checker.Verdict:
     texts = ground.texts()
     for number, run in enumerate(runs, 1):

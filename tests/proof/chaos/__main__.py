@@ -1,4 +1,8 @@
-"""``make chaos [RUNS=n] [SEED=n] [LAYER=name]``: runs the layers, and prints what came of them."""
+"""``make chaos``: runs the layers, and prints what came of them.
+
+``RUNS=`` is how many of each layer, ``SEED=`` the first seed, ``LAYER=`` the only layer, and ``HIT=`` what hits
+a run, as a failed one printed it. The exit code is 1 if anything was counted that should not be.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,8 @@ from tests.proof.chaos.tracing import NotSupported
 from tests.proof.page import Table, bound, publish
 
 HEADER: Final = ("layer", "what", "runs", "faults", "duplicates", "lost credentials", "secrets in clear", "not settled")
+_ENOUGH: Final = 100
+"""Runs from which on their number says something."""
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108  # a folder of its own is made in it
 
 
@@ -79,7 +85,7 @@ def main() -> int:
     begun = time.monotonic()
     runs, first = int(os.environ.get("RUNS") or 0), int(os.environ.get("SEED") or 0)
     only = os.environ.get("LAYER") or ""
-    layers = [each for each in every_layer() if only in {"", each.name}]
+    layers = [each for each in every_layer(os.environ.get("HIT") or "") if only in {"", each.name}]
     if not layers:
         print(f"There is no layer {only}; there are {', '.join(each.name for each in every_layer())}.")
         return 64
@@ -93,14 +99,15 @@ def main() -> int:
             continue
         print(f"{layer.name}: {done[-1].runs} runs, {len(done[-1].failed)} failed", flush=True)
         for seed, outcome in done[-1].failed[:20]:
-            print(f"\nSEED {seed} failed; this replays it: make chaos LAYER={layer.name} SEED={seed} RUNS=1")
+            hit = f" HIT={outcome.hit}" if outcome.hit else ""
+            print(f"\nSEED {seed} failed; this replays it: make chaos LAYER={layer.name} SEED={seed} RUNS=1{hit}")
             print(*(f"  {note}" for note in outcome.notes), sep="\n", flush=True)
     table = Table(HEADER, [each.row() for each in done])
     print(f"\n{table.text()}\n")
     total = sum(each.runs for each in done)
     clean = not any(each.failed for each in done)
     parts: list[Table | str] = [table]
-    if clean and total:
+    if clean and total >= _ENOUGH:
         parts.append(f"{bound(total)}.")
         print(f"{bound(total)}.")
     parts += missing

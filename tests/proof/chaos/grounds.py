@@ -39,6 +39,9 @@ class Store(Protocol):
     def documents(self, ground: Ground) -> Mapping[str, bytes]:
         """Return the newest state of each parent, read by other code than the program's."""
 
+    def texts(self, ground: Ground) -> list[tuple[str, bytes]]:
+        """Return all that is in the store for ``ground``, and in no file below its root."""
+
 
 class Local:
     """A file beside the manifest."""
@@ -57,6 +60,11 @@ class Local:
         """Return the files."""
         found = {parent: ground.folder / "state" / f"{parent}.json" for parent in ground.parents}
         return {parent: path.read_bytes() for parent, path in found.items() if path.exists()}
+
+    def texts(self, ground: Ground) -> list[tuple[str, bytes]]:
+        """Everything is below the root of ``ground``."""
+        del ground
+        return []
 
 
 @dataclass(slots=True)
@@ -126,8 +134,9 @@ class Ground:
                 yield path
 
     def texts(self) -> list[tuple[str, bytes]]:
-        """Return what is in every file of the subject."""
-        return [(str(path.relative_to(self.root)), path.read_bytes()) for path in self.files()]
+        """Return what is in every file of the subject, and in its store."""
+        files = [(str(path.relative_to(self.root)), path.read_bytes()) for path in self.files()]
+        return [*files, *self.store.texts(self)]
 
 
 def key_of(parent: str) -> str:
@@ -155,7 +164,7 @@ def new_ground(
     environ = {"PATH": os.environ["PATH"], "HOME": str(outside), "LANG": "C.UTF-8"}
     with forks.serving(arguments, outside, environ) as url:
         ground = Ground(root, url, ledger, logins, store=store())
-        subject.prepare(ground)
         ground.store.prepare(ground)
+        subject.prepare(ground)
         yield ground
     shutil.rmtree(folder)

@@ -14,7 +14,7 @@ from tests.proof import checker
 from tests.proof.chaos.grounds import Ground
 from tests.proof.chaos.tracing import Command, Run, run
 
-_APPLY: Final = ("apply", "--yes", "--new-state")
+CREATES: Final = ("apply", "--yes", "--new-state")
 _LOCKED: Final = 6
 _UNKNOWN: Final = 8
 _TRIES: Final = 4
@@ -26,7 +26,27 @@ class Provisioner:
     """The command line, with a manifest in a folder, an identity, and the settings in the environment."""
 
     name: str = "provisioner"
-    apply: tuple[str, ...] = _APPLY
+    apply: tuple[str, ...] = CREATES
+    """The command that is in trouble."""
+    exist: bool = False
+    """Whether the accounts exist already, before there is any trouble."""
+    edits: bool = False
+    """Whether the manifest is edited after that."""
+
+    @classmethod
+    def editing(cls) -> Provisioner:
+        """Return one that edits its accounts."""
+        return cls(exist=True, edits=True)
+
+    @classmethod
+    def rotating(cls) -> Provisioner:
+        """Return one that sets new passwords."""
+        return cls(apply=("rotate-password", "--all", "--yes"), exist=True)
+
+    @classmethod
+    def rekeying(cls) -> Provisioner:
+        """Return one that seals everything again."""
+        return cls(apply=("rekey", "--yes"), exist=True)
 
     def prepare(self, ground: Ground) -> None:
         """Write a manifest and an identity."""
@@ -36,18 +56,7 @@ class Provisioner:
         path.touch(mode=0o600)
         path.write_text(f"{identity}\n")
         ground.kept.append(path)
-        hook = {"callback_url_for_deliveries": "https://hooks.example.com/?t=${env:HOOK_TOKEN}"}
-        for parent in ground.parents:
-            accounts: list[dict[str, Any]] = [{"name": name, "first_name": name} for name in ground.names]
-            accounts[0]["password"] = "${env:CHOSEN_PASSWORD}"
-            manifest = {
-                "version": 1,
-                "parent": parent,
-                "defaults": {"last_name": "Chaos", "callbacks": hook},
-                "accounts": accounts,
-            }
-            (ground.folder / "manifests").mkdir(exist_ok=True)
-            (ground.folder / "manifests" / f"{parent}.yaml").write_text(json.dumps(manifest))
+        self._write_manifests(ground, last_name="Chaos", version=1)
         settings: dict[str, Any] = {"recipients": [str(identity.to_public())]}
         if [*ground.parents] != ["default"]:
             prefixes = {parent: parent.upper().replace("-", "_") for parent in ground.parents}
@@ -56,6 +65,28 @@ class Provisioner:
                 for parent, prefix in prefixes.items()
             }
         (ground.folder / "provisioner.yaml").write_text(json.dumps(settings))
+        if self.exist:
+            done = run(self._command(ground, *CREATES))
+            assert done.code == 0, done.printed
+        if self.edits:
+            self._write_manifests(ground, last_name="Edited", version=2)
+
+    @staticmethod
+    def _write_manifests(ground: Ground, *, last_name: str, version: int) -> None:
+        hook = {"callback_url_for_deliveries": "https://hooks.example.com/?t=${env:HOOK_TOKEN}"}
+        (ground.folder / "manifests").mkdir(exist_ok=True)
+        for parent in ground.parents:
+            accounts: list[dict[str, Any]] = [
+                {"name": name, "first_name": name, "password_version": version} for name in ground.names
+            ]
+            accounts[0]["password"] = "${env:CHOSEN_PASSWORD}"
+            document = {
+                "version": 1,
+                "parent": parent,
+                "defaults": {"last_name": last_name, "callbacks": hook},
+                "accounts": accounts,
+            }
+            (ground.folder / "manifests" / f"{parent}.yaml").write_text(json.dumps(document))
 
     def command(self, ground: Ground) -> Command:
         """Return an unattended apply."""
@@ -69,7 +100,7 @@ class Provisioner:
             (ground.folder / "run.log").write_text(log)
             done.append(run(self._command(ground, "recover", "run.log")))
         for _ in range(_TRIES):
-            done.append(run(self._command(ground, *_APPLY)))
+            done.append(run(self._command(ground, *CREATES)))
             match done[-1].code:
                 case 0:
                     break
@@ -89,7 +120,7 @@ class Provisioner:
                 if account["status"] != "unknown":
                     continue
                 login = there.get((state["parent"], account["name"]))
-                what = ("resolve", account["name"], "--not-created", "--yes")
+                what: tuple[str, ...] = ("resolve", account["name"], "--not-created", "--yes")
                 if login is not None:
                     what = ("adopt", account["name"], login)
                 which = () if len(ground.parents) == 1 else ("--parent", state["parent"])

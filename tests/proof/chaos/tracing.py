@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as any_of
 from pathlib import Path
@@ -48,6 +49,7 @@ PATIENCE: Final = 60.0
 _STARTS: Final = "_thread.start_new_thread"
 _CALL: Final = re.compile(r"^(?:(\d+) +)?(\w+)\(")
 _PR_SET_PTRACER: Final = 0x59616D61
+_NUMBERS: Final = count(1)
 _SHOWN: Final = 16384
 """Bytes of each argument in a log: more than any answer of the sandbox."""
 
@@ -85,14 +87,35 @@ class Injection:
     lasting: bool = False
     """Whether every later call fails too."""
 
-    def __str__(self) -> str:
-        return f"{self.error or 'SIGKILL'} at {self.call} {self.number}{' and all later ones' if self.lasting else ''}"
-
     @property
     def option(self) -> str:
         """The option of strace."""
         what = "signal=KILL" if self.error is None else f"error={self.error}"
         return f"--inject={self.call}:{what}:when={self.number}{'+' if self.lasting else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A fault, and from where its call is counted; as text, ``1:close:38:EIO+``, which :meth:`parse` reads.
+
+    That is the thread (``all`` with ``follow``), the call, its number, and the error, with a plus if it lasts.
+    """
+
+    gate: Gate
+    injection: Injection
+
+    def __str__(self) -> str:
+        it = self.injection
+        thread = "all" if self.gate.follow else self.gate.thread
+        return f"{thread}:{it.call}:{it.number}:{it.error or 'KILL'}{'+' if it.lasting else ''}"
+
+    @classmethod
+    def parse(cls, text: str) -> Hit:
+        """Return the hit that ``text`` describes; raises ValueError."""
+        thread, call, number, error = text.split(":")
+        gate = Gate(0) if thread == "all" else Gate(int(thread), follow=False)
+        named = None if error == "KILL" else error.rstrip("+")
+        return cls(gate, Injection(call, int(number), named, lasting=error.endswith("+")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +203,7 @@ def started(command: Command, gate: Gate | None = None, injections: Sequence[Inj
     """Start a command, under strace if a ``gate`` is given; what is left of it at the end of the ``with`` is killed."""
     scratch = command.folder.parent / "harness"
     scratch.mkdir(exist_ok=True)
-    number = len(list(scratch.glob("*.out")))
+    number = next(_NUMBERS)
     out, log = scratch / f"{number}.out", scratch / f"{number}.strace"
     out.touch()
     ours, theirs = forks.processes.Pipe()

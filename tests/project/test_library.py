@@ -243,18 +243,6 @@ def test_the_library_does_not_touch_the_process(mine: Project, capfd: pytest.Cap
     assert ("", "") == capfd.readouterr()
 
 
-def test_no_module_below_the_command_line_loads_click_or_rich() -> None:
-    code = (
-        "import importlib, pkgutil, sys, provisioner\n"
-        "for each in pkgutil.walk_packages(provisioner.__path__, 'provisioner.'):\n"
-        "    if not each.name.startswith(('provisioner.cli', 'provisioner.__main__', 'provisioner._schemas')):\n"
-        "        importlib.import_module(each.name)\n"
-        "print({'click', 'rich'} & sys.modules.keys())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "set()\n" == done.stdout
-
-
 def test_only_the_given_environment_is_read(mine: Project, server: SandboxProcess) -> None:
     code = (
         "import json, sys, provisioner\n"

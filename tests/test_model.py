@@ -48,6 +48,7 @@ from provisioner.model.plan import (
     ACTIONS,
     Change,
     Create,
+    Elsewhere,
     FieldChange,
     Gone,
     Plan,
@@ -141,6 +142,7 @@ EVERY_KIND: tuple[object, ...] = (
     AUTHOR,
     HistoryEntry(AUTHOR, 3, "paris", "create", "created"),
     Selection(("paris",), 3, 1),
+    Elsewhere("acme", "paris"),
     Freeze("2026-12-31", "the contract moves"),
     Terms("https://api.example.com", "${env:LOGIN}", "${env:KEY}", "state/default.json", settings=(SETTING,)),
 )

@@ -162,9 +162,10 @@ def _unplaced(file_parent: str, part: FileContent) -> Iterator[Problem]:
 def _without_parent(file_parent: str, part: FileContent, parents: Collection[str]) -> Iterator[Problem]:
     """Yield a warning for each parent that is not in the settings, at the first of its accounts."""
     found: dict[str, list[Entry]] = {}
+    known = {*parents, AUTO_PARENT, None}
     for entry in part.entries:
         owner = entry.owner(file_parent)
-        if owner is not None and owner not in {*parents, AUTO_PARENT}:
+        if owner not in known and owner is not None:
             found.setdefault(owner, []).append(entry)
     for owner, (first, *others) in found.items():
         name = first.fields.get("name")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 from enum import StrEnum
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, Final
 from unicodedata import normalize
@@ -78,11 +79,13 @@ def stood_in(text: str) -> tuple[str, dict[int, str]]:
     return PLACEHOLDER.sub(lambda _: next(stand_ins), text), written
 
 
+@lru_cache(maxsize=4096)
 def masked_url(url: str) -> str:
     """Return ``url`` with user-info, query, fragment and anything in its path that looks like a token masked.
 
     Callbacks carry no signature, so people put a token into the URL. Placeholders are not
-    secret and stay visible: a reviewer must see which secret goes where.
+    secret and stay visible: a reviewer must see which secret goes where. Cached, because most
+    accounts share a few URLs.
     """
     bare, written = stood_in(url)
     try:

@@ -67,8 +67,12 @@ def may_hold_secret(url: str) -> bool:
     return parts is None or any(sign in url for sign in "@?#") or bool(_tokens(parts[3].split("/")))
 
 
+@lru_cache(maxsize=4096)
 def token_in_clear(url: str) -> str | None:
-    """Return the part of ``url``, as a noun, that seems to contain a secret in clear; placeholders do not count."""
+    """Return the part of ``url``, as a noun, that seems to contain a secret in clear; placeholders do not count.
+
+    Cached, because most accounts share a few URLs.
+    """
     parts = _parts(url)
     if parts is None:
         return None

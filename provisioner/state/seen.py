@@ -59,6 +59,8 @@ class Seen:
         """By name, the last line of each mark that this run has written or found correct."""
         self._reported: set[str] = set()
         """The damaged marks that were already reported."""
+        self._searched = False
+        """Whether marks of accounts were searched, for lack of a key."""
 
     # ── The newest serial ────────────────────────────────────────────────────
 
@@ -224,8 +226,11 @@ class Seen:
             return key
         if key is not None:
             self._report(_KEY, warn, "is damaged")
-        elif self._folder.is_dir() and any(self._folder.glob("account-*")):
-            self._report(_KEY, warn, "is missing")
+        elif not self._searched:
+            # Once, since the folder has files for every parent.
+            self._searched = True
+            if self._folder.is_dir() and any(self._folder.glob("account-*")):
+                self._report(_KEY, warn, "is missing")
         if not make:
             return None
         key = os.urandom(_KEY_BYTES)

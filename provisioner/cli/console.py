@@ -2,7 +2,6 @@
 
 Owns printing, prompts and colour. There are two consoles, one for people and one whose
 messages are events for programs; the process chooses one when it starts, and passes it on.
-rich is imported only if there is a terminal to colour.
 
 Output that cannot be written never ends a command, because its work matters more than its
 messages. If data could not be written, the exit code is 1, unless the command ends with
@@ -35,6 +34,11 @@ if TYPE_CHECKING:
 
 _ANSWERS: Final = " [y/N]:"
 _USUAL_WIDTH: Final = 80
+_STYLES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "bold": {"bold": True}, "dim": {"dim": True}, "green": {"fg": "green"}, "yellow": {"fg": "yellow"},
+    "red": {"fg": "red"},
+}  # fmt: skip
+"""The styles of lines, as click has them."""
 
 
 class OutputError(ProvisionerError):
@@ -91,8 +95,7 @@ class Console:
     def lose(self, error: OSError) -> None:
         """Discard everything else for standard output, and report ``error`` unless the reader just went away."""
         self.lost_data = True
-        # Python must not try to write the rest again when the process ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self.stdout.fileno())
+        _discard(self.stdout)
         if not isinstance(error, BrokenPipeError):
             reason = "it is closed" if error.errno == errno.EBADF else error.strerror
             self.failure(
@@ -103,19 +106,13 @@ class Console:
             )
 
     def _write(self, stream: TextIO, these: Iterable[Line]) -> None:
-        """Write lines without any terminal control sequences."""
+        """Write lines without any terminal control sequences but for their colours."""
         if (width := _width(stream)) is not None:
             these = _wrapped(these, width)
-        if not self.is_coloured(stream):
-            stream.write("".join(f"{_safe(line.text)}\n" for line in these))
-            stream.flush()
-            return
-        from rich.console import Console as Terminal  # only for a terminal
-        from rich.text import Text
-
-        terminal = Terminal(file=stream, highlight=False)
-        for line in these:
-            terminal.print(Text(_safe(line.text), style=line.style), soft_wrap=True)
+        coloured = self.is_coloured(stream)
+        texts = ((_safe(line.text), line.style if coloured else "") for line in these)
+        stream.write("".join(f"{click.style(text, **_STYLES[style]) if style else text}\n" for text, style in texts))
+        stream.flush()
 
     def is_coloured(self, stream: TextIO) -> bool:
         """Return whether ``stream`` is a terminal that may be coloured; NO_COLOR is respected."""
@@ -154,18 +151,18 @@ class Console:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Ignore errors while writing to standard error: a reader that goes away ends nothing."""
-        try:
-            yield
-        except OSError:
-            self._lost_messages = True
-            with suppress(OSError):
-                # Python must not try to write the rest again when the process ends, or change the exit code.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self.stderr.fileno())
+        """Write whole lines to standard error, and ignore errors: a reader that goes away ends nothing."""
+        with self._lock:
+            try:
+                yield
+            except OSError:
+                self._lost_messages = True
+                with suppress(OSError):
+                    _discard(self.stderr)
 
     def _written(self, text: str) -> bool:
         """Write ``text`` to standard error, and return whether that worked."""
-        with self._lock, self._writing():
+        with self._writing():
             self.stderr.write(text)
             self.stderr.flush()
         return not self._lost_messages
@@ -174,7 +171,7 @@ class Console:
         """Write messages while the command runs, coloured on a terminal."""
         from provisioner.render.lines import Line  # only needed for messages
 
-        with self._lock, self._writing():
+        with self._writing():
             self._write(self.stderr, (each if isinstance(each, Line) else Line(each) for each in these))
 
     def warn(self, message: str) -> None:
@@ -295,6 +292,11 @@ def _is_yes(answer: str) -> bool:
     if (word := answer.strip().lower()) not in {"y", "yes", "n", "no"}:
         raise click.UsageError("Please answer y or n.")
     return word.startswith("y")
+
+
+def _discard(stream: TextIO) -> None:
+    """Keep Python from writing the rest again when the process ends, and from changing the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _width(stream: TextIO) -> int | None:

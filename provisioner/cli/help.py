@@ -66,7 +66,7 @@ class Command(click.Command):
         self.table = table
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples, the options, the table, and last the advanced options."""
+        """Write the examples, the options, the commands of a group, the table, and last the advanced options."""
         if self.examples:
             with formatter.section("Examples"):
                 for words, what in self.examples:
@@ -74,27 +74,23 @@ class Command(click.Command):
                     with formatter.indentation(), formatter.indentation():
                         formatter.write_text(what)
         _write_rows("Options", _options(self, ctx, advanced=False), formatter)
+        _write_rows("Commands", self.subcommands(ctx), formatter)
         _write_rows(*self.table, formatter)
         _write_rows("Advanced options", _options(self, ctx, advanced=True), formatter)
 
+    def subcommands(self, ctx: click.Context) -> Rows:
+        """Return the name and the whole short help of each command of a group."""
+        del ctx
+        return ()
 
-class Group(click.Group):
-    """A group of commands; its help may end with a ``table``."""
 
-    context_class = _Context
-    command_class = Command
+class Group(Command, click.Group):
+    """A group of commands."""
 
-    def __init__(self, *, table: Table = ("", ()), **options: Any) -> None:  # noqa: ANN401  # click's
-        super().__init__(**options)
-        self.table = table
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options, each command with its whole short help, and the table."""
+    def subcommands(self, ctx: click.Context) -> Rows:
+        """See :class:`Command`."""
         known = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
-        rows = [(name, each.get_short_help_str(_LONGEST)) for name, each in known if each is not None]
-        _write_rows("Options", _options(self, ctx, advanced=False), formatter)
-        _write_rows("Commands", rows, formatter)
-        _write_rows(*self.table, formatter)
+        return [(name, each.get_short_help_str(_LONGEST)) for name, each in known if each is not None]
 
 
 def _options(this: click.Command, ctx: click.Context, *, advanced: bool) -> Rows:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import CommandInvalid
+
+if TYPE_CHECKING:
+    import click
 
 _DURATION: Final = r"([0-9]+)([smhd])"
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -18,7 +21,7 @@ _MOMENT: Final = (
 )
 
 
-def since(text: str | None) -> datetime | None:
+def since(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
     """Return the moment that ``--since`` names, in UTC, rounded down to the second; None if it is not given.
 
     Raises CommandInvalid.

@@ -2,8 +2,8 @@
 
 A parameter's annotation says how a person gives its value::
 
-    @options.command("Release the lock of a run that has died.")
-    def command(*, lease: Annotated[str, argument()], context: Annotated[Context, settings()]) -> int:
+    @options.command("Free the slot of a deleted account.")
+    def command(*, name: Annotated[str, argument()], force: Annotated[bool, "Do not check."]) -> int:
 
 Those that several commands have stand here once.
 """
@@ -22,6 +22,7 @@ from provisioner import schemas
 from provisioner.cli import completion
 from provisioner.cli.context import Context
 from provisioner.cli.help import Command, Group, Option
+from provisioner.cli.moments import since
 from provisioner.immutable import immutable
 
 if TYPE_CHECKING:
@@ -41,22 +42,34 @@ CREATION: Final = ("retry_on_429", "retry_on_503", "keep_going")
 APPLICATION: Final = ("encoding", *CONNECTION, *CREATION, "lock_timeout", "metrics_file", "heartbeat_url")
 """The settings of the commands that apply a plan, besides its bounds."""
 WHEN: Final = "a date or time (UTC), or in the last 30m, 12h or 7d."
-_MOST_JOBS: Final = 256
-_FASTEST: Final = 1000
+
+
+@immutable
+class Argument:
+    """An argument of a command."""
+
+    attributes: Mapping[str, Any]
+
+    def parameters(self, name: str, _: object) -> list[click.Parameter]:
+        """Return what click needs to parse it."""
+        return [click.Argument([name], **self.attributes)]
 
 
 @immutable
 class Declared:
-    """An option or an argument of a command; it has the name of its parameter, unless it has its own."""
+    """An option of a command; its name, flag and type are those of its parameter, unless it has its own."""
 
-    kind: type[click.Parameter]
+    words: str
+    """Its help."""
+    flags: tuple[str, ...]
+    name: str | None
     attributes: Mapping[str, Any]
-    flags: tuple[str, ...] = ()
-    name: str | None = None
 
-    def parameters(self, name: str) -> list[click.Parameter]:
+    def parameters(self, name: str, kind: object) -> list[click.Parameter]:
         """Return what click needs to parse it."""
-        return [self.kind([self.name or name, *self.flags], **self.attributes)]
+        flags = self.flags or (f"--{(self.name or name).replace('_', '-')}",)
+        attributes = {"help": self.words, **_OF_TYPE.get(kind, {}), **self.attributes}
+        return [Option([self.name or name, *flags], **attributes)]
 
 
 @immutable
@@ -68,26 +81,29 @@ class Settings:
 
     names: tuple[str, ...]
 
-    def parameters(self, _: str) -> list[click.Parameter]:
+    def parameters(self, _: str, __: object) -> list[click.Parameter]:
         """Return what click needs to parse them."""
-        return [found for each in (_CONFIG, _STATE, *map(_setting, self.names)) for found in each.parameters("")]
+        return [found for each in (_CONFIG, _STATE, *map(_setting, self.names)) for found in each.parameters("", None)]
 
 
 def command(
     words: str | None = None,
     *,
-    name: str | None = None,
     of: Group | None = None,
     **attributes: Any,  # noqa: ANN401  # click's
 ) -> Callable[[Callable[..., int]], Command]:
-    """Make a function a command, ``words`` its short help, and its docstring its help; ``of`` is its group."""
+    """Make a function a command, ``words`` its short help, and its docstring its help.
+
+    In the group ``of``, it has the name of its function.
+    """
 
     def made(function: Callable[..., int]) -> Command:
         parameters: list[click.Parameter] = []
         flags: list[str] = []
         for parameter, annotation in function.__annotations__.items():
-            for declared in getattr(annotation, "__metadata__", ()):
-                found = declared.parameters(parameter)
+            for metadata in getattr(annotation, "__metadata__", ()):
+                declared = option(metadata) if isinstance(metadata, str) else metadata
+                found = declared.parameters(parameter, annotation.__origin__)
                 parameters += found
                 flags += [each.name for each in found if isinstance(declared, Settings)]
 
@@ -96,6 +112,7 @@ def command(
             context = click.get_current_context().ensure_object(Context)
             return function(context=replace(context, config=own.pop("config", None), flags=own), **values)
 
+        name = function.__name__.rstrip("_")
         this = Command(
             name=name, callback=run, params=parameters, help=function.__doc__, short_help=words, **attributes
         )
@@ -111,30 +128,20 @@ def settings(*names: str) -> Settings:
     return Settings(names)
 
 
-def argument(**attributes: object) -> Declared:
+def argument(**attributes: object) -> Argument:
     """Declare an argument."""
-    return Declared(click.Argument, attributes)
+    return Argument(attributes)
 
 
-def option(flag: str, words: str, short: str = "", **attributes: object) -> Declared:
-    """Declare an option with this help."""
-    return Declared(Option, {"help": words, **attributes}, (flag, short) if short else (flag,))
-
-
-def flag(name: str, words: str, short: str = "", **attributes: object) -> Declared:
-    """Declare an option without a value."""
-    return option(name, words, short, is_flag=True, **attributes)
-
-
-def file(name: str, words: str, short: str = "", **attributes: object) -> Declared:
-    """Declare an option that names a file."""
-    return option(name, words, short, type=FILE, metavar="FILE", **attributes)
+def option(words: str, *flags: str, name: str | None = None, **attributes: object) -> Declared:
+    """Declare an option, ``words`` its help; a text alone declares an option too."""
+    return Declared(words, flags, name, attributes)
 
 
 def formats(*names: str) -> Declared:
     """Declare ``--format``; the first of ``names`` is the default."""
     words = "The format of standard output."
-    return option("--format", words, type=click.Choice(names), default=names[0], show_default=True)
+    return option(words, "--format", type=click.Choice(names), default=names[0], show_default=True)
 
 
 def _setting(name: str) -> Declared:
@@ -142,16 +149,16 @@ def _setting(name: str) -> Declared:
     schema = known["properties"][name]
     if "$ref" in schema:
         schema = known["$defs"][schema["$ref"].rpartition("/")[2]]
-    flag = "--" + name.replace("_", "-")
     words = schema["description"] + (f" [default: {schema['default']}]" if schema.get("default") else "")
-    more: dict[str, Any] = {"default": None}
+    advanced = name not in _PLAIN
     if schema["type"] == "boolean":
-        flag = f"{flag}/--no-{flag[2:]}"
-    else:
-        metavar = _METAVARS.get(name, {"integer": "N", "number": "SECONDS"}.get(schema["type"]))
-        completed = completion.files if name.endswith("_file") else None
-        more |= {"type": _KINDS[schema["type"]], "metavar": metavar, "shell_complete": completed}
-    return Declared(Option, {"help": words, "advanced": name not in _PLAIN, **more}, (flag,), name)
+        flag = f"--{name.replace('_', '-')}"
+        return option(words, f"{flag}/--no-{flag[2:]}", name=name, default=None, advanced=advanced)
+    metavar = _METAVARS.get(name, {"integer": "N", "number": "SECONDS"}.get(schema["type"]))
+    completed = completion.files if name.endswith("_file") else None
+    return option(
+        words, name=name, type=_KINDS[schema["type"]], metavar=metavar, shell_complete=completed, advanced=advanced
+    )
 
 
 def _shard(_: click.Context, __: click.Parameter, text: str | None) -> Shard | None:
@@ -160,42 +167,28 @@ def _shard(_: click.Context, __: click.Parameter, text: str | None) -> Shard | N
     return None if text is None else Shard.parse(text)
 
 
-def _since(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
-    from provisioner.cli.moments import since  # noqa: PLC0415  # --help needs no time
-
-    return since(text)
-
-
-_CONFIG: Final = Declared(
-    Option,
-    {"help": "The settings file [default: provisioner.yaml].", "type": FILE, "metavar": "FILE", "advanced": True},
-    ("--config",),
-    "config",
+_OF_TYPE: Final[Mapping[object, Mapping[str, Any]]] = {
+    bool: {"is_flag": True},
+    Path | None: {"type": FILE, "metavar": "FILE"},
+    tuple[Path, ...]: {"type": FILE, "metavar": "FILE", "multiple": True},
+    tuple[str, ...]: {"multiple": True},
+}
+"""What the type of a parameter says about its option."""
+_CONFIG: Final = option(
+    "The settings file [default: provisioner.yaml].", name="config", type=FILE, metavar="FILE", advanced=True
 )
-_STATE: Final = Declared(
-    Option,
-    {
-        "help": "The place of each state; {parent} stands for the parent's name.",
-        "metavar": "PATH",
-        "shell_complete": completion.files,
-        "advanced": True,
-    },
-    ("--state",),
-    "state",
-)
-_LOG_FORMAT: Final = Declared(
-    Option,
-    {
-        "help": "The format of standard error: text, or one JSON object per line.",
-        "type": click.Choice(["text", "json"]),
-        "default": "text",
-        "envvar": "PROVISIONER_LOG_FORMAT",
-        "expose_value": False,  # it takes effect before the command line is parsed
-        "advanced": True,
-    },
-    ("--log-format",),
-    "log_format",
-)
+_STATE: Final = option(
+    "The place of each state; {parent} stands for the parent's name.",
+    name="state", metavar="PATH", shell_complete=completion.files, advanced=True,
+)  # fmt: skip
+_LOG_FORMAT: Final = option(
+    "The format of standard error: text, or one JSON object per line.",
+    name="log_format", type=click.Choice(["text", "json"]), default="text", envvar="PROVISIONER_LOG_FORMAT",
+    expose_value=False,  # it takes effect before the command line is parsed
+    advanced=True,
+)  # fmt: skip
+_IN_PARALLEL: Final = click.IntRange(1, 256)
+_PER_SECOND: Final = click.IntRange(1, 1000)
 
 Output: TypeAlias = Annotated[str, formats("text", "json")]
 LoggedOutput: TypeAlias = Annotated[str, formats("text", "json"), _LOG_FORMAT]
@@ -207,74 +200,66 @@ Names: TypeAlias = Annotated[
 Parents: TypeAlias = Annotated[
     tuple[str, ...],
     option(
-        "--parent", "Only this parent; may be repeated [default: all].",
-        metavar="NAME", multiple=True, shell_complete=completion.parents(),
+        "Only this parent; may be repeated [default: all].", "--parent",
+        metavar="NAME", shell_complete=completion.parents(),
     ),
 ]  # fmt: skip
 Shards: TypeAlias = Annotated[
     "Shard | None",
     option(
-        "--shard", "Only the parents of shard I of N, to divide the work among several runs.",
+        "Only the parents of shard I of N, to divide the work among several runs.",
         metavar="I/N", callback=_shard, advanced=True,
     ),
 ]  # fmt: skip
 Only: TypeAlias = Annotated[
     tuple[str, ...],
     option(
-        "--only", "Only this account; may be repeated [default: all]. Slots still count all accounts.",
-        metavar="NAME", multiple=True, shell_complete=completion.accounts(planned=True),
+        "Only this account; may be repeated [default: all]. Slots still count all accounts.",
+        metavar="NAME", shell_complete=completion.accounts(planned=True),
     ),
 ]  # fmt: skip
-Since: TypeAlias = Annotated[datetime | None, option("--since", f"Only since {WHEN}", metavar="WHEN", callback=_since)]
+Since: TypeAlias = Annotated[datetime | None, option(f"Only since {WHEN}", metavar="WHEN", callback=since)]
 Created: TypeAlias = Annotated[
-    datetime | None, option("--since", f"Only accounts created since {WHEN}", metavar="WHEN", callback=_since)
+    datetime | None, option(f"Only accounts created since {WHEN}", metavar="WHEN", callback=since)
 ]
 Jobs: TypeAlias = Annotated[
     int,
     option(
-        "--jobs", "How many parents to work on in parallel.",
-        type=click.IntRange(1, _MOST_JOBS), metavar="N", default=8, show_default=True, advanced=True,
+        "How many parents to work on in parallel.",
+        type=_IN_PARALLEL, metavar="N", default=8, show_default=True, advanced=True,
     ),
 ]  # fmt: skip
 Rate: TypeAlias = Annotated[
     int,
     option(
-        "--rate", "The most requests to start per second, over all parents.",
-        type=click.IntRange(1, _FASTEST), metavar="N", default=20, show_default=True, advanced=True,
+        "The most requests to start per second, over all parents.",
+        type=_PER_SECOND, metavar="N", default=20, show_default=True, advanced=True,
     ),
 ]  # fmt: skip
 ApplyRate: TypeAlias = Annotated[
     int | None,
     option(
-        "--rate", "The most requests to start per second, over all parents [default: no limit].",
-        type=click.IntRange(1, _FASTEST), metavar="N", advanced=True,
+        "The most requests to start per second, over all parents [default: no limit].",
+        type=_PER_SECOND, metavar="N", advanced=True,
     ),
 ]  # fmt: skip
 Cluster: TypeAlias = Annotated[
     str | None,
     option(
-        "--executor",
         "Apply on the workers of this cluster. Each needs a copy of the project, and its own credentials.",
-        metavar="dask://HOST:PORT", advanced=True,
+        "--executor", metavar="dask://HOST:PORT", advanced=True,
     ),
 ]  # fmt: skip
-Report: TypeAlias = Annotated[
-    Path | None, file("--report", "Also write the JSON report, or the error, to FILE.", advanced=True)
-]
-Refresh: TypeAlias = Annotated[bool, flag("--refresh", "Read every account at Octopush first; this needs an identity.")]
-Yes: TypeAlias = Annotated[bool, flag("--yes", "Do not ask; required if there is no terminal.", "-y")]
+Report: TypeAlias = Annotated[Path | None, option("Also write the JSON report, or the error, to FILE.", advanced=True)]
+Refresh: TypeAlias = Annotated[bool, "Read every account at Octopush first; this needs an identity."]
+Yes: TypeAlias = Annotated[bool, option("Do not ask; required if there is no terminal.", "--yes", "-y")]
 NewState: TypeAlias = Annotated[
-    bool,
-    flag(
-        "--new-state",
-        "Begin a state if there is none. With --plan, or if nobody is asked, only this option allows that (else 5).",
-    ),
+    bool, "Begin a state if there is none. With --plan, or if nobody is asked, only this option allows that (else 5)."
 ]
 Compact: TypeAlias = Annotated[
     bool | None,
     option(
-        "--compact/--no-compact",
         "Show each account to create on one line, in text and Markdown [default: if there are more than 20].",
-        default=None,
+        "--compact/--no-compact", default=None,
     ),
-]
+]  # fmt: skip

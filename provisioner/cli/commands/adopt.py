@@ -38,17 +38,10 @@ def command(
         tuple[str, ...],
         options.argument(nargs=-1, metavar="[NAME LOGIN] [MANIFEST]...", shell_complete=_complete),
     ],
-    table: Annotated[Path | None, options.file("--from", "Take over all accounts in a CSV table: name,login.")],
-    write: Annotated[
-        Path | None,
-        options.file("--write", "Where to write accounts that no manifest names [default: manifests/adopted.yaml]."),
-    ],
+    table: Annotated[Path | None, options.option("Take over all accounts in a CSV table: name,login.", "--from")],
+    write: Annotated[Path | None, "Where to write accounts that no manifest names [default: manifests/adopted.yaml]."],
     different: Annotated[
-        bool,
-        options.flag(
-            "--different",
-            "Adopt an account even if its names differ from those that were sent, or from the manifest.",
-        ),
+        bool, "Adopt an account even if its names differ from those that were sent, or from the manifest."
     ],
     parents: options.Parents,
     context: Annotated[Context, options.settings("limit", "reserved", "encoding", "lock_timeout", *options.CONNECTION)],

@@ -34,25 +34,21 @@ def command(
     report: options.Report,
     saved: Annotated[
         Path | None,
-        options.file(
-            "--plan",
-            "Apply exactly the plan that `plan --out FILE` saved; skip parents for which it is stale (9).",
+        options.option(
+            "Apply exactly the plan that `plan --out FILE` saved; skip parents for which it is stale (9).", "--plan"
         ),
     ],
     digest: Annotated[
         str | None,
         options.option(
-            "--digest",
             "With --plan: all 64 digits of the digest that was reviewed; nothing is sent for any other plan (9).",
             metavar="HEX",
         ),
     ],
     new_recipients: Annotated[
         bool,
-        options.flag(
-            "--new-recipients",
-            "Seal even if nobody who can open the state now could open what is sealed (else 4).",
-            advanced=True,
+        options.option(
+            "Seal even if nobody who can open the state now could open what is sealed (else 4).", advanced=True
         ),
     ],
     compact: options.Compact,

@@ -32,7 +32,6 @@ def command() -> None:
 
 
 @options.command(
-    name="show",
     of=command,
     examples=[("provisioner credentials show paris", "Print login, key and password in clear text.")],
 )
@@ -63,7 +62,7 @@ def show(
     return ExitCode.DONE
 
 
-@options.command(name="list", of=command)
+@options.command(of=command)
 def list_(*, parents: options.Parents, context: Annotated[Context, options.settings()], output: options.Output) -> int:
     """List the logins of all active accounts, without their keys and passwords."""
     from provisioner.render import credentials as formats
@@ -86,7 +85,6 @@ def list_(*, parents: options.Parents, context: Annotated[Context, options.setti
 
 @options.command(
     "Write credentials in clear text, for other programs.",
-    name="export",
     of=command,
     table=("What each format is for", _READERS),
     examples=[
@@ -100,12 +98,9 @@ def export(
     parents: options.Parents,
     context: Annotated[Context, options.settings(*options.CONNECTION)],
     output: Annotated[str, options.formats(*(name for name, _ in _READERS))],
-    verified: Annotated[
-        bool,
-        options.flag("--verified", "Write only if `verify` succeeds for all of them; exit with 7 if not."),
-    ],
+    verified: Annotated[bool, "Write only if `verify` succeeds for all of them; exit with 7 if not."],
     since: options.Created,
-    out: Annotated[Path | None, options.file("--out", "Write to FILE (0600) instead of standard output.")],
+    out: Annotated[Path | None, "Write to FILE (0600) instead of standard output."],
 ) -> int:
     """Write the credentials of all active accounts, or of those named, in clear text."""
     from provisioner.project import outputs

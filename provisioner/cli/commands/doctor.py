@@ -13,7 +13,7 @@ def command(
     parents: options.Parents,
     context: Annotated[Context, options.settings(*options.CONNECTION)],
     output: options.Output,
-    offline: Annotated[bool, options.flag("--offline", "Do not check whether Octopush accepts the credentials.")],
+    offline: Annotated[bool, "Do not check whether Octopush accepts the credentials."],
     jobs: options.Jobs,
 ) -> int:
     """Check settings, manifests, keys, states and credentials, before they are needed.

@@ -16,7 +16,7 @@ def command(
     parents: options.Parents,
     context: Annotated[Context, options.settings("lock_timeout", *options.CONNECTION)],
     output: options.Output,
-    force: Annotated[bool, options.flag("--force", "Do not check at Octopush whether it still exists.")],
+    force: Annotated[bool, "Do not check at Octopush whether it still exists."],
     yes: options.Yes,
 ) -> int:
     """Forget an account that was deleted in Octopush's dashboard, and free its slot.

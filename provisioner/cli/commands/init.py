@@ -28,24 +28,20 @@ def command(
     ci: Annotated[
         tuple[str, ...],
         options.option(
-            "--ci",
             "Plan each pull request, apply what is merged, reconcile every night; may be repeated.",
             type=click.Choice(["github", "gitlab"]),
-            multiple=True,
         ),
     ],
     schedule: Annotated[
         tuple[str, ...],
         options.option(
-            "--schedule",
             "Reconcile every night on your own machine or cluster, with alert rules for Prometheus; may be repeated.",
             type=click.Choice(["cron", "systemd", "kubernetes"]),
-            multiple=True,
         ),
     ],
-    force: Annotated[bool, options.flag("--force", "Replace the files of --ci and --schedule that nobody has edited.")],
-    diff: Annotated[bool, options.flag("--diff", "Only show what this version would change in these files.")],
-    detailed: Annotated[bool, options.flag("--detailed-exitcode", "With --diff: exit with 2 if there is a change.")],
+    force: Annotated[bool, "Replace the files of --ci and --schedule that nobody has edited."],
+    diff: Annotated[bool, "Only show what this version would change in these files."],
+    detailed: Annotated[bool, options.option("With --diff: exit with 2 if there is a change.", "--detailed-exitcode")],
     context: Context,
 ) -> int:
     """Write a starter project: settings, a manifest, and an identity outside the repository.

@@ -12,7 +12,9 @@ from provisioner.errors import ExitCode
 def command(
     *,
     context: Context,
-    out: Annotated[Path | None, options.file("--out", "Where to write it [default: your configuration folder].", "-o")],
+    out: Annotated[
+        Path | None, options.option("Where to write it [default: your configuration folder].", "--out", "-o")
+    ],
 ) -> int:
     """Create an age identity (0600) and print its recipient."""
     from provisioner.project import identity

@@ -32,11 +32,9 @@ def command(
         Context, options.settings("limit", "reserved", "encoding", *options.CONNECTION, *options.CREATION)
     ],
     output: Annotated[str, options.formats("text", "markdown", "json", "html")],
-    out: Annotated[
-        Path | None, options.file("--out", "Save the plan, for `apply --plan FILE`; it contains no secret.")
-    ],
+    out: Annotated[Path | None, "Save the plan, for `apply --plan FILE`; it contains no secret."],
     compact: options.Compact,
-    detailed: Annotated[bool, options.flag("--detailed-exitcode", "Exit with 2 if changes are pending.")],
+    detailed: Annotated[bool, options.option("Exit with 2 if changes are pending.", "--detailed-exitcode")],
     refresh: options.Refresh,
     jobs: options.Jobs,
     rate: options.Rate,

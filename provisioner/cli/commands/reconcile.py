@@ -30,10 +30,7 @@ def command(
     output: options.LoggedOutput,
     report: options.Report,
     page: Annotated[
-        Path | None,
-        options.file(
-            "--page", "Write a page about all parents to FILE, for people: HTML, or Markdown if FILE ends in .md."
-        ),
+        Path | None, "Write a page about all parents to FILE, for people: HTML, or Markdown if FILE ends in .md."
     ],
     new_state: options.NewState,
     jobs: options.Jobs,

@@ -24,15 +24,12 @@ def command(
     parents: options.Parents,
     context: Annotated[Context, options.settings("lock_timeout")],
     only: Annotated[
-        str | None,
-        options.option("--only", "Restore only this account, from its last entry in LOG.", metavar="NAME"),
+        str | None, options.option("Restore only this account, from its last entry in LOG.", metavar="NAME")
     ],
     accept_state: Annotated[
         bool,
-        options.flag(
-            "--accept-state",
-            "Accept the state as it is, even if this machine has seen a newer or another one.",
-            advanced=True,
+        options.option(
+            "Accept the state as it is, even if this machine has seen a newer or another one.", advanced=True
         ),
     ],
     yes: options.Yes,

@@ -14,7 +14,9 @@ def command(
     shard: options.Shards,
     context: Annotated[Context, options.settings("lock_timeout", *options.CONNECTION)],
     output: options.LoggedOutput,
-    detailed: Annotated[bool, options.flag("--detailed-exitcode", "Exit with 2 if an account has drifted or is gone.")],
+    detailed: Annotated[
+        bool, options.option("Exit with 2 if an account has drifted or is gone.", "--detailed-exitcode")
+    ],
     jobs: options.Jobs,
     rate: options.Rate,
 ) -> int:

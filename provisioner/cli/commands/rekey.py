@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from provisioner.project.rekeying import Rekey
 
 
-def _recipients(flag: str, words: str) -> options.Declared:
-    return options.option(flag, f"{words} to this recipient; may be repeated.", multiple=True, metavar="RECIPIENT")
+def _recipients(words: str) -> options.Declared:
+    return options.option(f"{words} to this recipient; may be repeated.", metavar="RECIPIENT")
 
 
 @options.command("Change who can open the credentials.")
 def command(
     *,
-    add: Annotated[tuple[str, ...], _recipients("--add", "Also seal")],
-    remove: Annotated[tuple[str, ...], _recipients("--remove", "No longer seal")],
+    add: Annotated[tuple[str, ...], _recipients("Also seal")],
+    remove: Annotated[tuple[str, ...], _recipients("No longer seal")],
     parents: options.Parents,
     context: Annotated[Context, options.settings("lock_timeout")],
     output: options.Output,

@@ -19,8 +19,8 @@ def command(
     name: Annotated[str, options.argument(shell_complete=completion.accounts("unknown", "pending"))],
     parents: options.Parents,
     context: Annotated[Context, options.settings("lock_timeout")],
-    not_created: Annotated[bool, options.flag("--not-created", "The account does not exist: free its slot.")],
-    abandon: Annotated[bool, options.flag("--abandon", "Nobody can find out: abandon it. It keeps its slot.")],
+    not_created: Annotated[bool, "The account does not exist: free its slot."],
+    abandon: Annotated[bool, "Nobody can find out: abandon it. It keeps its slot."],
     yes: options.Yes,
 ) -> int:
     """Resolve an unknown outcome, after you have looked in Octopush's dashboard."""

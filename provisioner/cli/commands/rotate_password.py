@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 def command(
     *,
     names: options.Names,
-    everyone: Annotated[bool, options.flag("--all", "All active accounts: of every parent, or of those of --parent.")],
+    everyone: Annotated[
+        bool, options.option("All active accounts: of every parent, or of those of --parent.", "--all")
+    ],
     manifests: Annotated[
         tuple[Path, ...],
-        options.file(
-            "--manifest",
-            "A manifest that may contain their passwords; may be repeated [default: manifests/].",
-            multiple=True,
+        options.option(
+            "A manifest that may contain their passwords; may be repeated [default: manifests/].", "--manifest"
         ),
     ],
     parents: options.Parents,

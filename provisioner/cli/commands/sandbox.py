@@ -35,34 +35,26 @@ _CALLS: Final = (
 def command(
     *,
     port: Annotated[
-        int,
-        options.option("--port", "The loopback port [default: a free one].", type=click.IntRange(0, 65535), default=0),
+        int, options.option("The loopback port [default: a free one].", type=click.IntRange(0, 65535), default=0)
     ],
     parent_accounts: Annotated[
         tuple[str, ...],
         options.option(
-            "--parent-account",
             "A parent, with a made-up key; may be repeated [default: the parent in the environment].",
-            multiple=True,
+            "--parent-account",
             metavar="LOGIN:KEY[:LIMIT]",
         ),
     ],
     limit: Annotated[
-        int,
-        options.option("--limit", "Slots of each parent.", type=click.IntRange(0), default=20, show_default=True),
+        int, options.option("Slots of each parent.", type=click.IntRange(0), default=20, show_default=True)
     ],
     latency: Annotated[
-        float,
-        options.option(
-            "--latency", "Seconds before each answer.", type=click.FloatRange(0, 60), default=0.0, metavar="S"
-        ),
+        float, options.option("Seconds before each answer.", type=click.FloatRange(0, 60), default=0.0, metavar="S")
     ],
-    ledger: Annotated[Path | None, options.file("--ledger", "Keep the accounts in FILE for the next start.")],
+    ledger: Annotated[Path | None, "Keep the accounts in FILE for the next start."],
     faults: Annotated[
         tuple[str, ...],
-        options.option(
-            "--fault", "A fault to simulate; `--fault help` describes all of them.", multiple=True, metavar="SPEC"
-        ),
+        options.option("A fault to simulate; `--fault help` describes all of them.", "--fault", metavar="SPEC"),
     ],
     context: Context,
 ) -> int:

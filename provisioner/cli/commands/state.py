@@ -19,23 +19,18 @@ def command() -> None:
     """
 
 
-@options.command(name="pull", of=command)
+@options.command(of=command)
 def pull(*, parents: options.Parents, context: Annotated[Context, options.settings()]) -> int:
     """Print the state as it is stored. All secrets in it are sealed."""
     context.console.exact(context.open().pull_state(parents=parents).decode(errors="replace"))
     return ExitCode.DONE
 
 
-@options.command(
-    name="push", of=command, examples=[("provisioner state push old.json", "Restore what `state pull` saved.")]
-)
+@options.command(of=command, examples=[("provisioner state push old.json", "Restore what `state pull` saved.")])
 def push(
     *,
     file: Annotated[str, options.argument(shell_complete=completion.files)],
-    undo_move: Annotated[
-        bool,
-        options.flag("--undo-move", "Also replace the note that a move left, because the new place is lost."),
-    ],
+    undo_move: Annotated[bool, "Also replace the note that a move left, because the new place is lost."],
     parents: options.Parents,
     context: Annotated[Context, options.settings("lock_timeout")],
     yes: options.Yes,
@@ -61,14 +56,14 @@ def push(
     return ExitCode.DONE
 
 
-@options.command(name="migrate", of=command)
+@options.command(of=command)
 def migrate(
     *,
     origin: Annotated[
         str | None,
         options.option(
-            "--from",
             "The old place; {parent} stands for the parent's name.",
+            "--from",
             metavar="ADDRESS",
             shell_complete=completion.files,
         ),
@@ -102,7 +97,7 @@ def migrate(
     return console.failed({each.parent: each.failure for each in moves})
 
 
-@options.command(name="history", of=command)
+@options.command(of=command)
 def history(
     *, parents: options.Parents, context: Annotated[Context, options.settings()], output: options.Output
 ) -> int:
@@ -118,14 +113,11 @@ def history(
     return ExitCode.DONE
 
 
-@options.command(name="show", of=command)
+@options.command(of=command)
 def show(
     *,
     serial: Annotated[
-        int,
-        options.option(
-            "--serial", "The serial of the save, as in `state history`.", type=click.IntRange(1), required=True
-        ),
+        int, options.option("The serial of the save, as in `state history`.", type=click.IntRange(1), required=True)
     ],
     parents: options.Parents,
     context: Annotated[Context, options.settings()],

@@ -20,12 +20,7 @@ def command(
     shard: options.Shards,
     context: Annotated[Context, options.settings(*options.CONNECTION)],
     output: Annotated[str, options.formats("text", "markdown", "json", "html")],
-    balances: Annotated[
-        bool,
-        options.flag(
-            "--balances", "Also show each account's balance; this asks as that account, and needs an identity."
-        ),
-    ],
+    balances: Annotated[bool, "Also show each account's balance; this asks as that account, and needs an identity."],
     jobs: options.Jobs,
 ) -> int:
     """List the accounts in every parent's state, with their statuses.

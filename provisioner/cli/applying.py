@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.cli.failures import reported
-from provisioner.errors import ExitCode, PlanStale
+from provisioner.errors import ExitCode, ProvisionerError
 from provisioner.immutable import immutable
 from provisioner.project import heartbeat
 from provisioner.project.outlets import Outlets
@@ -50,18 +50,12 @@ class Work:
 
         If an output cannot be written, the code is 1, unless the run itself ended with another.
         """
-        context, console = self.context, self.context.console
-        outlets, phases = Outlets(console.warn), dict[str, float]()
-
-        def end(code: ExitCode) -> None:
-            outlets.call(code)
-            status, taken = heartbeat.status_of(code), outlets.duration
-            console.event(INFO, Event.FINISHED, status=status, exit_code=int(code), duration=taken, phases=phases)
-
+        context = self.context
+        outlets, phases = Outlets(context.console.warn), dict[str, float]()
         try:
             # First, so that the heartbeat is called even if the settings cannot be read.
             named = context.flags["heartbeat_url"] or context.environ.get("PROVISIONER_HEARTBEAT_URL")
-            reader = alone(context.environ, Path(), interactive=console.is_interactive)
+            reader = alone(context.environ, Path(), interactive=context.console.is_interactive)
             outlets.prepare_call(None if named is None else str(named), reader, Path())
             project = context.open()
             outlets.prepare(project, self.manifests, self.report, self.page, self.parents, self.shard)
@@ -70,22 +64,25 @@ class Work:
                 reports = self._applied(project, reporter, plan(project, reporter), bounds(project), approve)
             reports.require_any()
         except BaseException as error:
-            failure = reported(error)
-            if isinstance(failure, PlanStale):
-                outlets.withdraw()
-            outlets.write(failure, phases)
-            outlets.write_page(failure)
-            end(failure.exit_code)
+            self._end(reported(error), outlets, phases)
             raise
-        written = outlets.write(reports, phases)
-        code = reports.exit_code
+        return self._end(reports, outlets, phases)
+
+    def _end(self, done: Reports | ProvisionerError, outlets: Outlets, phases: Mapping[str, float]) -> ExitCode:
+        """Write the outputs of a run that ended with ``done``, print its reports, and return the exit code."""
+        written, code = outlets.write(done, phases), done.exit_code
         try:
-            context.show(reports, self.output)
+            if not isinstance(done, ProvisionerError):
+                self.context.show(done, self.output)
         finally:
-            written = outlets.write_page(reports) and written
+            written = outlets.write_page(done) and written
             if not written and code is ExitCode.DONE:
                 code = ExitCode.FAILURE
-            end(code)
+            outlets.call(code)
+            self.context.console.event(
+                INFO, Event.FINISHED, status=heartbeat.status_of(code), exit_code=int(code), duration=outlets.duration,
+                phases=phases,
+            )  # fmt: skip
         return code
 
     def _applied(

@@ -133,6 +133,11 @@ def argument(**attributes: object) -> Argument:
     return Argument(attributes)
 
 
+def account(*statuses: str, **attributes: object) -> Argument:
+    """Declare an argument that names an account; a shell offers those in one of ``statuses``."""
+    return Argument({"shell_complete": completion.accounts(*statuses), **attributes})
+
+
 def option(words: str, *flags: str, name: str | None = None, **attributes: object) -> Declared:
     """Declare an option, ``words`` its help; a text alone declares an option too."""
     return Declared(words, flags, name, attributes)
@@ -194,9 +199,7 @@ Output: TypeAlias = Annotated[str, formats("text", "json")]
 LoggedOutput: TypeAlias = Annotated[str, formats("text", "json"), _LOG_FORMAT]
 """The formats of standard output and of standard error."""
 Manifests: TypeAlias = Annotated[tuple[Path, ...], argument(nargs=-1, type=FILE, metavar="[MANIFEST]...")]
-Names: TypeAlias = Annotated[
-    tuple[str, ...], argument(nargs=-1, metavar="[NAME]...", shell_complete=completion.accounts("active"))
-]
+Names: TypeAlias = Annotated[tuple[str, ...], account("active", nargs=-1, metavar="[NAME]...")]
 Parents: TypeAlias = Annotated[
     tuple[str, ...],
     option(

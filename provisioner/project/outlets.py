@@ -11,7 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from provisioner.errors import CommandInvalid, ExitCode, InterruptedRunError, ProvisionerError, SettingInvalid
+from provisioner.errors import (
+    CommandInvalid,
+    ExitCode,
+    InterruptedRunError,
+    PlanStale,
+    ProvisionerError,
+    SettingInvalid,
+)
 from provisioner.project import heartbeat
 from provisioner.project.running import attempted
 from provisioner.render import documents
@@ -100,7 +107,7 @@ class Outlets:
                 ) from None
             self._metrics = path
 
-    def withdraw(self) -> None:
+    def _withdraw(self) -> None:
         """Keep only outputs that a variable or a flag of this run names.
 
         If a plan is stale, its reviewer may not have seen the outputs in the settings file.
@@ -114,6 +121,8 @@ class Outlets:
 
         ``phases`` has the duration of each part of the run, in seconds.
         """
+        if isinstance(done, PlanStale):
+            self._withdraw()
         written = True
         try:
             if self._report is not None:

@@ -15,7 +15,7 @@ from provisioner.model.characters import UNSEEN
 
 @immutable
 class Line:
-    """One line; ``style`` is one of rich's style names, or empty."""
+    """One line; ``style`` is one of those below, or empty."""
 
     text: str
     style: str = ""

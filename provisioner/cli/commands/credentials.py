@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import click
 
-from provisioner.cli import completion, options
+from provisioner.cli import options
 from provisioner.cli.context import Context
 from provisioner.cli.help import Group
 from provisioner.errors import CommandInvalid, ExitCode
@@ -37,7 +37,7 @@ def command() -> None:
 )
 def show(
     *,
-    name: Annotated[str, options.argument(shell_complete=completion.accounts("active", "unknown"))],
+    name: Annotated[str, options.account("active", "unknown")],
     parents: options.Parents,
     context: Annotated[Context, options.settings()],
     output: options.Output,

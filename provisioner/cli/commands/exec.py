@@ -27,7 +27,7 @@ def command(
     *,
     parents: options.Parents,
     context: Annotated[Context, options.settings()],
-    name: Annotated[str, options.argument(shell_complete=completion.accounts("active"))],
+    name: Annotated[str, options.account("active")],
     words: Annotated[tuple[str, ...], _LINE],
 ) -> int:
     """Run a command with the credentials of one account in its environment, and nowhere else.

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from provisioner.cli import completion, options
+from provisioner.cli import options
 from provisioner.cli.context import Context
 
 
@@ -12,7 +12,7 @@ from provisioner.cli.context import Context
 )
 def command(
     *,
-    name: Annotated[str, options.argument(shell_complete=completion.accounts("active", "unknown", "abandoned"))],
+    name: Annotated[str, options.account("active", "unknown", "abandoned")],
     parents: options.Parents,
     context: Annotated[Context, options.settings("lock_timeout", *options.CONNECTION)],
     output: options.Output,

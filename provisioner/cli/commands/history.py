@@ -2,10 +2,8 @@
 
 from typing import Annotated
 
-from provisioner.cli import completion, options
+from provisioner.cli import options
 from provisioner.cli.context import Context
-
-_STATUSES = ("pending", "active", "unknown", "abandoned")
 
 
 @options.command(
@@ -17,7 +15,7 @@ _STATUSES = ("pending", "active", "unknown", "abandoned")
 )
 def command(
     *,
-    name: Annotated[str | None, options.argument(required=False, shell_complete=completion.accounts(*_STATUSES))],
+    name: Annotated[str | None, options.account("pending", "active", "unknown", "abandoned", required=False)],
     parents: options.Parents,
     shard: options.Shards,
     context: Annotated[Context, options.settings()],

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from provisioner.cli import completion, options
+from provisioner.cli import options
 from provisioner.cli.context import Context
 from provisioner.errors import CommandInvalid, ExitCode
 
@@ -16,7 +16,7 @@ from provisioner.errors import CommandInvalid, ExitCode
 )
 def command(
     *,
-    name: Annotated[str, options.argument(shell_complete=completion.accounts("unknown", "pending"))],
+    name: Annotated[str, options.account("unknown", "pending")],
     parents: options.Parents,
     context: Annotated[Context, options.settings("lock_timeout")],
     not_created: Annotated[bool, "The account does not exist: free its slot."],

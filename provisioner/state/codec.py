@@ -73,7 +73,7 @@ def encode(state: State, save_id: str | None = None) -> bytes:
     if state.accounts:
         # A run saves at least once for each account, and most records are those of the previous save.
         records = ",\n".join(_member_text(name, record) for name, record in sorted(state.accounts.items()))
-        text = text.replace('"accounts": {}', f'"accounts": {{\n{records}\n  }}', 1)
+        text = text.replace('"accounts": {}', f'"accounts": {{\n{records}\n  }}')
     return f"{text}\n".encode(errors="backslashreplace")
 
 

@@ -225,6 +225,17 @@ def test_credentials_are_kept_where_this_program_fails_at_the_record() -> None:
     assert {"paris": entry.record} == run.records
 
 
+def test_a_login_that_another_account_of_the_run_got_proves_nothing() -> None:
+    again = Created(replace(credentials("berlin"), api_login="Athens@sub-accounts.com"))
+    run = Run(verdicts={"berlin": again})
+    report = run.apply(keep_going=True)
+    assert {"athens": "created", "berlin": "unknown", "paris": "created"} == results(report)
+    assert "the answer contains the login of athens" == report.outcomes[1].reason
+    assert opened("berlin", run.records["berlin"]).credentials is None
+    assert ("read", "paris") in run.events
+    assert ("read", "berlin") not in run.events
+
+
 # ── What is read back ────────────────────────────────────────────────────────
 
 HOOK: Final = "callbacks.callback_url_for_deliveries"

@@ -12,6 +12,7 @@ from provisioner.model.report import Outcome, Result, Scope, Stop, exit_code
 from provisioner.model.state import Pending, State
 from provisioner.model.verdict import Created, NotCreated, Then
 from provisioner.state.rescue import RescueEntry
+from provisioner.state.stores.memory import MemoryStore
 from tests.executor.examples import (
     ANSWER,
     CUT,
@@ -159,6 +160,15 @@ def test_where_an_outcome_and_the_next_intent_cannot_be_saved_both_are_rescued_a
     run.loaded().put_back(run.rescued)
     assert {*done, last} == run.records.keys()
     assert credentials(last) == opened(last, run.records[last]).credentials
+
+
+def test_where_only_the_outcome_has_room_in_the_store_each_is_said_to_be_where_it_is() -> None:
+    report = Run(failures={2: FULL}, room=1).apply()
+    here = MemoryStore().rescue_address
+    assert f"the state could not be saved, and the outcome is kept in {here}" == report.outcomes[0].reason
+    assert report.stop is not None
+    kept = f" The outcome of athens is kept in {here}. The note that nothing was sent for berlin is kept in {PLACE}."
+    assert f"{FULL.error.hint}{kept}" == report.stop.hint
 
 
 def test_a_created_account_whose_save_fails_has_that_as_its_only_reason() -> None:

@@ -58,11 +58,12 @@ class Forgetful(Seen):
 class WatchedStore(MemoryStore):
     """A memory store that notes every save in ``events``, and fails at those that ``failures`` counts from 1.
 
-    It rescues nothing: what it does not take goes to the last resort.
+    It rescues as many lines as it has ``room`` for; the others go to the last resort.
     """
 
-    def __init__(self, state: State, failures: dict[int, Failure], events: list[object]) -> None:
+    def __init__(self, state: State, failures: dict[int, Failure], events: list[object], room: int = 0) -> None:
         super().__init__()
+        self._room = room
         if state.accounts:
             super().save(codec.encode(state), ABSENT)
         self._failures = failures
@@ -82,7 +83,10 @@ class WatchedStore(MemoryStore):
         return version
 
     def rescue(self, line: bytes) -> None:
-        raise StateNotSaved(f"{len(line)} bytes are too many.")
+        self._room -= 1
+        if self._room < 0:
+            raise StateNotSaved(f"{len(line)} bytes are too many.")
+        super().rescue(line)
 
 
 class Watcher:
@@ -164,6 +168,8 @@ class Run:
     by_plan: Plan | None = None
     environ: dict[str, str] = field(default_factory=dict)
     new_password: str = "a new password"
+    room: int = 0
+    """How many rescued lines the store takes."""
     identity: bool = True
     """Whether the run has an identity that opens sealed content."""
 
@@ -175,7 +181,7 @@ class Run:
     operations: int = 0
 
     def __post_init__(self) -> None:
-        self._store = WatchedStore(self.state, self.failures, self.events)
+        self._store = WatchedStore(self.state, self.failures, self.events, self.room)
         self.session = self.loaded()
         self.api = Octopush(self.events)
         self.api.creates, self.api.edits, self.api.readings = self.verdicts, self.edits, self.readings

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry
 
 from provisioner import schemas
-from provisioner.errors import ExitCode, StateInvalid
+from provisioner.errors import ExitCode, StateForeign, StateInvalid
 from provisioner.model.account import CALLBACK_NAMES, FIELDS, Attributes, Callbacks
 from provisioner.model.state import NO_DRIFT, Abandoned, Active, Drift, Edit, Operation, Pending, State, Unknown
 from provisioner.state import codec
@@ -204,6 +204,18 @@ class Other:
 def test_a_record_of_an_unknown_kind_is_not_written() -> None:
     with pytest.raises(AssertionError, match="unreachable"):
         codec.encode_record(Other())  # type: ignore[arg-type]
+
+
+def test_what_remains_where_a_state_has_moved_says_where_it_is() -> None:
+    raw = codec.tombstone("git:origin/states/default.json")
+    assert "git:origin/states/default.json" == codec.moved_to(raw)
+    with pytest.raises(StateForeign, match=r"state\.json has moved to git:origin/states/default\.json\."):
+        codec.decode(raw, "state.json")
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b"[]", b'{"moved_to": 1}', b"[" * 100_000, DOCUMENT.encode()])
+def test_nothing_else_says_that_a_state_has_moved(raw: bytes) -> None:
+    assert codec.moved_to(raw) is None
 
 
 # ── What is refused ──────────────────────────────────────────────────────────

@@ -26,12 +26,13 @@ ROOT: Final = Path(__file__).resolve().parents[3]
 _OPPOSITES: Final = ("Is_IsNot", "IsNot_Is")
 _OF_EQUALITY: Final = ("Eq_Is", "Eq_IsNot", "NotEq_Is", "NotEq_IsNot")
 _OF_DATACLASSES: Final = ("frozen", "slots", "kw_only", "repr")
-_FOR_MYPY: Final = ("override", "final", "abstractmethod", "overload")
+_UNSEEN: Final = ("override", "final", "abstractmethod", "overload", "cache", "lru_cache")
 FILTERS: Final = (
     "annotations, unions of types and what stands under `TYPE_CHECKING`, which only mypy reads",
     "`*` and `**` that are no operators, as in `f(*names)`, and what is then no Python",
     "`is` for an ordering or an equality and back: either the same, or an accident of how CPython keeps objects",
     "`frozen`, `slots`, `kw_only` and `repr` of a dataclass, and decorators such as `@override`, which mypy checks",
+    "`@lru_cache` and `@cache`, which only save time",
 )
 """What is not mutated, and why."""
 
@@ -152,8 +153,13 @@ def _without_effect(tree: ast.Module) -> list[tuple[_Position, _Position]]:
                 found += [each for each in keywords if each.arg in _OF_DATACLASSES]
     spans = [(_start(each), _end(each)) for each in found if each is not None]
     decorators = [each for node in ast.walk(tree) for each in getattr(node, "decorator_list", ())]
-    mypys = [each for each in decorators if isinstance(each, ast.Name) and each.id in _FOR_MYPY]
-    return spans + [((each.lineno, 0), _end(each)) for each in mypys]
+    unseen = [each for each in decorators if _name(each) in _UNSEEN]
+    return spans + [((each.lineno, 0), _end(each)) for each in unseen]
+
+
+def _name(decorator: ast.expr) -> str:
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return called.id if isinstance(called, ast.Name) else ""
 
 
 def _is_type(node: ast.expr) -> bool:

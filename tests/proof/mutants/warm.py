@@ -94,7 +94,7 @@ class Runner:
         original = path.read_text(encoding="utf-8")
         at_import = bool(self._at_import[str(path)].intersection(mutant.lines))
         reached = {name for line in mutant.lines for name in self._reached[str(path)].get(str(line), ())}
-        chosen = sorted(self._seconds if at_import or not reached else reached, key=self._cost)
+        chosen = sorted(reached or self._seconds, key=self._cost)
         self._write(path, mutant.source)
         try:
             os.write(self._jobs, f"{json.dumps([str(path), original, mutant.source, chosen])}\n".encode())

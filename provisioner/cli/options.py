@@ -5,7 +5,8 @@ A parameter's annotation says how a person gives its value::
     @options.command("Free the slot of a deleted account.")
     def command(*, name: Annotated[str, argument()], force: Annotated[bool, "Do not check."]) -> int:
 
-Those that several commands have stand here once.
+Those that several commands have stand here once. A module of a command must not postpone the
+evaluation of its annotations.
 """
 
 from __future__ import annotations
@@ -100,8 +101,9 @@ def command(
     def made(function: Callable[..., int]) -> Command:
         parameters: list[click.Parameter] = []
         flags: list[str] = []
-        for parameter, annotation in function.__annotations__.items():
-            for metadata in getattr(annotation, "__metadata__", ()):
+        annotations = {each: kind for each, kind in function.__annotations__.items() if each != "return"}
+        for parameter, annotation in annotations.items():
+            for metadata in () if annotation is Context else annotation.__metadata__:
                 declared = option(metadata) if isinstance(metadata, str) else metadata
                 found = declared.parameters(parameter, annotation.__origin__)
                 parameters += found

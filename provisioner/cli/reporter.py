@@ -109,9 +109,9 @@ class ConsoleReporter(Reporter):
             self._bar = None
 
     def _move(self, words: str | None = None, by: int = 0) -> None:
-        if self._bar is not None:
+        if (bar := self._bar) is not None:
             with suppress(OSError):
-                self._bar.update(self._bar.task_ids[0], description=words, advance=by)
+                bar.update(bar.task_ids[0], description=words, advance=by)
 
     def phase(self, name: str, seconds: float) -> None:
         """Record how long a phase took, which ends its bar."""
@@ -182,13 +182,13 @@ class ConsoleReporter(Reporter):
 
     def _print(self, line: Line) -> None:
         """Print a line for people, above the bar if there is one."""
-        if self._bar is not None:
+        if (bar := self._bar) is not None:
             from rich.text import Text  # rich is only for a terminal
 
             from provisioner.model.rescue import defused
 
             with suppress(OSError):
-                self._bar.console.print(Text(defused(line.text), style=line.style))
+                bar.console.print(Text(defused(line.text), style=line.style))
         elif not self._is_log:
             self._console.talk(line)
 

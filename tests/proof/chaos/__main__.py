@@ -26,7 +26,10 @@ from tests.proof.chaos.subject import Provisioner
 from tests.proof.chaos.tracing import NotSupported
 from tests.proof.page import Table, bound, publish
 
-HEADER: Final = ("layer", "what", "runs", "faults", "duplicates", "lost credentials", "secrets in clear", "not settled")
+HEADER: Final = (
+    "layer", "what", "different faults", "runs", "runs hit", "faults",
+    "duplicates", "lost credentials", "secrets in clear", "not settled",
+)  # fmt: skip
 _ENOUGH: Final = 100
 """Runs from which on their number says something."""
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108  # a folder of its own is made in it
@@ -37,13 +40,17 @@ class Tally:
     """What came of the runs of one layer."""
 
     layer: Layer
+    cases: int | None = None
     runs: int = 0
+    hit: int = 0
+    """Runs in which a fault struck."""
     total: Outcome = field(default_factory=Outcome)
     failed: list[tuple[int, Outcome]] = field(default_factory=list)
 
     def add(self, seed: int, outcome: Outcome) -> None:
         """Count one run."""
         self.runs += 1
+        self.hit += outcome.faults > 0
         self.total += Outcome(outcome.faults, outcome.duplicates, outcome.lost, outcome.secrets, outcome.unsettled)
         if not outcome.clean:
             self.failed.append((seed, outcome))
@@ -51,7 +58,9 @@ class Tally:
     def row(self) -> tuple[object, ...]:
         """Return the row of the table."""
         it = self.total
-        return self.layer.name, self.layer.about, self.runs, it.faults, it.duplicates, it.lost, it.secrets, it.unsettled
+        cases = "any" if self.cases is None else self.cases
+        head = (self.layer.name, self.layer.about, cases, self.runs, self.hit, it.faults)
+        return *head, it.duplicates, it.lost, it.secrets, it.unsettled
 
 
 @contextmanager
@@ -69,6 +78,7 @@ def tally(layer: Layer, subject: Subject, *, first: int = 0, runs: int = 0, jobs
     """Make ``runs`` of a layer, or as many as are usual, with the seeds from ``first`` on; raises NotSupported."""
     found = Tally(layer)
     with scratch() as folder, layer.opened(subject, folder / "shared"):
+        found.cases = layer.cases
         seeds = range(first, first + (runs or layer.usual or layer.cases or 1))
 
         def one(seed: int) -> tuple[int, Outcome]:

@@ -79,18 +79,18 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """A fault in the ``number``-th call of ``call``: SIGKILL, or an error such as EIO."""
+    """A fault in the ``number``-th call of ``call``: a signal such as SIGKILL, or an error such as EIO."""
 
     call: str
     number: int
-    error: str | None = None
+    fault: str = "SIGKILL"
     lasting: bool = False
     """Whether every later call fails too."""
 
     @property
     def option(self) -> str:
         """The option of strace."""
-        what = "signal=KILL" if self.error is None else f"error={self.error}"
+        what = f"signal={self.fault}" if self.fault.startswith("SIG") else f"error={self.fault}"
         return f"--inject={self.call}:{what}:when={self.number}{'+' if self.lasting else ''}"
 
 
@@ -98,7 +98,7 @@ class Injection:
 class Hit:
     """A fault, and from where its call is counted; as text, ``1:close:38:EIO+``, which :meth:`parse` reads.
 
-    That is the thread (``all`` with ``follow``), the call, its number, and the error, with a plus if it lasts.
+    That is the thread (``all`` with ``follow``), the call, its number, and the fault, with a plus if it lasts.
     """
 
     gate: Gate
@@ -107,15 +107,14 @@ class Hit:
     def __str__(self) -> str:
         it = self.injection
         thread = "all" if self.gate.follow else self.gate.thread
-        return f"{thread}:{it.call}:{it.number}:{it.error or 'KILL'}{'+' if it.lasting else ''}"
+        return f"{thread}:{it.call}:{it.number}:{it.fault}{'+' if it.lasting else ''}"
 
     @classmethod
     def parse(cls, text: str) -> Hit:
         """Return the hit that ``text`` describes; raises ValueError."""
-        thread, call, number, error = text.split(":")
+        thread, call, number, fault = text.split(":")
         gate = Gate(0) if thread == "all" else Gate(int(thread), follow=False)
-        named = None if error == "KILL" else error.rstrip("+")
-        return cls(gate, Injection(call, int(number), named, lasting=error.endswith("+")))
+        return cls(gate, Injection(call, int(number), fault.rstrip("+"), lasting=fault.endswith("+")))
 
 
 @dataclass(frozen=True, slots=True)

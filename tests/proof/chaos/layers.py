@@ -100,9 +100,16 @@ class EveryCall:
         subject = self.ours or subject
         with self._ground(folder, subject) as ground:
             faulted = hit_by(subject.command(ground), hit)
-            return concluded(ground, subject, [faulted], faults=faulted.injected, could_write=could_write(hit)).of(
-                f"{hit}: exit {faulted.code}", str(hit)
-            )
+            # What hits the main thread leaves the answers alone, and the thread that reads them is not watched.
+            untouched = hit.gate == MAIN and not faulted.killed
+            return concluded(
+                ground,
+                subject,
+                [faulted],
+                faults=faulted.injected,
+                could_write=could_write(hit),
+                arrived={each.login for each in ground.created()} if untouched else None,
+            ).of(f"{hit}: exit {faulted.code}", str(hit))
 
     def asked(self, number: int = 0) -> Hit | None:
         """Return the hit with this number that somebody asked for."""

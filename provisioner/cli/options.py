@@ -46,45 +46,20 @@ WHEN: Final = "a date or time (UTC), or in the last 30m, 12h or 7d."
 
 
 @immutable
-class Argument:
-    """An argument of a command."""
-
-    attributes: Mapping[str, Any]
-
-    def parameters(self, name: str, _: object) -> list[click.Parameter]:
-        """Return what click needs to parse it."""
-        return [click.Argument([name], **self.attributes)]
-
-
-@immutable
 class Declared:
-    """An option of a command; its name, flag and type are those of its parameter, unless it has its own."""
+    """An option, or an argument if it has no help; its name is that of its parameter, unless it has its own."""
 
-    words: str
-    """Its help."""
-    flags: tuple[str, ...]
-    name: str | None
     attributes: Mapping[str, Any]
+    flags: tuple[str, ...] = ()
+    name: str = ""
 
-    def parameters(self, name: str, kind: object) -> list[click.Parameter]:
+    def parameter(self, name: str, kind: object) -> click.Parameter:
         """Return what click needs to parse it."""
-        flags = self.flags or (f"--{(self.name or name).replace('_', '-')}",)
-        attributes = {"help": self.words, **_OF_TYPE.get(kind, {}), **self.attributes}
-        return [Option([self.name or name, *flags], **attributes)]
-
-
-@immutable
-class Settings:
-    """The options of a command that opens a project: where it is, and the settings in ``names``.
-
-    Their types and help come from the schema of the settings. The command finds them in its context.
-    """
-
-    names: tuple[str, ...]
-
-    def parameters(self, _: str, __: object) -> list[click.Parameter]:
-        """Return what click needs to parse them."""
-        return [found for each in (_CONFIG, _STATE, *map(_setting, self.names)) for found in each.parameters("", None)]
+        name = self.name or name
+        if "help" not in self.attributes:
+            return click.Argument([name], **self.attributes)
+        flags = self.flags or (f"--{name.replace('_', '-')}",)
+        return Option([name, *flags], **{**_OF_TYPE.get(kind, {}), **self.attributes})
 
 
 def command(
@@ -92,24 +67,25 @@ def command(
     *,
     of: Group | None = None,
     **attributes: Any,  # noqa: ANN401  # click's
-) -> Callable[[Callable[..., int]], Command]:
+) -> Callable[[Callable[..., int | None]], Command]:
     """Make a function a command, ``words`` its short help, and its docstring its help.
 
-    In the group ``of``, it has the name of its function.
+    In the group ``of``, it has the name of its function. It returns its exit code, or None for 0.
     """
 
-    def made(function: Callable[..., int]) -> Command:
+    def made(function: Callable[..., int | None]) -> Command:
         parameters: list[click.Parameter] = []
         flags: list[str] = []
-        annotations = {each: kind for each, kind in function.__annotations__.items() if each != "return"}
-        for parameter, annotation in annotations.items():
-            for metadata in () if annotation is Context else annotation.__metadata__:
-                declared = option(metadata) if isinstance(metadata, str) else metadata
-                found = declared.parameters(parameter, annotation.__origin__)
-                parameters += found
-                flags += [each.name for each in found if isinstance(declared, Settings)]
+        for parameter, annotation in function.__annotations__.items():
+            for metadata in () if parameter == "return" or annotation is Context else annotation.__metadata__:
+                if isinstance(metadata, tuple):
+                    parameters += (each.parameter("", None) for each in metadata)
+                    flags += (each.name for each in metadata)
+                else:
+                    declared = option(metadata) if isinstance(metadata, str) else metadata
+                    parameters.append(declared.parameter(parameter, annotation.__origin__))
 
-        def run(**values: Any) -> int:  # noqa: ANN401  # each parameter has its own type
+        def run(**values: Any) -> int | None:  # noqa: ANN401  # each parameter has its own type
             own = {each: values.pop(each) for each in flags}
             context = click.get_current_context().ensure_object(Context)
             return function(context=replace(context, config=own.pop("config", None), flags=own), **values)
@@ -125,24 +101,27 @@ def command(
     return made
 
 
-def settings(*names: str) -> Settings:
-    """Declare the options of a command that opens a project, and those of the settings in ``names``."""
-    return Settings(names)
+def settings(*names: str) -> tuple[Declared, ...]:
+    """Declare the options of a command that opens a project: where it is, and the settings in ``names``.
+
+    Their types and help come from the schema of the settings. The command finds them in its context.
+    """
+    return (_CONFIG, _STATE, *map(_setting, names))
 
 
-def argument(**attributes: object) -> Argument:
+def argument(**attributes: object) -> Declared:
     """Declare an argument."""
-    return Argument(attributes)
+    return Declared(attributes)
 
 
-def account(*statuses: str, **attributes: object) -> Argument:
+def account(*statuses: str, **attributes: object) -> Declared:
     """Declare an argument that names an account; a shell offers those in one of ``statuses``."""
-    return Argument({"shell_complete": completion.accounts(*statuses), **attributes})
+    return argument(shell_complete=completion.accounts(*statuses), **attributes)
 
 
-def option(words: str, *flags: str, name: str | None = None, **attributes: object) -> Declared:
+def option(words: str, *flags: str, name: str = "", **attributes: object) -> Declared:
     """Declare an option, ``words`` its help; a text alone declares an option too."""
-    return Declared(words, flags, name, attributes)
+    return Declared({"help": words, **attributes}, flags, name)
 
 
 def formats(*names: str) -> Declared:

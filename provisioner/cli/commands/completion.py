@@ -7,7 +7,6 @@ from click.shell_completion import get_completion_class
 
 from provisioner.cli import options
 from provisioner.cli.context import Context
-from provisioner.errors import ExitCode
 
 
 @options.command(
@@ -20,10 +19,9 @@ from provisioner.errors import ExitCode
 )
 def command(
     *, shell: Annotated[str, options.argument(type=click.Choice(["bash", "zsh", "fish"]))], context: Context
-) -> int:
+) -> None:
     """Print the script that lets a shell complete commands and options."""
     kind = get_completion_class(shell)
     assert kind is not None  # noqa: S101  # the argument allows only shells that click knows
     root = click.get_current_context().find_root().command
     context.console.data(f"{kind(root, {}, 'provisioner', '_PROVISIONER_COMPLETE').source()}\n")
-    return ExitCode.DONE

@@ -9,7 +9,7 @@ import click
 from provisioner.cli import options
 from provisioner.cli.context import Context
 from provisioner.cli.help import Group
-from provisioner.errors import CommandInvalid, ExitCode
+from provisioner.errors import CommandInvalid
 
 if TYPE_CHECKING:
     from provisioner.cli.console import Console
@@ -41,7 +41,7 @@ def show(
     parents: options.Parents,
     context: Annotated[Context, options.settings()],
     output: options.Output,
-) -> int:
+) -> None:
     """Show the login, key and password of one account in clear text."""
     from provisioner.render import credentials as formats
 
@@ -59,7 +59,6 @@ def show(
         console.warn(
             f"the outcome of {name} is unknown: this is what was kept of it, not credentials that are known to work."
         )
-    return ExitCode.DONE
 
 
 @options.command(of=command)
@@ -101,7 +100,7 @@ def export(
     verified: Annotated[bool, "Write only if `verify` succeeds for all of them; exit with 7 if not."],
     since: options.Created,
     out: Annotated[Path | None, "Write to FILE (0600) instead of standard output."],
-) -> int:
+) -> None:
     """Write the credentials of all active accounts, or of those named, in clear text."""
     from provisioner.project import outputs
     from provisioner.project.credentials import require_credentials, require_distinct
@@ -132,7 +131,6 @@ def export(
         console.talk(f"Written to {out}; only you can read it.")
     if output == "env" and content:
         console.talk("It is for a POSIX shell. --format dotenv is for python-dotenv, --format docker for Docker.")
-    return ExitCode.DONE
 
 
 def warn(console: "Console", opened: Sequence["Opened"], consequence: str) -> None:

@@ -5,7 +5,6 @@ from typing import Annotated
 
 from provisioner.cli import completion, options
 from provisioner.cli.context import Context
-from provisioner.errors import ExitCode
 
 
 def _known() -> Iterable[str]:
@@ -25,7 +24,7 @@ def command(
     *,
     what: Annotated[str, options.argument(metavar="CODE|ERROR|STATUS", shell_complete=completion.words(_known))],
     context: Context,
-) -> int:
+) -> None:
     """Explain an exit code, an error's name, a status or an Octopush code, and what to do about it.
 
     A status is a word such as unknown, gone, abandoned or pending.
@@ -33,4 +32,3 @@ def command(
     from provisioner.render import explanations
 
     context.console.lines(explanations.text(what))
-    return ExitCode.DONE

@@ -5,7 +5,6 @@ from typing import Annotated
 
 from provisioner.cli import options
 from provisioner.cli.context import Context
-from provisioner.errors import ExitCode
 
 
 @options.command("Create an age identity.")
@@ -15,7 +14,7 @@ def command(
     out: Annotated[
         Path | None, options.option("Where to write it [default: your configuration folder].", "--out", "-o")
     ],
-) -> int:
+) -> None:
     """Create an age identity (0600) and print its recipient."""
     from provisioner.project import identity
     from provisioner.project.folders import Folders
@@ -24,4 +23,3 @@ def command(
     recipient = identity.keygen(path)
     context.console.talk(f"The identity is in {path}. Keep it secret, and keep a copy. Its recipient:")
     context.console.data(f"{recipient}\n")
-    return ExitCode.DONE

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from provisioner.cli import options
 from provisioner.cli.context import Context
-from provisioner.errors import CommandInvalid, ExitCode
+from provisioner.errors import CommandInvalid
 
 
 @options.command(
@@ -22,7 +22,7 @@ def command(
     not_created: Annotated[bool, "The account does not exist: free its slot."],
     abandon: Annotated[bool, "Nobody can find out: abandon it. It keeps its slot."],
     yes: options.Yes,
-) -> int:
+) -> None:
     """Resolve an unknown outcome, after you have looked in Octopush's dashboard."""
     if abandon == not_created:
         raise CommandInvalid(
@@ -44,4 +44,3 @@ def command(
         reporter=context.reporter(project),
     )
     context.console.talk(message)
-    return ExitCode.DONE

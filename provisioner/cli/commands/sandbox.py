@@ -10,7 +10,6 @@ import click
 
 from provisioner.cli import options
 from provisioner.cli.context import Context
-from provisioner.errors import ExitCode
 from provisioner.model.account import Secret
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def command(
         options.option("A fault to simulate; `--fault help` describes all of them.", "--fault", metavar="SPEC"),
     ],
     context: Context,
-) -> int:
+) -> None:
     """Run a local Octopush to try things out, with limits, latency and faults on demand.
 
     With --port and --ledger, a restart keeps the address and the accounts. It accepts the
@@ -70,7 +69,7 @@ def command(
     console = context.console
     if "help" in faults:
         console.data(FAULT_HELP.rstrip("\n") + "\n")
-        return ExitCode.DONE
+        return
     usual = SandboxParent()
     login, key = (context.environ.get(f"OCTOPUSH_API_{each}") for each in ("LOGIN", "KEY"))
     of_environment = SandboxParent(login or usual.api_login, Secret(key) if key else usual.api_key, limit=limit)
@@ -94,7 +93,6 @@ def command(
             )
         console.talk("Its dashboard, to list, PATCH and DELETE accounts by hand:", f"  curl {server.dashboard}")
         server.serve_forever()
-    return ExitCode.DONE
 
 
 def _exports(url: str, parents: Sequence["SandboxParent"], usual_key: str | None) -> Iterator[str]:

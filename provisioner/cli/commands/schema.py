@@ -7,7 +7,6 @@ import click
 from provisioner import schemas
 from provisioner.cli import options
 from provisioner.cli.context import Context
-from provisioner.errors import ExitCode
 
 _DESCRIPTIONS: Final = (
     ("manifest", "a manifest (the default)"),
@@ -34,7 +33,6 @@ _NAMES: Final = click.Choice([name for name, _ in _DESCRIPTIONS])
 )
 def command(
     *, name: Annotated[str, options.argument(type=_NAMES, default="manifest", metavar="[NAME]")], context: Context
-) -> int:
+) -> None:
     """Print the JSON Schema of a file, or of a command's JSON output."""
     context.console.data(schemas.text(f"{name}.v1"))
-    return ExitCode.DONE

@@ -7,7 +7,6 @@ import click
 from provisioner.cli import completion, options
 from provisioner.cli.context import Context
 from provisioner.cli.help import Group
-from provisioner.errors import ExitCode
 
 
 @click.group(cls=Group, short_help="Save, replace or move a whole state, and see its history.")
@@ -20,10 +19,9 @@ def command() -> None:
 
 
 @options.command(of=command)
-def pull(*, parents: options.Parents, context: Annotated[Context, options.settings()]) -> int:
+def pull(*, parents: options.Parents, context: Annotated[Context, options.settings()]) -> None:
     """Print the state as it is stored. All secrets in it are sealed."""
     context.console.exact(context.open().pull_state(parents=parents).decode(errors="replace"))
-    return ExitCode.DONE
 
 
 @options.command(of=command, examples=[("provisioner state push old.json", "Restore what `state pull` saved.")])
@@ -34,7 +32,7 @@ def push(
     parents: options.Parents,
     context: Annotated[Context, options.settings("lock_timeout")],
     yes: options.Yes,
-) -> int:
+) -> None:
     """Replace the state with the one in FILE (- is standard input).
 
     For a state that is damaged or too old. A newer state is never replaced.
@@ -53,7 +51,6 @@ def push(
     )
     console.talk(f"{pushed.address} now contains the state from {source}.")
     console.lines(texts.text(pushed.parent, pushed.state, pushed.address))
-    return ExitCode.DONE
 
 
 @options.command(of=command)
@@ -100,7 +97,7 @@ def migrate(
 @options.command(of=command)
 def history(
     *, parents: options.Parents, context: Annotated[Context, options.settings()], output: options.Output
-) -> int:
+) -> None:
     """List every save, newest first, and who made it."""
     from provisioner.render import documents
     from provisioner.render import status as texts
@@ -110,7 +107,6 @@ def history(
         context.console.document(documents.history(revisions))
     else:
         context.console.lines(texts.history(revisions))
-    return ExitCode.DONE
 
 
 @options.command(of=command)
@@ -121,8 +117,7 @@ def show(
     ],
     parents: options.Parents,
     context: Annotated[Context, options.settings()],
-) -> int:
+) -> None:
     """Print the state that was saved with this serial."""
     raw = context.open().state_revision(serial, parents=parents)
     context.console.exact(raw.decode(errors="replace"))
-    return ExitCode.DONE

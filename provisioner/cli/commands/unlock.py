@@ -4,7 +4,6 @@ from typing import Annotated
 
 from provisioner.cli import options
 from provisioner.cli.context import Context
-from provisioner.errors import ExitCode
 
 
 @options.command(
@@ -16,7 +15,7 @@ def command(
     lease: Annotated[str, options.argument()],
     parents: options.Parents,
     context: Annotated[Context, options.settings()],
-) -> int:
+) -> None:
     """Release the lock of a run that has died on another machine, before the lock expires.
 
     LEASE is the id in the message about the locked state. This is safe even if the run is still
@@ -24,4 +23,3 @@ def command(
     """
     ended = context.open().unlock(lease, parents=parents)
     context.console.talk(f"The lock of {ended.holder} is released.")
-    return ExitCode.DONE

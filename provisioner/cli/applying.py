@@ -35,11 +35,11 @@ class Work:
 
     context: Context
     output: str
+    report: Path | None
     manifests: Sequence[Path]
     parents: Sequence[str] | None
     """The parents of the run; None: a saved plan has them."""
     shard: Shard | None
-    report: Path | None
     jobs: int
     cluster: str | None
     rate: float | None

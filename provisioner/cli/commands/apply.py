@@ -91,7 +91,9 @@ def command(
             " --new-state.",
         )
     chosen = parents if saved is None else None
-    work = Work(context, output, manifests, chosen, shard, report, jobs, cluster, rate)
+    work = Work(
+        context, output, report, manifests=manifests, parents=chosen, shard=shard, jobs=jobs, cluster=cluster, rate=rate
+    )
 
     def plan(project: "Project", reporter: "ConsoleReporter") -> "Plans":
         reporter.compact = compact

@@ -49,7 +49,10 @@ def command(
     from provisioner.project.pages import PageRequest
 
     wanted = None if page is None else PageRequest(page, parents, shard, jobs)
-    work = Work(context, output, manifests, parents, shard, report, jobs, cluster, rate, wanted)
+    work = Work(
+        context, output, report,
+        manifests=manifests, parents=parents, shard=shard, jobs=jobs, cluster=cluster, rate=rate, page=wanted,
+    )  # fmt: skip
 
     def plan(project: "Project", reporter: "ConsoleReporter") -> "Plans":
         looks = project.has_identity

@@ -164,7 +164,8 @@ def _with(accounts: Mapping[str, Record], entry: RescueEntry) -> dict[str, Recor
         raise StateConflict(
             f"The rescued outcome of {entry.name} is from operation {entry.operation};"
             f" the state has operation {current.operation.id}.",
-            hint="Both accounts may exist. Compare with Octopush's dashboard before you remove either.",
+            hint="Both accounts may exist: look for them in Octopush's dashboard. If only the one in the state does,"
+            " delete the line with the other operation from the rescue file or the log, and run again.",
         )
     if current is None and (owner := next((known[each] for each in _operations(entry.record) if each in known), None)):
         raise StateConflict(

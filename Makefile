@@ -9,10 +9,10 @@ HASHES   := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generat
 LOCK     := $(HASHES) -c constraints.txt pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo validate plan apply test tools check format docs lock coverage bench proof chaos mutants supply versions clean
+.PHONY: help demo validate plan apply test tools check format docs lock coverage bench proof chaos model mutants supply versions clean
 
 # The commands that docs/proof.md is made of.
-PROOF    := chaos mutants supply versions
+PROOF    := chaos model mutants supply versions
 
 help:  ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ proof:  ## Run every command of docs/proof.md, and write their results there
 
 chaos: $(VENV)/.dev  ## Run applies under faults and compare with the sandbox's ledger: RUNS= SEED= LAYER= PUBLISH=
 	@$(BIN)/python -m tests.proof.chaos
+
+model: $(VENV)/.dev  ## Search for weeks of deaths, races and lost answers in which a rule breaks: SECONDS= EXAMPLES= SEED= PUBLISH=
+	@$(BIN)/python -m tests.proof.model
 
 mutants: $(VENV)/.proof  ## Put small faults into the core, and see that tests catch them: MODULE= SAMPLE= SEED= JOBS= PUBLISH=
 	@$(BIN)/python -m tests.proof.mutants

@@ -1,0 +1,1 @@
+"""A forgetful disk, and every state in which a power cut could leave it."""

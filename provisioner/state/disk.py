@@ -134,17 +134,23 @@ def _fill(descriptor: int, data: bytes, disk: Disk) -> None:
 def make_folder(folder: Path, disk: Disk) -> None:
     """Create ``folder`` and its parents durably: a lost folder loses everything in it. Raises OSError.
 
-    Only the owner may enter the new ones, whatever the umask.
+    Only the owner may enter the new ones, whatever the umask. One that exists is made durable too: a run
+    that was killed, or another one at work, may have created it just now.
     """
-    if not folder.is_dir():
-        make_folder(folder.parent, disk)
-        try:
-            folder.mkdir(mode=_PRIVATE_FOLDER)
-        except FileExistsError:
-            files.require_folders(folder / "in")
-        else:
-            folder.chmod(_PRIVATE_FOLDER)
-        disk.sync_folder(folder.parent)
+    if folder.is_dir():
+        # The name of a mount is not on its parent's disk, and whoever may not read the parent has not created it.
+        if not folder.is_mount():
+            with suppress(PermissionError):
+                disk.sync_folder(folder.parent)
+        return
+    make_folder(folder.parent, disk)
+    try:
+        folder.mkdir(mode=_PRIVATE_FOLDER)
+    except FileExistsError:
+        files.require_folders(folder / "in")
+    else:
+        folder.chmod(_PRIVATE_FOLDER)
+    disk.sync_folder(folder.parent)
 
 
 def remove_leftovers(path: Path) -> None:

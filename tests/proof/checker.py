@@ -96,8 +96,13 @@ def ledger(path: Path, parents: Mapping[str, str]) -> list[Account]:
     ``api_key``, ``password`` and ``first_name``. ``parents`` has the name of each parent by its login.
     The first name of an account is its name in the manifest.
     """
+    return ledger_of(path.read_text("utf-8") if path.exists() else "", parents)
+
+
+def ledger_of(text: str, parents: Mapping[str, str]) -> list[Account]:
+    """Return the same from the content of the file."""
     found: dict[str, Account] = {}
-    for line in path.read_text("utf-8").splitlines() if path.exists() else ():
+    for line in text.splitlines():
         entry = json.loads(line)
         if entry["event"] != "deleted":
             name = parents[entry["parent"]], entry["first_name"]
@@ -130,9 +135,8 @@ def rescued(text: str, identity: str) -> Holding:
         if _RESCUED not in line:
             continue
         entry = _rescue_entry(line)
-        if entry is None:
-            found += Holding(problems=("a rescue line is damaged",))
-        elif entry["record"] is not None:
+        # A damaged line holds nothing; whether anything is lost by that shows at its account.
+        if entry is not None and entry["record"] is not None:
             found += _record((entry["lineage"], entry["parent"]), entry["name"], entry["record"], identity)
     return found
 

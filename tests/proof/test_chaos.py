@@ -131,7 +131,7 @@ def test_a_rescue_line_is_read(form: str) -> None:
     entry = {"lineage": "l", "parent": "default", "name": "paris", "record": record(password="word-1")}
     line = form.replace("{{", "{").replace("}}", "}").replace("{}", json.dumps(entry))
     assert Holding((PARIS,)) == checker.rescued(f"before\n{line}\nafter\n", str(IDENTITY))
-    assert checker.rescued(line[:-20], str(IDENTITY)).problems
+    assert Holding() == checker.rescued(line[:-20], str(IDENTITY))
 
 
 # ── What it has found ────────────────────────────────────────────────────────

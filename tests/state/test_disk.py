@@ -211,7 +211,8 @@ def test_a_leftover_that_cannot_be_removed_blocks_nobody(tmp_path: Path) -> None
 def test_a_folder_is_as_durable_as_what_is_in_it(tmp_path: Path) -> None:
     disk = ScriptedDisk()
     make_folder(tmp_path / "a" / "b", disk)
-    assert [f"folder {tmp_path.name}", "sync", "folder a", "sync"] == disk.calls
+    names = [tmp_path.parent.name, tmp_path.name, "a"]
+    assert [call for name in names for call in (f"folder {name}", "sync")] == disk.calls
     assert [0o700, 0o700] == [stat.S_IMODE((tmp_path / each).stat().st_mode) for each in ("a", "a/b")]
 
 
@@ -222,12 +223,19 @@ def test_a_folder_is_its_owners_alone_whatever_the_umask(tmp_path: Path, mask: i
     assert [0o700, 0o700] == [mode(tmp_path / each) for each in ("a", "a/b")]
 
 
-def test_a_folder_that_exists_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_folder_that_exists_is_left_as_it_is_and_made_durable(tmp_path: Path) -> None:
+    """Whoever created it may have been killed before it was."""
     (tmp_path / "a").mkdir(mode=0o755)
     disk = ScriptedDisk()
     make_folder(tmp_path / "a", disk)
-    assert [] == disk.calls
+    assert [f"folder {tmp_path.name}", "sync"] == disk.calls
     assert 0o755 == stat.S_IMODE((tmp_path / "a").stat().st_mode)
+
+
+def test_the_name_of_a_mount_is_on_no_disk() -> None:
+    disk = ScriptedDisk()
+    make_folder(Path("/proc"), disk)
+    assert [] == disk.calls
 
 
 @pytest.mark.parametrize("below", [".", "a", "a/b"])

@@ -37,7 +37,7 @@ class LocalFiles:
 
     @contextmanager
     def hold(self, holder: Holder, *, timeout: float, sleep: Callable[[float], None]) -> Iterator[None]:
-        """Create the folder, hold the lock, and remove the temporary files of a killed run."""
+        """Create the folder, hold the lock, and clear up after a run that was killed."""
         try:
             make_folder(self.path.parent, Disk())
         except OSError as error:
@@ -48,7 +48,22 @@ class LocalFiles:
         with held(self._sibling("lock"), holder, timeout, sleep):
             self._require_own_files()
             remove_leftovers(self.path)
+            self._sync_names()
             yield
+
+    def _sync_names(self) -> None:
+        """Make what the folder contains durable; raises StateError.
+
+        A run that was killed right after it had replaced the state may not have synced it. From
+        here on this run builds on that state, and this machine remembers its serial.
+        """
+        try:
+            Disk().sync_folder(self.path.parent)
+        except OSError as error:
+            raise StateError(
+                f"The folder {self.path.parent} cannot be synced to the disk: {error.strerror or error}.",
+                hint="Keep the state on a file system that supports fsync. Nothing was sent.",
+            ) from error
 
     def _require_own_files(self) -> None:
         """Require that every file which this run will write is our own, before anything is sent."""

@@ -123,9 +123,14 @@ class Ground:
         keys = {key_of(parent) for parent in self.parents}
         return {HOOK_TOKEN, PASSWORD, *keys, *(path.read_text().strip() for path in self.kept)}
 
+    @property
+    def parent_of(self) -> dict[str, str]:
+        """The name of each parent by its login."""
+        return {login: parent for parent, login in self.parents.items()}
+
     def created(self) -> list[checker.Account]:
         """Return every account that the sandbox created."""
-        return checker.ledger(self.ledger, {login: parent for parent, login in self.parents.items()})
+        return checker.ledger(self.ledger, self.parent_of)
 
     def files(self) -> Iterator[Path]:
         """Yield every file of the subject but those that are ``kept``."""
@@ -158,13 +163,18 @@ def new_ground(
     for each in (root / "project", root / "home", root / "tmp", outside):
         each.mkdir(parents=True)
     logins = {parent: f"{parent}@example.com" for parent in parents}
-    accounts = [f"--parent-account={login}:{key_of(parent)}" for parent, login in logins.items()]
-    ledger = outside / "ledger.jsonl"
-    arguments = ("sandbox", "--ledger", str(ledger), *accounts, *options)
-    environ = {"PATH": os.environ["PATH"], "HOME": str(outside), "LANG": "C.UTF-8"}
-    with forks.serving(arguments, outside, environ) as url:
-        ground = Ground(root, url, ledger, logins, store=store())
+    with serving_sandbox(outside / "ledger.jsonl", logins, options) as url:
+        ground = Ground(root, url, outside / "ledger.jsonl", logins, store=store())
         ground.store.prepare(ground)
         subject.prepare(ground)
         yield ground
     shutil.rmtree(folder)
+
+
+@contextmanager
+def serving_sandbox(ledger: Path, parents: Mapping[str, str], options: Sequence[str] = ()) -> Iterator[str]:
+    """Run a sandbox for the length of a ``with``; yields its address. ``parents`` are names and logins."""
+    accounts = [f"--parent-account={login}:{key_of(parent)}" for parent, login in parents.items()]
+    environ = {"PATH": os.environ["PATH"], "HOME": str(ledger.parent), "LANG": "C.UTF-8"}
+    with forks.serving(("sandbox", "--ledger", str(ledger), *accounts, *options), ledger.parent, environ) as url:
+        yield url

@@ -16,6 +16,7 @@ from tests.proof.chaos.grounds import Ground, Local, new_ground
 from tests.proof.chaos.stores import NewStore, in_azure, in_files, in_git, in_postgresql, in_s3
 from tests.proof.chaos.subject import CREATES, Provisioner
 from tests.proof.chaos.tracing import WRITES, Command, Gate, Hit, Injection, Run, require_strace, run
+from tests.proof.disk.layer import ForgetfulDisk
 
 MAIN: Final = Gate(0, follow=False)
 WORKER: Final = Gate(1, follow=False)
@@ -185,4 +186,4 @@ def every_layer(hit: str = "") -> list[Layer]:
     ]
     for layer in calls:
         layer.hit = hit
-    return [*calls, Clocks("clock", "clocks that jump, in two runs at once", usual=80)]
+    return [*calls, Clocks("clock", "clocks that jump, in two runs at once", usual=80), ForgetfulDisk()]

@@ -17,6 +17,7 @@ from tests.proof.chaos.tracing import Command, Run, run
 CREATES: Final = ("apply", "--yes", "--new-state")
 _LOCKED: Final = 6
 _UNKNOWN: Final = 8
+_DAMAGED: Final = r"(\S+\.rescue) [^\n]*\n.* move the damaged line away"
 _TRIES: Final = 4
 """Applies of a recovery: one that finds what is unknown, one after that was settled, and one for a lock before each."""
 
@@ -49,13 +50,14 @@ class Provisioner:
         return cls(apply=("rekey", "--yes"), exist=True)
 
     def prepare(self, ground: Ground) -> None:
-        """Write a manifest and an identity."""
-        identity = pyrage.x25519.Identity.generate()
+        """Write a manifest, and an identity if there is none."""
         path = ground.home / "config" / "octopush-provisioner" / "identity.txt"
-        path.parent.mkdir(parents=True)
-        path.touch(mode=0o600)
-        path.write_text(f"{identity}\n")
-        ground.kept.append(path)
+        if path not in ground.kept:
+            path.parent.mkdir(parents=True)
+            path.touch(mode=0o600)
+            path.write_text(f"{pyrage.x25519.Identity.generate()}\n")
+            ground.kept.append(path)
+        identity = pyrage.x25519.Identity.from_str(path.read_text().strip())
         self._write_manifests(ground, last_name="Chaos", version=1)
         settings: dict[str, Any] = {"recipients": [str(identity.to_public())]}
         if [*ground.parents] != ["default"]:
@@ -93,7 +95,7 @@ class Provisioner:
         return self._command(ground, *self.apply)
 
     def settle(self, ground: Ground, runs: Sequence[Run]) -> list[Run]:
-        """Do what docs/unknown.md says: run again, recover, unlock, look into the dashboard, adopt or resolve."""
+        """Do what docs/unknown.md and the messages say until an apply has nothing more to say."""
         done: list[Run] = []
         log = "".join(each.printed for each in runs)
         if "provisioner-rescue" in log:
@@ -104,6 +106,8 @@ class Provisioner:
             match done[-1].code:
                 case 0:
                     break
+                case 5 if found := re.search(_DAMAGED, done[-1].printed):
+                    (ground.folder / found[1]).rename(ground.folder / "damaged")
                 case 6 if found := re.search(r"provisioner unlock ([\w-]+)", done[-1].printed):
                     done.append(run(self._command(ground, "unlock", found[1])))
                 case 8:

@@ -6,8 +6,9 @@ Works as any other until the power is cut: what could then be left follows from 
 An extended attribute of the top folder gives it an order:
 
 - ``user.settle``: everything so far will last;
-- ``user.fail`` = ``NAME``: the next rename to NAME fails (EIO), once;
-- ``user.kill`` = ``N``: end the process that makes the Nth entry of the log from now on, right after it.
+- ``user.fail`` = ``N NAME``: the Nth rename to NAME from now on fails (EIO);
+- ``user.kill`` = ``N FOLDER``: kill the process that makes the Nth entry of the log from now on that is about
+  something in FOLDER, right after it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import signal
 import stat
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +35,8 @@ from tests.proof.disk.log import TOP, Make, Mode, Name, Operation, Settle, Size,
 class _Inode:
     number: int
     mode: int
+    path: str
+    """Where it was made."""
     links: int = 0
     data: bytearray = field(default_factory=bytearray)
     names: dict[str, int] = field(default_factory=dict)
@@ -48,13 +52,13 @@ class Forgetful(mfusepy.Operations):
 
     def __init__(self, recording: Path) -> None:
         self._log = recording.open("wb", buffering=0)
-        self._inodes = {TOP: _Inode(TOP, stat.S_IFDIR | 0o755, 2)}
+        self._inodes = {TOP: _Inode(TOP, stat.S_IFDIR | 0o755, "/", 2)}
         self._last = TOP
         self._open: dict[int, tuple[_Inode, int]] = {}
         """By handle, the open inode and the flags of its ``open``."""
         self._handle = 0
-        self._fails = ""
-        self._kill_in = 0
+        self._fails, self._fail_in = "", 0
+        self._kill_in, self._kill_where = 0, ""
 
     # ── Orders ───────────────────────────────────────────────────────────
 
@@ -62,18 +66,20 @@ class Forgetful(mfusepy.Operations):
         del options
         match path, name:
             case "/", "user.settle":
-                self._record(Settle())
+                self._record(self._inodes[TOP], Settle())
             case "/", "user.fail":
-                self._fails = value.decode()
+                number, self._fails = value.decode().split()
+                self._fail_in = int(number)
             case "/", "user.kill":
-                self._kill_in = int(value)
+                number, self._kill_where = value.decode().split()
+                self._kill_in = int(number)
             case _:
                 raise OSError(errno.ENOTSUP, "no such order")
         return 0
 
-    def _record(self, operation: Operation) -> None:
+    def _record(self, about: _Inode, operation: Operation) -> None:
         self._log.write(log.line(operation))
-        if self._kill_in:
+        if self._kill_in and about.path.startswith(self._kill_where):
             self._kill_in -= 1
             if not self._kill_in:
                 with suppress(ProcessLookupError):
@@ -101,13 +107,13 @@ class Forgetful(mfusepy.Operations):
                 folder.names[name] = number
                 self._inodes[number].links += 1
         folder.changed = time.time_ns()
-        self._record(Name(folder.number, names))
+        self._record(folder, Name(folder.number, names))
 
     def _made(self, path: str, mode: int) -> _Inode:
         folder, name = self._place(path)
         self._last += 1
-        made = self._inodes[self._last] = _Inode(self._last, mode)
-        self._record(Make(made.number, mode))
+        made = self._inodes[self._last] = _Inode(self._last, mode, path)
+        self._record(made, Make(made.number, mode))
         self._set(folder, (name, made.number))
         return made
 
@@ -130,8 +136,9 @@ class Forgetful(mfusepy.Operations):
         if folder is not other:
             raise OSError(errno.EXDEV, "this disk renames within a folder only")
         if self._fails == after:
-            self._fails = ""
-            raise OSError(errno.EIO, new)
+            self._fail_in -= 1
+            if self._fail_in == 0:
+                raise OSError(errno.EIO, new)
         self._set(folder, (before, None), (after, folder.names[before]))
         return 0
 
@@ -155,12 +162,16 @@ class Forgetful(mfusepy.Operations):
         }
 
     def _at(self, path: str | None, handle: int | None) -> _Inode:
-        return self._open[handle][0] if handle in self._open else self._find(path or "")
+        if handle in self._open:
+            return self._open[handle][0]
+        if path is None:
+            raise OSError(errno.ESTALE, "it has neither a name nor a handle")
+        return self._find(path)
 
     def chmod(self, path: str, mode: int) -> int:
         inode = self._find(path)
         inode.mode = stat.S_IFMT(inode.mode) | stat.S_IMODE(mode)
-        self._record(Mode(inode.number, inode.mode))
+        self._record(inode, Mode(inode.number, inode.mode))
         return 0
 
     def utimens(self, path: str, times: object = None) -> int:
@@ -168,8 +179,10 @@ class Forgetful(mfusepy.Operations):
         self._find(path).changed = time.time_ns()
         return 0
 
-    def readdir(self, path: str | None, fh: int) -> list[str]:
-        return [".", "..", *self._at(path, fh).names]
+    def readdir(self, path: str | None, fh: int) -> Iterator[tuple[str, dict[str, int], int]]:
+        folder = self._at(path, fh)
+        for name, number in {".": folder.number, "..": TOP, **folder.names}.items():
+            yield name, {"st_mode": self._inodes[number].mode, "st_ino": number}, 0
 
     # ── What a file holds ────────────────────────────────────────────────
 
@@ -216,20 +229,28 @@ class Forgetful(mfusepy.Operations):
     def _change(self, inode: _Inode, change: Write | Size) -> None:
         log.carry_out(inode.data, change)
         inode.changed = time.time_ns()
-        self._record(change)
+        self._record(inode, change)
 
     def fsync(self, path: str | None, datasync: int, fh: int) -> int:
         del path, datasync
-        self._record(Sync(self._open[fh][0].number))
+        inode, _ = self._open[fh]
+        self._record(inode, Sync(inode.number))
         return 0
 
     fsyncdir = fsync
 
 
+class _Fuse(mfusepy.FUSE):
+    """The bridge to libfuse 3, where it is whole: mfusepy 3.1.1 drops the handle of an ftruncate."""
+
+    def truncate_fuse_3(self, path: bytes | None, length: int, fip: Any) -> int:  # noqa: ANN401  # a pointer of C's
+        return int(self.ftruncate(path, length, fip))
+
+
 def main(folder: str, recording: str) -> None:
     """Mount it at ``folder``, and serve until it is unmounted."""
     # The kernel must keep nothing: what a process does reaches the log before its call returns.
-    mfusepy.FUSE(
+    _Fuse(
         Forgetful(Path(recording)),
         folder,
         foreground=True,

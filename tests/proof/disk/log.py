@@ -72,6 +72,17 @@ class Settle:
 Operation: TypeAlias = Make | Name | Write | Size | Mode | Sync | Settle
 
 
+def about(operation: Operation) -> int:
+    """Return the inode to which it happens."""
+    match operation:
+        case Settle():
+            return TOP
+        case Name():
+            return operation.folder
+        case _:
+            return operation.inode
+
+
 def carry_out(content: bytearray, change: Write | Size) -> None:
     """Change ``content`` as it says; what a file skips is zeros."""
     match change:

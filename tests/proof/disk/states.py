@@ -8,7 +8,7 @@ The rules are those of POSIX, and no kinder:
 - A write reaches the disk in sectors of 512 bytes. Where it made the file longer, the new size may
   have come without the data: then there are zeros.
 
-Files that stand directly in the top folder are never forgotten: tests keep there what other machines saw.
+Folders that are ``remembered`` stand for other machines, which have no power cut: nothing in them is forgotten.
 
 Where there are few states at a cut, all of them are found. Where there are more than a bound, these
 are: everything lost that can be, nothing lost, every single deviation from these two, and a sample.
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import random
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
 from math import prod
@@ -46,10 +46,13 @@ class _Inode:
 class Disk:
     """What has reached a disk for certain, and what may have."""
 
-    def __init__(self) -> None:
+    def __init__(self, remembered: Collection[str] = ()) -> None:
         self._sure = {TOP: _Inode(stat.S_IFDIR | 0o755)}
-        self._unsure: dict[int, list[Name | Write | Size | Mode]] = {}
+        self._unsure: dict[int, list[Operation]] = {}
         """By inode, what was done to it since it was synced."""
+        self.paths = {TOP: ""}
+        """Where each inode got its first name, with a slash at the end."""
+        self._remembered = tuple(f"{each}/" for each in remembered)
 
     def follow(self, operation: Operation) -> None:
         """Take note of the next operation of the log."""
@@ -61,14 +64,18 @@ class Disk:
             case Settle():
                 for number in tuple(self._unsure):
                     self._settle(number)
-            case Name(number):
+            case Mode(number, mode) if mode == self._sure[number].mode and number not in self._unsure:
+                pass  # it changes nothing
+            case Name(number) | Write(number) | Size(number) | Mode(number):
                 self._unsure.setdefault(number, []).append(operation)
-            case Write(number) | Size(number) | Mode(number):
-                self._unsure.setdefault(number, []).append(operation)
-        self._settle(TOP)
-        for number in self._sure[TOP].names.values():
-            if stat.S_ISREG(self._sure[number].mode):
-                self._settle(number)
+                for name, inner in operation.names if isinstance(operation, Name) else ():
+                    self.paths.setdefault(inner or TOP, f"{self.paths[number]}{name}/")
+                if self.paths[number].startswith(self._remembered):
+                    self._settle(number)
+
+    def is_folder(self, number: int) -> bool:
+        """Return whether an inode is a folder."""
+        return stat.S_ISDIR(self._sure[number].mode)
 
     def _settle(self, number: int) -> None:
         self._sure[number] = _after(self._sure[number], self._unsure.pop(number, []))

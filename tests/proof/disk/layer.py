@@ -49,23 +49,30 @@ class Stage:
     recording: Path
     ground: Ground
     subject: Subject
-    runs: list[Played] = field(default_factory=list)
+    played: list[Played] = field(default_factory=list)
 
     def order(self, name: str, value: str = "") -> None:
         """Give the disk an order."""
         mount.order(self.top, name, value)
 
+    def settle(self) -> None:
+        """Have everything so far last."""
+        self.order("settle")
+        self._note([])
+
     def run(self) -> None:
         """Run the subject's command to its end, or to its death."""
-        done = run(self.subject.command(self.ground))
-        held = () if done.killed else self.subject.holding(self.ground, [done]).held
+        self._note([run(self.subject.command(self.ground))])
+
+    def _note(self, runs: Sequence[Run]) -> None:
+        held = () if any(each.killed for each in runs) else self.subject.holding(self.ground, runs).held
         logins = frozenset(each.login for each in held)
-        self.runs.append(Played(len(log.read(self.recording)), len(self.ground.created()), logins))
+        self.played.append(Played(len(log.read(self.recording)), len(self.ground.created()), logins))
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A run that was recorded."""
+    """A run that was recorded, or all that came before."""
 
     end: int
     """The length of the log when it had ended."""
@@ -88,7 +95,7 @@ class Scene:
 
 def _first(stage: Stage) -> None:
     """The first apply: there is neither a state nor a folder for it."""
-    stage.order("settle")
+    stage.settle()
     stage.run()
 
 
@@ -97,13 +104,13 @@ def _later(stage: Stage) -> None:
     stage.run()
     stage.ground.names = (*stage.ground.names, "oslo", "lima")
     stage.subject.prepare(stage.ground)
-    stage.order("settle")
+    stage.settle()
     stage.run()
 
 
 def _refused(stage: Stage) -> None:
     """The disk refuses the save after the first create, whose credentials go to the rescue file; another apply."""
-    stage.order("settle")
+    stage.settle()
     stage.order("fail", "2 default.json")
     stage.run()
     stage.run()
@@ -113,7 +120,7 @@ def killed(after: int, folder: str) -> Scene:
     """Return the scene in which the first apply is killed, ``after`` so many changes in ``folder``; another apply."""
 
     def play(stage: Stage) -> None:
-        stage.order("settle")
+        stage.settle()
         stage.order("kill", f"{after} /{folder}")
         stage.run()
         stage.order("kill", "0 /")
@@ -153,7 +160,7 @@ class Take:
     scene: Scene
     folder: Path
     ground: Ground
-    runs: Sequence[Played]
+    played: Sequence[Played]
     operations: Sequence[log.Operation]
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -248,10 +255,10 @@ def _recorded(scene: Scene, subject: Subject, folder: Path) -> Take:
     top.mkdir(parents=True)
     subject = scene.ours or subject
     with mount.mounted(top, recording), new_ground(top / "ground", subject, parents=scene.parents) as ground:
-        (ground.root / "harness").mkdir()
+        (ground.root / "harness").mkdir(exist_ok=True)
         stage = Stage(top, recording, ground, subject)
         scene.play(stage)
-    return Take(scene, top, ground, stage.runs, log.read(recording)[: stage.runs[-1].end])
+    return Take(scene, top, ground, stage.played, log.read(recording)[: stage.played[-1].end])
 
 
 def _kills(take: Take) -> Iterator[Scene]:
@@ -279,7 +286,7 @@ def _acknowledged(tree: Tree, take: Take, cut: int) -> frozenset[str]:
         each.login for each in created if re.search(rf"\bcreated +{re.escape(each.name[1])}$", printed, re.MULTILINE)
     }
     begun = 0
-    for played in take.runs:
+    for played in take.played:
         mine = created[begun : played.created]
         for parent in take.ground.parents:
             *sure, _ = [each.login for each in mine if each.name[0] == parent] or [""]

@@ -42,7 +42,7 @@ tools:  ## Install what some tests use, on Debian as root: shellcheck, promtool,
 	-@$(PYTHON) -m venv .tools/moto && timeout 150 .tools/moto/bin/pip install -q --disable-pip-version-check --require-hashes -r locks/moto.txt
 	-@timeout 60 apt-get -qq update
 	-@mkdir -p /etc/postgresql-common/createcluster.d && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/tests.conf
-	-@DEBIAN_FRONTEND=noninteractive timeout 150 apt-get -qq install --no-install-recommends age chromium cron gcc libc6-dev postgresql rsync shellcheck strace
+	-@DEBIAN_FRONTEND=noninteractive timeout 150 apt-get -qq install --no-install-recommends age chromium cron fuse3 gcc libc6-dev libfuse3-3 postgresql rsync shellcheck strace
 	-@mkdir -p .tools && cd .tools && timeout 60 apt-get -qq download prometheus docker.io && dpkg-deb -x prometheus_*.deb . \
 		&& dpkg-deb --fsys-tarfile docker.io_*.deb | tar -x ./usr/bin/docker
 
@@ -90,7 +90,7 @@ bench: $(VENV)/.dev  ## Measure speed, each time compared with a simple yardstic
 proof:  ## Run every command of docs/proof.md, and write their results there
 	@for each in $(PROOF); do $(MAKE) --no-print-directory $$each PUBLISH=1 || exit; done
 
-chaos: $(VENV)/.dev  ## Run applies under faults and compare with the sandbox's ledger: RUNS= SEED= LAYER= PUBLISH=
+chaos: $(VENV)/.proof  ## Run applies under faults and compare with the sandbox's ledger: RUNS= SEED= LAYER= PUBLISH=
 	@$(BIN)/python -m tests.proof.chaos
 
 model: $(VENV)/.dev  ## Search for weeks of deaths, races and lost answers in which a rule breaks: SECONDS= EXAMPLES= SEED= PUBLISH=

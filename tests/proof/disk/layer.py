@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -91,6 +92,11 @@ class Scene:
     parents: Sequence[str] = ("default",)
     ours: Subject | None = None
     """The subject, if not every one can play it."""
+
+    @property
+    def group(self) -> str:
+        """The first word of its name: scenes that are alike have it in common."""
+        return self.name.partition(" ")[0]
 
 
 def _first(stage: Stage) -> None:
@@ -207,12 +213,16 @@ class ForgetfulDisk:
         drawn = random.Random(f"disk {self.seed}")  # noqa: S311  # it hides nothing
         self._cases, self.cuts, self.whole = [], 0, 0
         scenes = [*self.scenes]
+        found: dict[str, list[Case]] = {}
         for number, scene in enumerate(scenes):
             take = _recorded(scene, subject, folder / str(number))
-            self._cases += self._states(take, drawn)
+            found.setdefault(scene.group, []).extend(self._states(take, drawn))
             if self.kills and scene is FIRST:
                 scenes += _kills(take)
-        drawn.shuffle(self._cases)
+        for each in found.values():
+            drawn.shuffle(each)
+        # By turns: a few runs meet every kind of scene.
+        self._cases = [case for turn in zip_longest(*found.values()) for case in turn if case is not None]
         yield
 
     def _states(self, take: Take, drawn: random.Random) -> Iterator[Case]:

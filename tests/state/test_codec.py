@@ -40,7 +40,8 @@ attributes = st.builds(Attributes, texts, texts, st.none() | texts, callbacks)
 ids = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=20)
 times = st.datetimes().map(lambda at: f"{at.isoformat()}Z")
 operations = st.builds(Operation, ids, times, texts)
-versions = st.integers(min_value=1)
+MOST = 10**18 - 1
+versions = st.integers(min_value=1, max_value=MOST)
 paths = st.lists(st.sampled_from(FIELDS), unique=True).map(tuple)
 drifts = st.builds(Drift, paths, paths, st.booleans())
 edits = st.builds(Edit, attributes, operations, versions, st.none() | sealed)
@@ -54,7 +55,7 @@ states = st.builds(
     State,
     lineage=ids,
     parent=some,
-    serial=st.integers(min_value=0),
+    serial=st.integers(min_value=0, max_value=MOST),
     endpoint=st.none() | texts,
     parent_check=st.none() | st.text(st.characters(min_codepoint=32, max_codepoint=126)),
     recipients=st.lists(some, max_size=3).map(tuple),
@@ -263,6 +264,7 @@ def paris(document: dict[str, Any]) -> Any:  # noqa: ANN401  # it is JSON
         ("$.lineage", lambda d: d.update(lineage="")),
         ("$.lineage", lambda d: d.update(lineage={"a": MARK})),
         ("$.serial", lambda d: d.update(serial=-1)),
+        ("$.serial", lambda d: d.update(serial=10**18)),
         ("$.serial", lambda d: d.update(serial=1.5)),
         ("$.serial", lambda d: d.update(serial=True)),
         ("$.serial", lambda d: d.update(serial=MARK)),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provisioner import executor
 from provisioner.errors import Advice, ExitCode, OverLimit, Remedy
 from provisioner.model.plan import Change, raise_if_over
 from provisioner.model.report import Attempt, Outcome, Result
@@ -31,7 +32,7 @@ from tests.executor.examples import (
     opened,
     results,
 )
-from tests.executor.watched import Run
+from tests.executor.watched import Run, Watcher
 
 # ── Other changes ──────────────────────────────────────────────────────────────
 
@@ -69,6 +70,15 @@ def test_what_is_not_created_is_reported_and_left_unchanged() -> None:
     assert [] == run.sent
     assert state.accounts == run.records
     assert run.events == [(each.result.value, each.name) for each in report.outcomes]
+    # The same report needs no API and no recipients.
+    watch = Watcher()
+    assert report == executor.report_unchanged(run.plan(), watch)
+    assert run.events == watch.events
+
+
+def test_an_unknown_stops_the_run_unless_it_was_asked_to_keep_going() -> None:
+    run = Run(verdicts={"athens": LOST})
+    assert {"athens": "unknown", "berlin": "not_attempted", "paris": "not_attempted"} == results(run.apply())
 
 
 def test_an_unknown_of_an_earlier_run_does_not_stop_this_one() -> None:

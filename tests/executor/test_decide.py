@@ -9,6 +9,7 @@ import pytest
 
 from provisioner import executor
 from provisioner.errors import Advice, CommandInvalid, Remedy, StateConflict, StateNotSaved
+from provisioner.executor.decide import FAILED_AFTER
 from provisioner.model.exchange import Failed, Observed, Reading
 from provisioner.model.state import Abandoned, Drift, Pending, Record, State, Unknown
 from provisioner.model.verdict import Then
@@ -151,6 +152,24 @@ def test_an_account_that_was_gone_and_exists_again_is_read_again() -> None:
 def test_an_account_without_a_record_cannot_be_forgotten() -> None:
     with pytest.raises(CommandInvalid, match="no account paris"):
         executor.forget(known(), "paris", reading=None)
+
+
+@pytest.mark.parametrize(
+    ("reason", "answered"),
+    [
+        ("HTTP 201, but the answer was cut", True),
+        ("the API answered HTTP 500", True),
+        (FAILED_AFTER, True),
+        (executor.RUN_DIED, False),
+        ("a connection was refused", False),
+        ("zzz", False),
+        ("HTTP 20, HTTP 2010", False),
+    ],
+)
+def test_only_an_unknown_whose_reason_says_so_may_have_an_answer(reason: str, *, answered: bool) -> None:
+    assert answered is executor.is_answered(Unknown(attributes("paris"), OPERATION, reason))
+    assert not executor.is_answered(Abandoned(attributes("paris"), OPERATION, reason))
+    assert not executor.is_answered(Pending(attributes("paris"), OPERATION))
 
 
 def test_the_record_of_an_account_whose_login_is_kept() -> None:

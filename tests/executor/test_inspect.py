@@ -123,6 +123,10 @@ def test_what_was_altered_and_is_something_else_by_now_was_changed_or_healed(
         (None, True),
         ("https://hooks.example.com/catch/66/a1b2?a=1&b=caf\u00e9", False),
         ("https://evil.example.com/catch/77/a1b2?a=1&b=caf\u00e9", False),
+        # Each lost one letter, and is somebody else's.
+        ("https://hook.example.com/catch/77/a1b2?a=1&b=caf\u00e9", False),
+        ("https://hooks.exaple.com/catch/77/a1b2?a=1&b=caf\u00e9", False),
+        ("http://hooks.example.com/catch/77/a1b2?a=1&b=caf\u00e9", False),
     ],
 )
 def test_octopush_is_said_to_have_corrected_no_callback_into_that_of_a_neighbour(

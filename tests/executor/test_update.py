@@ -148,16 +148,19 @@ def test_the_password_that_a_manifest_gives_is_the_one_that_is_sent() -> None:
     assert Secret("given") == opened("paris", only(run)).password
 
 
-def test_a_password_that_octopush_may_have_from_before_is_kept_until_the_answer_is_certain() -> None:
+@pytest.mark.parametrize(("given", "others"), [("given", (Secret("begun before"),)), ("begun before", ())])
+def test_a_password_that_octopush_may_have_from_before_is_kept_until_the_answer_is_certain(
+    given: str, others: tuple[Secret, ...]
+) -> None:
     account = replace(RENEWED, password=Secret("${env:PASSWORD}"))
-    run = editing(account, UNFINISHED, environ={"PASSWORD": "given"}, edits={"paris": LATE})
+    run = editing(account, UNFINISHED, environ={"PASSWORD": given}, edits={"paris": LATE})
     run.apply()
     record = only(run)
     assert record.edit is not None
     assert record.edit.sealed is not None
     kept = executor.open_edit(run.session.state, "paris", OPENER)
     assert kept is not None
-    assert (Secret("given"), (Secret("begun before"),)) == (kept.password, kept.others)
+    assert (Secret(given), others) == (kept.password, kept.others)
 
 
 # ── Every verdict ────────────────────────────────────────────────────────────

@@ -10,6 +10,7 @@ import pytest
 
 from provisioner import executor
 from provisioner.errors import Advice, ExitCode, IdentityRejected, Remedy
+from provisioner.executor.inspect import read_back
 from provisioner.model.account import FIELDS, MASK, Attributes, Callbacks, Secret
 from provisioner.model.exchange import Balance, Failed, Observed, Reading
 from provisioner.model.plan import UNFINISHED, FieldChange, Unchanged, Update
@@ -37,7 +38,7 @@ from tests.executor.examples import (
     observed,
     state,
 )
-from tests.executor.watched import Octopush, Watcher
+from tests.executor.watched import Octopush, Run, Watcher
 
 REJECTED: Final = Failed("not accepted (HTTP 401)", Then.STOP, None, ExitCode.SETTING_INVALID, "Check the key.")
 REFUSED: Final = Failed("the API refused it (HTTP 400)", Then.GO_ON)
@@ -116,6 +117,22 @@ def test_what_was_altered_and_is_something_else_by_now_was_changed_or_healed(
 
 
 @pytest.mark.parametrize(
+    "written",
+    [
+        Attributes("Paris", "Crash"),
+        Attributes("Paris", "Crash", "Aachen"),
+        Attributes("Paris", "Crash", "Zurich"),
+        Attributes("Paris", "Crash", "${env:COMPANY}"),
+    ],
+)
+def test_what_may_be_a_placeholders_value_is_not_shown_when_an_account_is_read_back(written: Attributes) -> None:
+    sent = Attributes("Paris", "Crash", "Meudon")
+    run = Run(readings={"paris": observed(sent, company_name="Melun")})
+    back = read_back(content("paris", sent=sent), written, run.ports())
+    assert (FieldChange("company_name", written.company_name or MASK, MASK),) == back.fields
+
+
+@pytest.mark.parametrize(
     ("found", "is_corrected"),
     [
         ("https://hooks.example.com/catch/77/a1b2?a=1&amp;b=caf%C3%A9", True),
@@ -123,6 +140,7 @@ def test_what_was_altered_and_is_something_else_by_now_was_changed_or_healed(
         (None, True),
         ("https://hooks.example.com/catch/66/a1b2?a=1&b=caf\u00e9", False),
         ("https://evil.example.com/catch/77/a1b2?a=1&b=caf\u00e9", False),
+        ("https://[hooks.example.com/catch/77/a1b2?a=1&b=caf\u00e9", False),
         # Each lost one letter, and is somebody else's.
         ("https://hook.example.com/catch/77/a1b2?a=1&b=caf\u00e9", False),
         ("https://hooks.exaple.com/catch/77/a1b2?a=1&b=caf\u00e9", False),
@@ -390,6 +408,19 @@ def verified(this: State, readings: Mapping[str, Reading], *, opener: AgeOpener 
     api = Octopush(more["watcher"].events if more else None)
     api.readings = readings
     return executor.verify(this, sorted(this.accounts), opener, api, more.get("watcher", Watcher()))
+
+
+def test_the_sealed_password_of_an_unfinished_edit_is_verified_too() -> None:
+    foreign = edit("rome", attributes("rome"), "begun")
+    moved = replace(PLAIN, edit=foreign)
+    (outcome,) = verified(state(paris=moved), {}).outcomes
+    assert Result.FAILED is outcome.result
+    assert str(outcome.reason).startswith(
+        "in its unfinished edit: The sealed content of paris was sealed for default/rome"
+    )
+    # What is wrong with the record itself comes first.
+    (outcome,) = verified(state(paris=replace(moved, sealed=foreign.sealed)), {}).outcomes
+    assert str(outcome.reason).startswith("The sealed content of paris was sealed for default/rome")
 
 
 def test_credentials_that_octopush_has_too_are_verified() -> None:

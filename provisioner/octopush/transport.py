@@ -179,12 +179,13 @@ class _Watchdog:
                     return
                 phase, deadline = next(iter(self._deadlines.items()))
                 wait = deadline - time.monotonic()
-                if wait <= 0:
+                is_late = wait <= 0
+                if is_late:
                     del self._deadlines[phase]
-            if wait > 0:
-                time.sleep(wait)
-            else:
+            if is_late:
                 phase.expire()
+            else:
+                time.sleep(wait)
 
 
 class _SharedContext(ssl.SSLContext):

@@ -9,6 +9,7 @@ import json
 import os
 import random
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,9 @@ def main(request: dict[str, Any]) -> None:
                     what = {each: getattr(mutant, each) for each in ("scope", "operator", "before", "after")}
                     say(module=module, by=by, **what)
                 say(module=module, total=total)
-    except warm.NotGreenError as error:
+    except Exception:  # noqa: BLE001  # whatever it is, a person must see it
         tail = Path("engine.log").read_text(encoding="utf-8", errors="replace")[-5000:]
-        say(error=f"{tail}\n{error}")
+        say(error=f"{tail}\n{traceback.format_exc()}")
         sys.exit(1)
 
 

@@ -23,16 +23,17 @@ _Position = tuple[int, int]
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 
-_OPPOSITES: Final = ("Is_IsNot", "IsNot_Is")
-_OF_EQUALITY: Final = ("Eq_Is", "Eq_IsNot", "NotEq_Is", "NotEq_IsNot")
+_IDENTITY: Final = ("Is", "IsNot")
 _OF_DATACLASSES: Final = ("frozen", "slots", "kw_only", "repr")
 _UNSEEN: Final = ("override", "final", "abstractmethod", "overload", "cache", "lru_cache")
 FILTERS: Final = (
     "annotations, unions of types and what stands under `TYPE_CHECKING`, which only mypy reads",
+    "what only some versions of Python run",
     "`*` and `**` that are no operators, as in `f(*names)`, and what is then no Python",
-    "`is` for an ordering or an equality and back: either the same, or an accident of how CPython keeps objects",
+    "`is` for `==`, `<` and the like, and back: either the same, or an accident of how CPython keeps objects",
     "`frozen`, `slots`, `kw_only` and `repr` of a dataclass, and decorators such as `@override`, which mypy checks",
     "`@lru_cache` and `@cache`, which only save time",
+    "an exception whose name has a dot, which cosmic-ray cannot replace",
 )
 """What is not mutated, and why."""
 
@@ -77,7 +78,7 @@ def mutants(source: str) -> list[Mutant]:
             for index, (start, _) in enumerate(list(operator.mutation_positions(node))):
                 if _is_worth_it(name, start, operators) and not any(first <= start < last for first, last in without):
                     changed = _with_mutation(source, operator, node, index)
-                    if _is_python(changed):
+                    if changed is not None and _is_python(changed):
                         around = [each for each in statements if start[0] in each]
                         lines = min(around, key=len, default=range(start[0], start[0] + 1))
                         scope = ASTQuery(node).get_definition_name() or ""
@@ -86,15 +87,18 @@ def mutants(source: str) -> list[Mutant]:
     return [mutant for _, mutant in sorted(found, key=itemgetter(0))]
 
 
-def _with_mutation(source: str, operator: Operator, node: NodeOrLeaf, index: int) -> str:
-    """Return ``source`` with one mutation of a node of its tree, which stays as it is."""
+def _with_mutation(source: str, operator: Operator, node: NodeOrLeaf, index: int) -> str | None:
+    """Return ``source`` with one mutation of a node of its tree, which stays as it is; None: there is none."""
     lines = source.splitlines(keepends=True)
     first, last = (
         sum(map(len, lines[: line - 1])) + column for line, column in (node.get_start_pos_of_prefix(), node.end_pos)
     )
     values = [(each, each.value) for each in ast_nodes(node) if isinstance(each, Leaf)]
     children = [(each, list(each.children)) for each in ast_nodes(node) if isinstance(each, BaseNode)]
-    mutated = operator.mutate(node, index)
+    try:
+        mutated = operator.mutate(node, index)
+    except AttributeError:
+        return None  # cosmic-ray cannot replace an exception whose name has a dot
     text = mutated.get_code() if mutated is not None else ""
     for leaf, value in values:
         leaf.value = value
@@ -123,11 +127,44 @@ def _is_python(source: str) -> bool:
     return True
 
 
-def _is_worth_it(name: str, start: _Position, operators: list[tuple[_Position, _Position]]) -> bool:
-    _, _, swap = name.partition("_")
-    if "BinaryOperator" in name:
-        return any(first <= start < last for first, last in operators)
-    return swap in _OPPOSITES or not (swap.startswith("Is") or swap in _OF_EQUALITY)
+def _with_mutation(source: str, operator: Operator, node: NodeOrLeaf, index: int) -> str | None:
+    """Return ``source`` with one mutation of a node of its tree, which stays as it is; None: there is none."""
+    lines = source.splitlines(keepends=True)
+    first, last = (
+        sum(map(len, lines[: line - 1])) + column for line, column in (node.get_start_pos_of_prefix(), node.end_pos)
+    )
+    values = [(each, each.value) for each in ast_nodes(node) if isinstance(each, Leaf)]
+    children = [(each, list(each.children)) for each in ast_nodes(node) if isinstance(each, BaseNode)]
+    try:
+        mutated = operator.mutate(node, index)
+    except AttributeError:
+        return None  # cosmic-ray cannot replace an exception whose name has a dot
+    text = mutated.get_code() if mutated is not None else ""
+    for leaf, value in values:
+        leaf.value = value
+    for each, own in children:
+        each.children = own
+    return source[:first] + text + source[last:]
+
+
+def _difference(one: str, other: str) -> tuple[str, str]:
+    """Return the lines that differ, without indentation."""
+    mine, its = one.splitlines(), other.splitlines()
+    while mine and its and mine[0] == its[0]:
+        del mine[0], its[0]
+    while mine and its and mine[-1] == its[-1]:
+        del mine[-1], its[-1]
+    return "\n".join(map(str.strip, mine)), "\n".join(map(str.strip, its))
+
+
+def _is_python(source: str) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            compile(source, "mutant", "exec", dont_inherit=True)
+        except SyntaxError:
+            return False
+    return True
 
 
 def _statements(tree: ast.Module) -> list[range]:
@@ -145,7 +182,7 @@ def _without_effect(tree: ast.Module) -> list[tuple[_Position, _Position]]:
     for node in ast.walk(tree):
         found += [getattr(node, "annotation", None), getattr(node, "returns", None)]
         match node:
-            case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+            case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Compare(left=ast.Attribute(attr="version_info"))):
                 found.append(node)
             case ast.BinOp(op=ast.BitOr()) if _is_type(node):
                 found.append(node)

@@ -87,44 +87,11 @@ def mutants(source: str) -> list[Mutant]:
     return [mutant for _, mutant in sorted(found, key=itemgetter(0))]
 
 
-def _with_mutation(source: str, operator: Operator, node: NodeOrLeaf, index: int) -> str | None:
-    """Return ``source`` with one mutation of a node of its tree, which stays as it is; None: there is none."""
-    lines = source.splitlines(keepends=True)
-    first, last = (
-        sum(map(len, lines[: line - 1])) + column for line, column in (node.get_start_pos_of_prefix(), node.end_pos)
-    )
-    values = [(each, each.value) for each in ast_nodes(node) if isinstance(each, Leaf)]
-    children = [(each, list(each.children)) for each in ast_nodes(node) if isinstance(each, BaseNode)]
-    try:
-        mutated = operator.mutate(node, index)
-    except AttributeError:
-        return None  # cosmic-ray cannot replace an exception whose name has a dot
-    text = mutated.get_code() if mutated is not None else ""
-    for leaf, value in values:
-        leaf.value = value
-    for each, own in children:
-        each.children = own
-    return source[:first] + text + source[last:]
-
-
-def _difference(one: str, other: str) -> tuple[str, str]:
-    """Return the lines that differ, without indentation."""
-    mine, its = one.splitlines(), other.splitlines()
-    while mine and its and mine[0] == its[0]:
-        del mine[0], its[0]
-    while mine and its and mine[-1] == its[-1]:
-        del mine[-1], its[-1]
-    return "\n".join(map(str.strip, mine)), "\n".join(map(str.strip, its))
-
-
-def _is_python(source: str) -> bool:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            compile(source, "mutant", "exec", dont_inherit=True)
-        except SyntaxError:
-            return False
-    return True
+def _is_worth_it(name: str, start: _Position, operators: list[tuple[_Position, _Position]]) -> bool:
+    if "BinaryOperator" in name:
+        return any(first <= start < last for first, last in operators)
+    before, _, after = name.partition("_")[2].partition("_")
+    return ({before, after} == {"Is", "IsNot"}) if before in _IDENTITY else after not in _IDENTITY
 
 
 def _with_mutation(source: str, operator: Operator, node: NodeOrLeaf, index: int) -> str | None:

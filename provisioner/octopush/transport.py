@@ -350,7 +350,7 @@ class _Adapter(HTTPAdapter):
     """Gives every connection the phase of its exchange, and authorities that are already parsed."""
 
     def __init__(self, phase: _Phase, trusting: Callable[[], ssl.SSLContext]) -> None:
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+        super().__init__(max_retries=0)
         self._phase = phase
         self._trusting = trusting
 

@@ -17,12 +17,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyrage import x25519
 
-from provisioner.errors import ExitCode, IdentityRejected, ProvisionerError, SettingInvalid, StateConflict, StateInvalid
+from provisioner.errors import (
+    ExitCode,
+    IdentityRejected,
+    ProvisionerError,
+    Refused,
+    SettingInvalid,
+    StateConflict,
+    StateInvalid,
+)
 from provisioner.model.account import FIELDS, Attributes, Callbacks, Credentials, Secret
 from provisioner.model.state import Active
 from provisioner.model.verdict import Answer, SealedContent
 from provisioner.state import codec
-from provisioner.state.sealing import AgeOpener, AgeSealer, new_identity, parse_identities, recipient_of
+from provisioner.state.sealing import (
+    AgeOpener,
+    AgeSealer,
+    new_identity,
+    parse_identities,
+    recipient_of,
+    require_opens,
+)
 from tests.state import LEONARDO, OPERATION, STATE
 
 API_KEY = "apikey-6f1d9a"
@@ -173,8 +188,19 @@ def test_what_the_identity_does_not_open_is_refused() -> None:
     with pytest.raises(IdentityRejected) as caught:
         opener(OTHER_IDENTITY).open(SEALED, **PLACE)
     assert "The identity does not open the sealed record of paris." == caught.value.message
+    what_to_do = "Use the identity of one of the recipients that it was sealed to."
+    assert what_to_do == caught.value.hint
+    with pytest.raises(IdentityRejected) as caught:
+        AgeOpener(parse_identities(OTHER_IDENTITY, "it"), "the vault").open(SEALED, **PLACE)
+    assert f"It came from the vault. {what_to_do}" == caught.value.hint
     assert ExitCode.SETTING_INVALID == caught.value.exit_code
     assert_silent(caught.value, OTHER_IDENTITY.reveal())
+
+
+def test_recipients_without_the_identity_in_use_are_refused() -> None:
+    require_opens(opener(IDENTITY), AgeSealer([OTHER_RECIPIENT, RECIPIENT]))
+    with pytest.raises(Refused, match="could not open anything that is sealed to these recipients"):
+        require_opens(opener(IDENTITY), AgeSealer([OTHER_RECIPIENT]))
 
 
 def armoured(raw: bytes) -> str:

@@ -173,6 +173,7 @@ def test_the_length_of_a_seal_says_nothing_about_the_password(known: str) -> Non
 
     (length,) = lengths(Secret(""), Secret("a" * 8), Secret("é" * 13), Secret('"' * 40), Secret("e" * 200))
     assert 0 == length % 1024
+    assert {0} == {each % 1024 for each in lengths(Secret("e" * 300), Secret("e" * 700))}
 
 
 def test_an_answer_is_kept_as_the_text_that_it_is() -> None:

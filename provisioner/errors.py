@@ -134,6 +134,7 @@ class Remedy(Enum):
     RESOLVE = "resolve an unknown outcome, or take over an existing account"
     APPLY_FIRST = "let an apply finish or undo a change first"
     ROTATE = "look at the passwords that may be right, and set one that is certain"
+    SET_AGAIN = "set a password that is certain, once no other run is at work"
     APPLY = "look at the passwords that may be right, and apply the other changes too"
     FREE_OR_ADOPT = "forget it without asking Octopush if it does not exist, or take it over if it does"
     DECIDE = "find out whether it exists, and resolve it"

@@ -44,6 +44,8 @@ class Run:
         self.state = state
         """As it was saved last."""
         self.ports = ports
+        self.overtaken = False
+        """Whether a save failed because somebody else had saved meanwhile."""
         self._stop = stop
         self._outcomes: list[Outcome] = []
         self._logins: dict[str, str] = {}
@@ -153,6 +155,7 @@ class Run:
         try:
             self.ports.journal.save(after)
         except StateError as error:
+            self.overtaken |= isinstance(error, StateMoved)
             return error
         self.state = after
         return None

@@ -15,6 +15,7 @@ from provisioner.executor.ports import Ports
 from provisioner.executor.run import Run
 from provisioner.executor.seals import credentials_of
 from provisioner.immutable import immutable
+from provisioner.model.account import Secret
 from provisioner.model.exchange import Edited, EditRequest, Failed, Missing
 from provisioner.model.plan import Update
 from provisioner.model.report import Outcome, Result
@@ -86,6 +87,8 @@ def _edit(run: Run, change: Update, before: _Before, request: EditRequest) -> Ou
                 password=request.password or before.content.password,
                 sent=request.attributes,
                 altered={},
+                # The run that began the earlier edit may only have been slow: then its request is still to come.
+                others=_others(before, request.password or before.content.password),
             )
             return _finished(run, change, edit, before.record, content)
         case Missing() if verdict.possible:
@@ -120,12 +123,17 @@ def _sealed_password(before: _Before, request: EditRequest, operation: Operation
     """Seal the new password together with those of earlier unfinished edits: Octopush may have any of them."""
     if request.password is None:
         return None
-    earlier = () if before.unfinished is None else (*before.unfinished.others, before.unfinished.password)
-    others = tuple(each for each in dict.fromkeys(earlier) if each is not None and each != request.password)
-    own = before.content
+    own, others = before.content, _others(before, request.password)
     return ports.sealer.seal(
         SealedContent(own.lineage, own.parent, own.name, operation.id, password=request.password, others=others)
     )
+
+
+def _others(before: _Before, password: Secret | None) -> tuple[Secret, ...]:
+    """Return the passwords, other than ``password``, of the earlier edits that were taken over from their runs."""
+    unfinished = () if before.unfinished is None else (*before.unfinished.others, before.unfinished.password)
+    earlier = dict.fromkeys((*before.content.others, *unfinished))
+    return tuple(each for each in earlier if each is not None and each != password)
 
 
 def _finished(run: Run, change: Update, edit: Edit, before: Active, content: SealedContent) -> Outcome:
@@ -141,8 +149,16 @@ def _finished(run: Run, change: Update, edit: Edit, before: Active, content: Sea
         first_operation=before.first_operation or before.operation.id,
     )
     unsaved = run.save(run.state.with_record(change.name, after))
-    again = None if unsaved is None else f"{unsaved}; the next apply sends it again"
-    return replace(_outcome(change, Result.UPDATED).warned(back.warning, again), fields=back.fields)
+    outcome = replace(_outcome(change, Result.UPDATED).warned(back.warning), fields=back.fields)
+    if unsaved is None:
+        return outcome
+    if not run.overtaken:
+        return outcome.warned(f"{unsaved}; the next apply sends it again")
+    # The other run may have taken over this edit, and sent its own: the later of the two requests counts.
+    if edit.sealed is None:
+        return outcome.warned(f"{unsaved}; another run may have sent other values since")
+    advice = Advice(Remedy.SET_AGAIN, change.name)
+    return replace(outcome.warned(f"{unsaved}; another run may have set another password since"), advice=advice)
 
 
 def _outcome(change: Update, result: Result, reason: str | None = None) -> Outcome:

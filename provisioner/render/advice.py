@@ -34,6 +34,7 @@ _CLAUSES: Final[Mapping[Remedy, str]] = MappingProxyType(
         Remedy.APPLY_FIRST: "run `provisioner apply` first: it finishes or undoes that",
         Remedy.ROTATE: "`provisioner credentials show {name}` shows every one that may be right, and `provisioner"
         " rotate-password {name}` finishes it",
+        Remedy.SET_AGAIN: "once no other run is at work, `provisioner rotate-password {name}` sets one that is certain",
         Remedy.APPLY: "`provisioner credentials show {name}` shows every one that may be right, and the next apply"
         " finishes it",
         Remedy.FREE_OR_ADOPT: "if you are sure that it does not exist, `provisioner forget {name} --force` frees its"

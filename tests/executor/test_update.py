@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner import executor
-from provisioner.errors import Advice, ExitCode, Remedy, StateConflict
+from provisioner.errors import Advice, ExitCode, Remedy, StateConflict, StateMoved
 from provisioner.executor import NO_IDENTITY
 from provisioner.model.account import FIELDS, MASK, Attributes, Callbacks, DesiredAccount, Secret
 from provisioner.model.exchange import Edited, EditRequest, EditVerdict, Failed, Missing, Observed, Reading
@@ -323,6 +323,34 @@ def test_if_the_outcome_cannot_be_saved_the_unfinished_edit_is_sent_again() -> N
     again = run.next()
     assert {"paris": "updated", "rome": "updated"} == results(again.apply())
     assert (LOGIN, EditRequest(NEW, Secret("a new password"))) == again.api.edited[0]
+
+
+@pytest.mark.parametrize(
+    ("account", "reason", "advice"),
+    [
+        (RENEWED, "another run may have set another password since", Advice(Remedy.SET_AGAIN, "paris")),
+        (desired("paris", NEW), "another run may have sent other values since", None),
+    ],
+)
+def test_an_edit_that_another_run_has_taken_over_is_doubtful_and_no_password_of_it_is_dropped(
+    account: DesiredAccount, reason: str, advice: Advice | None
+) -> None:
+    slow = editing(account, BEFORE, failures={2: Failure(StateMoved("Somebody saved it."))})
+    (outcome,) = slow.apply().outcomes
+    assert (Result.UPDATED, f"the state could not be saved; {reason}", advice) == (
+        outcome.result,
+        outcome.reason,
+        outcome.advice,
+    )
+    sent = {each.password for _, each in slow.api.edited if each.password is not None}
+    other = slow.next(new_password="that of the other run")
+    other.apply()
+    again = other.next(wanted=(replace(account, password_version=9),), new_password="a later one")
+    again.apply()
+    for run in (other, again):
+        kept = opened("paris", only(run))
+        assert only(run).edit is None
+        assert sent <= {kept.password, *kept.others}
 
 
 @pytest.mark.parametrize("verdict", [REFUSED, MISSING])

@@ -30,3 +30,12 @@ def test_a_race_over_a_store_that_replaces_what_another_run_has_saved_is_noticed
         with pytest.raises(AssertionError, match="P1 has 2 accounts"):
             life.run_at_once(tasks, turns)
         life.here.close()
+
+
+def test_the_password_of_a_run_that_was_overtaken_is_kept() -> None:
+    life = Life()
+    life.begin(remote=True, patient=False, accounts=1)
+    life.run_one(("apply", 0, 0, Fate()))
+    # The rotation has saved its intent, but not yet its lease.
+    life.run_at_once([("rotate", 0, 0, Fate()), ("apply", 1, 0, Fate())], [Turn(2, "create")])
+    life.teardown()

@@ -24,6 +24,7 @@ TOLD = {
     Remedy.ADOPT_KEY: "if Octopush changed it, `provisioner adopt paris LOGIN` takes it over",
     Remedy.RESOLVE: "`provisioner resolve` is for unknown outcomes, and `provisioner adopt` for existing accounts",
     Remedy.APPLY_FIRST: "run `provisioner apply` first: it finishes or undoes that",
+    Remedy.SET_AGAIN: "once no other run is at work, `provisioner rotate-password paris` sets one that is certain",
     Remedy.ROTATE: "`provisioner credentials show paris` shows every one that may be right, and `provisioner"
     " rotate-password paris` finishes it",
     Remedy.APPLY: "`provisioner credentials show paris` shows every one that may be right, and the next apply"

@@ -158,7 +158,7 @@ class Reference:
                 yield f"{name} has the login of {account.person}"
             if Secret(account.key) != credentials.api_key:
                 yield f"{name} does not have the key of its account"
-            possible = {content.password}
+            possible = {content.password, *content.others}
             if record.edit is not None and record.edit.sealed is not None:
                 unfinished = opened(record.edit.sealed, content.lineage, name, record.edit.operation.id)
                 possible |= {unfinished.password, *unfinished.others}

@@ -408,7 +408,7 @@ def lazy(environment: dict[str, str]) -> None:
         command = [sys.executable, "-X", "importtime", *COMMAND[1:], flag]
         loaded = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stderr
         names = {line.rpartition("|")[2].strip().partition(".")[0] for line in loaded.splitlines()}
-        heavy = sorted(names & {"requests", "jsonschema_rs", "pandas", "rich", "yaml", "tenacity", "pyrage"})
+        heavy = sorted(names & {"urllib3", "jsonschema_rs", "pandas", "rich", "yaml", "tenacity", "pyrage"})
         print(f"{flag} loads of the libraries: {', '.join(heavy) or 'none'}")
 
 

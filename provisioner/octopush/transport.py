@@ -12,26 +12,26 @@ number of threads may share a transport.
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import field
 from functools import partial
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from pathlib import Path
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-import requests
+import certifi
 import urllib3
-from requests.adapters import HTTPAdapter
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.util import parse_url
+from urllib3.exceptions import InvalidHeader, LocationValueError
+from urllib3.util import Url, make_headers, parse_url
 
 from provisioner import files
 from provisioner.immutable import immutable
@@ -206,7 +206,7 @@ class _SharedContext(ssl.SSLContext):
             self.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT  # as Python's own default
         super().set_alpn_protocols(["http/1.1"])
         if ca_file is None:
-            self.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+            self.load_verify_locations(certifi.where())
         else:
             self.load_verify_locations(cadata=files.read_authorities(Path(ca_file)))
 
@@ -237,7 +237,7 @@ class Transport:
     proxy: str | None = field(default=None, repr=False)
     """For https only: plain http is for this machine, and through a proxy the key would leave it in clear text."""
     ca_file: str | None = None
-    """A PEM file of certificate authorities, instead of those that come with requests."""
+    """A PEM file of certificate authorities, instead of those of certifi."""
     _watchdog: _Watchdog = field(default_factory=_Watchdog, init=False, repr=False, compare=False)
     _authorities: _Authorities = field(default_factory=_Authorities, init=False, repr=False, compare=False)
 
@@ -245,10 +245,11 @@ class Transport:
         """Send ``request`` over its own connection, and return the outcome."""
         phase = _Phase()
         try:
-            _require_one_reading(request.url)
+            target = _read_once(request.url)
+            _require_sendable(request.headers)
             self._watchdog.watch(phase, self.timeout)
-            with closing(_Adapter(phase, partial(self._authorities.context, self.ca_file))) as adapter:
-                return self._send(adapter, phase, request)
+            with closing(self._pool(phase, target)) as pool:
+                return self._send(pool, phase, request, target)
         except Exception as error:  # noqa: BLE001  # how far the request got decides, not the exception
             if phase.reply is not None:
                 # Only the end of the connection failed. The answer may be the only copy of credentials.
@@ -265,17 +266,37 @@ class Transport:
             self._watchdog.forget(phase)
             phase.close()
 
-    def _send(self, adapter: _Adapter, phase: _Phase, request: Request) -> Reply:
-        headers = {"Accept-Encoding": "identity", **request.headers}
-        prepared = requests.Request(request.method, request.url, headers, data=request.body).prepare()
-        proxies = {"https": self.proxy} if self.proxy else None
-        # Without a session, there is no .netrc, no proxy variable, no cookie and no redirect. Even
-        # with redirects off, a session parses the target of one and reads its body.
-        with adapter.send(prepared, stream=True, timeout=self.timeout, proxies=proxies) as response:
+    def _pool(self, phase: _Phase, target: Url) -> urllib3.HTTPConnectionPool:
+        """Return a pool of one connection, which will record the progress of its exchange in ``phase``."""
+        if target.scheme == "http":
+            pool = urllib3.HTTPConnectionPool(str(target.host), target.port)
+            pool.ConnectionCls = partial(_RecordedConnection, phase=phase)  # type: ignore[assignment]  # urllib3's own way in
+            return pool
+        trusting = self._authorities.context(self.ca_file)
+        if self.proxy is None:
+            pool = urllib3.HTTPSConnectionPool(str(target.host), target.port, ssl_context=trusting)
+        else:
+            user = parse_url(self.proxy).auth
+            password = make_headers(proxy_basic_auth=unquote(user)) if user else None
+            through = urllib3.ProxyManager(
+                self.proxy, proxy_headers=password, proxy_ssl_context=trusting, ssl_context=trusting
+            )
+            pool = through.connection_from_host(target.host, target.port, "https")
+        pool.ConnectionCls = partial(_RecordedTLSConnection, phase=phase)  # type: ignore[assignment]  # the same
+        return pool
+
+    def _send(self, pool: urllib3.HTTPConnectionPool, phase: _Phase, request: Request, target: Url) -> Reply:
+        user = make_headers(basic_auth=unquote(target.auth)) if target.auth else {}
+        headers = {"Accept-Encoding": "identity", **request.headers, **user}
+        response = pool.urlopen(
+            request.method, target.request_uri, request.body, headers, retries=False, redirect=False,
+            timeout=self.timeout, preload_content=False, decode_content=False,
+        )  # fmt: skip
+        with closing(response):
             body = bytearray()
             cut = None
             try:
-                for piece in _pieces(response.raw):
+                for piece in _pieces(response):
                     body += piece
                     if len(body) > BODY_CAP:
                         cut = f"it is larger than {BODY_CAP} bytes"
@@ -286,7 +307,7 @@ class Transport:
                 # Without a declared length, being cut at the deadline looks like a normal end.
                 cut = self._late()
             kept = bytes(body[:BODY_CAP])
-            phase.reply = Reply(response.status_code, response.headers, kept, cut, self._host(request.url))
+            phase.reply = Reply(response.status, response.headers, kept, cut, self._host(request.url))
             return phase.reply
 
     def _host(self, url: str) -> str:
@@ -346,38 +367,13 @@ class _RecordedTLSConnection(_RecordedConnection, HTTPSConnection):
     _in_clear = False
 
 
-class _Adapter(HTTPAdapter):
-    """Gives every connection the phase of its exchange, and authorities that are already parsed."""
-
-    def __init__(self, phase: _Phase, trusting: Callable[[], ssl.SSLContext]) -> None:
-        super().__init__(max_retries=0)
-        self._phase = phase
-        self._trusting = trusting
-
-    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  # requests' own
-        pool = super().get_connection_with_tls_context(*args, **options)
-        kind = _RecordedTLSConnection if pool.scheme == "https" else _RecordedConnection
-        pool.ConnectionCls = partial(kind, phase=self._phase)  # type: ignore[attr-defined]  # urllib3's own way in
-        return pool
-
-    def build_connection_pool_key_attributes(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  # the same
-        host, tls = super().build_connection_pool_key_attributes(*args, **options)
-        return host, {**tls, "ssl_context": self._trusting()} if host["scheme"] == "https" else tls
-
-    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  # the same
-        return super().proxy_manager_for(*args, proxy_ssl_context=self._trusting(), **options)
-
-    def cert_verify(self, *_: object) -> None:
-        """Set no file of authorities: each connection would parse it again, into the shared context."""
-
-
-def _pieces(raw: urllib3.HTTPResponse) -> Iterator[bytes]:
+def _pieces(raw: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
     while piece := raw.read1(BODY_CAP, decode_content=False):
         yield piece
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and its causes, outermost first; requests and urllib3 hide causes in arguments."""
+    """Yield the error and its causes, outermost first; urllib3 hides causes in arguments."""
     pending: list[BaseException] = [error]
     visited: list[BaseException] = []
     while pending:
@@ -390,13 +386,22 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         pending += [each for each in inner if isinstance(each, BaseException)]
 
 
-def _require_one_reading(url: str) -> None:
-    """Raise TwoReadingsError for an address whose host is ambiguous."""
+def _read_once(url: str) -> Url:
+    """Return the parts of an http(s) address; raises TwoReadingsError if its host is ambiguous."""
     read, connected = urlsplit(url), parse_url(url)
     if (read.scheme, read.hostname, read.port) != (
         connected.scheme, (connected.host or "").strip("[]") or None, connected.port
     ):  # fmt: skip
         raise TwoReadingsError
+    if connected.scheme not in {"http", "https"} or not connected.host:
+        raise LocationValueError
+    return connected
+
+
+def _require_sendable(headers: Mapping[str, str]) -> None:
+    """Raise InvalidHeader for a value that a server would read as another one, or as several fields."""
+    if any(re.search(r"^\s|[\r\n]", value) for value in headers.values()):
+        raise InvalidHeader
 
 
 def _is_any(error: BaseException, kind: type[BaseException]) -> bool:
@@ -443,5 +448,5 @@ _WORDS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (EndlessInterimError, "interim answers came, but no final one"),
     (HTTPException, "the answer is not HTTP"),
     (urllib3.exceptions.InvalidHeader, "the answer is not HTTP"),
-    (requests.exceptions.ProxyError, "the proxy refused the connection"),
+    (urllib3.exceptions.ProxyError, "the proxy refused the connection"),
 )

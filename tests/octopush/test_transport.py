@@ -181,6 +181,14 @@ def test_a_request_that_cannot_be_put_on_the_wire_is_not_sent_and_not_shown(head
     assert [] == server.requests
 
 
+def test_an_address_may_contain_a_login() -> None:
+    with scripted(answering(answer())) as server:
+        assert isinstance(post(server.url.replace("//", "//ada:p%40ss@") + "/hook?a=%2F"), Reply)
+        (request,) = server.requests
+    assert request.startswith(b"POST /hook?a=%2F HTTP/1.1\r\n")
+    assert b"\r\nauthorization: Basic YWRhOnBAc3M=\r\n" in request
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:99999/", "http://[::1/", "ftp://127.0.0.1/", "http:///", ""])
 def test_an_address_that_cannot_be_used_is_not_sent(url: str) -> None:
     outcome = post(url)

@@ -116,7 +116,8 @@ class Console:
 
     def is_coloured(self, stream: TextIO) -> bool:
         """Return whether ``stream`` is a terminal that may be coloured; NO_COLOR is respected."""
-        return stream.isatty() and not self._environ.get("NO_COLOR") and self._environ.get("TERM") != "dumb"
+        plain = self._environ.get("NO_COLOR") or self._environ.get("TERM") in {"dumb", "unknown"}
+        return stream.isatty() and not plain
 
     def view(self, stream: TextIO, *, compact: bool | None = None) -> View:
         """Return the view of plans and reports for readers of ``stream``."""

@@ -180,12 +180,21 @@ def without_comment(recipient: str) -> str:
     return " ".join(recipient.split()[:2])
 
 
+MAX_RECIPIENTS: Final = 64
+"""With more of them, opening a sealed value would take age seconds."""
+
+
 def require_recipients(these: Sequence[str]) -> None:
-    """Raise SettingInvalid if there is no recipient, or one whose private key is public."""
+    """Raise SettingInvalid if there is no recipient, or too many, or one whose private key is public."""
     if not these:
         raise SettingInvalid(
             "No recipient is set, so the credentials cannot be sealed.",
             hint="Run `provisioner keygen` and set `recipients` in provisioner.yaml or PROVISIONER_RECIPIENTS.",
+        )
+    if len(these) > MAX_RECIPIENTS:
+        raise SettingInvalid(
+            f"There are {len(these)} recipients, and at most {MAX_RECIPIENTS} are possible.",
+            hint="Seal to a shared identity instead, whose file each of them can read.",
         )
     for each in these:
         if each.strip().lower() in _PUBLISHED:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from typing import Any, Final, NoReturn, assert_never, cast
 
@@ -286,7 +286,20 @@ def _first_place(validator: Draft202012Validator, document: object) -> str | Non
     """Return the first place where ``document`` breaks the schema, as a JSON path, or None if it is valid."""
     if validator.is_valid(document):
         return None
+    # The validator creates all errors at once, each with copies: of many accounts, only one wrong one is shown to it.
+    accounts = document.get("accounts") if isinstance(document, dict) else None
+    for each in _pieces(document, accounts) if isinstance(accounts, dict) else ():
+        if not validator.is_valid(each):
+            document = each
+            break
     return _json_path(document, min(validator.iter_errors(document), key=_rank).instance_path)
+
+
+def _pieces(document: Any, accounts: Document) -> Iterator[Document]:  # noqa: ANN401  # JSON has no closer type
+    """Yield ``document`` without accounts, and then with one at a time."""
+    yield {**document, "accounts": {}}
+    for name, record in accounts.items():
+        yield {**document, "accounts": {name: record}}
 
 
 def _rank(error: ValidationError) -> tuple[int, bool]:

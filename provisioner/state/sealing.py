@@ -31,6 +31,13 @@ _CONTROL: Final = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"
 _PASSWORD_BYTES: Final = 256
 """Every password is padded to the length of the longest usual one."""
 _BLOCK_BYTES: Final = 1024
+_HEADER_BYTES: Final = 64 * 1024
+"""Enough, in base64, for the most recipients; see :func:`provisioner.model.state.require_recipients`."""
+_LAST_LINE: Final = 100
+"""More than the last line of an armour, which is not base64."""
+_NO_ARMOUR: Final = "Armour is invalid"
+_LONG_HEADER: Final = "Header is too long"
+_ARMOUR: Final = re.compile(rb"\s*-----BEGIN AGE ENCRYPTED FILE-----\s")
 Recipient: TypeAlias = x25519.Recipient | ssh.Recipient
 Identity: TypeAlias = x25519.Identity | ssh.Identity
 
@@ -84,6 +91,7 @@ class AgeOpener:
 
         """
         try:
+            _require_short_header(sealed)
             plain = pyrage.decrypt(sealed.encode("ascii"), self._identities)
         except (pyrage.DecryptError, UnicodeEncodeError) as error:
             if str(error) != _NO_KEY:
@@ -110,6 +118,21 @@ class AgeOpener:
                 hint=_RESTORE,
             )
         return content
+
+
+def _require_short_header(sealed: str) -> None:
+    """Raise DecryptError if the header is too long: age takes minutes for one of 100 kB, and hours for a longer one."""
+    if len(sealed) <= _HEADER_BYTES:
+        return
+    start = sealed[: _HEADER_BYTES - _LAST_LINE].encode("ascii")
+    if armoured := _ARMOUR.match(start):
+        text = b"".join(start[armoured.end() :].split())
+        try:
+            start = base64.b64decode(text[: len(text) // 4 * 4], validate=True)
+        except ValueError:
+            raise pyrage.DecryptError(_NO_ARMOUR) from None
+    if b"\n--- " not in start:
+        raise pyrage.DecryptError(_LONG_HEADER)
 
 
 def require_opens(opener: ContentOpener, sealer: AgeSealer) -> None:

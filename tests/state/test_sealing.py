@@ -27,7 +27,7 @@ from provisioner.errors import (
     StateInvalid,
 )
 from provisioner.model.account import FIELDS, Attributes, Callbacks, Credentials, Secret
-from provisioner.model.state import Active
+from provisioner.model.state import MAX_RECIPIENTS, Active
 from provisioner.model.verdict import Answer, SealedContent
 from provisioner.state import codec
 from provisioner.state.sealing import (
@@ -488,3 +488,29 @@ def test_an_ssh_key_with_a_passphrase_is_refused(ssh_key: Path, tmp_path: Path) 
     with pytest.raises(SettingInvalid) as caught:
         parse_identities(Secret(locked.read_text()), "it")
     assert "unencrypted" in caught.value.hint
+
+
+# ── Bounds ───────────────────────────────────────────────────────────────────
+
+STANZAS = b"age-encryption.org/v1\n" + b"-> X25519 a\nYQ\n" * 60_000
+"""A header of a megabyte: age would take hours for it."""
+
+
+@pytest.mark.parametrize("long", [STANZAS, b"x" * 100_000])
+@pytest.mark.parametrize("armoured", [False, True])
+def test_a_header_that_would_take_hours_is_damage(long: bytes, armoured: bool) -> None:  # noqa: FBT001
+    text = long.decode()
+    if armoured:
+        text = (
+            f"-----BEGIN AGE ENCRYPTED FILE-----\n{base64.encodebytes(long).decode()}-----END AGE ENCRYPTED FILE-----\n"
+        )
+    with pytest.raises(StateInvalid, match="The sealed content of paris is damaged"):
+        opener(IDENTITY).open(text, **PLACE)
+
+
+def test_what_is_sealed_to_the_most_recipients_is_opened_however_long_it_is() -> None:
+    sealer = AgeSealer([RECIPIENT, *(new_identity()[1] for _ in range(MAX_RECIPIENTS - 1))])
+    content = replace(CONTENT, answer=Answer(500, b"x" * 200_000))
+    assert content == opener(IDENTITY).open(sealer.seal(content), **PLACE)
+    with pytest.raises(SettingInvalid, match="at most 64 are possible"):
+        AgeSealer([*sealer.recipients, RECIPIENT])

@@ -111,6 +111,7 @@ def _escaped(text: str) -> str:
 def _keep(this: Search) -> None:
     """Write the findings of a search down, as inputs that are tried again."""
     path = corpus.FINDINGS / f"{this.target}.txt"
+    corpus.FINDINGS.mkdir(exist_ok=True)
     with path.open("a", encoding="ascii") as file:
         for data, reason in zip(this.found, this.reasons, strict=True):
             last = reason.strip().splitlines()[-1].encode("ascii", "backslashreplace").decode()

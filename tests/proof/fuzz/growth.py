@@ -158,7 +158,7 @@ def measured() -> tuple[list[Cost], list[Cost]]:
     costs = []
     for name in SHAPES:
         command = [sys.executable, "-m", "tests.proof.fuzz.growth", name]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True, timeout=300)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True, timeout=600)
         costs.append(Cost(name, SHAPES[name].longest, *json.loads(done.stdout)))
     return costs, [each for each in costs if each.is_over]
 

@@ -239,7 +239,7 @@ def rescue_lines(data: bytes, _: Path) -> None:
 
 def history_line(data: bytes, _: Path) -> None:
     """Read a line of the history of a state, which anybody may have written."""
-    entry = history.decode(data.decode(errors="surrogateescape"))
+    entry = history.decode(data.decode(errors="replace"))
     if entry is not None:
         require(entry == history.decode(history.encode(entry)), "an entry that is written is read back")
 

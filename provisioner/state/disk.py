@@ -155,9 +155,11 @@ def make_folder(folder: Path, disk: Disk) -> None:
 
 def remove_leftovers(path: Path) -> None:
     """Remove the temporary files that a killed run left next to ``path``; only for the holder of its lock."""
-    for leftover in path.parent.iterdir():
-        if not (leftover.name.startswith(f".{path.name}.") and leftover.suffix == ".tmp"):
-            continue
-        with suppress(OSError):
-            # It does no harm; whoever must write to the folder will find out whether that is possible.
-            leftover.unlink()
+    # They do no harm; whoever must read or write the folder will find out whether that is possible.
+    found: list[Path] = []
+    with suppress(OSError):
+        found = [each for each in path.parent.iterdir() if each.name.startswith(f".{path.name}.")]
+    for leftover in found:
+        if leftover.suffix == ".tmp":
+            with suppress(OSError):
+                leftover.unlink()

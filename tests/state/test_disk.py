@@ -203,6 +203,7 @@ def test_a_leftover_that_cannot_be_removed_blocks_nobody(tmp_path: Path) -> None
     (tmp_path / ".state.json.1.tmp").touch()
     remove_leftovers(tmp_path / "state.json")
     assert [".state.json.0.tmp"] == names(tmp_path)
+    remove_leftovers(tmp_path / "a folder that cannot be listed" / "state.json")
 
 
 # ── Folders ──────────────────────────────────────────────────────────────────

@@ -23,7 +23,7 @@ import pytest
 from tests.proof.chaos import Layer, Outcome, Subject
 from tests.proof.chaos.layers import every_layer
 from tests.proof.chaos.subject import Provisioner
-from tests.proof.chaos.tracing import NotSupported
+from tests.proof.chaos.tracing import NotSupported, StuckError
 from tests.proof.page import Table, bound, publish
 
 HEADER: Final = (
@@ -82,7 +82,10 @@ def tally(layer: Layer, subject: Subject, *, first: int = 0, runs: int = 0, jobs
         seeds = range(first, first + (runs or layer.usual or layer.cases or 1))
 
         def one(seed: int) -> tuple[int, Outcome]:
-            return seed, layer.run(seed, subject, folder / str(seed))
+            try:
+                return seed, layer.run(seed, subject, folder / str(seed))
+            except StuckError as error:
+                return seed, Outcome(unsettled=1, notes=(str(error),))
 
         with ThreadPoolExecutor(jobs) as pool:
             for seed, outcome in pool.map(one, seeds):

@@ -15,7 +15,7 @@ from tests.proof.chaos.clocks import Clocks
 from tests.proof.chaos.grounds import Ground, Local, new_ground
 from tests.proof.chaos.stores import NewStore, in_azure, in_files, in_git, in_postgresql, in_s3
 from tests.proof.chaos.subject import CREATES, Provisioner
-from tests.proof.chaos.tracing import WRITES, Command, Gate, Hit, Injection, Run, require_strace, run
+from tests.proof.chaos.tracing import WRITES, Command, Gate, Hit, Injection, Run, StuckError, require_strace, run
 from tests.proof.disk.layer import ForgetfulDisk
 
 MAIN: Final = Gate(0, follow=False)
@@ -41,8 +41,14 @@ def deaths(gate: Gate, calls: Mapping[str, int]) -> Iterator[Hit]:
 
 
 def errors(gate: Gate, calls: Mapping[str, int]) -> Iterator[Hit]:
-    """Yield each error at each call: once, and, for a disk that stays full or broken, from there on."""
-    for death in (each.injection for each in deaths(gate, calls)):
+    """Yield each error at each call: once, and, for a disk that stays full or broken, from there on.
+
+    A call that strace lets fail does nothing. Linux closes a file even if it reports an error, so a lock
+    that cannot be closed would keep other threads from it for ever, and no machine does that.
+    """
+    for death in (
+        each.injection for each in deaths(gate, calls) if not (gate.follow and each.injection.call == "close")
+    ):
         for error in _ERRORS_OF_A_DISK if death.call in WRITES else _ERRORS_OF_A_CONNECTION:
             yield Hit(gate, Injection(death.call, death.number, error))
         for error in _LASTING if death.call in WRITES else ():
@@ -123,7 +129,10 @@ class EveryCall:
 
 def hit_by(command: Command, hit: Hit | None) -> Run:
     """Run a command, with its worker watched if nothing hits it."""
-    return run(command, hit.gate, [hit.injection]) if hit else run(command, WORKER)
+    try:
+        return run(command, hit.gate, [hit.injection]) if hit else run(command, WORKER)
+    except StuckError as error:
+        raise StuckError(f"{hit}: {error}") from None
 
 
 def could_write(hit: Hit | None) -> bool:

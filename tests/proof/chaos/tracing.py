@@ -54,6 +54,10 @@ _SHOWN: Final = 16384
 """Bytes of each argument in a log: more than any answer of the sandbox."""
 
 
+class StuckError(Exception):
+    """A command did not end."""
+
+
 class NotSupported(Exception):  # noqa: N818  # nothing went wrong
     """This machine lacks something that a layer needs; the message says what."""
 
@@ -186,7 +190,7 @@ class Going:
         self.child.join(PATIENCE)
         code = self.child.exitcode
         if code is None:
-            raise RuntimeError(f"a command is stuck: {self.out.read_text('utf-8', 'replace')[-2000:]}")
+            raise StuckError(f"it is stuck, having printed: … {self.out.read_text('utf-8', 'replace')[-800:]}")
         if self.strace is not None:
             self.strace.wait(PATIENCE)
         log = self.log.read_text("utf-8", "replace") if self.log.exists() else ""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+import shutil
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ import pytest
 from tests.proof import checker
 from tests.proof.chaos import Layer, concluded
 from tests.proof.chaos.__main__ import tally
-from tests.proof.chaos.grounds import new_ground
+from tests.proof.chaos.grounds import Ground, new_ground
 from tests.proof.chaos.layers import WORKER, every_layer
 from tests.proof.chaos.subject import Provisioner
-from tests.proof.chaos.tracing import Injection, NotSupported, require_strace, run
+from tests.proof.chaos.tracing import Injection, NotSupported, Run, require_strace, run
 from tests.proof.checker import Account, Holding, Verdict
 
 IDENTITY = pyrage.x25519.Identity.generate()
@@ -36,6 +37,23 @@ def test_nothing_is_created_twice_or_lost_or_shown_under_faults(layer: Layer) ->
     assert done.runs == SHORT
     assert done.total.faults > 0
     assert [] == [(seed, outcome.notes) for seed, outcome in done.failed]
+
+
+class Careless(Provisioner):
+    """Somebody who deletes the state, and what the machine remembers, after a bad run."""
+
+    def settle(self, ground: Ground, runs: Sequence[Run]) -> list[Run]:
+        shutil.rmtree(ground.folder / "state")
+        shutil.rmtree(ground.home / "state")
+        return super().settle(ground, runs)
+
+
+def test_what_goes_wrong_is_counted(tmp_path: Path) -> None:
+    subject = Careless()
+    with new_ground(tmp_path / "ground", subject) as ground:
+        outcome = concluded(ground, subject, [run(subject.command(ground))], faults=0)
+    assert (outcome.duplicates, outcome.lost, outcome.secrets) == (2, 2, 0)
+    assert "default/paris was created 2 times" in " ".join(outcome.notes)
 
 
 # ── The judge ────────────────────────────────────────────────────────────────

@@ -158,6 +158,9 @@ class Again(EveryCall):
 class AtOnce(EveryCall):
     """Four runs of one project at the same time, most of which are hit somewhere."""
 
+    apart: bool = False
+    """Whether each runs on a machine of its own, which remembers nothing of the others."""
+
     def run(self, seed: int, subject: Subject, folder: Path) -> Outcome:
         """Draw what hits each, and whether they wait for each other."""
         drawn = drawing(self.name, seed)
@@ -168,6 +171,11 @@ class AtOnce(EveryCall):
         with new_ground(folder, subject, store=self._store, options=("--latency", "0.02")) as ground:
             command = subject.command(ground)
             commands = [replace(command, arguments=(*command.arguments, *wait)) for wait in waits]
+            if self.apart:
+                commands = [
+                    replace(each, environ={**each.environ, "XDG_STATE_HOME": str(ground.home / f"machine-{number}")})
+                    for number, each in enumerate(commands)
+                ]
             with ThreadPoolExecutor(4) as pool:
                 runs = list(pool.map(hit_by, commands, hits))
             text = ",".join(str(hit or "-") for hit in hits)
@@ -182,17 +190,34 @@ def every_layer(hit: str = "") -> list[Layer]:
     calls: list[EveryCall] = [
         EveryCall("kill", "SIGKILL at every system call that writes or talks", deaths, short=True),
         EveryCall("error", "an error of every such call, once or from there on", errors, short=True),
-        Again("again", "killed in three runs, one after the other", deaths, usual=200),
-        EveryCall("change", "kills and errors while accounts are edited", both, usual=400, ours=Provisioner.editing()),
-        EveryCall("rotate", "the same while passwords are rotated", both, usual=200, ours=Provisioner.rotating()),
-        EveryCall("rekey", "the same while all is sealed again", both, usual=200, ours=Provisioner.rekeying()),
-        AtOnce("four", "four runs at once, most of them killed or failing", both, usual=150),
-        EveryCall("parents", "eight parents at once", both, (EVERYTHING,), usual=200, ours=eight, parents=PARENTS),
-        EveryCall("git", "a state in git", both, (EVERYTHING,), usual=150, server=in_git),
-        EveryCall("postgresql", "a state in PostgreSQL", both, (EVERYTHING,), usual=150, server=in_postgresql),
-        EveryCall("s3", "a state in S3 (SeaweedFS)", both, (EVERYTHING,), usual=150, server=in_s3),
-        EveryCall("azure", "a state in Azure (Azurite)", both, (EVERYTHING,), usual=150, server=in_azure),
+        Again("again", "killed in three runs, one after the other", deaths, usual=150),
+        EveryCall("change", "kills and errors while accounts are edited", both, usual=250, ours=Provisioner.editing()),
+        EveryCall("rotate", "the same while passwords are rotated", both, usual=120, ours=Provisioner.rotating()),
+        EveryCall("rekey", "the same while all is sealed again", both, usual=120, ours=Provisioner.rekeying()),
+        AtOnce("four", "four runs at once, a state in a file", both, usual=100),
+        EveryCall("parents", "eight parents at once", both, (EVERYTHING,), usual=80, ours=eight, parents=PARENTS),
+        EveryCall("git", "a state in git", both, (EVERYTHING,), usual=100, server=in_git),
+        EveryCall("postgresql", "a state in PostgreSQL", both, (EVERYTHING,), usual=100, server=in_postgresql),
+        EveryCall("s3", "a state in S3 (SeaweedFS)", both, (EVERYTHING,), usual=100, server=in_s3),
+        EveryCall("azure", "a state in Azure (Azurite)", both, (EVERYTHING,), usual=100, server=in_azure),
+        *(
+            AtOnce(
+                f"four-{name}",
+                f"four machines at once, a state in {place}",
+                both,
+                (EVERYTHING,),
+                30,
+                server=server,
+                apart=True,
+            )
+            for name, place, server in (
+                ("git", "git", in_git),
+                ("postgresql", "PostgreSQL", in_postgresql),
+                ("s3", "S3", in_s3),
+                ("azure", "Azure", in_azure),
+            )
+        ),
     ]
     for layer in calls:
         layer.hit = hit
-    return [*calls, Clocks("clock", "clocks that jump, in two runs at once", usual=80), ForgetfulDisk()]
+    return [*calls, Clocks("clock", "clocks that jump, in two runs at once", usual=40), ForgetfulDisk()]

@@ -192,8 +192,8 @@ class ForgetfulDisk:
     @property
     def about(self) -> str:
         """What it does, with the numbers that are known once it is opened."""
-        found = f"; {self.cases:,} found at {self.cuts:,} points, all there are at {self.whole:,}" if self.cuts else ""
-        return f"power cuts: states of a disk without what was not synced{found}"
+        at = f" at {self.cuts:,} moments (every legal state at {self.whole:,} of them)" if self.cuts else ""
+        return f"power cuts{at}: what was not synced is lost, whole or in part"
 
     @property
     def usual(self) -> int:

@@ -29,9 +29,10 @@ plan: $(VENV)/.installed  ## Show what an apply of MANIFEST would do
 apply: $(VENV)/.installed  ## Show that plan, ask, then create and change accounts
 	@$(BIN)/provisioner apply $(MANIFEST)
 
-# Two more workers than processors, because most tests wait for processes that they start.
+# Two more workers than processors, because most tests wait for processes that they start. Each of them
+# would compile all tests again if Python were told to keep no bytecode, as in many containers.
 test: $(VENV)/.dev  ## Run every test
-	@$(BIN)/python -m pytest -q -n $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --dist worksteal
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q -n $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --dist worksteal
 
 # A tool that cannot be installed only skips its tests, with a message. Prometheus and Docker are only
 # unpacked, for promtool and Docker's client, so that no server starts. For the same reason, PostgreSQL

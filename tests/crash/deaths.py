@@ -132,6 +132,13 @@ def every_death(*, saves: int, requests: int) -> Iterator[tuple[Disk, MortalTran
             yield Disk(), MortalTransport(number, moment)
 
 
+def half_of_deaths(half: int, *, saves: int, requests: int) -> Iterator[tuple[Disk, MortalTransport]]:
+    """Yield every second of these deaths, for one of two tests with the same ones; with CRASH_EVERY_STEP, all."""
+    for number, death in enumerate(every_death(saves=saves, requests=requests)):
+        if number % 2 == half or "CRASH_EVERY_STEP" in os.environ:
+            yield death
+
+
 def no_death(*, saves: int, requests: int) -> tuple[Disk, MortalTransport]:
     """Return deaths that only happen if a run does more than that."""
     return MortalDisk(SAVE_STEPS * (1 + saves) + 1), MortalTransport(requests + 1, Moment.BEFORE)

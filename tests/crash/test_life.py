@@ -1,6 +1,8 @@
 """SIGKILL at every step and every moment of what changes an account that exists: nothing is lost, and a run settles it.
 
-Each kill has a project of its own: paris, which is changed, and rome, which is not.
+Each kill has a project of its own: paris, which is changed, and rome, which is not. Tests that die
+at the same steps share these, so that each step is met twice; with CRASH_EVERY_STEP set, each test
+dies at all of them.
 """
 
 from __future__ import annotations
@@ -14,10 +16,11 @@ import requests
 from provisioner import executor
 from provisioner.errors import IdentityRejected, StateInvalid
 from provisioner.model.account import Secret
+from provisioner.state.disk import Disk
 from provisioner.state.sealing import AgeOpener, new_identity, parse_identities
 from tests.conftest import PARENT, PATIENCE, NewProject, Project, SandboxProcess, StartSandbox, headers
 from tests.crash import runs
-from tests.crash.deaths import Moment, MortalTransport, every_death, no_death
+from tests.crash.deaths import Moment, MortalTransport, every_death, half_of_deaths, no_death
 from tests.crash.living import (
     EDITED,
     PARIS,
@@ -40,13 +43,12 @@ SOME_FAILED = 7
 UNKNOWN = 8
 
 CHANGES = {
-    "edit": EDITED,
-    "rename": RENAMED,
-    "rename and edit": RENAMED | EDITED,
-    "rotation": ROTATED,
-    "edit and rotation": EDITED | ROTATED,
+    "edit": (EDITED, 0),
+    "rename and edit": (RENAMED | EDITED, 1),
+    "rotation": (ROTATED, 0),
+    "edit and rotation": (EDITED | ROTATED, 1),
 }
-every_change = pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+"""Each change, and the half of the deaths that it takes."""
 
 
 @pytest.fixture
@@ -58,31 +60,45 @@ def server(sandbox: StartSandbox) -> SandboxProcess:
 # ── Edit, rename, rotate ─────────────────────────────────────────────────────
 
 
-@every_change
-def test_killed_at_every_step_and_moment_of_a_change(
-    server: SandboxProcess, project: NewProject, change: Entry
+@pytest.mark.parametrize(("change", "half"), CHANGES.values(), ids=CHANGES)
+def test_killed_at_steps_and_moments_of_a_change(
+    server: SandboxProcess, project: NewProject, change: Entry, half: int
 ) -> None:
-    # A rename sends nothing; every other change is saved, sent, read back and saved as finished.
-    saves, sent = (1, 0) if change == RENAMED else (2, 2)
-    for disk, transport in every_death(saves=saves, requests=sent):
-        mine = changed(server, project, change)
-        assert KILLED == runs.run(mine, disk, transport)
-        assert_nothing_lost(server, mine)
-        assert_settles(server, mine)
+    # It is saved, sent, read back and saved as finished.
+    for disk, transport in half_of_deaths(half, saves=2, requests=2):
+        assert_survived(server, project, change, disk, transport)
     mine = changed(server, project, change)
-    assert 0 == runs.run(mine, *no_death(saves=saves, requests=sent))
+    assert 0 == runs.run(mine, *no_death(saves=2, requests=2))
     assert_settled(server, mine)
 
 
-@pytest.mark.parametrize(("fault", "then"), [("500-after", {}), ("500", RENAMED | EDITED)])
-def test_killed_at_every_step_and_moment_of_what_follows_a_rotation_that_was_answered_with_500(
-    sandbox: StartSandbox, project: NewProject, fault: str, then: Entry
+def test_killed_at_every_step_of_a_rename(server: SandboxProcess, project: NewProject) -> None:
+    # Nothing is sent for it.
+    for disk, transport in every_death(saves=1, requests=0):
+        assert_survived(server, project, RENAMED, disk, transport)
+    mine = changed(server, project, RENAMED)
+    assert 0 == runs.run(mine, *no_death(saves=1, requests=0))
+    assert_settled(server, mine)
+
+
+def assert_survived(
+    server: SandboxProcess, project: NewProject, change: Entry, disk: Disk, transport: MortalTransport
+) -> None:
+    mine = changed(server, project, change)
+    assert KILLED == runs.run(mine, disk, transport)
+    assert_nothing_lost(server, mine)
+    assert_settles(server, mine)
+
+
+@pytest.mark.parametrize(("fault", "then", "half"), [("500-after", {}, 0), ("500", RENAMED | EDITED, 1)])
+def test_killed_at_steps_and_moments_of_what_follows_a_rotation_that_was_answered_with_500(
+    sandbox: StartSandbox, project: NewProject, fault: str, then: Entry, half: int
 ) -> None:
     """The server has the new password or, if it processed nothing, the old one; nobody can know which.
 
     What follows finishes the rotation or, in the same request, does something else too.
     """
-    deaths = list(every_death(saves=2, requests=2))
+    deaths = list(half_of_deaths(half, saves=2, requests=2))
     server = sandbox("--limit", "1000", "--fault", f"{fault}@1-{len(deaths)}:edit")
     begun = [changed(server, project, ROTATED) for _ in deaths]
     for mine in begun:

@@ -7,7 +7,6 @@ doubt, masks a word too many rather than one too few.
 from __future__ import annotations
 
 import base64
-import html
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -82,7 +81,10 @@ def _forms(word: str) -> set[str]:
 
 def _decoded(word: str) -> Iterator[str]:
     yield unquote(word)
-    yield html.unescape(word)
+    if "&" in word:
+        import html  # noqa: PLC0415  # slow to load, and few answers contain one
+
+        yield html.unescape(word)
     yield re.sub(_ESCAPED, lambda found: chr(int(found[1] or found[2], 16)), word)
     for run in re.findall(_HEX, word):
         yield bytes.fromhex(run).decode(errors="ignore")

@@ -9,10 +9,10 @@ HASHES   := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generat
 LOCK     := $(HASHES) -c constraints.txt pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo validate plan apply test tools check format docs lock coverage bench proof chaos model mutants fuzz supply versions clean
+.PHONY: help demo validate plan apply test tools check format docs lock coverage bench proof chaos model mutants fuzz canary supply versions clean
 
 # The commands that docs/proof.md is made of.
-PROOF    := chaos model mutants fuzz supply versions
+PROOF    := chaos model mutants fuzz canary supply versions
 
 help:  ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,6 +102,9 @@ mutants: $(VENV)/.proof  ## Put small faults into the core, and see that tests c
 
 fuzz: $(VENV)/.proof  ## Search every kind of input for one that breaks a promise: SECONDS= TARGET= GROW=1 PUBLISH=
 	@$(BIN)/python -m tests.proof.fuzz
+
+canary: $(VENV)/.dev  ## Run every command with known secrets in every store, and search for them in all that is left: PUBLISH=
+	@$(BIN)/python -m tests.proof.canary
 
 supply: $(VENV)/.proof  ## Build twice and compare, install with hashes, list what is in it, look for known vulnerabilities
 	@$(BIN)/python -m tests.proof.supply

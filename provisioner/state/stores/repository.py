@@ -34,6 +34,8 @@ _MAX_OUTPUT: Final = 300
 _NO_OBJECT: Final = "0" * 40
 _OF_ANOTHER: Final = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
 """Variables that git sets for a hook: if a hook starts us, they point to its own repository."""
+_TO_READ: Final = ("PATH", "HOME", "XDG_CONFIG_HOME")
+"""Variables with which git finds itself and its user's configuration."""
 _CONFIGURED: Final = (
     *("core.hooksPath=/dev/null", "core.filesRefLockTimeout=10000", "gc.auto=0"),
     # Files of a project can form a bare repository, whose configuration could make git run anything.
@@ -261,14 +263,15 @@ class Repository:
 def first_remote(folder: Path, environ: Mapping[str, str], timeout: float = TIMEOUT) -> str | None:
     """Return the remote of the repository around ``folder``, preferably origin, or None.
 
-    The folder need not exist yet.
+    The folder need not exist yet. git only reads its own files here, so it gets none of our variables.
     """
     there = folder.resolve()
     folder = next(each for each in (there, *there.parents) if each.is_dir())
     try:
         done = subprocess.run(  # noqa: S603  # it only reads
             ["git", "-C", str(folder), "remote"],  # noqa: S607
-            env=dict(environ), check=False, capture_output=True, text=True, timeout=timeout,
+            env={name: environ[name] for name in _TO_READ if name in environ},
+            check=False, capture_output=True, text=True, timeout=timeout,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         # Without a working git, there is no remote.

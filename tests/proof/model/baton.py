@@ -32,6 +32,7 @@ class Fate:
     kill_at: str = ""
     interrupt: int = 0
     """The point from which on a signal has been received."""
+    interrupt_at: str = ""
     answers: tuple[str, ...] = ()
     """What happens to its requests to Octopush, in their order; after these, nothing."""
     faults_from: int = 0
@@ -61,7 +62,7 @@ class Runner(threading.Thread):
         """The persons whose accounts it was to create."""
         self._work = work
         self._answers = iter(fate.answers)
-        self._doomed = self._store_calls = 0
+        self._doomed = self._warned = self._store_calls = 0
         self.met_faults = 0
         self._go, self._back = threading.Semaphore(0), threading.Semaphore(0)
 
@@ -89,6 +90,7 @@ class Runner(threading.Thread):
         self.points += 1
         self.trace.append(word)
         self._doomed += word.startswith(self.fate.kill_at)
+        self._warned += word.startswith(self.fate.interrupt_at)
         if self._doomed == self.fate.kill or self.points > ENDLESS:
             self.killed = True
             raise Killed
@@ -112,7 +114,7 @@ class Runner(threading.Thread):
 
     @property
     def interrupted(self) -> bool:
-        return 0 < self.fate.interrupt <= self.points
+        return 0 < self.fate.interrupt <= self._warned
 
 
 def current() -> Runner | None:

@@ -35,6 +35,7 @@ _FAULTS = {
 _ANSWERS = {
     "answers": st.lists(st.sampled_from(["", *LOST_ANSWERS, *REFUSED_ANSWERS]), min_size=1, max_size=4).map(tuple)
 }
+_SIGNAL = {"interrupt": st.integers(1, 6) | _AT, "interrupt_at": st.sampled_from(["", "save", "report", "POST"])}
 FATES = st.one_of(
     st.just(Fate()),
     st.builds(Fate, **_KILL),
@@ -42,7 +43,8 @@ FATES = st.one_of(
     st.builds(Fate, **_FAULTS),
     st.builds(Fate, **_ANSWERS, **_KILL),
     st.builds(Fate, **_FAULTS, **_KILL, **_ANSWERS),
-    st.builds(Fate, **_ANSWERS, interrupt=_AT),
+    st.builds(Fate, **_SIGNAL),
+    st.builds(Fate, **_SIGNAL, **_ANSWERS),
 )
 _COMMANDS = st.one_of(st.just("apply"), st.just("mend"), st.sampled_from(sorted(COMMANDS)))
 TASKS = st.tuples(_COMMANDS, _FEW, _FEW, FATES)

@@ -216,6 +216,12 @@ class Site:
         state = self.state()
         return [] if state is None else sorted(n for n, each in state.accounts.items() if isinstance(each, kinds))
 
+    def unfinished(self) -> bool:
+        """Return whether the outcome of an edit is not known."""
+        state = self.state()
+        records = () if state is None else state.accounts.values()
+        return any(isinstance(each, Active) and each.edit is not None for each in records)
+
     def holder(self, name: str) -> str:
         state = self.state()
         assert state is not None
@@ -348,6 +354,8 @@ def mend(site: Site, machine: int, pick: int) -> int:
     if doubtful := site.names(Pending, Unknown):
         name = doubtful[pick % len(doubtful)]
         command = resolve if site.account_of(site.holder(name)) is None else adopt
+    elif site.unfinished() and pick % 2:
+        command = rekey
     elif any(each.by_hand and site.record_of(each.person) is None for each in site.octopush.accounts.values()):
         command = adopt
     elif any(site.account_of(site.holder(name)) is None for name in site.names(Active)):

@@ -118,7 +118,7 @@ class Site:
         self.clock = Clock()
         self.octopush = Octopush(LIMIT)
         self.objects = Objects(enforces=self.enforces)
-        self.reference = Reference(self.octopush, self.raw, self._rescued)
+        self.reference = Reference(self.octopush, self.raw, self._rescued, RESERVED)
         self.recipients = [RECIPIENT]
         self.homes = [self.root / "home-0", self.root / "home-1"][: 2 if self.remote else 1]
         self.running: list[Runner] = []

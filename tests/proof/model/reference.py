@@ -45,6 +45,8 @@ class Reference:
     """Returns the state as it is durable now."""
     rescued: Callable[[], Iterable[RescueEntry]]
     """Returns what lies next to the state on every machine, and in the logs."""
+    reserved: int = 0
+    """The slots that only accounts made by hand may have."""
     broken: list[str] = field(default_factory=list)
     """The rules that were broken."""
     serials: list[tuple[str, int]] = field(default_factory=list)
@@ -88,7 +90,9 @@ class Reference:
             self.broken.append(f"the create of {person} was sent before its intent was durable")
         if any(each not in {"429", "unsent"} for each in self.sent.get(password, ())):
             self.broken.append(f"the create of {person} was sent again after {self.sent[password]}")
-        if len(self.octopush.accounts) >= self.octopush.limit:
+        by_hand = {each.person for each in self.octopush.accounts.values() if each.by_hand}
+        used = sum(each.attributes.first_name not in by_hand for each in held.values())
+        if len(self.octopush.accounts) >= self.octopush.limit or used > self.octopush.limit - self.reserved:
             self.broken.append(f"the create of {person} was sent although no slot was left")
         if (runner := current()) is not None:
             self.senders.setdefault(runner, []).append(person)

@@ -15,7 +15,6 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.proof.model.commands import warm_up
 from tests.proof.model.life import STATS, Life
 from tests.proof.page import Table, bound, publish
 
@@ -28,7 +27,6 @@ COUNTED: Final = ("examples", "commands", "points", "races", "deaths", "creates 
 
 def search(seed: int | None, examples: int) -> None:
     """Run ``examples`` lives; without a seed, the same ones each time. Raises what a broken rule raises."""
-    warm_up()
     chosen = settings(
         max_examples=examples,
         stateful_step_count=STEPS,

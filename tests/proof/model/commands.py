@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -110,6 +111,7 @@ class Site:
     """The rescue lines that they have logged."""
 
     def __post_init__(self) -> None:
+        warm_up()
         place = _FAST if _FAST.is_dir() else None
         self.root = Path(tempfile.mkdtemp(prefix="model-", dir=place))
         self.project = self.root / "project"
@@ -387,8 +389,9 @@ COMMANDS: Final = {
 # ── How it ends: calm weather, and a person who looks at everything ──────────
 
 
+@cache
 def warm_up() -> None:
-    """Have a store prove its bucket: it does so once in a process, which must not be in an example."""
+    """Have a store prove its bucket: it does so once in a process, and holds a lock meanwhile, across points."""
     clock = Clock()
     backend = ObjectBackend("s3://virtual/proof", lambda *_: VirtualBucket(Objects(), clock, lambda _: None))
     backend.load()

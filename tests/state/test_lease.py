@@ -17,8 +17,8 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 def test_a_lease_is_read_as_it_was_written_and_ends() -> None:
     assert LEASE == decode(LEASE.encode())
-    assert LEASE.is_over(NOON)
-    assert not LEASE.is_over(NOON.replace(hour=0))
+    assert LEASE.is_over(NOON.replace(hour=0, minute=10))
+    assert not LEASE.is_over(NOON.replace(hour=0, minute=9, second=59))
 
 
 @pytest.mark.parametrize(

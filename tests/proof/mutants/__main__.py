@@ -179,7 +179,16 @@ def table(rows: dict[str, dict[str, Any]]) -> Table:
     total = {each: sum(row[each] for row in rows.values()) for each in counts}
     lines = [(name, row, row["commit"]) for name, row in rows.items()] + [("all", total, "")]
     return Table(
-        ("module", "mutants", "tried", "killed", "survived, explained", "survived, unexplained", "killed", "commit"),
+        (
+            "module",
+            "mutants",
+            "tried",
+            "killed",
+            "survived, explained",
+            "survived, unexplained",
+            "share killed",
+            "commit",
+        ),
         [(name, *(row[each] for each in counts), f"{percent(row):.1f} %", at) for name, row, at in lines],
     )
 

@@ -280,7 +280,7 @@ def opened(  # noqa: PLR0913  # the parts of a session, all given by the caller
         sleep(seconds)
 
     def hold(lineage: str) -> AbstractContextManager[None]:
-        return seen.hold(lineage, holder, timeout=max(0.0, lock_timeout - waited), sleep=wait)
+        return seen.hold(lineage, holder, timeout=lock_timeout - waited, sleep=wait)
 
     with store.hold(holder, timeout=lock_timeout, sleep=wait), Memory(store, seen, warn, account, hold) as memory:
         session = Session(store, memory, warn, last_resort, author)

@@ -24,21 +24,25 @@ from provisioner.errors import (
     StateNotSaved,
     StateRolledBack,
 )
-from provisioner.model.state import Record, State
+from provisioner.model.state import Edit, Record, State
 from provisioner.state import codec
+from provisioner.state.holder import Holder
 from provisioner.state.reading import Snapshot, load, read
 from provisioner.state.rescue import RescueEntry, decode, encode, found_in, put_back
 from provisioner.state.seen import Seen
-from provisioner.state.session import Session, check_parent, opened
+from provisioner.state.session import Session, changes, check_parent, opened
 from provisioner.state.stores import Store
 from provisioner.state.stores.local import LocalStore
 from provisioner.state.stores.memory import MemoryStore
 from tests.forks import exit_code_of
 from tests.state import (
+    ABANDONED,
     ACTIVE,
     ADA,
     BOB,
     LATER,
+    LEONARDO,
+    OPERATION,
     PENDING,
     STATE,
     UNKNOWN,
@@ -261,6 +265,59 @@ def copied(project: Project) -> Project:
     copy.path.parent.mkdir()
     copy.path.write_bytes(project.path.read_bytes())
     return copy
+
+
+class Busy(LocalStore):
+    """A store that is free after two seconds."""
+
+    @contextmanager
+    def hold(self, holder: Holder, *, timeout: float, sleep: Callable[[float], None]) -> Iterator[None]:
+        sleep(2.0)
+        with super().hold(holder, timeout=timeout, sleep=sleep):
+            yield
+
+
+@pytest.mark.parametrize(("lock_timeout", "waits"), [(5.0, 5.0), (1.0, 2.0)])
+def test_the_waits_for_the_state_and_for_its_copies_share_the_time_that_is_allowed(
+    project: Project, lock_timeout: float, waits: float
+) -> None:
+    project.saved(STATE)
+    copy = copied(project)
+    slept: list[float] = []
+    second = opened(
+        Busy(copy.path),
+        parent="default",
+        holder=BOB,
+        lock_timeout=lock_timeout,
+        sleep=slept.append,
+        last_resort=copy.logged,
+        seen=copy.seen,
+        warn=copy.warnings.append,
+    )
+    with project.opened(), pytest.raises(StateLocked, match="Another copy of this state is held by"), second:
+        pass
+    assert waits == pytest.approx(sum(slept))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ({}, {}, "Save the state"),
+        ({"c": ACTIVE}, {"a": PENDING, "b": UNKNOWN, "c": ACTIVE}, "a: pending, b: unknown"),
+        ({"a": ACTIVE, "b": ABANDONED}, {"b": ACTIVE}, "a: removed, b: active"),
+        ({}, dict.fromkeys("cab", PENDING), "a: pending, b: pending, c: pending"),
+        ({}, dict.fromkeys("ecabd", PENDING), "a: pending, b: pending, c: pending, and 2 more"),
+        ({"a": ACTIVE}, {"a": replace(ACTIVE, edit=Edit(LEONARDO, OPERATION, 2))}, "a: edit started"),
+    ],
+)
+def test_a_save_says_which_accounts_it_changes(before: dict[str, Record], after: dict[str, Record], said: str) -> None:
+    assert said == changes(replace(STATE, accounts=before), replace(STATE, accounts=after))
+
+
+def test_a_save_says_how_many_accounts_it_places() -> None:
+    one = replace(STATE, placements={"paris": "acme"})
+    assert "1 placed" == changes(one, replace(one, placements={"paris": "acme", "rome": "default"}))
+    assert "2 placed" == changes(None, replace(STATE, placements={"paris": "acme", "rome": "default"}))
 
 
 def test_two_copies_of_one_project_are_not_held_at_once(project: Project) -> None:

@@ -306,7 +306,7 @@ def test_the_waits_for_the_state_and_for_its_copies_share_the_time_that_is_allow
         ({"c": ACTIVE}, {"a": PENDING, "b": UNKNOWN, "c": ACTIVE}, "a: pending, b: unknown"),
         ({"a": ACTIVE, "b": ABANDONED}, {"b": ACTIVE}, "a: removed, b: active"),
         ({}, dict.fromkeys("cab", PENDING), "a: pending, b: pending, c: pending"),
-        ({}, dict.fromkeys("ecabd", PENDING), "a: pending, b: pending, c: pending, and 2 more"),
+        ({}, dict.fromkeys("ihgfedcba", PENDING), "a: pending, b: pending, c: pending, and 6 more"),
         ({"a": ACTIVE}, {"a": replace(ACTIVE, edit=Edit(LEONARDO, OPERATION, 2))}, "a: edit started"),
     ],
 )

@@ -5,9 +5,9 @@ Prints a line of JSON for every mutant, and one for every module; whatever the t
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import random
 import sys
 import traceback
 from pathlib import Path
@@ -43,13 +43,15 @@ def main(request: dict[str, Any]) -> None:
 
 
 def _chosen(module: str, request: dict[str, Any]) -> tuple[list[mutations.Mutant], int]:
-    """Return the mutants to run, and how many there are."""
+    """Return the mutants to run, and how many there are; most of a sample stays when the module changes."""
     found = mutations.mutants(mutations.path_of(module).read_text(encoding="utf-8"))
-    sample = request["sample"]
-    if sample is None or sample >= len(found):
-        return found, len(found)
-    places = random.Random(f"{request['seed']} {module}").sample(range(len(found)), sample)  # noqa: S311  # no secret
-    return [found[place] for place in sorted(places)], len(found)
+
+    def drawn(mutant: mutations.Mutant) -> bytes:
+        what = (request["seed"], module, mutant.scope, mutant.operator, mutant.before, mutant.after)
+        return hashlib.sha256(json.dumps(what).encode()).digest()
+
+    sample = {id(each) for each in sorted(found, key=drawn)[: request["sample"]]}
+    return [each for each in found if id(each) in sample], len(found)
 
 
 if __name__ == "__main__":

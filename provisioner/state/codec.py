@@ -32,7 +32,7 @@ from provisioner.model.state import (
 from provisioner.native import undisturbed
 
 with undisturbed():
-    from jsonschema_rs import Draft202012Validator, Registry, ValidationError
+    from jsonschema_rs import Draft202012Validator, Registry
 
 VERSION: Final = 1
 _RESTORE: Final = (
@@ -292,7 +292,7 @@ def _first_place(validator: Draft202012Validator, document: object) -> str | Non
         if not validator.is_valid(each):
             document = each
             break
-    return _json_path(document, min(validator.iter_errors(document), key=_rank).instance_path)
+    return _json_path(document, min((each.instance_path for each in validator.iter_errors(document)), key=len))
 
 
 def _pieces(document: Any, accounts: Document) -> Iterator[Document]:  # noqa: ANN401  # JSON has no closer type
@@ -300,11 +300,6 @@ def _pieces(document: Any, accounts: Document) -> Iterator[Document]:  # noqa: A
     yield {**document, "accounts": {}}
     for name, record in accounts.items():
         yield {**document, "accounts": {name: record}}
-
-
-def _rank(error: ValidationError) -> tuple[int, bool]:
-    """Sort by depth; at the same depth, specific errors come before the rule about statuses."""
-    return len(error.instance_path), error.kind.name == "oneOf"
 
 
 def _json_path(value: Any, steps: Sequence[str | int]) -> str:  # noqa: ANN401  # JSON has no closer type

@@ -82,6 +82,9 @@ def test_half_a_character_neither_breaks_a_save_nor_is_lost() -> None:
     state = STATE.with_record("paris", Unknown(LEONARDO, OPERATION, "the API said \udcff"))
     assert b"the API said \\udcff" in codec.encode(state)
     assert state == codec.decode(codec.encode(state), "it")
+    deep = replace(LEONARDO, callbacks=Callbacks(callback_url_for_visits="https://h.example/\udcff"))
+    state = STATE.with_record("paris", replace(ACTIVE, edit=Edit(deep, OPERATION, 2)))
+    assert state == codec.decode(codec.encode(state), "it")
 
 
 def test_the_document_is_made_to_be_read_in_a_diff() -> None:
@@ -432,6 +435,11 @@ def test_no_depth_at_all_is_too_deep_for_a_clear_refusal() -> None:
     assert "state/acme.json is damaged: $.recipients[0] does not fit its schema, state.v1." in said
 
 
+def test_objects_that_the_validator_cannot_follow_are_refused() -> None:
+    raw = edited(lambda d: d.update(recipients=MARK)).replace(f'"{MARK}"'.encode(), b'{"a":' * 400 + b"1" + b"}" * 400)
+    assert "state/acme.json is damaged: $.recipients does not fit its schema, state.v1." == refusal(raw).message
+
+
 def test_a_key_that_a_merge_repeated_is_named() -> None:
     raw = codec.encode(STATE).replace(b'"rome": {', b'"paris": {')
     assert 'state/acme.json contains the key "paris" twice.' == refusal(raw).message
@@ -571,7 +579,8 @@ def test_nothing_is_taken_that_the_reference_refuses(
 
 def test_a_place_is_written_as_the_reference_writes_it() -> None:
     for name in ("lyon-2", "2", "007", "a"):
-        document = {**WHOLE, "accounts": {name: {**WHOLE["accounts"]["cusco"], "sealed": ["x"]}}}
+        whole = WHOLE["accounts"]["cusco"]
+        document = {**WHOLE, "accounts": {"0": whole, name: {**whole, "sealed": ["x"]}}}
         (place,) = [each.json_path for each in REFERENCE.iter_errors(document)]
         with pytest.raises(StateInvalid, match=re.escape(f" {place} does not fit")):
             codec.require(document, "state.v1", "it")

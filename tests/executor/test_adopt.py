@@ -136,10 +136,11 @@ def test_the_login_of_another_account_is_refused(login: str) -> None:
     assert [] == run.events
 
 
-def test_an_account_that_has_another_login_is_refused() -> None:
+@pytest.mark.parametrize("login", ["new@x", "second@x"])  # one sorts before that of paris, one after
+def test_an_account_that_has_another_login_is_refused(login: str) -> None:
     run = Run(state(paris=active("paris")))
     with pytest.raises(Refused) as caught:
-        adopt(run, ("paris", "new@x"), alone=True)
+        adopt(run, ("paris", login), alone=True)
     assert "paris is active and already has another login." == caught.value.message
     assert "Nothing was changed" in caught.value.hint
     assert Advice(Remedy.FORGET_FIRST, "paris") == caught.value.advice
@@ -225,7 +226,7 @@ def test_what_was_kept_of_an_unknown_outcome_brings_its_password() -> None:
 
 # ── The right account ────────────────────────────────────────────────────────
 
-SOMEBODY: Final = observed(Attributes("Ada", "Crash", "Engines"), "key of ada")
+SOMEBODY: Final = observed(Attributes("Ada", "Crash", "Énigme"), "key of ada")
 
 
 def lost(name: str = "paris", sent: Attributes | None = None) -> Unknown:
@@ -252,7 +253,7 @@ def test_a_login_that_is_somebody_else_is_refused_with_both_side_by_side(
     assert (
         f"The names of {LOGIN} are not those {whose}:\n"
         f'first_name: "Paris" {whose}, "Ada" at Octopush\n'
-        f'company_name: nothing {whose}, "Engines" at Octopush'
+        f'company_name: nothing {whose}, "Énigme" at Octopush'
     ) == caught.value.message
     assert "--different" in caught.value.hint
     (outcome,) = adopt(run, "paris", wanted=wanted).report.outcomes
@@ -260,7 +261,7 @@ def test_a_login_that_is_somebody_else_is_refused_with_both_side_by_side(
         outcome.result,
         outcome.reason,
     )
-    assert (FieldChange("first_name", "Paris", "Ada"), FieldChange("company_name", None, "Engines")) == outcome.fields
+    assert (FieldChange("first_name", "Paris", "Ada"), FieldChange("company_name", None, "Énigme")) == outcome.fields
     assert {**before.accounts} == run.records
 
 

@@ -109,10 +109,16 @@ def test_a_state_that_somebody_edited_meanwhile_is_left_to_them(path: Path) -> N
     _, version = store.load()
     edited = path.read_bytes().replace(b"Italy", b"France")
     path.write_bytes(edited)
-    with pytest.raises(StateMoved):
-        store.save(NEW, version)
+    for old in (version, ABSENT, "", "~"):  # whichever sorts before or after that of the file
+        with pytest.raises(StateMoved):
+            store.save(NEW, old)
     assert edited == path.read_bytes()
     assert ["state.json"] == names(path.parent)
+
+
+def test_a_file_is_on_this_machine_and_has_no_history_of_its_own(path: Path) -> None:
+    store = LocalStore(path)
+    assert (True, 0, None) == (store.is_here, store.newest("lineage-1"), store.backup)
 
 
 @pytest.mark.parametrize("name", ["a [b]*?.json", "état.json", "two\nlines", "-rf", ".hidden"])

@@ -24,6 +24,7 @@ _Position = tuple[int, int]
 ROOT: Final = Path(__file__).resolve().parents[3]
 
 _IDENTITY: Final = ("Is", "IsNot")
+_UNIONS: Final = ("BitOr_Add", "BitOr_BitXor")
 _OF_DATACLASSES: Final = ("frozen", "slots", "kw_only", "repr")
 _UNSEEN: Final = ("override", "final", "abstractmethod", "overload", "cache", "lru_cache")
 FILTERS: Final = (
@@ -33,6 +34,7 @@ FILTERS: Final = (
     "`is` for `==`, `<` and the like, and back: either the same, or an accident of how CPython keeps objects",
     "`frozen`, `slots`, `kw_only` and `repr` of a dataclass, and decorators such as `@override`, which mypy checks",
     "`@lru_cache` and `@cache`, which only save time",
+    "`+` and `^` for `|` between flags such as `os.O_RDWR`: the same number",
     "an exception whose name has a dot, which cosmic-ray cannot replace",
 )
 """What is not mutated, and why."""
@@ -66,7 +68,11 @@ def mutants(source: str) -> list[Mutant]:
     """Return the mutants of a module, in the order of their lines."""
     tree, parsed = get_ast(source), ast.parse(source)
     without = _without_effect(parsed)
-    operators = [(_end(node.left), _start(node.right)) for node in ast.walk(parsed) if isinstance(node, ast.BinOp)]
+    operators = {
+        (_end(node.left), _start(node.right)): _is_of_flags(node)
+        for node in ast.walk(parsed)
+        if isinstance(node, ast.BinOp)
+    }
     statements = _statements(parsed)
     found = []
     for name in operator_names():
@@ -87,9 +93,10 @@ def mutants(source: str) -> list[Mutant]:
     return [mutant for _, mutant in sorted(found, key=itemgetter(0))]
 
 
-def _is_worth_it(name: str, start: _Position, operators: list[tuple[_Position, _Position]]) -> bool:
+def _is_worth_it(name: str, start: _Position, operators: dict[tuple[_Position, _Position], bool]) -> bool:
     if "BinaryOperator" in name:
-        return any(first <= start < last for first, last in operators)
+        of_flags = [is_of_flags for (first, last), is_of_flags in operators.items() if first <= start < last]
+        return bool(of_flags) and not (all(of_flags) and name.endswith(_UNIONS))
     before, _, after = name.partition("_")[2].partition("_")
     return ({before, after} == {"Is", "IsNot"}) if before in _IDENTITY else after not in _IDENTITY
 
@@ -164,6 +171,16 @@ def _without_effect(tree: ast.Module) -> list[tuple[_Position, _Position]]:
 def _name(decorator: ast.expr) -> str:
     called = decorator.func if isinstance(decorator, ast.Call) else decorator
     return called.id if isinstance(called, ast.Name) else ""
+
+
+def _is_of_flags(node: ast.expr) -> bool:
+    """Return whether an expression is a union of constants of other modules: ``os.O_RDWR | os.O_APPEND``."""
+    match node:
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return _is_of_flags(left) and _is_of_flags(right)
+        case ast.Attribute(attr=name):
+            return name.isupper()
+    return False
 
 
 def _is_type(node: ast.expr) -> bool:

@@ -19,8 +19,10 @@ from provisioner.errors import ExitCode, StateError, StateInvalid, StateLocked, 
 from provisioner.state import codec
 from provisioner.state.disk import remove_leftovers
 from provisioner.state.holder import Holder
+from provisioner.state.lock import OURS
 from provisioner.state.stores import ABSENT
 from provisioner.state.stores.local import LocalStore
+from provisioner.state.stores.local_files import NO_LINK
 from tests.forks import exit_code_of, processes
 from tests.state import (
     ADA,
@@ -758,6 +760,25 @@ def test_what_is_not_a_file_is_neither_followed_nor_replaced(
         LocalStore(path).keep_forgotten(LINE)
     assert before.keys() == {each.name for each in path.parent.iterdir()}
     assert before[forgotten.name].st_ino == forgotten.lstat().st_ino
+
+
+def test_a_time_that_has_passed_already_is_no_wait(path: Path) -> None:
+    second = LocalStore(path).hold(BOB, timeout=-1.0, sleep=never)
+    with LocalStore(path).hold(ADA, timeout=0, sleep=never), pytest.raises(StateLocked), second:
+        pass
+
+
+@pytest.mark.parametrize("make", [to_a_folder, to_a_link])
+@pytest.mark.parametrize("kind", ["", ".backup", ".rescue", ".forgotten"])
+def test_whatever_a_run_would_write_must_be_a_file_of_our_own_before_anything_is_sent(
+    tmp_path: Path, kind: str, make: Callable[[Path], None]
+) -> None:
+    store, taken = LocalStore(tmp_path / "state.json"), tmp_path / f"state.json{kind}"
+    make(taken)
+    with pytest.raises(StateInvalid) as caught, store.hold(ADA, timeout=0, sleep=never):
+        pass
+    assert caught.value.message.startswith(f"{taken} cannot be used: ")
+    assert (OURS if kind else NO_LINK) == caught.value.hint
 
 
 # ── Its files ────────────────────────────────────────────────────────────────

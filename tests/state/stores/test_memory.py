@@ -19,7 +19,7 @@ def test_it_has_a_name_and_keeps_no_files() -> None:
     assert "memory" == MemoryStore().address
     assert {} == store.files()
     assert () == store.older_copies()
-    assert store.backup is None
+    assert (None, 0) == (store.backup, store.newest("lineage-1"))
 
 
 def test_each_is_a_state_of_its_own() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import pytest
+
 from provisioner.errors import StateLocked, StateMoved
 from provisioner.state.stores import ABSENT
 from provisioner.state.stores.memory import MemoryStore
@@ -68,3 +70,13 @@ def test_only_one_of_many_threads_holds_it() -> None:
 
     with ThreadPoolExecutor(RUNS) as threads:
         assert 1 == sum(threads.map(held, range(RUNS)))
+
+
+def test_a_time_that_has_passed_already_is_no_wait() -> None:
+    store = MemoryStore()
+    with (
+        store.hold(ADA, timeout=0, sleep=never),
+        pytest.raises(StateLocked),
+        store.hold(BOB, timeout=-1.0, sleep=never),
+    ):
+        pass

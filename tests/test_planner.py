@@ -600,8 +600,8 @@ def test_what_is_chosen_is_still_compared_with_the_whole_manifest_and_the_whole_
 # ── Accounts that seem to move to another parent ─────────────────────────────
 
 
-def of(parent: str, *names: str, **records: Record) -> tuple[Plan, Manifest]:
-    manifest = Manifest(parent, tuple(desired(name) for name in names))
+def of(parent: str, *accounts: str | DesiredAccount, **records: Record) -> tuple[Plan, Manifest]:
+    manifest = replace(wanted(*accounts), parent=parent)
     return plan(manifest, replace(known(**records), parent=parent), limit=9, reserved=0), manifest
 
 
@@ -618,7 +618,10 @@ def moves(*made: tuple[Plan, Manifest]) -> dict[str, str]:
 def test_a_create_for_the_holder_of_an_account_that_another_parent_lost_is_marked_with_it() -> None:
     old, new = of("acme", paris=active()), of("globex", "paris")
     assert {"acme/paris": "globex/paris", "globex/paris": "acme/paris"} == moves(old, new) == moves(new, old)
-    assert {"acme/paris": "globex/lyon", "globex/lyon": "acme/paris"} == moves(old, of("globex", "lyon"))
+    other = desired("rome", SOFONISBA)
+    assert {"acme/paris": "globex/lyon", "globex/lyon": "acme/paris"} == moves(old, of("globex", "lyon", other))
+    later = of("zenith", paris=active())  # its name sorts after that of the other parent
+    assert {"zenith/paris": "globex/paris", "globex/paris": "zenith/paris"} == moves(later, new) == moves(new, later)
     lost = of("acme", paris=unknown())
     assert {"acme/paris": "globex/paris", "globex/paris": "acme/paris"} == moves(lost, new)
 
@@ -626,6 +629,13 @@ def test_a_create_for_the_holder_of_an_account_that_another_parent_lost_is_marke
 def test_the_account_of_the_same_name_comes_first() -> None:
     found = moves(of("acme", a=active(), paris=active()), of("globex", "paris"))
     assert {"acme/paris": "globex/paris", "globex/paris": "acme/paris"} == found
+    found = moves(of("acme", zara=active()), of("beta", paris=active()), of("globex", "paris"))
+    assert {"beta/paris": "globex/paris", "globex/paris": "beta/paris"} == found
+
+
+def test_without_one_of_the_same_name_the_first_account_of_the_holder_counts() -> None:
+    found = moves(of("acme", a=active(), b=active()), of("globex", "lyon"))
+    assert {"acme/a": "globex/lyon", "globex/lyon": "acme/a"} == found
 
 
 def test_nothing_moves_that_a_manifest_names_or_octopush_has_deleted_or_another_holder_has() -> None:

@@ -9,10 +9,10 @@ HASHES   := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generat
 LOCK     := $(HASHES) -c constraints.txt pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo validate plan apply test tools check format docs lock coverage bench proof chaos model mutants fuzz canary supply versions clean
+.PHONY: help demo validate plan apply test tools check format docs lock coverage bench proof chaos rivals model mutants fuzz canary supply versions clean
 
 # The commands that docs/proof.md is made of.
-PROOF    := chaos model mutants fuzz canary supply versions
+PROOF    := chaos rivals model mutants fuzz canary supply versions
 
 help:  ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,7 +43,7 @@ tools:  ## Install what some tests use, on Debian as root: shellcheck, promtool,
 	-@$(PYTHON) -m venv .tools/moto && timeout 150 .tools/moto/bin/pip install -q --disable-pip-version-check --require-hashes -r locks/moto.txt
 	-@timeout 60 apt-get -qq update
 	-@mkdir -p /etc/postgresql-common/createcluster.d && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/tests.conf
-	-@DEBIAN_FRONTEND=noninteractive timeout 150 apt-get -qq install --no-install-recommends age chromium cron fuse3 gcc libc6-dev libfuse3-3 postgresql rsync shellcheck strace
+	-@DEBIAN_FRONTEND=noninteractive timeout 150 apt-get -qq install --no-install-recommends age chromium cron curl fuse3 gcc jq libc6-dev libfuse3-3 postgresql rsync shellcheck strace
 	-@mkdir -p .tools && cd .tools && timeout 60 apt-get -qq download prometheus docker.io && dpkg-deb -x prometheus_*.deb . \
 		&& dpkg-deb --fsys-tarfile docker.io_*.deb | tar -x ./usr/bin/docker
 
@@ -93,6 +93,9 @@ proof:  ## Run every command of docs/proof.md, and write their results there
 
 chaos: $(VENV)/.proof  ## Run applies under faults and compare with the sandbox's ledger: RUNS= SEED= LAYER= PUBLISH=
 	@$(BIN)/python -m tests.proof.chaos
+
+rivals: $(VENV)/.dev  ## Put what people use instead under some of the same faults, for comparison: RUNS= SEED= PUBLISH=
+	@$(BIN)/python -m tests.proof.rivals
 
 model: $(VENV)/.dev  ## Search for weeks of deaths, races and lost answers in which a rule breaks: SECONDS= EXAMPLES= SEED= PUBLISH=
 	@$(BIN)/python -m tests.proof.model

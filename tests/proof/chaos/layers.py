@@ -13,6 +13,7 @@ from typing import Final
 from tests.proof.chaos import Layer, Outcome, Subject, concluded
 from tests.proof.chaos.clocks import Clocks
 from tests.proof.chaos.grounds import Ground, Local, new_ground
+from tests.proof.chaos.network import Network
 from tests.proof.chaos.stores import NewStore, in_azure, in_files, in_git, in_postgresql, in_s3
 from tests.proof.chaos.subject import CREATES, Provisioner
 from tests.proof.chaos.tracing import WRITES, Command, Gate, Hit, Injection, Run, StuckError, require_strace, run
@@ -220,4 +221,4 @@ def every_layer(hit: str = "") -> list[Layer]:
     ]
     for layer in calls:
         layer.hit = hit
-    return [*calls, Clocks("clock", "clocks that jump, in two runs at once", usual=40), ForgetfulDisk()]
+    return [*calls, Network(), Clocks("clock", "clocks that jump, in two runs at once", usual=40), ForgetfulDisk()]

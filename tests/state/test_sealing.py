@@ -265,11 +265,12 @@ def test_a_login_that_no_address_could_hold_is_none(login: str) -> None:
         opener(IDENTITY).open(sealed, **PLACE)
 
 
-def test_a_seal_of_another_operation_is_an_older_one_put_back() -> None:
+@pytest.mark.parametrize("operation", ["op-0", "op-2"])  # one sorts before that of the seal, one after
+def test_a_seal_of_another_operation_is_an_older_one_put_back(operation: str) -> None:
     with pytest.raises(
         StateConflict, match="is from another operation than its record: somebody put back an older"
     ) as caught:
-        opener(IDENTITY).open(SEALED, **(PLACE | {"operation": "op-2"}))
+        opener(IDENTITY).open(SEALED, **(PLACE | {"operation": operation}))
     assert ExitCode.STATE_UNUSABLE == caught.value.exit_code
     assert_silent(caught.value)
 

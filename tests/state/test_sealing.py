@@ -180,6 +180,7 @@ def test_an_answer_is_kept_as_the_text_that_it_is() -> None:
     sealed = AgeSealer([RECIPIENT]).seal(SealedContent("l", "p", "n", "o", answer=Answer(200, "é".encode())))
     plain = pyrage.decrypt(sealed.encode(), parse_identities(IDENTITY, "it"))
     assert {"status": 200, "body": "é"} == json.loads(plain)["answer"]
+    assert "é".encode() in plain  # a person who opens it with age can read it
 
 
 # ── What does not open ───────────────────────────────────────────────────────

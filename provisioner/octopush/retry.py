@@ -61,7 +61,7 @@ class RetryPolicy:
         # Most runs retry nothing, and tenacity loads asyncio.
         from tenacity import Retrying, retry_if_result, stop_after_attempt, stop_after_delay, stop_any  # noqa: PLC0415
 
-        limits = stop_any(stop_after_attempt(self.attempts), stop_after_delay(max(0.0, self.budget - taken)))
+        limits = stop_any(stop_after_attempt(self.attempts), stop_after_delay(self.budget - taken))
         made = iter([first])
         retrying = Retrying(
             retry=retry_if_result(_may_retry),

@@ -69,7 +69,7 @@ def adopt(  # noqa: PLR0913  # the inputs of an apply, and how manifests write v
     opener: Opener,
     *,
     alone: bool,
-    different: bool = False,
+    different: bool,
     fits: Fits,
     writable: Writable,
 ) -> Adopted:

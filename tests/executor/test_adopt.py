@@ -126,11 +126,12 @@ def test_an_account_that_has_the_login_already_is_not_adopted_twice(login: str) 
     assert (run.state, {}, ()) == (done.state, done.unwritten, done.without_password)
 
 
+@pytest.mark.parametrize("name", ["lyon", "rome"])
 @pytest.mark.parametrize("login", [LOGIN, LOGIN.upper()])
-def test_the_login_of_another_account_is_refused(login: str) -> None:
+def test_the_login_of_another_account_is_refused(login: str, name: str) -> None:
     run = Run(state(paris=active("paris")))
     with pytest.raises(Refused) as caught:
-        adopt(run, ("lyon", login), alone=True)
+        adopt(run, (name, login), alone=True)
     assert f"The login {login} already belongs to paris." == caught.value.message
     assert "previously: paris" in caught.value.hint
     assert [] == run.events
@@ -274,17 +275,20 @@ def test_a_name_that_a_placeholder_brought_is_not_shown_whoever_has_it() -> None
 
 
 @pytest.mark.parametrize(
-    ("sent", "found"),
+    ("sent", "found", "fits"),
     [
-        (None, SOMEBODY),
-        (SENT, FOUND),
-        (None, observed(attributes("paris"), "k", callbacks__email_for_inbounds="other@example.com")),
-        (None, Observed({"first_name": "Paris"}, Secret("k"))),
+        (None, SOMEBODY, False),
+        (SENT, FOUND, True),
+        (None, FOUND, True),
+        (None, observed(attributes("paris"), "k", callbacks__email_for_inbounds="other@example.com"), False),
+        (None, Observed({"first_name": "Paris", "last_name": "Crash"}, Secret("k")), True),
+        (None, Observed({"first_name": "Paris"}, Secret("k")), False),
     ],
 )
-def test_a_password_goes_with_nothing_but_what_was_sent_with_it(sent: Attributes | None, found: Observed) -> None:
-    fits = found is FOUND
-    run = Run(state(paris=replace(lost(sent=sent), attributes=WANTED if sent else attributes("paris"))))
+def test_a_password_goes_with_nothing_but_what_was_sent_with_it(
+    sent: Attributes | None, found: Observed, *, fits: bool
+) -> None:
+    run = Run(state(paris=replace(lost(sent=sent), attributes=WANTED if found is FOUND else attributes("paris"))))
     run.api.readings = {"paris": found}
     done = adopt(run, "paris", different=True)
     assert (Secret("sent") if fits else None) == opened("paris", only(done.state)).password
@@ -293,11 +297,12 @@ def test_a_password_goes_with_nothing_but_what_was_sent_with_it(sent: Attributes
     assert fits is ("the password that was sent is discarded" not in (outcome.reason or ""))
 
 
+@pytest.mark.parametrize("other", ["other", "second"])  # one sorts before paris, one after
 @pytest.mark.parametrize("kind", ["an answer", "credentials"])
-def test_a_login_that_is_not_the_one_which_octopush_answered_is_not_adopted(kind: str) -> None:
-    answer = Answer(500, json.dumps({"api_login": "other@sub-accounts.com", "api_key": "k"}).encode())
+def test_a_login_that_is_not_the_one_which_octopush_answered_is_not_adopted(kind: str, other: str) -> None:
+    answer = Answer(500, json.dumps({"api_login": f"{other}@sub-accounts.com", "api_key": "k"}).encode())
     kept = SealedContent("lineage", "default", "paris", OPERATION.id, Secret("sent"), sent=attributes("paris"))
-    brought = {"answer": answer} if kind == "an answer" else {"credentials": credentials("other")}
+    brought = {"answer": answer} if kind == "an answer" else {"credentials": credentials(other)}
     record = replace(lost(), sealed=SEALER.seal(replace(kept, **brought)))  # type: ignore[arg-type]  # one of the two
     run = Run(state(paris=record), readings={"paris": observed(attributes("paris"), "k")})
     with pytest.raises(Refused, match=f"login in the saved answer for paris is not {LOGIN}"):
@@ -366,7 +371,7 @@ def test_what_no_manifest_names_is_to_be_written_into_one() -> None:
     assert wanted == only(done.state).attributes
     assert attributes("paris") == opened("paris", only(done.state)).sent
     assert Outcome("paris", "adopt", Result.ADOPTED, "it was in no manifest") == done.report.outcomes[0]
-    assert Drift() == only(done.state).drift
+    assert (Drift(), 1) == (only(done.state).drift, only(done.state).password_version)
 
 
 @pytest.mark.parametrize("alone", [False, True])

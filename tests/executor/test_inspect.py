@@ -410,6 +410,13 @@ def verified(this: State, readings: Mapping[str, Reading], *, opener: AgeOpener 
     return executor.verify(this, sorted(this.accounts), opener, api, more.get("watcher", Watcher()))
 
 
+def test_a_login_that_two_accounts_have_is_named_with_both() -> None:
+    twin = active("rome", kept=content("rome", credentials=credentials("paris")))
+    damaged = replace(active("oslo"), sealed=PLAIN.sealed)
+    reasons = executor.shared_logins(state(paris=PLAIN, rome=twin, lima=active("lima"), oslo=damaged), OPENER)
+    assert {"paris": "it has the same login as rome", "rome": "it has the same login as paris"} == reasons
+
+
 def test_the_sealed_password_of_an_unfinished_edit_is_verified_too() -> None:
     foreign = edit("rome", attributes("rome"), "begun")
     moved = replace(PLAIN, edit=foreign)

@@ -413,7 +413,9 @@ def verified(this: State, readings: Mapping[str, Reading], *, opener: AgeOpener 
 def test_a_login_that_two_accounts_have_is_named_with_both() -> None:
     twin = active("rome", kept=content("rome", credentials=credentials("paris")))
     damaged = replace(active("oslo"), sealed=PLAIN.sealed)
-    reasons = executor.shared_logins(state(paris=PLAIN, rome=twin, lima=active("lima"), oslo=damaged), OPENER)
+    reasons = executor.shared_logins(
+        state(lima=active("lima"), oslo=damaged, paris=PLAIN, rome=twin, zara=active("zara")), OPENER
+    )
     assert {"paris": "it has the same login as rome", "rome": "it has the same login as paris"} == reasons
 
 

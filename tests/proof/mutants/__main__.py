@@ -1,6 +1,6 @@
 """``make mutants``: small faults are put into the core, one at a time; the tests of each module must catch them.
 
-``MODULE`` names modules of ``modules.toml``, ``SAMPLE`` how many mutants of each are
+``MODULE`` names modules of ``modules.toml``, ``SAMPLE`` says how many mutants of each are
 tried, drawn by ``SEED``; ``JOBS`` how many modules at a time. What survives must be in
 ``survivors.toml``, with the reason. Exits with 1 if something else survives, if fewer
 than 95 in 100 are caught, or if an explanation explains nothing any more. What was
@@ -76,8 +76,9 @@ def explanations() -> dict[Change, str]:
 def main() -> int:
     """Run what the environment asks for, print the table, and return the exit code."""
     started = time.monotonic()
-    tests: dict[str, list[str]] = tomllib.loads((HERE / "modules.toml").read_text(encoding="utf-8"))
-    modules = os.environ.get("MODULE", "").split() or list(tests)
+    listed = tomllib.loads((HERE / "modules.toml").read_text(encoding="utf-8"))
+    tests: dict[str, list[str]] = listed["core"] | listed["others"]
+    modules = os.environ.get("MODULE", "").split() or list(listed["core"])
     sample, seed = int(os.environ.get("SAMPLE") or 0) or None, int(os.environ.get("SEED") or 1)
     known = explanations()
     results = _run({each: tests[each] for each in modules}, sample, seed, known, int(os.environ.get("JOBS") or 1))

@@ -185,11 +185,14 @@ def test_anything_in_its_place_is_neither_followed_nor_replaced_and_blocks_no_ru
     store, holder = LocalStore(path), Holder(1, "h", "ada", "2026-01-02T03:04:05Z")
     other.write_text("theirs")
     with store.hold(holder, timeout=0, sleep=never):
-        for made in (lambda: lines(path).symlink_to(other), lines(path).mkdir):
+        for kind, made in (("symbolic link", lambda: lines(path).symlink_to(other)), ("folder", lines(path).mkdir)):
             lines(path).unlink(missing_ok=True)
             made()
-            with pytest.raises(StateError, match="The history cannot be written to"):
+            why = f"{lines(path)}: it is a {kind}, and not a file."
+            with pytest.raises(StateError) as caught:
                 store.record(Note(lines=("first",)))
-            with pytest.raises(StateError, match="cannot be read"):
+            assert f"The history cannot be written to {why}" == caught.value.message
+            with pytest.raises(StateError) as caught:
                 store.recorded()
+            assert why.replace(":", " cannot be read:", 1) == caught.value.message
     assert "theirs" == other.read_text()

@@ -12,7 +12,7 @@ LOCK     := $(HASHES) -c constraints.txt pyproject.toml
 .PHONY: help demo validate plan apply test tools check format docs lock coverage bench proof chaos rivals model mutants fuzz canary supply versions clean
 
 # The commands that docs/proof.md is made of.
-PROOF    := chaos rivals model mutants fuzz canary supply versions
+PROOF    := chaos rivals model mutants fuzz canary supply versions bench
 
 help:  ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,7 @@ lock: $(VENV)/.proof  ## Write locks/ from pyproject.toml and constraints.txt, a
 	@$(LOCK) --extra dev -o locks/dev.txt
 	@$(LOCK) --extra dev --extra proof -o locks/proof.txt
 	@$(HASHES) locks/moto.in -o locks/moto.txt
+	@$(HASHES) locks/beside.in -o locks/beside.txt
 	@cd locks/npm && rm -f package-lock.json && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --silent
 	@$(PYTHON) -c "$$KEEP_HASHES" locks/npm/package-lock.json
 
@@ -85,8 +86,8 @@ coverage: $(VENV)/.dev  ## Run every test and show which lines none of them reac
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 
-bench: $(VENV)/.dev  ## Measure speed, each time compared with a simple yardstick
-	@$(BIN)/python -m tests.bench
+bench: $(VENV)/.dev .tools/beside/.installed  ## Measure speed against yardsticks, and beside what people use instead: PART= PUBLISH=
+	@$(BIN)/python -m tests.proof.speed
 
 proof:  ## Run every command of docs/proof.md, and write their results there
 	@for each in $(PROOF); do $(MAKE) --no-print-directory $$each PUBLISH=1 || exit; done
@@ -134,6 +135,10 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml locks/runtime.txt
 $(VENV)/.dev: $(VENV)/.installed locks/dev.txt
 	@$(PIP) --require-hashes -r locks/dev.txt
 	@touch $@
+
+# Where this fails, the measurement says what is missing.
+.tools/beside/.installed: locks/beside.txt
+	-@$(PYTHON) -m venv .tools/beside && timeout 150 .tools/beside/bin/pip install -q --disable-pip-version-check --require-hashes -r $< && touch $@
 
 $(VENV)/.proof: $(VENV)/.dev locks/proof.txt
 	@$(PIP) --require-hashes -r locks/proof.txt

@@ -388,7 +388,11 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _read_once(url: str) -> Url:
     """Return the parts of an http(s) address; raises TwoReadingsError if its host is ambiguous."""
-    read, connected = urlsplit(url), parse_url(url)
+    read = urlsplit(url)
+    # Two standards disagree about such hosts, and urllib3 would need another library to follow one.
+    if not (read.hostname or "").isascii():
+        raise TwoReadingsError
+    connected = parse_url(url)
     if (read.scheme, read.hostname, read.port) != (
         connected.scheme, (connected.host or "").strip("[]") or None, connected.port
     ):  # fmt: skip

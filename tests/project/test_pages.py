@@ -58,7 +58,7 @@ def test_an_unreadable_history_is_shown_as_a_failure_and_hides_nothing(tmp_path:
 def test_an_interrupted_run_does_not_update_the_page(tmp_path: Path) -> None:
     mine, warnings, path = project(tmp_path), list[str](), tmp_path / "page.html"
     outlets = Outlets(warnings.append)
-    outlets.prepare(mine, (), None, PageRequest(path, (), None, 1))
+    outlets.prepare(mine, (), None, PageRequest(path, (), None, 1), (), None)
     interrupted = InterruptedRunError("Interrupted.")
     assert ExitCode.INTERRUPTED is interrupted.exit_code
     assert (True, False) == (outlets.write_page(interrupted), path.exists())

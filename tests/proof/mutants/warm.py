@@ -1,9 +1,9 @@
 """Run the tests of a module against its mutants, cheaply: in forks of a process that has collected the tests.
 
-A mutant that changes only functions is put into the functions that are there, in the
-fork alone; all others, and those of code that has run when it is imported, meet the
-tests in a fork of a process that has imported only other people's packages. Either way the file on the disk
-is the mutant too, for processes that a test starts.
+A mutant that changes only functions is put into the functions that are there, in the fork alone.
+All others, and those of code that has run when it is imported, meet the tests in a fork of a
+process that has imported only other people's packages. Either way the file on the disk is the
+mutant too, for processes that a test starts.
 """
 
 from __future__ import annotations
@@ -77,6 +77,10 @@ class Runner:
         self._seconds: dict[str, float] = first["seconds"]
         self._reached: dict[str, dict[str, list[str]]] = first["reached"]
         self._at_import = {path: set(lines) for path, lines in first["at_import"].items()}
+        # A fork that imports everything must find the same tests, and find them green.
+        quickest = sorted(self._seconds, key=self._cost)[:9]
+        if failed := _answer(lambda: _fresh(tests, quickest, self._seconds)):
+            raise NotGreenError(f"Without a mutant, freshly imported, this fails: {failed}")
 
     def __enter__(self) -> Self:
         """Return the runner itself."""

@@ -27,6 +27,8 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs" / "proof.md"
 
+_MEASURED: Final = (".", ":!docs/proof*")
+"""For git: everything but the results themselves."""
 _SECTION: Final = re.compile(r"^(<!-- measured: ([\w-]+) -->\n).*?^(<!-- end -->)$", re.MULTILINE | re.DOTALL)
 _NUMBER: Final = re.compile(r"[-+]?[\d.,]+( ?(%|s|ms|MB|x))?|")
 
@@ -100,14 +102,13 @@ def origin(*, seconds: float, seeds: str | None) -> str:
 
 
 def commit() -> str:
-    """Return the commit of this tree, with ``+`` if the tree has changes."""
-    return subprocess.run(
-        ["git", "describe", "--always", "--exclude=*", "--dirty=+", "--abbrev=8"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
+    """Return the last commit that changed more than this page's results, with ``+`` if the tree has changes."""
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", *_MEASURED)
+    return _git("log", "-1", "--format=%h", "--abbrev=8", "--", *_MEASURED) + ("+" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def bound(runs: int) -> str:

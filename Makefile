@@ -9,10 +9,12 @@ HASHES   := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generat
 LOCK     := $(HASHES) -c constraints.txt pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo validate plan apply test tools check format docs lock coverage bench proof chaos rivals model mutants fuzz canary supply versions clean
+.PHONY: help demo validate plan apply test tools check format docs lock coverage bench proof chaos rivals model sabotage mutants fuzz canary supply versions clean
 
 # The commands that docs/proof.md is made of.
 PROOF    := chaos rivals model mutants fuzz canary supply versions bench
+
+PROOF    := chaos rivals model sabotage mutants fuzz canary supply versions
 
 help:  ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,6 +102,9 @@ rivals: $(VENV)/.dev  ## Put what people use instead under some of the same faul
 
 model: $(VENV)/.dev  ## Search for weeks of deaths, races and lost answers in which a rule breaks: SECONDS= EXAMPLES= SEED= PUBLISH=
 	@$(BIN)/python -m tests.proof.model
+
+sabotage: $(VENV)/.proof  ## Break what the program promises, one thing at a time, and see that it is noticed: VARIANT= JOBS= PUBLISH=
+	@$(BIN)/python -m tests.proof.sabotage
 
 mutants: $(VENV)/.proof  ## Put small faults into the core, and see that tests catch them: MODULE= SAMPLE= SEED= JOBS= PUBLISH=
 	@$(BIN)/python -m tests.proof.mutants

@@ -25,8 +25,11 @@ STEPS: Final = 14
 COUNTED: Final = ("examples", "commands", "points", "races", "deaths", "creates sent", "answers lost", "store faults")
 
 
-def search(seed: int | None, examples: int) -> None:
-    """Run ``examples`` lives; without a seed, the same ones each time. Raises what a broken rule raises."""
+def search(seed: int | None, examples: int, *, shortest: bool = True) -> None:
+    """Run ``examples`` lives; without a seed, the same ones each time. Raises what a broken rule raises.
+
+    ``shortest`` looks for the shortest life that breaks it.
+    """
     chosen = settings(
         max_examples=examples,
         stateful_step_count=STEPS,
@@ -35,7 +38,7 @@ def search(seed: int | None, examples: int) -> None:
         database=None,
         print_blob=False,
         report_multiple_bugs=False,
-        phases=(Phase.generate, Phase.shrink),
+        phases=(Phase.generate, Phase.shrink) if shortest else (Phase.generate,),
         suppress_health_check=list(HealthCheck),
     )
 

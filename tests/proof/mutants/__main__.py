@@ -13,20 +13,19 @@ import json
 import math
 import os
 import queue
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import tomllib
-import venv
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from tests.proof import copies
 from tests.proof.mutants.mutations import FILTERS
-from tests.proof.page import ROOT, Table, commit, publish
+from tests.proof.page import Table, commit, publish
 
 HERE: Final = Path(__file__).parent
 NEEDED: Final = 95
@@ -99,16 +98,16 @@ def _run(
     tests: dict[str, list[str]], sample: int | None, seed: int, known: dict[Change, str], jobs: int
 ) -> list[Result]:
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(jobs) as pool:
-        copies: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        free: queue.SimpleQueue[Path] = queue.SimpleQueue()
         for number in range(jobs):
-            copies.put(_copy(Path(scratch) / str(number)))
+            free.put(copies.copy(Path(scratch) / str(number)))
 
         def run(request: dict[str, Any]) -> list[Result]:
-            copy = copies.get()
+            copy = free.get()
             try:
                 results = _results(_answers(copy, request), known)
             finally:
-                copies.put(copy)
+                free.put(copy)
             for each in results:
                 print(f"{each.module}: {each.killed} of {each.tried} killed", file=sys.stderr, flush=True)
             return results
@@ -123,7 +122,7 @@ def _run(
 
 
 def _answers(copy: Path, request: dict[str, Any]) -> list[dict[str, Any]]:
-    command = [copy / ".venv/bin/python", "-m", "tests.proof.mutants.engine", json.dumps(request)]
+    command = [copies.python(copy), "-m", "tests.proof.mutants.engine", json.dumps(request)]
     with subprocess.Popen(command, cwd=copy, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         answers = [json.loads(line) for line in process.stdout]
@@ -142,22 +141,6 @@ def _results(answers: list[dict[str, Any]], known: dict[Change, str]) -> list[Re
         unexplained = tuple(each for each in survived if each not in known)
         results.append(Result(name, last["total"], len(mutants), explained, unexplained))
     return results
-
-
-def _copy(folder: Path) -> Path:
-    """Return a copy of the tree whose interpreter finds the packages of this one, and the copy before them."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    venv.create(folder / ".venv", symlinks=True)
-    (packages,) = (folder / ".venv/lib").glob("python*/site-packages")
-    here = [each for each in sys.path if each.endswith("site-packages")]
-    (packages / "copy.pth").write_text("\n".join([str(folder), *here]), encoding="utf-8")
-    return folder
 
 
 # ── What is shown ────────────────────────────────────────────────────────────

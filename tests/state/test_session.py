@@ -440,6 +440,16 @@ def rescued(project: Project, *entries: RescueEntry) -> None:
         store.rescue(f"{encode(entry)}\n".encode())
 
 
+def test_no_two_saves_are_the_same_bytes(project: Project) -> None:
+    store = LocalStore(project.path)
+    with project.opened(store) as session:
+        session.save(STATE)
+        first = store.load()
+        session.save(STATE)
+        assert first != store.load()
+    assert codec.decode(store.load()[0] or b"", "it") == STATE
+
+
 def test_what_was_rescued_is_put_back_by_the_next_run(project: Project) -> None:
     project.saved(LATER)
     rescued(project, LIMA)

@@ -12,9 +12,7 @@ LOCK     := $(HASHES) -c constraints.txt pyproject.toml
 .PHONY: help demo validate plan apply test tools check format docs lock coverage bench proof chaos rivals model sabotage mutants fuzz canary supply versions clean
 
 # The commands that docs/proof.md is made of.
-PROOF    := chaos rivals model mutants fuzz canary supply versions bench
-
-PROOF    := chaos rivals model sabotage mutants fuzz canary supply versions
+PROOF    := chaos rivals model sabotage mutants fuzz canary supply versions bench
 
 help:  ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -95,7 +95,7 @@ proof:  ## Run every command of docs/proof.md, and write their results there
 chaos: $(VENV)/.proof  ## Run applies under faults and compare with the sandbox's ledger: RUNS= SEED= LAYER= PUBLISH=
 	@$(BIN)/python -m tests.proof.chaos
 
-rivals: $(VENV)/.dev  ## Put what people use instead under some of the same faults, for comparison: RUNS= SEED= PUBLISH=
+rivals: $(VENV)/.dev  ## Put what people use instead under some of the same faults, for comparison: RUNS= SEED= PROGRAM= PUBLISH=
 	@$(BIN)/python -m tests.proof.rivals
 
 model: $(VENV)/.dev  ## Search for weeks of deaths, races and lost answers in which a rule breaks: SECONDS= EXAMPLES= SEED= PUBLISH=

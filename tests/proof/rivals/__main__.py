@@ -1,7 +1,7 @@
 """``make rivals``: this program and what people use instead of it, under the same faults, judged by the same judge.
 
-``RUNS=`` is how many of each layer and program, ``SEED=`` the first seed. The exit code is 1 if
-anything is counted against this program.
+``RUNS=`` is how many of each layer and program, ``SEED=`` the first seed, and ``PROGRAM=`` the only program. The
+exit code is 1 if anything is counted against this program.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def main() -> int:
     rows: list[tuple[object, ...]] = []
     failed = 0
     missing: list[str] = []
-    for subject in SUBJECTS:
+    only = os.environ.get("PROGRAM") or ""
+    for subject in [each for each in SUBJECTS if only in {"", each.name}]:
         for layer in every_layer():
             try:
                 done = tally(layer, subject, first=first, runs=runs, jobs=os.cpu_count() or 1)
@@ -38,15 +39,17 @@ def main() -> int:
                 print(missing[-1], flush=True)
                 continue
             it = done.total
-            hurt = sum(bool(outcome.duplicates or outcome.lost) for _, outcome in done.failed)
-            rows.append(
-                (subject.name, layer.name, done.runs, done.hit, hurt, it.duplicates, it.lost, it.secrets, it.unsettled)
-            )
+            hurt = [(seed, each) for seed, each in done.failed if each.duplicates or each.lost]
+            counted = (it.duplicates, it.lost, it.secrets, it.unsettled)
+            rows.append((subject.name, layer.name, done.runs, done.hit, len(hurt), *counted))
             print(*rows[-1], flush=True)
             if subject is SUBJECTS[0]:
                 failed += len(done.failed)
-                for seed, outcome in done.failed:
-                    print(f"SEED={seed}", *outcome.notes, sep="\n  ", flush=True)
+                hurt = done.failed
+            # One example of each rival shows how it comes about; of this program, every one counts.
+            for seed, outcome in hurt if subject is SUBJECTS[0] else hurt[:1]:
+                notes = [note for note in outcome.notes if subject is SUBJECTS[0] or not note.startswith("printed")]
+                print(f"  SEED={seed}", *notes, sep="\n    ", flush=True)
     table = Table(HEADER, rows)
     print(f"\n{table.text()}")
     publish("rivals", [table, *dict.fromkeys(missing)], seeds=f"seeds from {first} on", started=begun)

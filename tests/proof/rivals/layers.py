@@ -79,14 +79,14 @@ class Four(Killed):
     """Four runs at the same time, two of which are killed."""
 
     name: str = "four"
-    about: str = "four runs at once, two of them killed"
+    about: str = "four runs at once, two of them killed, and an API that answers after 50 ms"
     usual: int = 12
 
     def run(self, seed: int, subject: Subject, folder: Path) -> Outcome:
         """Draw what hits two of them."""
         drawn = drawing(self.name, seed)
         hits = [*drawn.choices(self._cases, k=2), None, None]
-        with new_ground(folder, subject) as ground:
+        with new_ground(folder, subject, options=("--latency", "0.05")) as ground:
             command = subject.command(ground)
             with ThreadPoolExecutor(len(hits)) as pool:
                 runs = list(pool.map(lambda hit: run(command, EVERYTHING, [hit.injection] if hit else []), hits))

@@ -86,7 +86,7 @@ coverage: $(VENV)/.dev  ## Run every test and show which lines none of them reac
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 
-bench: $(VENV)/.dev .tools/beside/.installed  ## Measure speed against yardsticks, and beside what people use instead: PART= PUBLISH=
+bench: $(VENV)/.dev .tools/beside/.installed  ## Measure speed against yardsticks, beside what people use instead, and as it grows: PART= SIZE= PUBLISH=
 	@$(BIN)/python -m tests.proof.speed
 
 proof:  ## Run every command of docs/proof.md, and write their results there

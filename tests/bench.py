@@ -310,24 +310,29 @@ def fleet_plan(folder: Path, count: int, kind: str, environment: dict[str, str])
     names = [f"parent-{number:04}" for number in range(count)]
     recipient = environment["PROVISIONER_RECIPIENTS"]
     write_project(folder, names, recipient, kind)
+    known_states(folder, {name: account_names(name) for name in names}, recipient)
+    there = {**environment, "HOME": str(folder / "home")}
+    return Fleet(folder, [*COMMAND, "plan", "--jobs", "8"], there)
+
+
+def known_states(folder: Path, accounts: dict[str, list[str]], recipient: str) -> None:
+    """Write a state for the accounts of each parent, as a machine has seen it whose home is below ``folder``."""
     (folder / "state").mkdir()
     seen = Seen(folder / "home/.local/state/octopush-provisioner/seen")
     sealed = sealed_as_usual(recipient)
-    for name in names:
+    for parent, names in accounts.items():
         state = State(
             str(uuid.uuid4()),
-            name,
+            parent,
             40,
             endpoint="https://api.octopush.com/v1/public",
             parent_check=f"{secrets.token_hex(16)}${secrets.token_hex(32)}",
             recipients=(recipient,),
-            accounts={each: active(number, sealed) for number, each in enumerate(account_names(name))},
+            accounts={each: active(number, sealed) for number, each in enumerate(names)},
         )
-        path = folder / "state" / f"{name}.json"
+        path = folder / "state" / f"{parent}.json"
         path.write_bytes(codec.encode(state))
         seen.note(str(path.resolve()), state)
-    there = {**environment, "HOME": str(folder / "home")}
-    return Fleet(folder, [*COMMAND, "plan", "--jobs", "8"], there)
 
 
 def write_project(folder: Path, parents: list[str], recipient: str, kind: str) -> None:

@@ -1,6 +1,6 @@
-"""``make bench``: ratios to yardsticks, then this program beside what people use instead.
+"""``make bench``: ratios to yardsticks, then this program beside what people use instead, then how it grows.
 
-``PART`` names one of the two, ``ratios`` or ``beside``. Only the latter is published.
+``PART`` names one of the three, ``ratios``, ``beside`` or ``growth``. The last two are published.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from tests import bench
-from tests.proof import beside
+from tests.proof import beside, growth
 from tests.proof.page import Table, publish
 
 
@@ -24,7 +24,7 @@ def main() -> None:
         bench.main()
     with tempfile.TemporaryDirectory(prefix="provisioner-bench-") as scratch:
         environment = bench.prepared(Path(scratch))
-        for name, measured in (("beside", beside.measured),):
+        for name, measured in (("beside", beside.measured), ("growth", growth.measured)):
             if part in (None, "", name):
                 parts += printed(measured(Path(scratch) / name, environment))
     if parts:

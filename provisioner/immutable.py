@@ -50,6 +50,8 @@ class _Shared:
         return f"{type(self).__qualname__}({', '.join(shown)})"
 
     def __eq__(self, other: object) -> bool:
+        if self is other:  # as most records are when a state is compared with the one before
+            return True
         return self.__compared__(self) == self.__compared__(other) if type(other) is type(self) else NotImplemented
 
     def __hash__(self) -> int:

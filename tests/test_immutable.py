@@ -139,3 +139,11 @@ def test_a_class_costs_less_than_the_standard_one() -> None:
     standard = min(timeit(define(dataclass(frozen=True, slots=True)), number=1) for _ in range(30))
     ours = min(timeit(define(immutable), number=1) for _ in range(30))
     assert ours < standard / 2
+
+
+def test_a_value_is_compared_with_itself_without_a_look_inside() -> None:
+    one, other = Point(1), Point(1)
+    itself = one
+    same = min(timeit(lambda: one == itself, number=1000) for _ in range(30))
+    equal = min(timeit(lambda: one == other, number=1000) for _ in range(30))
+    assert same < equal / 2

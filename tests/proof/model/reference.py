@@ -74,7 +74,10 @@ class Reference:
         self.serials.append((this.lineage, this.serial))
 
     def sending(self, request: Request) -> None:
-        """Rules: no create before its intent is durable, none twice unless proven undone, none without a slot."""
+        """Rules for a create: its intent is durable, as are all credentials that its run has received; it has a slot.
+
+        It is never sent twice unless it is proven undone.
+        """
         if request.method != "POST":
             return
         body = json.loads(request.body or b"{}")
@@ -96,6 +99,11 @@ class Reference:
             self.broken.append(f"the create of {person} was sent although no slot was left")
         if (runner := current()) is not None:
             self.senders.setdefault(runner, []).append(person)
+            kept = self._kept(
+                {} if state is None else {n: content_of(state, n, r) for n, r in held.items() if r.sealed}
+            )
+            for login in (login for login, by in self.seen.items() if by is runner and login not in kept):
+                self.broken.append(f"the create of {person} was sent before the credentials of {login} were durable")
 
     def answered(self, request: Request, made: Account | None, fault: str) -> None:
         del made
@@ -131,11 +139,7 @@ class Reference:
 
     def _lost(self, records: dict[str, Record], contents: dict[str, SealedContent]) -> Iterator[str]:
         """Rule: credentials that a living process saw are kept; a death loses one at most, and says so."""
-        kept = {each.credentials.api_login for each in contents.values() if each.credentials is not None}
-        for entry in self.rescued():
-            if entry.record is not None and entry.record.sealed is not None:
-                content = opened(entry.record.sealed, entry.lineage, entry.name, entry.operation)
-                kept |= {content.credentials.api_login} if content.credentials is not None else set()
+        kept = self._kept(contents)
         doubtful = {each.attributes.first_name for each in records.values() if not isinstance(each, Active)}
         last = {runner: login for login, runner in self.seen.items()}
         for login, runner in list(self.seen.items()):
@@ -148,6 +152,15 @@ class Reference:
                 yield f"{account.person}, whose answer was lost in a death, is not unknown"
             # From now on a person knows that they are lost.
             del self.seen[login]
+
+    def _kept(self, contents: dict[str, SealedContent]) -> set[str]:
+        """Return the logins whose credentials are in the state or next to it."""
+        kept = {each.credentials.api_login for each in contents.values() if each.credentials is not None}
+        for entry in self.rescued():
+            if entry.record is not None and entry.record.sealed is not None:
+                content = opened(entry.record.sealed, entry.lineage, entry.name, entry.operation)
+                kept |= {content.credentials.api_login} if content.credentials is not None else set()
+        return kept
 
     def _wrong(self, records: dict[str, Record], contents: dict[str, SealedContent]) -> Iterator[str]:
         """Rule: what is sealed in an active account is what Octopush has."""

@@ -27,7 +27,7 @@ from tests.proof.sabotage import Variant, variants
 from tests.proof.sabotage.attempt import Attempt
 
 HEADER: Final = ("what is wrong", "what it would cost", "noticed by", "not noticed by", "s")
-_PATIENCE: Final = 400
+_PATIENCE: Final = 900
 """Seconds after which an attempt counts as failed."""
 _SHOWN: Final = {"tests": "tests", "model": "model", "disk": "chaos disk"}
 
@@ -70,6 +70,7 @@ def main() -> int:
         return 64
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(int(os.environ.get("JOBS") or 2)) as pool:
         original = copies.copy(Path(scratch) / "original")
+        _lend_tools(original)
         control = [pool.submit(_tried, original, each) for each in everything(chosen)]
         all_tried = [[pool.submit(_tried, copy, by) for by in each.by] for each, copy in _copies(chosen, scratch)]
         rows, failures = [], []
@@ -83,14 +84,16 @@ def main() -> int:
     table = Table(HEADER, rows)
     print(f"\n{table.text()}\n")
     print(*failures, sep="\n")
-    summary = (
-        f"{len(rows)} variants, {len(failures)} of them unnoticed or not tried in full. The same tests, lives and runs"
-        " found nothing in the product as it is."
-    )
     if failures:
         return 1
+    summary = (
+        f"Each of {len(rows)} variants was noticed. The same tests, lives and runs"
+        " found nothing in the program as it is."
+    )
     print(summary)
-    publish("sabotage", [table, summary], seeds="the seeds from 0 on", started=started)
+    publish(
+        "sabotage", [table, summary], seeds="seed 1 for the model, and seeds from 0 on for the layers", started=started
+    )
     return 0
 
 
@@ -111,8 +114,15 @@ def everything(chosen: Iterable[Variant]) -> list[str]:
 def _copies(chosen: Iterable[Variant], scratch: str) -> Iterable[tuple[Variant, Path]]:
     for each in chosen:
         copy = copies.copy(Path(scratch) / each.name)
+        _lend_tools(copy)
         subprocess.run(["git", "apply", each.path], cwd=copy, check=True)
         yield each, copy
+
+
+def _lend_tools(copy: Path) -> None:
+    """Let the tests in a copy use the servers that `make tools` has installed here."""
+    if (ROOT / ".tools").is_dir():
+        (copy / ".tools").symlink_to(ROOT / ".tools")
 
 
 def _tried(copy: Path, by: str) -> Tried:

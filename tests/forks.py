@@ -17,10 +17,12 @@ import subprocess
 import sys
 import tempfile
 import termios
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +44,25 @@ _AT_START: Final = ("LANG", "LC_", "PYTHON")
 
 processes: Final = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(list(PRELOADED))
+
+_polling: Final = threading.Lock()
+
+
+def start(child: BaseProcess) -> None:
+    """Start a process, in any thread.
+
+    multiprocessing reads the exit codes of all that have ended whenever it starts another. If two
+    threads read the same one at the same time, one of them gets 255.
+    """
+    with _polling:
+        child.start()
+
+
+def ended(child: BaseProcess, patience: float) -> int | None:
+    """Wait until a process has ended, and return its exit code, in any thread; None if it has not ended."""
+    wait([child.sentinel], patience)
+    with _polling:
+        return child.exitcode
 
 
 def command(arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
@@ -88,7 +109,7 @@ def at_terminal(
     child = processes.Process(
         target=_run_at_terminal, args=(list(arguments), folder, {"TERM": "dumb", **environ}, os.ttyname(theirs))
     )
-    child.start()
+    start(child)
     shown = b""
     try:
         while ours in (ready := wait([ours, child.sentinel], PATIENCE)):
@@ -96,9 +117,9 @@ def at_terminal(
             if answer and shown.endswith(b"[y/N]: "):
                 os.write(ours, answer.encode())
         assert ready, f"the child is stuck: {shown.decode(errors='replace')}"
-        child.join()
-        assert child.exitcode is not None
-        return child.exitcode, shown.decode(errors="replace").replace("\r\n", "\n")
+        code = ended(child, PATIENCE)
+        assert code is not None
+        return code, shown.decode(errors="replace").replace("\r\n", "\n")
     finally:
         child.kill()
         child.join()
@@ -131,7 +152,7 @@ def serving(arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) 
     with ours:
         with theirs:
             child = processes.Process(target=_serve, args=(list(arguments), folder, dict(environ), theirs))
-            child.start()
+            start(child)
         try:
             with os.fdopen(ours.fileno(), encoding="utf-8", closefd=False) as said:
                 yield said.readline().strip()
@@ -144,9 +165,8 @@ def serving(arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) 
 def exit_code_of(target: Callable[..., None], *arguments: object) -> int:
     """Call ``target``, a function of a module, in a process of its own; minus the signal that ended it, or its code."""
     child = processes.Process(target=target, args=arguments)
-    child.start()
-    child.join(PATIENCE)
-    code = child.exitcode
+    start(child)
+    code = ended(child, PATIENCE)
     child.kill()
     child.join()
     child.close()

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,12 @@ def kill_itself() -> None:
 
 def test_a_death_is_told() -> None:
     assert -signal.SIGKILL == forks.exit_code_of(kill_itself)
+
+
+def test_threads_that_start_processes_all_hear_how_their_own_ended() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(lambda _: forks.exit_code_of(kill_itself), range(40)))
+    assert {-signal.SIGKILL} == set(codes)
 
 
 @pytest.mark.parametrize(

@@ -187,8 +187,7 @@ class Going:
 
     def end(self) -> Run:
         """Wait for the end."""
-        self.child.join(PATIENCE)
-        code = self.child.exitcode
+        code = forks.ended(self.child, PATIENCE)
         if code is None:
             raise StuckError(f"it is stuck, having printed: … {self.out.read_text('utf-8', 'replace')[-800:]}")
         if self.strace is not None:
@@ -214,7 +213,7 @@ def started(command: Command, gate: Gate | None = None, injections: Sequence[Inj
     going = Going(child, out, log)
     with ours:
         with theirs:
-            child.start()
+            forks.start(child)
         try:
             if gate is not None:
                 going.strace = _watch(child, ours, gate, injections, log)

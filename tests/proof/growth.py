@@ -6,6 +6,7 @@ what Octopush allows. ``SIZE`` is the largest number of accounts, 20,000 without
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
@@ -84,8 +85,9 @@ def _points(folder: Path, parents: int, accounts: int, environment: dict[str, st
     recipient = environment["PROVISIONER_RECIPIENTS"]
     if parents == 1:
         names = {PARENT: [f"account-{number}" for number in range(accounts)]}
-        bench.write_project(folder, [PARENT], recipient, "none")
-        bench.written(folder / "manifests" / "all.yaml", accounts)
+        bench.write_project(folder, [PARENT], recipient, "yaml")
+        (manifest,) = (folder / "manifests").iterdir()
+        bench.written(manifest, accounts)
     else:
         names = {f"parent-{number:04}": bench.account_names(f"parent-{number:04}") for number in range(parents)}
         bench.write_project(folder, list(names), recipient, "yaml")
@@ -100,6 +102,8 @@ def _points(folder: Path, parents: int, accounts: int, environment: dict[str, st
         runs = [
             _applied(folder, parents, f"new-{number}", there) for number in range(ROUNDS if accounts < APPLIED else 1)
         ]
+        states = [json.loads(path.read_bytes()) for path in (folder / "new-0").glob("*.json")]
+        assert sum(len(state["accounts"]) for state in states) == accounts
         points.append(_median("apply", parents, accounts, runs))
     return points
 

@@ -93,7 +93,7 @@ def measured(folder: Path, environment: dict[str, str]) -> list[Table | str]:
     said = (
         f"Creating {ACCOUNTS} accounts, if the server waits 0, 50 or 200 ms before each answer: the median of {ROUNDS}"
         " alternating runs, and its ratio to this program. A way with twice the requests also reads back every account"
-        " that it created."
+        f" that it created. Measured with {' and '.join(_versions())}."
     )
     return [
         said,
@@ -103,6 +103,12 @@ def measured(folder: Path, environment: dict[str, str]) -> list[Table | str]:
         f"Planning {ACCOUNTS} creates, without a network; octoDNS compares as many DNS records in two YAML files:",
         _plans(folder, here),
     ]
+
+
+def _versions() -> list[str]:
+    """Return the locked tools, such as ``octodns 1.22.0``."""
+    lines = (ROOT / "locks" / "beside.in").read_text(encoding="utf-8").splitlines()
+    return [line.replace("==", " ") for line in lines if "==" in line]
 
 
 def _ways(folder: Path) -> list[Way]:

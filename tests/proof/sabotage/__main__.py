@@ -29,6 +29,8 @@ from tests.proof.sabotage.attempt import Attempt
 HEADER: Final = ("what is wrong", "what it would cost", "noticed by", "not noticed by", "s")
 _PATIENCE: Final = 900
 """Seconds after which an attempt counts as failed."""
+_LINE: Final = 200
+"""Characters that are shown of what was noticed."""
 _SHOWN: Final = {"tests": "tests", "model": "model", "disk": "chaos disk"}
 
 
@@ -143,7 +145,7 @@ def _results(name: str, futures: Sequence[Future[Tried]]) -> list[Tried]:
     tried = [each.result() for each in futures]
     for each in tried:
         what = "could not be tried" if each.attempt is None else each.attempt.why or each.attempt.missing or "nothing"
-        print(f"{name}: {each.text()}, {each.seconds:.0f} s: {what}", flush=True)
+        print(f"{name}: {each.text()}, {each.seconds:.0f} s: {what.splitlines()[0][:_LINE]}", flush=True)
     return tried
 
 

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from tests.proof.copies import copy_files
 from tests.proof.page import ROOT, Table, publish
-from tests.proof.supply import copied
 
 OLDEST: Final = (3, 11)
 UV: Final = Path(sys.executable).with_name("uv")
@@ -96,7 +96,7 @@ def tested(python: str, folder: Path, versions: Path | None) -> tuple[int, int, 
 
     The environment holds what is locked, except for the packages that ``versions`` names.
     """
-    tree = copied(folder)
+    tree = copy_files(folder)
     if (ROOT / ".tools").is_dir():
         (tree / ".tools").symlink_to(ROOT / ".tools")
     ours = tree / ".venv" / "bin" / "python"

@@ -25,9 +25,9 @@ def text(
     """Return the accounts in one state, each with the time when it was created or tried, and its balance."""
     stopped = [] if frozen is None else [Line(f"  frozen {printable(conditions.until(frozen))}", BAD)]
     if state is None:
-        return [Line(f"{parent}: there is no state at {printable(address)} yet", HEADING), *stopped]
+        return [Line(f"{printable(parent)}: there is no state at {printable(address)} yet", HEADING), *stopped]
     if not state.accounts:
-        return [Line(f"{parent}: no accounts yet", HEADING), *stopped]
+        return [Line(f"{printable(parent)}: no accounts yet", HEADING), *stopped]
     rows = [
         (
             printable(name),
@@ -38,7 +38,7 @@ def text(
         )
         for name, record in sorted(state.accounts.items())
     ]
-    title = Line(f"{parent}: {counted(len(rows), 'account')}, serial {state.serial}", HEADING)
+    title = Line(f"{printable(parent)}: {counted(len(rows), 'account')}, serial {state.serial}", HEADING)
     heading = ("NAME", "STATUS", "SINCE", *(() if balances is None else ("BALANCE",)), "REASON")
     unknown = {
         name: Attempt(record.attributes, record.operation.started_at)

@@ -196,7 +196,9 @@ def packed_parts(data: bytes) -> bytes | None:
 
 
 def login_table(data: bytes, folder: Path) -> None:
-    """Read a table of logins to adopt."""
+    """Read a table of logins to adopt; it has no secret, so the mark in it is only a name."""
+    if MARK.encode() in data:
+        return
     path = folder / "logins.csv"
     path.write_bytes(data)
     found = logins.read(path)
@@ -363,7 +365,9 @@ def environment(data: bytes, folder: Path) -> None:
 
 
 def placeholders(data: bytes, folder: Path) -> None:
-    """Expand the placeholders of a text."""
+    """Expand the placeholders of a text; the secret is in the files that they name, and not in the text."""
+    if MARK.encode() in data:
+        return
     base = folder / "project" / "manifests"
     if not base.exists():
         (base / "secrets").mkdir(parents=True)

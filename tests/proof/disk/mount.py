@@ -23,7 +23,7 @@ def missing() -> str | None:
     try:
         importlib.import_module(_SERVER)
     except (ImportError, OSError) as error:
-        return f"mfusepy or libfuse3 is missing ({error}); `make chaos` and `make tools` install them"
+        return f"mfusepy or libfuse3 is missing ({error}); `make test` and `make tools` install them"
     if shutil.which("fusermount3") is None or not os.access("/dev/fuse", os.R_OK | os.W_OK):
         return "nobody may mount a FUSE file system here"
     return None

@@ -28,6 +28,8 @@ class FakeS3:
     """It ``ignores``, ``imagines`` or ``loses`` what is there, ``races``, ``refuses`` all at once, or is ``vast``."""
     answers: list[tuple[str, int, str]] = field(default_factory=list)
     """Of the next requests with that method, with what they are answered instead: status and code."""
+    racing: list[str] = field(default_factory=list)
+    """What was to be created while it ``races``."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -41,7 +43,11 @@ class FakeS3:
         if self.flaw == "imagines" or (self.flaw == "refuses" and not path.endswith("-0")):
             return 409
         if self.flaw == "races" and is_create and path not in self.objects:
-            time.sleep(0.05)
+            # Until a second one has come as well, and not only for as long as that takes on an idle machine.
+            self.racing.append(path)
+            deadline = time.monotonic() + 5
+            while self.racing.count(path) == 1 and not path.endswith("-0") and time.monotonic() < deadline:
+                time.sleep(0.005)
             self.objects[path] = raw
             return 200
         with self.lock:

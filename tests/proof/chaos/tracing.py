@@ -21,7 +21,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from multiprocessing.connection import Connection
@@ -250,12 +250,14 @@ def _watch(
     )
     status = Path(f"/proc/{child.pid}/task/{thread}/status")
     deadline = time.monotonic() + PATIENCE
-    while "TracerPid:\t0\n" in status.read_text():
-        if strace.poll() is not None or time.monotonic() > deadline:
-            strace.kill()
-            raise RuntimeError(f"strace does not watch: {strace.communicate()[1]}")
-        time.sleep(0.0005)
-    ours.send(None)
+    # The first call can be the target: waiting at the gate is one. Then the child may be gone by now.
+    with suppress(FileNotFoundError, ProcessLookupError, BrokenPipeError):
+        while "TracerPid:\t0\n" in status.read_text():
+            if strace.poll() is not None or time.monotonic() > deadline:
+                strace.kill()
+                raise RuntimeError(f"strace does not watch: {strace.communicate()[1]}")
+            time.sleep(0.0005)
+        ours.send(None)
     return strace
 
 

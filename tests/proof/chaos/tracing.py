@@ -43,8 +43,8 @@ TALKS: Final = (
 )  # fmt: skip
 """Those that talk, and those that read."""
 CALLS: Final = (*WRITES, *TALKS)
-PATIENCE: Final = 60.0
-"""Seconds after which a command is stuck."""
+PATIENCE: Final = 180.0
+"""Seconds after which a command is stuck: more than a few of the deadlines of a store, 30 seconds each."""
 
 _STARTS: Final = "_thread.start_new_thread"
 _CALL: Final = re.compile(r"^(?:(\d+) +)?(\w+)\(")

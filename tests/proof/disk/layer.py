@@ -292,8 +292,16 @@ def _acknowledged(tree: Tree, take: Take, cut: int) -> frozenset[str]:
     contents = {path: content.decode("utf-8", "replace") for path, _, content in tree if path.startswith(_REMEMBERED)}
     created = checker.ledger_of(contents.get("ground/sandbox/ledger.jsonl", ""), take.ground.parent_of)
     printed = "".join(text for path, text in contents.items() if path.endswith(".out"))
+    # With several parents, a line says whose account it is: two can have one of the same name.
+    several = len(take.ground.parents) > 1
     found = {
-        each.login for each in created if re.search(rf"\bcreated +{re.escape(each.name[1])}$", printed, re.MULTILINE)
+        each.login
+        for each in created
+        if re.search(
+            rf"{f'{re.escape(each.name[0])}: ' if several else ''}\bcreated +{re.escape(each.name[1])}$",
+            printed,
+            re.MULTILINE,
+        )
     }
     begun = 0
     for played in take.played:

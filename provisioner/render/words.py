@@ -268,9 +268,12 @@ def attempt(these: Attributes, since: str | None, view: View) -> dict[str, str]:
 
 
 def ago(since: str, view: View) -> str:
-    """Return how long ago ``since`` (UTC, ISO 8601) was, and that time."""
+    """Return how long ago ``since`` was, and that time: UTC, ISO 8601, or any text that a state contains as one."""
     now = datetime.now(UTC) if view.now is None else view.now
-    return f"{elapsed((now - datetime.fromisoformat(since)).total_seconds())} ({since})"
+    try:
+        return f"{elapsed((now - datetime.fromisoformat(since)).total_seconds())} ({since})"
+    except ValueError:
+        return since
 
 
 def elapsed(seconds: float) -> str:

@@ -184,3 +184,8 @@ def test_every_format_says_that_only_the_form_differs(drifted: bool) -> None:  #
     assert said == documents.field(change)["remark"]
     found = report.text(Report("p", (Outcome("a", "refresh", Result.DRIFTED, None, (change,)),)))
     assert any(f"({said})" in line.text for line in found)
+
+
+@pytest.mark.parametrize("since", ["2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z"])
+def test_a_time_that_no_calendar_has_is_shown_as_it_is(since: str) -> None:
+    assert words.ago(since, words.PUBLISHED) == since

@@ -23,7 +23,6 @@ from provisioner.state import codec
 from tests.state import ABANDONED, ACTIVE, LEONARDO, OPERATION, PENDING, SEALED, STATE, UNKNOWN
 
 MARK = "s3cret-value"
-NO_MONTH, NO_DAY = "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z"
 """A value that no message may repeat."""
 
 DOCUMENT = codec.encode(STATE).decode()
@@ -303,15 +302,7 @@ def paris(document: dict[str, Any]) -> Any:  # noqa: ANN401  # it is JSON
         ("$.accounts.paris.drift.changed", lambda d: paris(d).update(drift={"changed": ["first_name"] * 2})),
         *(
             ("$.accounts.paris.created_at", lambda d, when=when: paris(d).update(created_at=when))
-            for when in (
-                "",
-                "2026-01-01",
-                "2026-01-01T00:00:00Z\n",
-                "2026-01-01T00:00:00+00:00",
-                "\x1b[2J",
-                NO_MONTH,
-                NO_DAY,
-            )
+            for when in ("", "2026-01-01", "2026-01-01T00:00:00Z\n", "2026-01-01T00:00:00+00:00", "\x1b[2J")
         ),
         ("$.accounts.paris.operation.started_at", lambda d: paris(d)["operation"].update(started_at="\x1b[2J")),
         ("$.accounts.paris.operation.id", lambda d: paris(d)["operation"].update(id="\x1b[2J")),
